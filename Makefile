@@ -1,0 +1,64 @@
+# Everything happens in a virtual environment of its own, from lock files with hashes.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --only-binary :all:
+UV_VERSION := 0.13.9
+
+.PHONY: help demo test lint format bench lock write-locks documents clean
+
+help: ## Show the targets.
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+
+demo: $(VENV)/.run ## Run the exporter on a simulated AWS: no account, no credentials, no network.
+	$(BIN)/aws-iot-bulk-exporter demo $(ARGS)
+
+test: $(VENV)/.dev ## Run the tests.
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev ## Check style and types.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev ## Format the code.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev ## Measure start and memory, side by side with what they are compared to.
+	$(BIN)/python -m benchmarks
+
+documents: $(VENV)/.dev ## Print the generated files anew.
+	$(BIN)/aws-iot-bulk-exporter show metrics > docs/metrics.md
+	$(BIN)/aws-iot-bulk-exporter show config-schema > docs/config.schema.json
+	$(BIN)/aws-iot-bulk-exporter show iam-policy > docs/iam-policy.json
+	$(BIN)/aws-iot-bulk-exporter show prometheus-rules > monitoring/prometheus-rules.yaml
+	$(BIN)/aws-iot-bulk-exporter show grafana-alerts > monitoring/grafana-alerts.yaml
+
+lock: ## Lock the dependencies anew, for every supported Python.
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip install --quiet uv==$(UV_VERSION) setuptools
+	$(MAKE) COMPILE="$(VENV)-lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 \
+	--generate-hashes --no-emit-find-links --no-emit-index-url --no-header --quiet --upgrade" write-locks
+
+write-locks:
+	$(COMPILE) -o requirements.lock
+	$(COMPILE) --extra dev -o requirements-dev.lock
+	echo 'setuptools>=77' | $(subst pyproject.toml,-,$(COMPILE)) -o requirements-build.lock
+
+clean: ## Remove what the other targets made.
+	rm -rf $(VENV) $(VENV)-lock build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements.lock requirements-build.lock setup.cfg | $(BIN)/python
+	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --require-hashes -r requirements-build.lock
+	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.run
+	$(PIP) --require-hashes -r requirements-dev.lock
+	touch $@
