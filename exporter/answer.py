@@ -1,0 +1,101 @@
+"""Read members of AWS's answers, with types checked: botocore passes on whatever a server sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from exporter.errors import malformed
+
+Answer = Mapping[str, Any]
+"""An answer, or a structure in one, as botocore parsed it."""
+
+LARGEST_COUNT = 2**53
+"""The largest integer that a Prometheus sample holds exactly."""
+
+
+def status(answer: Answer, member: str) -> str:
+    """Return a status. Raises ``malformed`` without one: botocore reports many a broken answer as success."""
+    value = text(answer, member)
+    if not value:
+        raise malformed(f"{member} is missing")
+    return value
+
+
+def text(answer: Answer, member: str) -> str:
+    """Return a text, empty where AWS left it out."""
+    value = answer.get(member, "")
+    if not isinstance(value, str):
+        raise malformed(f"{member} is not text")
+    return value
+
+
+def count(answer: Answer, member: str) -> int | None:
+    """Return a count, None where AWS left it out."""
+    value = answer.get(member)
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LARGEST_COUNT:
+        raise malformed(f"{member} is not a count")
+    return value
+
+
+def ratio(answer: Answer, member: str) -> float | None:
+    """Return a percentage as a ratio from 0 to 1, None where AWS left it out."""
+    percent = count(answer, member)
+    if percent is not None and percent > 100:
+        raise malformed(f"{member} is above 100")
+    return None if percent is None else percent / 100
+
+
+def moment(answer: Answer, member: str) -> datetime | None:
+    """Return a time that botocore parsed, None where AWS left it out."""
+    value = answer.get(member)
+    if value is not None and not isinstance(value, datetime):
+        raise malformed(f"{member} is not a time")
+    return value
+
+
+def written_moment(answer: Answer, member: str) -> datetime | None:
+    """Return a time that AWS sends as ISO 8601 text; None where it is missing or unreadable.
+
+    The format of such a text is not documented, so an odd one costs its own row and no other.
+    """
+    try:
+        when = datetime.fromisoformat(text(answer, member))
+    except ValueError:
+        return None
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
+
+
+def structure(answer: Answer, member: str) -> Answer:
+    """Return a structure, empty where AWS left it out."""
+    value = answer.get(member, {})
+    if not isinstance(value, Mapping):
+        raise malformed(f"{member} is not a structure")
+    return value
+
+
+def structures(answer: Answer, member: str) -> Sequence[Answer]:
+    """Return a list of structures, empty where AWS left it out."""
+    value = answer.get(member, [])
+    if not isinstance(value, list) or not all(isinstance(one, Mapping) for one in value):
+        raise malformed(f"{member} is not a list of structures")
+    return value
+
+
+def texts(answer: Answer, member: str) -> Sequence[str]:
+    """Return a list of texts that are not empty. Raises ``malformed`` for anything else."""
+    value = answer.get(member)
+    if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
+        raise malformed(f"{member} is not a list of texts")
+    return value
+
+
+def tags(answer: Answer, member: str) -> tuple[tuple[str, str], ...]:
+    """Return a map of tags as sorted pairs, empty where AWS left it out."""
+    value = structure(answer, member)
+    if not all(isinstance(one, str) for pair in value.items() for one in pair):
+        raise malformed(f"{member} is not a map of texts")
+    return tuple(sorted(value.items()))
