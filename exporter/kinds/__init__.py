@@ -1,0 +1,13 @@
+"""The kinds of bulk operation: one module each, and the one place that lists them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from exporter.kind import Kind
+from exporter.kinds import greengrass_bulk_deployment, thing_registration_task
+
+KINDS: tuple[Kind[Any], ...] = (
+    thing_registration_task.KIND,
+    greengrass_bulk_deployment.KIND,
+)

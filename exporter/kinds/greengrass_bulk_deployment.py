@@ -1,0 +1,205 @@
+"""Bulk deployments of AWS IoT Greengrass V1: StartBulkDeployment and what became of it.
+
+    aws_greengrass_bulk_deployment_processed_records{...,id="4c0f"} 4980
+    aws_greengrass_bulk_deployment_invalid_input_records{...,id="4c0f"} 20
+
+AWS: https://docs.aws.amazon.com/greengrass/v1/apireference/getbulkdeploymentstatus-get.html
+AWS ended the support of Greengrass V1 on 2026-10-07, so nobody watches this kind without asking for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from exporter import answer
+from exporter.answer import Answer
+from exporter.kind import Api, ApiCall, Discovery, Kind, Listed, Option, Options, Simulation
+from exporter.metric import breakdown, gauge
+from exporter.model import Operation
+from exporter.simulated import Simulated
+
+RESOURCE = "arn:aws:greengrass:*:*:/greengrass/bulk/deployments/*"
+STATUS = ApiCall("greengrass", "GetBulkDeploymentStatus", quota=30, resource=RESOURCE)
+LIST = ApiCall("greengrass", "ListBulkDeployments", quota=30)
+REPORTS = ApiCall("greengrass", "ListBulkDeploymentDetailedReports", quota=30, resource=RESOURCE)
+DETAILS = Option("details", "Count the group deployments of each bulk deployment by status.", (REPORTS,))
+
+ACTIVE = frozenset({"Initializing", "Running", "Stopping"})
+GROUP_STATUSES = ("Building", "InProgress", "Success", "Failure", "Unknown")
+GROUPS_UNDER_WAY = ("Building", "InProgress")
+CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+MOST_CODES = 20
+"""AWS does not document the codes: what is no short word, or one code too many, is counted as another."""
+OTHER_CODES = "Other"
+
+Counts = tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GreengrassBulkDeployment(Operation):
+    """A bulk deployment with its counts; None where AWS sent none, or was not asked."""
+
+    processed: int | None
+    invalid: int | None
+    retries: int | None
+    errors: Counts
+    groups: Counts | None = None
+
+
+async def fetch(api: Api, id: str, options: Options) -> GreengrassBulkDeployment:
+    """Return the bulk deployment of this id, with its groups where the option asks for them."""
+    described = await api.call(STATUS, BulkDeploymentId=id)
+    groups = await _groups(api, id) if DETAILS.name in options else None
+    return parse(id, described, groups)
+
+
+async def _groups(api: Api, id: str) -> Counts:
+    found: Counter[str] = Counter()
+    async for page in api.pages(REPORTS, BulkDeploymentId=id):
+        for report in answer.structures(page, "Deployments"):
+            status = answer.status(report, "DeploymentStatus")
+            found[status if status in GROUP_STATUSES else GROUP_STATUSES[-1]] += 1
+    return tuple((status, found[status]) for status in GROUP_STATUSES)
+
+
+def parse(id: str, described: Answer, groups: Counts | None = None) -> GreengrassBulkDeployment:
+    """Return the bulk deployment that an answer of GetBulkDeploymentStatus describes; it does not echo the id."""
+    metrics = answer.structure(described, "BulkDeploymentMetrics")
+    return GreengrassBulkDeployment(
+        id=id,
+        status=answer.status(described, "BulkDeploymentStatus"),
+        created=answer.written_moment(described, "CreatedAt"),
+        tags=answer.tags(described, "tags"),
+        processed=answer.count(metrics, "RecordsProcessed"),
+        invalid=answer.count(metrics, "InvalidInputRecords"),
+        retries=answer.count(metrics, "RetryAttempts"),
+        errors=_errors(described),
+        groups=groups,
+    )
+
+
+def _errors(described: Answer) -> Counts:
+    codes = (answer.text(detail, "DetailedErrorCode") for detail in answer.structures(described, "ErrorDetails"))
+    found = Counter(code if CODE.fullmatch(code) else OTHER_CODES for code in codes)
+    kept = dict(sorted(found.items())[:MOST_CODES])
+    if rest := found.total() - sum(kept.values()):
+        kept[OTHER_CODES] = kept.get(OTHER_CODES, 0) + rest
+    return tuple(sorted(kept.items()))
+
+
+def is_final(deployment: GreengrassBulkDeployment, options: Options) -> bool:
+    """Tell whether nothing can change any more; groups may go on after the bulk deployment is completed."""
+    under_way = any(number for status, number in deployment.groups or () if status in GROUPS_UNDER_WAY)
+    return not KIND.is_active(deployment.status) and not under_way
+
+
+def entries(page: Answer) -> Iterable[Listed]:
+    """Return the bulk deployments on a page of the list, which says when they were created, but not their status."""
+    for entry in answer.structures(page, "BulkDeployments"):
+        id = answer.status(entry, "BulkDeploymentId")
+        yield Listed(id, answer.written_moment(entry, "CreatedAt"))
+
+
+def simulated_status(deployment: Simulated) -> dict[str, Any]:
+    """Return what GetBulkDeploymentStatus answers for a simulated bulk deployment."""
+    return {
+        "BulkDeploymentStatus": deployment.status,
+        "BulkDeploymentMetrics": {
+            "RecordsProcessed": deployment.processed,
+            "InvalidInputRecords": deployment.failed,
+            "RetryAttempts": deployment.retries,
+        },
+        "CreatedAt": _written(deployment),
+        "tags": dict(deployment.tags),
+        **({"ErrorMessage": deployment.message} if deployment.message else {}),
+        "ErrorDetails": [
+            {"DetailedErrorCode": code, "DetailedErrorMessage": deployment.message} for code in deployment.error_codes
+        ],
+    }
+
+
+def simulated_entry(deployment: Simulated) -> dict[str, Any]:
+    """Return what ListBulkDeployments says of a simulated bulk deployment."""
+    return {
+        "BulkDeploymentArn": f"arn:aws:greengrass:{deployment.region}:{deployment.account}"
+        f":/greengrass/bulk/deployments/{deployment.id}",
+        "BulkDeploymentId": deployment.id,
+        "CreatedAt": _written(deployment),
+    }
+
+
+def simulated_reports(deployment: Simulated) -> dict[str, Any]:
+    """Return what ListBulkDeploymentDetailedReports answers: a group for each record that is done or under way."""
+    under_way = min(1, deployment.items - deployment.processed) if deployment.status in ACTIVE else 0
+    counts = {"Success": deployment.succeeded, "Failure": deployment.failed, "InProgress": under_way}
+    statuses = [status for status, number in counts.items() for _ in range(number)]
+    return {
+        "Deployments": [
+            {
+                "CreatedAt": _written(deployment),
+                "DeploymentId": f"{deployment.id}-{number}",
+                "DeploymentStatus": status,
+                "DeploymentType": "NewDeployment",
+                "GroupArn": f"arn:aws:greengrass:{deployment.region}:{deployment.account}"
+                f":/greengrass/groups/group-{number}/versions/1",
+            }
+            for number, status in enumerate(statuses)
+        ]
+    }
+
+
+def _written(deployment: Simulated) -> str:
+    return deployment.created.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+KIND: Kind[GreengrassBulkDeployment] = Kind(
+    name="greengrass_bulk_deployment",
+    title="bulk deployment of Greengrass V1 groups",
+    statuses=("Initializing", "Running", "Completed", "Stopping", "Stopped", "Failed"),
+    active=ACTIVE,
+    id_parameter="BulkDeploymentId",
+    id_length=40,
+    describes=(STATUS,),
+    discovery=Discovery(LIST, entries),
+    fetch=fetch,
+    final=is_final,
+    metrics=(
+        gauge(
+            "aws_greengrass_bulk_deployment_processed_records",
+            "Group records of the input file that were processed or attempted (AWS: RecordsProcessed).",
+            lambda deployment: deployment.processed,
+        ),
+        gauge(
+            "aws_greengrass_bulk_deployment_invalid_input_records",
+            "Records that met an error which a retry cannot cure (AWS: InvalidInputRecords).",
+            lambda deployment: deployment.invalid,
+        ),
+        gauge(
+            "aws_greengrass_bulk_deployment_retry_attempts",
+            "Deployment attempts that met an error which a retry may cure (AWS: RetryAttempts).",
+            lambda deployment: deployment.retries,
+        ),
+        breakdown(
+            "aws_greengrass_bulk_deployment_errors",
+            "Errors of the bulk deployment by code (AWS: ErrorDetails, DetailedErrorCode).",
+            "code",
+            lambda deployment: deployment.errors,
+        ),
+        breakdown(
+            "aws_greengrass_bulk_deployment_groups",
+            "Group deployments by status, where the option details is on (AWS: DeploymentStatus).",
+            "status",
+            lambda deployment: deployment.groups,
+        ),
+    ),
+    simulation=Simulation(
+        answers={STATUS: simulated_status, REPORTS: simulated_reports},
+        entry=simulated_entry,
+    ),
+    options=(DETAILS,),
+    by_default=False,
+)

@@ -1,0 +1,111 @@
+"""Bulk registration of things: StartThingRegistrationTask and what became of it.
+
+    aws_iot_thing_registration_task_succeeded_things{...,id="a1b2"} 198204
+    aws_iot_thing_registration_task_failed_things{...,id="a1b2"} 1796
+
+AWS: https://docs.aws.amazon.com/iot/latest/apireference/API_DescribeThingRegistrationTask.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from exporter import answer
+from exporter.answer import Answer
+from exporter.kind import Api, ApiCall, Discovery, Kind, Listed, Options, Simulation
+from exporter.metric import gauge
+from exporter.model import Operation
+from exporter.simulated import Simulated
+
+DESCRIBE = ApiCall("iot", "DescribeThingRegistrationTask", quota=10)
+LIST = ApiCall("iot", "ListThingRegistrationTasks", quota=10)
+
+ACTIVE = frozenset({"InProgress", "Cancelling"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThingRegistrationTask(Operation):
+    """A task with its counts; None where AWS sent no count."""
+
+    succeeded: int | None
+    failed: int | None
+
+
+async def fetch(api: Api, id: str, options: Options) -> ThingRegistrationTask:
+    """Return the task of this id."""
+    return parse(id, await api.call(DESCRIBE, taskId=id))
+
+
+def parse(id: str, described: Answer) -> ThingRegistrationTask:
+    """Return the task that an answer of DescribeThingRegistrationTask describes.
+
+    ``templateBody``, ``message`` and ``roleArn`` stay behind: they are long, free text or sensitive.
+    """
+    return ThingRegistrationTask(
+        id=id,
+        status=answer.status(described, "status"),
+        progress=answer.ratio(described, "percentageProgress"),
+        created=answer.moment(described, "creationDate"),
+        updated=answer.moment(described, "lastModifiedDate"),
+        input=_input(described),
+        succeeded=answer.count(described, "successCount"),
+        failed=answer.count(described, "failureCount"),
+    )
+
+
+def _input(described: Answer) -> str:
+    bucket, key = answer.text(described, "inputFileBucket"), answer.text(described, "inputFileKey")
+    return f"s3://{bucket}/{key}" if bucket else ""
+
+
+def entries(page: Answer) -> Iterable[Listed]:
+    """Return the tasks on a page of the list, which holds ids and nothing else."""
+    return (Listed(id) for id in answer.texts(page, "taskIds"))
+
+
+def simulated_task(task: Simulated) -> dict[str, Any]:
+    """Return what DescribeThingRegistrationTask answers for a simulated task."""
+    bucket, _, key = task.input.removeprefix("s3://").partition("/")
+    return {
+        "taskId": task.id,
+        "creationDate": task.created,
+        "lastModifiedDate": task.updated,
+        "templateBody": '{"Parameters":{"SerialNumber":{"Type":"String"}},"Resources":{}}',
+        "inputFileBucket": bucket or "bulk-registration",
+        "inputFileKey": key or f"{task.id}.jsonl",
+        "roleArn": f"arn:aws:iam::{task.account}:role/bulk-registration",
+        "status": task.status,
+        "successCount": task.succeeded,
+        "failureCount": task.failed,
+        "percentageProgress": 100 * task.processed // task.items if task.items else 0,
+        **({"message": task.message} if task.message else {}),
+    }
+
+
+KIND: Kind[ThingRegistrationTask] = Kind(
+    name="thing_registration_task",
+    title="bulk registration of things",
+    statuses=("InProgress", "Completed", "Failed", "Cancelled", "Cancelling"),
+    active=ACTIVE,
+    id_parameter="taskId",
+    id_length=40,
+    describes=(DESCRIBE,),
+    discovery=Discovery(LIST, entries, status_parameter="status", parameters={"maxResults": 250}),
+    fetch=fetch,
+    final=lambda task, options: not KIND.is_active(task.status),
+    metrics=(
+        gauge(
+            "aws_iot_thing_registration_task_succeeded_things",
+            "Things that the task has provisioned (AWS: successCount).",
+            lambda task: task.succeeded,
+        ),
+        gauge(
+            "aws_iot_thing_registration_task_failed_things",
+            "Things that the task failed to provision (AWS: failureCount).",
+            lambda task: task.failed,
+        ),
+    ),
+    simulation=Simulation(answers={DESCRIBE: simulated_task}, entry=lambda task: task.id),
+)
