@@ -1,0 +1,86 @@
+"""The types of single configuration values; what AWS's documentation bounds is bounded here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, Strict, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+T = TypeVar("T")
+
+
+class Frozen(BaseModel):
+    """A section: frozen, and closed against unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
+
+
+def written(pattern: str, saying: str) -> Any:
+    """Return a type of text that matches a pattern; ``saying`` tells what is expected."""
+    compiled = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if not compiled.fullmatch(text):
+            raise PydanticCustomError("written", "expected {saying}", {"saying": saying})
+        return text
+
+    return Annotated[str, Strict(), AfterValidator(check), Field(json_schema_extra={"pattern": f"^(?:{pattern})$"})]
+
+
+def distinct(what: str) -> AfterValidator:
+    """Return a validator that refuses a list with the same value twice."""
+
+    def check(values: tuple[T, ...]) -> tuple[T, ...]:
+        for number, value in enumerate(values):
+            if value in values[:number]:
+                raise PydanticCustomError(
+                    "distinct", "[{number}] is a {what} that stands there twice", {"number": number, "what": what}
+                )
+        return values
+
+    return AfterValidator(check)
+
+
+def operation_id(length: int) -> Any:
+    """Return the type of an operation's id: an empty one or ``..`` would name another AWS path."""
+
+    def check(id: str) -> str:
+        if re.search(r"[\s\x00-\x1f\x7f]", id) or id in (".", ".."):
+            raise PydanticCustomError("id", "expected an id without white space, control characters or only dots")
+        return id
+
+    return Annotated[str, Strict(), Field(min_length=1, max_length=length), AfterValidator(check)]
+
+
+def _regex(text: Any) -> re.Pattern[str]:
+    if not isinstance(text, str):
+        raise PydanticCustomError("regex", "expected a regular expression in quotes")
+    try:
+        return re.compile(text)
+    except (re.error, RecursionError, OverflowError):
+        raise PydanticCustomError("regex", "is no valid regular expression") from None
+
+
+def _secret(pattern: str, saying: str) -> Callable[[SecretStr], SecretStr]:
+    def check(secret: SecretStr) -> SecretStr:
+        if not re.fullmatch(pattern, secret.get_secret_value()):
+            raise PydanticCustomError("secret", "expected {saying}", {"saying": saying})
+        return secret
+
+    return check
+
+
+Name = Annotated[str, Strict(), Field(min_length=1, max_length=128)]
+AccountId = written(r"\d{12}", "the 12 digits of an AWS account, in quotes")
+Region = written(r"[a-z]{2,4}(-[a-z]+)+-\d{1,2}", "a Region such as eu-west-1")
+RoleArn = written(
+    r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,576}", "a role such as arn:aws:iam::111122223333:role/NAME"
+)
+SessionName = written(r"[\w+=,.@-]{2,64}", "2 to 64 letters, digits or any of _+=,.@-")
+ExternalId = Annotated[
+    SecretStr, AfterValidator(_secret(r"[\w+=,.@:/-]{2,1224}", "2 to 1224 letters, digits or any of _+=,.@:/-"))
+]
+Regex = Annotated[re.Pattern[str], BeforeValidator(_regex), WithJsonSchema({"type": "string", "format": "regex"})]

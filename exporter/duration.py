@@ -1,0 +1,28 @@
+"""Durations as Prometheus writes them: ``90s``, ``5m``, ``1h30m``, ``7d``."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+LONGEST = 10 * 365 * SECONDS["d"]
+PART = r"(\d+(?:\.\d+)?)(ms|[smhdw])"
+PATTERN = rf"^-?(?:{PART})+$"
+
+
+def seconds(text: Any) -> float:
+    """Return a duration in seconds. Raises pydantic's error for anything that is not such a text."""
+    if not isinstance(text, str) or not re.fullmatch(PATTERN, text):
+        raise PydanticCustomError("duration", "expected a duration such as 10s, 5m or 7d")
+    total = sum(float(number) * SECONDS[unit] for number, unit in re.findall(PART, text))
+    if total > LONGEST:
+        raise PydanticCustomError("duration", "is longer than 10 years")
+    return -total if text.startswith("-") else total
+
+
+Duration = Annotated[float, BeforeValidator(seconds), WithJsonSchema({"type": "string", "pattern": PATTERN})]
+"""A field that is written as a duration and read as seconds."""

@@ -1,0 +1,83 @@
+"""pydantic's errors as lines for people: the path as it stands in the file, and the cure, never a value."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+_SAYINGS: Mapping[str, str] = {
+    "missing": "is missing",
+    "string_type": "expected text; put it in quotes",
+    "int_type": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "float_type": "expected a number",
+    "finite_number": "expected a finite number",
+    "bool_type": "expected true or false",
+    "tuple_type": "expected a list",
+    "dict_type": "expected a mapping",
+    "mapping_type": "expected a mapping",
+    "model_type": "expected a mapping",
+    "model_attributes_type": "expected a mapping",
+    "string_too_short": "is empty",
+    "string_too_long": "longer than {max_length} characters",
+    "too_short": "is empty",
+    "literal_error": "expected one of {expected}",
+    "union_tag_not_found": "the key kind is missing",
+    "union_tag_invalid": "kind: expected one of {expected_tags}",
+    "greater_than": "must be above {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be below {lt:g}",
+    "less_than_equal": "must be at most {le:g}",
+}
+"""What is said for pydantic's types of error; where none is said here, pydantic's own sentence stands."""
+
+
+def problems(error: ValidationError, tags: Iterable[str] = (), known: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return a line for each fault, ``accounts[1].watch[0].ids[2]: longer than 40 characters``.
+
+    ``tags`` are the names by which a union is told apart: pydantic puts them into the path, the file has none there.
+    ``known`` are the keys that an unknown one may have been meant to be.
+    """
+    hidden, keys = frozenset(tags), tuple(known)
+    found = error.errors(include_url=False, include_input=False)
+    return tuple(_line(one, hidden, keys) for one in found if not _follows(one, found))
+
+
+def keys_of(*models: type[BaseModel]) -> tuple[str, ...]:
+    """Return the keys that the models know, for hints."""
+    return tuple(sorted({field for model in models for field in model.model_fields}))
+
+
+def _follows(error: ErrorDetails, found: list[ErrorDetails]) -> bool:
+    """A list that lost its faulty members counts as empty for pydantic: that is no fault of its own."""
+    here = error["loc"]
+    inside = (one for one in found if one is not error and one["loc"][: len(here)] == here)
+    return error["type"] == "too_short" and any(inside)
+
+
+def _line(error: ErrorDetails, tags: frozenset[str], known: tuple[str, ...]) -> str:
+    path = _path(error["loc"], tags)
+    if error["type"] == "extra_forbidden":
+        said = "unknown key" + _hint(str(error["loc"][-1]), known)
+    else:
+        saying = _SAYINGS.get(error["type"])
+        said = saying.format_map(error.get("ctx", {})) if saying else error["msg"]
+    return f"{path}: {said}" if path else said
+
+
+def _path(location: tuple[int | str, ...], tags: frozenset[str]) -> str:
+    path = ""
+    for before, part in zip((None, *location), location, strict=False):
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif not (isinstance(before, int) and part in tags):
+            path += f".{part}" if path else part
+    return path
+
+
+def _hint(key: str, known: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(key, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
