@@ -1,0 +1,145 @@
+"""Sessions, credentials and clients: one client for each (credentials, Region, service), made once and kept."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import botocore.session
+from botocore.client import BaseClient
+from botocore.config import Config as ClientConfig
+from botocore.credentials import AssumeRoleCredentialFetcher, Credentials, DeferredRefreshableCredentials
+from botocore.exceptions import NoCredentialsError
+
+from exporter.aws.attempts import Recorder, observe
+from exporter.aws.guard import guard
+from exporter.aws.models import Models
+from exporter.config import Account, Aws
+from exporter.errors import ConfigError, malformed
+
+SESSION_SECONDS = 3600
+"""botocore renews a role 15 minutes before its end: a shorter session would be assumed again at nearly every call."""
+APP_ID = "aws-iot-bulk-exporter"
+
+RecorderOf = Callable[[str, str], Recorder]
+"""Gives who is told of the attempts made in an account (its number, empty while unknown) and a Region."""
+
+
+class Clients:
+    """Every client of the process. Its methods block, and may be called from any thread."""
+
+    def __init__(self, models: Models, settings: Aws, connections: int, recorder: RecorderOf) -> None:
+        self._loader = models.loader
+        self._recorder = recorder
+        options: dict[str, Any] = {
+            "connect_timeout": settings.connect_timeout,
+            "read_timeout": settings.read_timeout,
+            "retries": {"mode": "standard", "total_max_attempts": settings.max_attempts},
+            "max_pool_connections": connections,
+            "user_agent_appid": APP_ID,
+        }
+        self._config = ClientConfig(**options)
+        self._source = self._session()
+        self._accounts: dict[str, AccountClients] = {}
+        self._lock = threading.Lock()
+
+    def default_region(self) -> str:
+        """Return the Region of the AWS configuration. Raises ConfigError where there is none."""
+        region = self._source.get_config_variable("region")
+        if not region:
+            raise ConfigError(["accounts: no Region: name regions, or set AWS_DEFAULT_REGION"])
+        return str(region)
+
+    def of(self, account: Account) -> AccountClients:
+        """Return the clients that use an account's credentials."""
+        with self._lock:
+            if account.name not in self._accounts:
+                session = self._assumed(account) if account.role_arn else self._source
+                self._accounts[account.name] = AccountClients(account, session, self._config, self._recorder)
+            return self._accounts[account.name]
+
+    def _session(self) -> botocore.session.Session:
+        session = botocore.session.Session()
+        session.register_component("data_loader", self._loader)
+        return session
+
+    def _assumed(self, account: Account) -> botocore.session.Session:
+        role = _Role(account, self._source, self._create_sts)
+        session = self._session()
+        session.register_component("credential_provider", role)
+        return session
+
+    def _create_sts(self, account: Account, **credentials: Any) -> BaseClient:
+        region = account.regions[0] if account.regions else self.default_region()
+        client = self._source.create_client("sts", region_name=region, config=self._config, **credentials)
+        observe(client, "sts", self._recorder(account.known_id, region))
+        guard(client)
+        return client
+
+
+class _Role:
+    """A botocore credential provider: a role assumed with the source's credentials, and again before it ends."""
+
+    def __init__(
+        self, account: Account, source: botocore.session.Session, create_sts: Callable[..., BaseClient]
+    ) -> None:
+        self._account = account
+        self._source = source
+        self._create_sts = create_sts
+
+    def load_credentials(self) -> Credentials:
+        """Return credentials that assume the role when they are first used."""
+        return DeferredRefreshableCredentials(self._fetch, "assume-role")
+
+    def _fetch(self) -> Any:
+        source = self._source.get_credentials()
+        if source is None:
+            raise NoCredentialsError
+        extra = {"RoleSessionName": self._account.session_name, "DurationSeconds": SESSION_SECONDS}
+        if self._account.external_id:
+            extra["ExternalId"] = self._account.external_id.get_secret_value()
+        fetcher = AssumeRoleCredentialFetcher(self._client, source, self._account.role_arn or "", extra_args=extra)
+        return fetcher.fetch_credentials()
+
+    def _client(self, service: str, **credentials: Any) -> BaseClient:
+        return self._create_sts(self._account, **credentials)
+
+
+class AccountClients:
+    """The clients of one account, made on first use and never closed: a new connection costs ten times a call."""
+
+    def __init__(
+        self, account: Account, session: botocore.session.Session, config: ClientConfig, recorder: RecorderOf
+    ) -> None:
+        self._account = account
+        self._session = boto3.Session(botocore_session=session)
+        self._config = config
+        self._recorder = recorder
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._lock = threading.Lock()
+
+    def client(self, service: str, region: str, account_id: str) -> Any:
+        """Return the client of a service in a Region."""
+        with self._lock:
+            if (service, region) not in self._clients:
+                client = self._session.client(service, region_name=region, config=self._config)
+                observe(client, service, self._recorder(account_id, region))
+                guard(client)
+                self._clients[service, region] = client
+            return self._clients[service, region]
+
+    def account_id(self, region: str) -> str:
+        """Return the account's number: from the configuration, the credentials, or STS GetCallerIdentity."""
+        if self._account.known_id:
+            return self._account.known_id
+        credentials = self._session.get_credentials()
+        if credentials is None:
+            raise NoCredentialsError
+        told = credentials.get_frozen_credentials().account_id
+        account_id = told or self.client("sts", region, "").get_caller_identity().get("Account")
+        if not re.fullmatch(r"\d{12}", str(account_id)):
+            raise malformed("Account is not an account's number")
+        return str(account_id)

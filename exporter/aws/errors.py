@@ -1,0 +1,136 @@
+"""The one table that turns botocore's errors into a reason and a code, both from closed sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from botocore import exceptions as aws
+
+from exporter.errors import ApiError, Reason
+
+_CODES: Mapping[Reason, tuple[str, ...]] = {
+    Reason.ACCESS_DENIED: (
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthorizationError",
+        "ForbiddenException",
+        "NotAuthorized",
+        "OptInRequired",
+        "RegionDisabledException",
+        "UnauthorizedException",
+        "UnauthorizedOperation",
+    ),
+    Reason.CREDENTIALS: (
+        "AuthFailure",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "InvalidToken",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    ),
+    Reason.THROTTLED: (
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "LimitExceededException",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+    ),
+    Reason.NOT_FOUND: ("IdNotFoundException", "NotFoundException", "ResourceNotFoundException"),
+    Reason.SERVER_ERROR: (
+        "InternalFailure",
+        "InternalFailureException",
+        "InternalServerError",
+        "InternalServerException",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+    ),
+    Reason.OTHER: ("BadRequestException", "InvalidRequestException", "ValidationError", "ValidationException"),
+}
+REASONS: Mapping[str, Reason] = {code: reason for reason, codes in _CODES.items() for code in codes}
+"""Every AWS error code that keeps its own name, with its reason."""
+
+_EXCEPTIONS: tuple[tuple[Reason, tuple[type[Exception], ...]], ...] = (
+    (Reason.TIMEOUT, (aws.ReadTimeoutError, aws.ConnectTimeoutError, TimeoutError)),
+    (
+        Reason.CREDENTIALS,
+        (
+            aws.NoCredentialsError,
+            aws.PartialCredentialsError,
+            aws.CredentialRetrievalError,
+            aws.MetadataRetrievalError,
+            aws.ConfigNotFound,
+            aws.ProfileNotFound,
+            aws.SSOError,
+            aws.TokenRetrievalError,
+            aws.InfiniteLoopConfigError,
+            aws.RefreshWithMFAUnsupportedError,
+        ),
+    ),
+    (Reason.CONNECTION, (aws.HTTPClientError, aws.ConnectionError, ConnectionError)),
+    (Reason.OTHER, (aws.ParamValidationError, aws.BotoCoreError)),
+)
+_UNPARSEABLE = (
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    IndexError,
+    OverflowError,
+    RuntimeError,
+    RecursionError,
+)
+"""What botocore's parsers raise for a body of another shape than AWS documents."""
+
+
+def translate(error: Exception) -> ApiError:
+    """Return the ApiError for whatever a boto3 call raised; AWS's message stays behind."""
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, aws.ClientError):
+        return _answered(error)
+    if "ParserError" in type(error).__name__ or isinstance(error, _UNPARSEABLE):
+        return ApiError(Reason.MALFORMED, detail=f"unreadable answer ({type(error).__name__})")
+    for reason, exceptions in _EXCEPTIONS:
+        if isinstance(error, exceptions):
+            return ApiError(reason, detail=type(error).__name__)
+    return ApiError(Reason.OTHER, detail=type(error).__name__)
+
+
+def _answered(error: aws.ClientError) -> ApiError:
+    metadata = error.response.get("ResponseMetadata", {})
+    status = int(metadata.get("HTTPStatusCode", 0))
+    content_type = metadata.get("HTTPHeaders", {}).get("content-type", "")
+    reason, code = classify(str(error.response.get("Error", {}).get("Code", "")), status, content_type)
+    return ApiError(reason, code, f"AWS answered {code} (HTTP {status}) to {error.operation_name}")
+
+
+def classify(code: str, status: int, content_type: str = "") -> tuple[Reason, str]:
+    """Return the reason and the bounded code for an error answer, by AWS's code or else by its HTTP status."""
+    code = code.partition(":")[0]
+    if code in REASONS:
+        return REASONS[code], code
+    if status == 429:
+        return Reason.THROTTLED, "4xx"
+    if status >= 500:
+        return Reason.SERVER_ERROR, "5xx"
+    if content_type.startswith("text/html"):
+        return Reason.MALFORMED, "malformed"
+    by_status = {401: Reason.ACCESS_DENIED, 403: Reason.ACCESS_DENIED, 404: Reason.NOT_FOUND}
+    return by_status.get(status, Reason.OTHER), "4xx" if 400 <= status < 500 else "other"

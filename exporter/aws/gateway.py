@@ -1,0 +1,156 @@
+"""The way to AWS: each call waits for its budget, is made by a worker before its deadline, and fails as an ApiError."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from botocore import xform_name
+
+from exporter.answer import Answer
+from exporter.aws.budget import Budget, Priority, TokenBucket
+from exporter.aws.clients import AccountClients, Clients
+from exporter.aws.errors import translate
+from exporter.aws.models import Models
+from exporter.aws.workers import Workers
+from exporter.clock import Clock
+from exporter.config import Account, Aws
+from exporter.errors import Reason, malformed
+from exporter.kind import ApiCall
+from exporter.model import Scope
+from exporter.selfmetrics import ApiMetrics
+
+T = TypeVar("T")
+
+AT_ONCE = 8
+"""Calls at once in one scope: enough for 15 calls a second at half a second each."""
+MOST_PAGES = 1000
+"""Pages of one list, 250,000 tasks: more is a list that never ends."""
+
+
+class Gateway:
+    """AWS for the whole process: clients, budgets by (account, Region, API), workers by scope."""
+
+    def __init__(self, models: Models, settings: Aws, metrics: ApiMetrics, clock: Clock) -> None:
+        self.models = models
+        self._settings = settings
+        self._metrics = metrics
+        self._clock = clock
+        self._budgets: dict[tuple[str, str, str, str], Budget] = {}
+        self._buckets: dict[tuple[str, str, str, str], TokenBucket] = {}
+        self._workers: dict[tuple[str, str], Workers] = {}
+        self._clients = Clients(models, settings, AT_ONCE, self._recorder)
+        self.default_region = self._clients.default_region
+
+    @property
+    def deadline(self) -> float:
+        """Seconds that one call may take with all its attempts: botocore's time-outs start anew with every read."""
+        return self._settings.max_attempts * (self._settings.connect_timeout + self._settings.read_timeout)
+
+    async def connect(self, account: Account, region: str) -> ScopeApi:
+        """Return AWS as seen in one scope, with the account's number. Raises ApiError."""
+        workers = self._workers.setdefault((account.name, region), Workers(AT_ONCE))
+
+        def identify() -> tuple[AccountClients, str]:
+            clients = self._clients.of(account)
+            return clients, clients.account_id(region)
+
+        clients, account_id = await self.run(workers, identify)
+        return ScopeApi(self, Scope(account.name, account_id, region), clients, workers, (0, 0.0))
+
+    def budget(self, account_id: str, region: str, call: ApiCall) -> Budget:
+        """Return the budget of an API, made on first use."""
+        key = (account_id, region, call.service, call.quota_name)
+        if key not in self._budgets:
+            bucket = TokenBucket(call.quota, self._settings.api_budget, self._clock)
+            self._budgets[key] = Budget(bucket, self._clock)
+            self._metrics.show_budget(key, lambda: bucket.ratio)
+        self._buckets[account_id, region, call.service, call.name] = self._budgets[key].bucket
+        return self._budgets[key]
+
+    def bucket(self, account_id: str, region: str, service: str, api: str) -> TokenBucket | None:
+        """Return the bucket that an attempt counts against; None for what has no budget, as STS."""
+        return self._buckets.get((account_id, region, service, api))
+
+    async def run(self, workers: Workers, function: Callable[[], T]) -> T:
+        """Return what a blocking function gives. Raises ApiError."""
+        try:
+            return await workers.run(function, self.deadline)
+        except Exception as error:
+            raise translate(error) from None
+
+    def _recorder(self, account_id: str, region: str) -> ScopeRecorder:
+        return ScopeRecorder(self, self._metrics, account_id, region)
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeApi:
+    """AWS in one scope: what a kind's ``Api`` is. ``priority`` says how urgent its calls are."""
+
+    gateway: Gateway
+    scope: Scope
+    clients: AccountClients
+    workers: Workers
+    priority: Priority
+
+    def urgent(self, priority: Priority) -> ScopeApi:
+        """Return the same scope for calls of another priority."""
+        return replace(self, priority=priority)
+
+    async def call(self, call: ApiCall, **parameters: Any) -> Answer:
+        """Return the answer to one call, made when the budget allows it. Raises ApiError."""
+        scope = self.scope
+        await self.gateway.budget(scope.account_id, scope.region, call).acquire(self.priority)
+
+        def send() -> Answer:
+            client = self.clients.client(call.service, scope.region, scope.account_id)
+            answer: Answer = getattr(client, xform_name(call.name))(**parameters)
+            return answer
+
+        return await self.gateway.run(self.workers, send)
+
+    async def pages(self, call: ApiCall, **parameters: Any) -> AsyncIterator[Answer]:
+        """Give a list's pages. Raises ApiError, ``malformed`` for a list that is missing, repeats or never ends."""
+        members = self.gateway.models.pagination(call)
+        tokens: list[Any] = []
+        while len(tokens) < MOST_PAGES:
+            asked = {members.input_token: tokens[-1]} if tokens else {}
+            page = await self.call(call, **parameters, **asked)
+            if not isinstance(page.get(members.result), list):
+                raise malformed(f"{members.result} is missing")
+            yield page
+            token = page.get(members.output_token)
+            if not token:
+                return
+            if token in tokens:
+                raise malformed(f"{members.output_token} repeats")
+            tokens.append(token)
+        raise malformed(f"more than {MOST_PAGES} pages")
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeRecorder:
+    """Counts the attempts of one scope, and lets its budgets pay for retries and feel throttling."""
+
+    gateway: Gateway
+    metrics: ApiMetrics
+    account_id: str
+    region: str
+
+    def sent(self, service: str, api: str, retry: bool) -> None:
+        """An attempt goes out; its first one was paid for before."""
+        self.metrics.requests.labels(self.account_id, self.region, service, api).inc()
+        bucket = self.gateway.bucket(self.account_id, self.region, service, api)
+        if retry and bucket:
+            bucket.charge()
+
+    def answered(self, service: str, api: str, seconds: float, reason: Reason | None, code: str) -> None:
+        """An attempt ended; throttling slows the API's budget down."""
+        self.metrics.duration.labels(service, api).observe(seconds)
+        if reason is None:
+            return
+        self.metrics.errors.labels(self.account_id, self.region, service, api, code).inc()
+        bucket = self.gateway.bucket(self.account_id, self.region, service, api)
+        if reason is Reason.THROTTLED and bucket:
+            bucket.throttled()

@@ -1,0 +1,65 @@
+"""Threads for calls that block: boto3 has no asynchronous calls, and no time-out for a whole call."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, TypeVar
+
+from exporter.errors import ApiError, Reason
+
+T = TypeVar("T")
+
+
+class Workers:
+    """Up to ``limit`` calls at once, for one scope: what hangs there takes no thread from another scope.
+
+    A call that misses its deadline is abandoned: its thread, which nothing can stop, holds its place until it ends.
+    The threads are daemons, so none of them delays the end of the process.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._places = asyncio.Semaphore(limit)
+        self._abandoned: set[asyncio.Future[Any]] = set()
+
+    @property
+    def abandoned(self) -> int:
+        """How many calls go on although nobody waits for them."""
+        return len(self._abandoned)
+
+    async def run(self, function: Callable[[], T], deadline: float) -> T:
+        """Return what the function gives, from a thread. Raises ApiError(TIMEOUT) after ``deadline`` seconds."""
+        await _within(deadline, self._places.acquire(), "every worker of the scope hangs")
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        threading.Thread(target=self._work, args=(function, future), name="aws-call", daemon=True).start()
+        try:
+            return await _within(deadline, future, "the call took longer than its deadline")
+        finally:
+            if future.cancelled():
+                self._abandoned.add(future)
+
+    def _work(self, function: Callable[[], T], future: asyncio.Future[T]) -> None:
+        try:
+            outcome = partial(future.set_result, function())
+        except Exception as error:
+            outcome = partial(future.set_exception, error)
+        try:
+            future.get_loop().call_soon_threadsafe(self._finish, future, outcome)
+        except RuntimeError:
+            return  # the loop ended before the call did
+
+    def _finish(self, future: asyncio.Future[T], outcome: Callable[[], None]) -> None:
+        self._places.release()
+        self._abandoned.discard(future)
+        if not future.cancelled():
+            outcome()
+
+
+async def _within(seconds: float, waiting: Awaitable[T], detail: str) -> T:
+    try:
+        async with asyncio.timeout(seconds):
+            return await waiting
+    except TimeoutError:
+        raise ApiError(Reason.TIMEOUT, detail=detail) from None

@@ -1,0 +1,129 @@
+"""The exporter's metrics about itself, rendered by prometheus_client."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from exporter import __version__
+from exporter.model import Shard, Snapshot
+from exporter.store import Store
+
+PREFIX = "aws_iot_bulk_exporter_"
+CELL = ("account", "aws_account_id", "aws_region", "kind")
+API = ("aws_account_id", "aws_region", "service", "api")
+SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0)
+
+BudgetKey = tuple[str, str, str, str]
+
+
+class ApiMetrics:
+    """What is counted of AWS's APIs: HTTP attempts, so that retries show."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(
+            PREFIX + "api_requests", "HTTP attempts made against AWS's APIs, retries counted.", API, registry=registry
+        )
+        self.errors = Counter(
+            PREFIX + "api_request_errors",
+            "HTTP attempts that failed, by AWS's error code or the class of the failure.",
+            (*API, "code"),
+            registry=registry,
+        )
+        self.duration = Histogram(
+            PREFIX + "api_request_duration_seconds",
+            "How long HTTP attempts against AWS's APIs took.",
+            ("service", "api"),
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._budget = Gauge(
+            PREFIX + "api_budget_ratio",
+            "The share of AWS's quota that the exporter allows itself now; throttling halves it for a while.",
+            API,
+            registry=registry,
+        )
+
+    def show_budget(self, key: BudgetKey, ratio: Callable[[], float]) -> None:
+        """Expose the budget of one API, read at each scrape."""
+        self._budget.labels(*key).set_function(ratio)
+
+
+def new_registry(shard: Shard) -> CollectorRegistry:
+    """Return a registry with what is known at the start: build, shard and process."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    build = Info(PREFIX + "build", "The version of the exporter and of Python.", registry=registry)
+    build.info({"version": __version__, "python_version": platform.python_version()})
+    Gauge(PREFIX + "shard_ordinal", "The number of this shard, from 0.", registry=registry).set(shard.ordinal)
+    Gauge(PREFIX + "shard_total", "How many shards there are.", registry=registry).set(shard.total)
+    return registry
+
+
+def expose_config_load(registry: CollectorRegistry, at: float) -> None:
+    """Expose that the configuration was read well at a time in Unix seconds."""
+    Gauge(
+        PREFIX + "config_last_reload_successful", "1 if the configuration was last read well.", registry=registry
+    ).set(1)
+    Gauge(
+        PREFIX + "config_last_reload_success_timestamp_seconds",
+        "When the configuration was last read well, in Unix seconds.",
+        registry=registry,
+    ).set(at)
+
+
+_CELL_GAUGES: Mapping[str, tuple[str, Callable[[Snapshot], float | None]]] = {
+    "up": ("1 if the last refresh of the cell read everything from AWS.", lambda cell: float(cell.up)),
+    "last_success_timestamp_seconds": (
+        "When a refresh of the cell last read everything from AWS, in Unix seconds; 0 before the first time.",
+        lambda cell: cell.last_success,
+    ),
+    "refresh_duration_seconds": ("How long the last refresh of the cell took.", lambda cell: cell.duration),
+    "operations": ("Operations of the cell that have rows.", lambda cell: float(len(cell.readings))),
+    "operations_omitted": (
+        "Operations of the cell that were found and left out because of max_operations.",
+        lambda cell: float(cell.omitted),
+    ),
+}
+
+
+class CellCollector(Collector):
+    """The state of each cell, from the newest snapshots; a row for every cell, failing or not."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def describe(self) -> Iterable[Metric]:
+        """Return the families without samples, so that registering does not collect."""
+        return [*self._gauges(()), self._errors(())]
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the families of all cells."""
+        snapshots = self._store.snapshots()
+        return [*self._gauges(snapshots), self._errors(snapshots)]
+
+    def _gauges(self, snapshots: Iterable[Snapshot]) -> Iterable[Metric]:
+        for name, (help, read) in _CELL_GAUGES.items():
+            family = GaugeMetricFamily(PREFIX + name, help, labels=CELL)
+            for snapshot in snapshots:
+                value = read(snapshot)
+                if value is not None:
+                    family.add_metric(_labels(snapshot), value)
+            yield family
+
+    def _errors(self, snapshots: Iterable[Snapshot]) -> Metric:
+        help = "1 for each reason why the cell could not read everything from AWS."
+        family = GaugeMetricFamily(PREFIX + "cell_error", help, labels=(*CELL, "reason"))
+        for snapshot in snapshots:
+            for reason in sorted(snapshot.reasons):
+                family.add_metric((*_labels(snapshot), reason.value), 1)
+        return family
+
+
+def _labels(snapshot: Snapshot) -> tuple[str, ...]:
+    scope = snapshot.scope
+    return (scope.account, scope.account_id, scope.region, snapshot.key.kind)
