@@ -1,0 +1,53 @@
+"""The cells that a configuration names: one for each kind in each Region of each account."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from exporter.config import Account, Config, Watch
+from exporter.kind import Kind
+from exporter.model import CellKey, Scope, Shard, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What is watched of one kind in one scope: the unit of isolation, freshness and ``up``."""
+
+    account: Account
+    region: str
+    kind: Kind[Any]
+    watch: Watch
+
+    @property
+    def key(self) -> CellKey:
+        """The cell's name."""
+        return CellKey(self.account.name, self.region, self.kind.name)
+
+    def untouched(self) -> Snapshot:
+        """Return the snapshot before the first refresh: no rows, not up."""
+        return Snapshot(self.key, Scope(self.account.name, self.account.known_id, self.region))
+
+
+def cells_of(config: Config, kinds: Sequence[Kind[Any]], default_region: Callable[[], str]) -> tuple[Cell, ...]:
+    """Return every cell, in the order of the configuration; the default Region is asked for only where needed."""
+    by_name = {kind.name: kind for kind in kinds}
+    return tuple(
+        Cell(account, region, by_name[watch.kind], watch)
+        for account in config.accounts
+        for region in account.regions or (default_region(),)
+        for watch in account.watch
+    )
+
+
+def cells_of_shard(cells: Sequence[Cell], shard: Shard) -> tuple[Cell, ...]:
+    """Return the cells of one shard. Scopes stay whole, and one more shard moves no scope between the others."""
+    return tuple(cell for cell in cells if _shard_of(cell, shard.total) == shard.ordinal)
+
+
+def _shard_of(cell: Cell, total: int) -> int:
+    """The shard whose hash with the scope is the highest: rendezvous hashing."""
+    scope = f"{cell.account.known_id or cell.account.name}/{cell.region}"
+    return max(range(total), key=lambda ordinal: hashlib.sha256(f"{scope}/{ordinal}".encode()).digest())

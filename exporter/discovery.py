@@ -1,0 +1,78 @@
+"""AWS's lists of one cell: which are due, what they held, and whether they still hold an operation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from exporter.clock import Clock
+from exporter.config import Discover
+from exporter.kind import Api, Kind, Listed
+
+ANY_STATUS = ""
+"""Stands for the one list of a kind whose list cannot be filtered by status."""
+TERMINAL_SECONDS = 300.0
+"""How often lists of finished operations are read: they only grow when an active one, which is watched, ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class _List:
+    """A list as it was read at one moment, in monotonic seconds."""
+
+    at: float
+    entries: Mapping[str, Listed]
+
+
+class Lists:
+    """The lists of one cell. A list that cannot be read leaves its last good content in place."""
+
+    def __init__(self, kind: Kind[Any], rules: Discover, clock: Clock) -> None:
+        self._kind = kind
+        self._rules = rules
+        self._clock = clock
+        self._lists: dict[str, _List] = {}
+
+    def due(self, followed: Iterable[str]) -> tuple[str, ...]:
+        """Return the statuses whose lists are due, those of finished operations that are ``followed`` among them."""
+        if not self._kind.discovery.status_parameter:
+            return (ANY_STATUS,)
+        wanted = dict.fromkeys((*self._wanted(), *followed))
+        return tuple(status for status in wanted if status in self._kind.statuses and self._is_due(status))
+
+    async def read(self, api: Api, status: str) -> None:
+        """Read one list, all its pages. Raises ApiError."""
+        discovery = self._kind.discovery
+        chosen = {discovery.status_parameter: status} if status else {}
+        at = self._clock.monotonic()
+        entries: dict[str, Listed] = {}
+        async for page in api.pages(discovery.call, **discovery.parameters, **chosen):
+            for entry in discovery.entries(page):
+                entries[entry.id] = replace(entry, status=status) if status else entry
+        self._lists[status] = _List(at, entries)
+
+    def found(self) -> dict[str, Listed]:
+        """Return what the lists of the wanted statuses hold, by id, as far as the id's pattern allows."""
+        statuses = self._wanted() if self._kind.discovery.status_parameter else (ANY_STATUS,)
+        pattern = self._rules.id_pattern
+        return {
+            id: listed
+            for status in statuses
+            if status in self._lists
+            for id, listed in self._lists[status].entries.items()
+            if len(id) <= self._kind.id_length and (pattern is None or pattern.search(id))
+        }
+
+    def has_left(self, id: str, status: str, since: float) -> bool:
+        """Tell whether a list read after ``since``, monotonic seconds, lacks an operation of this status."""
+        newest = self._lists.get(status if self._kind.discovery.status_parameter else ANY_STATUS)
+        return newest is not None and newest.at > since and id not in newest.entries
+
+    def _wanted(self) -> tuple[str, ...]:
+        return self._rules.statuses or self._kind.statuses
+
+    def _is_due(self, status: str) -> bool:
+        newest = self._lists.get(status)
+        if newest is None or self._kind.is_active(status):
+            return True
+        return self._clock.monotonic() - newest.at >= TERMINAL_SECONDS

@@ -1,0 +1,58 @@
+"""Logs as logfmt or JSON on standard error, each line with time, level and what happened."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any, Protocol, TextIO
+
+import structlog
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
+FORMATS = ("logfmt", "json")
+
+
+class Log(Protocol):
+    """What the exporter's parts need of a logger; facts are keywords, the event is a fixed text."""
+
+    def debug(self, event: str, **facts: Any) -> Any: ...
+    def info(self, event: str, **facts: Any) -> Any: ...
+    def warning(self, event: str, **facts: Any) -> Any: ...
+    def error(self, event: str, **facts: Any) -> Any: ...
+
+
+def new_log(level: str = "info", format: str = "logfmt", stream: TextIO | None = None) -> Log:
+    """Return a logger; nothing global is configured."""
+    order = ["ts", "level", "msg"]
+    renderer = (
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if format == "json"
+        else structlog.processors.LogfmtRenderer(key_order=order, drop_missing=True, bool_as_flag=False)
+    )
+    log: Log = structlog.wrap_logger(
+        structlog.PrintLogger(stream or sys.stderr),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
+            structlog.processors.EventRenamer("msg"),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        cache_logger_on_first_use=True,
+    )
+    return log
+
+
+class LibraryHandler(logging.Handler):
+    """Passes on what libraries log, without their arguments and tracebacks, which may name roles and tokens."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log the library's name and, where an exception is attached, its type and where it was raised."""
+        facts: dict[str, Any] = {"library": record.name, "where": f"{record.module}:{record.lineno}"}
+        if record.exc_info and record.exc_info[0]:
+            facts["error"] = record.exc_info[0].__name__
+        self._log.warning("a library reports a problem", **facts)
