@@ -1,0 +1,109 @@
+"""Snapshots and the metric table become text: an operation's lines are rendered once, a scrape joins them.
+
+Prometheus text 0.0.4 and OpenMetrics 1.0 write gauges alike, so both share the lines and differ in the headers.
+Formats: https://prometheus.io/docs/instrumenting/exposition_formats/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from prometheus_client.utils import floatToGoString
+
+from exporter.families import Table
+from exporter.metric import IDENTITY, Metric
+from exporter.model import CellKey, Operation, Reading, Snapshot
+
+_number: Callable[[float], str] = floatToGoString
+
+Lines = tuple[bytes, ...]
+"""The lines of each metric of a kind's table, in the table's order."""
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What is kept of a cell: its snapshot's lines, and those of each reading, for the next snapshot to use."""
+
+    snapshot: Snapshot
+    lines: Mapping[str, bytes]
+    readings: Mapping[str, tuple[Reading[Operation], Lines]]
+
+
+class Exposition:
+    """Renders the operations of snapshots, and keeps lines for as long as what they say is unchanged."""
+
+    def __init__(self, tables: Mapping[str, Table]) -> None:
+        self._tables = tables
+        self._families: dict[str, Metric[Any]] = {}
+        for table in tables.values():
+            self._families.update((metric.name, metric) for metric in table)
+        self._kept: dict[CellKey, _Kept] = {}
+
+    def render(self, snapshots: Iterable[Snapshot], openmetrics: bool = False) -> bytes:
+        """Return the families of all operations, without an end mark; a family without rows is left out."""
+        cells = [self._lines(snapshot) for snapshot in _without_twins(snapshots)]
+        parts: list[bytes] = []
+        for name, metric in self._families.items():
+            body = [lines[name] for lines in cells if lines.get(name)]
+            if body:
+                parts += [_header(metric, openmetrics), *body]
+        return b"".join(parts)
+
+    def _lines(self, snapshot: Snapshot) -> Mapping[str, bytes]:
+        kept = self._kept.get(snapshot.key)
+        if kept is None or kept.snapshot is not snapshot:
+            kept = self._kept[snapshot.key] = self._render(snapshot, kept)
+        return kept.lines
+
+    def _render(self, snapshot: Snapshot, before: _Kept | None) -> _Kept:
+        table = self._tables[snapshot.key.kind]
+        known = before.readings if before and before.snapshot.scope == snapshot.scope else {}
+        readings: dict[str, tuple[Reading[Operation], Lines]] = {}
+        for reading in snapshot.readings:
+            kept = known.get(reading.operation.id)
+            if kept is None or kept[0] is not reading:
+                kept = (reading, tuple(_rows(metric, snapshot, reading) for metric in table))
+            readings[reading.operation.id] = kept
+        columns = zip(*(lines for _, lines in readings.values()), strict=True) if readings else ()
+        lines = {metric.name: b"".join(column) for metric, column in zip(table, columns, strict=False)}
+        return _Kept(snapshot, lines, readings)
+
+
+def identity(snapshot: Snapshot, reading: Reading[Operation]) -> tuple[str, ...]:
+    """Return the values of the labels that every row of an operation carries, in the order of ``IDENTITY``."""
+    return (snapshot.scope.account_id, snapshot.scope.region, snapshot.key.kind, reading.operation.id)
+
+
+def _without_twins(snapshots: Iterable[Snapshot]) -> Iterator[Snapshot]:
+    """Two configured accounts may turn out to be one: each of its operations gets one row, not two."""
+    seen: dict[tuple[str, str, str], set[str]] = {}
+    for snapshot in snapshots:
+        ids = seen.setdefault((snapshot.scope.account_id, snapshot.scope.region, snapshot.key.kind), set())
+        own = tuple(reading for reading in snapshot.readings if reading.operation.id not in ids) if ids else None
+        ids.update(reading.operation.id for reading in snapshot.readings)
+        yield snapshot if own is None or len(own) == len(snapshot.readings) else replace(snapshot, readings=own)
+
+
+def _rows(metric: Metric[Any], snapshot: Snapshot, reading: Reading[Operation]) -> bytes:
+    names = (*IDENTITY, *metric.labels)
+    order = sorted(range(len(names)), key=names.__getitem__)
+    known = identity(snapshot, reading)
+    lines: list[str] = []
+    for extra, value in metric.read(reading):
+        values = (*known, *extra)
+        labels = ",".join(f'{names[at]}="{_escape(values[at])}"' for at in order)
+        lines.append(f"{metric.name}{{{labels}}} {_number(value)}\n")
+    return "".join(lines).encode()
+
+
+def _header(metric: Metric[Any], openmetrics: bool) -> bytes:
+    help = metric.help.replace("\\", "\\\\").replace("\n", "\\n")
+    if openmetrics:
+        help = help.replace('"', '\\"')
+    return f"# HELP {metric.name} {help}\n# TYPE {metric.name} gauge\n".encode()
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')

@@ -1,0 +1,61 @@
+"""The exporter put together: from a configuration to an application that answers /metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import disable_created_metrics
+from starlette.applications import Starlette
+
+from exporter.aws.gateway import Gateway, ScopeApi
+from exporter.aws.models import Models
+from exporter.cells import Cell, cells_of, cells_of_shard
+from exporter.clock import Clock
+from exporter.config import Config
+from exporter.exposition import Exposition
+from exporter.families import table
+from exporter.kind import Kind
+from exporter.log import Log
+from exporter.model import Shard
+from exporter.refresh import Refresher
+from exporter.selfmetrics import ApiMetrics, CellCollector, expose_config_load, new_registry
+from exporter.store import Store
+from exporter.web.app import Metrics, application
+
+_without_created_series: Callable[[], None] = disable_created_metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A running exporter: its application, and what must stop with it."""
+
+    app: Starlette
+    refresher: Refresher
+    cells: tuple[Cell, ...]
+
+
+def new_service(
+    config: Config,
+    kinds: Sequence[Kind[Any]],
+    log: Log,
+    metrics_path: str = "/metrics",
+    shard: Shard = Shard(),  # noqa: B008 - frozen
+    clock: Clock = Clock(),  # noqa: B008 - frozen
+) -> Service:
+    """Return the exporter for a configuration; nothing is asked of AWS before the first scrape. Raises ConfigError."""
+    _without_created_series()
+    registry = new_registry(shard)
+    gateway = Gateway(Models(), config.aws, ApiMetrics(registry), clock)
+    cells = cells_of_shard(cells_of(config, kinds, gateway.default_region), shard)
+    store = Store(cell.untouched() for cell in cells)
+    registry.register(CellCollector(store))
+    expose_config_load(registry, clock.now())
+
+    async def connect(cell: Cell) -> ScopeApi:
+        return await gateway.connect(cell.account, cell.region)
+
+    refresher = Refresher(cells, connect, store, config.refresh, clock, log)
+    exposition = Exposition({kind.name: table(kind, config.labels.tags) for kind in kinds})
+    return Service(application(Metrics(store, exposition, registry, refresher.refresh), metrics_path), refresher, cells)

@@ -1,0 +1,104 @@
+"""Listen and serve: addresses as Prometheus writes them, uvicorn behind them, an end within the grace period."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from exporter.errors import StartError
+
+GRACE_SECONDS = 10
+"""How long requests in flight may take after SIGTERM; Kubernetes waits 30 seconds before it kills."""
+KEEP_ALIVE_SECONDS = 300
+"""Longer than any scrape interval, so that Prometheus keeps its connection."""
+BACKLOG = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen; an empty host means every interface."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """An application and the socket it is served on."""
+
+    app: ASGIApp
+    listener: socket.socket
+
+    @property
+    def url(self) -> str:
+        """A URL that opens on this machine."""
+        host, port = self.listener.getsockname()[:2]
+        if host in ("::", "0.0.0.0"):  # noqa: S104 - compared, not bound
+            host = "localhost"
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def parse_address(text: str) -> Address:
+    """Return an address written as ``:10098``, ``127.0.0.1:10098`` or ``[::1]:10098``. Raises ValueError."""
+    match = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([^:\[\]]*)):(\d{1,5})", text)
+    if match is None or int(match[3]) > 65535:
+        raise ValueError("expected host:port, as :10098 or [::1]:10098")
+    return Address(match[1] or match[2] or "", int(match[3]))
+
+
+def listen(address: Address) -> socket.socket:
+    """Return a listening socket, for IPv4 and IPv6 where no host is named. Raises StartError."""
+    try:
+        if address.host:
+            family = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][0]
+            return socket.create_server((address.host, address.port), family=family, backlog=BACKLOG)
+        if socket.has_dualstack_ipv6():
+            return socket.create_server(
+                ("", address.port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True
+            )
+        return socket.create_server(("", address.port), backlog=BACKLOG)
+    except OSError as error:
+        raise StartError(f"cannot listen on {address.host}:{address.port}: {error.strerror or error}") from None
+
+
+async def serve(sites: Sequence[Site], on_stop: Callable[[], None]) -> None:
+    """Serve all sites until SIGINT or SIGTERM; then answer what is in flight, and return."""
+    servers = [_Server(uvicorn.Config(site.app, **_SETTINGS)) for site in sites]  # type: ignore[arg-type]
+
+    def stop() -> None:
+        for server in servers:
+            server.force_exit = server.should_exit
+            server.should_exit = True
+        on_stop()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    await asyncio.gather(*(server.serve(sockets=[site.listener]) for server, site in zip(servers, sites, strict=True)))
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers, which would end the process by the signal after a graceful stop."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+_SETTINGS = {
+    "log_config": None,
+    "access_log": False,
+    "lifespan": "off",
+    "server_header": False,
+    "proxy_headers": False,
+    "timeout_keep_alive": KEEP_ALIVE_SECONDS,
+    "timeout_graceful_shutdown": GRACE_SECONDS,
+}

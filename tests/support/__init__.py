@@ -1,0 +1,1 @@
+"""What the tests share: programs, clocks, servers and answers."""

@@ -1,0 +1,32 @@
+"""A clock that moves when a test says so, or when somebody would have slept."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from exporter.clock import Clock
+
+START = 1_790_000_000.0
+
+
+@dataclass
+class ManualClock:
+    """Unix and monotonic seconds from one counter; sleeping moves it and gives way to other tasks."""
+
+    at: float = START
+    slept: list[float] = field(default_factory=list)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.at += seconds
+
+    async def sleep(self, seconds: float) -> None:
+        """Let the time pass that somebody waits for."""
+        self.slept.append(seconds)
+        self.advance(seconds)
+        await asyncio.sleep(0)
+
+    def clock(self) -> Clock:
+        """Return the clock to pass in."""
+        return Clock(now=lambda: self.at, monotonic=lambda: self.at, sleep=self.sleep)

@@ -1,0 +1,78 @@
+"""A real exporter over HTTP for tests: boto3 to an endpoint on one side, uvicorn on the other."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import httpx
+
+from exporter.config import parse_config
+from exporter.kinds import KINDS
+from exporter.log import new_log
+from exporter.service import new_service
+from tests.support.clocks import ManualClock
+from tests.support.servers import serving
+
+
+@dataclass(frozen=True, slots=True)
+class Exporter:
+    """An exporter that is being served; its clock stands still unless it is moved."""
+
+    url: str
+    clock: ManualClock
+    log: io.StringIO
+
+    def scrape(self, **headers: str) -> str:
+        """Return what /metrics answers, after enough time that every cell is due again."""
+        self.clock.advance(60)
+        response = httpx.get(f"{self.url}/metrics", headers=headers, timeout=60)
+        assert response.status_code == 200
+        return response.text
+
+    def operations(self) -> str:
+        """Return the rows of the operations, without headers and without when they were read."""
+        rows = self.scrape().splitlines()
+        return "\n".join(row for row in rows if row.startswith(("aws_iot_", "aws_greengrass_")) and _is_fact(row))
+
+
+def _is_fact(row: str) -> bool:
+    return not row.startswith(("aws_iot_bulk_exporter_", "aws_iot_bulk_operation_last_success"))
+
+
+@contextmanager
+def exporting(config: str, endpoint: str) -> Iterator[Exporter]:
+    """Serve an exporter whose AWS is the endpoint, with credentials that mean nothing."""
+    with aws_environment(endpoint):
+        clock, log = ManualClock(), io.StringIO()
+        service = new_service(parse_config(config, KINDS), KINDS, new_log("debug", stream=log), clock=clock.clock())
+        with serving(service.app) as url:
+            yield Exporter(url, clock, log)
+
+
+@contextmanager
+def aws_environment(endpoint: str, **more: str) -> Iterator[None]:
+    """Let AWS SDKs of this process see the endpoint, and nothing of this machine."""
+    before = dict(os.environ)
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update(
+        {
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_DEFAULT_REGION": "eu-west-1",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            **more,
+        }
+    )
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

@@ -1,0 +1,62 @@
+"""An AWS endpoint that answers what a test wrote down, to the byte: it shares no code with the simulator."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+ACCOUNT_ID = "111122223333"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer; ``announced`` replaces the length that the header tells."""
+
+    body: bytes
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    announced: int | None = None
+
+
+def answer(content: Any, status: int = 200) -> Answer:
+    """Return a JSON answer."""
+    return Answer(json.dumps(content).encode(), status, {"content-type": "application/json"})
+
+
+def refusal(code: str, status: int, message: str = "no") -> Answer:
+    """Return an error as AWS's rest-json services write it."""
+    return Answer(json.dumps({"message": message}).encode(), status, {"x-amzn-errortype": code})
+
+
+@dataclass
+class ScriptedAws:
+    """Answers by path; what is not written down is not found. ``requests`` holds each request's path and query."""
+
+    answers: dict[str, Answer] = field(default_factory=dict)
+    requests: list[str] = field(default_factory=list)
+
+    def app(self) -> Starlette:
+        """Return the endpoint."""
+
+        async def handle(request: Request) -> Response:
+            query = f"?{request.url.query}" if request.url.query else ""
+            target = request.url.path + query
+            self.requests.append(target)
+            found = self.answers.get(target) or self.answers.get(request.url.path)
+            return _response(found or refusal("ResourceNotFoundException", 404))
+
+        return Starlette(routes=[Route("/{path:path}", handle, methods=["GET", "POST"])])
+
+
+def _response(found: Answer) -> Response:
+    response = Response(found.body, found.status, dict(found.headers))
+    if found.announced is not None:
+        response.headers["content-length"] = str(found.announced)
+    return response

@@ -1,0 +1,71 @@
+"""A strict check of raw JSON against botocore's shapes, which botocore itself does not hold answers to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, cast
+
+from botocore.model import ListShape, MapShape, Shape, StructureShape
+
+TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "long": (int,),
+    "float": (int, float),
+    "double": (int, float),
+    "boolean": (bool,),
+    "list": (list,),
+    "map": (dict,),
+    "structure": (dict,),
+    "timestamp": (int, float),
+}
+
+
+def departures(shape: Shape, value: Any, path: str = "answer") -> list[str]:
+    """Return where a JSON value of the protocol rest-json departs from its shape, each with its path."""
+    return list(_value(shape, value, path))
+
+
+def _value(shape: Shape, value: Any, path: str) -> Iterator[str]:
+    types = TYPES[shape.type_name]
+    if shape.serialization.get("timestampFormat") == "iso8601":
+        types = (str,)
+    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+        yield f"{path}: {value!r} is no {shape.type_name}"
+        return
+    yield from _limits(shape, value, path)
+    match shape.type_name:
+        case "structure":
+            yield from _structure(cast("StructureShape", shape), value, path)
+        case "list":
+            for number, one in enumerate(value):
+                yield from _value(cast("ListShape", shape).member, one, f"{path}[{number}]")
+        case "map":
+            for key, one in value.items():
+                yield from _value(cast("MapShape", shape).key, key, f"{path} key")
+                yield from _value(cast("MapShape", shape).value, one, f"{path}.{key}")
+
+
+def _structure(shape: StructureShape, value: dict[str, Any], path: str) -> Iterator[str]:
+    members = {member.serialization.get("name", name): (name, member) for name, member in shape.members.items()}
+    for key in value.keys() - members.keys():
+        yield f"{path}.{key}: is no member of {shape.name}"
+    for key, (name, member) in members.items():
+        if key in value:
+            yield from _value(member, value[key], f"{path}.{key}")
+        elif name in shape.required_members and "location" not in member.serialization:
+            yield f"{path}.{key}: is missing"
+
+
+def _limits(shape: Shape, value: Any, path: str) -> Iterator[str]:
+    limits = shape.metadata
+    measured = len(value) if isinstance(value, str | list | dict) else value
+    if "min" in limits and measured < limits["min"]:
+        yield f"{path}: below {limits['min']}"
+    if "max" in limits and measured > limits["max"]:
+        yield f"{path}: above {limits['max']}"
+    if "enum" in limits and value not in limits["enum"]:
+        yield f"{path}: {value!r} is none of {limits['enum']}"
+    if "pattern" in limits and not re.fullmatch(limits["pattern"], str(value)):
+        yield f"{path}: {value!r} does not match {limits['pattern']}"
