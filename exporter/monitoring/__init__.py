@@ -1,0 +1,1 @@
+"""What watches the metrics: one table of alerts, printed for Prometheus and for Grafana."""
