@@ -1,0 +1,7 @@
+"""``python -m exporter``: the same as the command ``aws-iot-bulk-exporter``."""
+
+import sys
+
+from exporter.cli import main
+
+sys.exit(main())

@@ -1,0 +1,93 @@
+"""The command line: flags and commands."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from exporter import __version__
+from exporter.errors import ConfigError, StartError
+from exporter.flags import Command, Flag, file_path, one_of, parser_of, url_path, values_of, whole_number
+from exporter.log import FORMATS, LEVELS, new_log
+from exporter.model import Shard
+from exporter.web.server import parse_address
+
+PROGRAM = "aws-iot-bulk-exporter"
+ABOUT = "Prometheus exporter for the bulk operations of AWS IoT. Without a command it serves."
+BAD_USAGE = 2
+
+CONFIG = Flag("--config.file", "The configuration; without it every default holds.", file_path, placeholder="PATH")
+LISTEN = Flag("--web.listen-address", "Where /metrics is served.", parse_address, ":10098", "HOST:PORT")
+PATH = Flag("--web.telemetry-path", "The path of the metrics.", url_path, "/metrics", "PATH")
+LOG_LEVEL = Flag("--log.level", f"One of {', '.join(LEVELS)}.", one_of(*LEVELS), "info", "LEVEL")
+LOG_FORMAT = Flag("--log.format", f"One of {', '.join(FORMATS)}.", one_of(*FORMATS), "logfmt", "FORMAT")
+ORDINAL = Flag("--shard.ordinal", "The number of this shard, from 0.", whole_number(0), "0", "N")
+TOTAL = Flag("--shard.total", "How many shards there are.", whole_number(1), "1", "N")
+LIVE = Flag("--live", "Make one real call of each sort for each cell.", bool, is_switch=True)
+SIMULATOR = Flag("--listen-address", "Where AWS is simulated.", parse_address, "127.0.0.1:10099", "HOST:PORT")
+SCENARIO = Flag("--scenario", "What happens; without it the demo's scenario.", file_path, placeholder="FILE")
+SUBJECTS = ("metrics", "iam-policy", "config-schema", "prometheus-rules", "grafana-alerts")
+
+
+def _serve(values: Mapping[str, Any]) -> int:
+    from exporter.commands.serve import run
+
+    shard = Shard(values[ORDINAL.name], values[TOTAL.name])
+    log = new_log(values[LOG_LEVEL.name], values[LOG_FORMAT.name])
+    return run(values[CONFIG.name], values[LISTEN.name], values[PATH.name], shard, log)
+
+
+def _check(values: Mapping[str, Any]) -> int:
+    from exporter.commands.check import run
+
+    return run(values[CONFIG.name], values[LIVE.name])
+
+
+def _demo(values: Mapping[str, Any]) -> int:
+    from exporter.commands.demo import run
+
+    return run(values[LISTEN.name], new_log(values[LOG_LEVEL.name], values[LOG_FORMAT.name]))
+
+
+def _simulate(values: Mapping[str, Any]) -> int:
+    from exporter.commands.simulate import run
+
+    return run(values[SIMULATOR.name], values[SCENARIO.name])
+
+
+def _show(values: Mapping[str, Any]) -> int:
+    from exporter.commands.show import run
+
+    return run(values["word"])
+
+
+COMMANDS = (
+    Command("serve", "Serve /metrics.", _serve, (CONFIG, LISTEN, PATH, LOG_LEVEL, LOG_FORMAT, ORDINAL, TOTAL)),
+    Command("check", "Check the configuration and, with --live, the access to AWS.", _check, (CONFIG, LIVE)),
+    Command("demo", "Serve /metrics of a simulated AWS.", _demo, (LISTEN, LOG_LEVEL, LOG_FORMAT)),
+    Command("simulate", "Simulate AWS's APIs.", _simulate, (SIMULATOR, SCENARIO)),
+    Command("show", "Print documents, policies and rules.", _show, words=SUBJECTS),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status: 0, 1 for a failure at work, 2 for bad usage or configuration."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    by_name = {command.name: command for command in COMMANDS}
+    if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help", "--version")):
+        words.insert(0, "serve")
+    parsed, unknown = parser_of(PROGRAM, ABOUT, COMMANDS, __version__).parse_known_args(words)
+    command = by_name[parsed.command]
+    try:
+        return command.run(values_of(command, parsed, unknown))
+    except ConfigError as error:
+        return _fail(error.problems, BAD_USAGE)
+    except StartError as error:
+        return _fail((str(error),), 1)
+
+
+def _fail(problems: Sequence[str], status: int) -> int:
+    for problem in problems:
+        print(f"{PROGRAM}: {problem}", file=sys.stderr)
+    return status

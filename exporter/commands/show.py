@@ -1,0 +1,28 @@
+"""``show``: print what follows from the tables: documents, policies, schemas, rules."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+
+from exporter.aws.models import Models
+from exporter.aws.policy import policy
+from exporter.config import config_schema
+from exporter.documents import metrics_document
+from exporter.kinds import KINDS
+from exporter.monitoring.grafana import grafana_alerts
+from exporter.monitoring.prometheus import prometheus_rules
+
+SUBJECTS: Mapping[str, Callable[[], str]] = {
+    "metrics": lambda: metrics_document(KINDS),
+    "iam-policy": lambda: json.dumps(policy(KINDS, Models()), indent=2) + "\n",
+    "config-schema": lambda: json.dumps(config_schema(KINDS), indent=2) + "\n",
+    "prometheus-rules": prometheus_rules,
+    "grafana-alerts": grafana_alerts,
+}
+
+
+def run(subject: str) -> int:
+    """Print one subject and return 0."""
+    print(SUBJECTS[subject](), end="")
+    return 0

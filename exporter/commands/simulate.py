@@ -1,0 +1,46 @@
+"""``simulate``: the AWS endpoint alone, for fire drills and for trying a configuration."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from exporter.aws.models import Models
+from exporter.errors import ConfigError
+from exporter.kinds import KINDS
+from exporter.simulator.app import application
+from exporter.simulator.scenario import Scenario, parse_scenario, scenario_text
+from exporter.web.server import Address, Site, listen, serve
+
+
+def run(address: Address, scenario_file: Path | None) -> int:
+    """Serve the simulated AWS until SIGINT or SIGTERM and return 0. Raises ConfigError or StartError."""
+    site = Site(application(read_scenario(scenario_file), KINDS, Models()), listen(address))
+    print(f"AWS is simulated on {site.url}. To use it:\n")
+    for name, value in environment(site.url).items():
+        print(f"  export {name}={value}")
+    print("\nCtrl+C ends it.", flush=True)
+    asyncio.run(serve([site], lambda: None))
+    return 0
+
+
+def read_scenario(file: Path | None) -> Scenario:
+    """Return the scenario of a file, or the shipped one. Raises ConfigError."""
+    if file is None:
+        return parse_scenario(scenario_text(), KINDS)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ConfigError([f"cannot read {file}: {why}"]) from None
+    return parse_scenario(text, KINDS)
+
+
+def environment(url: str) -> dict[str, str]:
+    """Return what an AWS SDK must find in its environment to use the simulator, and nothing else of this machine."""
+    return {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": "simulated",
+        "AWS_SECRET_ACCESS_KEY": "simulated",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+    }

@@ -1,0 +1,91 @@
+"""Documents made from the metric table, so that they cannot tell another story than the code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from exporter.errors import Reason
+from exporter.families import table
+from exporter.kind import Kind
+from exporter.metric import IDENTITY
+from exporter.model import CellKey, Scope, Shard, Snapshot
+from exporter.selfmetrics import CELL, ApiMetrics, CellCollector, expose_config_load, new_registry
+from exporter.store import Store
+
+Line = tuple[str, str, str, str]
+"""A metric's name, type, labels and help."""
+
+
+def metrics_document(kinds: Sequence[Kind[Any]]) -> str:
+    """Return docs/metrics.md: every family of the operations and of the exporter itself."""
+    operations = {line[0]: line for kind in kinds for line in _operation_lines(kind)}
+    return "\n".join(
+        (
+            "# Metrics",
+            "",
+            "This page is printed by `aws-iot-bulk-exporter show metrics`.",
+            "",
+            "## Bulk operations",
+            "",
+            f"Every row carries {_code(IDENTITY)}, so that any two join on them.",
+            "All are gauges: the figures are AWS's and vanish with the operation.",
+            "A count that AWS did not send has no row; it is never shown as 0.",
+            "",
+            *_rows((name, labels, help) for name, _, labels, help in operations.values()),
+            "",
+            "The statuses, in AWS's spelling; `Unknown` stands for one that AWS adds later:",
+            "",
+            *(f"- `{kind.name}`: {_code(kind.statuses)}" for kind in kinds),
+            "",
+            "## The exporter itself",
+            "",
+            f"Where the labels say `cell`, a row carries {_code(CELL)}:",
+            "one kind in one Region of a configured account.",
+            f"A `reason` is one of {_code(Reason)}.",
+            "",
+            *_rows((name, labels, f"{help} ({type})") for name, type, labels, help in _own_lines()),
+            "",
+        )
+    )
+
+
+def _operation_lines(kind: Kind[Any]) -> Iterable[Line]:
+    for metric in table(kind, ()):
+        labels = _code(metric.labels) + (", `tag_*`" if metric.name.endswith("_info") else "")
+        yield metric.name, "gauge", labels, metric.help
+
+
+def _own_lines() -> Iterable[Line]:
+    suffix = {"counter": "_total", "info": "_info"}
+    for family in _own_registry().collect():
+        labels = [label for label in family.samples[0].labels if label != "le"]
+        own = [label for label in labels if label not in CELL] if set(CELL) <= set(labels) else labels
+        cell = "cell" if set(CELL) <= set(labels) else ""
+        said = ", ".join(part for part in (cell, _code(own)) if part)
+        yield family.name + suffix.get(family.type, ""), family.type, said, family.documentation
+
+
+def _own_registry() -> CollectorRegistry:
+    """A registry in which every family has a sample, so that it shows its labels."""
+    registry = new_registry(Shard())
+    api = ApiMetrics(registry)
+    api.requests.labels("", "", "", "")
+    api.errors.labels("", "", "", "", "")
+    api.duration.labels("", "")
+    api.show_budget(("", "", "", ""), lambda: 0.0)
+    failing = Snapshot(CellKey("", "", ""), Scope("", "", ""), reasons=frozenset({Reason.OTHER}), duration=0.0)
+    registry.register(CellCollector(Store((failing,))))
+    expose_config_load(registry, 0.0)
+    return registry
+
+
+def _rows(lines: Iterable[tuple[str, str, str]]) -> list[str]:
+    body = [f"| `{name}` | {labels} | {help} |" for name, labels, help in lines]
+    return ["| metric | labels | what it says |", "|---|---|---|", *body]
+
+
+def _code(words: Iterable[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)

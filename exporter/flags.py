@@ -1,0 +1,111 @@
+"""Command-line flags as Prometheus programs write them, every wrong one reported at once."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from exporter.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One flag. ``read`` turns its text into a value and raises ValueError with what was expected."""
+
+    name: str
+    help: str
+    read: Callable[[str], Any]
+    default: str | None = None
+    placeholder: str = "TEXT"
+    is_switch: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command: its flags, at most one positional word out of a few, and what runs with their values."""
+
+    name: str
+    help: str
+    run: Callable[[Mapping[str, Any]], int]
+    flags: tuple[Flag, ...] = ()
+    words: tuple[str, ...] = ()
+
+
+def parser_of(program: str, about: str, commands: Sequence[Command], version: str) -> argparse.ArgumentParser:
+    """Return the parser that prints help and tells the commands apart."""
+    parser = argparse.ArgumentParser(program, description=about, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for command in commands:
+        sub = subparsers.add_parser(command.name, help=command.help, description=command.help, allow_abbrev=False)
+        for flag in command.flags:
+            _add(sub, flag)
+        if command.words:
+            sub.add_argument("word", metavar="|".join(command.words), nargs="?")
+    return parser
+
+
+def values_of(command: Command, parsed: argparse.Namespace, unknown: Sequence[str]) -> dict[str, Any]:
+    """Return the value of each flag. Raises ConfigError with every flag that is wrong."""
+    values: dict[str, Any] = {}
+    problems = [f"{text}: {command.name} knows no such flag or word" for text in unknown]
+    for flag in command.flags:
+        text = getattr(parsed, flag.name)
+        try:
+            values[flag.name] = flag.read(text) if isinstance(text, str) else text
+        except ValueError as error:
+            problems.append(f"{flag.name}: {error}")
+    if command.words:
+        values["word"] = parsed.word
+        if parsed.word not in command.words:
+            problems.append(f"{command.name}: expected one of {', '.join(command.words)}")
+    if problems:
+        raise ConfigError(problems)
+    return values
+
+
+def _add(parser: argparse.ArgumentParser, flag: Flag) -> None:
+    if flag.is_switch:
+        parser.add_argument(flag.name, dest=flag.name, help=flag.help, action="store_true")
+        return
+    help = flag.help + (f" (default: {flag.default})" if flag.default else "")
+    parser.add_argument(flag.name, dest=flag.name, help=help, default=flag.default, metavar=flag.placeholder)
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """Return a reader that accepts only these words."""
+
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"expected one of {', '.join(words)}")
+        return text
+
+    return read
+
+
+def whole_number(least: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers from ``least`` on."""
+
+    def read(text: str) -> int:
+        if not text.isascii() or not text.isdecimal() or int(text) < least:
+            raise ValueError(f"expected a whole number, {least} or more")
+        return int(text)
+
+    return read
+
+
+def file_path(text: str) -> Path:
+    """Return a path. Raises ValueError for an empty one."""
+    if not text:
+        raise ValueError("expected the path of a file")
+    return Path(text)
+
+
+def url_path(text: str) -> str:
+    """Return the path of a URL. Raises ValueError."""
+    if not text.startswith("/") or not text.isprintable() or set(text) & set(" {}?#\"'<>\\"):
+        raise ValueError("expected a path such as /metrics")
+    return text
