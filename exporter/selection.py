@@ -41,10 +41,10 @@ class Tracked:
 
 def select(
     tracked: Iterable[Tracked], rules: Discover | None, kind: Kind[Any], now: float
-) -> tuple[list[Tracked], int]:
-    """Return the operations that are kept, explicit ones among them, and how many found ones are left out.
+) -> tuple[list[Tracked], list[Tracked]]:
+    """Return the operations that are kept, explicit ones among them, and the found ones that are left out.
 
-    ``now`` is in Unix seconds. What AWS has not yet dated is kept until it has.
+    ``now`` is in Unix seconds. What AWS has not yet dated counts as newest.
     """
     explicit: list[Tracked] = []
     found: list[Tracked] = []
@@ -54,9 +54,9 @@ def select(
         elif rules and _eligible(one, rules, now):
             found.append(one)
     if rules is None or len(found) <= rules.max_operations:
-        return explicit + found, 0
+        return explicit + found, []
     found.sort(key=lambda one: _rank(one, kind))
-    return explicit + found[: rules.max_operations], len(found) - rules.max_operations
+    return explicit + found[: rules.max_operations], found[rules.max_operations :]
 
 
 def _eligible(one: Tracked, rules: Discover, now: float) -> bool:

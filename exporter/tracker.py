@@ -108,7 +108,7 @@ class Tracker:
             reasons=reasons,
             last_success=self._verdict.success,
             duration=self._verdict.duration,
-            omitted=omitted,
+            omitted=len(omitted),
         )
 
     async def _read_lists(self, this: _Pass, api: ScopeApi) -> None:
@@ -158,14 +158,15 @@ class Tracker:
 
     def _due(self) -> list[Tracked]:
         oldest = self._clock.monotonic() - ASK_AGAIN_SECONDS
-        kept, _ = self._select()
-        return [one for one in kept if not one.final and one.gone_at <= oldest]
+        kept, omitted = self._select()
+        undated = [one for one in omitted if one.created is None and one.reading is None]
+        return [one for one in kept + undated if not one.final and one.gone_at <= oldest]
 
     def _urgency(self, one: Tracked) -> tuple[int, float]:
         active = self._cell.kind.is_active(one.status)
         return (0 if active else 1, one.tried_at)
 
-    def _select(self) -> tuple[list[Tracked], int]:
+    def _select(self) -> tuple[list[Tracked], list[Tracked]]:
         return select(self._tracked.values(), self._cell.watch.discover, self._cell.kind, self._clock.now())
 
     def _is_fresh(self, one: Tracked) -> bool:

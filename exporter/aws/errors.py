@@ -105,6 +105,8 @@ def translate(error: Exception) -> ApiError:
         return error
     if isinstance(error, aws.ClientError):
         return _answered(error)
+    if isinstance(error, RuntimeError) and "credentials" in str(error):
+        return ApiError(Reason.CREDENTIALS, detail="the renewed credentials are expired already: is a clock wrong?")
     if "ParserError" in type(error).__name__ or isinstance(error, _UNPARSEABLE):
         return ApiError(Reason.MALFORMED, detail=f"unreadable answer ({type(error).__name__})")
     for reason, exceptions in _EXCEPTIONS:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 
 from exporter.clock import Clock
 
-START = 1_790_000_000.0
-
 
 @dataclass
 class ManualClock:
-    """Unix and monotonic seconds from one counter; sleeping moves it and gives way to other tasks."""
+    """Unix and monotonic seconds from one counter, which starts today, since real credentials expire by the real date; sleeping moves it and gives way to other tasks."""
 
-    at: float = START
+    at: float = field(default_factory=time.time)
     slept: list[float] = field(default_factory=list)
 
     def advance(self, seconds: float) -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx
+from starlette.types import Receive, Scope, Send
 
+from exporter.aws.models import Models
 from exporter.config import parse_config
 from exporter.kinds import KINDS
 from exporter.log import new_log
 from exporter.service import new_service
+from exporter.simulator.app import application
+from exporter.simulator.scenario import parse_scenario
 from tests.support.clocks import ManualClock
 from tests.support.servers import serving
 
@@ -26,9 +30,9 @@ class Exporter:
     clock: ManualClock
     log: io.StringIO
 
-    def scrape(self, **headers: str) -> str:
-        """Return what /metrics answers, after enough time that every cell is due again."""
-        self.clock.advance(60)
+    def scrape(self, after: float = 60.0, **headers: str) -> str:
+        """Return what /metrics answers, by default after enough time that every cell is due again."""
+        self.clock.advance(after)
         response = httpx.get(f"{self.url}/metrics", headers=headers, timeout=60)
         assert response.status_code == 200
         return response.text
@@ -44,10 +48,10 @@ def _is_fact(row: str) -> bool:
 
 
 @contextmanager
-def exporting(config: str, endpoint: str) -> Iterator[Exporter]:
+def exporting(config: str, endpoint: str, clock: ManualClock | None = None) -> Iterator[Exporter]:
     """Serve an exporter whose AWS is the endpoint, with credentials that mean nothing."""
     with aws_environment(endpoint):
-        clock, log = ManualClock(), io.StringIO()
+        clock, log = clock or ManualClock(), io.StringIO()
         service = new_service(parse_config(config, KINDS), KINDS, new_log("debug", stream=log), clock=clock.clock())
         with serving(service.app) as url:
             yield Exporter(url, clock, log)
@@ -76,3 +80,33 @@ def aws_environment(endpoint: str, **more: str) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """A simulated AWS that shares its clock with an exporter, and the targets of the requests it got."""
+
+    exporter: Exporter
+    requests: list[str]
+
+    def requests_of(self, scrape: Callable[[], object]) -> list[str]:
+        """Return the requests that a scrape caused, sorted."""
+        before = len(self.requests)
+        scrape()
+        return sorted(self.requests[before:])
+
+
+@contextmanager
+def simulating(config: str, scenario: str) -> Iterator[Simulation]:
+    """Serve an exporter whose AWS is the simulator with a scenario."""
+    clock, requests = ManualClock(), list[str]()
+    simulator = application(parse_scenario(scenario, KINDS), KINDS, Models(), now=lambda: clock.at)
+
+    async def recorded(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            query = scope["query_string"].decode()
+            requests.append(scope["path"] + (f"?{query}" if query else ""))
+        await simulator(scope, receive, send)
+
+    with serving(recorded) as endpoint, exporting(config, endpoint, clock) as exporter:
+        yield Simulation(exporter, requests)
