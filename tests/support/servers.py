@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,11 +10,13 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from exporter.web.server import Address, listen
+
 
 @contextmanager
 def serving(app: ASGIApp) -> Iterator[str]:
     """Serve an application over HTTP while the block runs; give its base URL."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = listen(Address("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True)
     thread.start()

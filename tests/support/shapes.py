@@ -35,6 +35,10 @@ def _value(shape: Shape, value: Any, path: str) -> Iterator[str]:
         yield f"{path}: {value!r} is no {shape.type_name}"
         return
     yield from _limits(shape, value, path)
+    yield from _inside(shape, value, path)
+
+
+def _inside(shape: Shape, value: Any, path: str) -> Iterator[str]:
     match shape.type_name:
         case "structure":
             yield from _structure(cast("StructureShape", shape), value, path)

@@ -1,0 +1,127 @@
+"""What a scenario may not say although its shape is right.
+
+A fault may begin with the rest of its path, ``[0].status: is missing``, and never holds the end of a line.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from exporter.kind import ApiCall, Kind
+
+if TYPE_CHECKING:
+    from exporter.simulator.scenario_file import FaultEntry, OperationEntry, PointEntry
+
+TOLERANCE = 1e-9
+"""Shares are written with a few digits, and their difference may be off by the last bit."""
+DERIVED_ID = 36
+"""The length of an id that the scenario leaves out, a UUID."""
+STS = (ApiCall("sts", "AssumeRole", quota=0), ApiCall("sts", "GetCallerIdentity", quota=0))
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the names in a scenario may refer to."""
+
+    kinds: Mapping[str, Kind[Any]]
+    accounts: frozenset[str]
+
+    @cached_property
+    def calls(self) -> tuple[ApiCall, ...]:
+        """Every API that the simulator answers."""
+        return (*(call for kind in self.kinds.values() for call in kind.calls), *STS)
+
+    @cached_property
+    def services(self) -> Collection[str]:
+        """Their services."""
+        return sorted({call.service for call in self.calls})
+
+    @cached_property
+    def apis(self) -> Collection[str]:
+        """Their names."""
+        return sorted({call.name for call in self.calls})
+
+
+def none_of(name: str | None, known: Collection[str]) -> str:
+    """Return what is wrong with a name, empty for a known one or none."""
+    return "" if name is None or name in known else f"{json.dumps(name)} is none of {', '.join(known)}"
+
+
+def account_fault(account: str | None, known: Known) -> str:
+    """Return what is wrong with an account; nothing is known to be wrong where ``accounts`` is wrong itself."""
+    if account is None or not known.accounts or account in known.accounts:
+        return ""
+    return "is none of accounts"
+
+
+def id_fault(ids: Sequence[str], kind: Kind[Any] | None) -> str:
+    """Return what is wrong with the ids of an entry, which has none where they are to be derived."""
+    if kind is None or max(map(len, ids), default=DERIVED_ID) <= kind.id_length:
+        return ""
+    return f"longer than {kind.id_length} characters"
+
+
+def twice(entries: Sequence[OperationEntry], account: str) -> Iterator[str]:
+    """Yield the entries whose ids stand twice in one Region of an account; ``account`` is the default."""
+    seen: set[tuple[str, str, str, str]] = set()
+    for number, entry in enumerate(entries):
+        keys = {(entry.kind, entry.account or account, entry.region, id) for id in entry.ids}
+        if keys & seen:
+            yield f"[{number}].id: stands twice"
+        seen |= keys
+
+
+def timeline_faults(timeline: Sequence[PointEntry], kind: Kind[Any] | None) -> list[str]:
+    """Return what is wrong with a timeline: statuses, the order of times, counts that go backwards."""
+    return [*_status_faults(timeline, kind), *_time_faults(timeline), *_count_faults(timeline)]
+
+
+def _status_faults(timeline: Sequence[PointEntry], kind: Kind[Any] | None) -> Iterator[str]:
+    if timeline[0].status is None:
+        yield "[0].status: is missing"
+    for number, point in enumerate(timeline):
+        if kind and point.status is not None and point.status not in kind.statuses:
+            known = ", ".join(kind.statuses)
+            yield f"[{number}].status: {json.dumps(point.status)} is no status of {kind.name}; one of {known}"
+
+
+def _time_faults(timeline: Sequence[PointEntry]) -> Iterator[str]:
+    if timeline[0].at != 0:
+        yield "[0].at: the first point must be at 0s"
+    for number in range(1, len(timeline)):
+        if timeline[number].at <= timeline[number - 1].at:
+            yield f"[{number}].at: must be later than the point before"
+
+
+def _count_faults(timeline: Sequence[PointEntry]) -> Iterator[str]:
+    done = failed = 0.0
+    for number, point in enumerate(timeline):
+        before_done, before_failed = done, failed
+        done = done if point.done is None else point.done
+        failed = failed if point.failed is None else point.failed
+        if failed > done + TOLERANCE:
+            yield f"[{number}].failed: is more than done, which includes it"
+        elif done < before_done:
+            yield f"[{number}].done: goes backwards"
+        elif failed < before_failed:
+            yield f"[{number}].failed: goes backwards"
+        elif done - failed < before_done - before_failed - TOLERANCE:
+            yield f"[{number}].failed: grows faster than done, so that successes go backwards"
+
+
+def effect_fault(fault: FaultEntry) -> str:
+    """Return what is wrong with a fault as a whole: it does nothing, two things at once, or never."""
+    effects = sum(effect is not None for effect in (fault.error, fault.body, fault.cut))
+    if effects > 1:
+        return "error, body and cut exclude each other"
+    if effects == 0 and not fault.delay:
+        return "needs one of error, body, cut and delay"
+    if fault.status is not None and fault.error is None and fault.body is None:
+        return ".status: needs error or body"
+    if fault.until is not None and fault.until <= fault.since:
+        return ".until: must be later than from"
+    return ""

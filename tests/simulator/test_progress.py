@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests.simulator.aws import ACCOUNTS, REGION, START, Aws, simulated
+
+SCENARIO = f"""{ACCOUNTS}
+operations:
+  - kind: thing_registration_task
+    id: runs
+    region: {REGION}
+    created: 10s
+    items: 1000
+    message: Some things failed.
+    timeline:
+      - {{at: 0s, status: InProgress}}
+      - {{at: 100s, done: 0.5, failed: 0.1}}
+      - {{at: 200s}}
+      - {{at: 300s, status: Completed, done: 1.0, failed: 0.2}}
+  - kind: thing_registration_task
+    id: cancelled
+    region: {REGION}
+    items: 10
+    timeline:
+      - {{at: 0s, status: InProgress}}
+      - {{at: 50s, status: Cancelling, done: 0.5}}
+      - {{at: 60s, status: Cancelled}}
+  - kind: greengrass_bulk_deployment
+    id: retries
+    region: {REGION}
+    items: 100
+    retries: 10
+    error_codes: [A, B, B]
+    message: Bad.
+    timeline:
+      - {{at: 0s, status: Initializing}}
+      - {{at: 10s, status: Running}}
+      - {{at: 110s, status: Completed, done: 1.0, failed: 0.05}}
+"""
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Aws]:
+    with simulated(SCENARIO) as aws:
+        yield aws
+
+
+@pytest.fixture
+def aws(served: Aws) -> Iterator[Aws]:
+    yield served
+    served.clock.seconds = START
+
+
+def task(aws: Aws, id: str, after: float) -> dict[str, Any]:
+    aws.clock.seconds = START + after
+    answer: dict[str, Any] = aws.client("iot").describe_thing_registration_task(taskId=id)
+    return answer
+
+
+def deployment(aws: Aws, after: float) -> dict[str, Any]:
+    aws.clock.seconds = START + after
+    answer: dict[str, Any] = aws.client("greengrass").get_bulk_deployment_status(BulkDeploymentId="retries")
+    return answer
+
+
+def test_an_operation_does_not_exist_before_it_was_created(aws: Aws) -> None:
+    client = aws.client("iot")
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        task(aws, "runs", 9)
+    assert client.list_thing_registration_tasks()["taskIds"] == ["cancelled"]
+    assert task(aws, "runs", 10)["status"] == "InProgress"
+
+
+@pytest.mark.parametrize(
+    ("after", "counts"),
+    [(10, (0, 0, 0)), (60, (200, 50, 25)), (110, (400, 100, 50)), (260, (600, 150, 75)), (310, (800, 200, 100))],
+)
+def test_counts_grow_evenly_between_two_points(aws: Aws, after: float, counts: tuple[int, int, int]) -> None:
+    answer = task(aws, "runs", after)
+    assert (answer["successCount"], answer["failureCount"], answer["percentageProgress"]) == counts
+
+
+def test_nothing_changes_in_a_stall_and_the_answer_says_since_when(aws: Aws) -> None:
+    stalled = datetime.fromtimestamp(START + 110, UTC)
+    answers = [task(aws, "runs", after) for after in (110, 150, 209)]
+    assert {(answer["successCount"], answer["lastModifiedDate"]) for answer in answers} == {(400, stalled)}
+
+
+def test_the_end_is_exact_and_stays(aws: Aws) -> None:
+    ended, later = task(aws, "runs", 310), task(aws, "runs", 1_000_000)
+    assert (later["status"], later["message"]) == ("Completed", "Some things failed.")
+    assert {**ended, "ResponseMetadata": None} == {**later, "ResponseMetadata": None}
+    assert later["lastModifiedDate"] == datetime.fromtimestamp(START + 310, UTC)
+
+
+def test_a_message_is_told_at_the_end_alone(aws: Aws) -> None:
+    assert "message" not in task(aws, "runs", 309)
+
+
+def test_a_cancelled_task_goes_through_cancelling_and_keeps_its_counts(aws: Aws) -> None:
+    found = [task(aws, "cancelled", after) for after in (49, 50, 60)]
+    assert [answer["status"] for answer in found] == ["InProgress", "Cancelling", "Cancelled"]
+    assert [answer["successCount"] for answer in found] == [4, 5, 5]
+
+
+def test_retries_grow_with_what_is_done_and_errors_show_from_the_first_failure_on(aws: Aws) -> None:
+    assert deployment(aws, 10)["ErrorDetails"] == []
+    half = deployment(aws, 60)
+    assert half["BulkDeploymentMetrics"] == {"RecordsProcessed": 49, "InvalidInputRecords": 2, "RetryAttempts": 4}
+    assert [detail["DetailedErrorCode"] for detail in half["ErrorDetails"]] == ["A", "B", "B"]
+    ended = deployment(aws, 110)
+    assert ended["BulkDeploymentMetrics"] == {"RecordsProcessed": 100, "InvalidInputRecords": 5, "RetryAttempts": 10}
+    assert ended["ErrorMessage"] == "Bad."
+    assert ended["CreatedAt"] == "2026-09-21T14:13:20.000Z"

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from exporter.kind import ApiCall
+from exporter.kinds import KINDS
+from tests.simulator.aws import ACCOUNTS, START, Aws, simulated
+
+CALLS = sorted({call for kind in KINDS for call in kind.calls}, key=lambda call: (call.service, call.name))
+
+
+def statuses(aws: Aws, call: ApiCall, number: int) -> list[int]:
+    return [aws.answer(call, "nobody").status_code for _ in range(number)]
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
+def test_the_call_beyond_the_quota_is_throttled_until_a_second_has_passed(call: ApiCall) -> None:
+    with simulated(ACCOUNTS) as aws:
+        allowed = statuses(aws, call, int(call.quota))
+        assert set(allowed) <= {200, 404}
+        throttled = aws.answer(call, "nobody")
+        assert throttled.status_code in (400, 429)
+        assert throttled.headers["x-amzn-errortype"] in ("ThrottlingException", "TooManyRequestsException")
+        aws.clock.seconds += 1
+        assert statuses(aws, call, int(call.quota)) == allowed
+        assert statuses(aws, call, 1) == [throttled.status_code]
+
+
+def refused(answer: Any) -> tuple[str, int]:
+    return answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def test_the_eleventh_call_in_a_second_is_throttled_with_the_400_of_iot() -> None:
+    with simulated(ACCOUNTS) as aws:
+        client = aws.client("iot")
+        for _ in range(10):
+            client.list_thing_registration_tasks()
+        with pytest.raises(client.exceptions.ThrottlingException) as caught:
+            client.list_thing_registration_tasks()
+        assert refused(caught.value.response) == ("ThrottlingException", 400)
+
+
+def test_the_thirty_first_call_in_a_second_is_throttled_with_the_429_of_greengrass() -> None:
+    with simulated(ACCOUNTS) as aws:
+        client = aws.client("greengrass")
+        for _ in range(30):
+            client.list_bulk_deployments()
+        with pytest.raises(client.exceptions.ClientError) as caught:
+            client.list_bulk_deployments()
+        assert refused(caught.value.response) == ("TooManyRequestsException", 429)
+
+
+def test_a_tenth_of_a_second_brings_back_one_call_of_ten() -> None:
+    with simulated(ACCOUNTS) as aws:
+        call = ApiCall("iot", "ListThingRegistrationTasks", quota=10)
+        statuses(aws, call, 11)
+        aws.clock.seconds = START + 0.1001
+        assert statuses(aws, call, 2) == [200, 400]
+
+
+def test_each_region_and_each_api_has_a_quota_of_its_own() -> None:
+    with simulated(ACCOUNTS) as aws:
+        client = aws.client("iot")
+        for _ in range(10):
+            client.list_thing_registration_tasks()
+        assert aws.client("iot", region="us-east-1").list_thing_registration_tasks()["taskIds"] == []
+        with pytest.raises(client.exceptions.ResourceNotFoundException):
+            client.describe_thing_registration_task(taskId="nobody")
+
+
+def test_a_scenario_may_switch_quotas_off() -> None:
+    with simulated(f"{ACCOUNTS}quotas: false") as aws:
+        assert statuses(aws, ApiCall("iot", "ListThingRegistrationTasks", quota=10), 40) == [200] * 40
