@@ -12,11 +12,12 @@ SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604
 LONGEST = 10 * 365 * SECONDS["d"]
 PART = r"(\d+(?:\.\d+)?)(ms|[smhdw])"
 PATTERN = rf"^-?(?:{PART})+$"
+POSITIVE = rf"^(?=.*[1-9])(?:{PART})+$"
 
 
 def seconds(text: Any) -> float:
     """Return a duration in seconds. Raises pydantic's error for anything that is not such a text."""
-    if not isinstance(text, str) or not re.fullmatch(PATTERN, text):
+    if not isinstance(text, str) or not re.fullmatch(PATTERN, text, re.ASCII):
         raise PydanticCustomError("duration", "expected a duration such as 10s, 5m or 7d")
     total = sum(float(number) * SECONDS[unit] for number, unit in re.findall(PART, text))
     if total > LONGEST:

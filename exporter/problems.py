@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 
 from pydantic import BaseModel, ValidationError
@@ -25,14 +26,16 @@ _SAYINGS: Mapping[str, str] = {
     "string_too_long": "longer than {max_length} characters",
     "too_short": "is empty",
     "literal_error": "expected one of {expected}",
-    "union_tag_not_found": "the key kind is missing",
-    "union_tag_invalid": "kind: expected one of {expected_tags}",
+    "union_tag_not_found": "is missing",
+    "union_tag_invalid": "expected one of {expected_tags}",
     "greater_than": "must be above {gt:g}",
     "greater_than_equal": "must be at least {ge:g}",
     "less_than": "must be below {lt:g}",
     "less_than_equal": "must be at most {le:g}",
 }
 """What is said for pydantic's types of error; where none is said here, pydantic's own sentence stands."""
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,23}")
+"""A key that is shown. Any other may be a value: ``{external_id:secret}`` lacks a space and is all key."""
 
 
 def problems(error: ValidationError, tags: Iterable[str] = (), known: Iterable[str] = ()) -> tuple[str, ...]:
@@ -59,7 +62,7 @@ def _follows(error: ErrorDetails, found: list[ErrorDetails]) -> bool:
 
 
 def _line(error: ErrorDetails, tags: frozenset[str], known: tuple[str, ...]) -> str:
-    path = _path(error["loc"], tags)
+    path = _path(error, tags)
     if error["type"] == "extra_forbidden":
         said = "unknown key" + _hint(str(error["loc"][-1]), known)
     else:
@@ -68,16 +71,28 @@ def _line(error: ErrorDetails, tags: frozenset[str], known: tuple[str, ...]) -> 
     return f"{path}: {said}" if path else said
 
 
-def _path(location: tuple[int | str, ...], tags: frozenset[str]) -> str:
-    path = ""
-    for before, part in zip((None, *location), location, strict=False):
-        if isinstance(part, int):
-            path += f"[{part}]"
-        elif not (isinstance(before, int) and part in tags):
-            path += f".{part}" if path else part
-    return path
+def _path(error: ErrorDetails, tags: frozenset[str]) -> str:
+    *parents, last = error["loc"] or ("",)
+    # An unknown key may be called like a tag, and a tag is never the last part of its path.
+    path = "".join(_part(before, part, tags) for before, part in zip((None, *parents), parents, strict=False))
+    path += f"[{last}]" if isinstance(last, int) else f".{_shown(last)}" if last else ""
+    if error["type"].startswith("union_tag"):
+        path += "." + error["ctx"]["discriminator"].strip("'")
+    return path.removeprefix(".")
+
+
+def _part(before: int | str | None, part: int | str, tags: frozenset[str]) -> str:
+    if isinstance(part, int):
+        return f"[{part}]"
+    return "" if isinstance(before, int) and part in tags else f".{_shown(part)}"
+
+
+def _shown(key: str) -> str:
+    return key if _PLAIN.fullmatch(key) else "?"
 
 
 def _hint(key: str, known: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(key, known, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    if not _PLAIN.fullmatch(key):
+        return ", not shown because it is no plain word"
+    near = difflib.get_close_matches(key, [one for one in known if one != key], n=1)
+    return f"; did you mean {near[0]}?" if near and key not in known else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -12,10 +12,14 @@ from exporter.errors import ConfigError
 
 _UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 """What PyYAML lets through where a value is not what its tag or its look promises: a month 13, ``!!bool 7``."""
+_TEXT = "tag:yaml.org,2002:str"
+_MERGE = "tag:yaml.org,2002:merge"
 _QUOTED = re.compile(r"""(?:[^'"]|'(?:\\?.|<[a-z ]+>)')*""")
 """The beginning of a sentence of PyYAML that quotes single characters and names of tokens, and nothing longer."""
 _SAYINGS = {
     "but found another document": "a second document begins here",
+    "could not determine a constructor for the tag": "an unknown tag",
+    "found undefined alias": "an unknown alias",
     "second occurrence": "the anchor stands twice",
 }
 
@@ -23,28 +27,37 @@ _SAYINGS = {
 class _StrictLoader(yaml.SafeLoader):
     """PyYAML's safe loader, which keeps the last of two equal keys, taught to refuse them."""
 
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag not in (_TEXT, _MERGE):
+                raise yaml.MarkedYAMLError(problem="a key that is not text", problem_mark=key.start_mark)
+            if key.value in seen and key.tag == _TEXT:
+                raise yaml.MarkedYAMLError(problem="the key stands twice", problem_mark=key.start_mark)
+            seen.add(key.value)
+        return node
+
+    def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
+        node = super().compose_scalar_node(anchor)
+        if re.search("[\ud800-\udfff]", node.value):
+            raise yaml.MarkedYAMLError(problem="half a character", problem_mark=node.start_mark)
+        return node
+
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
-            return super().construct_object(node, deep)  # type: ignore[no-untyped-call]
+            return super().construct_object(node, deep)
         except _UNREADABLE:
             raise yaml.MarkedYAMLError(problem="an impossible value", problem_mark=node.start_mark) from None
 
-    def construct_scalar(self, node: yaml.ScalarNode) -> Any:
-        value = super().construct_scalar(node)
-        if re.search("[\ud800-\udfff]", value):
-            raise yaml.MarkedYAMLError(problem="half a character", problem_mark=node.start_mark)
-        return value
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen = set()
-        for key_node, _ in node.value if isinstance(node, yaml.MappingNode) else ():
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, str):
-                raise yaml.MarkedYAMLError(problem="a key that is not text", problem_mark=key_node.start_mark)
-            if key in seen and key_node.tag != "tag:yaml.org,2002:merge":
-                raise yaml.MarkedYAMLError(problem="the key stands twice", problem_mark=key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
+def read_text(path: Path) -> str:
+    """Return what a file holds. Raises ConfigError."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ConfigError([f"cannot read {path}: {why}"]) from None
 
 
 def parse_yaml(text: str) -> Any:
@@ -67,7 +80,8 @@ def parse_yaml(text: str) -> Any:
 def _said(problem: str) -> str:
     """PyYAML's sentence up to where it quotes the text, as it does with aliases and tags."""
     match = _QUOTED.match(problem)
-    return _SAYINGS.get(problem) or (match[0].rstrip(" ,;:") if match else problem)
+    said = match[0].rstrip(" ,;:") if match else problem
+    return _SAYINGS.get(said, said)
 
 
 def _line(text: str, error: yaml.reader.ReaderError) -> int:

@@ -6,11 +6,11 @@ import asyncio
 from pathlib import Path
 
 from exporter.aws.models import Models
-from exporter.errors import ConfigError
 from exporter.kinds import KINDS
 from exporter.simulator.app import application
 from exporter.simulator.scenario import Scenario, parse_scenario, scenario_text
 from exporter.web.server import Address, Site, listen, serve
+from exporter.yaml_text import read_text
 
 
 def run(address: Address, scenario_file: Path | None) -> int:
@@ -26,14 +26,7 @@ def run(address: Address, scenario_file: Path | None) -> int:
 
 def read_scenario(file: Path | None) -> Scenario:
     """Return the scenario of a file, or the shipped one. Raises ConfigError."""
-    if file is None:
-        return parse_scenario(scenario_text(), KINDS)
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ConfigError([f"cannot read {file}: {why}"]) from None
-    return parse_scenario(text, KINDS)
+    return parse_scenario(scenario_text() if file is None else read_text(file), KINDS)
 
 
 def environment(url: str) -> dict[str, str]:

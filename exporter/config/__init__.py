@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from exporter.config.across import faults_across
 from exporter.config.narrow import config_model
 from exporter.config.sections import Account, Aws, Config, Discover, Labels, Refresh, Watch
 from exporter.errors import ConfigError
 from exporter.kind import Kind
 from exporter.problems import keys_of, problems
-from exporter.yaml_text import parse_yaml
+from exporter.yaml_text import parse_yaml, read_text
 
 __all__ = ["Account", "Aws", "Config", "Discover", "Watch", "config_schema", "parse_config", "read_config"]
 
 
 def read_config(path: Path | None, kinds: Sequence[Kind[Any]]) -> Config:
     """Return the configuration of a file, or every default where there is none. Raises ConfigError."""
-    if path is None:
-        return parse_config("", kinds)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ConfigError([f"cannot read {path}: {why}"]) from None
-    return parse_config(text, kinds)
+    return parse_config("" if path is None else read_text(path), kinds)
 
 
 def parse_config(text: str, kinds: Sequence[Kind[Any]]) -> Config:
@@ -36,13 +30,14 @@ def parse_config(text: str, kinds: Sequence[Kind[Any]]) -> Config:
     Raises ConfigError with all problems at once. No problem quotes a value: it may be a secret.
     """
     raw = parse_yaml(text)
-    found = list(_accounts_named_twice(raw))
+    by_default = [kind.name for kind in kinds if kind.by_default]
+    names = [kind.name for kind in kinds]
+    found = [*faults_across(raw, names, by_default)]
     try:
         config = config_model(kinds).model_validate({} if raw is None else raw)
     except ValidationError as error:
-        known = keys_of(Config, Account, Watch, Discover, Refresh, Aws, Labels)
-        raise ConfigError([*found, *problems(error, [kind.name for kind in kinds], known)]) from None
-    if found := [*found, *_cells_watched_twice(config)]:
+        raise ConfigError([*found, *problems(error, names, _keys(kinds))]) from None
+    if found:
         raise ConfigError(found)
     return config
 
@@ -50,25 +45,9 @@ def parse_config(text: str, kinds: Sequence[Kind[Any]]) -> Config:
 def config_schema(kinds: Sequence[Kind[Any]]) -> dict[str, Any]:
     """Return the JSON schema of the configuration, by which editors complete and check it."""
     schema = config_model(kinds).model_json_schema(mode="validation")
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "aws-iot-bulk-exporter", **schema}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "aws-iot-bulk-exporter"}
 
 
-def _accounts_named_twice(raw: Any) -> Iterator[str]:
-    accounts = raw.get("accounts") if isinstance(raw, dict) else None
-    names: dict[str, int] = {}
-    for number, account in enumerate(accounts if isinstance(accounts, list) else ()):
-        name = str(account.get("name", "default")) if isinstance(account, dict) else f"[{number}]"
-        if name in names:
-            yield f"accounts[{number}].name: {name} is the name of accounts[{names[name]}] too; give each its own"
-        names.setdefault(name, number)
-
-
-def _cells_watched_twice(config: Config) -> Iterator[str]:
-    seen: dict[tuple[str, str, str], int] = {}
-    for number, account in enumerate(config.accounts):
-        for region in account.regions or ("",):
-            for watch in account.watch:
-                first = seen.setdefault((account.known_id, region, watch.kind), number)
-                if first != number:
-                    place = f"in {region}" if region else "in the same Region"
-                    yield f"accounts[{number}]: watches {watch.kind} {place} of the same account as accounts[{first}]"
+def _keys(kinds: Sequence[Kind[Any]]) -> tuple[str, ...]:
+    options = (option.name for kind in kinds for option in kind.options)
+    return (*keys_of(Config, Account, Watch, Discover, Refresh, Aws, Labels), *options)

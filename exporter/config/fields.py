@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import warnings
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, Strict, WithJsonSchema
@@ -20,7 +20,7 @@ class Frozen(BaseModel):
 
 def written(pattern: str, saying: str) -> Any:
     """Return a type of text that matches a pattern; ``saying`` tells what is expected."""
-    compiled = re.compile(pattern)
+    compiled = re.compile(pattern, re.ASCII)
 
     def check(text: str) -> str:
         if not compiled.fullmatch(text):
@@ -30,18 +30,17 @@ def written(pattern: str, saying: str) -> Any:
     return Annotated[str, Strict(), AfterValidator(check), Field(json_schema_extra={"pattern": f"^(?:{pattern})$"})]
 
 
-def distinct(what: str) -> AfterValidator:
-    """Return a validator that refuses a list with the same value twice."""
+def distinct(values: tuple[T, ...]) -> tuple[T, ...]:
+    """Return a list's values. Raises pydantic's error where one stands there again."""
+    first: dict[T, int] = {}
+    again = [f"[{number}]" for number, value in enumerate(values) if first.setdefault(value, number) != number]
+    if again:
+        raise PydanticCustomError("distinct", "the same value again at {again}", {"again": ", ".join(again)})
+    return values
 
-    def check(values: tuple[T, ...]) -> tuple[T, ...]:
-        for number, value in enumerate(values):
-            if value in values[:number]:
-                raise PydanticCustomError(
-                    "distinct", "[{number}] is a {what} that stands there twice", {"number": number, "what": what}
-                )
-        return values
 
-    return AfterValidator(check)
+DISTINCT = (AfterValidator(distinct), Field(json_schema_extra={"uniqueItems": True}))
+"""What makes a list's type refuse a value that stands there twice."""
 
 
 def operation_id(length: int) -> Any:
@@ -52,25 +51,30 @@ def operation_id(length: int) -> Any:
             raise PydanticCustomError("id", "expected an id without white space, control characters or only dots")
         return id
 
-    return Annotated[str, Strict(), Field(min_length=1, max_length=length), AfterValidator(check)]
+    # For the schema alone: pydantic's own patterns are Rust's, which cannot look ahead.
+    extra: dict[str, Any] = {"pattern": r"^(?!\.{1,2}$)[^\s\x00-\x1f\x7f]+$"}
+    limits = Field(min_length=1, max_length=length, json_schema_extra=extra)
+    return Annotated[str, Strict(), limits, AfterValidator(check)]
 
 
 def _regex(text: Any) -> re.Pattern[str]:
     if not isinstance(text, str):
         raise PydanticCustomError("regex", "expected a regular expression in quotes")
     try:
-        return re.compile(text)
+        with warnings.catch_warnings(action="ignore"):
+            return re.compile(text)
     except (re.error, RecursionError, OverflowError):
         raise PydanticCustomError("regex", "is no valid regular expression") from None
 
 
-def _secret(pattern: str, saying: str) -> Callable[[SecretStr], SecretStr]:
+def _secret(pattern: str, saying: str) -> Any:
     def check(secret: SecretStr) -> SecretStr:
-        if not re.fullmatch(pattern, secret.get_secret_value()):
+        if not re.fullmatch(pattern, secret.get_secret_value(), re.ASCII):
             raise PydanticCustomError("secret", "expected {saying}", {"saying": saying})
         return secret
 
-    return check
+    extra: dict[str, Any] = {"pattern": f"^(?:{pattern})$"}
+    return Annotated[SecretStr, Strict(), AfterValidator(check), Field(json_schema_extra=extra)]
 
 
 Name = Annotated[str, Strict(), Field(min_length=1, max_length=128)]
@@ -80,7 +84,5 @@ RoleArn = written(
     r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,576}", "a role such as arn:aws:iam::111122223333:role/NAME"
 )
 SessionName = written(r"[\w+=,.@-]{2,64}", "2 to 64 letters, digits or any of _+=,.@-")
-ExternalId = Annotated[
-    SecretStr, AfterValidator(_secret(r"[\w+=,.@:/-]{2,1224}", "2 to 1224 letters, digits or any of _+=,.@:/-"))
-]
+ExternalId = _secret(r"[\w+=,.@:/-]{2,1224}", "2 to 1224 letters, digits or any of _+=,.@:/-")
 Regex = Annotated[re.Pattern[str], BeforeValidator(_regex), WithJsonSchema({"type": "string", "format": "regex"})]

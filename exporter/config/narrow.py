@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Union, cast
 
 from pydantic import BeforeValidator, Field, Strict, create_model
+from pydantic_core import PydanticCustomError
 
-from exporter.config.fields import distinct, operation_id
+from exporter.config.fields import DISTINCT, operation_id
 from exporter.config.sections import Account, Config, Discover, Watch
 from exporter.kind import Kind
 
@@ -43,11 +44,11 @@ def _watch(kind: Kind[Any]) -> type[Watch]:
         __base__=Discover,
         __doc__=Discover.__doc__,
         statuses=(
-            _annotated(_tuple_of(_one_of(kind.statuses)), distinct("status")),
+            _annotated(_tuple_of(_one_of(kind.statuses)), *DISTINCT),
             _with(Discover, "statuses", ()),
         ),
     )
-    ids = _annotated(_tuple_of(operation_id(kind.id_length)), distinct("id"))
+    ids = _annotated(_tuple_of(operation_id(kind.id_length)), *DISTINCT)
     switch = BeforeValidator(_switch, json_schema_input_type=cast(Any, bool | discover))
     options: dict[str, Any] = {
         option.name: (Annotated[bool, Strict()], Field(False, description=option.help)) for option in kind.options
@@ -64,6 +65,8 @@ def _watch(kind: Kind[Any]) -> type[Watch]:
 
 
 def _switch(value: Any) -> Any:
+    if not isinstance(value, bool | dict):
+        raise PydanticCustomError("switch", "expected true, false or rules")
     return {True: {}, False: None}[value] if isinstance(value, bool) else value
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, Strict, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, Strict, WithJsonSchema
 
 from exporter.config.fields import (
+    DISTINCT,
     AccountId,
     ExternalId,
     Frozen,
@@ -16,12 +16,11 @@ from exporter.config.fields import (
     Region,
     RoleArn,
     SessionName,
-    distinct,
 )
-from exporter.duration import Duration
+from exporter.duration import POSITIVE, Duration
 from exporter.kind import Options
 
-Positive = Annotated[Duration, Field(gt=0)]
+Positive = Annotated[Duration, Field(gt=0), WithJsonSchema({"type": "string", "pattern": POSITIVE})]
 Number = Annotated[float, Strict()]
 Whole = Annotated[int, Strict()]
 
@@ -58,18 +57,12 @@ class Watch(Frozen):
         own = type(self).model_fields.keys() - Watch.model_fields.keys()
         return frozenset(name for name in own if getattr(self, name))
 
-    @model_validator(mode="after")
-    def _watches_something(self) -> Watch:
-        if not self.ids and self.discover is None:
-            raise PydanticCustomError("nothing", "watches nothing: name ids, or set discover to true")
-        return self
-
 
 class Account(Frozen):
     """One AWS account: where, with which credentials, and what is watched there."""
 
     name: Name = Field(default="default", description="The account's name in the exporter's own metrics and logs.")
-    regions: Annotated[tuple[Region, ...], distinct("Region")] = Field(
+    regions: Annotated[tuple[Region, ...], *DISTINCT] = Field(
         default=(), description="Regions; none named: the Region of the AWS configuration."
     )
     role_arn: RoleArn | None = Field(
@@ -88,17 +81,6 @@ class Account(Frozen):
     def known_id(self) -> str:
         """The account's number where the configuration tells it, else empty."""
         return self.account_id or (self.role_arn.split(":")[4] if self.role_arn else "")
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Account:
-        kinds = [watch.kind for watch in self.watch]
-        if len(set(kinds)) < len(kinds):
-            raise PydanticCustomError("twice", "watches a kind twice: put its ids and discover into one entry")
-        if self.external_id and not self.role_arn:
-            raise PydanticCustomError("no_role", "external_id needs role_arn")
-        if self.role_arn and self.account_id and self.account_id != self.role_arn.split(":")[4]:
-            raise PydanticCustomError("two_ids", "account_id and role_arn name different accounts")
-        return self
 
 
 class Refresh(Frozen):
@@ -125,7 +107,7 @@ class Aws(Frozen):
 class Labels(Frozen):
     """Labels beyond the fixed ones."""
 
-    tags: Annotated[tuple[Name, ...], distinct("tag")] = Field(
+    tags: Annotated[tuple[Name, ...], *DISTINCT] = Field(
         default=(), description="AWS tags that become labels of aws_iot_bulk_operation_info."
     )
 
@@ -136,6 +118,6 @@ class Config(Frozen):
     accounts: tuple[Account, ...] = Field(
         default=(), description="Accounts; without any that of the default credentials."
     )
-    refresh: Refresh = Field(default=Refresh(), description=Refresh.__doc__)
-    aws: Aws = Field(default=Aws(), description=Aws.__doc__)
-    labels: Labels = Field(default=Labels(), description=Labels.__doc__)
+    refresh: Refresh = Field(default_factory=Refresh, description=Refresh.__doc__)
+    aws: Aws = Field(default_factory=Aws, description=Aws.__doc__)
+    labels: Labels = Field(default_factory=Labels, description=Labels.__doc__)
