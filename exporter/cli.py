@@ -16,14 +16,17 @@ from exporter.web.server import parse_address
 PROGRAM = "aws-iot-bulk-exporter"
 ABOUT = "Prometheus exporter for the bulk operations of AWS IoT. Without a command it serves."
 BAD_USAGE = 2
+INTERRUPTED = 130
+MOST_SHARDS = 1000
+"""Each shard weighs every one of them for each scope: a mistyped number may not hold up the start."""
 
 CONFIG = Flag("--config.file", "The configuration; without it every default holds.", file_path, placeholder="PATH")
 LISTEN = Flag("--web.listen-address", "Where /metrics is served.", parse_address, ":10098", "HOST:PORT")
 PATH = Flag("--web.telemetry-path", "The path of the metrics.", url_path, "/metrics", "PATH")
 LOG_LEVEL = Flag("--log.level", f"One of {', '.join(LEVELS)}.", one_of(*LEVELS), "info", "LEVEL")
 LOG_FORMAT = Flag("--log.format", f"One of {', '.join(FORMATS)}.", one_of(*FORMATS), "logfmt", "FORMAT")
-ORDINAL = Flag("--shard.ordinal", "The number of this shard, from 0.", whole_number(0), "0", "N")
-TOTAL = Flag("--shard.total", "How many shards there are.", whole_number(1), "1", "N")
+ORDINAL = Flag("--shard.ordinal", "The number of this shard, from 0.", whole_number(0, MOST_SHARDS - 1), "0", "N")
+TOTAL = Flag("--shard.total", "How many shards there are.", whole_number(1, MOST_SHARDS), "1", "N")
 LIVE = Flag("--live", "Make one real call of each sort for each cell.", bool, is_switch=True)
 SIMULATOR = Flag("--listen-address", "Where AWS is simulated.", parse_address, "127.0.0.1:10099", "HOST:PORT")
 SCENARIO = Flag("--scenario", "What happens; without it the demo's scenario.", file_path, placeholder="FILE")
@@ -77,14 +80,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     by_name = {command.name: command for command in COMMANDS}
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help", "--version")):
         words.insert(0, "serve")
-    parsed, unknown = parser_of(PROGRAM, ABOUT, COMMANDS, __version__).parse_known_args(words)
-    command = by_name[parsed.command]
     try:
+        if words[0] not in by_name and not words[0].startswith("-"):
+            raise ConfigError([f"{words[0]}: expected one of {', '.join(by_name)}"])
+        parsed, unknown = parser_of(PROGRAM, ABOUT, COMMANDS, __version__).parse_known_args(words)
+        command = by_name[parsed.command]
         return command.run(values_of(command, parsed, unknown))
     except ConfigError as error:
         return _fail(error.problems, BAD_USAGE)
     except StartError as error:
         return _fail((str(error),), 1)
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 def _fail(problems: Sequence[str], status: int) -> int:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from exporter.errors import ConfigError
 
@@ -34,9 +35,16 @@ class Command:
     words: tuple[str, ...] = ()
 
 
+class _Parser(argparse.ArgumentParser):
+    """argparse, whose own complaints are told as every other one: a line that begins with the flag."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError([message.removeprefix("argument ")])
+
+
 def parser_of(program: str, about: str, commands: Sequence[Command], version: str) -> argparse.ArgumentParser:
-    """Return the parser that prints help and tells the commands apart."""
-    parser = argparse.ArgumentParser(program, description=about, allow_abbrev=False)
+    """Return the parser that prints help and tells the commands apart. It raises ConfigError."""
+    parser = _Parser(program, description=about, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"%(prog)s {version}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in commands:
@@ -51,7 +59,7 @@ def parser_of(program: str, about: str, commands: Sequence[Command], version: st
 def values_of(command: Command, parsed: argparse.Namespace, unknown: Sequence[str]) -> dict[str, Any]:
     """Return the value of each flag. Raises ConfigError with every flag that is wrong."""
     values: dict[str, Any] = {}
-    problems = [f"{text}: {command.name} knows no such flag or word" for text in unknown]
+    problems = [f"{text.partition('=')[0]}: {command.name} knows no such flag or word" for text in unknown]
     for flag in command.flags:
         text = getattr(parsed, flag.name)
         try:
@@ -86,12 +94,12 @@ def one_of(*words: str) -> Callable[[str], str]:
     return read
 
 
-def whole_number(least: int) -> Callable[[str], int]:
-    """Return a reader of whole numbers from ``least`` on."""
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers from ``least`` to ``most``."""
 
     def read(text: str) -> int:
-        if not text.isascii() or not text.isdecimal() or int(text) < least:
-            raise ValueError(f"expected a whole number, {least} or more")
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
+            raise ValueError(f"expected a whole number from {least} to {most}")
         return int(text)
 
     return read

@@ -20,6 +20,9 @@ from exporter.kind import ApiCall
 from exporter.kinds import KINDS
 from exporter.selfmetrics import ApiMetrics
 
+IDENTITY = ApiCall("sts", "GetCallerIdentity", quota=10)
+"""Needs no permission, but the role: a role that may not be assumed is told from a permission that it lacks."""
+
 
 def run(config_file: Path | None, live: bool) -> int:
     """Print what is watched and return 0; with ``live`` 1 if a call was refused. Raises ConfigError."""
@@ -44,8 +47,11 @@ async def _ask_all(gateway: Gateway, cells: tuple[Cell, ...]) -> int:
 async def _ask(gateway: Gateway, cell: Cell) -> tuple[bool, str]:
     try:
         api = await gateway.connect(cell.account, cell.region)
+        if cell.account.role_arn:
+            await api.call(IDENTITY)
     except ApiError as error:
-        hint = "; needs sts:AssumeRole, and the role's trust policy must let it" if cell.account.role_arn else ""
+        refused = cell.account.role_arn and _is_denied(error)
+        hint = "; needs sts:AssumeRole, and the role's trust policy must let it" if refused else ""
         return False, f"no way into the account, {_why(error)}{hint}"
     watched = _Watched(api)
     try:
@@ -70,6 +76,8 @@ async def _touch(api: _Watched, cell: Cell) -> str:
     for id in ids:
         operation = await cell.kind.fetch(api, id, cell.watch.options)
         said.append(f"{id} is {operation.status}")
+    if not ids:
+        said.append(f"nothing there to try {' and '.join(call.name for call in cell.kind.describes)} with")
     return ", ".join(said)
 
 

@@ -20,10 +20,11 @@ from exporter.web.server import Address, Site, listen, serve
 def run(address: Address, log: Log) -> int:
     """Serve both until SIGINT or SIGTERM and return 0. Raises StartError."""
     logging.getLogger().addHandler(LibraryHandler(log))
+    listener = listen(address)
     simulated = Site(application(read_scenario(None), KINDS, Models()), listen(Address("127.0.0.1", 0)))
     _use_only(simulated.url)
     service = new_service(parse_config(demo_config(), KINDS), KINDS, log)
-    site = Site(service.app, listen(address))
+    site = Site(service.app, listener)
     print(
         f"The exporter answers on  {site.url}/metrics\n"
         f"AWS is simulated on      {simulated.url}\n"

@@ -1,0 +1,209 @@
+"""The command line as its users meet it: a process, its exit status, and what it says where."""
+
+from __future__ import annotations
+
+import configparser
+import errno
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import httpx
+import pytest
+
+from exporter import __version__
+from exporter.cli import COMMANDS, MOST_SHARDS, PROGRAM
+from exporter.cli import SUBJECTS as PRINTED_SUBJECTS
+from exporter.commands.show import SUBJECTS
+from exporter.web.server import GRACE_SECONDS
+from tests.support.exporting import aws_environment
+from tests.support.processes import running
+from tests.support.scripted import ScriptedAws, answer
+from tests.support.servers import serving
+from tests.support.waiting import until
+
+REPOSITORY = Path(__file__).parents[1]
+EXAMPLE = REPOSITORY / "config.example.yaml"
+COMMITTED = {
+    "metrics": "docs/metrics.md",
+    "iam-policy": "docs/iam-policy.json",
+    "config-schema": "docs/config.schema.json",
+    "prometheus-rules": "monitoring/prometheus-rules.yaml",
+    "grafana-alerts": "monitoring/grafana-alerts.yaml",
+}
+ONE_TASK = 'accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, ids: [a1b2]}]}]\n'
+
+
+def exporter(*arguments: str, region: str = "eu-west-1") -> subprocess.CompletedProcess[str]:
+    """Run the exporter to its end, with the AWS configuration of nobody."""
+    with aws_environment("http://127.0.0.1:9", AWS_DEFAULT_REGION=region, AWS_REGION=region):
+        return subprocess.run(
+            [sys.executable, "-m", "exporter", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            cwd=REPOSITORY,
+        )
+
+
+def refusal(*arguments: str, region: str = "eu-west-1") -> list[str]:
+    """Return the reasons of an exit with status 2; each stands on a line that begins with the program's name."""
+    done = exporter(*arguments, region=region)
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    lines = done.stderr.splitlines()
+    assert [line for line in lines if not line.startswith(f"{PROGRAM}: ")] == []
+    return [line.removeprefix(f"{PROGRAM}: ") for line in lines]
+
+
+@pytest.mark.parametrize("command", [(), ("serve",)])
+def test_wrong_flags_and_values_are_told_all_at_once(command: tuple[str, ...]) -> None:
+    wrong: tuple[str, ...] = (
+        "--bogus",
+        "--password=s3cret",
+        "--log.level=loud",
+        "--log.format=xml",
+        "--web.listen-address=10098",
+    )
+    wrong += ("--web.telemetry-path=metrics", "--shard.total=0", "--shard.ordinal=-1", "--config.file=")
+    assert refusal(*command, *wrong) == [
+        "--bogus: serve knows no such flag or word",
+        "--password: serve knows no such flag or word",
+        "--config.file: expected the path of a file",
+        "--web.listen-address: expected host:port, as :10098 or [::1]:10098",
+        "--web.telemetry-path: expected a path such as /metrics",
+        "--log.level: expected one of debug, info, warn, error",
+        "--log.format: expected one of logfmt, json",
+        f"--shard.ordinal: expected a whole number from 0 to {MOST_SHARDS - 1}",
+        f"--shard.total: expected a whole number from 1 to {MOST_SHARDS}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("frobnicate",), "frobnicate: expected one of serve, check, demo, simulate, show"),
+        (("serve", "check"), "check: serve knows no such flag or word"),
+        (("serve", "--config.file"), "--config.file: expected one argument"),
+        (("check", "--live=yes"), "--live: ignored explicit argument 'yes'"),
+        (("serve", "--live"), "--live: serve knows no such flag or word"),
+        (("serve", "--config", "x"), "--config: serve knows no such flag or word"),
+        (("show",), f"show: expected one of {', '.join(PRINTED_SUBJECTS)}"),
+        (("show", "everything"), f"show: expected one of {', '.join(PRINTED_SUBJECTS)}"),
+        (("serve", "--shard.ordinal=2", "--shard.total=2"), "--shard.ordinal: must be below --shard.total, which is 2"),
+        (("simulate", "--scenario=/none"), "cannot read /none: No such file or directory"),
+    ],
+)
+def test_bad_usage_is_told_in_one_line_with_status_2(arguments: tuple[str, ...], reason: str) -> None:
+    assert reason in refusal(*arguments)
+
+
+@pytest.mark.parametrize("command", ["serve", "check"])
+def test_a_bad_configuration_is_told_all_at_once(command: str) -> None:
+    bad = REPOSITORY / "tests" / "config" / "bad" / "faults-of-every-sort-at-once.yaml"
+    assert refusal(command, f"--config.file={bad}") == bad.with_suffix(".txt").read_text().splitlines()
+
+
+@pytest.mark.parametrize("command", ["serve", "check"])
+def test_without_any_region_nothing_starts(command: str) -> None:
+    (reason,) = refusal(command, region="")
+    assert reason.startswith("accounts: no Region: name regions, or set AWS_")
+
+
+def test_help_and_version_are_answers_and_no_failures() -> None:
+    assert exporter("--version").stdout == f"{PROGRAM} {__version__}\n"
+    for arguments in (("--help",), *((command.name, "--help") for command in COMMANDS)):
+        done = exporter(*arguments)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith("usage: ")
+    for command in COMMANDS:
+        assert re.search(rf"^ +{command.name} +\w", exporter("--help").stdout, re.MULTILINE)
+
+
+def test_the_help_of_a_command_shows_each_flag_with_its_default() -> None:
+    for command in COMMANDS:
+        said = " ".join(exporter(command.name, "--help").stdout.split())
+        for flag in command.flags:
+            assert flag.name in said
+            assert flag.default is None or f"(default: {flag.default})" in said
+
+
+def test_check_prints_what_is_watched() -> None:
+    done = exporter("check", f"--config.file={EXAMPLE}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "factory eu-west-1 thing_registration_task: 1 ids and what is discovered",
+        "factory us-east-1 thing_registration_task: 1 ids and what is discovered",
+        "field eu-west-1 greengrass_bulk_deployment: what is discovered",
+        f"{EXAMPLE} is right",
+    ]
+    assert "change-me" not in done.stdout
+
+
+def test_check_without_a_file_tells_the_default() -> None:
+    assert exporter("check").stdout.splitlines() == [
+        "default eu-west-1 thing_registration_task: what is discovered",
+        "the default configuration is right",
+    ]
+
+
+@pytest.mark.parametrize("subject", sorted(SUBJECTS))
+def test_show_prints_what_is_committed(subject: str) -> None:
+    done = exporter("show", subject, region="")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (REPOSITORY / COMMITTED[subject]).read_text(encoding="utf-8")
+
+
+def test_the_subjects_of_the_command_line_are_those_that_can_be_shown() -> None:
+    assert set(PRINTED_SUBJECTS) == set(SUBJECTS) == set(COMMITTED)
+
+
+def test_make_documents_writes_every_subject_to_its_file() -> None:
+    recipe = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    assert dict(re.findall(r"show ([a-z-]+) > (\S+)", recipe)) == COMMITTED
+
+
+def test_the_installed_command_is_this_program() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(REPOSITORY / "setup.cfg")
+    name, _, target = setup["options.entry_points"]["console_scripts"].strip().partition(" = ")
+    module, _, function = target.partition(":")
+    assert name == PROGRAM == setup["metadata"]["name"]
+    assert callable(getattr(import_module(module), function))
+
+
+def test_without_a_command_it_serves_until_sigterm(tmp_path: Path) -> None:
+    config, output = tmp_path / "config.yaml", tmp_path / "log"
+    config.write_text(ONE_TASK)
+    aws = ScriptedAws({"/thing-registration-tasks/a1b2": answer({"taskId": "a1b2", "status": "Completed"})})
+    command = [sys.executable, "-m", "exporter", f"--config.file={config}", "--web.listen-address=127.0.0.1:0"]
+    with serving(aws.app()) as endpoint, aws_environment(endpoint), running(command, output) as process:
+
+        def listening() -> str | None:
+            assert process.poll() is None, output.read_text()
+            match = re.search(r"url=(http://\S+/metrics)", output.read_text())
+            return match[1] if match else None
+
+        scraped = httpx.get(until(listening, "the log's URL"), timeout=60).text
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=GRACE_SECONDS) == 0
+    assert 'id="a1b2",kind="thing_registration_task",status="Completed"} 1.0' in scraped
+    assert "Traceback" not in output.read_text()
+    assert "msg=stopped" in output.read_text()
+
+
+@pytest.mark.parametrize(
+    "command", [("serve", "--web.listen-address"), ("demo", "--web.listen-address"), ("simulate", "--listen-address")]
+)
+def test_a_port_in_use_is_one_line_and_status_1(command: tuple[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = exporter(command[0], f"{command[1]}=127.0.0.1:{port}")
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"{PROGRAM}: cannot listen on 127.0.0.1:{port}: {os.strerror(errno.EADDRINUSE)}")
