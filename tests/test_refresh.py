@@ -157,3 +157,17 @@ accounts:
     assert f'{FAILED}{{aws_account_id="444455556666",aws_region="eu-west-1",id="far"' in exposed
     assert 'cell_error{account="three",aws_account_id="444455556666",aws_region="us-east-1"' in exposed
     assert exposed.count('reason="access_denied"') == 1
+
+
+def test_the_number_of_an_account_is_asked_of_sts_once_for_all_regions_and_kinds() -> None:
+    config = """
+accounts:
+  - regions: [eu-west-1, us-east-1]
+    watch:
+      - {kind: thing_registration_task, ids: [short]}
+      - {kind: greengrass_bulk_deployment, discover: true}
+"""
+    with simulating(config, SCENARIO) as simulation:
+        scrape(simulation)
+        scrape(simulation)
+        assert simulation.requests.count("/") == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import botocore.session
 from botocore.client import BaseClient
 from botocore.config import Config as ClientConfig
 from botocore.credentials import AssumeRoleCredentialFetcher, Credentials, DeferredRefreshableCredentials
-from botocore.exceptions import NoCredentialsError
+from botocore.exceptions import ConfigParseError, NoCredentialsError, ProfileNotFound
 
 from exporter.aws.attempts import Recorder, observe
 from exporter.aws.guard import guard
@@ -23,6 +24,7 @@ from exporter.errors import ConfigError, malformed
 SESSION_SECONDS = 3600
 """botocore renews a role 15 minutes before its end: a shorter session would be assumed again at nearly every call."""
 APP_ID = "aws-iot-bulk-exporter"
+_FAULTS = {ProfileNotFound: "there is no such profile", ConfigParseError: "the file cannot be read"}
 
 RecorderOf = Callable[[str, str], Recorder]
 """Gives who is told of the attempts made in an account (its number, empty while unknown) and a Region."""
@@ -47,10 +49,18 @@ class Clients:
         self._lock = threading.Lock()
 
     def default_region(self) -> str:
-        """Return the Region of the AWS configuration. Raises ConfigError where there is none."""
-        region = self._source.get_config_variable("region")
+        """Return the Region of the AWS configuration. Raises ConfigError where there is none.
+
+        boto3 knows AWS_DEFAULT_REGION and profiles; every other AWS SDK, and AWS itself, speaks of AWS_REGION.
+        """
+        try:
+            region = self._source.get_config_variable("region") or os.environ.get("AWS_REGION")
+        except (ProfileNotFound, ConfigParseError) as error:
+            raise ConfigError(
+                [f"the AWS configuration (AWS_PROFILE, AWS_CONFIG_FILE): {_FAULTS[type(error)]}"]
+            ) from None
         if not region:
-            raise ConfigError(["accounts: no Region: name regions, or set AWS_DEFAULT_REGION"])
+            raise ConfigError(["accounts: no Region: name regions, or set AWS_REGION"])
         return str(region)
 
     def of(self, account: Account) -> AccountClients:
@@ -114,12 +124,13 @@ class AccountClients:
     def __init__(
         self, account: Account, session: botocore.session.Session, config: ClientConfig, recorder: RecorderOf
     ) -> None:
-        self._account = account
         self._session = boto3.Session(botocore_session=session)
         self._config = config
         self._recorder = recorder
         self._clients: dict[tuple[str, str], Any] = {}
         self._lock = threading.Lock()
+        self._account_id = account.known_id
+        self._identity_lock = threading.Lock()
 
     def client(self, service: str, region: str, account_id: str) -> Any:
         """Return the client of a service in a Region."""
@@ -132,9 +143,13 @@ class AccountClients:
             return self._clients[service, region]
 
     def account_id(self, region: str) -> str:
-        """Return the account's number: from the configuration, the credentials, or STS GetCallerIdentity."""
-        if self._account.known_id:
-            return self._account.known_id
+        """Return the account's number: from the configuration, the credentials, or STS, which is asked once."""
+        with self._identity_lock:
+            if not self._account_id:
+                self._account_id = self._identify(region)
+            return self._account_id
+
+    def _identify(self, region: str) -> str:
         credentials = self._session.get_credentials()
         if credentials is None:
             raise NoCredentialsError

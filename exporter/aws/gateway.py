@@ -40,6 +40,7 @@ class Gateway:
         self._budgets: dict[tuple[str, str, str, str], Budget] = {}
         self._buckets: dict[tuple[str, str, str, str], TokenBucket] = {}
         self._workers: dict[tuple[str, str], Workers] = {}
+        self._scopes: dict[tuple[str, str], ScopeApi] = {}
         self._clients = Clients(models, settings, AT_ONCE, self._recorder)
         self.default_region = self._clients.default_region
 
@@ -50,6 +51,8 @@ class Gateway:
 
     async def connect(self, account: Account, region: str) -> ScopeApi:
         """Return AWS as seen in one scope, with the account's number. Raises ApiError."""
+        if known := self._scopes.get((account.name, region)):
+            return known
         workers = self._workers.setdefault((account.name, region), Workers(AT_ONCE))
 
         def identify() -> tuple[AccountClients, str]:
@@ -57,7 +60,8 @@ class Gateway:
             return clients, clients.account_id(region)
 
         clients, account_id = await self.run(workers, identify)
-        return ScopeApi(self, Scope(account.name, account_id, region), clients, workers, (0, 0.0))
+        api = ScopeApi(self, Scope(account.name, account_id, region), clients, workers, (0, 0.0))
+        return self._scopes.setdefault((account.name, region), api)
 
     def budget(self, account_id: str, region: str, call: ApiCall) -> Budget:
         """Return the budget of an API, made on first use."""
