@@ -1,0 +1,94 @@
+"""What the README tells a stranger to do works."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from exporter.cli import COMMANDS, PROGRAM
+from exporter.config import parse_config
+from exporter.documents import metrics_document
+from exporter.kinds import KINDS
+from tests.support.processes import ROOT, running
+from tests.support.programs import program
+from tests.support.waiting import until
+
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def blocks(language: str) -> list[str]:
+    """The fenced blocks of one language."""
+    return [text for name, text in BLOCKS if name == language]
+
+
+def test_every_file_that_is_linked_exists() -> None:
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "helm" / "README.md", *ROOT.glob("docs/*.md")]
+    for page in pages:
+        links = re.findall(r"\]\(([^)#:]+)\)", page.read_text())
+        assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_demo_answers_as_the_readme_says(tmp_path: Path) -> None:
+    assert "make demo\n" in blocks("sh")[0]
+    output = tmp_path / "demo.log"
+    with running([program("make"), "demo", "ARGS=--web.listen-address=127.0.0.1:0"], output):
+        found = until(lambda: re.search(r"http://\S+/metrics", output.read_text()), "the demo's URL")
+        exposed = httpx.get(found[0], timeout=30).text
+    shown = {line.partition("{")[0] for line in blocks("text")[0].splitlines()}
+    assert {name for name in shown if f"\n{name}{{" not in exposed} == set()
+
+
+def test_every_configuration_is_right() -> None:
+    configurations = [text for text in blocks("yaml") if "accounts:" in text]
+    assert len(configurations) == 1
+    assert len(parse_config(configurations[0], KINDS).accounts) == 2
+
+
+def test_the_scrape_configuration_is_right(tmp_path: Path) -> None:
+    (text,) = [text for text in blocks("yaml") if "scrape_configs:" in text]
+    file = tmp_path / "prometheus.yml"
+    file.write_text(text)
+    subprocess.run([program("promtool"), "check", "config", file], check=True, capture_output=True)
+
+
+def test_every_query_is_one_that_prometheus_understands(tmp_path: Path) -> None:
+    queries = [line for text in blocks("promql") for line in text.splitlines()]
+    file = tmp_path / "rules.yml"
+    rules = [{"record": f"readme:{number}", "expr": query} for number, query in enumerate(queries)]
+    file.write_text(yaml.safe_dump({"groups": [{"name": "readme", "rules": rules}]}))
+    subprocess.run([program("promtool"), "check", "rules", file], check=True, capture_output=True)
+    named = {name for query in queries for name in re.findall(r"aws_\w+(?=[\[{ )<])", query)}
+    documented = metrics_document(KINDS)
+    labels = {"aws_account_id", "aws_region"}
+    assert [name for name in named - labels if f"`{name}`" not in documented] == []
+
+
+@pytest.mark.parametrize(
+    "line", [line for text in blocks("sh") for line in text.splitlines() if line.startswith(PROGRAM)]
+)
+def test_every_command_and_flag_exists(line: str) -> None:
+    words = line.split()
+    (command,) = [command for command in COMMANDS if command.name == words[1]]
+    flags = {flag.name: flag for flag in command.flags}
+    for word in words[2:]:
+        name, _, value = word.partition("=")
+        assert flags[name].is_switch or flags[name].read(value) is not None
+
+
+def test_the_table_of_metrics_names_every_metric_of_an_operation() -> None:
+    document = metrics_document(KINDS)
+    operations = document[: document.index("## The exporter itself")]
+    named = set(re.findall(r"^\| `(aws_\w+)` \|", README, re.MULTILINE))
+    assert named == set(re.findall(r"^\| `(aws_\w+)` \|", operations, re.MULTILINE))
+
+
+def test_every_kind_and_its_calls_are_told() -> None:
+    for kind in KINDS:
+        (row,) = [line for line in README.splitlines() if line.startswith(f"| `{kind.name}` |")]
+        assert {call.name for call in kind.calls} == set(row.removesuffix(" |").rpartition("| ")[2].split(", "))
