@@ -1,17 +1,26 @@
-"""Run every measurement and print its table."""
+"""Run every measurement, or those that are named, and print its table."""
 
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable, Mapping
 
-from benchmarks import start
+from benchmarks import calls, fill, start
+
+REPORTS: Mapping[str, tuple[str, Callable[[], str]]] = {
+    "start": ("Start and memory", start.report),
+    "calls": ("API calls per scrape", calls.report),
+    "fill": ("The first fill", fill.report),
+}
 
 
-def main() -> None:
+def main(names: list[str]) -> None:
     """Print what is measured, on this machine, now."""
-    print(f"{os.cpu_count()} processors; medians of {start.RUNS} pairs after a warm-up\n")
-    print("## Start and memory\n")
-    print(start.table(start.measure()))
+    print(f"{os.cpu_count()} processors", flush=True)
+    for name in names or REPORTS:
+        title, report = REPORTS[name]
+        print(f"\n## {title}\n\n{report()}", flush=True)
 
 
-main()
+main(sys.argv[1:])

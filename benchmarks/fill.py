@@ -1,0 +1,51 @@
+"""How long it takes to read N operations for the first time, against the least that the budget allows."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks import harness
+
+CASES = (("thing_registration_task", "InProgress", 10, 150), ("greengrass_bulk_deployment", "Running", 30, 450))
+"""Kind, an active status, AWS's quota for describing it, and how many there are."""
+SHARE = 0.5
+
+
+def report() -> str:
+    """Return seconds, the floor, their ratio and how many calls were throttled, for each kind."""
+    lines: list[tuple[str, ...]] = []
+    for kind, status, quota, number in CASES:
+        seconds, throttled = _fill(kind, status, number)
+        floor = number / (quota * SHARE)
+        lines.append(
+            (f"{number} x {kind}", f"{floor:.1f} s", f"{seconds:.1f} s", f"{seconds / floor:.2f}", f"{throttled:.0f}")
+        )
+    return harness.rows(("operations, 50 ms latency", "N / budget", "filled in", "ratio", "throttled calls"), lines)
+
+
+def _fill(kind: str, status: str, number: int) -> tuple[float, float]:
+    scenario = f"""
+accounts: ["111122223333"]
+latency: 50ms
+operations:
+  - {{kind: {kind}, id: x, count: {number}, region: eu-west-1, items: 100, timeline: [{{at: 0s, status: {status}}}]}}
+"""
+    config = f"""
+accounts: [{{account_id: "111122223333", regions: [eu-west-1], watch: [{{kind: {kind}, discover: true}}]}}]
+refresh: {{min_age: 1h}}
+"""
+    with (
+        TemporaryDirectory() as name,
+        harness.simulator(Path(name), scenario) as endpoint,
+        harness.exporter(Path(name), config, endpoint) as port,
+    ):
+        harness.scrape(port, timeout=0.5)
+        began = time.perf_counter()
+        text = harness.scrape(port, timeout=300)
+        seconds = time.perf_counter() - began
+    if harness.total(text, "aws_iot_bulk_exporter_operations{") != number:
+        sys.exit("not every operation was read")
+    return seconds, harness.total(text, "aws_iot_bulk_exporter_api_request_errors_total{")

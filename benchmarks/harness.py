@@ -1,0 +1,89 @@
+"""What the measurements share: programs of their own for the simulator and the exporter, and a bare HTTP scrape."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ACCOUNT = "111122223333"
+
+
+def free_port() -> int:
+    """Return a port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+def environment(endpoint: str) -> dict[str, str]:
+    """Return this process's environment with the endpoint for AWS, and nothing of this machine's AWS configuration."""
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": "bench",
+        "AWS_SECRET_ACCESS_KEY": "bench",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+
+
+@contextmanager
+def simulator(folder: Path, scenario: str) -> Iterator[str]:
+    """Run the simulator with a scenario; give its URL."""
+    file = folder / "scenario.yaml"
+    file.write_text(scenario)
+    address = f"127.0.0.1:{free_port()}"
+    command = [sys.executable, "-m", "exporter", "simulate", f"--listen-address={address}", f"--scenario={file}"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    try:
+        if process.stdout:
+            process.stdout.readline()
+        yield f"http://{address}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def exporter(folder: Path, config: str, endpoint: str) -> Iterator[int]:
+    """Run the exporter with a configuration; give its port. It may not answer yet."""
+    file = folder / "config.yaml"
+    file.write_text(config)
+    port = free_port()
+    command = [sys.executable, "-m", "exporter", f"--config.file={file}", f"--web.listen-address=127.0.0.1:{port}"]
+    process = subprocess.Popen(command, env=environment(endpoint), stderr=subprocess.DEVNULL)
+    try:
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def scrape(port: int, timeout: float | None = None) -> str:
+    """Return what /metrics answers, as soon as it does; ``timeout`` is what the scraper says of its own, in seconds."""
+    header = "" if timeout is None else f"X-Prometheus-Scrape-Timeout-Seconds: {timeout}\r\n"
+    request = f"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{header}\r\n".encode()
+    while True:
+        try:
+            with socket.create_connection(("127.0.0.1", port)) as connection:
+                connection.sendall(request)
+                return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+        except ConnectionRefusedError:
+            time.sleep(0.005)
+
+
+def total(text: str, name: str) -> float:
+    """Return the sum of a family's samples whose line begins with ``name``."""
+    return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name))
+
+
+def rows(header: tuple[str, ...], body: list[tuple[str, ...]]) -> str:
+    """Return a Markdown table, its figures aligned to the right."""
+    lines = [header, ("---", *("---:" for _ in header[1:])), *body]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
