@@ -71,6 +71,9 @@ def test_a_registration_task_is_exposed_with_status_progress_times_and_counts() 
 def test_a_bulk_deployment_is_exposed_with_counts_errors_groups_and_chosen_tags() -> None:
     labels = f'{SAME},id="4c0f",kind="greengrass_bulk_deployment"'
     code = f'{SAME},code="{{}}",id="4c0f",kind="greengrass_bulk_deployment"'
+    tagged = (
+        f'{SAME},id="4c0f",input="",kind="greengrass_bulk_deployment",name="",tag_site="",tag_team="gateways",target=""'
+    )
     reports = {"Deployments": [{"DeploymentStatus": status} for status in ("Success", "Success", "Failure", "New")]}
     rows = rows_of(
         DEPLOYMENT_CONFIG,
@@ -81,8 +84,7 @@ def test_a_bulk_deployment_is_exposed_with_counts_errors_groups_and_chosen_tags(
     ).splitlines()
     assert [row for row in rows if "_status{" not in row] == [
         f"aws_iot_bulk_operation_created_timestamp_seconds{{{labels}}} 1.561479093265e+09",
-        f"aws_iot_bulk_operation_info{{{SAME}"
-        ',id="4c0f",input="",kind="greengrass_bulk_deployment",name="",tag_site="",tag_team="gateways",target=""} 1.0',
+        f"aws_iot_bulk_operation_info{{{tagged}}} 1.0",
         f"aws_greengrass_bulk_deployment_processed_records{{{labels}}} 5000.0",
         f"aws_greengrass_bulk_deployment_invalid_input_records{{{labels}}} 20.0",
         f"aws_greengrass_bulk_deployment_retry_attempts{{{labels}}} 7.0",

@@ -139,8 +139,11 @@ def test_an_unreachable_endpoint_of_one_service_leaves_the_other_service_alone()
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         closed = f"http://127.0.0.1:{unused.getsockname()[1]}"
-        with serving(all_well().app()) as endpoint, exporting(CONFIG, endpoint) as exporter:
-            with aws_environment(endpoint, AWS_ENDPOINT_URL_GREENGRASS=closed):
-                exposed = exporter.scrape()
+        with (
+            serving(all_well().app()) as endpoint,
+            exporting(CONFIG, endpoint) as exporter,
+            aws_environment(endpoint, AWS_ENDPOINT_URL_GREENGRASS=closed),
+        ):
+            exposed = exporter.scrape()
     assert ids_with_rows(exposed) == {"good", "other"}
     assert reasons(exposed) == {("greengrass_bulk_deployment", "connection")}

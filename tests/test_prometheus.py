@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -73,7 +72,8 @@ def test_prometheus_scrapes_the_demo_and_a_query_returns_the_simulated_counts(pr
 
 def test_counts_join_with_the_status_and_the_info_of_their_operation(prometheus_url: str) -> None:
     same = "on (aws_account_id, aws_region, kind, id)"
-    running = f'aws_iot_bulk_operation_status{{status="InProgress"}} == 1 and {same} ({REGISTERED.replace("us-east", "eu-west")})'
+    elsewhere = REGISTERED.replace("us-east", "eu-west")
+    running = f'aws_iot_bulk_operation_status{{status="InProgress"}} == 1 and {same} ({elsewhere})'
     named = f"({REGISTERED}) * {same} group_left (input) aws_iot_bulk_operation_info"
     until(lambda: query(prometheus_url, running) or None, "a running task with counts")
     series = until(lambda: query(prometheus_url, named) or None, "counts with their input")

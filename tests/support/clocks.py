@@ -11,7 +11,10 @@ from exporter.clock import Clock
 
 @dataclass
 class ManualClock:
-    """Unix and monotonic seconds from one counter, which starts today, since real credentials expire by the real date; sleeping moves it and gives way to other tasks."""
+    """Unix and monotonic seconds from one counter; sleeping moves it and gives way to other tasks.
+
+    It starts today, since botocore compares when credentials end to the real date.
+    """
 
     at: float = field(default_factory=time.time)
     slept: list[float] = field(default_factory=list)
