@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -71,6 +72,14 @@ def settings(values: dict[str, Any], schema: dict[str, Any], prefix: str = "") -
 def test_helm_lint_finds_nothing() -> None:
     result = helm("lint", "--strict", OLDEST_KUBERNETES, str(CHART))
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("version", ["1.28", "1.31", "1.34", "1.37"])
+@pytest.mark.parametrize("values", CI_VALUES, ids=lambda path: path.stem)
+def test_kubernetes_accepts_every_object_and_every_field(values: Path, version: str) -> None:
+    for document in render(f"--values={values}"):
+        if document["kind"] != "ServiceMonitor":
+            kubernetes_validate.validate(document, version, strict=True)
 
 
 def test_there_are_values_files_to_try() -> None:
