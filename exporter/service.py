@@ -47,7 +47,8 @@ def new_service(
     """Return the exporter for a configuration; nothing is asked of AWS before the first scrape. Raises ConfigError."""
     _without_created_series()
     registry = new_registry(shard)
-    gateway = Gateway(Models(), config.aws, ApiMetrics(registry), clock)
+    models = Models(only=(call for kind in kinds for call in kind.calls))
+    gateway = Gateway(models, config.aws, ApiMetrics(registry), clock)
     cells = cells_of_shard(cells_of(config, kinds, gateway.default_region), shard)
     store = Store(cell.untouched() for cell in cells)
     registry.register(CellCollector(store))

@@ -1,0 +1,120 @@
+"""The text of /metrics, against prometheus_client's generate_latest of the same families in the same run."""
+
+from __future__ import annotations
+
+import gc
+import gzip
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.registry import Collector
+
+from benchmarks import harness
+from exporter.exposition import Exposition, identity
+from exporter.families import Table, table
+from exporter.kinds.thing_registration_task import KIND, ThingRegistrationTask
+from exporter.metric import IDENTITY
+from exporter.model import CellKey, Reading, Scope, Snapshot
+
+NUMBERS = (100, 1_000, 10_000, 50_000)
+KEY = CellKey("bench", "eu-west-1", KIND.name)
+SCOPE = Scope("bench", "111122223333", "eu-west-1")
+TABLE = table(KIND, ("team",))
+
+
+class _Families(Collector):
+    """The same families for prometheus_client."""
+
+    def __init__(self, snapshot: Snapshot, rows: Table) -> None:
+        self._snapshot = snapshot
+        self._rows = rows
+
+    def collect(self) -> Iterable[Metric]:
+        for metric in self._rows:
+            family = GaugeMetricFamily(metric.name, metric.help, labels=(*IDENTITY, *metric.labels))
+            for reading in self._snapshot.readings:
+                known = identity(self._snapshot, reading)
+                for extra, value in metric.read(reading):
+                    family.add_metric((*known, *extra), value)
+            yield family
+
+
+def report() -> str:
+    """Return times of rendering, and how many times faster than generate_latest they are."""
+    return harness.rows(
+        ("operations", "rows", "generate_latest", "cold", "1 % changed", "warm", "OpenMetrics, warm", "gzip 1", "memory"),
+        [_line(number) for number in NUMBERS],
+    )
+
+
+def _line(number: int) -> tuple[str, ...]:
+    snapshot = Snapshot(KEY, SCOPE, tuple(_reading(one) for one in range(number)))
+    before = _resident()
+    exposition = Exposition({KIND.name: TABLE})
+    cold, text = _timed(lambda: exposition.render([snapshot]), 1)
+    memory = _resident() - before
+    warm, _ = _timed(lambda: exposition.render([snapshot]), 5)
+    changed = min(_timed(lambda: exposition.render([_changed(snapshot)]), 1)[0] for _ in range(5))
+    openmetrics, _ = _timed(lambda: exposition.render([snapshot], openmetrics=True), 5)
+    packed, _ = _timed(lambda: gzip.compress(text, 1), 1)
+    registry = CollectorRegistry()
+    registry.register(_Families(snapshot, TABLE))
+    oracle, same = _timed(lambda: generate_latest(registry), 1)
+    oracle_openmetrics, _ = _timed(lambda: generate_openmetrics(registry), 1)  # type: ignore[no-untyped-call]
+    if same != text:
+        raise SystemExit("the two texts differ")
+    return (
+        f"{number:,}",
+        f"{text.count(b'} '):,}",
+        f"{oracle * 1e3:.0f} ms",
+        f"{oracle / cold:.1f} x",
+        f"{oracle / changed:.0f} x",
+        f"{oracle / warm:.0f} x ({warm * 1e3:.1f} ms)",
+        f"{oracle_openmetrics / openmetrics:.0f} x",
+        f"{packed * 1e3:.0f} ms",
+        f"{memory:.0f} MiB",
+    )
+
+
+def _reading(number: int) -> Reading[ThingRegistrationTask]:
+    now = datetime.now(UTC)
+    task = ThingRegistrationTask(
+        id=f"{number:08d}-2f0c-4a55-9a3e-0d1b6f7c1a11",
+        status="InProgress",
+        progress=0.57,
+        created=now,
+        updated=now,
+        input=f"s3://onboarding/week-{number}.jsonl",
+        succeeded=number,
+        failed=7,
+    )
+    return Reading(task, now.timestamp())
+
+
+def _changed(snapshot: Snapshot) -> Snapshot:
+    """The same snapshot after one operation in a hundred was read again."""
+    again = len(snapshot.readings) // 100 or 1
+    fresh = tuple(_reading(number) for number in range(again))
+    return replace(snapshot, readings=fresh + snapshot.readings[again:])
+
+
+def _timed(render: Callable[[], bytes], times: int) -> tuple[float, bytes]:
+    """Return the least of some times, in seconds, and what was rendered."""
+    gc.collect()
+    best, text = float("inf"), b""
+    for _ in range(times):
+        began = time.perf_counter()
+        text = render()
+        best = min(best, time.perf_counter() - began)
+    return best, text
+
+
+def _resident() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096 / 2**20
