@@ -2,6 +2,7 @@
 
 Prometheus text 0.0.4 and OpenMetrics 1.0 write gauges alike, so both share the lines and differ in the headers.
 Formats: https://prometheus.io/docs/instrumenting/exposition_formats/
+JSON can hold halves of surrogate pairs, which UTF-8 cannot: each becomes a question mark.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def _rows(metric: Metric[Any], snapshot: Snapshot, reading: Reading[Operation]) 
         values = (*known, *extra)
         labels = ",".join(f'{names[at]}="{_escape(values[at])}"' for at in order)
         lines.append(f"{metric.name}{{{labels}}} {_number(value)}\n")
-    return "".join(lines).encode()
+    return "".join(lines).encode(errors="replace")
 
 
 def _header(metric: Metric[Any], openmetrics: bool) -> bytes:
