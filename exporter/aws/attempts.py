@@ -28,6 +28,7 @@ class _Attempts(threading.local):
 
     number = 0
     since = 0.0
+    is_open = False
 
 
 def observe(client: BaseClient, service: str, recorder: Recorder) -> None:
@@ -39,7 +40,7 @@ def observe(client: BaseClient, service: str, recorder: Recorder) -> None:
 
     def send(event_name: str, **_: Any) -> None:
         attempts.number += 1
-        attempts.since = time.monotonic()
+        attempts.since, attempts.is_open = time.monotonic(), True
         recorder.sent(service, _api(event_name), attempts.number > 1)
 
     def receive(
@@ -49,12 +50,21 @@ def observe(client: BaseClient, service: str, recorder: Recorder) -> None:
         parsed_response: Mapping[str, Any] | None,
         **_: Any,
     ) -> None:
-        reason, code = _outcome(exception, response_dict, parsed_response)
+        end(event_name, *_outcome(exception, response_dict, parsed_response))
+
+    def fail(event_name: str, exception: Exception, **_: Any) -> None:
+        """An answer that cannot be parsed ends its call at once, without the event that it was received."""
+        if attempts.is_open:
+            end(event_name, *_outcome(exception, None, None))
+
+    def end(event_name: str, reason: Reason | None, code: str) -> None:
+        attempts.is_open = False
         recorder.answered(service, _api(event_name), time.monotonic() - attempts.since, reason, code)
 
     client.meta.events.register("before-call", begin)
     client.meta.events.register("before-send", send)
     client.meta.events.register("response-received", receive)
+    client.meta.events.register("after-call-error", fail)
 
 
 def _api(event_name: str) -> str:

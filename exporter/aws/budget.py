@@ -10,13 +10,15 @@ import threading
 from exporter.clock import Clock
 
 Priority = tuple[int, float]
-"""Smaller goes first: 0 for active and 1 for finished operations, then the Unix time of the data's age."""
+"""Smaller goes first: 0 for active and 1 for finished operations, then when it was last tried."""
 
 WINDOW = 1.0
 """Seconds over which AWS counts calls: no window of this length may hold more calls than the quota."""
 RECOVERY = 60.0
 """Seconds in which a rate that was cut to nothing would be whole again."""
 SMALLEST = 1 / 16
+ROUNDING = 1e-4
+"""What a token may lack: a wait for less might be too short to move a clock."""
 
 
 class TokenBucket:
@@ -46,7 +48,7 @@ class TokenBucket:
         """Take a token and return 0, or return the seconds until there may be one."""
         with self._lock:
             self._pass_time()
-            if self._tokens >= 1.0:
+            if self._tokens >= 1.0 - ROUNDING:
                 self._tokens -= 1.0
                 return 0.0
             return (1.0 - self._tokens) / (self._quota * self._share * self._factor)
@@ -69,6 +71,7 @@ class TokenBucket:
     def _pass_time(self) -> None:
         now = self._clock.monotonic()
         passed, self._at = max(0.0, now - self._at), now
+        self._halved_at = min(self._halved_at, now)
         self._factor = min(1.0, self._factor + passed / RECOVERY)
         self._tokens = min(self._capacity, self._tokens + passed * self._quota * self._share * self._factor)
 

@@ -22,23 +22,26 @@ class Workers:
 
     def __init__(self, limit: int) -> None:
         self._places = asyncio.Semaphore(limit)
-        self._abandoned: set[asyncio.Future[Any]] = set()
+        self._running: set[asyncio.Future[Any]] = set()
 
     @property
     def abandoned(self) -> int:
         """How many calls go on although nobody waits for them."""
-        return len(self._abandoned)
+        return sum(future.cancelled() for future in self._running)
 
     async def run(self, function: Callable[[], T], deadline: float) -> T:
         """Return what the function gives, from a thread. Raises ApiError(TIMEOUT) after ``deadline`` seconds."""
         await _within(deadline, self._places.acquire(), "every worker of the scope hangs")
+        return await _within(deadline, self._start(function), "the call took longer than its deadline")
+
+    def _start(self, function: Callable[[], T]) -> asyncio.Future[T]:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        threading.Thread(target=self._work, args=(function, future), name="aws-call", daemon=True).start()
+        self._running.add(future)
         try:
-            return await _within(deadline, future, "the call took longer than its deadline")
-        finally:
-            if future.cancelled():
-                self._abandoned.add(future)
+            threading.Thread(target=self._work, args=(function, future), name="aws-call", daemon=True).start()
+        except RuntimeError:
+            self._finish(future, partial(future.set_exception, ApiError(Reason.OTHER, detail="no thread is left")))
+        return future
 
     def _work(self, function: Callable[[], T], future: asyncio.Future[T]) -> None:
         try:
@@ -52,7 +55,7 @@ class Workers:
 
     def _finish(self, future: asyncio.Future[T], outcome: Callable[[], None]) -> None:
         self._places.release()
-        self._abandoned.discard(future)
+        self._running.discard(future)
         if not future.cancelled():
             outcome()
 
