@@ -61,7 +61,15 @@ _CODES: Mapping[Reason, tuple[str, ...]] = {
         "ServiceUnavailable",
         "ServiceUnavailableException",
     ),
-    Reason.OTHER: ("BadRequestException", "InvalidRequestException", "ValidationError", "ValidationException"),
+    Reason.TIMEOUT: ("RequestTimeout", "RequestTimeoutException"),
+    Reason.OTHER: (
+        "BadRequestException",
+        "InvalidRequestException",
+        "MalformedPolicyDocument",
+        "PackedPolicyTooLarge",
+        "ValidationError",
+        "ValidationException",
+    ),
 }
 REASONS: Mapping[str, Reason] = {code: reason for reason, codes in _CODES.items() for code in codes}
 """Every AWS error code that keeps its own name, with its reason."""
@@ -76,15 +84,19 @@ _EXCEPTIONS: tuple[tuple[Reason, tuple[type[Exception], ...]], ...] = (
             aws.CredentialRetrievalError,
             aws.MetadataRetrievalError,
             aws.ConfigNotFound,
+            aws.ConfigParseError,
+            aws.InvalidConfigError,
+            aws.LoginError,
+            aws.NoAuthTokenError,
             aws.ProfileNotFound,
             aws.SSOError,
             aws.TokenRetrievalError,
-            aws.InfiniteLoopConfigError,
             aws.RefreshWithMFAUnsupportedError,
         ),
     ),
     (Reason.CONNECTION, (aws.HTTPClientError, aws.ConnectionError, ConnectionError)),
-    (Reason.OTHER, (aws.ParamValidationError, aws.BotoCoreError)),
+    (Reason.MALFORMED, (aws.IncompleteReadError, aws.ChecksumError, aws.FlexibleChecksumError)),
+    (Reason.OTHER, (aws.BotoCoreError,)),
 )
 _UNPARSEABLE = (
     ValueError,
@@ -107,11 +119,11 @@ def translate(error: Exception) -> ApiError:
         return _answered(error)
     if isinstance(error, RuntimeError) and "credentials" in str(error):
         return ApiError(Reason.CREDENTIALS, detail="the renewed credentials are expired already: is a clock wrong?")
-    if "ParserError" in type(error).__name__ or isinstance(error, _UNPARSEABLE):
-        return ApiError(Reason.MALFORMED, detail=f"unreadable answer ({type(error).__name__})")
     for reason, exceptions in _EXCEPTIONS:
         if isinstance(error, exceptions):
             return ApiError(reason, detail=type(error).__name__)
+    if "ParserError" in type(error).__name__ or isinstance(error, _UNPARSEABLE):
+        return ApiError(Reason.MALFORMED, detail=f"unreadable answer ({type(error).__name__})")
     return ApiError(Reason.OTHER, detail=type(error).__name__)
 
 
