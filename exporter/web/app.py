@@ -67,12 +67,12 @@ def application(metrics: Metrics, metrics_path: str) -> Starlette:
 
 
 def _answer(metrics: Metrics, request: Request) -> Response:
-    openmetrics = wants_openmetrics(request.headers.get("Accept", ""))
+    openmetrics = wants_openmetrics(",".join(request.headers.getlist("Accept")))
     operations = metrics.exposition.render(metrics.store.snapshots(), openmetrics)
     own = _openmetrics(metrics.registry) if openmetrics else generate_text(metrics.registry)
     headers = {"Content-Type": OPENMETRICS if openmetrics else TEXT, "Vary": "Accept, Accept-Encoding"}
     body = operations + own
-    if accepts_gzip(request.headers.get("Accept-Encoding", "")):
+    if accepts_gzip(",".join(request.headers.getlist("Accept-Encoding"))):
         body = gzip.compress(body, LEVEL, mtime=0)
         headers["Content-Encoding"] = "gzip"
     return Response(body, headers=headers)

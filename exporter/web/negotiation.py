@@ -13,8 +13,12 @@ OPENMETRICS = CONTENT_TYPE_OPENMETRICS
 
 def wants_openmetrics(accept: str) -> bool:
     """Tell whether OpenMetrics 1.0 is preferred to the text format, which everybody reads."""
-    best_open = max((q for media, version, q in _accepted(accept) if _is_openmetrics(media, version)), default=0.0)
-    best_text = max((q for media, _, q in _accepted(accept) if media in ("text/plain", "text/*")), default=0.0)
+    accepted = tuple(_accepted(accept))
+    best_open = max((q for media, version, q in accepted if _is_openmetrics(media, version)), default=0.0)
+    text: dict[str, float] = {}
+    for media, _, q in accepted:
+        text[media] = max(q, text.get(media, 0.0))
+    best_text = next((text[media] for media in ("text/plain", "text/*", "*/*") if media in text), 0.0)
     return best_open > 0 and best_open >= best_text
 
 

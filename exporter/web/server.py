@@ -48,7 +48,7 @@ class Site:
 
 def parse_address(text: str) -> Address:
     """Return an address written as ``:10098``, ``127.0.0.1:10098`` or ``[::1]:10098``. Raises ValueError."""
-    match = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([^:\[\]]*)):(\d{1,5})", text)
+    match = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([^:\[\]]*)):([0-9]{1,5})", text)
     if match is None or int(match[3]) > 65535:
         raise ValueError("expected host:port, as :10098 or [::1]:10098")
     return Address(match[1] or match[2] or "", int(match[3]))
@@ -58,8 +58,9 @@ def listen(address: Address) -> socket.socket:
     """Return a listening socket, for IPv4 and IPv6 where no host is named. Raises StartError."""
     try:
         listener = _bind(address)
-    except OSError as error:
-        raise StartError(f"cannot listen on {address.host}:{address.port}: {error.strerror or error}") from None
+    except (OSError, UnicodeError) as error:
+        why = error.strerror or error if isinstance(error, OSError) else "no such host"
+        raise StartError(f"cannot listen on {address.host}:{address.port}: {why}") from None
     # Accepted sockets inherit it. asyncio sets it only where the protocol is named, which create_server does not do:
     # without it every answer on a kept connection waits 40 ms for the client's delayed acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
