@@ -7,6 +7,7 @@ import sys
 from typing import Any, Protocol, TextIO
 
 import structlog
+from structlog.typing import EventDict, Processor
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 FORMATS = ("logfmt", "json")
@@ -24,10 +25,10 @@ class Log(Protocol):
 def new_log(level: str = "info", format: str = "logfmt", stream: TextIO | None = None) -> Log:
     """Return a logger; nothing global is configured."""
     order = ["ts", "level", "msg"]
-    renderer = (
-        structlog.processors.JSONRenderer(ensure_ascii=False)
+    renderers: list[Processor] = (
+        [structlog.processors.JSONRenderer()]
         if format == "json"
-        else structlog.processors.LogfmtRenderer(key_order=order, drop_missing=True, bool_as_flag=False)
+        else [_readable, structlog.processors.LogfmtRenderer(key_order=order, drop_missing=True, bool_as_flag=False)]
     )
     log: Log = structlog.wrap_logger(
         structlog.PrintLogger(stream or sys.stderr),
@@ -35,12 +36,23 @@ def new_log(level: str = "info", format: str = "logfmt", stream: TextIO | None =
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
             structlog.processors.EventRenamer("msg"),
-            renderer,
+            *renderers,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         cache_logger_on_first_use=True,
     )
     return log
+
+
+def _readable(logger: Any, method: str, facts: EventDict) -> EventDict:
+    """Escape what a terminal or a log reader could take for more than text; the renderer escapes line ends."""
+    return {key: _escape(value) if isinstance(value, str) else value for key, value in facts.items()}
+
+
+def _escape(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one == "\n" else ascii(one)[1:-1] for one in text)
 
 
 class LibraryHandler(logging.Handler):

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import io
+import json
+import logging
+import re
+import unicodedata
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from exporter.log import FORMATS, LEVELS, LibraryHandler, new_log
+
+SECRET = "arn:aws:iam::111122223333:role/secret"
+FACT = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|[^ "]*)(?: |$)')
+
+
+def facts_of(line: str, format: str) -> dict[str, Any]:
+    """Return the facts of a line, and hold that it is nothing but facts."""
+    if format == "json":
+        facts: dict[str, Any] = json.loads(line)
+        return facts
+    assert FACT.sub("", line) == ""
+    return {name: _unquoted(value) for name, value in FACT.findall(line)}
+
+
+def _unquoted(value: str) -> str:
+    return re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
+
+
+def lines_of(stream: io.StringIO) -> list[str]:
+    """Return the lines of a log, which ends with a line's end."""
+    text = stream.getvalue()
+    assert not text or text.endswith("\n")
+    return text.split("\n")[:-1]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_line_tells_when_how_grave_and_what(format: str) -> None:
+    stream = io.StringIO()
+    new_log("info", format, stream).warning("call failed", account="factory", what='week "47"', seconds=1.5, up=True)
+    (line,) = lines_of(stream)
+    facts = facts_of(line, format)
+    assert datetime.fromisoformat(facts.pop("ts")).utcoffset() is not None
+    numbers = {"seconds": 1.5, "up": True} if format == "json" else {"seconds": "1.5", "up": "true"}
+    told = {"level": "warning", "msg": "call failed", "account": "factory", "what": 'week "47"'}
+    assert facts == {**told, **numbers}
+
+
+def test_logfmt_starts_with_time_level_and_message() -> None:
+    stream = io.StringIO()
+    new_log(stream=stream).info("listening", cells=3)
+    assert re.fullmatch(r"ts=\S+Z level=info msg=listening cells=3\n", stream.getvalue())
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@given(text=st.text(st.characters()))
+@example(text='a\nlevel=error msg="forged"')
+@example(text='a\r\n\t\0\x1b[31m\x7f\x85\u2028\u202e\ud800\\"')
+def test_an_event_is_one_line_whatever_its_text_holds(format: str, text: str) -> None:
+    stream = io.StringIO()
+    new_log("info", format, stream).info("call failed", what=text, level_of="x")
+    (line,) = lines_of(stream)
+    facts = facts_of(line, format)
+    assert facts["msg"] == "call failed"
+    assert facts["level_of"] == "x"
+    assert not any(unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp") for one in line)
+    if format == "json" or (text.isprintable() and "\\" not in text):
+        assert facts["what"] == text
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_level_hides_what_is_less_grave(level: str) -> None:
+    stream = io.StringIO()
+    log = new_log(level, stream=stream)
+    log.debug("debug")
+    log.info("info")
+    log.warning("warn")
+    log.error("error")
+    shown = [facts_of(line, "logfmt")["msg"] for line in lines_of(stream)]
+    assert shown == list(LEVELS)[list(LEVELS).index(level) :]
+
+
+@pytest.fixture
+def library() -> tuple[logging.Logger, io.StringIO]:
+    """A library's logger, and the stream of what is passed on of it."""
+    stream = io.StringIO()
+    logger = logging.Manager(logging.RootLogger(logging.DEBUG)).getLogger("library.part")
+    logger.addHandler(LibraryHandler(new_log("debug", stream=stream)))
+    return logger, stream
+
+
+def test_a_librarys_warning_is_passed_on_without_its_arguments(library: tuple[logging.Logger, io.StringIO]) -> None:
+    logger, stream = library
+    logger.warning("cannot assume %s", SECRET)
+    (line,) = lines_of(stream)
+    facts = facts_of(line, "logfmt")
+    assert facts["library"] == "library.part"
+    assert facts["where"].startswith("test_log:")
+    assert SECRET not in line
+
+
+def test_a_librarys_exception_is_passed_on_as_its_type(library: tuple[logging.Logger, io.StringIO]) -> None:
+    logger, stream = library
+    try:
+        raise KeyError(SECRET)
+    except KeyError:
+        logger.exception("cannot go on")
+    (line,) = lines_of(stream)
+    assert facts_of(line, "logfmt")["error"] == "KeyError"
+    assert SECRET not in line
+
+
+def test_what_a_library_tells_without_need_is_left_out(library: tuple[logging.Logger, io.StringIO]) -> None:
+    logger, stream = library
+    logger.info("hello")
+    logger.debug("hello")
+    assert stream.getvalue() == ""
+
+
+def test_a_library_that_logs_wrongly_does_no_harm(library: tuple[logging.Logger, io.StringIO]) -> None:
+    logger, stream = library
+    logger.warning("%d of %d", "one")
+    logger.error("no exception", exc_info=(None, None, None))
+    assert len(lines_of(stream)) == 2
