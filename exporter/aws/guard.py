@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from botocore.client import BaseClient
-from botocore.model import OperationModel
+from botocore.model import OperationModel, StructureShape
 
 from exporter.errors import malformed
 
@@ -28,12 +28,24 @@ def _check(operation_model: OperationModel, response_dict: Mapping[str, Any], **
         raise malformed("the body is cut off")
     if len(body) > LARGEST_BODY:
         raise malformed("the body is larger than 32 MiB")
-    if operation_model.service_model.resolved_protocol == "rest-json" and not _is_object(body):
-        raise malformed("the body is no JSON object")
+    if operation_model.service_model.resolved_protocol == "rest-json":
+        _check_lists(operation_model, _object(body))
 
 
-def _is_object(body: bytes) -> bool:
+def _check_lists(operation_model: OperationModel, content: Mapping[str, Any]) -> None:
+    """botocore makes a list of whatever can be gone through: an empty object would read as no operations."""
+    shape = operation_model.output_shape
+    for name, member in shape.members.items() if isinstance(shape, StructureShape) else ():
+        value = content.get(member.serialization.get("name", name))
+        if member.type_name == "list" and not isinstance(value, list | None):
+            raise malformed(f"{name} is not a list")
+
+
+def _object(body: bytes) -> dict[str, Any]:
     try:
-        return isinstance(json.loads(body), dict)
+        content = json.loads(body)
     except (ValueError, RecursionError):
-        return False
+        content = None
+    if not isinstance(content, dict):
+        raise malformed("the body is no JSON object")
+    return content
