@@ -53,6 +53,11 @@ class TokenBucket:
                 return 0.0
             return (1.0 - self._tokens) / (self._quota * self._share * self._factor)
 
+    def refund(self) -> None:
+        """Give back a token that was taken and not used."""
+        with self._lock:
+            self._tokens += 1.0
+
     def charge(self) -> None:
         """Pay for an attempt that was made without asking, as botocore's retries are."""
         with self._lock:

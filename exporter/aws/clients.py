@@ -24,6 +24,8 @@ from exporter.errors import ConfigError, malformed
 SESSION_SECONDS = 3600
 """botocore renews a role 15 minutes before its end: a shorter session would be assumed again at nearly every call."""
 APP_ID = "aws-iot-bulk-exporter"
+IDENTITY_SECONDS = 2.0
+"""How long one Region waits for what another one asks of STS; longer, and STS hangs there."""
 _FAULTS = {ProfileNotFound: "there is no such profile", ConfigParseError: "the file cannot be read"}
 
 RecorderOf = Callable[[str, str], Recorder]
@@ -144,10 +146,14 @@ class AccountClients:
 
     def account_id(self, region: str) -> str:
         """Return the account's number: from the configuration, the credentials, or STS, which is asked once."""
-        with self._identity_lock:
+        mine = self._identity_lock.acquire(timeout=IDENTITY_SECONDS)
+        try:
             if not self._account_id:
                 self._account_id = self._identify(region)
             return self._account_id
+        finally:
+            if mine:
+                self._identity_lock.release()
 
     def _identify(self, region: str) -> str:
         credentials = self._session.get_credentials()

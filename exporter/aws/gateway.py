@@ -105,7 +105,7 @@ class ScopeApi:
     async def call(self, call: ApiCall, **parameters: Any) -> Answer:
         """Return the answer to one call, made when the budget allows it. Raises ApiError."""
         scope = self.scope
-        await self.gateway.budget(scope.account_id, scope.region, call).acquire(self.priority)
+        await self._turn(self.gateway.budget(scope.account_id, scope.region, call))
 
         def send() -> Answer:
             client = self.clients.client(call.service, scope.region, scope.account_id)
@@ -113,6 +113,14 @@ class ScopeApi:
             return answer
 
         return await self.gateway.run(self.workers, send)
+
+    async def _turn(self, budget: Budget) -> None:
+        """Wait for a token while there is a place: a token that waits for one would be spent in a later burst."""
+        await budget.acquire(self.priority)
+        while not self.workers.has_place:
+            budget.bucket.refund()
+            await self.workers.place(self.gateway.deadline)
+            await budget.acquire(self.priority)
 
     async def pages(self, call: ApiCall, **parameters: Any) -> AsyncIterator[Answer]:
         """Give a list's pages. Raises ApiError, ``malformed`` for a list that is missing, repeats or never ends."""

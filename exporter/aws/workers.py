@@ -29,6 +29,16 @@ class Workers:
         """How many calls go on although nobody waits for them."""
         return sum(future.cancelled() for future in self._running)
 
+    @property
+    def has_place(self) -> bool:
+        """Whether a call would be made at once."""
+        return not self._places.locked()
+
+    async def place(self, deadline: float) -> None:
+        """Return when there is a place. Raises ApiError(TIMEOUT) after ``deadline`` seconds."""
+        await _within(deadline, self._places.acquire(), "every worker of the scope hangs")
+        self._places.release()
+
     async def run(self, function: Callable[[], T], deadline: float) -> T:
         """Return what the function gives, from a thread. Raises ApiError(TIMEOUT) after ``deadline`` seconds."""
         await _within(deadline, self._places.acquire(), "every worker of the scope hangs")

@@ -42,6 +42,11 @@ class ScriptedAws:
     answers: dict[str, Answer] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
 
+    def find(self, target: str, path: str) -> Answer:
+        """Return the answer for a path with its query, or else for the path alone."""
+        found = self.answers.get(target) or self.answers.get(path)
+        return found or refusal("ResourceNotFoundException", 404)
+
     def app(self) -> Starlette:
         """Return the endpoint."""
 
@@ -49,8 +54,7 @@ class ScriptedAws:
             query = f"?{request.url.query}" if request.url.query else ""
             target = request.url.path + query
             self.requests.append(target)
-            found = self.answers.get(target) or self.answers.get(request.url.path)
-            return _response(found or refusal("ResourceNotFoundException", 404))
+            return _response(self.find(target, request.url.path))
 
         return Starlette(routes=[Route("/{path:path}", handle, methods=["GET", "POST"])])
 

@@ -1,0 +1,104 @@
+"""The way to AWS: tokens are spent when calls are made, and no list goes on for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from exporter.aws.gateway import Gateway, ScopeApi
+from exporter.aws.models import Models
+from exporter.config import Account, Aws
+from exporter.errors import ApiError, Reason
+from exporter.kinds.thing_registration_task import DESCRIBE, LIST
+from exporter.selfmetrics import ApiMetrics
+from tests.support.clocks import ManualClock
+from tests.support.exporting import aws_environment
+from tests.support.scripted import Answer, ScriptedAws, answer
+from tests.support.servers import serving
+
+ACCOUNT = Account(account_id="111122223333")
+REGION = "eu-west-1"
+
+
+def ask(aws: ScriptedAws, question: Callable[[ScopeApi], Coroutine[Any, Any, Any]]) -> Any:
+    """Put a question to a scope whose AWS is written down."""
+
+    async def run() -> Any:
+        gateway = Gateway(Models(), Aws(), ApiMetrics(CollectorRegistry()), ManualClock().clock())
+        return await question(await gateway.connect(ACCOUNT, REGION))
+
+    with serving(aws.app()) as endpoint, aws_environment(endpoint):
+        return asyncio.run(run())
+
+
+async def listed(api: ScopeApi) -> list[str]:
+    """Every id of the list."""
+    return [id async for page in api.pages(LIST) for id in page["taskIds"]]
+
+
+def test_no_token_is_spent_while_every_place_is_taken() -> None:
+    async def wait_for_a_place(api: ScopeApi) -> Any:
+        release = threading.Event()
+        hanging = [asyncio.create_task(api.workers.run(release.wait, 600)) for _ in range(8)]
+        call = asyncio.create_task(api.call(DESCRIBE, taskId="x"))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        bucket = api.gateway.budget(ACCOUNT.known_id, REGION, DESCRIBE).bucket
+        assert [bucket.take() for _ in range(5)] == [0.0] * 5
+        assert bucket.take() > 0
+        for _ in range(5):
+            bucket.refund()
+        release.set()
+        await asyncio.gather(*hanging)
+        return await call
+
+    aws = ScriptedAws({"/thing-registration-tasks/x": answer({"status": "Failed"})})
+    assert ask(aws, wait_for_a_place)["status"] == "Failed"
+
+
+def test_a_list_is_read_page_by_page_and_an_empty_page_does_not_end_it() -> None:
+    aws = ScriptedAws(
+        {
+            "/thing-registration-tasks": answer({"taskIds": ["a"], "nextToken": "2"}),
+            "/thing-registration-tasks?nextToken=2": answer({"taskIds": [], "nextToken": "3"}),
+            "/thing-registration-tasks?nextToken=3": answer({"taskIds": ["b"]}),
+        }
+    )
+    assert ask(aws, listed) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        answer({"taskIds": ["a"], "nextToken": "same"}),
+        answer({"nextToken": "2"}),
+        answer({}),
+        answer({"taskIds": None}),
+        answer({"taskIds": {}}),
+        Answer(b"<html>", headers={"content-type": "text/html"}),
+    ],
+    ids=["a token that repeats", "no list", "nothing", "null", "an object", "HTML"],
+)
+def test_a_list_that_is_none_or_repeats_its_token_is_malformed(page: Answer) -> None:
+    with pytest.raises(ApiError) as caught:
+        ask(ScriptedAws({"/thing-registration-tasks": page}), listed)
+    assert caught.value.reason is Reason.MALFORMED
+
+
+def test_a_list_that_never_ends_is_malformed() -> None:
+    endless = _Endless()
+    with pytest.raises(ApiError, match="more than 1000 pages"):
+        ask(endless, listed)
+    assert len(endless.requests) == 1000
+
+
+class _Endless(ScriptedAws):
+    """An AWS whose every page names another one."""
+
+    def find(self, target: str, path: str) -> Answer:
+        return answer({"taskIds": ["a"], "nextToken": str(len(self.requests))})
