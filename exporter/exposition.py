@@ -7,6 +7,7 @@ JSON can hold halves of surrogate pairs, which UTF-8 cannot: each becomes a ques
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -37,6 +38,7 @@ class Exposition:
 
     def __init__(self, tables: Mapping[str, Table]) -> None:
         self._tables = tables
+        self._renderers = {kind: tuple(map(_Renderer, table)) for kind, table in tables.items()}
         self._families: dict[str, Metric[Any]] = {}
         for table in tables.values():
             self._families.update((metric.name, metric) for metric in table)
@@ -59,13 +61,14 @@ class Exposition:
         return kept.lines
 
     def _render(self, snapshot: Snapshot, before: _Kept | None) -> _Kept:
-        table = self._tables[snapshot.key.kind]
+        table, renderers = self._tables[snapshot.key.kind], self._renderers[snapshot.key.kind]
         known = before.readings if before and before.snapshot.scope == snapshot.scope else {}
         readings: dict[str, tuple[Reading[Operation], Lines]] = {}
         for reading in snapshot.readings:
             kept = known.get(reading.operation.id)
             if kept is None or kept[0] is not reading:
-                kept = (reading, tuple(_rows(metric, snapshot, reading) for metric in table))
+                labels = tuple(map(_escape, identity(snapshot, reading)))
+                kept = (reading, tuple(renderer(labels, reading) for renderer in renderers))
             readings[reading.operation.id] = kept
         columns = zip(*(lines for _, lines in readings.values()), strict=True) if readings else ()
         lines = {metric.name: b"".join(column) for metric, column in zip(table, columns, strict=False)}
@@ -79,24 +82,35 @@ def identity(snapshot: Snapshot, reading: Reading[Operation]) -> tuple[str, ...]
 
 def _without_twins(snapshots: Iterable[Snapshot]) -> Iterator[Snapshot]:
     """Two configured accounts may turn out to be one: each of its operations gets one row, not two."""
+    cells = [((one.scope.account_id, one.scope.region, one.key.kind), one) for one in snapshots]
+    number = Counter(cell for cell, _ in cells)
     seen: dict[tuple[str, str, str], set[str]] = {}
-    for snapshot in snapshots:
-        ids = seen.setdefault((snapshot.scope.account_id, snapshot.scope.region, snapshot.key.kind), set())
-        own = tuple(reading for reading in snapshot.readings if reading.operation.id not in ids) if ids else None
-        ids.update(reading.operation.id for reading in snapshot.readings)
-        yield snapshot if own is None or len(own) == len(snapshot.readings) else replace(snapshot, readings=own)
+    for cell, snapshot in cells:
+        yield snapshot if number[cell] == 1 else _unseen(snapshot, seen.setdefault(cell, set()))
 
 
-def _rows(metric: Metric[Any], snapshot: Snapshot, reading: Reading[Operation]) -> bytes:
-    names = (*IDENTITY, *metric.labels)
-    order = sorted(range(len(names)), key=names.__getitem__)
-    known = identity(snapshot, reading)
-    lines: list[str] = []
-    for extra, value in metric.read(reading):
-        values = (*known, *extra)
-        labels = ",".join(f'{names[at]}="{_escape(values[at])}"' for at in order)
-        lines.append(f"{metric.name}{{{labels}}} {_number(value)}\n")
-    return "".join(lines).encode(errors="replace")
+def _unseen(snapshot: Snapshot, ids: set[str]) -> Snapshot:
+    own = tuple(reading for reading in snapshot.readings if reading.operation.id not in ids)
+    ids.update(reading.operation.id for reading in own)
+    return snapshot if len(own) == len(snapshot.readings) else replace(snapshot, readings=own)
+
+
+class _Renderer:
+    """The lines of one metric, with everything that is the same in all of them made once."""
+
+    def __init__(self, metric: Metric[Any]) -> None:
+        names = (*IDENTITY, *metric.labels)
+        self._read = metric.read
+        self._order = sorted(range(len(names)), key=names.__getitem__)
+        labels = ",".join(f'{names[at]}="%s"' for at in self._order)
+        self._line = f"{metric.name}{{{labels}}} %s\n"
+
+    def __call__(self, known: tuple[str, ...], reading: Reading[Operation]) -> bytes:
+        lines: list[str] = []
+        for extra, value in self._read(reading):
+            values = (*known, *map(_escape, extra))
+            lines.append(self._line % (*[values[at] for at in self._order], _number(value)))
+        return "".join(lines).encode(errors="replace")
 
 
 def _header(metric: Metric[Any], openmetrics: bool) -> bytes:
