@@ -6,12 +6,16 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks import calls, fill, start
+from benchmarks import calls, cpu, fill, hanging, rendering, scopes, start
 
 REPORTS: Mapping[str, tuple[str, Callable[[], str]]] = {
     "start": ("Start and memory", start.report),
     "calls": ("API calls per scrape", calls.report),
     "fill": ("The first fill", fill.report),
+    "hanging": ("A scope that hangs", hanging.report),
+    "rendering": ("The text of /metrics", rendering.report),
+    "scopes": ("Many scopes", scopes.report),
+    "cpu": ("CPU of an API call", cpu.report),
 }
 
 

@@ -68,7 +68,16 @@ def exporter(folder: Path, config: str, endpoint: str) -> Iterator[int]:
 def scrape(port: int, timeout: float | None = None) -> str:
     """Return what /metrics answers, as soon as it does; ``timeout`` is what the scraper says of its own, in seconds."""
     header = "" if timeout is None else f"X-Prometheus-Scrape-Timeout-Seconds: {timeout}\r\n"
-    request = f"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{header}\r\n".encode()
+    return _get(port, "/metrics", header)
+
+
+def wait_for(port: int) -> None:
+    """Return when the exporter listens; nothing is asked of AWS by that."""
+    _get(port, "/-/ready", "")
+
+
+def _get(port: int, path: str, header: str) -> str:
+    request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{header}\r\n".encode()
     while True:
         try:
             with socket.create_connection(("127.0.0.1", port)) as connection:
@@ -87,3 +96,8 @@ def rows(header: tuple[str, ...], body: list[tuple[str, ...]]) -> str:
     """Return a Markdown table, its figures aligned to the right."""
     lines = [header, ("---", *("---:" for _ in header[1:])), *body]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def resident() -> float:
+    """Return the resident memory of this process, in MiB."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
@@ -48,17 +47,27 @@ class _Families(Collector):
 def report() -> str:
     """Return times of rendering, and how many times faster than generate_latest they are."""
     return harness.rows(
-        ("operations", "rows", "generate_latest", "cold", "1 % changed", "warm", "OpenMetrics, warm", "gzip 1", "memory"),
+        (
+            "operations",
+            "rows",
+            "generate_latest",
+            "cold",
+            "1 % changed",
+            "warm",
+            "OpenMetrics, warm",
+            "gzip 1",
+            "memory",
+        ),
         [_line(number) for number in NUMBERS],
     )
 
 
 def _line(number: int) -> tuple[str, ...]:
     snapshot = Snapshot(KEY, SCOPE, tuple(_reading(one) for one in range(number)))
-    before = _resident()
+    before = harness.resident()
     exposition = Exposition({KIND.name: TABLE})
     cold, text = _timed(lambda: exposition.render([snapshot]), 1)
-    memory = _resident() - before
+    memory = harness.resident() - before
     warm, _ = _timed(lambda: exposition.render([snapshot]), 5)
     changed = min(_timed(lambda: exposition.render([_changed(snapshot)]), 1)[0] for _ in range(5))
     openmetrics, _ = _timed(lambda: exposition.render([snapshot], openmetrics=True), 5)
@@ -113,8 +122,3 @@ def _timed(render: Callable[[], bytes], times: int) -> tuple[float, bytes]:
         text = render()
         best = min(best, time.perf_counter() - began)
     return best, text
-
-
-def _resident() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * 4096 / 2**20

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from benchmarks import harness
 from exporter.aws.attempts import Recorder
@@ -58,7 +57,7 @@ def _in_a_process(way: str, number: int) -> dict[str, float]:
 
 
 def _naive(number: int) -> list[object]:
-    import boto3  # noqa: PLC0415 - what the other way does not import
+    import boto3
 
     sessions = [boto3.Session() for _ in range(number)]
     return [session.client(service, region_name="eu-west-1") for session in sessions for service in SERVICES]
@@ -77,17 +76,11 @@ def _recorder(account_id: str, region: str) -> Recorder:
     return _Silent()
 
 
-def _resident() -> float:
-    """Resident MiB of this process."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * 4096 / 2**20
-
-
 def _measure(way: Callable[[int], list[object]], number: int) -> None:
     began = time.perf_counter()
     kept = way(number)
     seconds = time.perf_counter() - began
-    print(json.dumps({"seconds": seconds, "resident": _resident(), "clients": len(kept)}))
+    print(json.dumps({"seconds": seconds, "resident": harness.resident(), "clients": len(kept)}))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,65 @@
+"""CPU for each API call, against a bare boto3 loop in the same process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import statistics
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import boto3
+from prometheus_client import CollectorRegistry
+
+from benchmarks import harness
+from exporter.aws.gateway import Gateway
+from exporter.aws.models import Models
+from exporter.clock import Clock
+from exporter.config import Account, Aws
+from exporter.kind import ApiCall
+from exporter.selfmetrics import ApiMetrics
+
+CALLS = 300
+PAIRS = 5
+SCENARIO = """
+accounts: ["111122223333"]
+quotas: false
+operations:
+  - {kind: thing_registration_task, id: x, region: eu-west-1, items: 9, timeline: [{at: 0s, status: InProgress}]}
+"""
+DESCRIBE = ApiCall("iot", "DescribeThingRegistrationTask", quota=1_000_000)
+"""The call without a quota, so that nothing waits."""
+
+
+def report() -> str:
+    """Return milliseconds of CPU for each call, medians of pairs made in turn."""
+    with TemporaryDirectory() as name, harness.simulator(Path(name), SCENARIO) as endpoint:
+        os.environ.update(harness.environment(endpoint))
+        pairs = asyncio.run(_pairs())
+    bare = statistics.median(bare for bare, _ in pairs)
+    ours = statistics.median(ours for _, ours in pairs)
+    ratio = statistics.median(ours / bare for bare, ours in pairs)
+    return harness.rows(
+        (f"CPU of a call (median of {PAIRS} x {CALLS})", "figure", "ratio"),
+        [
+            ("a bare boto3 loop", f"{bare:.2f} ms", "1.00"),
+            ("budget, worker with a deadline, guard and counting", f"{ours:.2f} ms", f"{ratio:.2f}"),
+        ],
+    )
+
+
+async def _pairs() -> list[tuple[float, float]]:
+    client = boto3.client("iot", region_name="eu-west-1")
+    gateway = Gateway(Models(only=[DESCRIBE]), Aws(), ApiMetrics(CollectorRegistry()), Clock())
+    api = await gateway.connect(Account(account_id="111122223333"), "eu-west-1")
+    pairs = []
+    for _ in range(PAIRS + 1):
+        began = time.process_time()
+        for _ in range(CALLS):
+            client.describe_thing_registration_task(taskId="x")
+        between = time.process_time()
+        for _ in range(CALLS):
+            await api.call(DESCRIBE, taskId="x")
+        pairs.append((1e3 * (between - began) / CALLS, 1e3 * (time.process_time() - between) / CALLS))
+    return pairs[1:]
