@@ -14,6 +14,8 @@ Answer = Mapping[str, Any]
 LARGEST_COUNT = 2**53
 """The largest integer that a Prometheus sample holds exactly."""
 
+LONGEST_TEXT = 2048
+
 
 def status(answer: Answer, member: str) -> str:
     """Return a status. Raises ``malformed`` without one: botocore reports many a broken answer as success."""
@@ -28,6 +30,8 @@ def text(answer: Answer, member: str) -> str:
     value = answer.get(member, "")
     if not isinstance(value, str):
         raise malformed(f"{member} is not text")
+    if len(value) > LONGEST_TEXT:
+        raise malformed(f"{member} is longer than any that AWS documents")
     return value
 
 

@@ -114,6 +114,8 @@ def file_path(text: str) -> Path:
 
 def url_path(text: str) -> str:
     """Return the path of a URL. Raises ValueError."""
+    if text.startswith("/-/"):
+        raise ValueError("/-/ is the beginning of other paths")
     if not text.startswith("/") or not text.isprintable() or set(text) & set(" {}?#\"'<>\\"):
         raise ValueError("expected a path such as /metrics")
     return text

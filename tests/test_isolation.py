@@ -56,6 +56,7 @@ BROKEN = {
     "a count beyond all things": answer({**TASK, "failureCount": 10**30}),
     "a percentage above 100": answer({**TASK, "percentageProgress": 101}),
     "a time that is none": answer({**TASK, "creationDate": "soon"}),
+    "a text longer than any of AWS": answer({**TASK, "inputFileBucket": "x" * 3000}),
     "a structure for a text": answer({**TASK, "inputFileBucket": {"a": "b"}}),
 }
 
