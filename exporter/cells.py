@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from exporter.config import Account, Config, Watch
 from exporter.kind import Kind
-from exporter.model import CellKey, Scope, Shard, Snapshot
+from exporter.model import CellKey, Scope, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +41,6 @@ def cells_of(config: Config, kinds: Sequence[Kind[Any]], default_region: Callabl
     )
 
 
-def cells_of_shard(cells: Sequence[Cell], shard: Shard) -> tuple[Cell, ...]:
-    """Return the cells of one shard. Scopes stay whole, and one more shard moves no scope between the others."""
-    return tuple(cell for cell in cells if _shard_of(cell, shard.total) == shard.ordinal)
-
-
-def _shard_of(cell: Cell, total: int) -> int:
-    """The shard whose hash with the scope is the highest: rendezvous hashing."""
-    scope = f"{cell.account.known_id or cell.account.name}/{cell.region}"
-    return max(range(total), key=lambda ordinal: hashlib.sha256(f"{scope}/{ordinal}".encode()).digest())
+def scope_name(cell: Cell) -> str:
+    """Return a name of the cell's scope, by which shards choose: all cells of a scope stay together."""
+    return f"{cell.account.known_id or cell.account.name}/{cell.region}"

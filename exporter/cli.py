@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,23 +12,28 @@ from exporter import __version__
 from exporter.errors import ConfigError, StartError
 from exporter.flags import Command, Flag, file_path, one_of, parser_of, url_path, values_of, whole_number
 from exporter.log import FORMATS, LEVELS, new_log
-from exporter.model import Shard
+from exporter.shards import MOST, chosen_shard
 from exporter.web.server import parse_address
 
 PROGRAM = "aws-iot-bulk-exporter"
 ABOUT = "Prometheus exporter for the bulk operations of AWS IoT. Without a command it serves."
 BAD_USAGE = 2
 INTERRUPTED = 130
-MOST_SHARDS = 1000
-"""Each shard weighs every one of them for each scope: a mistyped number may not hold up the start."""
 
 CONFIG = Flag("--config.file", "The configuration; without it every default holds.", file_path, placeholder="PATH")
 LISTEN = Flag("--web.listen-address", "Where /metrics is served.", parse_address, ":10098", "HOST:PORT")
 PATH = Flag("--web.telemetry-path", "The path of the metrics.", url_path, "/metrics", "PATH")
 LOG_LEVEL = Flag("--log.level", f"One of {', '.join(LEVELS)}.", one_of(*LEVELS), "info", "LEVEL")
 LOG_FORMAT = Flag("--log.format", f"One of {', '.join(FORMATS)}.", one_of(*FORMATS), "logfmt", "FORMAT")
-ORDINAL = Flag("--shard.ordinal", "The number of this shard, from 0.", whole_number(0, MOST_SHARDS - 1), "0", "N")
-TOTAL = Flag("--shard.total", "How many shards there are.", whole_number(1, MOST_SHARDS), "1", "N")
+ORDINAL = Flag(
+    "--shard.ordinal",
+    "The number of this shard, from 0; else SHARD_ORDINAL, or the end of the host name.",
+    whole_number(0, MOST - 1),
+    placeholder="N",
+)
+TOTAL = Flag(
+    "--shard.total", "How many shards there are; else SHARD_TOTAL, or 1.", whole_number(1, MOST), placeholder="N"
+)
 LIVE = Flag("--live", "Make one real call of each sort for each cell.", bool, is_switch=True)
 SIMULATOR = Flag("--listen-address", "Where AWS is simulated.", parse_address, "127.0.0.1:10099", "HOST:PORT")
 SCENARIO = Flag("--scenario", "What happens; without it the demo's scenario.", file_path, placeholder="FILE")
@@ -36,7 +43,7 @@ SUBJECTS = ("metrics", "iam-policy", "config-schema", "prometheus-rules", "grafa
 def _serve(values: Mapping[str, Any]) -> int:
     from exporter.commands.serve import run
 
-    shard = Shard(values[ORDINAL.name], values[TOTAL.name])
+    shard = chosen_shard(values[ORDINAL.name], values[TOTAL.name], os.environ, socket.gethostname())
     log = new_log(values[LOG_LEVEL.name], values[LOG_FORMAT.name])
     return run(values[CONFIG.name], values[LISTEN.name], values[PATH.name], shard, log)
 

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 
 from exporter.aws.gateway import Gateway, ScopeApi
 from exporter.aws.models import Models
-from exporter.cells import Cell, cells_of, cells_of_shard
+from exporter.cells import Cell, cells_of, scope_name
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.exposition import Exposition
@@ -21,6 +21,7 @@ from exporter.log import Log
 from exporter.model import Shard
 from exporter.refresh import Refresher
 from exporter.selfmetrics import ApiMetrics, CellCollector, expose_config_load, new_registry
+from exporter.shards import of_shard
 from exporter.store import Store
 from exporter.web.app import Metrics, application
 
@@ -49,7 +50,7 @@ def new_service(
     registry = new_registry(shard)
     models = Models(only=(call for kind in kinds for call in kind.calls))
     gateway = Gateway(models, config.aws, ApiMetrics(registry), clock)
-    cells = cells_of_shard(cells_of(config, kinds, gateway.default_region), shard)
+    cells = of_shard(cells_of(config, kinds, gateway.default_region), scope_name, shard)
     store = Store(cell.untouched() for cell in cells)
     registry.register(CellCollector(store))
     expose_config_load(registry, clock.now())

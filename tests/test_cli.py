@@ -17,9 +17,10 @@ import httpx
 import pytest
 
 from exporter import __version__
-from exporter.cli import COMMANDS, MOST_SHARDS, PROGRAM
+from exporter.cli import COMMANDS, PROGRAM
 from exporter.cli import SUBJECTS as PRINTED_SUBJECTS
 from exporter.commands.show import SUBJECTS
+from exporter.shards import MOST
 from exporter.web.server import GRACE_SECONDS
 from tests.support.exporting import aws_environment
 from tests.support.processes import running
@@ -79,8 +80,8 @@ def test_wrong_flags_and_values_are_told_all_at_once(command: tuple[str, ...]) -
         "--web.telemetry-path: expected a path such as /metrics",
         "--log.level: expected one of debug, info, warn, error",
         "--log.format: expected one of logfmt, json",
-        f"--shard.ordinal: expected a whole number from 0 to {MOST_SHARDS - 1}",
-        f"--shard.total: expected a whole number from 1 to {MOST_SHARDS}",
+        f"--shard.ordinal: expected a whole number from 0 to {MOST - 1}",
+        f"--shard.total: expected a whole number from 1 to {MOST}",
     ]
 
 
@@ -95,7 +96,7 @@ def test_wrong_flags_and_values_are_told_all_at_once(command: tuple[str, ...]) -
         (("serve", "--config", "x"), "--config: serve knows no such flag or word"),
         (("show",), f"show: expected one of {', '.join(PRINTED_SUBJECTS)}"),
         (("show", "everything"), f"show: expected one of {', '.join(PRINTED_SUBJECTS)}"),
-        (("serve", "--shard.ordinal=2", "--shard.total=2"), "--shard.ordinal: must be below --shard.total, which is 2"),
+        (("serve", "--shard.ordinal=2", "--shard.total=2"), "--shard.ordinal: 2 is not below --shard.total, which is 2"),
         (("simulate", "--scenario=/none"), "cannot read /none: No such file or directory"),
     ],
 )

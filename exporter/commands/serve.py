@@ -8,7 +8,6 @@ from pathlib import Path
 
 from exporter import __version__
 from exporter.config import read_config
-from exporter.errors import ConfigError
 from exporter.kinds import KINDS
 from exporter.log import LibraryHandler, Log
 from exporter.model import Shard
@@ -18,8 +17,6 @@ from exporter.web.server import Address, Site, listen, serve
 
 def run(config_file: Path | None, address: Address, metrics_path: str, shard: Shard, log: Log) -> int:
     """Serve until SIGINT or SIGTERM and return 0. Raises ConfigError or StartError."""
-    if shard.ordinal >= shard.total:
-        raise ConfigError([f"--shard.ordinal: must be below --shard.total, which is {shard.total}"])
     logging.getLogger().addHandler(LibraryHandler(log))
     service = new_service(read_config(config_file, KINDS), KINDS, log, metrics_path, shard)
     site = Site(service.app, listen(address))
