@@ -64,6 +64,8 @@ class Refresher:
         tracker = self._trackers[cell.key]
         try:
             await tracker.refresh(self._connect)
+        except Exception as error:
+            self._log.error("defect in a refresh", kind=cell.kind.name, error=type(error).__name__)
         finally:
             del self._running[cell.key]
             self._store.put(tracker.snapshot())

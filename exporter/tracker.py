@@ -41,7 +41,7 @@ class ScopeApi(Api, Protocol):
 
 Connect = Callable[[Cell], Awaitable[ScopeApi]]
 Report = Callable[[ApiError, str], None]
-"""Is told of each failed call, with the id of the operation or the status of the list."""
+"""Is told of the first failure of each reason in a refresh, with the operation's id or the list's status."""
 
 
 @dataclass(slots=True)
@@ -196,10 +196,11 @@ class Tracker:
         this.answered, this.failures_in_a_row = True, 0
 
     def _failed(self, this: _Pass, error: ApiError, what: str) -> None:
+        if error.reason not in this.reasons:
+            self._report(error, what)
         this.reasons.add(error.reason)
         if error.reason is not Reason.MALFORMED:
             this.failures_in_a_row += 1
-        self._report(error, what)
 
     def _finish(self, this: _Pass) -> None:
         if any(one.gone_at > NEVER for one in self._tracked.values()):

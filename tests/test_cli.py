@@ -96,7 +96,10 @@ def test_wrong_flags_and_values_are_told_all_at_once(command: tuple[str, ...]) -
         (("serve", "--config", "x"), "--config: serve knows no such flag or word"),
         (("show",), f"show: expected one of {', '.join(PRINTED_SUBJECTS)}"),
         (("show", "everything"), f"show: expected one of {', '.join(PRINTED_SUBJECTS)}"),
-        (("serve", "--shard.ordinal=2", "--shard.total=2"), "--shard.ordinal: 2 is not below --shard.total, which is 2"),
+        (
+            ("serve", "--shard.ordinal=2", "--shard.total=2"),
+            "--shard.ordinal: 2 is not below --shard.total, which is 2",
+        ),
         (("simulate", "--scenario=/none"), "cannot read /none: No such file or directory"),
     ],
 )

@@ -65,7 +65,7 @@ ANSWERS = {
 
 def test_no_secret_leaves_the_exporter() -> None:
     with serving(ScriptedAws(ANSWERS).app()) as endpoint, exporting(CONFIG, endpoint) as exporter:
-        said = [exporter.scrape(), exporter.scrape(Accept="application/openmetrics-text")]
+        said = [exporter.scrape(), exporter.scrape(accept="application/openmetrics-text")]
         said += [httpx.get(exporter.url + path).text for path in ("/", "/-/healthy", "/-/ready", "/nowhere")]
         said.append(exporter.log.getvalue())
     assert 'aws_iot_bulk_operation_status{aws_account_id="111122223333"' in said[0]

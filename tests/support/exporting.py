@@ -30,9 +30,13 @@ class Exporter:
     clock: ManualClock
     log: io.StringIO
 
-    def scrape(self, after: float = 60.0, **headers: str) -> str:
-        """Return what /metrics answers, by default after enough time that every cell is due again."""
+    def scrape(self, after: float = 60.0, within: str = "60", accept: str = "*/*") -> str:
+        """Return what /metrics answers, by default after enough time that every cell is due again.
+
+        ``within`` are the seconds that the scraper says it waits.
+        """
         self.clock.advance(after)
+        headers = {"X-Prometheus-Scrape-Timeout-Seconds": within, "Accept": accept}
         response = httpx.get(f"{self.url}/metrics", headers=headers, timeout=60)
         assert response.status_code == 200
         return response.text
