@@ -14,6 +14,7 @@ from exporter.aws.gateway import Gateway, ScopeApi
 from exporter.aws.models import Models
 from exporter.config import Account, Aws
 from exporter.errors import ApiError, Reason
+from exporter.kind import ApiCall
 from exporter.kinds.thing_registration_task import DESCRIBE, LIST
 from exporter.selfmetrics import ApiMetrics
 from tests.support.clocks import ManualClock
@@ -95,6 +96,19 @@ def test_a_list_that_never_ends_is_malformed() -> None:
     with pytest.raises(ApiError, match="more than 1000 pages"):
         ask(endless, listed)
     assert len(endless.requests) == 1000
+
+
+def test_apis_that_share_a_quota_share_its_budget_and_others_have_their_own() -> None:
+    gateway = Gateway(Models(), Aws(), ApiMetrics(CollectorRegistry()), ManualClock().clock())
+
+    def budget(account_id: str, region: str, name: str, bucket: str) -> object:
+        return gateway.budget(account_id, region, ApiCall("greengrassv2", name, 30, bucket))
+
+    shared = budget("111122223333", "eu-west-1", "GetDeployment", "control-plane")
+    assert budget("111122223333", "eu-west-1", "ListDeployments", "control-plane") is shared
+    assert budget("111122223333", "eu-west-1", "ListDeployments", "") is not shared
+    assert budget("444455556666", "eu-west-1", "GetDeployment", "control-plane") is not shared
+    assert budget("111122223333", "us-east-1", "GetDeployment", "control-plane") is not shared
 
 
 class _Endless(ScriptedAws):

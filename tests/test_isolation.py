@@ -148,3 +148,18 @@ def test_an_unreachable_endpoint_of_one_service_leaves_the_other_service_alone()
             exposed = exporter.scrape()
     assert ids_with_rows(exposed) == {"good", "other"}
     assert reasons(exposed) == {("greengrass_bulk_deployment", "connection")}
+
+
+def test_a_throttling_answer_that_asks_for_an_hour_is_not_waited_for_and_not_asked_again_and_again() -> None:
+    aws = all_well()
+    with serving(aws.app()) as endpoint, exporting(CONFIG, endpoint) as exporter:
+        exporter.scrape()
+        before = len(aws.requests)
+        body = b'{"message": "slow down"}'
+        aws.answers[GOOD] = aws.answers[OTHER] = Answer(
+            body, 429, {"retry-after": "3600", "x-amz-retry-after": "3600000"}
+        )
+        exposed = exporter.scrape()
+        assert ids_with_rows(exposed) == {"good", "other"}
+        assert reasons(exposed) == {("thing_registration_task", "throttled")}
+        assert len(aws.requests) - before == 2 * 2 + 1

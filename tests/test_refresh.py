@@ -171,3 +171,13 @@ accounts:
         scrape(simulation)
         scrape(simulation)
         assert simulation.requests.count("/") == 1
+
+
+def test_a_clock_that_jumps_neither_hurries_nor_stops_the_refresh_and_loses_no_row() -> None:
+    with simulating(IDS, SCENARIO) as simulation:
+        scrape(simulation)
+        for seconds in (-3600.0, 7200.0):
+            simulation.exporter.clock.jump(seconds)
+            assert scrape(simulation, after=1.0) == []
+            assert scrape(simulation, after=10.0) == [LONG, SHORT]
+            assert ids(simulation.exporter.scrape(after=0.0)) == {"long", "short"}

@@ -17,7 +17,12 @@ class ManualClock:
     """
 
     at: float = field(default_factory=time.time)
+    jumped: float = 0.0
     slept: list[float] = field(default_factory=list)
+
+    def jump(self, seconds: float) -> None:
+        """Set the wall clock to another time; monotonic seconds do not notice."""
+        self.jumped += seconds
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""
@@ -31,4 +36,4 @@ class ManualClock:
 
     def clock(self) -> Clock:
         """Return the clock to pass in."""
-        return Clock(now=lambda: self.at, monotonic=lambda: self.at, sleep=self.sleep)
+        return Clock(now=lambda: self.at + self.jumped, monotonic=lambda: self.at, sleep=self.sleep)
