@@ -34,6 +34,8 @@ INTERVAL = 30.0
 """Seconds between scrapes in the model."""
 BUSY = 0.7
 """The share of a core that the model lets a process use."""
+EMPTY = 65.0
+"""Resident MiB of a process with one scope, as ``start`` measures it."""
 FLEET = 1000 * len(REGIONS)
 
 
@@ -48,10 +50,11 @@ def report() -> str:
         ("scopes", "calls in a refresh", "refresh", "CPU of a refresh", "CPU of a scope", "resident", "of a scope"),
         lines,
     )
+    each = math.ceil(FLEET / shards)
     return (
-        f"{table}\n\n1,000 accounts in {len(REGIONS)} Regions are {FLEET:,} scopes: with a scrape each {INTERVAL:.0f} s "
-        f"and {BUSY:.0%} of a core for each process, {shards} shards of {math.ceil(FLEET / shards)} scopes, "
-        f"about {math.ceil(FLEET / shards) * memory + 60:.0f} MiB each."
+        f"{table}\n\n1,000 accounts in {len(REGIONS)} Regions are {FLEET:,} scopes. With a scrape every {INTERVAL:.0f} s "
+        f"and {BUSY:.0%} of a core for each process,\nthey take {shards} shards of {each:,} scopes, "
+        f"with about {each * memory + EMPTY:.0f} MiB each."
     )
 
 
