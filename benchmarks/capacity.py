@@ -53,7 +53,8 @@ def report() -> str:
     )
     each = math.ceil(FLEET / shards)
     return (
-        f"{table}\n\n1,000 accounts in {len(REGIONS)} Regions are {FLEET:,} scopes. With a scrape every {INTERVAL:.0f} s\n"
+        f"{table}\n\n1,000 accounts in {len(REGIONS)} Regions are {FLEET:,} scopes. "
+        f"With a scrape every {INTERVAL:.0f} s\n"
         f"and {BUSY:.0%} of a core for each process they take {shards} shards of {each:,} scopes, "
         f"each with about {each * memory + EMPTY:.0f} MiB."
     )

@@ -91,3 +91,14 @@ def test_throttling_is_counted_halves_the_budget_and_costs_no_row() -> None:
         recovered = simulation.exporter.scrape(after=60.0)
         assert [float(row.rpartition(" ")[2]) for row in recovered.splitlines() if row.startswith(ratio)] == [0.5]
         assert up(recovered) == {"eu-west-1": 1.0}
+
+
+def test_retries_are_counted_as_attempts_and_paid_for() -> None:
+    fails = "faults: [{api: DescribeThingRegistrationTask, until: 1s, error: InternalFailureException, status: 500}]\n"
+    config = CONFIG.replace(", us-east-1", "").replace("max_attempts: 1", "max_attempts: 3")
+    with simulating(config, SCENARIO + fails) as simulation:
+        exposed = simulation.exporter.scrape(after=0.0)
+        same = 'api="DescribeThingRegistrationTask",aws_account_id="111122223333",aws_region="eu-west-1"'
+        assert f'aws_iot_bulk_exporter_api_requests_total{{{same},service="iot"}} 3.0' in exposed
+        assert f'errors_total{{{same},code="InternalFailureException",service="iot"}} 3.0' in exposed
+        assert 'reason="server_error"} 1.0' in exposed
