@@ -47,6 +47,7 @@ class Clients:
         }
         self._config = ClientConfig(**options)
         self._source = self._session()
+        self._source_lock = threading.Lock()
         self._accounts: dict[str, AccountClients] = {}
         self._lock = threading.Lock()
 
@@ -69,8 +70,9 @@ class Clients:
         """Return the clients that use an account's credentials."""
         with self._lock:
             if account.name not in self._accounts:
-                session = self._assumed(account) if account.role_arn else self._source
-                self._accounts[account.name] = AccountClients(account, session, self._config, self._recorder)
+                assumed = (self._assumed(account), threading.Lock()) if account.role_arn else None
+                session, lock = assumed or (self._source, self._source_lock)
+                self._accounts[account.name] = AccountClients(account, session, lock, self._config, self._recorder)
             return self._accounts[account.name]
 
     def _session(self) -> botocore.session.Session:
@@ -79,14 +81,22 @@ class Clients:
         return session
 
     def _assumed(self, account: Account) -> botocore.session.Session:
-        role = _Role(account, self._source, self._create_sts)
+        role = _Role(account, self._source_credentials, self._create_sts)
         session = self._session()
         session.register_component("credential_provider", role)
         return session
 
+    def _source_credentials(self) -> Credentials:
+        with self._source_lock:
+            credentials: Credentials | None = self._source.get_credentials()
+        if credentials is None:
+            raise NoCredentialsError
+        return credentials
+
     def _create_sts(self, account: Account, **credentials: Any) -> BaseClient:
         region = account.regions[0] if account.regions else self.default_region()
-        client = self._source.create_client("sts", region_name=region, config=self._config, **credentials)
+        with self._source_lock:
+            client = self._source.create_client("sts", region_name=region, config=self._config, **credentials)
         observe(client, "sts", self._recorder(account.known_id, region))
         guard(client)
         return client
@@ -96,7 +106,7 @@ class _Role:
     """A botocore credential provider: a role assumed with the source's credentials, and again before it ends."""
 
     def __init__(
-        self, account: Account, source: botocore.session.Session, create_sts: Callable[..., BaseClient]
+        self, account: Account, source: Callable[[], Credentials], create_sts: Callable[..., BaseClient]
     ) -> None:
         self._account = account
         self._source = source
@@ -107,13 +117,12 @@ class _Role:
         return DeferredRefreshableCredentials(self._fetch, "assume-role")
 
     def _fetch(self) -> Any:
-        source = self._source.get_credentials()
-        if source is None:
-            raise NoCredentialsError
         extra = {"RoleSessionName": self._account.session_name, "DurationSeconds": SESSION_SECONDS}
         if self._account.external_id:
             extra["ExternalId"] = self._account.external_id.get_secret_value()
-        fetcher = AssumeRoleCredentialFetcher(self._client, source, self._account.role_arn or "", extra_args=extra)
+        fetcher = AssumeRoleCredentialFetcher(
+            self._client, self._source(), self._account.role_arn or "", extra_args=extra
+        )
         return fetcher.fetch_credentials()
 
     def _client(self, service: str, **credentials: Any) -> BaseClient:
@@ -121,16 +130,24 @@ class _Role:
 
 
 class AccountClients:
-    """The clients of one account, made on first use and never closed: a new connection costs ten times a call."""
+    """The clients of one account, made on first use and never closed: a new connection costs ten times a call.
+
+    ``lock`` guards the session, which boto3 allows one thread at a time; clients may be shared by threads.
+    """
 
     def __init__(
-        self, account: Account, session: botocore.session.Session, config: ClientConfig, recorder: RecorderOf
+        self,
+        account: Account,
+        session: botocore.session.Session,
+        lock: threading.Lock,
+        config: ClientConfig,
+        recorder: RecorderOf,
     ) -> None:
         self._session = boto3.Session(botocore_session=session)
         self._config = config
         self._recorder = recorder
         self._clients: dict[tuple[str, str], Any] = {}
-        self._lock = threading.Lock()
+        self._lock = lock
         self._account_id = account.known_id
         self._identity_lock = threading.Lock()
 
@@ -156,7 +173,8 @@ class AccountClients:
                 self._identity_lock.release()
 
     def _identify(self, region: str) -> str:
-        credentials = self._session.get_credentials()
+        with self._lock:
+            credentials = self._session.get_credentials()
         if credentials is None:
             raise NoCredentialsError
         told = credentials.get_frozen_credentials().account_id
