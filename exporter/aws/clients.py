@@ -155,6 +155,9 @@ class AccountClients:
         """Return the client of a service in a Region."""
         with self._lock:
             if (service, region) not in self._clients:
+                # A client that was made without credentials never gets any: the next refresh asks for them again.
+                if self._session.get_credentials() is None:
+                    raise NoCredentialsError
                 client = self._session.client(service, region_name=region, config=self._config)
                 observe(client, service, self._recorder(account_id, region))
                 guard(client)
@@ -173,12 +176,9 @@ class AccountClients:
                 self._identity_lock.release()
 
     def _identify(self, region: str) -> str:
-        with self._lock:
-            credentials = self._session.get_credentials()
-        if credentials is None:
-            raise NoCredentialsError
-        told = credentials.get_frozen_credentials().account_id
-        account_id = told or self.client("sts", region, "").get_caller_identity().get("Account")
+        sts = self.client("sts", region, "")
+        told = self._session.get_credentials().get_frozen_credentials().account_id
+        account_id = told or sts.get_caller_identity().get("Account")
         if not re.fullmatch(r"\d{12}", str(account_id)):
             raise malformed("Account is not an account's number")
         return str(account_id)

@@ -1,0 +1,90 @@
+"""boto3's own ways to credentials work: in Kubernetes, by profiles, and by a role on top of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.exporting import aws_environment, exporting
+from tests.support.scripted import Answer, ScriptedAws, answer
+from tests.support.servers import serving
+
+COUNT = 'aws_iot_thing_registration_task_succeeded_things{aws_account_id="444455556666",aws_region="eu-west-1",id="x"'
+TASK = answer({"status": "InProgress", "successCount": 1})
+WATCH = "watch: [{kind: thing_registration_task, ids: [x]}]"
+KEYS = {"AccessKeyId": "ASIA", "SecretAccessKey": "secret", "Token": "token", "Expiration": "2099-01-01T00:00:00Z"}
+IDENTITY = (
+    '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'
+    "<Arn>arn:aws:sts::444455556666:assumed-role/reader/x</Arn><UserId>x</UserId><Account>444455556666</Account>"
+    "</GetCallerIdentityResult></GetCallerIdentityResponse>"
+)
+
+
+def assumed(action: str) -> Answer:
+    """What STS answers to AssumeRole and its siblings."""
+    body = (
+        f'<{action}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><{action}Result>'
+        "<AssumedRoleUser><Arn>arn:aws:sts::444455556666:assumed-role/reader/x</Arn>"
+        "<AssumedRoleId>AROA:x</AssumedRoleId></AssumedRoleUser><Credentials><AccessKeyId>ASIA</AccessKeyId>"
+        "<SecretAccessKey>secret</SecretAccessKey><SessionToken>token</SessionToken>"
+        f"<Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></{action}Result></{action}Response>"
+    )
+    return Answer(body.encode(), headers={"content-type": "text/xml"})
+
+
+def scrape(aws: ScriptedAws, config: str, **environment: str) -> str:
+    """Return what is exposed with these variables, and without access keys in the environment."""
+    with serving(aws.app()) as endpoint, exporting(config, endpoint) as exporter:
+        keys = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+        variables = {name: value.replace("ENDPOINT", endpoint) for name, value in environment.items()}
+        with aws_environment(endpoint, **keys, **variables):
+            return exporter.scrape()
+
+
+@pytest.fixture
+def token_file(tmp_path: Path) -> str:
+    """A file that holds a service account's token."""
+    file = tmp_path / "token"
+    file.write_text("a-token")
+    return str(file)
+
+
+def test_a_service_account_gets_its_role_by_irsa(token_file: str) -> None:
+    aws = ScriptedAws({"/": assumed("AssumeRoleWithWebIdentity"), "/thing-registration-tasks/x": TASK})
+    role = {"AWS_ROLE_ARN": "arn:aws:iam::444455556666:role/reader", "AWS_WEB_IDENTITY_TOKEN_FILE": token_file}
+    assert COUNT in scrape(aws, f"accounts: [{{{WATCH}}}]", **role)
+    assert aws.requests == ["/", "/thing-registration-tasks/x"]
+
+
+def test_a_pod_gets_its_role_by_pod_identity(token_file: str) -> None:
+    aws = ScriptedAws(
+        {
+            "/v1/credentials": answer(KEYS),
+            "/": Answer(IDENTITY.encode(), headers={"content-type": "text/xml"}),
+            "/thing-registration-tasks/x": TASK,
+        }
+    )
+    agent = {
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": "ENDPOINT/v1/credentials",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": token_file,
+    }
+    assert COUNT in scrape(aws, f"accounts: [{{{WATCH}}}]", **agent)
+
+
+def test_an_account_takes_its_role_on_top_of_what_the_profile_gives(tmp_path: Path) -> None:
+    aws = ScriptedAws({"/": assumed("AssumeRole"), "/thing-registration-tasks/x": TASK})
+    shared = tmp_path / "credentials"
+    shared.write_text("[plant]\naws_access_key_id = AKIA\naws_secret_access_key = secret\n")
+    profile = {"AWS_PROFILE": "plant", "AWS_SHARED_CREDENTIALS_FILE": str(shared)}
+    config = f"accounts: [{{role_arn: 'arn:aws:iam::444455556666:role/reader', {WATCH}}}]"
+    assert COUNT in scrape(aws, config, **profile)
+
+
+def test_without_credentials_the_cell_says_so_and_recovers_when_there_are_some() -> None:
+    aws = ScriptedAws({"/thing-registration-tasks/x": TASK})
+    config = f"accounts: [{{account_id: '444455556666', {WATCH}}}]"
+    with serving(aws.app()) as endpoint, exporting(config, endpoint) as exporter:
+        with aws_environment(endpoint, AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY=""):
+            assert 'reason="credentials"} 1.0' in exporter.scrape()
+        assert COUNT in exporter.scrape()
