@@ -55,6 +55,15 @@ def _escape(text: str) -> str:
     return "".join(one if one.isprintable() or one == "\n" else ascii(one)[1:-1] for one in text)
 
 
+def pass_on_libraries(log: Log) -> None:
+    """Let what libraries log as warnings come out in the exporter's form, for the whole process.
+
+    What botocore warns of comes back to its caller as an error, and is told there.
+    """
+    logging.getLogger().addHandler(LibraryHandler(log))
+    logging.getLogger("botocore").setLevel(logging.ERROR)
+
+
 class LibraryHandler(logging.Handler):
     """Passes on what libraries log, without their arguments and tracebacks, which may name roles and tokens."""
 

@@ -88,3 +88,16 @@ def test_without_credentials_the_cell_says_so_and_recovers_when_there_are_some()
         with aws_environment(endpoint, AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY=""):
             assert 'reason="credentials"} 1.0' in exporter.scrape()
         assert COUNT in exporter.scrape()
+
+
+def test_a_role_that_is_refused_is_not_asked_for_with_every_call() -> None:
+    refused = (
+        '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>'
+        "<Code>AccessDenied</Code><Message>no</Message></Error><RequestId>1</RequestId></ErrorResponse>"
+    )
+    aws = ScriptedAws({"/": Answer(refused.encode(), 403, {"content-type": "text/xml"})})
+    watch = "watch: [{kind: thing_registration_task, ids: [x], discover: true}]"
+    config = f"accounts: [{{role_arn: 'arn:aws:iam::444455556666:role/reader', {watch}}}]"
+    with serving(aws.app()) as endpoint, exporting(config, endpoint) as exporter:
+        assert 'reason="access_denied"} 1.0' in exporter.scrape()
+    assert aws.requests == ["/"]

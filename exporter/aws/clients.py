@@ -12,17 +12,16 @@ import boto3
 import botocore.session
 from botocore.client import BaseClient
 from botocore.config import Config as ClientConfig
-from botocore.credentials import AssumeRoleCredentialFetcher, Credentials, DeferredRefreshableCredentials
+from botocore.credentials import Credentials
 from botocore.exceptions import ConfigParseError, NoCredentialsError, ProfileNotFound
 
 from exporter.aws.attempts import Recorder, observe
 from exporter.aws.guard import guard
 from exporter.aws.models import Models
+from exporter.aws.roles import Role
 from exporter.config import Account, Aws
 from exporter.errors import ConfigError, malformed
 
-SESSION_SECONDS = 3600
-"""botocore renews a role 15 minutes before its end: a shorter session would be assumed again at nearly every call."""
 APP_ID = "aws-iot-bulk-exporter"
 IDENTITY_SECONDS = 2.0
 """How long one Region waits for what another one asks of STS; longer, and STS hangs there."""
@@ -81,7 +80,7 @@ class Clients:
         return session
 
     def _assumed(self, account: Account) -> botocore.session.Session:
-        role = _Role(account, self._source_credentials, self._create_sts)
+        role = Role(account, self._source_credentials, self._create_sts)
         session = self._session()
         session.register_component("credential_provider", role)
         return session
@@ -100,33 +99,6 @@ class Clients:
         observe(client, "sts", self._recorder(account.known_id, region))
         guard(client)
         return client
-
-
-class _Role:
-    """A botocore credential provider: a role assumed with the source's credentials, and again before it ends."""
-
-    def __init__(
-        self, account: Account, source: Callable[[], Credentials], create_sts: Callable[..., BaseClient]
-    ) -> None:
-        self._account = account
-        self._source = source
-        self._create_sts = create_sts
-
-    def load_credentials(self) -> Credentials:
-        """Return credentials that assume the role when they are first used."""
-        return DeferredRefreshableCredentials(self._fetch, "assume-role")
-
-    def _fetch(self) -> Any:
-        extra = {"RoleSessionName": self._account.session_name, "DurationSeconds": SESSION_SECONDS}
-        if self._account.external_id:
-            extra["ExternalId"] = self._account.external_id.get_secret_value()
-        fetcher = AssumeRoleCredentialFetcher(
-            self._client, self._source(), self._account.role_arn or "", extra_args=extra
-        )
-        return fetcher.fetch_credentials()
-
-    def _client(self, service: str, **credentials: Any) -> BaseClient:
-        return self._create_sts(self._account, **credentials)
 
 
 class AccountClients:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from importlib.resources import files
 
@@ -11,7 +10,7 @@ from exporter.aws.models import Models
 from exporter.commands.simulate import environment, read_scenario
 from exporter.config import parse_config
 from exporter.kinds import KINDS
-from exporter.log import LibraryHandler, Log
+from exporter.log import Log, pass_on_libraries
 from exporter.service import new_service
 from exporter.simulator.app import application
 from exporter.web.server import Address, Site, listen, serve
@@ -19,7 +18,7 @@ from exporter.web.server import Address, Site, listen, serve
 
 def run(address: Address, log: Log) -> int:
     """Serve both until SIGINT or SIGTERM and return 0. Raises StartError."""
-    logging.getLogger().addHandler(LibraryHandler(log))
+    pass_on_libraries(log)
     listener = listen(address)
     simulated = Site(application(read_scenario(None), KINDS, Models()), listen(Address("127.0.0.1", 0)))
     _use_only(simulated.url)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from pathlib import Path
 
 from exporter import __version__
 from exporter.config import read_config
 from exporter.kinds import KINDS
-from exporter.log import LibraryHandler, Log
+from exporter.log import Log, pass_on_libraries
 from exporter.model import Shard
 from exporter.service import new_service
 from exporter.web.server import Address, Site, listen, serve
@@ -17,7 +16,7 @@ from exporter.web.server import Address, Site, listen, serve
 
 def run(config_file: Path | None, address: Address, metrics_path: str, shard: Shard, log: Log) -> int:
     """Serve until SIGINT or SIGTERM and return 0. Raises ConfigError or StartError."""
-    logging.getLogger().addHandler(LibraryHandler(log))
+    pass_on_libraries(log)
     service = new_service(read_config(config_file, KINDS), KINDS, log, metrics_path, shard)
     site = Site(service.app, listen(address))
     log.info("listening", version=__version__, url=site.url + metrics_path, cells=len(service.cells))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from pathlib import Path
 
 from exporter.aws.models import Models
 from exporter.kinds import KINDS
-from exporter.log import LibraryHandler, new_log
+from exporter.log import new_log, pass_on_libraries
 from exporter.simulator.app import application
 from exporter.simulator.scenario import Scenario, parse_scenario, scenario_text
 from exporter.web.server import Address, Site, listen, serve
@@ -17,7 +16,7 @@ from exporter.yaml_text import read_text
 
 def run(address: Address, scenario_file: Path | None) -> int:
     """Serve the simulated AWS until SIGINT or SIGTERM and return 0. Raises ConfigError or StartError."""
-    logging.getLogger().addHandler(LibraryHandler(new_log()))
+    pass_on_libraries(new_log())
     site = Site(application(read_scenario(scenario_file), KINDS, Models()), listen(address))
     print(f"AWS is simulated on {site.url}. To use it:\n")
     for name, value in environment(site.url).items():
