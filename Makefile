@@ -25,7 +25,7 @@ format: $(VENV)/.dev ## Format the code.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev ## Measure start and memory, side by side with what they are compared to.
+bench: $(VENV)/.dev ## Measure, each thing side by side with what it is compared to.
 	$(BIN)/python -m benchmarks
 
 documents: $(VENV)/.dev ## Print the generated files anew.
@@ -51,7 +51,7 @@ clean: ## Remove what the other targets made.
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV) || (rm -rf $(VENV); false)
 
 $(VENV)/.run: requirements.lock requirements-build.lock setup.cfg | $(BIN)/python
 	$(PIP) --require-hashes -r requirements.lock

@@ -52,7 +52,7 @@ def report() -> str:
 async def _pairs() -> list[tuple[float, float]]:
     client = boto3.client("iot", region_name="eu-west-1")
     gateway = Gateway(Models(only=[DESCRIBE]), Aws(), ApiMetrics(CollectorRegistry()), Clock())
-    api = await gateway.connect(Account(account_id="111122223333"), "eu-west-1")
+    api = await gateway.connect(Account(account_id="111122223333"), "eu-west-1", "bench")
     pairs = []
     for _ in range(PAIRS + 1):
         began = time.process_time()

@@ -8,12 +8,14 @@ from typing import Any
 
 from exporter.clock import Clock
 from exporter.config import Discover
+from exporter.errors import EndlessListError
 from exporter.kind import Api, Kind, Listed
+from exporter.verdict import NEVER
 
 ANY_STATUS = ""
 """Stands for the one list of a kind whose list cannot be filtered by status."""
 TERMINAL_SECONDS = 300.0
-"""How often lists of finished operations are read: they only grow when an active one, which is watched, ends."""
+"""How often lists of finished operations are read, and a list that did not end: thousands of calls were in vain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,12 @@ class Lists:
         self._rules = rules
         self._clock = clock
         self._lists: dict[str, _List] = {}
+        self._endless: dict[str, float] = {}
 
     def due(self, followed: Iterable[str]) -> tuple[str, ...]:
         """Return the statuses whose lists are due, those of finished operations that are ``followed`` among them."""
         if not self._kind.discovery.status_parameter:
-            return (ANY_STATUS,)
+            return (ANY_STATUS,) if self._is_due(ANY_STATUS) else ()
         wanted = dict.fromkeys((*self._wanted(), *followed))
         return tuple(status for status in wanted if status in self._kind.statuses and self._is_due(status))
 
@@ -45,11 +48,25 @@ class Lists:
         discovery = self._kind.discovery
         chosen = {discovery.status_parameter: status} if status else {}
         at = self._clock.monotonic()
+        self._endless.pop(status, None)
+        try:
+            self._lists[status] = _List(at, await self._entries(api, status, chosen))
+        except EndlessListError:
+            self._endless[status] = self._clock.monotonic()
+            raise
+
+    async def _entries(self, api: Api, status: str, chosen: Mapping[str, str]) -> Mapping[str, Listed]:
+        discovery = self._kind.discovery
         entries: dict[str, Listed] = {}
         async for page in api.pages(discovery.call, **discovery.parameters, **chosen):
             for entry in discovery.entries(page):
                 entries[entry.id] = replace(entry, status=status) if status else entry
-        self._lists[status] = _List(at, entries)
+        return entries
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether a list was given up because it did not end."""
+        return bool(self._endless)
 
     def found(self) -> dict[str, Listed]:
         """Return what the lists of the wanted statuses hold, by id, as far as the id's pattern allows."""
@@ -72,7 +89,9 @@ class Lists:
         return self._rules.statuses or self._kind.statuses
 
     def _is_due(self, status: str) -> bool:
+        if self._clock.monotonic() - self._endless.get(status, NEVER) < TERMINAL_SECONDS:
+            return False
         newest = self._lists.get(status)
-        if newest is None or self._kind.is_active(status):
+        if newest is None or status == ANY_STATUS or self._kind.is_active(status):
             return True
         return self._clock.monotonic() - newest.at >= TERMINAL_SECONDS

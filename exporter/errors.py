@@ -4,6 +4,7 @@ ExporterError
 ├── ConfigError     what the configuration says wrongly, all of it
 ├── StartError      why the process cannot start although its configuration is right
 └── ApiError        a call to AWS that gave no usable answer
+    └── EndlessListError
 """
 
 from __future__ import annotations
@@ -54,6 +55,13 @@ class ApiError(ExporterError):
         self.code = code or reason.value
         self.detail = detail
         super().__init__(f"{reason.value}: {detail or self.code}")
+
+
+class EndlessListError(ApiError):
+    """A list that was given up after more pages than any real one has."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(Reason.MALFORMED, detail=detail)
 
 
 def malformed(detail: str) -> ApiError:

@@ -1,4 +1,4 @@
-"""The record that describes one kind of bulk operation, and the metric rows that every kind shares.
+"""The record that describes one kind of bulk operation.
 
 Everything generic follows from this record: configuration keys, families, the IAM policy, the simulator's answers.
 """

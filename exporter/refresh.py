@@ -29,6 +29,7 @@ class Refresher:
         self._clock = clock
         self._log = log
         self._trackers = {cell.key: Tracker(cell, settings, clock, self._reporter(cell)) for cell in cells}
+        self._stopped = False
         self._started: dict[CellKey, float] = {}
         self._running: dict[CellKey, asyncio.Task[None]] = {}
 
@@ -47,14 +48,15 @@ class Refresher:
             self._store.put(self._trackers[key].snapshot())
 
     def stop(self) -> None:
-        """Start nothing more, and wait for nothing."""
+        """Start nothing more, and end what is under way."""
+        self._stopped = True
         for task in self._running.values():
             task.cancel()
 
     def _is_due(self, key: CellKey) -> bool:
         started = self._started.get(key)
         fresh = started is not None and self._clock.monotonic() - started < self._settings.min_age
-        return key not in self._running and not fresh
+        return not (self._stopped or fresh or key in self._running)
 
     def _start(self, cell: Cell) -> None:
         self._started[cell.key] = self._clock.monotonic()
@@ -64,8 +66,6 @@ class Refresher:
         tracker = self._trackers[cell.key]
         try:
             await tracker.refresh(self._connect)
-        except Exception as error:
-            self._log.error("defect in a refresh", kind=cell.kind.name, error=type(error).__name__)
         finally:
             del self._running[cell.key]
             self._store.put(tracker.snapshot())

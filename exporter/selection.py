@@ -11,8 +11,7 @@ from typing import Any
 from exporter.config import Discover
 from exporter.kind import Kind, Listed
 from exporter.model import Operation, Reading
-
-NEVER = -math.inf
+from exporter.verdict import NEVER
 
 
 @dataclass(slots=True, eq=False)
@@ -59,11 +58,24 @@ def select(
     return explicit + found[: rules.max_operations], found[rules.max_operations :]
 
 
+def unsettled(tracked: Iterable[Tracked], rules: Discover | None, now: float) -> list[Tracked]:
+    """Return the found operations that may still get a wanted status, where AWS's list cannot tell."""
+    if rules is None:
+        return []
+    read = (one for one in tracked if one.reading and not one.explicit and not one.matched)
+    return [one for one in read if not _is_too_old(one, rules, now)]
+
+
 def _eligible(one: Tracked, rules: Discover, now: float) -> bool:
     if one.reading is not None and not one.matched:
         return False
-    too_old = rules.max_age and one.created and now - one.created.timestamp() > rules.max_age
-    return not too_old
+    return not _is_too_old(one, rules, now)
+
+
+def _is_too_old(one: Tracked, rules: Discover, now: float) -> bool:
+    if rules.max_age is None or one.created is None:
+        return False
+    return now - one.created.timestamp() > rules.max_age
 
 
 def _rank(one: Tracked, kind: Kind[Any]) -> tuple[bool, float, str]:

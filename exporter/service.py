@@ -56,7 +56,7 @@ def new_service(
     expose_config_load(registry, clock.now())
 
     async def connect(cell: Cell) -> ScopeApi:
-        return await gateway.connect(cell.account, cell.region)
+        return await gateway.connect(cell.account, cell.region, cell.kind.name)
 
     refresher = Refresher(cells, connect, store, config.refresh, clock, log)
     exposition = Exposition({kind.name: table(kind, config.labels.tags) for kind in kinds})

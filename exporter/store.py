@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from exporter.model import CellKey, Snapshot
+from exporter.model import Snapshot
 
 
 class Store:
@@ -16,10 +16,6 @@ class Store:
     def put(self, snapshot: Snapshot) -> None:
         """Replace a cell's snapshot."""
         self._snapshots[snapshot.key] = snapshot
-
-    def get(self, key: CellKey) -> Snapshot:
-        """Return the newest snapshot of a cell."""
-        return self._snapshots[key]
 
     def snapshots(self) -> tuple[Snapshot, ...]:
         """Return the newest snapshot of every cell, in the order of the configuration."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from exporter.cells import Cell
@@ -14,7 +13,8 @@ from exporter.discovery import Lists
 from exporter.errors import ApiError, Reason
 from exporter.kind import Api, Listed
 from exporter.model import Reading, Scope, Snapshot
-from exporter.selection import NEVER, Tracked, select
+from exporter.selection import Tracked, select, unsettled
+from exporter.verdict import NEVER, Pass, Verdict
 
 AT_ONCE = 8
 """Operations described at once; the budget decides how fast."""
@@ -41,28 +41,7 @@ class ScopeApi(Api, Protocol):
 
 Connect = Callable[[Cell], Awaitable[ScopeApi]]
 Report = Callable[[ApiError, str], None]
-"""Is told of the first failure of each reason in a refresh, with the operation's id or the list's status."""
-
-
-@dataclass(slots=True)
-class _Pass:
-    """One refresh so far."""
-
-    since: float
-    reasons: set[Reason] = field(default_factory=set)
-    answered: bool = False
-    failures_in_a_row: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    """How the last finished refresh went; ``success`` is in Unix seconds, ``answered`` in monotonic ones."""
-
-    reasons: frozenset[Reason] = frozenset()
-    up: bool = False
-    success: float = 0.0
-    answered: float = NEVER
-    duration: float | None = None
+"""Is told of the first failure of each reason that the refresh before did not meet, with an id or a list's status."""
 
 
 class Tracker:
@@ -76,22 +55,24 @@ class Tracker:
         self._scope = cell.untouched().scope
         self._lists = Lists(cell.kind, cell.watch.discover, clock) if cell.watch.discover else None
         self._tracked = {id: Tracked(Listed(id), explicit=True, matched=True) for id in cell.watch.ids}
-        self._pass: _Pass | None = None
-        self._verdict = _Verdict()
+        self._pass: Pass | None = None
+        self._verdict = Verdict()
 
     async def refresh(self, connect: Connect) -> None:
-        """Read from AWS what can have changed. A failed call is part of the snapshot, never raised."""
-        this = self._pass = _Pass(self._clock.monotonic())
+        """Read from AWS what can have changed. A failure, even a defect, is part of the snapshot and never raised."""
+        this = self._pass = Pass(self._clock.monotonic())
         try:
             api = await connect(self._cell)
+            self._scope = api.scope
+            await asyncio.gather(self._read_lists(this, api), self._describe_all(this, api, self._due()))
+            await self._describe_all(this, api, [one for one in self._due() if one.tried_at < this.since])
+            self._drop_unlisted()
         except ApiError as error:
             self._failed(this, error, "")
-        else:
-            self._scope = api.scope
-            await self._read_lists(this, api)
-            await self._describe_due(this, api)
-            self._drop_unlisted()
-        self._finish(this)
+        except Exception as error:
+            self._failed(this, _defect(error), "")
+        finally:
+            self._finish(this)
 
     def snapshot(self) -> Snapshot:
         """Return what is known now; rows that could not be read again for ``stale_after`` are left out."""
@@ -111,23 +92,28 @@ class Tracker:
             omitted=len(omitted),
         )
 
-    async def _read_lists(self, this: _Pass, api: ScopeApi) -> None:
+    async def _read_lists(self, this: Pass, api: ScopeApi) -> None:
         if self._lists is None:
             return
-        finished = [one.status for one in self._tracked.values() if one.final]
-        for status in self._lists.due(finished):
+        followed = [one.status for one in self._tracked.values() if one.final and not one.explicit]
+        for status in self._lists.due(followed):
             try:
                 await _asked(self._lists.read(api.urgent((0, NEVER)), status))
-                self._answered(this)
+                this.answered = True
             except ApiError as error:
                 self._failed(this, error, status)
-        by_status = bool(self._cell.kind.discovery.status_parameter)
-        for id, listed in self._lists.found().items():
-            one = self._tracked.setdefault(id, Tracked(listed, explicit=False, matched=by_status))
-            one.listed = listed
+                if error.reason is not Reason.MALFORMED:
+                    break  # what refuses one status refuses all of them
+        self._find(self._lists)
 
-    async def _describe_due(self, this: _Pass, api: ScopeApi) -> None:
-        waiting = iter(sorted(self._due(), key=self._urgency))
+    def _find(self, lists: Lists) -> None:
+        by_status = bool(self._cell.kind.discovery.status_parameter)
+        for id, listed in lists.found().items():
+            one = self._tracked.setdefault(id, Tracked(listed, explicit=False, matched=by_status))
+            one.listed, one.gone_at = listed, NEVER
+
+    async def _describe_all(self, this: Pass, api: ScopeApi, due: list[Tracked]) -> None:
+        waiting = iter(sorted(due, key=self._urgency))
 
         async def work() -> None:
             for one in waiting:
@@ -137,7 +123,7 @@ class Tracker:
 
         await asyncio.gather(*(work() for _ in range(AT_ONCE)))
 
-    async def _describe(self, this: _Pass, api: Api, one: Tracked) -> None:
+    async def _describe(self, this: Pass, api: Api, one: Tracked) -> None:
         watch, id = self._cell.watch, one.listed.id
         one.tried_at = self._clock.monotonic()
         try:
@@ -145,8 +131,9 @@ class Tracker:
         except ApiError as error:
             if error.reason is Reason.NOT_FOUND:
                 self._gone(one, error)
-                self._answered(this)
+                this.succeed()
             else:
+                this.failures_in_a_row += error.reason is not Reason.MALFORMED
                 self._failed(this, error, id)
             return
         one.reading, one.read_at = Reading(operation, self._clock.now()), self._clock.monotonic()
@@ -154,13 +141,14 @@ class Tracker:
         one.matched |= (
             watch.discover is None or not watch.discover.statuses or operation.status in watch.discover.statuses
         )
-        self._answered(this)
+        this.succeed()
 
     def _due(self) -> list[Tracked]:
         oldest = self._clock.monotonic() - ASK_AGAIN_SECONDS
         kept, omitted = self._select()
         undated = [one for one in omitted if one.created is None and one.reading is None]
-        return [one for one in kept + undated if not one.final and one.gone_at <= oldest]
+        waiting = unsettled(self._tracked.values(), self._cell.watch.discover, self._clock.now())
+        return [one for one in (*kept, *undated, *waiting) if not one.final and one.gone_at <= oldest]
 
     def _urgency(self, one: Tracked) -> tuple[int, float]:
         active = self._cell.kind.is_active(one.status)
@@ -170,8 +158,9 @@ class Tracker:
         return select(self._tracked.values(), self._cell.watch.discover, self._cell.kind, self._clock.now())
 
     def _is_fresh(self, one: Tracked) -> bool:
-        confirmed = max(one.read_at, self._verdict.answered) if one.final else one.read_at
-        return self._clock.monotonic() - confirmed <= self._settings.stale_after
+        now = self._clock.monotonic()
+        answered = now if self._pass and self._pass.answered else self._verdict.answered
+        return now - max(one.read_at, answered if one.final else NEVER) <= self._settings.stale_after
 
     def _gone(self, one: Tracked, error: ApiError) -> None:
         id = one.listed.id
@@ -192,27 +181,16 @@ class Tracker:
             if not one.explicit and (never_read or ended):
                 del self._tracked[id]
 
-    def _answered(self, this: _Pass) -> None:
-        this.answered, this.failures_in_a_row = True, 0
-
-    def _failed(self, this: _Pass, error: ApiError, what: str) -> None:
-        if error.reason not in this.reasons:
+    def _failed(self, this: Pass, error: ApiError, what: str) -> None:
+        if this.fail(error.reason) and error.reason not in self._verdict.reasons:
             self._report(error, what)
-        this.reasons.add(error.reason)
-        if error.reason is not Reason.MALFORMED:
-            this.failures_in_a_row += 1
 
-    def _finish(self, this: _Pass) -> None:
+    def _finish(self, this: Pass) -> None:
         if any(one.gone_at > NEVER for one in self._tracked.values()):
             this.reasons.add(Reason.NOT_FOUND)
-        up, now = not this.reasons, self._clock.monotonic()
-        self._verdict = _Verdict(
-            reasons=frozenset(this.reasons),
-            up=up,
-            success=self._clock.now() if up else self._verdict.success,
-            answered=now if up or this.answered else self._verdict.answered,
-            duration=now - this.since,
-        )
+        if self._lists and self._lists.is_endless:
+            this.reasons.add(Reason.MALFORMED)
+        self._verdict = self._verdict.after(this, self._clock.now(), self._clock.monotonic())
         self._pass = None
 
 
@@ -223,4 +201,8 @@ async def _asked(answer: Awaitable[T]) -> T:
     except ApiError:
         raise
     except Exception as error:
-        raise ApiError(Reason.OTHER, detail=f"unexpected {type(error).__name__}") from error
+        raise _defect(error) from error
+
+
+def _defect(error: Exception) -> ApiError:
+    return ApiError(Reason.OTHER, detail=f"unexpected {type(error).__name__}")

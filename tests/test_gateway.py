@@ -31,7 +31,7 @@ def ask(aws: ScriptedAws, question: Callable[[ScopeApi], Coroutine[Any, Any, Any
 
     async def run() -> Any:
         gateway = Gateway(Models(), Aws(), ApiMetrics(CollectorRegistry()), ManualClock().clock())
-        return await question(await gateway.connect(ACCOUNT, REGION))
+        return await question(await gateway.connect(ACCOUNT, REGION, "test"))
 
     with serving(aws.app()) as endpoint, aws_environment(endpoint):
         return asyncio.run(run())

@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).parents[1]
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("exporter", "exporter.clock", "exporter.duration", "exporter.errors", "exporter.log", "exporter.simulated"),
     ("exporter.answer", "exporter.flags", "exporter.model", "exporter.problems", "exporter.yaml_text"),
-    ("exporter.metric", "exporter.shards", "exporter.store"),
+    ("exporter.metric", "exporter.shards", "exporter.store", "exporter.verdict"),
     ("exporter.kind", "exporter.selfmetrics"),
     ("exporter.config", "exporter.families", "exporter.kinds", "exporter.monitoring"),
     ("exporter.aws", "exporter.cells", "exporter.discovery", "exporter.documents", "exporter.exposition"),

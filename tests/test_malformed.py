@@ -128,7 +128,7 @@ class World:
 
 async def _asked(gateway: Gateway, api: str) -> None:
     kind: Kind[Any] = DEPLOYMENT if "BulkDeployment" in api else TASK
-    scope = await gateway.connect(Account(account_id=ACCOUNT_ID), "eu-west-1")
+    scope = await gateway.connect(Account(account_id=ACCOUNT_ID), "eu-west-1", "test")
     if api in PATHS:
         await kind.fetch(scope, "a", frozenset())
         return
@@ -186,7 +186,7 @@ def test_an_identity_without_an_account_number_is_malformed(world: World, body: 
     world.aws.answers["/"] = Answer(body, headers={"content-type": "text/xml"})
     gateway = Gateway(world.models, Aws(max_attempts=1), ApiMetrics(CollectorRegistry()), Clock())
     with pytest.raises(ApiError) as caught:
-        asyncio.run(gateway.connect(Account(), "eu-west-1"))
+        asyncio.run(gateway.connect(Account(), "eu-west-1", "test"))
     assert caught.value.reason is Reason.MALFORMED
     assert "secret" not in f"{caught.value} {caught.value.detail}"
 

@@ -66,7 +66,7 @@ def test_a_call_fails_when_every_place_hangs_and_other_scopes_go_on() -> None:
         workers, release = Workers(2), threading.Event()
         await hang(workers, release)
         await hang(workers, release)
-        with pytest.raises(ApiError, match="every worker of the scope hangs"):
+        with pytest.raises(ApiError, match="every worker of the cell hangs"):
             await workers.run(lambda: 7, SOON)
         answer = await Workers(2).run(lambda: 8, NEVER)
         release.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -16,7 +17,7 @@ from exporter.aws.models import Models
 from exporter.aws.workers import Workers
 from exporter.clock import Clock
 from exporter.config import Account, Aws
-from exporter.errors import Reason, malformed
+from exporter.errors import EndlessListError, Reason, malformed
 from exporter.kind import ApiCall
 from exporter.model import Scope
 from exporter.selfmetrics import ApiMetrics
@@ -24,13 +25,15 @@ from exporter.selfmetrics import ApiMetrics
 T = TypeVar("T")
 
 AT_ONCE = 8
-"""Calls at once in one scope: enough for 15 calls a second at half a second each."""
+"""Calls at once in one cell: enough for 15 calls a second at half a second each."""
+CONNECTIONS = 4 * AT_ONCE
+"""Connections that a client keeps: several kinds share the client of iot."""
 MOST_PAGES = 1000
 """Pages of one list, 250,000 tasks: more is a list that never ends."""
 
 
 class Gateway:
-    """AWS for the whole process: clients, budgets by (account, Region, API), workers by scope."""
+    """AWS for the whole process: clients, budgets by (account, Region, API), workers by cell."""
 
     def __init__(self, models: Models, settings: Aws, metrics: ApiMetrics, clock: Clock) -> None:
         self.models = models
@@ -40,8 +43,9 @@ class Gateway:
         self._budgets: dict[tuple[str, str, str, str], Budget] = {}
         self._buckets: dict[tuple[str, str, str, str], TokenBucket] = {}
         self._workers: dict[tuple[str, str], Workers] = {}
-        self._scopes: dict[tuple[str, str], ScopeApi] = {}
-        self._clients = Clients(models, settings, AT_ONCE, self._recorder)
+        self._identifying: dict[tuple[str, str], asyncio.Task[tuple[AccountClients, str]]] = {}
+        self._cells: dict[tuple[str, str, str], ScopeApi] = {}
+        self._clients = Clients(models, settings, CONNECTIONS, self._recorder)
         self.default_region = self._clients.default_region
 
     @property
@@ -49,19 +53,26 @@ class Gateway:
         """Seconds that one call may take with all its attempts: botocore's time-outs start anew with every read."""
         return self._settings.max_attempts * (self._settings.connect_timeout + self._settings.read_timeout)
 
-    async def connect(self, account: Account, region: str) -> ScopeApi:
-        """Return AWS as seen in one scope, with the account's number. Raises ApiError."""
-        if known := self._scopes.get((account.name, region)):
+    async def connect(self, account: Account, region: str, kind: str) -> ScopeApi:
+        """Return AWS as seen by one cell, with the account's number. Raises ApiError."""
+        if known := self._cells.get((account.name, region, kind)):
             return known
-        workers = self._workers.setdefault((account.name, region), Workers(AT_ONCE))
+        asked = self._identifying.get((account.name, region))
+        if asked is None or asked.done():
+            asked = asyncio.create_task(self._identify(account, region))
+            self._identifying[account.name, region] = asked
+        clients, account_id = await asyncio.shield(asked)
+        api = ScopeApi(self, Scope(account.name, account_id, region), clients, Workers(AT_ONCE), (0, 0.0))
+        return self._cells.setdefault((account.name, region, kind), api)
+
+    async def _identify(self, account: Account, region: str) -> tuple[AccountClients, str]:
+        """Learn the account's number, once for all kinds of a scope."""
 
         def identify() -> tuple[AccountClients, str]:
             clients = self._clients.of(account)
             return clients, clients.account_id(region)
 
-        clients, account_id = await self.run(workers, identify)
-        api = ScopeApi(self, Scope(account.name, account_id, region), clients, workers, (0, 0.0))
-        return self._scopes.setdefault((account.name, region), api)
+        return await self.run(self._workers.setdefault((account.name, region), Workers(AT_ONCE)), identify)
 
     def budget(self, account_id: str, region: str, call: ApiCall) -> Budget:
         """Return the budget of an API, made on first use."""
@@ -138,7 +149,7 @@ class ScopeApi:
             if token in tokens:
                 raise malformed(f"{members.output_token} repeats")
             tokens.append(token)
-        raise malformed(f"more than {MOST_PAGES} pages")
+        raise EndlessListError(f"more than {MOST_PAGES} pages")
 
 
 @dataclass(frozen=True, slots=True)

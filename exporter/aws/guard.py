@@ -11,6 +11,8 @@ from botocore.model import OperationModel, StructureShape
 
 from exporter.errors import malformed
 
+LAST_SUCCESS = 300
+"""botocore takes this one for a success too."""
 LARGEST_BODY = 32 * 1024 * 1024
 
 
@@ -20,7 +22,7 @@ def guard(client: BaseClient) -> None:
 
 
 def _check(operation_model: OperationModel, response_dict: Mapping[str, Any], **_: Any) -> None:
-    if response_dict["status_code"] >= 300:
+    if response_dict["status_code"] > LAST_SUCCESS:
         return
     body, headers = response_dict["body"], response_dict["headers"]
     announced = headers.get("content-length")

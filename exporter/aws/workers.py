@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Workers:
-    """Up to ``limit`` calls at once, for one scope: what hangs there takes no thread from another scope.
+    """Up to ``limit`` calls at once, for one cell: what hangs there takes no thread from another cell.
 
     A call that misses its deadline is abandoned: its thread, which nothing can stop, holds its place until it ends.
     The threads are daemons, so none of them delays the end of the process.
@@ -36,12 +36,12 @@ class Workers:
 
     async def place(self, deadline: float) -> None:
         """Return when there is a place. Raises ApiError(TIMEOUT) after ``deadline`` seconds."""
-        await _within(deadline, self._places.acquire(), "every worker of the scope hangs")
+        await _within(deadline, self._places.acquire(), "every worker of the cell hangs")
         self._places.release()
 
     async def run(self, function: Callable[[], T], deadline: float) -> T:
         """Return what the function gives, from a thread. Raises ApiError(TIMEOUT) after ``deadline`` seconds."""
-        await _within(deadline, self._places.acquire(), "every worker of the scope hangs")
+        await _within(deadline, self._places.acquire(), "every worker of the cell hangs")
         return await _within(deadline, self._start(function), "the call took longer than its deadline")
 
     def _start(self, function: Callable[[], T]) -> asyncio.Future[T]:

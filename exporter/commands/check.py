@@ -46,7 +46,7 @@ async def _ask_all(gateway: Gateway, cells: tuple[Cell, ...]) -> int:
 
 async def _ask(gateway: Gateway, cell: Cell) -> tuple[bool, str]:
     try:
-        api = await gateway.connect(cell.account, cell.region)
+        api = await gateway.connect(cell.account, cell.region, cell.kind.name)
         if cell.account.role_arn:
             await api.call(IDENTITY)
     except ApiError as error:

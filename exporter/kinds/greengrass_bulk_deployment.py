@@ -22,7 +22,7 @@ from exporter.metric import breakdown, gauge
 from exporter.model import Operation
 from exporter.simulated import Simulated
 
-RESOURCE = "arn:aws:greengrass:*:*:/greengrass/bulk/deployments/*"
+RESOURCE = "arn:*:greengrass:*:*:/greengrass/bulk/deployments/*"
 STATUS = ApiCall("greengrass", "GetBulkDeploymentStatus", quota=30, resource=RESOURCE)
 LIST = ApiCall("greengrass", "ListBulkDeployments", quota=30)
 REPORTS = ApiCall("greengrass", "ListBulkDeploymentDetailedReports", quota=30, resource=RESOURCE)
@@ -30,7 +30,7 @@ DETAILS = Option("details", "Count the group deployments of each bulk deployment
 
 ACTIVE = frozenset({"Initializing", "Running", "Stopping"})
 GROUP_STATUSES = ("Building", "InProgress", "Success", "Failure", "Unknown")
-GROUPS_UNDER_WAY = ("Building", "InProgress")
+FINAL_GROUP_STATUSES = ("Success", "Failure")
 CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 MOST_CODES = 20
 """AWS does not document the codes: what is no short word, or one code too many, is counted as another."""
@@ -93,7 +93,7 @@ def _errors(described: Answer) -> Counts:
 
 def is_final(deployment: GreengrassBulkDeployment, options: Options) -> bool:
     """Tell whether nothing can change any more; groups may go on after the bulk deployment is completed."""
-    under_way = any(number for status, number in deployment.groups or () if status in GROUPS_UNDER_WAY)
+    under_way = any(number for status, number in deployment.groups or () if status not in FINAL_GROUP_STATUSES)
     return not KIND.is_active(deployment.status) and not under_way
 
 

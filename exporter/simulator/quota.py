@@ -1,27 +1,32 @@
-"""AWS's quotas: a bucket of calls for each account, Region and API, filled again by and by."""
+"""AWS's quotas: so many calls in any second, for each account, Region and API."""
 
 from __future__ import annotations
+
+from collections import defaultdict, deque
 
 from exporter.kind import ApiCall
 from exporter.simulator.callers import Caller
 
 Key = tuple[str, str, str, str]
+WINDOW = 1.0
+"""Seconds over which calls are counted."""
 
 
 class Quotas:
-    """How many calls each bucket still holds. A full one holds a second's worth.
+    """When calls were made, as long as they count. It allows no burst: what passes here passes at AWS.
 
     AWS: https://docs.aws.amazon.com/general/latest/gr/iot-core.html
     """
 
     def __init__(self) -> None:
-        self._left: dict[Key, tuple[float, float]] = {}
+        self._made: dict[Key, deque[float]] = defaultdict(deque)
 
     def allows(self, caller: Caller, call: ApiCall, now: float) -> bool:
-        """Take one call from its bucket; tell whether there was one. ``now`` is in seconds."""
-        key = (caller.account, caller.region, call.service, call.quota_name)
-        left, at = self._left.get(key, (call.quota, now))
-        left = min(call.quota, left + max(0.0, now - at) * call.quota)
-        allowed = left >= 1
-        self._left[key] = (left - 1 if allowed else left, now)
-        return allowed
+        """Count one call, and tell whether it is within the quota. ``now`` is in seconds."""
+        made = self._made[caller.account, caller.region, call.service, call.quota_name]
+        while made and not 0.0 <= now - made[0] < WINDOW:
+            made.popleft()
+        if len(made) >= call.quota:
+            return False
+        made.append(now)
+        return True

@@ -52,12 +52,15 @@ def test_the_thirty_first_call_in_a_second_is_throttled_with_the_429_of_greengra
         assert refused(caught.value.response) == ("TooManyRequestsException", 429)
 
 
-def test_a_tenth_of_a_second_brings_back_one_call_of_ten() -> None:
+def test_no_second_holds_more_calls_than_the_quota_and_none_is_saved_up() -> None:
     with simulated(ACCOUNTS) as aws:
         call = ApiCall("iot", "ListThingRegistrationTasks", quota=10)
-        statuses(aws, call, 11)
-        aws.clock.seconds = START + 0.1001
-        assert statuses(aws, call, 2) == [200, 400]
+        aws.clock.seconds = START + 60
+        assert statuses(aws, call, 6) == [200] * 6
+        aws.clock.seconds = START + 60.9
+        assert statuses(aws, call, 5) == [200] * 4 + [400]
+        aws.clock.seconds = START + 61
+        assert statuses(aws, call, 7) == [200] * 6 + [400]
 
 
 def test_each_region_and_each_api_has_a_quota_of_its_own() -> None:

@@ -1,0 +1,52 @@
+"""How refreshes of a cell go: what one has met so far, and what the last finished one came to."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from exporter.errors import Reason
+
+NEVER = -math.inf
+
+
+@dataclass(slots=True)
+class Pass:
+    """One refresh so far; ``since`` is in monotonic seconds."""
+
+    since: float
+    reasons: set[Reason] = field(default_factory=set)
+    answered: bool = False
+    failures_in_a_row: int = 0
+
+    def succeed(self) -> None:
+        """Note an answer of AWS."""
+        self.answered, self.failures_in_a_row = True, 0
+
+    def fail(self, reason: Reason) -> bool:
+        """Note a failure; tell whether it is the first one of its reason."""
+        is_new = reason not in self.reasons
+        self.reasons.add(reason)
+        return is_new
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the last finished refresh came to; ``success`` is in Unix seconds, ``answered`` in monotonic ones."""
+
+    reasons: frozenset[Reason] = frozenset()
+    up: bool = False
+    success: float = 0.0
+    answered: float = NEVER
+    duration: float | None = None
+
+    def after(self, this: Pass, now: float, monotonic: float) -> Verdict:
+        """Return the verdict when a refresh has ended."""
+        up = not this.reasons
+        return Verdict(
+            reasons=frozenset(this.reasons),
+            up=up,
+            success=now if up else self.success,
+            answered=monotonic if up or this.answered else self.answered,
+            duration=monotonic - this.since,
+        )
