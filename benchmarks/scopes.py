@@ -12,6 +12,7 @@ from benchmarks import harness
 from exporter.aws.attempts import Recorder
 from exporter.aws.clients import Clients
 from exporter.aws.models import Models
+from exporter.clock import Clock
 from exporter.config import Account, Aws
 from exporter.errors import Reason
 from exporter.kind import ApiCall
@@ -65,7 +66,7 @@ def _naive(number: int) -> list[object]:
 
 def _ours(number: int) -> list[object]:
     calls = [ApiCall(service, name, quota=10) for service, name in SERVICES.items()]
-    clients = Clients(Models(only=calls), Aws(), 8, _recorder)
+    clients = Clients(Models(only=calls), Aws(), 8, _recorder, Clock())
     role = "arn:aws:iam::{:012d}:role/reader"
     accounts = [Account(name=str(one), regions=("eu-west-1",), role_arn=role.format(one)) for one in range(number)]
     made = [clients.of(account) for account in accounts]

@@ -100,4 +100,6 @@ def test_a_role_that_is_refused_is_not_asked_for_with_every_call() -> None:
     config = f"accounts: [{{role_arn: 'arn:aws:iam::444455556666:role/reader', {watch}}}]"
     with serving(aws.app()) as endpoint, exporting(config, endpoint) as exporter:
         assert 'reason="access_denied"} 1.0' in exporter.scrape()
-    assert aws.requests == ["/"]
+        assert aws.requests == ["/"]
+        exporter.scrape()
+    assert aws.requests == ["/", "/"]

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from freezegun import freeze_time
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -126,3 +127,10 @@ def test_a_library_that_logs_wrongly_does_no_harm(library: tuple[logging.Logger,
     logger.warning("%d of %d", "one")
     logger.error("no exception", exc_info=(None, None, None))
     assert len(lines_of(stream)) == 2
+
+
+@freeze_time("2026-11-22T05:00:00.25+01:00")
+def test_a_line_begins_with_its_time_in_utc() -> None:
+    stream = io.StringIO()
+    new_log(stream=stream).info("listening")
+    assert stream.getvalue() == "ts=2026-11-22T04:00:00.250000Z level=info msg=listening\n"

@@ -10,6 +10,7 @@ import httpx
 import pytest
 import yaml
 
+from exporter import __version__
 from exporter.cli import COMMANDS, PROGRAM
 from exporter.config import parse_config
 from exporter.documents import metrics_document
@@ -92,3 +93,7 @@ def test_every_kind_and_its_calls_are_told() -> None:
     for kind in KINDS:
         (row,) = [line for line in README.splitlines() if line.startswith(f"| `{kind.name}` |")]
         assert {call.name for call in kind.calls} == set(row.removesuffix(" |").rpartition("| ")[2].split(", "))
+
+
+def test_the_image_that_is_built_is_the_one_that_the_chart_runs() -> None:
+    assert f"docker build -t aws-iot-bulk-exporter:{__version__} ." in README

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 from botocore.client import BaseClient
 
 from exporter.aws.errors import classify, translate
+from exporter.clock import Clock
 from exporter.errors import Reason
 
 
@@ -31,7 +31,7 @@ class _Attempts(threading.local):
     is_open = False
 
 
-def observe(client: BaseClient, service: str, recorder: Recorder) -> None:
+def observe(client: BaseClient, service: str, recorder: Recorder, clock: Clock) -> None:
     """Tell the recorder of every HTTP attempt of a client."""
     attempts = _Attempts()
 
@@ -40,7 +40,7 @@ def observe(client: BaseClient, service: str, recorder: Recorder) -> None:
 
     def send(event_name: str, **_: Any) -> None:
         attempts.number += 1
-        attempts.since, attempts.is_open = time.monotonic(), True
+        attempts.since, attempts.is_open = clock.monotonic(), True
         recorder.sent(service, _api(event_name), attempts.number > 1)
 
     def receive(
@@ -59,7 +59,7 @@ def observe(client: BaseClient, service: str, recorder: Recorder) -> None:
 
     def end(event_name: str, reason: Reason | None, code: str) -> None:
         attempts.is_open = False
-        recorder.answered(service, _api(event_name), time.monotonic() - attempts.since, reason, code)
+        recorder.answered(service, _api(event_name), clock.monotonic() - attempts.since, reason, code)
 
     client.meta.events.register("before-call", begin)
     client.meta.events.register("before-send", send)

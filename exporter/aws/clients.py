@@ -6,6 +6,7 @@ import os
 import re
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import boto3
@@ -19,6 +20,7 @@ from exporter.aws.attempts import Recorder, observe
 from exporter.aws.guard import guard
 from exporter.aws.models import Models
 from exporter.aws.roles import Role
+from exporter.clock import Clock
 from exporter.config import Account, Aws
 from exporter.errors import ConfigError, malformed
 
@@ -34,9 +36,10 @@ RecorderOf = Callable[[str, str], Recorder]
 class Clients:
     """Every client of the process. Its methods block, and may be called from any thread."""
 
-    def __init__(self, models: Models, settings: Aws, connections: int, recorder: RecorderOf) -> None:
+    def __init__(self, models: Models, settings: Aws, connections: int, recorder: RecorderOf, clock: Clock) -> None:
         self._loader = models.loader
-        self._recorder = recorder
+        self._observe = partial(_observed, recorder, clock)
+        self._clock = clock
         options: dict[str, Any] = {
             "connect_timeout": settings.connect_timeout,
             "read_timeout": settings.read_timeout,
@@ -71,7 +74,7 @@ class Clients:
             if account.name not in self._accounts:
                 assumed = (self._assumed(account), threading.Lock()) if account.role_arn else None
                 session, lock = assumed or (self._source, self._source_lock)
-                self._accounts[account.name] = AccountClients(account, session, lock, self._config, self._recorder)
+                self._accounts[account.name] = AccountClients(account, session, lock, self._config, self._observe)
             return self._accounts[account.name]
 
     def _session(self) -> botocore.session.Session:
@@ -80,7 +83,7 @@ class Clients:
         return session
 
     def _assumed(self, account: Account) -> botocore.session.Session:
-        role = Role(account, self._source_credentials, self._create_sts)
+        role = Role(account, self._source_credentials, self._create_sts, self._clock)
         session = self._session()
         session.register_component("credential_provider", role)
         return session
@@ -96,9 +99,15 @@ class Clients:
         region = account.regions[0] if account.regions else self.default_region()
         with self._source_lock:
             client = self._source.create_client("sts", region_name=region, config=self._config, **credentials)
-        observe(client, "sts", self._recorder(account.known_id, region))
-        guard(client)
+        self._observe(client, "sts", account.known_id, region)
         return client
+
+
+def _observed(
+    recorder: RecorderOf, clock: Clock, client: BaseClient, service: str, account_id: str, region: str
+) -> None:
+    observe(client, service, recorder(account_id, region), clock)
+    guard(client)
 
 
 class AccountClients:
@@ -113,11 +122,11 @@ class AccountClients:
         session: botocore.session.Session,
         lock: threading.Lock,
         config: ClientConfig,
-        recorder: RecorderOf,
+        observed: Callable[[BaseClient, str, str, str], None],
     ) -> None:
         self._session = boto3.Session(botocore_session=session)
         self._config = config
-        self._recorder = recorder
+        self._observe = observed
         self._clients: dict[tuple[str, str], Any] = {}
         self._lock = lock
         self._account_id = account.known_id
@@ -131,8 +140,7 @@ class AccountClients:
                 if self._session.get_credentials() is None:
                     raise NoCredentialsError
                 client = self._session.client(service, region_name=region, config=self._config)
-                observe(client, service, self._recorder(account_id, region))
-                guard(client)
+                self._observe(client, service, account_id, region)
                 self._clients[service, region] = client
             return self._clients[service, region]
 

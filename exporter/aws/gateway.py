@@ -45,7 +45,7 @@ class Gateway:
         self._workers: dict[tuple[str, str], Workers] = {}
         self._identifying: dict[tuple[str, str], asyncio.Task[tuple[AccountClients, str]]] = {}
         self._cells: dict[tuple[str, str, str], ScopeApi] = {}
-        self._clients = Clients(models, settings, CONNECTIONS, self._recorder)
+        self._clients = Clients(models, settings, CONNECTIONS, self._recorder, clock)
         self.default_region = self._clients.default_region
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +9,7 @@ from botocore.client import BaseClient
 from botocore.credentials import AssumeRoleCredentialFetcher, Credentials, DeferredRefreshableCredentials
 
 from exporter.aws.errors import translate
+from exporter.clock import Clock
 from exporter.config import Account
 from exporter.errors import ApiError
 
@@ -27,11 +27,12 @@ class Role:
     """
 
     def __init__(
-        self, account: Account, source: Callable[[], Credentials], create_sts: Callable[..., BaseClient]
+        self, account: Account, source: Callable[[], Credentials], create_sts: Callable[..., BaseClient], clock: Clock
     ) -> None:
         self._account = account
         self._source = source
         self._create_sts = create_sts
+        self._monotonic = clock.monotonic
         self._refused: tuple[float, ApiError] | None = None
 
     def load_credentials(self) -> Credentials:
@@ -39,12 +40,12 @@ class Role:
         return DeferredRefreshableCredentials(self._fetch, "assume-role")
 
     def _fetch(self) -> Any:
-        if self._refused and time.monotonic() - self._refused[0] < REFUSED_SECONDS:
+        if self._refused and self._monotonic() - self._refused[0] < REFUSED_SECONDS:
             raise ApiError(self._refused[1].reason, self._refused[1].code, self._refused[1].detail)
         try:
             return self._assume()
         except Exception as error:
-            self._refused = (time.monotonic(), translate(error))
+            self._refused = (self._monotonic(), translate(error))
             raise
 
     def _assume(self) -> Any:
