@@ -31,7 +31,7 @@ def prometheus_url(metrics_url: str, tmp_path_factory: pytest.TempPathFactory) -
     config = folder / "prometheus.yml"
     target = metrics_url.removeprefix("http://").removesuffix("/metrics")
     config.write_text(
-        "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
+        "global: {scrape_interval: 3s, scrape_timeout: 3s}\n"
         f"scrape_configs: [{{job_name: aws-iot-bulk, static_configs: [{{targets: ['{target}']}}]}}]\n"
     )
     with socket.create_server(("127.0.0.1", 0)) as free:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, Strict, WithJsonSchema
+from pydantic import Field, Strict, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
 
 from exporter.config.fields import (
     DISTINCT,
@@ -89,6 +90,12 @@ class Refresh(Frozen):
     min_age: Positive = _duration("10s", "Data younger than this is not read again.")
     deadline: Positive = _duration("9s", "How long a scrape that names no timeout waits for fresh data.")
     stale_after: Positive = _duration("10m", "Rows that could not be read again vanish after this.")
+
+    @model_validator(mode="after")
+    def _stays_until_it_is_read_again(self) -> Refresh:
+        if self.stale_after < self.min_age:
+            raise PydanticCustomError("stale", "stale_after is shorter than min_age: rows would vanish between reads")
+        return self
 
 
 class Aws(Frozen):
