@@ -35,7 +35,7 @@ operations:
 """
     config = f"""
 accounts: [{{account_id: "111122223333", regions: [eu-west-1], watch: [{{kind: {kind}, discover: true}}]}}]
-refresh: {{min_age: 1h}}
+refresh: {{min_age: 1h, stale_after: 2h}}
 """
     with (
         TemporaryDirectory() as name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -83,6 +84,8 @@ COMMANDS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0, 1 for a failure at work, 2 for bad usage or configuration."""
+    # As the first process of a container Python ignores SIGTERM until somebody handles it.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     words = list(sys.argv[1:] if arguments is None else arguments)
     by_name = {command.name: command for command in COMMANDS}
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help", "--version")):

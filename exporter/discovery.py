@@ -10,6 +10,7 @@ from exporter.clock import Clock
 from exporter.config import Discover
 from exporter.errors import EndlessListError
 from exporter.kind import Api, Kind, Listed
+from exporter.selection import Tracked
 from exporter.verdict import NEVER
 
 ANY_STATUS = ""
@@ -77,13 +78,16 @@ class Lists:
             for status in statuses
             if status in self._lists
             for id, listed in self._lists[status].entries.items()
-            if len(id) <= self._kind.id_length and (pattern is None or pattern.search(id))
+            if self._kind.is_id(id) and (pattern is None or pattern.search(id))
         }
 
-    def has_left(self, id: str, status: str, since: float) -> bool:
-        """Tell whether a list read after ``since``, monotonic seconds, lacks an operation of this status."""
-        newest = self._lists.get(status if self._kind.discovery.status_parameter else ANY_STATUS)
-        return newest is not None and newest.at > since and id not in newest.entries
+    def look_for(self, one: Tracked) -> None:
+        """Note whether the newest list of its status holds an operation; each list counts once."""
+        newest = self._lists.get(one.status if self._kind.discovery.status_parameter else ANY_STATUS)
+        if newest is None or newest.at <= one.looked_at or (one.final and newest.at <= one.read_at):
+            return
+        one.looked_at = newest.at
+        one.unlisted = 0 if one.listed.id in newest.entries else one.unlisted + 1
 
     def _wanted(self) -> tuple[str, ...]:
         return self._rules.statuses or self._kind.statuses

@@ -5,6 +5,7 @@ Everything generic follows from this record: configuration keys, families, the I
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -114,6 +115,10 @@ class Kind(Generic[T]):
         """Every API that the kind may call, options included."""
         optional = tuple(call for option in self.options for call in option.calls)
         return (self.discovery.call, *self.describes, *optional)
+
+    def is_id(self, text: str) -> bool:
+        """Tell whether a text can name an operation; an empty one, or ``..``, would name another path of AWS."""
+        return 0 < len(text) <= self.id_length and text not in (".", "..") and not re.search(r"[\s\x00-\x1f\x7f]", text)
 
     def is_active(self, status: str) -> bool:
         """Tell whether AWS may still change an operation of this status; a status of tomorrow may change."""

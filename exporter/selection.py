@@ -16,7 +16,10 @@ from exporter.verdict import NEVER
 
 @dataclass(slots=True, eq=False)
 class Tracked:
-    """What is known of one operation between refreshes; times are monotonic seconds."""
+    """What is known of one operation between refreshes; times are monotonic seconds.
+
+    ``unlisted`` counts the lists in a row that lacked it, the newest of them read at ``looked_at``.
+    """
 
     listed: Listed
     explicit: bool
@@ -25,6 +28,8 @@ class Tracked:
     read_at: float = NEVER
     tried_at: float = NEVER
     gone_at: float = NEVER
+    unlisted: int = 0
+    looked_at: float = NEVER
     final: bool = False
 
     @property
@@ -38,24 +43,29 @@ class Tracked:
         return self.listed.created or (self.reading.operation.created if self.reading else None)
 
 
-def select(
-    tracked: Iterable[Tracked], rules: Discover | None, kind: Kind[Any], now: float
-) -> tuple[list[Tracked], list[Tracked]]:
-    """Return the operations that are kept, explicit ones among them, and the found ones that are left out.
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The operations that have rows once they are read, those to read for the first time, and how many are left out."""
 
-    ``now`` is in Unix seconds. What AWS has not yet dated counts as newest.
+    kept: tuple[Tracked, ...]
+    unread: tuple[Tracked, ...]
+    omitted: int
+
+
+def select(tracked: Iterable[Tracked], rules: Discover | None, kind: Kind[Any], now: float) -> Selection:
+    """Return what is kept: what is configured, and of what was found and read, active and then newest ones.
+
+    ``now`` is in Unix seconds. What was never read is read once, since only that tells its status and its date.
     """
-    explicit: list[Tracked] = []
-    found: list[Tracked] = []
-    for one in tracked:
-        if one.explicit:
-            explicit.append(one)
-        elif rules and _eligible(one, rules, now):
-            found.append(one)
-    if rules is None or len(found) <= rules.max_operations:
-        return explicit + found, []
-    found.sort(key=lambda one: _rank(one, kind))
-    return explicit + found[: rules.max_operations], found[rules.max_operations :]
+    everything = list(tracked)
+    explicit = [one for one in everything if one.explicit]
+    if rules is None:
+        return Selection(tuple(explicit), (), 0)
+    found = [one for one in everything if not one.explicit and _eligible(one, rules, now)]
+    read = sorted((one for one in found if one.reading), key=lambda one: _rank(one, kind))
+    unread = tuple(one for one in found if not one.reading)
+    omitted = max(0, len(found) - rules.max_operations)
+    return Selection((*explicit, *read[: rules.max_operations]), unread, omitted)
 
 
 def unsettled(tracked: Iterable[Tracked], rules: Discover | None, now: float) -> list[Tracked]:

@@ -13,13 +13,15 @@ from exporter.discovery import Lists
 from exporter.errors import ApiError, Reason
 from exporter.kind import Api, Listed
 from exporter.model import Reading, Scope, Snapshot
-from exporter.selection import Tracked, select, unsettled
+from exporter.selection import Selection, Tracked, select, unsettled
 from exporter.verdict import NEVER, Pass, Verdict
 
 AT_ONCE = 8
 """Operations described at once; the budget decides how fast."""
 ASK_AGAIN_SECONDS = 3600.0
 """A configured id that AWS does not know is asked for again at most this often."""
+LISTS_THAT_LACK = 2
+"""So many lists in a row must lack an operation before it leaves: one alone may lag behind a change of status."""
 GIVE_UP_AFTER = 5
 """Failures in a row after which a refresh leaves the rest of the cell to the next one."""
 
@@ -76,20 +78,21 @@ class Tracker:
 
     def snapshot(self) -> Snapshot:
         """Return what is known now; rows that could not be read again for ``stale_after`` are left out."""
-        kept, omitted = self._select()
+        selection = self._select()
+        readings = tuple(one.reading for one in selection.kept if one.reading and self._is_fresh(one))
         reasons, up = self._verdict.reasons, self._verdict.up
         if self._pass:
             reasons = reasons | self._pass.reasons
-            up = not reasons and (up or self._pass.answered)
+            up = not reasons and (up or (self._pass.answered and bool(readings)))
         return Snapshot(
             key=self._cell.key,
             scope=self._scope,
-            readings=tuple(one.reading for one in kept if one.reading and self._is_fresh(one)),
+            readings=readings,
             up=up,
             reasons=reasons,
             last_success=self._verdict.success,
             duration=self._verdict.duration,
-            omitted=len(omitted),
+            omitted=selection.omitted,
         )
 
     async def _read_lists(self, this: Pass, api: ScopeApi) -> None:
@@ -136,6 +139,8 @@ class Tracker:
                 this.failures_in_a_row += error.reason is not Reason.MALFORMED
                 self._failed(this, error, id)
             return
+        if operation.status != one.status:
+            one.unlisted = 0
         one.reading, one.read_at = Reading(operation, self._clock.now()), self._clock.monotonic()
         one.final, one.gone_at = self._cell.kind.final(operation, watch.options), NEVER
         one.matched |= (
@@ -145,16 +150,16 @@ class Tracker:
 
     def _due(self) -> list[Tracked]:
         oldest = self._clock.monotonic() - ASK_AGAIN_SECONDS
-        kept, omitted = self._select()
-        undated = [one for one in omitted if one.created is None and one.reading is None]
+        selection = self._select()
         waiting = unsettled(self._tracked.values(), self._cell.watch.discover, self._clock.now())
-        return [one for one in (*kept, *undated, *waiting) if not one.final and one.gone_at <= oldest]
+        asked = (*selection.kept, *selection.unread, *waiting)
+        return [one for one in asked if not one.final and one.gone_at <= oldest]
 
     def _urgency(self, one: Tracked) -> tuple[int, float]:
         active = self._cell.kind.is_active(one.status)
         return (0 if active else 1, one.tried_at)
 
-    def _select(self) -> tuple[list[Tracked], list[Tracked]]:
+    def _select(self) -> Selection:
         return select(self._tracked.values(), self._cell.watch.discover, self._cell.kind, self._clock.now())
 
     def _is_fresh(self, one: Tracked) -> bool:
@@ -176,9 +181,10 @@ class Tracker:
             return
         found = self._lists.found()
         for id, one in tuple(self._tracked.items()):
-            never_read = one.reading is None and id not in found
-            ended = one.final and self._lists.has_left(id, one.status, one.read_at)
-            if not one.explicit and (never_read or ended):
+            if one.explicit:
+                continue
+            self._lists.look_for(one)
+            if one.unlisted >= LISTS_THAT_LACK or (one.reading is None and id not in found):
                 del self._tracked[id]
 
     def _failed(self, this: Pass, error: ApiError, what: str) -> None:

@@ -100,7 +100,9 @@ def test_the_rate_in_the_long_run_is_the_share_of_the_quota(quota: int, share: f
     burst = taken(budget.bucket)
     asyncio.run(ask(budget, clock, [0.0] * 200))
     assert burst <= max(1, quota * share)
-    assert clock.at * quota * share == pytest.approx(200, abs=1)
+    # Nearly the whole quota leaves no room for a burst of one call: the rate makes it.
+    rate = min(quota * share, max(quota - 1, quota / 2))
+    assert clock.at * rate == pytest.approx(200, abs=1)
 
 
 def test_unused_calls_are_not_saved_up() -> None:

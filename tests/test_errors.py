@@ -74,7 +74,7 @@ def test_whatever_botocore_takes_for_a_passing_fault_keeps_its_name(code: str) -
 @pytest.mark.parametrize(
     ("code", "status", "content_type", "expected"),
     [
-        ("404", 404, "application/json", (Reason.NOT_FOUND, "4xx")),
+        ("404", 404, "application/json", (Reason.OTHER, "4xx")),
         ("403", 403, "application/json", (Reason.ACCESS_DENIED, "4xx")),
         ("401", 401, "", (Reason.ACCESS_DENIED, "4xx")),
         ("429", 429, "text/html", (Reason.THROTTLED, "4xx")),

@@ -52,6 +52,7 @@ BROKEN = {
     "a status that is no text": answer({"status": 7}),
     "an empty status": answer({"status": ""}),
     "a count that is no number": answer({**TASK, "successCount": "many"}),
+    "true for a count": answer({**TASK, "successCount": True}),
     "a negative count": answer({**TASK, "successCount": -1}),
     "a count beyond all things": answer({**TASK, "failureCount": 10**30}),
     "a percentage above 100": answer({**TASK, "percentageProgress": 101}),

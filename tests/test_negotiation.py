@@ -35,7 +35,7 @@ OPEN_ONLY = "application/openmetrics-text"
 TASK = {"taskId": "a", "status": "Failed", "successCount": 7}
 CONFIG = """
 accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, ids: [a]}]}]
-refresh: {min_age: 1h}
+refresh: {min_age: 1h, stale_after: 2h}
 """
 
 

@@ -137,6 +137,53 @@ def test_a_list_that_never_ends_is_given_up_for_five_minutes_and_still_told() ->
         assert 'reason="malformed"' not in exporter.scrape()
 
 
+def test_operations_of_which_the_list_tells_no_status_do_not_displace_those_that_were_read() -> None:
+    config = BOTH.replace(
+        "thing_registration_task, ids: [good], discover: true", "greengrass_bulk_deployment, DISCOVER"
+    )
+    scenario = """
+accounts: ["111122223333"]
+operations:
+  - {kind: greengrass_bulk_deployment, id: running, region: eu-west-1, created: -2h,
+     timeline: [{at: 0s, status: Running}]}
+  - {kind: greengrass_bulk_deployment, id: done, count: 6, region: eu-west-1, created: -1h,
+     timeline: [{at: 0s, status: Completed}]}
+"""
+    with simulating(config.replace("DISCOVER", "discover: {max_operations: 2}"), scenario) as simulation:
+        for _ in range(2):
+            exposed = simulation.exporter.scrape()
+            shown = {row.split(',id="')[1].split('"')[0] for row in rows(exposed, "aws_iot_bulk_operation_info{")}
+            assert len(shown) == 2
+            assert "running" in shown
+            assert rows(exposed, "aws_iot_bulk_exporter_operations_omitted{")[0].endswith(" 5.0")
+
+
+def test_left_out_operations_that_aws_lists_no_more_are_counted_no_more() -> None:
+    ids = ["a", "b", "c", "d", "e"]
+    described = {f"{LIST}/{id}": answer(TASK) for id in ids}
+    running = LIST + "?maxResults=250&status=InProgress"
+    aws = ScriptedAws({LIST: answer({"taskIds": []}), running: answer({"taskIds": ids}), **described})
+    config = BOTH.replace("ids: [good], discover: true", "discover: {max_operations: 2}")
+    omitted = "aws_iot_bulk_exporter_operations_omitted{"
+    with serving(aws.app()) as endpoint, exporting(config, endpoint) as exporter:
+        assert rows(exporter.scrape(), omitted)[0].endswith(" 3.0")
+        aws.answers[running] = answer({"taskIds": ["a", "b"]})
+        exporter.scrape()
+        assert rows(exporter.scrape(), omitted)[0].endswith(" 0.0")
+
+
+def test_a_404_that_is_not_of_aws_makes_no_operation_gone() -> None:
+    aws = ScriptedAws({GOOD: answer(TASK), LIST: answer({"taskIds": []})})
+    with serving(aws.app()) as endpoint, exporting(BOTH, endpoint) as exporter:
+        exporter.scrape()
+        aws.answers[GOOD] = Answer(b"404 page not found", 404, {"content-type": "text/plain"})
+        exposed = exporter.scrape()
+        assert len(rows(exposed, COUNT)) == 1
+        assert 'reason="other"} 1.0' in exposed
+        aws.answers[GOOD] = answer(TASK)
+        assert "cell_error{" not in exporter.scrape()
+
+
 def broken(*_: Any) -> Any:
     """A defect."""
     raise ZeroDivisionError

@@ -99,12 +99,13 @@ def test_an_operation_that_ended_before_it_was_found_is_not_found_by_active_stat
         assert ids(simulation.exporter.scrape(after=200)) == {"long"}
 
 
-def test_a_found_operation_that_aws_lists_no_more_leaves_with_its_rows() -> None:
+def test_a_found_operation_that_two_lists_in_a_row_lack_leaves_with_its_rows() -> None:
     hidden = "\nfaults: [{api: ListThingRegistrationTasks, from: 300s, body: '{\"taskIds\": []}'}]"
     with simulating(DISCOVER % "true", SCENARIO + hidden) as simulation:
         simulation.exporter.scrape()
         assert ids(simulation.exporter.scrape()) == {"long", "short"}
-        assert ids(simulation.exporter.scrape(after=400)) == {"long"}
+        assert ids(simulation.exporter.scrape(after=400)) == {"long", "short"}
+        assert ids(simulation.exporter.scrape(after=300)) == set()
 
 
 def test_a_list_that_cannot_be_read_loses_no_row() -> None:

@@ -29,8 +29,13 @@ def found(
 
 def kept(tracked: Iterable[Tracked], rules: Discover | None) -> tuple[list[str], int]:
     """Return the ids that are kept, in order, and how many are left out."""
-    chosen, omitted = select(tracked, rules, KIND, NOW.timestamp())
-    return [one.listed.id for one in chosen], len(omitted)
+    selection = select(tracked, rules, KIND, NOW.timestamp())
+    return [one.listed.id for one in selection.kept], selection.omitted
+
+
+def unread(tracked: Iterable[Tracked], rules: Discover) -> list[str]:
+    """Return the ids that are to be read for the first time."""
+    return [one.listed.id for one in select(tracked, rules, KIND, NOW.timestamp()).unread]
 
 
 def most(number: int, max_age: str | None = None) -> Discover:
@@ -65,14 +70,16 @@ def test_what_is_too_old_is_neither_kept_nor_counted_as_left_out() -> None:
     assert kept(tracked, most(9, max_age="2h")) == (["young", "just"], 0)
 
 
-def test_what_aws_has_not_dated_is_kept_until_it_has() -> None:
+def test_what_was_never_read_is_read_once_to_learn_its_date() -> None:
     undated, dated = found("a"), found("a", 3)
-    assert kept([undated], most(1, max_age="1h")) == (["a"], 0)
-    assert kept([dated], most(1, max_age="1h")) == ([], 0)
+    assert unread([undated], most(1, max_age="1h")) == ["a"]
+    assert (kept([dated], most(1, max_age="1h")), unread([dated], most(1, max_age="1h"))) == (([], 0), [])
 
 
-def test_the_undated_go_before_the_dated_so_that_their_dates_are_learnt() -> None:
-    assert kept([found("dated", 1), found("undated")], most(1)) == (["undated"], 1)
+def test_what_was_never_read_takes_the_place_of_nothing_that_was() -> None:
+    tracked = [found("read", 1), found("unread")]
+    assert kept(tracked, most(1)) == (["read"], 1)
+    assert unread(tracked, most(1)) == ["unread"]
 
 
 def test_the_date_of_a_list_counts_before_the_operation_is_read() -> None:
@@ -95,9 +102,12 @@ def test_nothing_found_is_kept_where_nothing_is_to_be_found() -> None:
     assert kept([found("a", 1)], None) == ([], 0)
 
 
-def test_an_operation_of_an_unwanted_status_is_kept_until_that_is_known() -> None:
-    assert kept([found("a", matched=False)], most(1)) == (["a"], 0)
-    assert kept([found("a", 1, matched=False)], most(1)) == ([], 0)
+def test_an_operation_of_an_unwanted_status_is_read_to_know_it_and_then_left_out() -> None:
+    assert unread([found("a", matched=False)], most(1)) == ["a"]
+    assert (kept([found("a", 1, matched=False)], most(1)), unread([found("a", 1, matched=False)], most(1))) == (
+        ([], 0),
+        [],
+    )
 
 
 @given(
@@ -111,12 +121,15 @@ def test_every_operation_is_kept_or_counted_and_the_limit_holds(
         found(str(at), hours, status, explicit=explicit, matched=matched)
         for at, (explicit, matched, hours, status) in enumerate(made)
     ]
-    chosen, omitted = select(tracked, most(number), KIND, NOW.timestamp())
-    named = [one for one in tracked if one.explicit]
+    selection = select(tracked, most(number), KIND, NOW.timestamp())
+    named = tuple(one for one in tracked if one.explicit)
     eligible = [one for one in tracked if not one.explicit and (one.matched or one.reading is None)]
-    assert chosen[: len(named)] == named
-    assert len(chosen) - len(named) == min(number, len(eligible))
-    assert {one.listed.id for one in eligible} == {one.listed.id for one in (*chosen[len(named) :], *omitted)}
-    if omitted:
-        active = [KIND.is_active(one.status) for one in (*chosen[len(named) :], *omitted)]
-        assert active == sorted(active, reverse=True)
+    read = [one for one in eligible if one.reading]
+    assert selection.kept[: len(named)] == named
+    assert len(selection.kept) - len(named) == min(number, len(read))
+    assert list(selection.unread) == [one for one in eligible if one.reading is None]
+    assert selection.omitted == max(0, len(eligible) - number)
+    chosen = selection.kept[len(named) :]
+    left = [one for one in read if one not in chosen]
+    active = [KIND.is_active(one.status) for one in (*chosen, *left)]
+    assert not left or active[: len(chosen)] == sorted(active, reverse=True)[: len(chosen)]

@@ -61,11 +61,14 @@ def test_a_call_that_misses_its_deadline_is_abandoned_and_counted_until_it_ends(
     asyncio.run(abandon())
 
 
-def test_a_call_fails_when_every_place_hangs_and_other_scopes_go_on() -> None:
+def test_calls_go_on_beside_abandoned_ones_until_there_are_too_many_and_other_cells_go_on() -> None:
     async def fill() -> int:
         workers, release = Workers(2), threading.Event()
-        await hang(workers, release)
-        await hang(workers, release)
+        for _ in range(2):
+            await hang(workers, release)
+        assert await workers.run(lambda: 6, NEVER) == 6
+        for _ in range(2):
+            await hang(workers, release)
         with pytest.raises(ApiError, match="every worker of the cell hangs"):
             await workers.run(lambda: 7, SOON)
         answer = await Workers(2).run(lambda: 8, NEVER)

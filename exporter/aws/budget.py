@@ -29,9 +29,9 @@ class TokenBucket:
 
     def __init__(self, quota: float, share: float, clock: Clock) -> None:
         self._quota = quota
-        self._share = share
         self._clock = clock
         self._capacity = max(1.0, min(quota * share, quota - quota * share) * WINDOW)
+        self._rate = min(quota * share, max(quota - self._capacity, quota / 2))
         self._tokens = self._capacity
         self._factor = 1.0
         self._at = self._halved_at = clock.monotonic()
@@ -42,7 +42,7 @@ class TokenBucket:
         """The share of AWS's quota that calls may use now."""
         with self._lock:
             self._pass_time()
-            return self._share * self._factor
+            return self._rate / self._quota * self._factor
 
     def take(self) -> float:
         """Take a token and return 0, or return the seconds until there may be one."""
@@ -51,7 +51,7 @@ class TokenBucket:
             if self._tokens >= 1.0 - ROUNDING:
                 self._tokens -= 1.0
                 return 0.0
-            return (1.0 - self._tokens) / (self._quota * self._share * self._factor)
+            return (1.0 - self._tokens) / (self._rate * self._factor)
 
     def refund(self) -> None:
         """Give back a token that was taken and not used."""
@@ -78,7 +78,7 @@ class TokenBucket:
         passed, self._at = max(0.0, now - self._at), now
         self._halved_at = min(self._halved_at, now)
         self._factor = min(1.0, self._factor + passed / RECOVERY)
-        self._tokens = min(self._capacity, self._tokens + passed * self._quota * self._share * self._factor)
+        self._tokens = min(self._capacity, self._tokens + passed * self._rate * self._factor)
 
 
 class Budget:

@@ -136,7 +136,10 @@ def _answered(error: aws.ClientError) -> ApiError:
 
 
 def classify(code: str, status: int, content_type: str = "") -> tuple[Reason, str]:
-    """Return the reason and the bounded code for an error answer, by AWS's code or else by its HTTP status."""
+    """Return the reason and the bounded code for an error answer, by AWS's code or else by its HTTP status.
+
+    A 404 without AWS's code is somebody else's: a proxy's, or a wrong path's. No operation is gone because of it.
+    """
     code = code.partition(":")[0]
     if code in REASONS:
         return REASONS[code], code
@@ -146,5 +149,5 @@ def classify(code: str, status: int, content_type: str = "") -> tuple[Reason, st
         return Reason.SERVER_ERROR, "5xx"
     if content_type.startswith("text/html"):
         return Reason.MALFORMED, "malformed"
-    by_status = {401: Reason.ACCESS_DENIED, 403: Reason.ACCESS_DENIED, 404: Reason.NOT_FOUND}
+    by_status = {401: Reason.ACCESS_DENIED, 403: Reason.ACCESS_DENIED}
     return by_status.get(status, Reason.OTHER), "4xx" if 400 <= status < 500 else "other"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from botocore.client import BaseClient
-from botocore.model import OperationModel, StructureShape
+from botocore.model import ListShape, OperationModel, Shape, StructureShape
 
 from exporter.errors import malformed
 
@@ -31,16 +31,34 @@ def _check(operation_model: OperationModel, response_dict: Mapping[str, Any], **
     if len(body) > LARGEST_BODY:
         raise malformed("the body is larger than 32 MiB")
     if operation_model.service_model.resolved_protocol == "rest-json":
-        _check_lists(operation_model, _object(body))
+        _check_type(operation_model.output_shape, _object(body), "the answer")
 
 
-def _check_lists(operation_model: OperationModel, content: Mapping[str, Any]) -> None:
-    """botocore makes a list of whatever can be gone through: an empty object would read as no operations."""
-    shape = operation_model.output_shape
-    for name, member in shape.members.items() if isinstance(shape, StructureShape) else ():
-        value = content.get(member.serialization.get("name", name))
-        if member.type_name == "list" and not isinstance(value, list | None):
-            raise malformed(f"{name} is not a list")
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "structure": (dict,),
+    "map": (dict,),
+    "list": (list,),
+    "string": (str,),
+    "integer": (int, float),
+    "long": (int, float),
+    "timestamp": (int, float, str),
+    "boolean": (bool,),
+}
+
+
+def _check_type(shape: Shape | None, value: Any, name: str) -> None:
+    """botocore makes what it wants of a wrong type: no operations of an empty object, 1 of true, a list of a text."""
+    if shape is None or value is None:
+        return
+    wanted = _TYPES.get(shape.type_name)
+    if wanted and type(value) not in wanted:
+        raise malformed(f"{name} has a wrong type")
+    if isinstance(shape, StructureShape):
+        for member, inner in shape.members.items():
+            _check_type(inner, value.get(inner.serialization.get("name", member)), member)
+    elif isinstance(shape, ListShape):
+        for one in value:
+            _check_type(shape.member, one, name)
 
 
 def _object(body: bytes) -> dict[str, Any]:

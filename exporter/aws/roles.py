@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from botocore.client import BaseClient
@@ -11,7 +12,7 @@ from botocore.credentials import AssumeRoleCredentialFetcher, Credentials, Defer
 from exporter.aws.errors import translate
 from exporter.clock import Clock
 from exporter.config import Account
-from exporter.errors import ApiError
+from exporter.errors import ApiError, Reason
 
 SESSION_SECONDS = 3600
 """botocore renews a role 15 minutes before its end: a shorter session would be assumed again at nearly every call."""
@@ -32,7 +33,7 @@ class Role:
         self._account = account
         self._source = source
         self._create_sts = create_sts
-        self._monotonic = clock.monotonic
+        self._clock = clock
         self._refused: tuple[float, ApiError] | None = None
 
     def load_credentials(self) -> Credentials:
@@ -40,12 +41,12 @@ class Role:
         return DeferredRefreshableCredentials(self._fetch, "assume-role")
 
     def _fetch(self) -> Any:
-        if self._refused and self._monotonic() - self._refused[0] < REFUSED_SECONDS:
+        if self._refused and self._clock.monotonic() - self._refused[0] < REFUSED_SECONDS:
             raise ApiError(self._refused[1].reason, self._refused[1].code, self._refused[1].detail)
         try:
             return self._assume()
         except Exception as error:
-            self._refused = (self._monotonic(), translate(error))
+            self._refused = (self._clock.monotonic(), translate(error))
             raise
 
     def _assume(self) -> Any:
@@ -55,7 +56,10 @@ class Role:
         fetcher = AssumeRoleCredentialFetcher(
             self._client, self._source(), self._account.role_arn or "", extra_args=extra
         )
-        return fetcher.fetch_credentials()
+        credentials = fetcher.fetch_credentials()
+        if datetime.fromisoformat(credentials["expiry_time"]).timestamp() <= self._clock.now():
+            raise ApiError(Reason.CREDENTIALS, detail="the role's credentials are expired already: is a clock wrong?")
+        return credentials
 
     def _client(self, service: str, **credentials: Any) -> BaseClient:
         return self._create_sts(self._account, **credentials)

@@ -16,12 +16,15 @@ T = TypeVar("T")
 class Workers:
     """Up to ``limit`` calls at once, for one cell: what hangs there takes no thread from another cell.
 
-    A call that misses its deadline is abandoned: its thread, which nothing can stop, holds its place until it ends.
-    The threads are daemons, so none of them delays the end of the process.
+    A call that misses its deadline is abandoned: nothing can stop its thread. It gives up its place, so that calls go
+    on as soon as AWS is well again, unless ``limit`` others are abandoned already. The threads are daemons, so none of
+    them delays the end of the process.
     """
 
     def __init__(self, limit: int) -> None:
+        self._limit = limit
         self._places = asyncio.Semaphore(limit)
+        self._placed: set[asyncio.Future[Any]] = set()
         self._running: set[asyncio.Future[Any]] = set()
 
     @property
@@ -42,11 +45,17 @@ class Workers:
     async def run(self, function: Callable[[], T], deadline: float) -> T:
         """Return what the function gives, from a thread. Raises ApiError(TIMEOUT) after ``deadline`` seconds."""
         await _within(deadline, self._places.acquire(), "every worker of the cell hangs")
-        return await _within(deadline, self._start(function), "the call took longer than its deadline")
+        future = self._start(function)
+        try:
+            return await _within(deadline, future, "the call took longer than its deadline")
+        finally:
+            if future.cancelled() and self.abandoned <= self._limit:
+                self._leave(future)
 
     def _start(self, function: Callable[[], T]) -> asyncio.Future[T]:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._running.add(future)
+        self._placed.add(future)
         try:
             threading.Thread(target=self._work, args=(function, future), name="aws-call", daemon=True).start()
         except RuntimeError:
@@ -64,10 +73,15 @@ class Workers:
             return  # the loop ended before the call did
 
     def _finish(self, future: asyncio.Future[T], outcome: Callable[[], None]) -> None:
-        self._places.release()
+        self._leave(future)
         self._running.discard(future)
         if not future.cancelled():
             outcome()
+
+    def _leave(self, future: asyncio.Future[Any]) -> None:
+        if future in self._placed:
+            self._placed.remove(future)
+            self._places.release()
 
 
 async def _within(seconds: float, waiting: Awaitable[T], detail: str) -> T:

@@ -23,9 +23,11 @@ from exporter.model import Operation
 from exporter.simulated import Simulated
 
 RESOURCE = "arn:*:greengrass:*:*:/greengrass/bulk/deployments/*"
-STATUS = ApiCall("greengrass", "GetBulkDeploymentStatus", quota=30, resource=RESOURCE)
-LIST = ApiCall("greengrass", "ListBulkDeployments", quota=30)
-REPORTS = ApiCall("greengrass", "ListBulkDeploymentDetailedReports", quota=30, resource=RESOURCE)
+OVERALL = "greengrass"
+"""AWS counts 30 calls a second for all APIs of Greengrass V1 together."""
+STATUS = ApiCall("greengrass", "GetBulkDeploymentStatus", quota=30, bucket=OVERALL, resource=RESOURCE)
+LIST = ApiCall("greengrass", "ListBulkDeployments", quota=30, bucket=OVERALL)
+REPORTS = ApiCall("greengrass", "ListBulkDeploymentDetailedReports", quota=30, bucket=OVERALL, resource=RESOURCE)
 DETAILS = Option("details", "Count the group deployments of each bulk deployment by status.", (REPORTS,))
 
 ACTIVE = frozenset({"Initializing", "Running", "Stopping"})
