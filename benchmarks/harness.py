@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-ACCOUNT = "111122223333"
+PAUSE = 0.005
+TRIES = 6000
+"""Half a minute for the exporter to listen."""
 
 
 def free_port() -> int:
@@ -78,13 +80,14 @@ def wait_for(port: int) -> None:
 
 def _get(port: int, path: str, header: str) -> str:
     request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{header}\r\n".encode()
-    while True:
+    for _ in range(TRIES):
         try:
             with socket.create_connection(("127.0.0.1", port)) as connection:
                 connection.sendall(request)
                 return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
         except ConnectionRefusedError:
-            time.sleep(0.005)
+            time.sleep(PAUSE)
+    sys.exit("the exporter did not start")
 
 
 def total(text: str, name: str) -> float:
