@@ -42,8 +42,8 @@ def new_service(
     kinds: Sequence[Kind[Any]],
     log: Log,
     metrics_path: str = "/metrics",
-    shard: Shard = Shard(),  # noqa: B008 - frozen
-    clock: Clock = Clock(),  # noqa: B008 - frozen
+    shard: Shard = Shard(),
+    clock: Clock = Clock(),
 ) -> Service:
     """Return the exporter for a configuration; nothing is asked of AWS before the first scrape. Raises ConfigError."""
     _without_created_series()

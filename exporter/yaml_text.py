@@ -66,7 +66,7 @@ def parse_yaml(text: str) -> Any:
     Raises ConfigError with line and column, and without the text itself, which may hold a secret.
     """
     try:
-        return yaml.load(text, _StrictLoader)  # noqa: S506 - a safe loader
+        return _StrictLoader(text).get_single_data()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""

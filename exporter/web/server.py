@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -41,7 +42,7 @@ class Site:
     def url(self) -> str:
         """A URL that opens on this machine."""
         host, port = self.listener.getsockname()[:2]
-        if host in ("::", "0.0.0.0"):  # noqa: S104 - compared, not bound
+        if ip_address(host).is_unspecified:
             host = "localhost"
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -78,7 +79,7 @@ def _bind(address: Address) -> socket.socket:
 
 async def serve(sites: Sequence[Site], on_stop: Callable[[], None]) -> None:
     """Serve all sites until SIGINT or SIGTERM; then answer what is in flight, and return."""
-    servers = [_Server(uvicorn.Config(site.app, **_SETTINGS)) for site in sites]  # type: ignore[arg-type]
+    servers = [_Server(_settings(site.app)) for site in sites]
 
     def stop() -> None:
         for server in servers:
@@ -100,12 +101,14 @@ class _Server(uvicorn.Server):
         yield
 
 
-_SETTINGS = {
-    "log_config": None,
-    "access_log": False,
-    "lifespan": "off",
-    "server_header": False,
-    "proxy_headers": False,
-    "timeout_keep_alive": KEEP_ALIVE_SECONDS,
-    "timeout_graceful_shutdown": GRACE_SECONDS,
-}
+def _settings(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )

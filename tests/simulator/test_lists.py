@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.simulator.aws import ACCOUNTS, OTHER_ACCOUNT, REGION, START, Aws, simulated
+from tests.simulator.aws import ACCOUNTS, OTHER_ACCOUNT, REGION, START, Aws
 
 SCENARIO = f"""{ACCOUNTS}
 quotas: false
@@ -27,18 +25,6 @@ OF_ANOTHER_LIST = "TGlzdEpvYnM6NQ=="
 OF_NO_RANK = "TGlzdFRoaW5nUmVnaXN0cmF0aW9uVGFza3M6eA=="
 TASKS = "/thing-registration-tasks"
 DEPLOYMENTS = "/greengrass/bulk/deployments"
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[Aws]:
-    with simulated(SCENARIO) as aws:
-        yield aws
-
-
-@pytest.fixture
-def aws(served: Aws) -> Iterator[Aws]:
-    yield served
-    served.clock.seconds = START
 
 
 def test_a_list_of_600_tasks_comes_newest_first_page_by_page(aws: Aws) -> None:

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from tests.simulator.aws import ACCOUNTS, REGION, START, Aws, simulated
+from tests.simulator.aws import ACCOUNTS, REGION, START, Aws
 
 SCENARIO = f"""{ACCOUNTS}
 operations:
@@ -41,18 +40,6 @@ operations:
       - {{at: 10s, status: Running}}
       - {{at: 110s, status: Completed, done: 1.0, failed: 0.05}}
 """
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[Aws]:
-    with simulated(SCENARIO) as aws:
-        yield aws
-
-
-@pytest.fixture
-def aws(served: Aws) -> Iterator[Aws]:
-    yield served
-    served.clock.seconds = START
 
 
 def task(aws: Aws, id: str, after: float) -> dict[str, Any]:

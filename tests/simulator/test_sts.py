@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,18 +29,6 @@ operations:
   - {{kind: thing_registration_task, id: there, region: {REGION}, account: "{OTHER_ACCOUNT}",
      timeline: [{{at: 0s, status: InProgress}}]}}
 """
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[Aws]:
-    with simulated(SCENARIO) as aws:
-        yield aws
-
-
-@pytest.fixture
-def aws(served: Aws) -> Iterator[Aws]:
-    yield served
-    served.clock.seconds = START
 
 
 def assumed(aws: Aws, role: str = ROLE, **more: Any) -> Any:
