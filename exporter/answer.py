@@ -11,6 +11,9 @@ from exporter.errors import malformed
 Answer = Mapping[str, Any]
 """An answer, or a structure in one, as botocore parsed it."""
 
+Tags = tuple[tuple[str, str], ...]
+"""Tags as pairs, sorted by their names."""
+
 LARGEST_COUNT = 2**53
 """The largest integer that a Prometheus sample holds exactly."""
 
@@ -97,9 +100,14 @@ def texts(answer: Answer, member: str) -> Sequence[str]:
     return value
 
 
-def tags(answer: Answer, member: str) -> tuple[tuple[str, str], ...]:
+def tags(answer: Answer, member: str) -> Tags:
     """Return a map of tags as sorted pairs, empty where AWS left it out."""
     value = structure(answer, member)
     if not all(isinstance(one, str) for pair in value.items() for one in pair):
         raise malformed(f"{member} is not a map of texts")
     return tuple(sorted(value.items()))
+
+
+def tag_list(answer: Answer, member: str) -> Tags:
+    """Return a list of tags, each with ``Key`` and ``Value``, as sorted pairs."""
+    return tuple(sorted((text(one, "Key"), text(one, "Value")) for one in structures(answer, member)))

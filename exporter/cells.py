@@ -7,23 +7,32 @@ from dataclasses import dataclass
 from typing import Any
 
 from exporter.config import Account, Config, Watch
-from exporter.kind import Kind
+from exporter.kind import Kind, TagSource
 from exporter.model import CellKey, Scope, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What is watched of one kind in one scope: the unit of isolation, freshness and ``up``."""
+    """What is watched of one kind in one scope: the unit of isolation, freshness and ``up``.
+
+    ``tags`` says whether tags are wanted as labels.
+    """
 
     account: Account
     region: str
     kind: Kind[Any]
     watch: Watch
+    tags: bool = False
 
     @property
     def key(self) -> CellKey:
         """The cell's name."""
         return CellKey(self.account.name, self.region, self.kind.name)
+
+    @property
+    def tag_source(self) -> TagSource[Any] | None:
+        """Where wanted tags are read apart from the operations, None where they are not, or come by themselves."""
+        return self.kind.tag_source if self.tags else None
 
     def untouched(self) -> Snapshot:
         """Return the snapshot before the first refresh: no rows, not up."""
@@ -34,7 +43,7 @@ def cells_of(config: Config, kinds: Sequence[Kind[Any]], default_region: Callabl
     """Return every cell, in the order of the configuration; the default Region is asked for only where needed."""
     by_name = {kind.name: kind for kind in kinds}
     return tuple(
-        Cell(account, region, by_name[watch.kind], watch)
+        Cell(account, region, by_name[watch.kind], watch, bool(config.labels.tags))
         for account in config.accounts
         for region in account.regions or (default_region(),)
         for watch in account.watch

@@ -36,6 +36,18 @@ class Lists:
         self._clock = clock
         self._lists: dict[str, _List] = {}
         self._endless: dict[str, float] = {}
+        self._read_well = False
+
+    @property
+    def tell_statuses(self) -> bool:
+        """Whether a list can be counted on to tell statuses in this refresh: it does, and did so the last time."""
+        return self._kind.discovery.tells_status and self._read_well
+
+    def status_since(self, since: float, id: str) -> str:
+        """Return what a list read at or after a time says of an operation's status, empty where there is none."""
+        newest = self._lists.get(ANY_STATUS)
+        entry = newest.entries.get(id) if newest and newest.at >= since else None
+        return entry.status if entry else ""
 
     def due(self, followed: Iterable[str]) -> tuple[str, ...]:
         """Return the statuses whose lists are due, those of finished operations that are ``followed`` among them."""
@@ -50,8 +62,10 @@ class Lists:
         chosen = {discovery.status_parameter: status} if status else {}
         at = self._clock.monotonic()
         self._endless.pop(status, None)
+        self._read_well = False
         try:
             self._lists[status] = _List(at, await self._entries(api, status, chosen))
+            self._read_well = True
         except EndlessListError:
             self._endless[status] = self._clock.monotonic()
             raise
@@ -61,7 +75,7 @@ class Lists:
         entries: dict[str, Listed] = {}
         async for page in api.pages(discovery.call, **discovery.parameters, **chosen):
             for entry in discovery.entries(page):
-                entries[entry.id] = replace(entry, status=status) if status else entry
+                entries[entry.id] = entry if entry.status else replace(entry, status=status)
         return entries
 
     @property
@@ -78,7 +92,7 @@ class Lists:
             for status in statuses
             if status in self._lists
             for id, listed in self._lists[status].entries.items()
-            if self._kind.is_id(id) and (pattern is None or pattern.search(id))
+            if self._kind.is_id(id) and self._is_wanted(listed) and (pattern is None or pattern.search(id))
         }
 
     def look_for(self, one: Tracked) -> None:
@@ -88,6 +102,9 @@ class Lists:
             return
         one.looked_at = newest.at
         one.unlisted = 0 if one.listed.id in newest.entries else one.unlisted + 1
+
+    def _is_wanted(self, listed: Listed) -> bool:
+        return listed.status not in self._kind.statuses or listed.status in self._wanted()
 
     def _wanted(self) -> tuple[str, ...]:
         return self._rules.statuses or self._kind.statuses

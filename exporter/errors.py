@@ -28,6 +28,10 @@ class Reason(StrEnum):
     OTHER = "other"
 
 
+CONNECT_TIMEOUT = "connect_timeout"
+"""The code of a failure in which not even a connection came about; other time-outs have that of their reason."""
+
+
 class ExporterError(Exception):
     """Base of every error that this package raises on purpose."""
 
@@ -47,13 +51,15 @@ class StartError(ExporterError):
 class ApiError(ExporterError):
     """A call that failed: a bounded reason, and AWS's error code from a closed set.
 
-    It never holds AWS's message, which may name roles and accounts. ``detail`` is text of our own.
+    It never holds AWS's message, which may name roles and accounts. ``detail`` is text of our own, ``api`` the API
+    that refused, empty where no answer came.
     """
 
-    def __init__(self, reason: Reason, code: str = "", detail: str = "") -> None:
+    def __init__(self, reason: Reason, code: str = "", detail: str = "", api: str = "") -> None:
         self.reason = reason
         self.code = code or reason.value
         self.detail = detail
+        self.api = api
         super().__init__(f"{reason.value}: {detail or self.code}")
 
 

@@ -11,12 +11,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
-from exporter.answer import Answer
+from exporter.answer import Answer, Tags
 from exporter.metric import Metric
-from exporter.model import Operation
+from exporter.model import Operation, Tally
 from exporter.simulated import Simulated
 
 T = TypeVar("T", bound=Operation)
+
+PLAIN_ID = r"[^\s\x00-\x1f\x7f]+"
+"""What an id is written with where AWS documents nothing narrower."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,9 @@ class ApiCall:
     """One AWS API, with the quota that AWS gives an account in a Region.
 
     ``quota`` is in calls per second; APIs of one service with the same ``bucket`` share it. ``resource`` is what
-    an IAM policy may narrow the permission to: ``*`` where AWS knows no resource for the action.
+    an IAM policy may narrow the permission to: ``*`` where AWS knows no resource for the action. ``also_needs`` are
+    the actions that AWS asks of the caller besides the call's own. The answer to a ``shared`` call serves every kind
+    that asks the same: none of them asks twice because of another.
     """
 
     service: str
@@ -32,6 +37,8 @@ class ApiCall:
     quota: float
     bucket: str = ""
     resource: str = "*"
+    also_needs: tuple[str, ...] = ()
+    shared: bool = False
 
     @property
     def quota_name(self) -> str:
@@ -62,11 +69,15 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """How operations are found: a list call, what a page holds, and the parameter that filters by status, if any."""
+    """How operations are found: a list call, what a page holds, and the parameter that filters by status, if any.
+
+    ``tells_status`` says that the entries of a list without such a filter carry the status.
+    """
 
     call: ApiCall
     entries: Callable[[Answer], Iterable[Listed]]
     status_parameter: str = ""
+    tells_status: bool = False
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -84,41 +95,86 @@ Options = frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Simulation:
-    """What the simulator answers: for a call that names an operation, and for an entry of the kind's list."""
+class Wanted(Generic[T]):
+    """What is to be read of AWS: an operation, with what is known of it already.
 
-    answers: Mapping[ApiCall, Callable[[Simulated], Mapping[str, Any]]]
+    ``before`` is the operation as it was read last; ``listed`` the status in a list that was read just now, else empty.
+    """
+
+    id: str
+    options: Options = frozenset()
+    before: T | None = None
+    listed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TagSource(Generic[T]):
+    """Where the tags of a kind come from whose operations do not bring their own; asked once for each operation."""
+
+    call: ApiCall
+    read: Callable[[Api, T], Awaitable[Tags]]
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """How a call names an operation that does not go by its id there: the parameter, and what it holds."""
+
+    parameter: str
+    name: Callable[[Simulated], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """What the simulator answers: for a call that names an operation (None: not found), and in the kind's list.
+
+    ``also_as`` gives what an operation looks like as one of another kind, by that kind's name: a deployment's job.
+    """
+
+    answers: Mapping[ApiCall, Callable[[Simulated], Mapping[str, Any] | None]]
     entry: Callable[[Simulated], Any]
+    namings: Mapping[ApiCall, Naming] = field(default_factory=dict)
+    also_as: Mapping[str, Callable[[Simulated], Simulated | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind(Generic[T]):
-    """One kind of bulk operation, complete."""
+    """One kind of bulk operation, complete.
+
+    ``fetch`` reads one operation, ``final`` tells whether nothing of it can change any more, and ``tally`` how many of
+    its items ended well and badly. From ``support_ended`` on, AWS may refuse the kind's calls for good.
+    """
 
     name: str
     title: str
+    reference: str
     statuses: tuple[str, ...]
     active: frozenset[str]
     id_parameter: str
     id_length: int
     describes: tuple[ApiCall, ...]
     discovery: Discovery
-    fetch: Callable[[Api, str, Options], Awaitable[T]]
+    fetch: Callable[[Api, Wanted[T]], Awaitable[T]]
     final: Callable[[T, Options], bool]
+    tally: Callable[[T], Tally]
     metrics: tuple[Metric[T], ...]
     simulation: Simulation
+    id_pattern: str = PLAIN_ID
     options: tuple[Option, ...] = ()
+    tag_source: TagSource[T] | None = None
+    support_ended: datetime | None = None
     by_default: bool = True
 
     @property
     def calls(self) -> tuple[ApiCall, ...]:
-        """Every API that the kind may call, options included."""
+        """Every API that the kind may call, those for options and tags included."""
         optional = tuple(call for option in self.options for call in option.calls)
-        return (self.discovery.call, *self.describes, *optional)
+        tags = (self.tag_source.call,) if self.tag_source else ()
+        return (self.discovery.call, *self.describes, *optional, *tags)
 
     def is_id(self, text: str) -> bool:
         """Tell whether a text can name an operation; an empty one, or ``..``, would name another path of AWS."""
-        return 0 < len(text) <= self.id_length and text not in (".", "..") and not re.search(r"[\s\x00-\x1f\x7f]", text)
+        fits = re.fullmatch(self.id_pattern, text) and len(text) <= self.id_length
+        return bool(fits) and text not in (".", "..")
 
     def is_active(self, status: str) -> bool:
         """Tell whether AWS may still change an operation of this status; a status of tomorrow may change."""

@@ -33,6 +33,14 @@ class Operation:
     tags: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many items of an operation ended well and badly; None where AWS does not tell."""
+
+    succeeded: int | None
+    failed: int | None
+
+
 T_co = TypeVar("T_co", bound=Operation, covariant=True)
 
 

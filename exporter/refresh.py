@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from exporter.errors import ApiError
 from exporter.log import Log
 from exporter.model import CellKey
 from exporter.store import Store
+from exporter.support import ASK_AGAIN_SECONDS as SUPPORT_SECONDS
 from exporter.tracker import Connect, Tracker
 
 
@@ -29,6 +31,7 @@ class Refresher:
         self._clock = clock
         self._log = log
         self._trackers = {cell.key: Tracker(cell, settings, clock, self._reporter(cell)) for cell in cells}
+        self._neighbours = _neighbours(cells)
         self._stopped = False
         self._started: dict[CellKey, float] = {}
         self._running: dict[CellKey, asyncio.Task[None]] = {}
@@ -46,6 +49,7 @@ class Refresher:
             await asyncio.wait(self._running.values(), timeout=waiting)
         for key in self._running:
             self._store.put(self._trackers[key].snapshot())
+        self._judge_support()
 
     def stop(self) -> None:
         """Start nothing more, and end what is under way."""
@@ -55,7 +59,8 @@ class Refresher:
 
     def _is_due(self, key: CellKey) -> bool:
         started = self._started.get(key)
-        fresh = started is not None and self._clock.monotonic() - started < self._settings.min_age
+        min_age = SUPPORT_SECONDS if self._trackers[key].support.is_ended else self._settings.min_age
+        fresh = started is not None and self._clock.monotonic() - started < min_age
         return not (self._stopped or fresh or key in self._running)
 
     def _start(self, cell: Cell) -> None:
@@ -70,6 +75,15 @@ class Refresher:
             del self._running[cell.key]
             self._store.put(tracker.snapshot())
 
+    def _judge_support(self) -> None:
+        """A kind whose support has ended is judged beside the others of its scope, when all have had their time."""
+        for key, neighbours in self._neighbours.items():
+            tracker = self._trackers[key]
+            if tracker.support.judge(self._store.get(one) for one in neighbours):
+                self._store.put(tracker.snapshot())
+                facts = {"account": key.account, "region": key.region, "kind": key.kind}
+                self._log.info("support by AWS", ended=tracker.support.is_ended, **facts)
+
     def _reporter(self, cell: Cell) -> Callable[[ApiError, str], None]:
         facts: dict[str, Any] = {"account": cell.account.name, "region": cell.region, "kind": cell.kind.name}
 
@@ -77,3 +91,12 @@ class Refresher:
             self._log.warning("call failed", **facts, what=what, reason=error.reason.value, detail=error.detail)
 
         return report
+
+
+def _neighbours(cells: Sequence[Cell]) -> dict[CellKey, tuple[CellKey, ...]]:
+    """Return, for each cell whose kind's support has ended, the other cells of its scope."""
+    scopes: dict[tuple[str, str], list[CellKey]] = defaultdict(list)
+    for cell in cells:
+        scopes[cell.key.account, cell.key.region].append(cell.key)
+    ended = (cell.key for cell in cells if cell.kind.support_ended)
+    return {key: tuple(one for one in scopes[key.account, key.region] if one != key) for key in ended}

@@ -8,17 +8,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from exporter.answer import Tags
 from exporter.config import Discover
 from exporter.kind import Kind, Listed
 from exporter.model import Operation, Reading
 from exporter.verdict import NEVER
+
+SETTLING_SHARE = 0.1
+"""Things or groups may go on after the end, for days where devices are away: ten minutes after it the operation is read
+every minute, and later ever more rarely."""
 
 
 @dataclass(slots=True, eq=False)
 class Tracked:
     """What is known of one operation between refreshes; times are monotonic seconds.
 
-    ``unlisted`` counts the lists in a row that lacked it, the newest of them read at ``looked_at``.
+    ``unlisted`` counts the lists in a row that lacked it, the newest of them read at ``looked_at``. ``tags`` is None
+    until a kind whose operations do not bring their tags has read them.
     """
 
     listed: Listed
@@ -30,12 +36,19 @@ class Tracked:
     gone_at: float = NEVER
     unlisted: int = 0
     looked_at: float = NEVER
+    ended_at: float = NEVER
     final: bool = False
+    tags: Tags | None = None
 
     @property
     def status(self) -> str:
         """The newest status that is known, or empty."""
         return self.reading.operation.status if self.reading else self.listed.status
+
+    def is_settling(self, now: float, most: float) -> bool:
+        """Tell whether it ended and the little that may still change can wait, ``most`` seconds at the most."""
+        wait = min(most, SETTLING_SHARE * (self.read_at - self.ended_at))
+        return self.ended_at > NEVER and now - self.read_at < wait
 
     @property
     def created(self) -> datetime | None:

@@ -14,11 +14,13 @@ from exporter.aws.models import Models
 from exporter.cells import Cell, cells_of, scope_name
 from exporter.clock import Clock
 from exporter.config import Config
+from exporter.estimate import Estimates
 from exporter.exposition import Exposition
 from exporter.families import table
 from exporter.kind import Kind
 from exporter.log import Log
 from exporter.model import Shard
+from exporter.overview import Overview
 from exporter.refresh import Refresher
 from exporter.selfmetrics import ApiMetrics, CellCollector, expose_config_load, new_registry
 from exporter.shards import of_shard
@@ -35,6 +37,7 @@ class Service:
     app: Starlette
     refresher: Refresher
     cells: tuple[Cell, ...]
+    overview: Overview
 
 
 def new_service(
@@ -49,9 +52,10 @@ def new_service(
     _without_created_series()
     registry = new_registry(shard)
     models = Models(only=(call for kind in kinds for call in kind.calls))
-    gateway = Gateway(models, config.aws, ApiMetrics(registry), clock)
+    gateway = Gateway(models, config.aws, ApiMetrics(registry), clock, config.refresh.min_age)
     cells = of_shard(cells_of(config, kinds, gateway.default_region), scope_name, shard)
-    store = Store(cell.untouched() for cell in cells)
+    estimates = Estimates()
+    store = Store((cell.untouched() for cell in cells), estimates.note)
     registry.register(CellCollector(store))
     expose_config_load(registry, clock.now())
 
@@ -60,4 +64,9 @@ def new_service(
 
     refresher = Refresher(cells, connect, store, config.refresh, clock, log)
     exposition = Exposition({kind.name: table(kind, config.labels.tags) for kind in kinds})
-    return Service(application(Metrics(store, exposition, registry, refresher.refresh), metrics_path), refresher, cells)
+    return Service(
+        application(Metrics(store, exposition, registry, refresher.refresh), metrics_path),
+        refresher,
+        cells,
+        Overview(kinds, store, estimates),
+    )

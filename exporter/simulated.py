@@ -20,7 +20,10 @@ class Simulated:
     succeeded: int
     failed: int
     retries: int = 0
+    name: str = ""
     input: str = ""
+    target: str = ""
+    continuous: bool = False
     message: str = ""
     error_codes: tuple[str, ...] = ()
     tags: tuple[tuple[str, str], ...] = ()

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from exporter.cells import Cell
 from exporter.clock import Clock
 from exporter.config.sections import Refresh
 from exporter.discovery import Lists
 from exporter.errors import ApiError, Reason
-from exporter.kind import Api, Listed
-from exporter.model import Reading, Scope, Snapshot
+from exporter.kind import Api, Listed, Wanted
+from exporter.model import Operation, Reading, Scope, Snapshot
 from exporter.selection import Selection, Tracked, select, unsettled
+from exporter.support import Support
+from exporter.tagging import Tagging, retagged, tagged
 from exporter.verdict import NEVER, Pass, Verdict
 
 AT_ONCE = 8
@@ -59,15 +61,21 @@ class Tracker:
         self._tracked = {id: Tracked(Listed(id), explicit=True, matched=True) for id in cell.watch.ids}
         self._pass: Pass | None = None
         self._verdict = Verdict()
+        self._tagging = Tagging(None)
+        self.support = Support(cell.kind, clock)
 
     async def refresh(self, connect: Connect) -> None:
         """Read from AWS what can have changed. A failure, even a defect, is part of the snapshot and never raised."""
         this = self._pass = Pass(self._clock.monotonic())
+        self._tagging = Tagging(self._cell.tag_source)
         try:
             api = await connect(self._cell)
             self._scope = api.scope
-            await asyncio.gather(self._read_lists(this, api), self._describe_all(this, api, self._due()))
+            listed_first = self._lists is not None and self._lists.tell_statuses
+            at_once = [] if listed_first else self._due()
+            await asyncio.gather(self._read_lists(this, api), self._describe_all(this, api, at_once))
             await self._describe_all(this, api, [one for one in self._due() if one.tried_at < this.since])
+            await self._read_missing_tags(this, api)
             self._drop_unlisted()
         except ApiError as error:
             self._failed(this, error, "")
@@ -89,7 +97,7 @@ class Tracker:
             scope=self._scope,
             readings=readings,
             up=up,
-            reasons=reasons,
+            reasons=frozenset({Reason.END_OF_SUPPORT}) if self.support.is_ended else reasons,
             last_success=self._verdict.success,
             duration=self._verdict.duration,
             omitted=selection.omitted,
@@ -110,9 +118,8 @@ class Tracker:
         self._find(self._lists)
 
     def _find(self, lists: Lists) -> None:
-        by_status = bool(self._cell.kind.discovery.status_parameter)
         for id, listed in lists.found().items():
-            one = self._tracked.setdefault(id, Tracked(listed, explicit=False, matched=by_status))
+            one = self._tracked.setdefault(id, Tracked(listed, explicit=False, matched=bool(listed.status)))
             one.listed, one.gone_at = listed, NEVER
 
     async def _describe_all(self, this: Pass, api: ScopeApi, due: list[Tracked]) -> None:
@@ -130,7 +137,7 @@ class Tracker:
         watch, id = self._cell.watch, one.listed.id
         one.tried_at = self._clock.monotonic()
         try:
-            operation = await _asked(self._cell.kind.fetch(api, id, watch.options))
+            operation = await _asked(self._cell.kind.fetch(api, self._wanted(this, one)))
         except ApiError as error:
             if error.reason is Reason.NOT_FOUND:
                 self._gone(one, error)
@@ -139,21 +146,45 @@ class Tracker:
                 this.failures_in_a_row += error.reason is not Reason.MALFORMED
                 self._failed(this, error, id)
             return
+        at = self._clock.now()
+        this.succeed()
+        await self._learn_tags(this, api, one, operation)
         if operation.status != one.status:
-            one.unlisted = 0
-        one.reading, one.read_at = Reading(operation, self._clock.now()), self._clock.monotonic()
+            one.unlisted, one.ended_at = 0, NEVER
+        one.reading, one.read_at = Reading(tagged(operation, one), at), self._clock.monotonic()
         one.final, one.gone_at = self._cell.kind.final(operation, watch.options), NEVER
+        if not self._cell.kind.is_active(operation.status) and one.ended_at == NEVER:
+            one.ended_at = one.read_at
         one.matched |= (
             watch.discover is None or not watch.discover.statuses or operation.status in watch.discover.statuses
         )
-        this.succeed()
+
+    def _wanted(self, this: Pass, one: Tracked) -> Wanted[Any]:
+        before = one.reading.operation if one.reading else None
+        listed = self._lists.status_since(this.since, one.listed.id) if self._lists else ""
+        return Wanted(one.listed.id, self._cell.watch.options, before, listed)
+
+    async def _learn_tags(self, this: Pass, api: Api, one: Tracked, operation: Operation) -> None:
+        if not self._tagging.is_missing(one):
+            return
+        try:
+            await _asked(self._tagging.learn(api, one, operation))
+        except ApiError as error:
+            self._failed(this, error, one.listed.id)
+
+    async def _read_missing_tags(self, this: Pass, api: ScopeApi) -> None:
+        for one in self._select().kept:
+            if one.reading and self._tagging.is_missing(one):
+                await self._learn_tags(this, api, one, one.reading.operation)
+                one.reading = retagged(one)
 
     def _due(self) -> list[Tracked]:
         oldest = self._clock.monotonic() - ASK_AGAIN_SECONDS
         selection = self._select()
         waiting = unsettled(self._tracked.values(), self._cell.watch.discover, self._clock.now())
         asked = (*selection.kept, *selection.unread, *waiting)
-        return [one for one in asked if not one.final and one.gone_at <= oldest]
+        now, most = self._clock.monotonic(), self._settings.stale_after / 2
+        return [one for one in asked if not (one.final or one.is_settling(now, most)) and one.gone_at <= oldest]
 
     def _urgency(self, one: Tracked) -> tuple[int, float]:
         active = self._cell.kind.is_active(one.status)
@@ -188,7 +219,7 @@ class Tracker:
                 del self._tracked[id]
 
     def _failed(self, this: Pass, error: ApiError, what: str) -> None:
-        if this.fail(error.reason) and error.reason not in self._verdict.reasons:
+        if this.fail(error) and error.reason not in self._verdict.reasons:
             self._report(error, what)
 
     def _finish(self, this: Pass) -> None:
@@ -196,6 +227,7 @@ class Tracker:
             this.reasons.add(Reason.NOT_FOUND)
         if self._lists and self._lists.is_endless:
             this.reasons.add(Reason.MALFORMED)
+        self.support.note(this)
         self._verdict = self._verdict.after(this, self._clock.now(), self._clock.monotonic())
         self._pass = None
 

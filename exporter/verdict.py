@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from exporter.errors import Reason
+from exporter.errors import ApiError, Reason
 
 NEVER = -math.inf
 
@@ -16,6 +16,7 @@ class Pass:
 
     since: float
     reasons: set[Reason] = field(default_factory=set)
+    errors: dict[tuple[Reason, str, str], ApiError] = field(default_factory=dict)
     answered: bool = False
     failures_in_a_row: int = 0
 
@@ -23,10 +24,11 @@ class Pass:
         """Note an answer of AWS."""
         self.answered, self.failures_in_a_row = True, 0
 
-    def fail(self, reason: Reason) -> bool:
+    def fail(self, error: ApiError) -> bool:
         """Note a failure; tell whether it is the first one of its reason."""
-        is_new = reason not in self.reasons
-        self.reasons.add(reason)
+        is_new = error.reason not in self.reasons
+        self.reasons.add(error.reason)
+        self.errors.setdefault((error.reason, error.code, error.api), error)
         return is_new
 
 

@@ -15,7 +15,7 @@ from exporter.aws.models import Models
 from exporter.clock import Clock
 from exporter.config import Account, Aws
 from exporter.errors import ApiError, Reason
-from exporter.kind import Kind
+from exporter.kind import Kind, Wanted
 from exporter.kinds import greengrass_bulk_deployment, thing_registration_task
 from exporter.selfmetrics import ApiMetrics
 from tests.support.exporting import aws_environment
@@ -130,7 +130,7 @@ async def _asked(gateway: Gateway, api: str) -> None:
     kind: Kind[Any] = DEPLOYMENT if "BulkDeployment" in api else TASK
     scope = await gateway.connect(Account(account_id=ACCOUNT_ID), "eu-west-1", "test")
     if api in PATHS:
-        await kind.fetch(scope, "a", frozenset())
+        await kind.fetch(scope, Wanted("a"))
         return
     async for page in scope.pages(kind.discovery.call):
         list(kind.discovery.entries(page))

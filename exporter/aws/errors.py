@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from botocore import exceptions as aws
 
-from exporter.errors import ApiError, Reason
+from exporter.errors import CONNECT_TIMEOUT, ApiError, Reason
 
 _CODES: Mapping[Reason, tuple[str, ...]] = {
     Reason.ACCESS_DENIED: (
@@ -98,6 +98,8 @@ _EXCEPTIONS: tuple[tuple[Reason, tuple[type[Exception], ...]], ...] = (
     (Reason.MALFORMED, (aws.IncompleteReadError, aws.ChecksumError, aws.FlexibleChecksumError)),
     (Reason.OTHER, (aws.BotoCoreError,)),
 )
+_OWN_CODES: Mapping[type[Exception], str] = {aws.ConnectTimeoutError: CONNECT_TIMEOUT}
+"""Failures that are told apart from others of the same reason."""
 _UNPARSEABLE = (
     ValueError,
     TypeError,
@@ -121,7 +123,7 @@ def translate(error: Exception) -> ApiError:
         return ApiError(Reason.CREDENTIALS, detail="the renewed credentials are expired already: is a clock wrong?")
     for reason, exceptions in _EXCEPTIONS:
         if isinstance(error, exceptions):
-            return ApiError(reason, detail=type(error).__name__)
+            return ApiError(reason, _OWN_CODES.get(type(error), ""), type(error).__name__)
     if "ParserError" in type(error).__name__ or isinstance(error, _UNPARSEABLE):
         return ApiError(Reason.MALFORMED, detail=f"unreadable answer ({type(error).__name__})")
     return ApiError(Reason.OTHER, detail=type(error).__name__)
@@ -132,7 +134,8 @@ def _answered(error: aws.ClientError) -> ApiError:
     status = int(metadata.get("HTTPStatusCode", 0))
     content_type = metadata.get("HTTPHeaders", {}).get("content-type", "")
     reason, code = classify(str(error.response.get("Error", {}).get("Code", "")), status, content_type)
-    return ApiError(reason, code, f"AWS answered {code} (HTTP {status}) to {error.operation_name}")
+    api = str(error.operation_name)
+    return ApiError(reason, code, f"AWS answered {code} (HTTP {status}) to {api}", api)
 
 
 def classify(code: str, status: int, content_type: str = "") -> tuple[Reason, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ from exporter.aws.budget import Budget, Priority, TokenBucket
 from exporter.aws.clients import AccountClients, Clients
 from exporter.aws.errors import translate
 from exporter.aws.models import Models
+from exporter.aws.shared import SharedAnswers
 from exporter.aws.workers import Workers
 from exporter.clock import Clock
 from exporter.config import Account, Aws
@@ -33,10 +34,16 @@ MOST_PAGES = 1000
 
 
 class Gateway:
-    """AWS for the whole process: clients, budgets by (account, Region, API), workers by cell."""
+    """AWS for the whole process: clients, budgets by (account, Region, API), workers by cell.
 
-    def __init__(self, models: Models, settings: Aws, metrics: ApiMetrics, clock: Clock) -> None:
+    An answer that kinds share counts as fresh for ``fresh_seconds``.
+    """
+
+    def __init__(
+        self, models: Models, settings: Aws, metrics: ApiMetrics, clock: Clock, fresh_seconds: float = 0.0
+    ) -> None:
         self.models = models
+        self.shared = SharedAnswers(fresh_seconds, clock)
         self._settings = settings
         self._metrics = metrics
         self._clock = clock
@@ -62,7 +69,7 @@ class Gateway:
             asked = asyncio.create_task(self._identify(account, region))
             self._identifying[account.name, region] = asked
         clients, account_id = await asyncio.shield(asked)
-        api = ScopeApi(self, Scope(account.name, account_id, region), clients, Workers(AT_ONCE), (0, 0.0))
+        api = ScopeApi(self, Scope(account.name, account_id, region), kind, clients, Workers(AT_ONCE), (0, 0.0))
         return self._cells.setdefault((account.name, region, kind), api)
 
     async def _identify(self, account: Account, region: str) -> tuple[AccountClients, str]:
@@ -105,6 +112,7 @@ class ScopeApi:
 
     gateway: Gateway
     scope: Scope
+    kind: str
     clients: AccountClients
     workers: Workers
     priority: Priority
@@ -115,6 +123,12 @@ class ScopeApi:
 
     async def call(self, call: ApiCall, **parameters: Any) -> Answer:
         """Return the answer to one call, made when the budget allows it. Raises ApiError."""
+        if not call.shared:
+            return await self._call(call, parameters)
+        question = (self.scope, call, tuple(sorted(parameters.items())))
+        return await self.gateway.shared.get(question, self.kind, lambda: self._call(call, parameters))
+
+    async def _call(self, call: ApiCall, parameters: Mapping[str, Any]) -> Answer:
         scope = self.scope
         await self._turn(self.gateway.budget(scope.account_id, scope.region, call))
 

@@ -16,7 +16,7 @@ from exporter.cells import Cell, cells_of
 from exporter.clock import Clock
 from exporter.config import read_config
 from exporter.errors import ApiError, Reason
-from exporter.kind import ApiCall
+from exporter.kind import ApiCall, Wanted
 from exporter.kinds import KINDS
 from exporter.selfmetrics import ApiMetrics
 
@@ -74,7 +74,9 @@ async def _touch(api: _Watched, cell: Cell) -> str:
             said.append(f"{len(found)} found on the first page of {discovery.call.name}")
             break
     for id in ids:
-        operation = await cell.kind.fetch(api, id, cell.watch.options)
+        operation = await cell.kind.fetch(api, Wanted(id, cell.watch.options))
+        if cell.tag_source:
+            await cell.tag_source.read(api, operation)
         said.append(f"{id} is {operation.status}")
     if not ids:
         said.append(f"nothing there to try {' and '.join(call.name for call in cell.kind.describes)} with")

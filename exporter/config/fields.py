@@ -9,6 +9,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, Strict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from exporter.kind import PLAIN_ID
+
 T = TypeVar("T")
 
 
@@ -43,16 +45,18 @@ DISTINCT = (AfterValidator(distinct), Field(json_schema_extra={"uniqueItems": Tr
 """What makes a list's type refuse a value that stands there twice."""
 
 
-def operation_id(length: int) -> Any:
+def operation_id(length: int, pattern: str) -> Any:
     """Return the type of an operation's id: an empty one or ``..`` would name another AWS path."""
+    narrow = f"of the form {pattern}"
+    saying = narrow if pattern != PLAIN_ID else "without white space, control characters or only dots"
 
     def check(id: str) -> str:
-        if re.search(r"[\s\x00-\x1f\x7f]", id) or id in (".", ".."):
-            raise PydanticCustomError("id", "expected an id without white space, control characters or only dots")
+        if not re.fullmatch(pattern, id) or id in (".", ".."):
+            raise PydanticCustomError("id", "expected an id {saying}", {"saying": saying})
         return id
 
     # For the schema alone: pydantic's own patterns are Rust's, which cannot look ahead.
-    extra: dict[str, Any] = {"pattern": r"^(?!\.{1,2}$)[^\s\x00-\x1f\x7f]+$"}
+    extra: dict[str, Any] = {"pattern": rf"^(?!\.{{1,2}}$){pattern}$"}
     limits = Field(min_length=1, max_length=length, json_schema_extra=extra)
     return Annotated[str, Strict(), limits, AfterValidator(check)]
 

@@ -48,7 +48,7 @@ def _watch(kind: Kind[Any]) -> type[Watch]:
             _with(Discover, "statuses", ()),
         ),
     )
-    ids = _annotated(_tuple_of(operation_id(kind.id_length)), *DISTINCT)
+    ids = _annotated(_tuple_of(operation_id(kind.id_length, kind.id_pattern)), *DISTINCT)
     switch = BeforeValidator(_switch, json_schema_input_type=cast(Any, bool | discover))
     options: dict[str, Any] = {
         option.name: (Annotated[bool, Strict()], Field(False, description=option.help)) for option in kind.options

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from exporter.kind import Kind
-from exporter.kinds import greengrass_bulk_deployment, thing_registration_task
+from exporter.kinds import greengrass_bulk_deployment, greengrass_deployment, iot_job, thing_registration_task
 
 KINDS: tuple[Kind[Any], ...] = (
     thing_registration_task.KIND,
     greengrass_bulk_deployment.KIND,
+    iot_job.KIND,
+    greengrass_deployment.KIND,
 )

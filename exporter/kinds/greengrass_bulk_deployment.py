@@ -13,13 +13,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from exporter import answer
 from exporter.answer import Answer
-from exporter.kind import Api, ApiCall, Discovery, Kind, Listed, Option, Options, Simulation
+from exporter.kind import Api, ApiCall, Discovery, Kind, Listed, Option, Options, Simulation, Wanted
 from exporter.metric import breakdown, gauge
-from exporter.model import Operation
+from exporter.model import Operation, Tally
 from exporter.simulated import Simulated
 
 RESOURCE = "arn:*:greengrass:*:*:/greengrass/bulk/deployments/*"
@@ -52,11 +53,11 @@ class GreengrassBulkDeployment(Operation):
     groups: Counts | None = None
 
 
-async def fetch(api: Api, id: str, options: Options) -> GreengrassBulkDeployment:
-    """Return the bulk deployment of this id, with its groups where the option asks for them."""
-    described = await api.call(STATUS, BulkDeploymentId=id)
-    groups = await _groups(api, id) if DETAILS.name in options else None
-    return parse(id, described, groups)
+async def fetch(api: Api, wanted: Wanted[GreengrassBulkDeployment]) -> GreengrassBulkDeployment:
+    """Return the bulk deployment that is wanted, with its groups where the option asks for them."""
+    described = await api.call(STATUS, BulkDeploymentId=wanted.id)
+    groups = await _groups(api, wanted.id) if DETAILS.name in wanted.options else None
+    return parse(wanted.id, described, groups)
 
 
 async def _groups(api: Api, id: str) -> Counts:
@@ -97,6 +98,14 @@ def is_final(deployment: GreengrassBulkDeployment, options: Options) -> bool:
     """Tell whether nothing can change any more; groups may go on after the bulk deployment is completed."""
     under_way = any(number for status, number in deployment.groups or () if status not in FINAL_GROUP_STATUSES)
     return not KIND.is_active(deployment.status) and not under_way
+
+
+def tally(deployment: GreengrassBulkDeployment) -> Tally:
+    """Return how many group deployments ended well and badly; without details only the invalid records are known."""
+    if deployment.groups is None:
+        return Tally(None, deployment.invalid)
+    groups = dict(deployment.groups)
+    return Tally(groups["Success"], groups["Failure"])
 
 
 def entries(page: Answer) -> Iterable[Listed]:
@@ -161,6 +170,7 @@ def _written(deployment: Simulated) -> str:
 KIND: Kind[GreengrassBulkDeployment] = Kind(
     name="greengrass_bulk_deployment",
     title="bulk deployment of Greengrass V1 groups",
+    reference="https://docs.aws.amazon.com/greengrass/v1/developerguide/bulk-deploy-cli.html",
     statuses=("Initializing", "Running", "Completed", "Stopping", "Stopped", "Failed"),
     active=ACTIVE,
     id_parameter="BulkDeploymentId",
@@ -169,6 +179,7 @@ KIND: Kind[GreengrassBulkDeployment] = Kind(
     discovery=Discovery(LIST, entries),
     fetch=fetch,
     final=is_final,
+    tally=tally,
     metrics=(
         gauge(
             "aws_greengrass_bulk_deployment_processed_records",
@@ -203,5 +214,6 @@ KIND: Kind[GreengrassBulkDeployment] = Kind(
         entry=simulated_entry,
     ),
     options=(DETAILS,),
+    support_ended=datetime(2026, 10, 7, tzinfo=UTC),
     by_default=False,
 )

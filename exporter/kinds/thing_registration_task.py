@@ -14,9 +14,9 @@ from typing import Any
 
 from exporter import answer
 from exporter.answer import Answer
-from exporter.kind import Api, ApiCall, Discovery, Kind, Listed, Options, Simulation
+from exporter.kind import Api, ApiCall, Discovery, Kind, Listed, Simulation, Wanted
 from exporter.metric import gauge
-from exporter.model import Operation
+from exporter.model import Operation, Tally
 from exporter.simulated import Simulated
 
 DESCRIBE = ApiCall("iot", "DescribeThingRegistrationTask", quota=10)
@@ -33,9 +33,9 @@ class ThingRegistrationTask(Operation):
     failed: int | None
 
 
-async def fetch(api: Api, id: str, options: Options) -> ThingRegistrationTask:
-    """Return the task of this id."""
-    return parse(id, await api.call(DESCRIBE, taskId=id))
+async def fetch(api: Api, wanted: Wanted[ThingRegistrationTask]) -> ThingRegistrationTask:
+    """Return the task that is wanted."""
+    return parse(wanted.id, await api.call(DESCRIBE, taskId=wanted.id))
 
 
 def parse(id: str, described: Answer) -> ThingRegistrationTask:
@@ -87,6 +87,7 @@ def simulated_task(task: Simulated) -> dict[str, Any]:
 KIND: Kind[ThingRegistrationTask] = Kind(
     name="thing_registration_task",
     title="bulk registration of things",
+    reference="https://docs.aws.amazon.com/iot/latest/developerguide/bulk-provisioning.html",
     statuses=("InProgress", "Completed", "Failed", "Cancelled", "Cancelling"),
     active=ACTIVE,
     id_parameter="taskId",
@@ -95,6 +96,7 @@ KIND: Kind[ThingRegistrationTask] = Kind(
     discovery=Discovery(LIST, entries, status_parameter="status", parameters={"maxResults": 250}),
     fetch=fetch,
     final=lambda task, options: not KIND.is_active(task.status),
+    tally=lambda task: Tally(task.succeeded, task.failed),
     metrics=(
         gauge(
             "aws_iot_thing_registration_task_succeeded_things",

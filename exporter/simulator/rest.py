@@ -94,9 +94,9 @@ class Rest:
         id = asked.match.id
         for kind in asked.served.kinds:
             found = self._fleet.find((kind.name, caller.account, caller.region), id, now)
-            if found:
-                answers = {_name(call): answer for call, answer in kind.simulation.answers.items()}
-                return answers[_name(asked.served.call)](found)
+            answers = {_name(call): answer for call, answer in kind.simulation.answers.items()}
+            if found and (content := answers[_name(asked.served.call)](found)):
+                return content
         label = next(iter(asked.match.labels), "resource")
         raise asked.served.errors.not_found(label.removesuffix("Id"), id)
 

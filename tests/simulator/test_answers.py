@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.answer import Answer
-from exporter.kind import ApiCall, Kind
+from exporter.kind import ApiCall, Kind, Wanted
 from exporter.kinds import KINDS
 from exporter.model import Operation
 from exporter.simulator.answers import serialised
@@ -41,7 +41,7 @@ class BotoApi:
 
 async def fetched(kind: Kind[Any], aws: Aws, id: str) -> Operation:
     options = frozenset(option.name for option in kind.options)
-    operation: Operation = await kind.fetch(BotoApi(aws), id, options)
+    operation: Operation = await kind.fetch(BotoApi(aws), Wanted(id, options))
     return operation
 
 

@@ -1,0 +1,131 @@
+"""Jobs of AWS IoT: CreateJob and what became of it on each thing.
+
+    aws_iot_job_things{...,id="firmware-7",state="succeeded"} 4810
+    aws_iot_job_things{...,id="firmware-7",state="failed"} 12
+
+AWS: https://docs.aws.amazon.com/iot/latest/apireference/API_DescribeJob.html
+A job has no status for failure: only the counts tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from exporter import answer
+from exporter.answer import Answer, Tags
+from exporter.errors import malformed
+from exporter.kind import Api, ApiCall, Discovery, Kind, Listed, Naming, Options, Simulation, TagSource, Wanted
+from exporter.kinds.job_things import (
+    ACTIVE,
+    CONTINUOUS,
+    DESCRIBE_JOB,
+    JOB,
+    RESOURCE,
+    STATUSES,
+    Things,
+    job_arn,
+    parse_things,
+    progress,
+    simulated_entry,
+    simulated_job,
+    tally,
+    targets,
+    things_metric,
+    under_way,
+)
+from exporter.model import Operation
+from exporter.simulated import Simulated
+
+LIST = ApiCall("iot", "ListJobs", quota=10)
+LIST_TAGS = ApiCall("iot", "ListTagsForResource", quota=10, resource=RESOURCE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IotJob(Operation):
+    """A job with the things in each state; ``arn`` is empty where AWS sent none."""
+
+    arn: str
+    continuous: bool
+    things: Things
+
+
+async def fetch(api: Api, wanted: Wanted[IotJob]) -> IotJob:
+    """Return the job that is wanted."""
+    return parse(wanted.id, await api.call(DESCRIBE_JOB, jobId=wanted.id))
+
+
+def parse(id: str, described: Answer) -> IotJob:
+    """Return the job that an answer of DescribeJob describes.
+
+    ``documentSource``, ``comment`` and ``description`` stay behind: a signed URL and free text.
+    """
+    job = answer.structure(described, "job")
+    things = parse_things(job)
+    return IotJob(
+        id=id,
+        status=answer.status(job, "status"),
+        progress=progress(things),
+        created=answer.moment(job, "createdAt"),
+        updated=answer.moment(job, "lastUpdatedAt"),
+        target=targets(answer.texts(job, "targets") if "targets" in job else ()),
+        arn=answer.text(job, "jobArn"),
+        continuous=answer.text(job, "targetSelection") == CONTINUOUS,
+        things=things,
+    )
+
+
+async def read_tags(api: Api, job: IotJob) -> Tags:
+    """Return the tags of a job, which its description lacks."""
+    if not job.arn:
+        raise malformed("jobArn is missing")
+    pages = [page async for page in api.pages(LIST_TAGS, resourceArn=job.arn)]
+    return tuple(sorted(pair for page in pages for pair in answer.tag_list(page, "tags")))
+
+
+def is_final(job: IotJob, options: Options) -> bool:
+    """Tell whether nothing can change any more: things may go on after a job was cancelled."""
+    completes = not (job.continuous and job.status == "COMPLETED")
+    return not KIND.is_active(job.status) and completes and not under_way(job.things)
+
+
+def entries(page: Answer) -> Iterable[Listed]:
+    """Return the jobs on a page of the list, which has no counts."""
+    for entry in answer.structures(page, "jobs"):
+        yield Listed(answer.status(entry, "jobId"), answer.moment(entry, "createdAt"), answer.text(entry, "status"))
+
+
+def simulated_tags(job: Simulated) -> dict[str, Any]:
+    """Return what ListTagsForResource answers for a simulated job."""
+    return {"tags": [{"Key": key, "Value": value} for key, value in job.tags]}
+
+
+KIND: Kind[IotJob] = Kind(
+    name=JOB,
+    title="job",
+    reference="https://docs.aws.amazon.com/iot/latest/developerguide/iot-jobs.html",
+    statuses=STATUSES,
+    active=ACTIVE,
+    id_parameter="jobId",
+    id_length=64,
+    id_pattern="[a-zA-Z0-9_-]+",
+    describes=(DESCRIBE_JOB,),
+    discovery=Discovery(LIST, entries, status_parameter="status", parameters={"maxResults": 250}),
+    fetch=fetch,
+    final=is_final,
+    tally=lambda job: tally(job.things),
+    metrics=(
+        things_metric(
+            "aws_iot_job_things",
+            "Things of the job by the state of its execution on them (AWS: jobProcessDetails).",
+            lambda job: job.things,
+        ),
+    ),
+    simulation=Simulation(
+        answers={DESCRIBE_JOB: simulated_job, LIST_TAGS: simulated_tags},
+        entry=simulated_entry,
+        namings={LIST_TAGS: Naming("resourceArn", job_arn)},
+    ),
+    tag_source=TagSource(LIST_TAGS, read_tags),
+)
