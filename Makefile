@@ -34,6 +34,7 @@ documents: $(VENV)/.dev ## Print the generated files anew.
 	$(BIN)/aws-iot-bulk-exporter show iam-policy > docs/iam-policy.json
 	$(BIN)/aws-iot-bulk-exporter show prometheus-rules > monitoring/prometheus-rules.yaml
 	$(BIN)/aws-iot-bulk-exporter show grafana-alerts > monitoring/grafana-alerts.yaml
+	$(BIN)/python -m tests.support.generated
 
 lock: ## Lock the dependencies anew, for every supported Python.
 	$(PYTHON) -m venv $(VENV)-lock

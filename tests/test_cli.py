@@ -152,6 +152,8 @@ def test_check_prints_what_is_watched() -> None:
 def test_check_without_a_file_tells_the_default() -> None:
     assert exporter("check").stdout.splitlines() == [
         "default eu-west-1 thing_registration_task: what is discovered",
+        "default eu-west-1 iot_job: what is discovered",
+        "default eu-west-1 greengrass_deployment: what is discovered",
         "the default configuration is right",
     ]
 

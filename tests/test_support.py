@@ -140,9 +140,7 @@ def test_a_service_that_was_switched_off_is_asked_once_an_hour_and_believed_when
         aws.answers |= {BULK: RUNNING, LIST: answer({"BulkDeployments": []})}
         exposed = exporter.scrape(after=HOUR)
         assert reasons(exposed) == {}
-        assert (
-            'aws_iot_bulk_operation_status{aws_account_id="111122223333",aws_region="eu-west-1",id="bulk"' in exposed
-        )
+        assert 'aws_iot_bulk_operation_status{aws_account_id="111122223333",aws_region="eu-west-1",id="bulk"' in exposed
 
 
 def test_one_answer_among_refusals_shows_that_the_service_lives() -> None:

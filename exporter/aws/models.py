@@ -12,7 +12,6 @@ from botocore.model import OperationModel, ServiceModel, Shape, StructureShape
 
 from exporter.kind import ApiCall
 
-
 MEMBERS = ("input_token", "output_token", "result_key", "limit_key")
 """What botocore calls the members of a ``Pagination``."""
 

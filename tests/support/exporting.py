@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 from starlette.types import Receive, Scope, Send
 
 from exporter.aws.models import Models
 from exporter.config import parse_config
+from exporter.kind import Kind
 from exporter.kinds import KINDS
 from exporter.log import new_log
 from exporter.service import new_service
@@ -52,11 +54,13 @@ def _is_fact(row: str) -> bool:
 
 
 @contextmanager
-def exporting(config: str, endpoint: str, clock: ManualClock | None = None) -> Iterator[Exporter]:
+def exporting(
+    config: str, endpoint: str, clock: ManualClock | None = None, kinds: Sequence[Kind[Any]] = KINDS
+) -> Iterator[Exporter]:
     """Serve an exporter whose AWS is the endpoint, with credentials that mean nothing."""
     with aws_environment(endpoint):
         clock, log = clock or ManualClock(), io.StringIO()
-        service = new_service(parse_config(config, KINDS), KINDS, new_log("debug", stream=log), clock=clock.clock())
+        service = new_service(parse_config(config, kinds), kinds, new_log("debug", stream=log), clock=clock.clock())
         with serving(service.app) as url:
             yield Exporter(url, clock, log)
 
@@ -101,10 +105,10 @@ class Simulation:
 
 
 @contextmanager
-def simulating(config: str, scenario: str) -> Iterator[Simulation]:
+def simulating(config: str, scenario: str, kinds: Sequence[Kind[Any]] = KINDS) -> Iterator[Simulation]:
     """Serve an exporter whose AWS is the simulator with a scenario."""
     clock, requests = ManualClock(), list[str]()
-    simulator = application(parse_scenario(scenario, KINDS), KINDS, Models(), now=lambda: clock.at)
+    simulator = application(parse_scenario(scenario, kinds), kinds, Models(), now=lambda: clock.at)
 
     async def recorded(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -112,5 +116,5 @@ def simulating(config: str, scenario: str) -> Iterator[Simulation]:
             requests.append(scope["path"] + (f"?{query}" if query else ""))
         await simulator(scope, receive, send)
 
-    with serving(recorded) as endpoint, exporting(config, endpoint, clock) as exporter:
+    with serving(recorded) as endpoint, exporting(config, endpoint, clock, kinds) as exporter:
         yield Simulation(exporter, requests)
