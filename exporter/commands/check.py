@@ -16,7 +16,7 @@ from exporter.cells import Cell, cells_of
 from exporter.clock import Clock
 from exporter.config import read_config
 from exporter.errors import ApiError, Reason
-from exporter.kind import ApiCall, Wanted
+from exporter.kind import ApiCall, Kind, Wanted
 from exporter.kinds import KINDS
 from exporter.selfmetrics import ApiMetrics
 
@@ -59,7 +59,7 @@ async def _ask(gateway: Gateway, cell: Cell) -> tuple[bool, str]:
     except ApiError as error:
         asked = watched.last
         needs = f"; needs the permission {gateway.models.iam_action(asked)}" if asked and _is_denied(error) else ""
-        return False, f"{asked.name if asked else 'call'}: {_why(error)}{needs}"
+        return False, f"{asked.name if asked else 'call'}: {_why(error)}{needs}{_past(cell.kind)}"
 
 
 async def _touch(api: _Watched, cell: Cell) -> str:
@@ -98,6 +98,10 @@ class _Watched:
         self.last = call
         async for page in self._api.pages(call, **parameters):
             yield page
+
+
+def _past(kind: Kind[Any]) -> str:
+    return f"; AWS ended its support on {kind.support_ended:%Y-%m-%d}" if kind.support_ended else ""
 
 
 def _is_denied(error: ApiError) -> bool:
