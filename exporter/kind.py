@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 from exporter.answer import Answer, Tags
-from exporter.metric import Metric
+from exporter.metric import Metric, Rows
 from exporter.model import Operation, Tally
 from exporter.simulated import Simulated
 
@@ -141,7 +141,8 @@ class Kind(Generic[T]):
     """One kind of bulk operation, complete.
 
     ``fetch`` reads one operation, ``final`` tells whether nothing of it can change any more, and ``tally`` how many of
-    its items ended well and badly. From ``support_ended`` on, AWS may refuse the kind's calls for good.
+    its items ended well and badly. ``failures`` are the rows of its metrics that count the latter, for who sees metrics
+    only; of several the largest is right. From ``support_ended`` on, AWS may refuse the kind's calls for good.
     """
 
     name: str
@@ -158,6 +159,7 @@ class Kind(Generic[T]):
     tally: Callable[[T], Tally]
     metrics: tuple[Metric[T], ...]
     simulation: Simulation
+    failures: tuple[Rows, ...] = ()
     id_pattern: str = PLAIN_ID
     options: tuple[Option, ...] = ()
     tag_source: TagSource[T] | None = None

@@ -19,7 +19,7 @@ from typing import Any
 from exporter import answer
 from exporter.answer import Answer
 from exporter.kind import Api, ApiCall, Discovery, Kind, Listed, Option, Options, Simulation, Wanted
-from exporter.metric import breakdown, gauge
+from exporter.metric import Rows, breakdown, gauge
 from exporter.model import Operation, Tally
 from exporter.simulated import Simulated
 
@@ -215,6 +215,10 @@ KIND: Kind[GreengrassBulkDeployment] = Kind(
     simulation=Simulation(
         answers={STATUS: simulated_status, REPORTS: simulated_reports},
         entry=simulated_entry,
+    ),
+    failures=(
+        Rows("aws_greengrass_bulk_deployment_invalid_input_records"),
+        Rows("aws_greengrass_bulk_deployment_groups", "status", ("Failure",)),
     ),
     options=(DETAILS,),
     support_ended=datetime(2026, 10, 7, tzinfo=UTC),

@@ -20,6 +20,7 @@ from exporter.errors import ApiError, Reason
 from exporter.kind import Api, ApiCall, Discovery, Kind, Listed, Naming, Options, Simulation, Wanted
 from exporter.kinds.job_things import (
     DESCRIBE_JOB,
+    FAILURES,
     JOB,
     Things,
     job_arn,
@@ -30,6 +31,7 @@ from exporter.kinds.job_things import (
     things_metric,
     under_way,
 )
+from exporter.metric import Rows
 from exporter.model import Operation
 from exporter.simulated import Simulated
 
@@ -192,4 +194,5 @@ KIND: Kind[GreengrassDeployment] = Kind(
         namings={DESCRIBE_JOB: Naming("jobId", _job_id)},
         also_as={JOB: as_job},
     ),
+    failures=(Rows("aws_greengrass_deployment_things", "state", FAILURES),),
 )

@@ -21,6 +21,7 @@ from exporter.kinds.job_things import (
     ACTIVE,
     CONTINUOUS,
     DESCRIBE_JOB,
+    FAILURES,
     JOB,
     RESOURCE,
     STATUSES,
@@ -35,6 +36,7 @@ from exporter.kinds.job_things import (
     things_metric,
     under_way,
 )
+from exporter.metric import Rows
 from exporter.model import Operation
 from exporter.simulated import Simulated
 
@@ -127,5 +129,6 @@ KIND: Kind[IotJob] = Kind(
         entry=simulated_entry,
         namings={LIST_TAGS: Naming("resourceArn", job_arn)},
     ),
+    failures=(Rows("aws_iot_job_things", "state", FAILURES),),
     tag_source=TagSource(LIST_TAGS, read_tags),
 )

@@ -15,7 +15,7 @@ from typing import Any
 from exporter import answer
 from exporter.answer import Answer
 from exporter.kind import Api, ApiCall, Discovery, Kind, Listed, Simulation, Wanted
-from exporter.metric import gauge
+from exporter.metric import Rows, gauge
 from exporter.model import Operation, Tally
 from exporter.simulated import Simulated
 
@@ -110,4 +110,5 @@ KIND: Kind[ThingRegistrationTask] = Kind(
         ),
     ),
     simulation=Simulation(answers={DESCRIBE: simulated_task}, entry=lambda task: task.id),
+    failures=(Rows("aws_iot_thing_registration_task_failed_things"),),
 )
