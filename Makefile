@@ -34,6 +34,9 @@ documents: $(VENV)/.dev ## Print the generated files anew.
 	$(BIN)/aws-iot-bulk-exporter show iam-policy > docs/iam-policy.json
 	$(BIN)/aws-iot-bulk-exporter show prometheus-rules > monitoring/prometheus-rules.yaml
 	$(BIN)/aws-iot-bulk-exporter show grafana-alerts > monitoring/grafana-alerts.yaml
+	$(BIN)/aws-iot-bulk-exporter show dashboard > monitoring/dashboards/aws-iot-bulk-fleet.json
+	$(BIN)/aws-iot-bulk-exporter show dashboard-operation > monitoring/dashboards/aws-iot-bulk-operation.json
+	$(BIN)/aws-iot-bulk-exporter show dashboard-exporter > monitoring/dashboards/aws-iot-bulk-exporter.json
 	$(BIN)/python -m tests.support.generated
 
 lock: ## Lock the dependencies anew, for every supported Python.

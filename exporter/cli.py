@@ -38,7 +38,16 @@ TOTAL = Flag(
 LIVE = Flag("--live", "Make one real call of each sort for each cell.", bool, is_switch=True)
 SIMULATOR = Flag("--listen-address", "Where AWS is simulated.", parse_address, "127.0.0.1:10099", "HOST:PORT")
 SCENARIO = Flag("--scenario", "What happens; without it the demo's scenario.", file_path, placeholder="FILE")
-SUBJECTS = ("metrics", "iam-policy", "config-schema", "prometheus-rules", "grafana-alerts")
+SUBJECTS = (
+    "metrics",
+    "iam-policy",
+    "config-schema",
+    "prometheus-rules",
+    "grafana-alerts",
+    "dashboard",
+    "dashboard-operation",
+    "dashboard-exporter",
+)
 
 
 def _serve(values: Mapping[str, Any]) -> int:
@@ -78,7 +87,7 @@ COMMANDS = (
     Command("check", "Check the configuration and, with --live, the access to AWS.", _check, (CONFIG, LIVE)),
     Command("demo", "Serve /metrics of a simulated AWS.", _demo, (LISTEN, LOG_LEVEL, LOG_FORMAT)),
     Command("simulate", "Simulate AWS's APIs.", _simulate, (SIMULATOR, SCENARIO)),
-    Command("show", "Print documents, policies and rules.", _show, words=SUBJECTS),
+    Command("show", "Print documents, policies, rules and dashboards.", _show, words=SUBJECTS),
 )
 
 

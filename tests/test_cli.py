@@ -36,6 +36,9 @@ COMMITTED = {
     "config-schema": "docs/config.schema.json",
     "prometheus-rules": "monitoring/prometheus-rules.yaml",
     "grafana-alerts": "monitoring/grafana-alerts.yaml",
+    "dashboard": "monitoring/dashboards/aws-iot-bulk-fleet.json",
+    "dashboard-operation": "monitoring/dashboards/aws-iot-bulk-operation.json",
+    "dashboard-exporter": "monitoring/dashboards/aws-iot-bulk-exporter.json",
 }
 ONE_TASK = 'accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, ids: [a1b2]}]}]\n'
 

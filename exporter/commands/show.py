@@ -1,4 +1,4 @@
-"""``show``: print what follows from the tables: documents, policies, schemas, rules."""
+"""``show``: print what follows from the tables: documents, policies, schemas, rules, dashboards."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from exporter.aws.policy import policy
 from exporter.config import config_schema
 from exporter.documents import metrics_document
 from exporter.kinds import KINDS
+from exporter.monitoring import dashboards
 from exporter.monitoring.grafana import grafana_alerts
 from exporter.monitoring.prometheus import prometheus_rules
 
@@ -19,6 +20,9 @@ SUBJECTS: Mapping[str, Callable[[], str]] = {
     "config-schema": lambda: json.dumps(config_schema(KINDS), indent=2) + "\n",
     "prometheus-rules": prometheus_rules,
     "grafana-alerts": grafana_alerts,
+    "dashboard": lambda: dashboards.fleet(KINDS),
+    "dashboard-operation": lambda: dashboards.operation(KINDS),
+    "dashboard-exporter": dashboards.exporter,
 }
 
 

@@ -1,0 +1,177 @@
+"""One bulk operation: its status, its counts, its pace, its end and what is known of it."""
+
+from __future__ import annotations
+
+from exporter.monitoring.dashboards import queries, variables
+from exporter.monitoring.dashboards.counts import counts, paces
+from exporter.monitoring.dashboards.drawings import BARS, LINES, NAME
+from exporter.monitoring.dashboards.layout import OPERATION, Row, dashboard
+from exporter.monitoring.dashboards.panels import (
+    GOOD_AT_ONE,
+    GOOD_AT_ZERO,
+    NOT_TOLD,
+    Column,
+    Model,
+    Panel,
+    Query,
+    colored,
+    figure,
+    table,
+    words,
+)
+from exporter.monitoring.dashboards.queries import ONE
+from exporter.monitoring.dashboards.statuses import COLORS, Kinds, groups
+
+
+def operation_dashboard(kinds: Kinds) -> Model:
+    """Return the dashboard."""
+    return dashboard(
+        OPERATION,
+        "AWS IoT bulk operation",
+        "One bulk operation: its status, counts, pace, estimated end and errors. "
+        "Completed does not mean success: read the failures.",
+        (
+            variables.DATA_SOURCES,
+            variables.accounts(several=False),
+            variables.regions(several=False),
+            variables.kinds(several=False),
+            variables.operations(),
+            variables.windows(),
+        ),
+        (
+            Row(3, (*_state(kinds), *_moments())),
+            Row(4, (_facts(),)),
+            Row(9, (_progress(), *counts(kinds)), "Counts"),
+            Row(9, paces(kinds), "Pace"),
+            Row(7, (_history(kinds),), "Status"),
+        ),
+        since="now-24h",
+    )
+
+
+def _state(kinds: Kinds) -> tuple[Panel, ...]:
+    status = queries.per_operation(f"{queries.STATUS}{{{ONE}}} == 1", "status")
+    return (
+        Panel(
+            title="Status",
+            description="The status in AWS's spelling. Unknown stands for one that this release does not know.",
+            drawing=NAME,
+            queries=(Query(status, "{{status}}"),),
+            unit="none",
+            width=6,
+            no_value="No such operation",
+            overrides=_status_colors(kinds),
+        ),
+        figure(
+            "Progress",
+            "How much of the operation is done, as AWS reports it or of the things of its job.",
+            queries.per_operation(f"{queries.PROGRESS}{{{ONE}}}"),
+            "percentunit",
+            decimals=0,
+            no_value=NOT_TOLD,
+            width=6,
+        ),
+        figure(
+            "Failures",
+            "Things, groups or records of the operation that failed, whatever its status.",
+            queries.failures(kinds, ONE),
+            steps=GOOD_AT_ZERO,
+            no_value=NOT_TOLD,
+            width=6,
+        ),
+        figure(
+            "Estimated end",
+            "When the operation ends if it goes on as in the last window.",
+            queries.estimated_end(kinds, ONE),
+            "dateTimeFromNow",
+            no_value="Does not move",
+            width=6,
+        ),
+    )
+
+
+def _moments() -> tuple[Panel, ...]:
+    return (
+        figure(
+            "Created",
+            "When the operation was created.",
+            queries.moment(queries.CREATED, ONE),
+            "dateTimeFromNow",
+            no_value=NOT_TOLD,
+            width=6,
+        ),
+        figure(
+            "Last change",
+            "When AWS last changed the operation.",
+            queries.moment(queries.UPDATED, ONE),
+            "dateTimeFromNow",
+            no_value=NOT_TOLD,
+            width=6,
+        ),
+        figure(
+            "Last read",
+            "When the exporter last read the operation from AWS. What cannot change any more is not read again.",
+            queries.moment(queries.READ, ONE),
+            "dateTimeFromNow",
+            no_value="No such operation",
+            width=6,
+        ),
+        figure(
+            "Its cell",
+            "Whether every exporter can read this kind in this Region of the account from AWS.",
+            f"min({queries.UP}{{{queries.CELL_OF_ONE}}})",
+            "none",
+            steps=GOOD_AT_ONE,
+            mappings=words({"0": ("down", "red"), "1": ("up", "green")}),
+            width=6,
+        ),
+    )
+
+
+def _facts() -> Panel:
+    return table(
+        "Facts",
+        "What is known of the operation besides figures, with the tags that the configuration exposes as labels.",
+        (f"topk(1, {queries.INFO}{{{ONE}}})",),
+        (
+            Column("id", "Operation"),
+            Column("kind", "Kind"),
+            Column("name", "Name"),
+            Column("target", "Target"),
+            Column("input", "Input"),
+        ),
+        more="^tag_",
+    )
+
+
+def _history(kinds: Kinds) -> Panel:
+    status = queries.per_operation(f"{queries.STATUS}{{{ONE}}} == 1", "status")
+    return Panel(
+        title="Status over time",
+        description="Which status the operation had when.",
+        drawing=BARS,
+        queries=(Query(status, "{{status}}"),),
+        unit="none",
+        width=24,
+        no_value="No such operation",
+        overrides=_status_colors(kinds),
+    )
+
+
+def _status_colors(kinds: Kinds) -> tuple[Model, ...]:
+    return colored((status, COLORS[group]) for status, group in groups(kinds).items())
+
+
+def _progress() -> Panel:
+    return Panel(
+        title="Progress over time",
+        description="How much of the operation is done.",
+        drawing=LINES,
+        queries=(Query(queries.per_operation(f"{queries.PROGRESS}{{{ONE}}}"), "progress"),),
+        unit="percentunit",
+        width=12,
+        no_value=NOT_TOLD,
+        least=0,
+        most=1,
+        overrides=colored((("progress", "blue"),)),
+    )
