@@ -1,0 +1,33 @@
+"""The dashboards as they are printed, taken apart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from exporter.commands.show import SUBJECTS
+from tests.support.processes import ROOT
+
+FOLDER: Path = ROOT / "monitoring" / "dashboards"
+PRINTED: Mapping[str, dict[str, Any]] = {
+    subject: json.loads(printed()) for subject, printed in SUBJECTS.items() if subject.startswith("dashboard")
+}
+
+
+def panels(dashboard: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the panels without the titles of sections."""
+    return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+
+
+def queries(dashboard: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Yield each query with its panel."""
+    for panel in panels(dashboard):
+        for target in panel["targets"]:
+            yield panel, target
+
+
+def variables(dashboard: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the variables by name."""
+    return {variable["name"]: variable for variable in dashboard["templating"]["list"]}
