@@ -212,22 +212,6 @@ def test_every_metric_of_a_simulated_operation_can_be_read(kind: Kind[Any], swit
 
 
 @every_kind
-@pytest.mark.parametrize("switched_on", [False, True])
-def test_the_rows_that_count_failures_say_what_the_tally_says(kind: Kind[Any], switched_on: bool) -> None:
-    options = frozenset(option.name for option in kind.options if switched_on)
-    metrics = {metric.name: metric for metric in kind.metrics}
-    made = simulated(kind, kind.statuses[0])
-    operation = asyncio.run(fetched(kind, SimulatedApi(kind, made), made.id, options))
-    counts: list[float] = []
-    for failures in kind.failures:
-        metric = metrics[failures.metric]
-        assert metric.labels == ((failures.label,) if failures.label else ())
-        rows = list(metric.read(Reading(operation, 1.0)))
-        counts += [sum(count for values, count in rows if not values or values[0] in failures.values)] if rows else []
-    assert max(counts, default=None) == kind.tally(operation).failed
-
-
-@every_kind
 def test_a_status_of_tomorrow_is_active_and_never_final(kind: Kind[Any]) -> None:
     assert kind.is_active("StatusOfTomorrow")
     assert [status for status in kind.statuses if kind.is_active(status)] == [
