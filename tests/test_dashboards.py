@@ -90,6 +90,7 @@ def test_every_panel_says_what_it_shows_in_which_unit_and_what_an_empty_one_mean
         assert panel["title"]
         assert panel["description"].endswith(".")
         assert defaults["unit"]
+        assert (defaults["noValue"] == "-") == (panel["type"] == "table")
         assert defaults["noValue"]
         assert defaults["thresholds"]["steps"][0]["value"] is None
 

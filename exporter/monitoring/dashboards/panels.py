@@ -14,6 +14,8 @@ Model = dict[str, Any]
 DATA_SOURCE: Final[Mapping[str, str]] = {"type": "prometheus", "uid": "${datasource}"}
 NO_EXPORTER: Final = "No exporter answers"
 NOT_TOLD: Final = "AWS does not tell"
+EMPTY_CELL: Final = "-"
+"""What a panel says where it has nothing to show, and a table in each cell that is empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,7 @@ def table(
         queries=tuple(Query(query) for query in queries),
         unit="short",
         width=width,
+        no_value=EMPTY_CELL,
         overrides=tuple(column.override() for column in columns),
         transformations=_joined([column.source for column in columns], more),
     )
