@@ -14,10 +14,14 @@ from exporter.monitoring.dashboards.queries import ONE, own_metrics
 from exporter.monitoring.dashboards.statuses import Kinds
 
 COLORS_BY_WORD: Final = (
-    (".*(fail|reject|timed_out|invalid|error).*", "red"),
+    (".*(fail|invalid|error).*", "red"),
+    (".*reject.*", "dark-red"),
+    (".*time.*out.*", "light-red"),
     (".*succe.*", "green"),
     (".*progress.*", "blue"),
-    (".*(cancel|remove|stop).*", "orange"),
+    (".*queue.*", "purple"),
+    (".*(cancel|stop).*", "orange"),
+    (".*remove.*", "light-orange"),
 )
 
 
@@ -46,10 +50,7 @@ def counts(kinds: Kinds) -> Iterator[Panel]:
             title=_title(labels, unit, metrics),
             description=" ".join(metric.help for metric in metrics),
             drawing=LINES,
-            queries=tuple(
-                Query(queries.per_operation(f"{metric.name}{{{ONE}}}", *labels) + unit.factor, _legend(metric, kinds))
-                for metric in metrics
-            ),
+            queries=tuple(_query(metric, f"{metric.name}{{{ONE}}}", unit.factor, kinds) for metric in metrics),
             unit=unit.id,
             width=12,
             no_value="Nothing of the sort for this kind",
@@ -57,36 +58,23 @@ def counts(kinds: Kinds) -> Iterator[Panel]:
         )
 
 
-def paces(kinds: Kinds) -> tuple[Panel, ...]:
-    per_minute = f"{queries.pace(ONE)} * 60"
-    counts = [metric for metric in own_metrics(kinds) if unit_of(metric.name) == COUNT]
-    return (
-        Panel(
-            title="Progress per minute",
-            description="The share of the operation that gets done in a minute, over the window.",
-            drawing=LINES,
-            queries=(Query(per_minute, "progress"),),
-            unit="percentunit",
-            width=12,
-            no_value=NOT_TOLD,
-        ),
-        Panel(
-            title="Counts per minute",
-            description="How fast each count changes, over the window; below zero for what gets less.",
-            drawing=LINES,
-            queries=tuple(
-                Query(
-                    queries.per_operation(f"deriv({metric.name}{{{ONE}}}[$window])", *metric.labels) + " * 60",
-                    _legend(metric, kinds),
-                )
-                for metric in counts
-            ),
-            unit="cpm",
-            width=12,
-            no_value=NOT_TOLD,
-            overrides=colored(COLORS_BY_WORD),
-        ),
+def pace_of_counts(kinds: Kinds) -> Panel:
+    """Return how fast the counts change, whatever divides them."""
+    metrics = [metric for metric in own_metrics(kinds) if unit_of(metric.name) == COUNT]
+    return Panel(
+        title="Counts per minute",
+        description="How fast each count changes, over the window; below zero for what gets less.",
+        drawing=LINES,
+        queries=tuple(_query(metric, f"deriv({metric.name}{{{ONE}}}[$window])", " * 60", kinds) for metric in metrics),
+        unit="cpm",
+        width=12,
+        no_value=NOT_TOLD,
+        overrides=colored(COLORS_BY_WORD),
     )
+
+
+def _query(metric: Metric[Any], rows: str, factor: str, kinds: Kinds) -> Query:
+    return Query(queries.per_operation(rows, *metric.labels) + factor, _legend(metric, kinds))
 
 
 def _alike(metrics: Iterable[Metric[Any]]) -> Mapping[tuple[tuple[str, ...], Unit], Sequence[Metric[Any]]]:

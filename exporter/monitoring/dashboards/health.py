@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from exporter.monitoring.dashboards import variables
-from exporter.monitoring.dashboards.cells import cell_figures, cell_table, cells_over_time, refreshes
+from exporter.monitoring.dashboards import cells, traffic, variables
 from exporter.monitoring.dashboards.drawings import LINES, NAME
 from exporter.monitoring.dashboards.layout import EXPORTER, Row, dashboard
 from exporter.monitoring.dashboards.panels import GOOD_AT_ONE, GOOD_AT_ZERO, Model, Panel, Query, figure, words
 from exporter.monitoring.dashboards.queries import INSTANCE, MILLISECONDS, own, rate
-from exporter.monitoring.dashboards.traffic import latencies, refused, requests
+from exporter.selfmetrics import PREFIX
 
 BUILD: Final = own("build_info", INSTANCE)
+VERSION_NAME: Final = "{{version}} on Python {{python_version}}"
 
 
 def exporter_dashboard() -> Model:
@@ -30,10 +30,12 @@ def exporter_dashboard() -> Model:
             variables.kinds(several=True),
         ),
         (
-            Row(4, (*cell_figures(), refused(), _missing_shards(), *_process_figures())),
-            Row(10, (cell_table(),), "Cells"),
-            Row(9, (cells_over_time(), *refreshes())),
-            Row(9, (*requests(), *latencies()), "AWS's APIs"),
+            Row(4, (*cells.trouble(), *cells.contents(), traffic.refused(), _missing_shards())),
+            Row(4, (*_builds(), *_configurations())),
+            Row(10, (cells.each_cell(),), "Cells"),
+            Row(9, (cells.cells_over_time(), cells.reasons(), cells.refreshes(), cells.operations())),
+            Row(9, (traffic.requests(), traffic.errors(), traffic.budgets()), "AWS's APIs"),
+            Row(9, (traffic.latencies(), traffic.quantiles())),
             Row(8, _processes(), "Processes"),
         ),
         since="now-6h",
@@ -41,27 +43,31 @@ def exporter_dashboard() -> Model:
 
 
 def _missing_shards() -> Panel:
-    shards = f'count(count_values("ordinal", {own("shard_ordinal", INSTANCE)}))'
+    ordinals = f'count_values by (job) ("ordinal", {PREFIX}shard_ordinal)'
     return figure(
         "Shards missing",
         "Shards that no exporter has: their accounts and Regions are watched by nobody.",
-        f"max({own('shard_total', INSTANCE)}) - {shards}",
+        f"sum(max by (job) ({PREFIX}shard_total) - count by (job) ({ordinals}))",
         steps=GOOD_AT_ZERO,
     )
 
 
-def _process_figures() -> tuple[Panel, ...]:
-    versions = f"count by (version, python_version) ({BUILD})"
+def _builds() -> tuple[Panel, ...]:
     return (
         figure("Exporters", "Exporters that Prometheus scrapes.", f"count({BUILD})", width=6),
         Panel(
             title="Version",
             description="The version of the exporter and of Python; more than one while a release rolls out.",
             drawing=NAME,
-            queries=(Query(versions, "{{version}} on Python {{python_version}}"),),
+            queries=(Query(f"count by (version, python_version) ({BUILD})", VERSION_NAME),),
             unit="none",
             width=6,
         ),
+    )
+
+
+def _configurations() -> tuple[Panel, ...]:
+    return (
         figure(
             "Configuration",
             "Whether every exporter runs with its configuration as it was last read.",

@@ -190,6 +190,18 @@ def _joined(fields: Sequence[str], more: str) -> tuple[Model, ...]:
     )
 
 
+def words(meanings: Mapping[str, tuple[str, str]]) -> tuple[Model, ...]:
+    """Return mappings of values to words, each with its colour."""
+    options = {
+        value: {"index": number, "text": text, "color": color}
+        for number, (value, (text, color)) in enumerate(meanings.items())
+    }
+    return ({"type": "value", "options": options},)
+
+
+UP_OR_DOWN: Final = words({"0": ("down", "red"), "1": ("up", "green")})
+
+
 def thresholds(steps: Iterable[Step]) -> Model:
     """Return steps as Grafana's thresholds."""
     return {"mode": "absolute", "steps": [{"value": step.value, "color": step.color} for step in steps]}
@@ -204,12 +216,3 @@ def colored(colors: Iterable[tuple[str, str]]) -> tuple[Model, ...]:
         }
         for pattern, color in colors
     )
-
-
-def words(meanings: Mapping[str, tuple[str, str]]) -> tuple[Model, ...]:
-    """Return mappings of values to words, each with its colour."""
-    options = {
-        value: {"index": number, "text": text, "color": color}
-        for number, (value, (text, color)) in enumerate(meanings.items())
-    }
-    return ({"type": "value", "options": options},)
