@@ -200,6 +200,17 @@ def test_a_row_of_the_overview_leads_to_its_operation() -> None:
     assert set(passed.values()) <= shown.keys()
 
 
+def test_the_guide_names_every_dashboard_and_variable() -> None:
+    guide = (ROOT / "docs" / "dashboards.md").read_text(encoding="utf-8")
+    for subject, dashboard in PRINTED.items():
+        assert f"| `{dashboard['uid']}` | `show {subject}` |" in guide
+        for variable in variables(dashboard).values():
+            assert re.search(rf"^\|[^|]*\b{variable['label']}\b[^|]*\|", guide, re.MULTILINE)
+    linked = re.findall(r"/d/([\w-]+)\?(\S+)`", guide)
+    assert [uid for uid, _ in linked] == [PRINTED["dashboard-operation"]["uid"]]
+    assert set(re.findall(r"var-(\w+)=", linked[0][1])) <= variables(PRINTED["dashboard-operation"]).keys()
+
+
 def test_the_provider_loads_them_into_the_folder_of_the_alerts() -> None:
     text = (ROOT / "monitoring" / "grafana-dashboards.yaml").read_text(encoding="utf-8")
     (provider,) = yaml.safe_load(text)["providers"]
