@@ -136,11 +136,17 @@ class Simulation:
     also_as: Mapping[str, Callable[[Simulated], Simulated | None]] = field(default_factory=dict)
 
 
+def _never(operation: Operation) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind(Generic[T]):
     """One kind of bulk operation, complete.
 
-    ``fetch`` reads one operation, ``final`` tells whether nothing of it can change any more, and ``tally`` how many of
+    ``completes`` are the statuses of operations that came to their end by themselves; whether all went well only the
+    counts tell. ``fetch`` reads one operation, ``final`` tells whether nothing of it can change any more,
+    ``continuous`` whether it never ends because it goes on with whatever joins its target, and ``tally`` how many of
     its items ended well and badly. From ``support_ended`` on, AWS may refuse the kind's calls for good.
     """
 
@@ -149,6 +155,7 @@ class Kind(Generic[T]):
     reference: str
     statuses: tuple[str, ...]
     active: frozenset[str]
+    completes: frozenset[str]
     id_parameter: str
     id_length: int
     describes: tuple[ApiCall, ...]
@@ -158,6 +165,7 @@ class Kind(Generic[T]):
     tally: Callable[[T], Tally]
     metrics: tuple[Metric[T], ...]
     simulation: Simulation
+    continuous: Callable[[T], bool] = _never
     id_pattern: str = PLAIN_ID
     options: tuple[Option, ...] = ()
     tag_source: TagSource[T] | None = None

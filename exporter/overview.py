@@ -32,6 +32,7 @@ class OperationLine:
     status: str
     known_status: str
     active: bool
+    continuous: bool
     progress: float | None
     succeeded: int | None
     failed: int | None
@@ -97,6 +98,7 @@ class Overview:
             status=operation.status,
             known_status=operation.status if operation.status in kind.statuses else UNKNOWN,
             active=active,
+            continuous=kind.continuous(operation),
             progress=operation.progress,
             succeeded=tally.succeeded,
             failed=tally.failed,

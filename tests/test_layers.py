@@ -22,6 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "exporter.cells",
         "exporter.documents",
         "exporter.exposition",
+        "exporter.outcome",
         "exporter.overview",
         "exporter.selection",
     ),
