@@ -12,7 +12,14 @@ from exporter.families import table
 from exporter.kind import Kind
 from exporter.metric import IDENTITY
 from exporter.model import CellKey, Scope, Shard, Snapshot
-from exporter.selfmetrics import CELL, ApiMetrics, CellCollector, expose_config_load, new_registry
+from exporter.selfmetrics import (
+    CELL,
+    ApiMetrics,
+    BudgetCollector,
+    CellCollector,
+    ConfigMetrics,
+    new_registry,
+)
 from exporter.store import Store
 
 Line = tuple[str, str, str, str]
@@ -46,7 +53,7 @@ def metrics_document(kinds: Sequence[Kind[Any]]) -> str:
             "one kind in one Region of a configured account.",
             f"A `reason` is one of {_code(Reason)}.",
             "",
-            *_rows((name, labels, f"{help} ({type})") for name, type, labels, help in _own_lines()),
+            *_typed_rows(_own_registry()),
             "",
         )
     )
@@ -58,9 +65,13 @@ def _operation_lines(kind: Kind[Any]) -> Iterable[Line]:
         yield metric.name, "gauge", labels, metric.help
 
 
-def _own_lines() -> Iterable[Line]:
+def _typed_rows(registry: CollectorRegistry) -> list[str]:
+    return _rows((name, labels, f"{help} ({type})") for name, type, labels, help in _own_lines(registry))
+
+
+def _own_lines(registry: CollectorRegistry) -> Iterable[Line]:
     suffix = {"counter": "_total", "info": "_info"}
-    for family in _own_registry().collect():
+    for family in registry.collect():
         labels = [label for label in family.samples[0].labels if label != "le"]
         own = [label for label in labels if label not in CELL] if set(CELL) <= set(labels) else labels
         cell = "cell" if set(CELL) <= set(labels) else ""
@@ -75,10 +86,11 @@ def _own_registry() -> CollectorRegistry:
     api.requests.labels("", "", "", "")
     api.errors.labels("", "", "", "", "")
     api.duration.labels("", "")
-    api.show_budget(("", "", "", ""), lambda: 0.0)
     failing = Snapshot(CellKey("", "", ""), Scope("", "", ""), reasons=frozenset({Reason.OTHER}), duration=0.0)
-    registry.register(CellCollector(Store((failing,))))
-    expose_config_load(registry, 0.0)
+    store = Store((failing,))
+    registry.register(BudgetCollector(store, lambda: {("", "", "", ""): 0.0}))
+    registry.register(CellCollector(store))
+    ConfigMetrics(registry)
     return registry
 
 

@@ -41,16 +41,6 @@ class ApiMetrics:
             buckets=SECONDS,
             registry=registry,
         )
-        self._budget = Gauge(
-            PREFIX + "api_budget_ratio",
-            "The share of AWS's quota that the exporter allows itself now; throttling halves it for a while.",
-            API,
-            registry=registry,
-        )
-
-    def show_budget(self, key: BudgetKey, ratio: Callable[[], float]) -> None:
-        """Expose the budget of one API, read at each scrape."""
-        self._budget.labels(*key).set_function(ratio)
 
 
 def new_registry(shard: Shard) -> CollectorRegistry:
@@ -77,16 +67,27 @@ class _ShardCollector(Collector):
         ]
 
 
-def expose_config_load(registry: CollectorRegistry, at: float) -> None:
-    """Expose that the configuration was read well at a time in Unix seconds."""
-    Gauge(
-        PREFIX + "config_last_reload_successful", "1 if the configuration was last read well.", registry=registry
-    ).set(1)
-    Gauge(
-        PREFIX + "config_last_reload_success_timestamp_seconds",
-        "When the configuration was last read well, in Unix seconds.",
-        registry=registry,
-    ).set(at)
+class ConfigMetrics:
+    """How reading the configuration went the last time."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._successful = Gauge(
+            PREFIX + "config_last_reload_successful", "1 if the configuration was last read well.", registry=registry
+        )
+        self._success = Gauge(
+            PREFIX + "config_last_reload_success_timestamp_seconds",
+            "When the configuration was last read well, in Unix seconds.",
+            registry=registry,
+        )
+
+    def succeed(self, at: float) -> None:
+        """Note that it was read well at a time in Unix seconds."""
+        self._successful.set(1)
+        self._success.set(at)
+
+    def fail(self) -> None:
+        """Note that it could not be used."""
+        self._successful.set(0)
 
 
 _CELL_GAUGES: Mapping[str, tuple[str, Callable[[Snapshot], float | None]]] = {
@@ -140,3 +141,43 @@ class CellCollector(Collector):
 def _labels(snapshot: Snapshot) -> tuple[str, ...]:
     scope = snapshot.scope
     return (scope.account, scope.account_id, scope.region, snapshot.key.kind)
+
+
+class BudgetCollector(Collector):
+    """The budgets of the scopes that are watched now."""
+
+    def __init__(self, store: Store, ratios: Callable[[], Mapping[BudgetKey, float]]) -> None:
+        self._store = store
+        self._ratios = ratios
+
+    def describe(self) -> Iterable[Metric]:
+        """Return the family without samples."""
+        return [self._family()]
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the family with a row for each budget."""
+        family = self._family()
+        scopes = {(one.scope.account_id, one.scope.region) for one in self._store.snapshots()}
+        for key, ratio in self._ratios().items():
+            if key[:2] in scopes:
+                family.add_metric(key, ratio)
+        return [family]
+
+    def _family(self) -> GaugeMetricFamily:
+        help = "The share of AWS's quota that the exporter allows itself now; throttling halves it for a while."
+        return GaugeMetricFamily(PREFIX + "api_budget_ratio", help, labels=API)
+
+
+class JoinedCollector(Collector):
+    """What another registry holds, so that several registries can show it."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing: the names are known where they are registered."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the families of the other registry."""
+        return self._registry.collect()

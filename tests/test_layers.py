@@ -27,9 +27,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "exporter.selection",
     ),
     ("exporter.discovery", "exporter.simulator", "exporter.support", "exporter.tagging"),
+    ("exporter.memory",),
     ("exporter.tracker",),
+    ("exporter.cell_refresh",),
     ("exporter.refresh",),
-    ("exporter.web",),
+    ("exporter.generation", "exporter.web"),
     ("exporter.service",),
     ("exporter.commands",),
     ("exporter.cli",),
@@ -37,7 +39,12 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 )
 """The parts from the bottom up. A part may import those of the rows below its own; a package also its own modules."""
 
-ONLY_IN = {"boto3": "exporter.aws", "botocore": "exporter.aws", "uvicorn": "exporter.web", "argparse": "exporter.flags"}
+ONLY_IN = {
+    "argparse": "exporter.flags",
+    "boto3": "exporter.aws",
+    "botocore": "exporter.aws",
+    "uvicorn": "exporter.web",
+}
 """Libraries that one part hides from all others."""
 
 KINDS_KNOWN_TO = ("exporter.commands", "exporter.service")

@@ -18,6 +18,7 @@ import pytest
 from tests.support.exporting import aws_environment
 from tests.support.scripted import ScriptedAws
 from tests.support.servers import hanging, serving
+from tests.support.waiting import until
 
 CONFIG = """
 accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, ids: [a]}]}]
@@ -66,3 +67,30 @@ def test_a_signal_ends_the_process_well_and_a_scrape_in_flight_is_answered(
         connection.close()
     assert response.status_code == 200
     assert "aws_iot_bulk_exporter_up{" in response.text
+
+
+def test_sighup_reads_the_file_again_and_a_bad_one_ends_nothing(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    gauge = "aws_iot_bulk_exporter_config_last_reload_successful"
+    with serving(ScriptedAws().app()) as endpoint, exporter_process(config, endpoint) as (process, url):
+
+        def shows(row: str) -> bool | None:
+            return row in httpx.get(f"{url}/metrics", timeout=60).text or None
+
+        assert shows('account="default"')
+        config.write_text(CONFIG.replace("account_id", "name: renamed, account_id"))
+        process.send_signal(signal.SIGHUP)
+        until(lambda: shows('account="renamed"'), "the new name")
+        for bad in ("accounts: 7", "", "{"):
+            config.write_text(bad)
+            process.send_signal(signal.SIGHUP)
+            until(lambda: shows(f"{gauge} 0.0"), "the failure")
+            assert shows('account="renamed"')
+            config.write_text(CONFIG)
+            assert httpx.post(f"{url}/-/reload", timeout=60).text == "reloaded\n"
+            assert shows(f"{gauge} 1.0")
+            config.write_text(CONFIG.replace("account_id", "name: renamed, account_id"))
+            assert httpx.post(f"{url}/-/reload", timeout=60).text == "reloaded\n"
+        config.unlink()
+        assert httpx.post(f"{url}/-/reload", timeout=60).text.endswith("No such file or directory\n")
+        assert process.poll() is None

@@ -30,7 +30,7 @@ def run(address: Address, log: Log) -> int:
         "Every status shows up within two minutes. Ctrl+C ends the demo.",
         flush=True,
     )
-    asyncio.run(serve([site, simulated], service.refresher.stop))
+    asyncio.run(serve([site, simulated], service.stop))
     return 0
 
 

@@ -6,12 +6,25 @@ import re
 import warnings
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, Strict, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    Strict,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 from exporter.kind import PLAIN_ID
 
 T = TypeVar("T")
+
+MASK = "<secret>"
+"""What stands for a secret wherever the configuration is shown."""
 
 
 class Frozen(BaseModel):
@@ -78,7 +91,8 @@ def _secret(pattern: str, saying: str) -> Any:
         return secret
 
     extra: dict[str, Any] = {"pattern": f"^(?:{pattern})$"}
-    return Annotated[SecretStr, Strict(), AfterValidator(check), Field(json_schema_extra=extra)]
+    masked = PlainSerializer(lambda secret: MASK, when_used="json-unless-none")
+    return Annotated[SecretStr, Strict(), AfterValidator(check), masked, Field(json_schema_extra=extra)]
 
 
 Name = Annotated[str, Strict(), Field(min_length=1, max_length=128)]
