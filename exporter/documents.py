@@ -18,6 +18,7 @@ from exporter.selfmetrics import (
     BudgetCollector,
     CellCollector,
     ConfigMetrics,
+    ProbeCollector,
     new_registry,
 )
 from exporter.store import Store
@@ -55,6 +56,12 @@ def metrics_document(kinds: Sequence[Kind[Any]]) -> str:
             "",
             *_typed_rows(_own_registry()),
             "",
+            "## A probe",
+            "",
+            "/probe answers with the rows of one operation, and with these:",
+            "",
+            *_typed_rows(_probe_registry()),
+            "",
         )
     )
 
@@ -91,6 +98,12 @@ def _own_registry() -> CollectorRegistry:
     registry.register(BudgetCollector(store, lambda: {("", "", "", ""): 0.0}))
     registry.register(CellCollector(store))
     ConfigMetrics(registry)
+    return registry
+
+
+def _probe_registry() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    registry.register(ProbeCollector([Reason.OTHER], 0.0))
     return registry
 
 

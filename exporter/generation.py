@@ -20,7 +20,9 @@ from exporter.kind import Kind
 from exporter.log import Log
 from exporter.model import Shard
 from exporter.overview import Overview
+from exporter.probe import Prober
 from exporter.refresh import Refresher
+from exporter.scopes import Scopes
 from exporter.selfmetrics import ApiMetrics, BudgetCollector, CellCollector, JoinedCollector
 from exporter.shards import of_shard
 from exporter.store import Store
@@ -51,6 +53,7 @@ class Generation:
     exposition: Exposition
     registry: CollectorRegistry
     overview: Overview
+    prober: Prober
 
 
 def first(process: Process, config: Config, choose: Callable[[tuple[Cell, ...]], tuple[Cell, ...]]) -> Generation:
@@ -92,6 +95,7 @@ def _assembled(
         Exposition(tables),
         _registry(process, store, gateway),
         Overview(process.kinds, store, process.estimates),
+        Prober(Scopes(cells, process.kinds), tables, connect, config.refresh, process.clock, process.log),
     )
 
 

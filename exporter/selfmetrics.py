@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric, UnknownMetricFamily
 from prometheus_client.registry import Collector
 
 from exporter import __version__
+from exporter.errors import Reason
 from exporter.model import Shard, Snapshot
 from exporter.store import Store
 
@@ -181,3 +182,25 @@ class JoinedCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         """Return the families of the other registry."""
         return self._registry.collect()
+
+
+class ProbeCollector(Collector):
+    """How one probe went."""
+
+    def __init__(self, reasons: Collection[Reason], duration: float) -> None:
+        self._reasons = reasons
+        self._duration = duration
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the families of the probe."""
+        success = "1 if the operation was read from AWS, by this probe or by one shortly before."
+        duration = "How long reading the operation took, waiting for the budget included."
+        help = "1 for each reason why the operation could not be read."
+        errors = GaugeMetricFamily(PREFIX + "probe_error", help, labels=("reason",))
+        for reason in sorted(self._reasons):
+            errors.add_metric((reason.value,), 1)
+        return [
+            GaugeMetricFamily(PREFIX + "probe_success", success, float(not self._reasons)),
+            GaugeMetricFamily(PREFIX + "probe_duration_seconds", duration, self._duration),
+            errors,
+        ]

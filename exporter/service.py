@@ -22,6 +22,7 @@ from exporter.model import Shard
 from exporter.selfmetrics import ApiMetrics, ConfigMetrics, new_registry
 from exporter.web.app import application
 from exporter.web.lifecycle import lifecycle_routes
+from exporter.web.probing import probe_routes
 from exporter.web.scraping import Metrics
 
 _without_created_series: Callable[[], None] = disable_created_metrics
@@ -40,6 +41,7 @@ class Service:
         self.current = generation
         routes = [
             *lifecycle_routes(self.reload, lambda: shown(self.current.config)),
+            *probe_routes(lambda: self.current.prober),
         ]
         self.app = application(self.refreshed, metrics_path, routes)
 

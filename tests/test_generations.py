@@ -13,13 +13,20 @@ from prometheus_client import CollectorRegistry
 from exporter.aws.budgets import Budgets
 from exporter.aws.gateway import Gateway
 from exporter.aws.models import Models
+from exporter.cells import Cell, cells_of
 from exporter.config import Aws, ConfigFile, parse_config
-from exporter.errors import ConfigError
+from exporter.config.sections import Refresh
+from exporter.errors import ApiError, ConfigError, Reason
 from exporter.estimate import Estimates
+from exporter.families import table
 from exporter.kinds import KINDS
 from exporter.kinds.thing_registration_task import DESCRIBE
+from exporter.log import new_log
 from exporter.model import CellKey, Operation, Reading, Scope, Snapshot
+from exporter.probe import MOST_KEPT, Prober
+from exporter.scopes import Scopes
 from exporter.selfmetrics import ApiMetrics
+from exporter.tracker import ScopeApi
 from tests.support.clocks import ManualClock
 from tests.support.exporting import aws_environment
 
@@ -75,6 +82,24 @@ def test_clients_of_an_account_are_kept_until_it_is_gone() -> None:
     assert one is two
     assert two is not three
     assert three is four
+
+
+def test_only_so_many_probed_operations_are_remembered() -> None:
+    cells = cells_of(parse_config('accounts: [{account_id: "111122223333"}]', KINDS), KINDS, lambda: "eu-west-1")
+    scopes, tables = Scopes(cells, KINDS), {kind.name: table(kind, ()) for kind in KINDS}
+
+    async def refuse(cell: Cell) -> ScopeApi:
+        raise ApiError(Reason.CONNECTION)
+
+    async def run() -> Prober:
+        prober = Prober(scopes, tables, refuse, Refresh(), ManualClock().clock(), new_log("error"))
+        for number in range(MOST_KEPT + 50):
+            await prober.probe(scopes.cell("iot_job", [str(number)]), 60.0)
+        return prober
+
+    kept = asyncio.run(run())._kept
+    assert len(kept) == MOST_KEPT
+    assert {id for _, id in kept} == {str(number) for number in range(50, MOST_KEPT + 50)}
 
 
 def test_estimates_of_cells_that_are_gone_are_forgotten() -> None:
