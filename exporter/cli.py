@@ -11,7 +11,18 @@ from typing import Any
 
 from exporter import __version__
 from exporter.errors import ConfigError, StartError
-from exporter.flags import Command, Flag, file_path, one_of, parser_of, url_path, values_of, whole_number
+from exporter.flags import (
+    Command,
+    Flag,
+    duration,
+    file_path,
+    one_of,
+    parser_of,
+    url_path,
+    values_of,
+    whole_number,
+    word,
+)
 from exporter.log import FORMATS, LEVELS, new_log
 from exporter.shards import MOST, chosen_shard
 from exporter.web.server import parse_address
@@ -38,6 +49,15 @@ TOTAL = Flag(
 LIVE = Flag("--live", "Make one real call of each sort for each cell.", bool, is_switch=True)
 SIMULATOR = Flag("--listen-address", "Where AWS is simulated.", parse_address, "127.0.0.1:10099", "HOST:PORT")
 SCENARIO = Flag("--scenario", "What happens; without it the demo's scenario.", file_path, placeholder="FILE")
+KIND = Flag("--kind", "Watch operations of this kind only.", word, placeholder="KIND")
+ID = Flag("--id", "Watch this operation; may be repeated, and needs --kind.", word, placeholder="ID", is_repeated=True)
+REGION = Flag("--region", "Watch this Region only.", word, placeholder="REGION")
+ACCOUNT = Flag("--account", "Watch this account of the configuration only.", word, placeholder="NAME")
+INTERVAL = Flag("--interval", "How often AWS is asked; else refresh.min_age.", duration, placeholder="DURATION")
+UNTIL_DONE = Flag("--until-done", "End when all is done, with 1 if anything failed.", bool, is_switch=True)
+GIVE_UP = Flag(
+    "--give-up-after", "With --until-done: end with 3 when AWS cannot be read for so long.", duration, "5m", "DURATION"
+)
 SUBJECTS = ("metrics", "iam-policy", "config-schema", "prometheus-rules", "grafana-alerts")
 
 
@@ -53,6 +73,14 @@ def _check(values: Mapping[str, Any]) -> int:
     from exporter.commands.check import run
 
     return run(values[CONFIG.name], values[LIVE.name])
+
+
+def _watch(values: Mapping[str, Any]) -> int:
+    from exporter.commands.watch import Pace, Wish, run
+
+    account, region, kind = (values[flag.name] or "" for flag in (ACCOUNT, REGION, KIND))
+    pace = Pace(values[INTERVAL.name], values[UNTIL_DONE.name], values[GIVE_UP.name])
+    return run(values[CONFIG.name], Wish(account, region, kind, tuple(values[ID.name])), pace)
 
 
 def _demo(values: Mapping[str, Any]) -> int:
@@ -76,6 +104,12 @@ def _show(values: Mapping[str, Any]) -> int:
 COMMANDS = (
     Command("serve", "Serve /metrics.", _serve, (CONFIG, LISTEN, PATH, LOG_LEVEL, LOG_FORMAT, ORDINAL, TOTAL)),
     Command("check", "Check the configuration and, with --live, the access to AWS.", _check, (CONFIG, LIVE)),
+    Command(
+        "watch",
+        "Show live progress; with --until-done wait for the end.",
+        _watch,
+        (CONFIG, ACCOUNT, REGION, KIND, ID, INTERVAL, UNTIL_DONE, GIVE_UP),
+    ),
     Command("demo", "Serve /metrics of a simulated AWS.", _demo, (LISTEN, LOG_LEVEL, LOG_FORMAT)),
     Command("simulate", "Simulate AWS's APIs.", _simulate, (SIMULATOR, SCENARIO)),
     Command("show", "Print documents, policies and rules.", _show, words=SUBJECTS),

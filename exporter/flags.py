@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from exporter.duration import seconds
 from exporter.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """One flag. ``read`` turns its text into a value and raises ValueError with what was expected."""
+    """One flag. ``read`` turns its text into a value and raises ValueError with what was expected.
+
+    The value of a repeated flag is the list of what was given, empty without any.
+    """
 
     name: str
     help: str
@@ -22,6 +26,7 @@ class Flag:
     default: str | None = None
     placeholder: str = "TEXT"
     is_switch: bool = False
+    is_repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ def values_of(command: Command, parsed: argparse.Namespace, unknown: Sequence[st
     for flag in command.flags:
         text = getattr(parsed, flag.name)
         try:
-            values[flag.name] = flag.read(text) if isinstance(text, str) else text
+            values[flag.name] = _value(flag, text)
         except ValueError as error:
             problems.append(f"{flag.name}: {error}")
     if command.words:
@@ -75,12 +80,21 @@ def values_of(command: Command, parsed: argparse.Namespace, unknown: Sequence[st
     return values
 
 
+def _value(flag: Flag, given: Any) -> Any:
+    if flag.is_repeated:
+        return [flag.read(text) for text in given or ()]
+    return flag.read(given) if isinstance(given, str) else given
+
+
 def _add(parser: argparse.ArgumentParser, flag: Flag) -> None:
     if flag.is_switch:
         parser.add_argument(flag.name, dest=flag.name, help=flag.help, action="store_true")
         return
     help = flag.help + (f" (default: {flag.default})" if flag.default else "")
-    parser.add_argument(flag.name, dest=flag.name, help=help, default=flag.default, metavar=flag.placeholder)
+    action = "append" if flag.is_repeated else "store"
+    parser.add_argument(
+        flag.name, dest=flag.name, help=help, default=flag.default, metavar=flag.placeholder, action=action
+    )
 
 
 def one_of(*words: str) -> Callable[[str], str]:
@@ -103,6 +117,24 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def duration(text: str) -> float:
+    """Return a duration in seconds. Raises ValueError."""
+    try:
+        length = seconds(text)
+    except ValueError:
+        length = 0.0
+    if length <= 0:
+        raise ValueError("expected a duration such as 10s, 5m or 7d")
+    return length
+
+
+def word(text: str) -> str:
+    """Return a text. Raises ValueError for an empty one."""
+    if not text:
+        raise ValueError("is empty")
+    return text
 
 
 def file_path(text: str) -> Path:

@@ -88,7 +88,7 @@ def test_wrong_flags_and_values_are_told_all_at_once(command: tuple[str, ...]) -
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("frobnicate",), "frobnicate: expected one of serve, check, demo, simulate, show"),
+        (("frobnicate",), "frobnicate: expected one of serve, check, watch, demo, simulate, show"),
         (("serve", "check"), "check: serve knows no such flag or word"),
         (("serve", "--config.file"), "--config.file: expected one argument"),
         (("check", "--live=yes"), "--live: ignored explicit argument 'yes'"),

@@ -27,6 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "exporter.selection",
     ),
     ("exporter.discovery", "exporter.scopes", "exporter.simulator", "exporter.support", "exporter.tagging"),
+    ("exporter.terminal", "exporter.watching"),
     ("exporter.memory",),
     ("exporter.tracker",),
     ("exporter.cell_refresh",),
@@ -43,6 +44,7 @@ ONLY_IN = {
     "argparse": "exporter.flags",
     "boto3": "exporter.aws",
     "botocore": "exporter.aws",
+    "rich": "exporter.terminal",
     "uvicorn": "exporter.web",
 }
 """Libraries that one part hides from all others."""
