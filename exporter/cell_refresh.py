@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from exporter.cells import Cell
+from exporter.config.sections import Refresh
 from exporter.model import Snapshot
 from exporter.tracker import Connect, Tracker
 
@@ -27,6 +29,10 @@ class CellRefresh:
         """Begin a refresh."""
         self.started = now
         self.task = asyncio.create_task(self._refresh(connect))
+
+    def go_on(self, cell: Cell, settings: Refresh, publish: Publish) -> None:
+        """Serve the next configuration, in which the cell is read as it was; a refresh that is under way goes on."""
+        self.tracker.cell, self.tracker.settings, self.publish = cell, settings, publish
 
     def show(self) -> None:
         """Publish what is known now."""

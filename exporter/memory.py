@@ -35,10 +35,10 @@ def blank(cell: Cell, clock: Clock) -> Memory:
 def inherited(memory: Memory, before: Cell, cell: Cell, clock: Clock) -> Memory:
     """Return what is known of a cell that is read in another way: what is still watched keeps all that was read of it.
 
-    Other options mean other readings, so that nothing is kept.
+    Other options mean other readings, and another account other operations: then nothing is kept.
     """
     new = blank(cell, clock)
-    if cell.watch.options != before.watch.options:
+    if cell.watch.options != before.watch.options or cell.account.known_id != before.account.known_id:
         return new
     same_rules = cell.is_found_as(before)
     kept = {id: _kept(one, cell, same_rules) for id, one in memory.tracked.items()}

@@ -78,11 +78,12 @@ class Refresher:
 
     def _begun(self, cell: Cell, before: CellRefresh | None) -> CellRefresh:
         """Go on with a cell as it was, or begin with what is still true of it."""
+        memory = None
         if before and before.tracker.cell.is_read_as(cell):
-            before.tracker.cell, before.tracker.settings, before.publish = cell, self._settings, self._store.put
+            before.go_on(cell, self._settings, self._store.put)
             return before
-        same = before and before.tracker.cell.account.known_id == cell.account.known_id
-        memory = inherited(before.tracker.memory(), before.tracker.cell, cell, self._clock) if before and same else None
+        if before:
+            memory = inherited(before.tracker.memory(), before.tracker.cell, cell, self._clock)
         tracker = Tracker(cell, self._settings, self._clock, self._reporter(cell), memory)
         return CellRefresh(tracker, self._store.put)
 

@@ -208,6 +208,15 @@ def test_a_role_is_assumed_again_only_where_it_or_the_way_to_aws_changed(
         assert operations(at_once(simulation.exporter)) == {("eu-west-1", "long")}
 
 
+def test_a_cell_of_another_account_inherits_nothing() -> None:
+    fails = "faults: [{from: 61s, error: InternalFailureException, status: 500}]\n"
+    scenario = SCENARIO.replace('["111122223333"]', '["111122223333", "444455556666"]') + fails
+    with simulating(config(), scenario) as simulation:
+        simulation.exporter.scrape()
+        simulation.exporter.reload(config().replace("111122223333", "444455556666"))
+        assert operations(simulation.exporter.scrape(after=2.0)) == set()
+
+
 def test_while_aws_hangs_a_reload_and_the_configuration_are_answered() -> None:
     slow = config(more="refresh: {deadline: 1h}\n")
     with ThreadPoolExecutor(1) as pool, hanging() as (endpoint, aws), exporting(slow, endpoint) as exporter:
