@@ -142,7 +142,10 @@ def test_check_prints_what_is_watched() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         "factory eu-west-1 thing_registration_task: 1 ids and what is discovered",
+        "factory eu-west-1 iot_job: 1 ids and what is discovered",
         "factory us-east-1 thing_registration_task: 1 ids and what is discovered",
+        "factory us-east-1 iot_job: 1 ids and what is discovered",
+        "field eu-west-1 greengrass_deployment: what is discovered",
         "field eu-west-1 greengrass_bulk_deployment: what is discovered",
         f"{EXAMPLE} is right",
     ]
