@@ -109,6 +109,7 @@ def test_a_refused_call_is_told_with_the_permission_that_it_needs(tmp_path: Path
     assert failed == [
         f"FAILED default eu-west-1 {kind.name}: {api}: access_denied (AWS answered AccessDeniedException (HTTP 403) "
         f"to {api}); needs the permission {permission}"
+        f"{'; AWS ended its support on 2026-10-07' if kind.support_ended else ''}"
         for kind in KINDS
         if api in {call.name for call in kind.calls}
     ]
