@@ -36,7 +36,14 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 )
 """The parts from the bottom up. A part may import those of the rows below its own; a package also its own modules."""
 
-ONLY_IN = {"boto3": "exporter.aws", "botocore": "exporter.aws", "uvicorn": "exporter.web", "argparse": "exporter.flags"}
+ONLY_IN = {
+    "boto3": "exporter.aws",
+    "botocore": "exporter.aws",
+    "uvicorn": "exporter.web",
+    "bcrypt": "exporter.web",
+    "ssl": "exporter.web",
+    "argparse": "exporter.flags",
+}
 """Libraries that one part hides from all others."""
 
 KINDS_KNOWN_TO = ("exporter.commands", "exporter.service")
