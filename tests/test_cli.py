@@ -21,7 +21,7 @@ from exporter.cli import COMMANDS, PROGRAM
 from exporter.cli import SUBJECTS as PRINTED_SUBJECTS
 from exporter.commands.show import SUBJECTS
 from exporter.shards import MOST
-from exporter.web.server import GRACE_SECONDS
+from exporter.web.connections import Limits
 from tests.support.exporting import aws_environment
 from tests.support.processes import running
 from tests.support.scripted import ScriptedAws, answer
@@ -200,7 +200,7 @@ def test_without_a_command_it_serves_until_sigterm(tmp_path: Path) -> None:
 
         scraped = httpx.get(until(listening, "the log's URL"), timeout=60).text
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=GRACE_SECONDS) == 0
+        assert process.wait(timeout=Limits().grace) == 0
     assert 'id="a1b2",kind="thing_registration_task",status="Completed"} 1.0' in scraped
     assert "Traceback" not in output.read_text()
     assert "msg=stopped" in output.read_text()
