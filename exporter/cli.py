@@ -22,7 +22,20 @@ BAD_USAGE = 2
 INTERRUPTED = 130
 
 CONFIG = Flag("--config.file", "The configuration; without it every default holds.", file_path, placeholder="PATH")
-LISTEN = Flag("--web.listen-address", "Where /metrics is served.", parse_address, ":10098", "HOST:PORT")
+LISTEN = Flag(
+    "--web.listen-address",
+    "Where /metrics is served; may be given several times.",
+    parse_address,
+    ":10098",
+    "HOST:PORT",
+    is_repeatable=True,
+)
+WEB_CONFIG = Flag(
+    "--web.config.file",
+    "TLS, passwords, headers and limits, in exporter-toolkit's format; without it plain HTTP for everybody.",
+    file_path,
+    placeholder="PATH",
+)
 PATH = Flag("--web.telemetry-path", "The path of the metrics.", url_path, "/metrics", "PATH")
 LOG_LEVEL = Flag("--log.level", f"One of {', '.join(LEVELS)}.", one_of(*LEVELS), "info", "LEVEL")
 LOG_FORMAT = Flag("--log.format", f"One of {', '.join(FORMATS)}.", one_of(*FORMATS), "logfmt", "FORMAT")
@@ -38,6 +51,7 @@ TOTAL = Flag(
 LIVE = Flag("--live", "Make one real call of each sort for each cell.", bool, is_switch=True)
 SIMULATOR = Flag("--listen-address", "Where AWS is simulated.", parse_address, "127.0.0.1:10099", "HOST:PORT")
 SCENARIO = Flag("--scenario", "What happens; without it the demo's scenario.", file_path, placeholder="FILE")
+SERVING = (CONFIG, LISTEN, WEB_CONFIG, PATH, LOG_LEVEL, LOG_FORMAT, ORDINAL, TOTAL)
 SUBJECTS = ("metrics", "iam-policy", "config-schema", "prometheus-rules", "grafana-alerts")
 
 
@@ -46,19 +60,20 @@ def _serve(values: Mapping[str, Any]) -> int:
 
     shard = chosen_shard(values[ORDINAL.name], values[TOTAL.name], os.environ, socket.gethostname())
     log = new_log(values[LOG_LEVEL.name], values[LOG_FORMAT.name])
-    return run(values[CONFIG.name], values[LISTEN.name], values[PATH.name], shard, log)
+    return run(values[CONFIG.name], values[LISTEN.name], values[WEB_CONFIG.name], values[PATH.name], shard, log)
 
 
 def _check(values: Mapping[str, Any]) -> int:
     from exporter.commands.check import run
 
-    return run(values[CONFIG.name], values[LIVE.name])
+    return run(values[CONFIG.name], values[WEB_CONFIG.name], values[LIVE.name])
 
 
 def _demo(values: Mapping[str, Any]) -> int:
     from exporter.commands.demo import run
 
-    return run(values[LISTEN.name], new_log(values[LOG_LEVEL.name], values[LOG_FORMAT.name]))
+    log = new_log(values[LOG_LEVEL.name], values[LOG_FORMAT.name])
+    return run(values[LISTEN.name], values[WEB_CONFIG.name], log)
 
 
 def _simulate(values: Mapping[str, Any]) -> int:
@@ -74,9 +89,11 @@ def _show(values: Mapping[str, Any]) -> int:
 
 
 COMMANDS = (
-    Command("serve", "Serve /metrics.", _serve, (CONFIG, LISTEN, PATH, LOG_LEVEL, LOG_FORMAT, ORDINAL, TOTAL)),
-    Command("check", "Check the configuration and, with --live, the access to AWS.", _check, (CONFIG, LIVE)),
-    Command("demo", "Serve /metrics of a simulated AWS.", _demo, (LISTEN, LOG_LEVEL, LOG_FORMAT)),
+    Command("serve", "Serve /metrics.", _serve, SERVING),
+    Command(
+        "check", "Check the configuration and, with --live, the access to AWS.", _check, (CONFIG, WEB_CONFIG, LIVE)
+    ),
+    Command("demo", "Serve /metrics of a simulated AWS.", _demo, (LISTEN, WEB_CONFIG, LOG_LEVEL, LOG_FORMAT)),
     Command("simulate", "Simulate AWS's APIs.", _simulate, (SIMULATOR, SCENARIO)),
     Command("show", "Print documents, policies and rules.", _show, words=SUBJECTS),
 )

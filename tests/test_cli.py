@@ -100,6 +100,7 @@ def test_wrong_flags_and_values_are_told_all_at_once(command: tuple[str, ...]) -
             ("serve", "--shard.ordinal=2", "--shard.total=2"),
             "--shard.ordinal: 2 is not below --shard.total, which is 2",
         ),
+        (("serve", "--web.config.file="), "--web.config.file: expected the path of a file"),
         (("simulate", "--scenario=/none"), "cannot read /none: No such file or directory"),
     ],
 )
@@ -111,6 +112,32 @@ def test_bad_usage_is_told_in_one_line_with_status_2(arguments: tuple[str, ...],
 def test_a_bad_configuration_is_told_all_at_once(command: str) -> None:
     bad = REPOSITORY / "tests" / "config" / "bad" / "faults-of-every-sort-at-once.yaml"
     assert refusal(command, f"--config.file={bad}") == bad.with_suffix(".txt").read_text().splitlines()
+
+
+def test_every_wrong_address_is_told_with_its_number() -> None:
+    wrong = [f"--web.listen-address={address}" for address in ("10098", ":10098", "host")]
+    said = "expected host:port, as :10098 or [::1]:10098"
+    assert refusal("serve", *wrong) == [f"--web.listen-address[{number}]: {said}" for number in (0, 2)]
+
+
+@pytest.mark.parametrize("command", ["serve", "check", "demo"])
+def test_a_bad_web_configuration_is_told_beside_a_bad_configuration(command: str, tmp_path: Path) -> None:
+    bad, config = tmp_path / "web.yaml", tmp_path / "config.yaml"
+    bad.write_text("basic_auth_users: {alice: s3cret}\njunk: 1\n")
+    config.write_text("junk: 1\n")
+    flags = [] if command == "demo" else [f"--config.file={config}"]
+    found = refusal(command, *flags, f"--web.config.file={bad}")
+    assert [line.partition(", ")[0] for line in found] == [
+        *(["junk: unknown key"] if flags else []),
+        "--web.config.file: basic_auth_users.alice: expected a bcrypt hash of 60 characters",
+        "--web.config.file: junk: unknown key",
+    ]
+
+
+def test_check_reads_the_web_configuration_too(tmp_path: Path) -> None:
+    good = tmp_path / "web.yaml"
+    good.write_text("")
+    assert exporter("check", f"--web.config.file={good}").stdout.splitlines()[-1] == f"{good} is right"
 
 
 @pytest.mark.parametrize("command", ["serve", "check"])

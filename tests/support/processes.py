@@ -47,8 +47,8 @@ def printing(
 
 
 @contextmanager
-def demo(folder: Path) -> Iterator[str]:
-    """Run the demo on free ports; give the URL that it prints for the metrics."""
-    command = [sys.executable, "-m", "exporter", "demo", "--web.listen-address=127.0.0.1:0"]
-    with printing(r"http://\S+/metrics", command, folder / "demo.log") as url:
+def demo(folder: Path, *flags: str) -> Iterator[str]:
+    """Run the demo on free ports, with more flags; give the URL that it prints for the metrics."""
+    command = [sys.executable, "-m", "exporter", "demo", "--web.listen-address=127.0.0.1:0", *flags]
+    with printing(r"https?://\S+/metrics", command, folder / "demo.log") as url:
         yield url
