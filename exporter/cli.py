@@ -33,7 +33,20 @@ BAD_USAGE = 2
 INTERRUPTED = 130
 
 CONFIG = Flag("--config.file", "The configuration; without it every default holds.", file_path, placeholder="PATH")
-LISTEN = Flag("--web.listen-address", "Where /metrics is served.", parse_address, ":10098", "HOST:PORT")
+LISTEN = Flag(
+    "--web.listen-address",
+    "Where /metrics is served; may be given several times.",
+    parse_address,
+    ":10098",
+    "HOST:PORT",
+    is_repeatable=True,
+)
+WEB_CONFIG = Flag(
+    "--web.config.file",
+    "TLS, passwords, headers and limits, in exporter-toolkit's format; without it plain HTTP for everybody.",
+    file_path,
+    placeholder="PATH",
+)
 PATH = Flag("--web.telemetry-path", "The path of the metrics.", url_path, "/metrics", "PATH")
 LOG_LEVEL = Flag("--log.level", f"One of {', '.join(LEVELS)}.", one_of(*LEVELS), "info", "LEVEL")
 LOG_FORMAT = Flag("--log.format", f"One of {', '.join(FORMATS)}.", one_of(*FORMATS), "logfmt", "FORMAT")
@@ -50,7 +63,9 @@ LIVE = Flag("--live", "Make one real call of each sort for each cell.", bool, is
 SIMULATOR = Flag("--listen-address", "Where AWS is simulated.", parse_address, "127.0.0.1:10099", "HOST:PORT")
 SCENARIO = Flag("--scenario", "What happens; without it the demo's scenario.", file_path, placeholder="FILE")
 KIND = Flag("--kind", "Watch operations of this kind only.", word, placeholder="KIND")
-ID = Flag("--id", "Watch this operation; may be repeated, and needs --kind.", word, placeholder="ID", is_repeated=True)
+ID = Flag(
+    "--id", "Watch this operation; may be repeated, and needs --kind.", word, placeholder="ID", is_repeatable=True
+)
 REGION = Flag("--region", "Watch this Region only.", word, placeholder="REGION")
 ACCOUNT = Flag("--account", "Watch this account of the configuration only.", word, placeholder="NAME")
 INTERVAL = Flag("--interval", "How often AWS is asked; else refresh.min_age.", duration, placeholder="DURATION")
@@ -58,6 +73,7 @@ UNTIL_DONE = Flag("--until-done", "End when all is done, with 1 if anything fail
 GIVE_UP = Flag(
     "--give-up-after", "With --until-done: end with 3 when AWS cannot be read for so long.", duration, "5m", "DURATION"
 )
+SERVING = (CONFIG, LISTEN, WEB_CONFIG, PATH, LOG_LEVEL, LOG_FORMAT, ORDINAL, TOTAL)
 SUBJECTS = ("metrics", "iam-policy", "config-schema", "prometheus-rules", "grafana-alerts")
 
 
@@ -66,13 +82,13 @@ def _serve(values: Mapping[str, Any]) -> int:
 
     shard = chosen_shard(values[ORDINAL.name], values[TOTAL.name], os.environ, socket.gethostname())
     log = new_log(values[LOG_LEVEL.name], values[LOG_FORMAT.name])
-    return run(values[CONFIG.name], values[LISTEN.name], values[PATH.name], shard, log)
+    return run(values[CONFIG.name], values[LISTEN.name], values[WEB_CONFIG.name], values[PATH.name], shard, log)
 
 
 def _check(values: Mapping[str, Any]) -> int:
     from exporter.commands.check import run
 
-    return run(values[CONFIG.name], values[LIVE.name])
+    return run(values[CONFIG.name], values[WEB_CONFIG.name], values[LIVE.name])
 
 
 def _watch(values: Mapping[str, Any]) -> int:
@@ -86,7 +102,8 @@ def _watch(values: Mapping[str, Any]) -> int:
 def _demo(values: Mapping[str, Any]) -> int:
     from exporter.commands.demo import run
 
-    return run(values[LISTEN.name], new_log(values[LOG_LEVEL.name], values[LOG_FORMAT.name]))
+    log = new_log(values[LOG_LEVEL.name], values[LOG_FORMAT.name])
+    return run(values[LISTEN.name], values[WEB_CONFIG.name], log)
 
 
 def _simulate(values: Mapping[str, Any]) -> int:
@@ -102,15 +119,17 @@ def _show(values: Mapping[str, Any]) -> int:
 
 
 COMMANDS = (
-    Command("serve", "Serve /metrics.", _serve, (CONFIG, LISTEN, PATH, LOG_LEVEL, LOG_FORMAT, ORDINAL, TOTAL)),
-    Command("check", "Check the configuration and, with --live, the access to AWS.", _check, (CONFIG, LIVE)),
+    Command("serve", "Serve /metrics.", _serve, SERVING),
+    Command(
+        "check", "Check the configuration and, with --live, the access to AWS.", _check, (CONFIG, WEB_CONFIG, LIVE)
+    ),
     Command(
         "watch",
         "Show live progress; with --until-done wait for the end.",
         _watch,
         (CONFIG, ACCOUNT, REGION, KIND, ID, INTERVAL, UNTIL_DONE, GIVE_UP),
     ),
-    Command("demo", "Serve /metrics of a simulated AWS.", _demo, (LISTEN, LOG_LEVEL, LOG_FORMAT)),
+    Command("demo", "Serve /metrics of a simulated AWS.", _demo, (LISTEN, WEB_CONFIG, LOG_LEVEL, LOG_FORMAT)),
     Command("simulate", "Simulate AWS's APIs.", _simulate, (SIMULATOR, SCENARIO)),
     Command("show", "Print documents, policies and rules.", _show, words=SUBJECTS),
 )

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from exporter.errors import Reason
 from exporter.families import table
 from exporter.kind import Kind
-from exporter.metric import IDENTITY
+from exporter.metric import IDENTITY, Metric
 from exporter.model import CellKey, Scope, Shard, Snapshot
 from exporter.selfmetrics import (
     CELL,
@@ -29,47 +29,65 @@ Line = tuple[str, str, str, str]
 
 def metrics_document(kinds: Sequence[Kind[Any]]) -> str:
     """Return docs/metrics.md: every family of the operations and of the exporter itself."""
-    operations = {line[0]: line for kind in kinds for line in _operation_lines(kind)}
-    return "\n".join(
-        (
-            "# Metrics",
-            "",
-            "This page is printed by `aws-iot-bulk-exporter show metrics`.",
-            "",
-            "## Bulk operations",
-            "",
-            f"Every row carries {_code(IDENTITY)}, so that any two join on them.",
-            "All are gauges: the figures are AWS's and vanish with the operation.",
-            "A count that AWS did not send has no row; it is never shown as 0.",
-            "",
-            *_rows((name, labels, help) for name, _, labels, help in operations.values()),
-            "",
-            "The statuses, in AWS's spelling; `Unknown` stands for one that AWS adds later:",
-            "",
-            *(f"- `{kind.name}`: {_code(kind.statuses)}" for kind in kinds),
-            "",
-            "## The exporter itself",
-            "",
-            f"Where the labels say `cell`, a row carries {_code(CELL)}:",
-            "one kind in one Region of a configured account.",
-            f"A `reason` is one of {_code(Reason)}.",
-            "",
-            *_typed_rows(_own_registry()),
-            "",
-            "## A probe",
-            "",
-            "/probe answers with the rows of one operation, and with these:",
-            "",
-            *_typed_rows(_probe_registry()),
-            "",
-        )
+    head = ("# Metrics", "", "This page is printed by `aws-iot-bulk-exporter show metrics`.", "")
+    return "\n".join((*head, *_of_operations(kinds), "", *_of_the_exporter(), "", *_of_a_probe(), ""))
+
+
+def metrics_table(kinds: Sequence[Kind[Any]]) -> str:
+    """Return the table of every family of the operations, in Markdown."""
+    lines = {metric.name: metric for kind in kinds for metric in table(kind, ())}
+    return "\n".join(_rows((metric.name, _labels(metric), metric.help) for metric in lines.values()))
+
+
+def kinds_table(kinds: Sequence[Kind[Any]]) -> str:
+    """Return the table of the kinds with what they are and the calls they make, in Markdown."""
+    rows = (
+        f"| `{kind.name}` | [{kind.title}]({kind.reference}) | {', '.join(call.name for call in kind.calls)} |"
+        for kind in kinds
+    )
+    return "\n".join(("| kind | what it is at AWS | calls |", "|---|---|---|", *rows))
+
+
+def _of_operations(kinds: Sequence[Kind[Any]]) -> Iterable[str]:
+    return (
+        "## Bulk operations",
+        "",
+        f"Every row carries {_code(IDENTITY)}, so that any two join on them.",
+        "All are gauges: the figures are AWS's and vanish with the operation.",
+        "A count that AWS did not send has no row; it is never shown as 0.",
+        "",
+        metrics_table(kinds),
+        "",
+        "The statuses, in AWS's spelling; `Unknown` stands for one that AWS adds later:",
+        "",
+        *(f"- `{kind.name}`: {_code(kind.statuses)}" for kind in kinds),
     )
 
 
-def _operation_lines(kind: Kind[Any]) -> Iterable[Line]:
-    for metric in table(kind, ()):
-        labels = _code(metric.labels) + (", `tag_*`" if metric.name.endswith("_info") else "")
-        yield metric.name, "gauge", labels, metric.help
+def _of_the_exporter() -> Iterable[str]:
+    return (
+        "## The exporter itself",
+        "",
+        f"Where the labels say `cell`, a row carries {_code(CELL)}:",
+        "one kind in one Region of a configured account.",
+        f"A `reason` is one of {_code(Reason)}.",
+        "",
+        *_typed_rows(_own_registry()),
+    )
+
+
+def _of_a_probe() -> Iterable[str]:
+    return (
+        "## A probe",
+        "",
+        "/probe answers with the rows of one operation, and with these:",
+        "",
+        *_typed_rows(_probe_registry()),
+    )
+
+
+def _labels(metric: Metric[Any]) -> str:
+    return _code(metric.labels) + (", `tag_*`" if metric.name.endswith("_info") else "")
 
 
 def _typed_rows(registry: CollectorRegistry) -> list[str]:

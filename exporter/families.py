@@ -35,7 +35,7 @@ def shared_metrics(statuses: tuple[str, ...], tags: Sequence[str]) -> tuple[Metr
         ),
         gauge(
             PREFIX + "progress_ratio",
-            "The share of the operation that is done, from 0 to 1, as AWS reports it.",
+            "The share of the operation that is done, from 0 to 1: as AWS reports it, or of the things of its job.",
             lambda operation: operation.progress,
         ),
         timestamp(

@@ -17,7 +17,7 @@ from exporter.errors import ConfigError
 class Flag:
     """One flag. ``read`` turns its text into a value and raises ValueError with what was expected.
 
-    The value of a repeated flag is the list of what was given, empty without any.
+    The value of a flag that is repeatable is a tuple: of its default, if it has one, where it is not given.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Flag:
     default: str | None = None
     placeholder: str = "TEXT"
     is_switch: bool = False
-    is_repeated: bool = False
+    is_repeatable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +66,10 @@ def values_of(command: Command, parsed: argparse.Namespace, unknown: Sequence[st
     values: dict[str, Any] = {}
     problems = [f"{text.partition('=')[0]}: {command.name} knows no such flag or word" for text in unknown]
     for flag in command.flags:
-        text = getattr(parsed, flag.name)
         try:
-            values[flag.name] = _value(flag, text)
-        except ValueError as error:
-            problems.append(f"{flag.name}: {error}")
+            values[flag.name] = _value(flag, getattr(parsed, flag.name))
+        except ConfigError as error:
+            problems += error.problems
     if command.words:
         values["word"] = parsed.word
         if parsed.word not in command.words:
@@ -81,9 +80,21 @@ def values_of(command: Command, parsed: argparse.Namespace, unknown: Sequence[st
 
 
 def _value(flag: Flag, given: Any) -> Any:
-    if flag.is_repeated:
-        return [flag.read(text) for text in given or ()]
-    return flag.read(given) if isinstance(given, str) else given
+    if flag.is_repeatable:
+        return _values(flag, given or ([] if flag.default is None else [flag.default]))
+    return _values(flag, [given])[0] if isinstance(given, str) else given
+
+
+def _values(flag: Flag, texts: Sequence[str]) -> tuple[Any, ...]:
+    values, problems = [], []
+    for number, text in enumerate(texts):
+        try:
+            values.append(flag.read(text))
+        except ValueError as error:
+            problems.append(f"{flag.name}{f'[{number}]' if len(texts) > 1 else ''}: {error}")
+    if problems:
+        raise ConfigError(problems)
+    return tuple(values)
 
 
 def _add(parser: argparse.ArgumentParser, flag: Flag) -> None:
@@ -91,10 +102,9 @@ def _add(parser: argparse.ArgumentParser, flag: Flag) -> None:
         parser.add_argument(flag.name, dest=flag.name, help=flag.help, action="store_true")
         return
     help = flag.help + (f" (default: {flag.default})" if flag.default else "")
-    action = "append" if flag.is_repeated else "store"
-    parser.add_argument(
-        flag.name, dest=flag.name, help=help, default=flag.default, metavar=flag.placeholder, action=action
-    )
+    # To a default of its own argparse would add what is given, instead of replacing it.
+    action, default = ("append", None) if flag.is_repeatable else ("store", flag.default)
+    parser.add_argument(flag.name, dest=flag.name, help=help, action=action, default=default, metavar=flag.placeholder)
 
 
 def one_of(*words: str) -> Callable[[str], str]:

@@ -179,6 +179,10 @@ class Kind(Generic[T]):
         tags = (self.tag_source.call,) if self.tag_source else ()
         return (self.discovery.call, *self.describes, *optional, *tags)
 
+    def naming(self, call: ApiCall) -> Naming:
+        """Return how a call about one operation names it: by its id, unless the simulation says otherwise."""
+        return self.simulation.namings.get(call) or Naming(self.id_parameter, lambda operation: operation.id)
+
     def is_id(self, text: str) -> bool:
         """Tell whether a text can name an operation; an empty one, or ``..``, would name another path of AWS."""
         fits = re.fullmatch(self.id_pattern, text) and len(text) <= self.id_length

@@ -123,6 +123,8 @@ class Tracker:
         for id, listed in lists.found().items():
             one = self._tracked.setdefault(id, Tracked(listed, explicit=False, matched=bool(listed.status)))
             one.listed, one.gone_at = listed, NEVER
+            if one.final and lists.status_since(one.read_at, id) not in ("", one.status):
+                one.final = False  # even a status that AWS never leaves can turn into that of being deleted
 
     async def _describe_all(self, this: Pass, api: ScopeApi, due: list[Tracked]) -> None:
         waiting = iter(sorted(due, key=self._urgency))

@@ -42,9 +42,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 
 ONLY_IN = {
     "argparse": "exporter.flags",
+    "bcrypt": "exporter.web",
     "boto3": "exporter.aws",
     "botocore": "exporter.aws",
     "rich": "exporter.terminal",
+    "ssl": "exporter.web",
     "uvicorn": "exporter.web",
 }
 """Libraries that one part hides from all others."""

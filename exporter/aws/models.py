@@ -12,10 +12,13 @@ from botocore.model import OperationModel, ServiceModel, Shape, StructureShape
 
 from exporter.kind import ApiCall
 
+MEMBERS = ("input_token", "output_token", "result_key", "limit_key")
+"""What botocore calls the members of a ``Pagination``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pagination:
-    """The members that carry pages: the token asked with, the token answered, the list, and the page size."""
+    """The members that carry pages: the token asked with, the token answered, the list, and the page size, if any."""
 
     input_token: str
     output_token: str
@@ -64,7 +67,7 @@ class Models:
         """Return how a list call pages. Raises KeyError for a call that does not."""
         paginators = self.loader.load_service_model(call.service, "paginators-1")
         found = paginators["pagination"][call.name]
-        return Pagination(found["input_token"], found["output_token"], found["result_key"], found["limit_key"])
+        return Pagination(*(found.get(key, "") for key in MEMBERS))
 
     def iam_action(self, call: ApiCall) -> str:
         """Return the action that an IAM policy must allow; its prefix is the signing name, not boto3's name."""

@@ -16,25 +16,36 @@ from exporter.cells import Cell, cells_of
 from exporter.clock import Clock
 from exporter.config import read_config
 from exporter.errors import ApiError, Reason
-from exporter.kind import ApiCall, Wanted
+from exporter.kind import ApiCall, Kind, Wanted
 from exporter.kinds import KINDS
+from exporter.problems import both
 from exporter.selfmetrics import ApiMetrics
+from exporter.web.config_file import read_web_config
+from exporter.yaml_text import read_text
 
 IDENTITY = ApiCall("sts", "GetCallerIdentity", quota=10)
 """Needs no permission, but the role: a role that may not be assumed is told from a permission that it lacks."""
 
 
-def run(config_file: Path | None, live: bool) -> int:
+def run(config_file: Path | None, web_config_file: Path | None, live: bool) -> int:
     """Print what is watched and return 0; with ``live`` 1 if a call was refused. Raises ConfigError."""
-    config = read_config(config_file, KINDS)
-    gateway = Gateway(Models(), config.aws, ApiMetrics(CollectorRegistry()), Clock())
-    cells = cells_of(config, KINDS, gateway.default_region)
+    (gateway, cells), _ = both(
+        lambda: _read(config_file), lambda: web_config_file and read_web_config(web_config_file, read_text)
+    )
     if live:
         return asyncio.run(_ask_all(gateway, cells))
     for cell in cells:
         print(f"{_name(cell)}: {_watched(cell)}")
     print(f"{config_file or 'the default configuration'} is right")
+    if web_config_file:
+        print(f"{web_config_file} is right")
     return 0
+
+
+def _read(config_file: Path | None) -> tuple[Gateway, tuple[Cell, ...]]:
+    config = read_config(config_file, KINDS)
+    gateway = Gateway(Models(), config.aws, ApiMetrics(CollectorRegistry()), Clock())
+    return gateway, cells_of(config, KINDS, gateway.default_region)
 
 
 async def _ask_all(gateway: Gateway, cells: tuple[Cell, ...]) -> int:
@@ -59,7 +70,7 @@ async def _ask(gateway: Gateway, cell: Cell) -> tuple[bool, str]:
     except ApiError as error:
         asked = watched.last
         needs = f"; needs the permission {gateway.models.iam_action(asked)}" if asked and _is_denied(error) else ""
-        return False, f"{asked.name if asked else 'call'}: {_why(error)}{needs}"
+        return False, f"{asked.name if asked else 'call'}: {_why(error)}{needs}{_past(cell.kind)}"
 
 
 async def _touch(api: _Watched, cell: Cell) -> str:
@@ -98,6 +109,10 @@ class _Watched:
         self.last = call
         async for page in self._api.pages(call, **parameters):
             yield page
+
+
+def _past(kind: Kind[Any]) -> str:
+    return f"; AWS ended its support on {kind.support_ended:%Y-%m-%d}" if kind.support_ended else ""
 
 
 def _is_denied(error: ApiError) -> bool:

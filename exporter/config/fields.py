@@ -58,14 +58,18 @@ DISTINCT = (AfterValidator(distinct), Field(json_schema_extra={"uniqueItems": Tr
 """What makes a list's type refuse a value that stands there twice."""
 
 
+def form_of_id(pattern: str) -> str:
+    """Return in words what an id looks like."""
+    plain = "an id without white space, control characters or only dots"
+    return plain if pattern == PLAIN_ID else f"an id of the form {pattern}"
+
+
 def operation_id(length: int, pattern: str) -> Any:
     """Return the type of an operation's id: an empty one or ``..`` would name another AWS path."""
-    narrow = f"of the form {pattern}"
-    saying = narrow if pattern != PLAIN_ID else "without white space, control characters or only dots"
 
     def check(id: str) -> str:
         if not re.fullmatch(pattern, id) or id in (".", ".."):
-            raise PydanticCustomError("id", "expected an id {saying}", {"saying": saying})
+            raise PydanticCustomError("id", "expected {saying}", {"saying": form_of_id(pattern)})
         return id
 
     # For the schema alone: pydantic's own patterns are Rust's, which cannot look ahead.

@@ -101,11 +101,14 @@ def is_final(deployment: GreengrassBulkDeployment, options: Options) -> bool:
 
 
 def tally(deployment: GreengrassBulkDeployment) -> Tally:
-    """Return how many group deployments ended well and badly; without details only the invalid records are known."""
+    """Return how many group deployments ended well and badly; without details only the invalid records are known.
+
+    A record that is invalid may never have become a group deployment.
+    """
     if deployment.groups is None:
         return Tally(None, deployment.invalid)
     groups = dict(deployment.groups)
-    return Tally(groups["Success"], groups["Failure"])
+    return Tally(groups["Success"], max(groups["Failure"], deployment.invalid or 0))
 
 
 def entries(page: Answer) -> Iterable[Listed]:

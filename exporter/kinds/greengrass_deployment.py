@@ -136,7 +136,7 @@ def simulated_deployment(deployment: Simulated) -> dict[str, Any]:
         "components": {"com.example.Gateway": {"componentVersion": "1.8.0"}},
         "deploymentPolicies": {"failureHandlingPolicy": "ROLLBACK"},
         "iotJobConfiguration": {},
-        "tags": dict(deployment.tags),
+        "tags": dict(deployment.tags) or None,
     }
 
 

@@ -103,7 +103,7 @@ def simulated_tags(job: Simulated) -> dict[str, Any]:
 
 KIND: Kind[IotJob] = Kind(
     name=JOB,
-    title="job",
+    title="IoT job",
     reference="https://docs.aws.amazon.com/iot/latest/developerguide/iot-jobs.html",
     statuses=STATUSES,
     active=ACTIVE,

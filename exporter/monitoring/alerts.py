@@ -99,7 +99,9 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="AwsIotBulkExporterCellDown",
         # The lowest of a pair: when one of the two cannot read AWS, the spare is gone, and nobody would know.
-        query="min by (account, aws_account_id, aws_region, kind) (aws_iot_bulk_exporter_up)",
+        # A service that AWS has switched off is nobody's emergency.
+        query="min by (account, aws_account_id, aws_region, kind) (aws_iot_bulk_exporter_up"
+        ' unless ignoring (reason) aws_iot_bulk_exporter_cell_error{reason="end_of_support"})',
         operator="<",
         threshold=1,
         severity="warning",

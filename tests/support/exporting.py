@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 from starlette.types import Receive, Scope, Send
 
 from exporter.aws.models import Models
 from exporter.config import Config, parse_config
+from exporter.kind import Kind
 from exporter.kinds import KINDS
 from exporter.log import new_log
 from exporter.service import new_service
@@ -58,15 +60,17 @@ def _is_fact(row: str) -> bool:
 
 
 @contextmanager
-def exporting(config: str, endpoint: str, clock: ManualClock | None = None) -> Iterator[Exporter]:
+def exporting(
+    config: str, endpoint: str, clock: ManualClock | None = None, kinds: Sequence[Kind[Any]] = KINDS
+) -> Iterator[Exporter]:
     """Serve an exporter whose AWS is the endpoint, with credentials that mean nothing."""
     with aws_environment(endpoint):
         clock, log, files = clock or ManualClock(), io.StringIO(), [config]
 
         def read() -> Config:
-            return parse_config(files[-1], KINDS)
+            return parse_config(files[-1], kinds)
 
-        service = new_service(read(), KINDS, new_log("debug", stream=log), clock=clock.clock(), read=read)
+        service = new_service(read(), kinds, new_log("debug", stream=log), clock=clock.clock(), read=read)
         with serving(service.app) as url:
             yield Exporter(url, clock, log, files)
 
@@ -111,10 +115,10 @@ class Simulation:
 
 
 @contextmanager
-def simulating(config: str, scenario: str) -> Iterator[Simulation]:
+def simulating(config: str, scenario: str, kinds: Sequence[Kind[Any]] = KINDS) -> Iterator[Simulation]:
     """Serve an exporter whose AWS is the simulator with a scenario."""
     clock, requests = ManualClock(), list[str]()
-    simulator = application(parse_scenario(scenario, KINDS), KINDS, Models(), now=lambda: clock.at)
+    simulator = application(parse_scenario(scenario, kinds), kinds, Models(), now=lambda: clock.at)
 
     async def recorded(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -122,5 +126,5 @@ def simulating(config: str, scenario: str) -> Iterator[Simulation]:
             requests.append(scope["path"] + (f"?{query}" if query else ""))
         await simulator(scope, receive, send)
 
-    with serving(recorded) as endpoint, exporting(config, endpoint, clock) as exporter:
+    with serving(recorded) as endpoint, exporting(config, endpoint, clock, kinds) as exporter:
         yield Simulation(exporter, requests)

@@ -1,0 +1,163 @@
+"""A kind is one module and one line: a fifth one, made up here, is configured, scraped, documented and allowed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from exporter import answer
+from exporter.answer import Answer
+from exporter.aws.models import Models
+from exporter.aws.policy import policy
+from exporter.config import config_schema, parse_config
+from exporter.documents import kinds_table, metrics_document, metrics_table
+from exporter.errors import ConfigError
+from exporter.kind import Api, ApiCall, Discovery, Kind, Listed, Simulation, Wanted
+from exporter.kinds import KINDS
+from exporter.metric import gauge
+from exporter.model import Operation, Tally
+from exporter.simulated import Simulated
+from tests import test_kinds
+from tests.support.exporting import simulating
+
+GET = ApiCall("iot", "GetOTAUpdate", quota=10, resource="arn:*:iot:*:*:otaupdate/*")
+LIST = ApiCall("iot", "ListOTAUpdates", quota=10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtaUpdate(Operation):
+    """An update of firmware over the air."""
+
+    files: int
+
+
+async def fetch(api: Api, wanted: Wanted[OtaUpdate]) -> OtaUpdate:
+    """Return the update that is wanted."""
+    update = answer.structure(await api.call(GET, otaUpdateId=wanted.id), "otaUpdateInfo")
+    return OtaUpdate(
+        id=wanted.id,
+        status=answer.status(update, "otaUpdateStatus"),
+        created=answer.moment(update, "creationDate"),
+        updated=answer.moment(update, "lastModifiedDate"),
+        files=len(answer.structures(update, "otaUpdateFiles")),
+    )
+
+
+def entries(page: Answer) -> Iterable[Listed]:
+    """Return the updates on a page of the list."""
+    return (Listed(answer.status(entry, "otaUpdateId")) for entry in answer.structures(page, "otaUpdates"))
+
+
+def simulated_update(update: Simulated) -> dict[str, Any]:
+    """Return what GetOTAUpdate answers."""
+    files = [{"fileName": f"{number}.bin"} for number in range(update.items)]
+    facts = {"otaUpdateStatus": update.status, "creationDate": update.created, "lastModifiedDate": update.updated}
+    return {"otaUpdateInfo": {"otaUpdateId": update.id, "otaUpdateFiles": files, **facts}}
+
+
+KIND: Kind[OtaUpdate] = Kind(
+    name="ota_update",
+    title="update over the air",
+    reference="https://docs.aws.amazon.com/freertos/latest/userguide/freertos-ota-dev.html",
+    statuses=(
+        "CREATE_PENDING",
+        "CREATE_IN_PROGRESS",
+        "CREATE_COMPLETE",
+        "CREATE_FAILED",
+        "DELETE_IN_PROGRESS",
+        "DELETE_FAILED",
+    ),
+    active=frozenset({"CREATE_PENDING", "CREATE_IN_PROGRESS", "DELETE_IN_PROGRESS"}),
+    completes=frozenset({"CREATE_COMPLETE"}),
+    id_parameter="otaUpdateId",
+    id_length=128,
+    id_pattern="[a-zA-Z0-9_-]+",
+    describes=(GET,),
+    discovery=Discovery(LIST, entries, status_parameter="otaUpdateStatus"),
+    fetch=fetch,
+    final=lambda update, options: not KIND.is_active(update.status),
+    tally=lambda update: Tally(None, None),
+    metrics=(gauge("aws_iot_ota_update_files", "Files of the update.", lambda update: update.files),),
+    simulation=Simulation({GET: simulated_update}, entry=lambda update: {"otaUpdateId": update.id}),
+)
+FIVE = (*KINDS, KIND)
+CONFIG = """
+accounts:
+  - account_id: "111122223333"
+    watch: [{kind: ota_update, discover: {statuses: [CREATE_IN_PROGRESS, CREATE_COMPLETE]}}]
+"""
+SCENARIO = """
+accounts: ["111122223333"]
+operations:
+  - {kind: ota_update, id: bootloader, region: eu-west-1, items: 3,
+     timeline: [{at: 0s, status: CREATE_IN_PROGRESS}, {at: 90s, status: CREATE_COMPLETE}]}
+"""
+CONTRACT = [
+    test
+    for name, test in vars(test_kinds).items()
+    if name.startswith("test_") and "kind" in inspect.signature(test).parameters
+]
+
+
+@pytest.mark.parametrize("test", CONTRACT, ids=lambda test: test.__name__)
+def test_it_keeps_the_contract_of_every_kind(test: Callable[..., None]) -> None:
+    assert CONTRACT
+    if "switched_on" in inspect.signature(test).parameters:
+        test(KIND, switched_on=True)
+    else:
+        test(KIND)
+
+
+def test_it_is_configured_with_its_own_statuses_and_ids() -> None:
+    (account,) = parse_config(CONFIG, FIVE).accounts
+    assert [watch.kind for watch in account.watch] == ["ota_update"]
+    with pytest.raises(ConfigError) as refused:
+        parse_config(CONFIG.replace("CREATE_COMPLETE]}", 'InProgress]}, ids: ["a/b"]'), FIVE)
+    assert [problem.partition(": ")[0] for problem in refused.value.problems] == [
+        "accounts[0].watch[0].ids[0]",
+        "accounts[0].watch[0].discover.statuses[1]",
+    ]
+    validator = Draft202012Validator(config_schema(FIVE))
+    watch = {"kind": "ota_update", "ids": ["bootloader"]}
+    assert list(validator.iter_errors({"accounts": [{"watch": [watch]}]})) == []
+    assert list(validator.iter_errors({"accounts": [{"watch": [{**watch, "ids": ["a/b"]}]}]})) != []
+
+
+def test_it_is_watched_by_default() -> None:
+    (account,) = parse_config("", FIVE).accounts
+    assert "ota_update" in [watch.kind for watch in account.watch]
+
+
+def test_it_is_simulated_and_scraped_to_its_end() -> None:
+    with simulating(CONFIG, SCENARIO, FIVE) as simulation:
+        exposed = [simulation.exporter.operations() for _ in range(3)]
+        assert simulation.requests_of(simulation.exporter.scrape) == ["/otaUpdates?otaUpdateStatus=CREATE_IN_PROGRESS"]
+    labels = 'aws_account_id="111122223333",aws_region="eu-west-1",id="bootloader",kind="ota_update"'
+    assert f"aws_iot_ota_update_files{{{labels}}} 3.0" in exposed[0]
+    assert f'aws_iot_bulk_operation_status{{{labels},status="CREATE_IN_PROGRESS"}} 1.0' in exposed[0]
+    assert f'aws_iot_bulk_operation_status{{{labels},status="CREATE_COMPLETE"}} 1.0' in exposed[-1]
+
+
+def test_it_is_documented() -> None:
+    for text in (metrics_document(FIVE), metrics_table(FIVE)):
+        assert "| `aws_iot_ota_update_files` |  | Files of the update. |" in text
+    assert "- `ota_update`: `CREATE_PENDING`," in metrics_document(FIVE)
+    assert f"| `ota_update` | [update over the air]({KIND.reference}) | ListOTAUpdates, GetOTAUpdate |" in kinds_table(
+        FIVE
+    )
+
+
+def test_it_is_in_the_iam_policy() -> None:
+    statements = {statement["Sid"]: statement for statement in policy(FIVE, Models())["Statement"]}
+    assert statements["OtaUpdate"]["Action"] == ["iot:ListOTAUpdates"]
+    assert statements["OtaUpdate2"] == {
+        "Sid": "OtaUpdate2",
+        "Effect": "Allow",
+        "Action": ["iot:GetOTAUpdate"],
+        "Resource": "arn:*:iot:*:*:otaupdate/*",
+    }
