@@ -19,6 +19,7 @@ API = ("aws_account_id", "aws_region", "service", "api")
 SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0)
 
 BudgetKey = tuple[str, str, str, str]
+"""An account's number, a Region, a service, and the name under which AWS counts the calls."""
 
 
 class ApiMetrics:
@@ -47,10 +48,16 @@ class ApiMetrics:
             API,
             registry=registry,
         )
+        self._ratios: dict[BudgetKey, Callable[[], float]] = {}
 
     def show_budget(self, key: BudgetKey, ratio: Callable[[], float]) -> None:
         """Expose the budget of one API, read at each scrape."""
+        self._ratios[key] = ratio
         self._budget.labels(*key).set_function(ratio)
+
+    def budgets(self) -> Mapping[BudgetKey, float]:
+        """Return what is exposed of the budgets now."""
+        return {key: ratio() for key, ratio in tuple(self._ratios.items())}
 
 
 def new_registry(shard: Shard) -> CollectorRegistry:
