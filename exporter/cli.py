@@ -38,7 +38,7 @@ TOTAL = Flag(
 LIVE = Flag("--live", "Make one real call of each sort for each cell.", bool, is_switch=True)
 SIMULATOR = Flag("--listen-address", "Where AWS is simulated.", parse_address, "127.0.0.1:10099", "HOST:PORT")
 SCENARIO = Flag("--scenario", "What happens; without it the demo's scenario.", file_path, placeholder="FILE")
-SUBJECTS = ("metrics", "iam-policy", "config-schema", "prometheus-rules", "grafana-alerts")
+SUBJECTS = ("metrics", "iam-policy", "config-schema", "openapi", "prometheus-rules", "grafana-alerts")
 
 
 def _serve(values: Mapping[str, Any]) -> int:
