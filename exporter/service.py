@@ -25,7 +25,10 @@ from exporter.refresh import Refresher
 from exporter.selfmetrics import ApiMetrics, CellCollector, expose_config_load, new_registry
 from exporter.shards import of_shard
 from exporter.store import Store
+from exporter.web.api import api_routes
 from exporter.web.app import Metrics, application
+from exporter.web.pages import page_routes
+from exporter.web.status import Status
 
 _without_created_series: Callable[[], None] = disable_created_metrics
 
@@ -52,7 +55,8 @@ def new_service(
     _without_created_series()
     registry = new_registry(shard)
     models = Models(only=(call for kind in kinds for call in kind.calls))
-    gateway = Gateway(models, config.aws, ApiMetrics(registry), clock, config.refresh.min_age)
+    api_metrics = ApiMetrics(registry)
+    gateway = Gateway(models, config.aws, api_metrics, clock, config.refresh.min_age)
     cells = of_shard(cells_of(config, kinds, gateway.default_region), scope_name, shard)
     estimates = Estimates()
     store = Store((cell.untouched() for cell in cells), estimates.note)
@@ -64,9 +68,8 @@ def new_service(
 
     refresher = Refresher(cells, connect, store, config.refresh, clock, log)
     exposition = Exposition({kind.name: table(kind, config.labels.tags) for kind in kinds})
-    return Service(
-        application(Metrics(store, exposition, registry, refresher.refresh), metrics_path),
-        refresher,
-        cells,
-        Overview(kinds, store, estimates),
-    )
+    metrics = Metrics(store, exposition, registry, refresher.refresh)
+    overview = Overview(kinds, store, estimates, api_metrics.budgets)
+    status = Status(kinds, overview, refresher.refresh, clock.now)
+    routes = [*api_routes(status), *page_routes(status, metrics_path)]
+    return Service(application(metrics, metrics_path, routes), refresher, cells, overview)

@@ -36,13 +36,14 @@ SORTS: Mapping[Sort, Callable[[OperationLine], Any]] = {
 class Choice:
     """The lines to show, of ``matching`` without the limit.
 
-    ``counts`` are of all that the filters leave, by view; ``total`` is without any filter.
+    ``counts`` are of all that the filters leave, by view; ``total`` and ``attention`` are without any filter.
     """
 
     lines: Sequence[OperationLine]
     matching: int
     counts: Mapping[View, int]
     total: int
+    attention: int
 
 
 def choose(lines: Sequence[OperationLine], query: Query) -> Choice:
@@ -54,6 +55,7 @@ def choose(lines: Sequence[OperationLine], query: Query) -> Choice:
         matching=len(viewed),
         counts={view: sum(map(belongs, fitting)) for view, belongs in VIEWS.items()},
         total=len(lines),
+        attention=sum(map(VIEWS["attention"], lines)),
     )
 
 
