@@ -44,12 +44,14 @@ class Refresher:
         for cell in self._cells:
             if self._is_due(cell.key):
                 self._start(cell)
+        waiting = self._settings.deadline if patience is None else patience
         if self._running:
-            waiting = self._settings.deadline if patience is None else patience
             await asyncio.wait(self._running.values(), timeout=waiting)
         for key in self._running:
             self._store.put(self._trackers[key].snapshot())
-        self._judge_support()
+        # Who does not wait gives nobody the time to fail as a neighbour did.
+        if waiting or not self._running:
+            self._judge_support()
 
     def stop(self) -> None:
         """Start nothing more, and end what is under way."""
