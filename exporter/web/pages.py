@@ -38,6 +38,8 @@ EVERY_AT_FIRST = 1
 EVERY_WITH_MANY = 30
 MANY = 1_000
 """Rows from which on a look costs a browser so much that it gets a longer pause."""
+CHUNK = 50
+"""Rows that a browser lays out together when they come into sight; each by itself would cost more than it saves."""
 NAMED = 3
 """Cells that the banner names; the table has them all."""
 
@@ -65,6 +67,7 @@ COLUMNS = (
     Column("Read", "read"),
 )
 SORTS: Mapping[Sort, str] = {"": "Active, then newest", **{one.sort: one.title for one in COLUMNS}, "id": "Id"}
+DEFAULTS: Mapping[str, object] = {name: field.default for name, field in Query.model_fields.items()}
 VIEWS = (("all", "Operations"), ("active", "Active"), ("ended", "Ended"), ("attention", "Need attention"))
 
 
@@ -98,6 +101,7 @@ def _environment(assets: Mapping[str, Asset]) -> Environment:
         sorts=SORTS,
         views=VIEWS,
         longest_text=LONGEST_TEXT,
+        chunk=CHUNK,
         named=NAMED,
     )
     return environment
@@ -132,8 +136,8 @@ class _Page:
 
     def _content(self, query: Query) -> dict[str, Any]:
         now, cells = self._status.now(), self._status.overview.cells()
-        limit = min(query.limit or MOST_SHOWN, MOST_SHOWN) if "limit" in query.model_fields_set else SHOWN
-        choice = choose(self._status.overview.operations(), query.model_copy(update={"limit": limit}))
+        limited = query.model_copy(update={"limit": _limit(query)})
+        choice = choose(self._status.overview.operations(), limited)
         return {
             "query": query,
             "link": lambda **changes: _link(query, changes),
@@ -166,6 +170,11 @@ def _itself(values: Iterable[str]) -> dict[str, str]:
     return {value: value for value in values if value}
 
 
+def _limit(query: Query) -> int:
+    asked = query.limit or MOST_SHOWN
+    return min(asked, MOST_SHOWN) if "limit" in query.model_fields_set else SHOWN
+
+
 def _pause(rows: int, cells: Sequence[CellLine]) -> int:
     if rows > MANY:
         return EVERY_WITH_MANY
@@ -174,8 +183,5 @@ def _pause(rows: int, cells: Sequence[CellLine]) -> int:
 
 def _link(query: Query, changes: Mapping[str, object]) -> str:
     """Return the page's address with some parameters changed; what is as always is left out."""
-    wanted = {name: value for name, value in query.model_copy(update=changes) if value != _DEFAULTS[name]}
+    wanted = {name: value for name, value in query.model_copy(update=changes) if value != DEFAULTS[name]}
     return f"?{urlencode(wanted)}"
-
-
-_DEFAULTS = {name: field.default for name, field in Query.model_fields.items()}

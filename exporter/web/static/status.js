@@ -49,7 +49,7 @@ function morphChildren(old, fresh) {
     else if (before.nodeName === node.nodeName) morph(before, node);
     else before.replaceWith(node);
   });
-  olds.slice(freshes.length).forEach((node) => node.remove());
+  olds.slice(freshes.length).forEach((node) => selected?.intersectsNode(node) || node.remove());
 }
 
 /** Changes rows by their keys. While somebody selects text in them none comes, goes or moves. */
@@ -85,15 +85,17 @@ async function refresh() {
   request.abort();
   const mine = new AbortController();
   request = mine;
+  const html = await ask(mine.signal).catch(() => "");
+  if (mine.signal.aborted) return;
   try {
-    const html = await ask(mine.signal);
-    if (!mine.signal.aborted) show(new DOMParser().parseFromString(html, "text/html"));
-  } catch {
-    if (!mine.signal.aborted) tell(offline, true);
+    if (html) show(new DOMParser().parseFromString(html, "text/html"));
+    else tell(offline, true);
+  } finally {
+    plan();
   }
-  if (!mine.signal.aborted) plan();
 }
 
+/** Gives the page as its address says now. */
 async function ask(signal) {
   // Not location.href: fetch refuses an address with a user's name in it.
   const address = location.origin + location.pathname + location.search;
@@ -102,6 +104,7 @@ async function ask(signal) {
   return response.text();
 }
 
+/** Shows what differs in a page that was asked for. */
 function show(page) {
   const script = (document_) => document_.querySelector("script")?.getAttribute("src");
   // Another version of the exporter answers.
@@ -117,6 +120,7 @@ function show(page) {
   if (bannerText() !== banner) announce(bannerText() || "Nothing needs attention any more.");
 }
 
+/** Plans the next look, unless nobody looks. */
 function plan() {
   clearTimeout(timer);
   if (!paused && !document.hidden) timer = setTimeout(refresh, freshness.dataset.every * MILLISECONDS);
@@ -128,6 +132,7 @@ function bannerText() {
   return document.querySelector("#attention")?.textContent.replace(/\s+/g, " ").trim() ?? "";
 }
 
+/** Shows or hides a message; it is spoken when it comes. */
 function tell(message, wanted) {
   if (message.hidden !== wanted) return;
   message.hidden = !wanted;
@@ -147,6 +152,7 @@ async function go(search, keep) {
   announce(document.querySelector("#result").textContent);
 }
 
+/** Goes where the form says. */
 function filter() {
   clearTimeout(typing);
   const usual = { order: "asc" };
