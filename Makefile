@@ -6,7 +6,7 @@ INSTALL := -m pip --disable-pip-version-check install --quiet --only-binary :all
 PIP := $(BIN)/python $(INSTALL)
 UV_VERSION := 0.13.9
 
-.PHONY: help demo test lint format bench lock write-locks documents clean
+.PHONY: help demo test lint format bench lock write-locks documents screenshots clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -33,9 +33,13 @@ documents: $(VENV)/.dev ## Print the generated files anew.
 	$(BIN)/aws-iot-bulk-exporter show metrics > docs/metrics.md
 	$(BIN)/aws-iot-bulk-exporter show config-schema > docs/config.schema.json
 	$(BIN)/aws-iot-bulk-exporter show iam-policy > docs/iam-policy.json
+	$(BIN)/aws-iot-bulk-exporter show openapi > docs/openapi.json
 	$(BIN)/aws-iot-bulk-exporter show prometheus-rules > monitoring/prometheus-rules.yaml
 	$(BIN)/aws-iot-bulk-exporter show grafana-alerts > monitoring/grafana-alerts.yaml
 	$(BIN)/python -m tests.support.generated
+
+screenshots: $(VENV)/.dev ## Take the pictures of the status page anew; needs Chromium.
+	$(BIN)/python -m tests.support.screenshots docs/images
 
 lock: ## Lock the dependencies anew, for every supported Python.
 	$(PYTHON) -m venv $(VENV)-lock

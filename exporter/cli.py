@@ -74,7 +74,7 @@ GIVE_UP = Flag(
     "--give-up-after", "With --until-done: end with 3 when AWS cannot be read for so long.", duration, "5m", "DURATION"
 )
 SERVING = (CONFIG, LISTEN, WEB_CONFIG, PATH, LOG_LEVEL, LOG_FORMAT, ORDINAL, TOTAL)
-SUBJECTS = ("metrics", "iam-policy", "config-schema", "prometheus-rules", "grafana-alerts")
+SUBJECTS = ("metrics", "iam-policy", "config-schema", "openapi", "prometheus-rules", "grafana-alerts")
 
 
 def _serve(values: Mapping[str, Any]) -> int:

@@ -94,7 +94,7 @@ def _assembled(
         Refresher(cells, connect, store, config.refresh, process.clock, process.log, before),
         Exposition(tables),
         _registry(process, store, gateway),
-        Overview(process.kinds, store, process.estimates),
+        Overview(process.kinds, store, process.estimates, gateway.budgets.ratios),
         Prober(Scopes(cells, process.kinds), tables, connect, config.refresh, process.clock, process.log),
     )
 

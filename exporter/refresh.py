@@ -61,13 +61,16 @@ class Refresher:
         for one in self._cells.values():
             if self._is_due(one):
                 one.start(self._connect, self._clock.monotonic())
-        await self._wait(self._settings.deadline if patience is None else patience)
+        waiting = self._settings.deadline if patience is None else patience
+        await self._wait(waiting)
         if self._stopped.is_set():
             return
-        for one in self._cells.values():
-            if one.task:
-                one.show()
-        self._judge_support()
+        running = [one for one in self._cells.values() if one.task]
+        for one in running:
+            one.show()
+        # Who does not wait gives nobody the time to fail as a neighbour did.
+        if waiting or not running:
+            self._judge_support()
 
     def stop(self, kept: frozenset[CellRefresh] = frozenset()) -> None:
         """Start nothing more, keep nobody waiting, and end what is under way, save for what is kept by another."""

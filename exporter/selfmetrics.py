@@ -20,6 +20,7 @@ API = ("aws_account_id", "aws_region", "service", "api")
 SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0)
 
 BudgetKey = tuple[str, str, str, str]
+"""An account's number, a Region, a service, and the name under which AWS counts the calls."""
 
 
 class ApiMetrics:

@@ -20,10 +20,13 @@ from exporter.kind import Kind
 from exporter.log import Log
 from exporter.model import Shard
 from exporter.selfmetrics import ApiMetrics, ConfigMetrics, new_registry
+from exporter.web.api import api_routes
 from exporter.web.app import application
 from exporter.web.lifecycle import lifecycle_routes
+from exporter.web.pages import page_routes
 from exporter.web.probing import probe_routes
 from exporter.web.scraping import Metrics
+from exporter.web.status import Status
 
 _without_created_series: Callable[[], None] = disable_created_metrics
 
@@ -39,9 +42,12 @@ class Service:
         self._loads = ConfigMetrics(process.registry)
         self._loads.succeed(process.clock.now())
         self.current = generation
+        status = Status(process.kinds, lambda: self.current.overview, self.refreshed, process.clock.now)
         routes = [
             *lifecycle_routes(self.reload, lambda: shown(self.current.config)),
             *probe_routes(lambda: self.current.prober),
+            *api_routes(status),
+            *page_routes(status, metrics_path),
         ]
         self.app = application(self.refreshed, metrics_path, routes)
 

@@ -34,6 +34,7 @@ COMMITTED = {
     "metrics": "docs/metrics.md",
     "iam-policy": "docs/iam-policy.json",
     "config-schema": "docs/config.schema.json",
+    "openapi": "docs/openapi.json",
     "prometheus-rules": "monitoring/prometheus-rules.yaml",
     "grafana-alerts": "monitoring/grafana-alerts.yaml",
 }

@@ -64,6 +64,7 @@ CELL = CellLine(
     duration=0.1,
     operations=1,
     omitted=0,
+    budgets=(),
 )
 FAILING = replace(CELL, up=False, reasons=("throttled",))
 

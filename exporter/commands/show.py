@@ -12,11 +12,13 @@ from exporter.documents import metrics_document
 from exporter.kinds import KINDS
 from exporter.monitoring.grafana import grafana_alerts
 from exporter.monitoring.prometheus import prometheus_rules
+from exporter.web.openapi import openapi
 
 SUBJECTS: Mapping[str, Callable[[], str]] = {
     "metrics": lambda: metrics_document(KINDS),
     "iam-policy": lambda: json.dumps(policy(KINDS, Models()), indent=2) + "\n",
     "config-schema": lambda: json.dumps(config_schema(KINDS), indent=2) + "\n",
+    "openapi": lambda: json.dumps(openapi(KINDS), indent=2) + "\n",
     "prometheus-rules": prometheus_rules,
     "grafana-alerts": grafana_alerts,
 }

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from exporter import __version__
 from exporter.web.scraping import Metrics, exposed, patience
 
 Refreshed = Callable[[float | None], Awaitable[Metrics]]
@@ -18,13 +16,10 @@ Refreshed = Callable[[float | None], Awaitable[Metrics]]
 
 
 def application(refreshed: Refreshed, metrics_path: str, more: Sequence[BaseRoute] = ()) -> Starlette:
-    """Return the ASGI application, with ``more`` routes than those of metrics and health."""
+    """Return the ASGI application. Of two routes with one path the metrics win, and what is ``more`` comes last."""
 
     async def scrape(request: Request) -> Response:
         return await exposed(await refreshed(patience(request)), request)
-
-    async def landing(request: Request) -> Response:
-        return HTMLResponse(_landing_page(metrics_path))
 
     async def healthy(request: Request) -> Response:
         return PlainTextResponse("healthy\n")
@@ -38,16 +33,5 @@ def application(refreshed: Refreshed, metrics_path: str, more: Sequence[BaseRout
             Route("/-/healthy", healthy),
             Route("/-/ready", ready),
             *more,
-            *([Route("/", landing)] if metrics_path != "/" else []),
         ]
-    )
-
-
-def _landing_page(metrics_path: str) -> str:
-    path = html.escape(metrics_path, quote=True)
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>AWS IoT bulk exporter</title></head>'
-        f"<body><h1>AWS IoT bulk exporter</h1><p>Version {html.escape(__version__)}</p>"
-        f'<ul><li><a href="{path}">Metrics</a></li><li><a href="/-/healthy">Healthy</a></li>'
-        '<li><a href="/-/ready">Ready</a></li></ul></body></html>'
     )

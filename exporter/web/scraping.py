@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,15 +15,14 @@ from starlette.responses import Response
 
 from exporter.exposition import Exposition
 from exporter.store import Store
-from exporter.web.negotiation import OPENMETRICS, TEXT, accepts_gzip, wants_openmetrics
+from exporter.web import respond
+from exporter.web.negotiation import OPENMETRICS, TEXT, wants_openmetrics
 
 _openmetrics: Callable[[CollectorRegistry], bytes] = generate_openmetrics
 
 TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
 TIMEOUT_OFFSET = 0.5
 """Seconds of the scraper's time-out that are left for the answer's way back."""
-LEVEL = 1
-"""gzip's fastest level: a scrape is read once, on a fast network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +54,4 @@ def _answer(metrics: Metrics, request: Request) -> Response:
     operations = metrics.exposition.render(metrics.store.snapshots(), openmetrics)
     own = _openmetrics(metrics.registry) if openmetrics else generate_text(metrics.registry)
     headers = {"Content-Type": OPENMETRICS if openmetrics else TEXT, "Vary": "Accept, Accept-Encoding"}
-    body = operations + own
-    if accepts_gzip(",".join(request.headers.getlist("Accept-Encoding"))):
-        body = gzip.compress(body, LEVEL, mtime=0)
-        headers["Content-Encoding"] = "gzip"
-    return Response(body, headers=headers)
+    return respond.answer(request, operations + own, headers)
