@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --only-binary :all:
+INSTALL := -m pip --disable-pip-version-check install --quiet --only-binary :all:
+PIP := $(BIN)/python $(INSTALL)
 UV_VERSION := 0.13.9
 
-.PHONY: help demo test lint format bench lock write-locks documents clean
+.PHONY: help demo test lint format bench lock write-locks documents screenshots clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -13,7 +14,7 @@ help: ## Show the targets.
 demo: $(VENV)/.run ## Run the exporter on a simulated AWS: no account, no credentials, no network.
 	$(BIN)/aws-iot-bulk-exporter demo $(ARGS)
 
-test: $(VENV)/.dev ## Run the tests.
+test: $(VENV)/.dev .venv-ministack/.done .venv-moto/.done ## Run the tests.
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: $(VENV)/.dev ## Check style and types.
@@ -32,12 +33,16 @@ documents: $(VENV)/.dev ## Print the generated files anew.
 	$(BIN)/aws-iot-bulk-exporter show metrics > docs/metrics.md
 	$(BIN)/aws-iot-bulk-exporter show config-schema > docs/config.schema.json
 	$(BIN)/aws-iot-bulk-exporter show iam-policy > docs/iam-policy.json
+	$(BIN)/aws-iot-bulk-exporter show openapi > docs/openapi.json
 	$(BIN)/aws-iot-bulk-exporter show prometheus-rules > monitoring/prometheus-rules.yaml
 	$(BIN)/aws-iot-bulk-exporter show grafana-alerts > monitoring/grafana-alerts.yaml
 	$(BIN)/aws-iot-bulk-exporter show dashboard > monitoring/dashboards/aws-iot-bulk-fleet.json
 	$(BIN)/aws-iot-bulk-exporter show dashboard-operation > monitoring/dashboards/aws-iot-bulk-operation.json
 	$(BIN)/aws-iot-bulk-exporter show dashboard-exporter > monitoring/dashboards/aws-iot-bulk-exporter.json
 	$(BIN)/python -m tests.support.generated
+
+screenshots: $(VENV)/.dev ## Take the pictures of the status page anew; needs Chromium.
+	$(BIN)/python -m tests.support.screenshots docs/images
 
 lock: ## Lock the dependencies anew, for every supported Python.
 	$(PYTHON) -m venv $(VENV)-lock
@@ -49,9 +54,11 @@ write-locks:
 	$(COMPILE) -o requirements.lock
 	$(COMPILE) --extra dev -o requirements-dev.lock
 	echo 'setuptools>=77' | $(subst pyproject.toml,-,$(COMPILE)) -o requirements-build.lock
+	$(subst pyproject.toml,tests/independent/ministack.in,$(COMPILE)) -o requirements-ministack.lock
+	$(subst pyproject.toml,tests/independent/moto.in,$(COMPILE)) -o requirements-moto.lock
 
 clean: ## Remove what the other targets made.
-	rm -rf $(VENV) $(VENV)-lock build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-lock .venv-ministack .venv-moto build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
@@ -65,4 +72,10 @@ $(VENV)/.run: requirements.lock requirements-build.lock setup.cfg | $(BIN)/pytho
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	$(PIP) --require-hashes -r requirements-dev.lock
+	touch $@
+
+# Servers that the tests run. Each wants versions of its own of what the exporter uses too.
+.venv-%/.done: requirements-%.lock | $(BIN)/python
+	$(PYTHON) -m venv .venv-$* || (rm -rf .venv-$*; false)
+	.venv-$*/bin/python $(INSTALL) --require-hashes -r $<
 	touch $@

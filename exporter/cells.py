@@ -34,6 +34,19 @@ class Cell:
         """Where wanted tags are read apart from the operations, None where they are not, or come by themselves."""
         return self.kind.tag_source if self.tags else None
 
+    def is_read_as(self, other: Cell) -> bool:
+        """Tell whether a refresh of one cell is as good as a refresh of the other.
+
+        Watches are compared by what they say: each reading of the configuration makes types of its own.
+        """
+        same_watch = self.watch.model_dump() == other.watch.model_dump()
+        return same_watch and self.account.access == other.account.access
+
+    def is_found_as(self, other: Cell) -> bool:
+        """Tell whether both cells find operations by the same rules."""
+        mine, others = self.watch.discover, other.watch.discover
+        return (mine and mine.model_dump()) == (others and others.model_dump())
+
     def untouched(self) -> Snapshot:
         """Return the snapshot before the first refresh: no rows, not up."""
         return Snapshot(self.key, Scope(self.account.name, self.account.known_id, self.region))

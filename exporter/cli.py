@@ -11,7 +11,18 @@ from typing import Any
 
 from exporter import __version__
 from exporter.errors import ConfigError, StartError
-from exporter.flags import Command, Flag, file_path, one_of, parser_of, url_path, values_of, whole_number
+from exporter.flags import (
+    Command,
+    Flag,
+    duration,
+    file_path,
+    one_of,
+    parser_of,
+    url_path,
+    values_of,
+    whole_number,
+    word,
+)
 from exporter.log import FORMATS, LEVELS, new_log
 from exporter.shards import MOST, chosen_shard
 from exporter.web.server import parse_address
@@ -22,7 +33,20 @@ BAD_USAGE = 2
 INTERRUPTED = 130
 
 CONFIG = Flag("--config.file", "The configuration; without it every default holds.", file_path, placeholder="PATH")
-LISTEN = Flag("--web.listen-address", "Where /metrics is served.", parse_address, ":10098", "HOST:PORT")
+LISTEN = Flag(
+    "--web.listen-address",
+    "Where /metrics is served; may be given several times.",
+    parse_address,
+    ":10098",
+    "HOST:PORT",
+    is_repeatable=True,
+)
+WEB_CONFIG = Flag(
+    "--web.config.file",
+    "TLS, passwords, headers and limits, in exporter-toolkit's format; without it plain HTTP for everybody.",
+    file_path,
+    placeholder="PATH",
+)
 PATH = Flag("--web.telemetry-path", "The path of the metrics.", url_path, "/metrics", "PATH")
 LOG_LEVEL = Flag("--log.level", f"One of {', '.join(LEVELS)}.", one_of(*LEVELS), "info", "LEVEL")
 LOG_FORMAT = Flag("--log.format", f"One of {', '.join(FORMATS)}.", one_of(*FORMATS), "logfmt", "FORMAT")
@@ -38,10 +62,23 @@ TOTAL = Flag(
 LIVE = Flag("--live", "Make one real call of each sort for each cell.", bool, is_switch=True)
 SIMULATOR = Flag("--listen-address", "Where AWS is simulated.", parse_address, "127.0.0.1:10099", "HOST:PORT")
 SCENARIO = Flag("--scenario", "What happens; without it the demo's scenario.", file_path, placeholder="FILE")
+KIND = Flag("--kind", "Watch operations of this kind only.", word, placeholder="KIND")
+ID = Flag(
+    "--id", "Watch this operation; may be repeated, and needs --kind.", word, placeholder="ID", is_repeatable=True
+)
+REGION = Flag("--region", "Watch this Region only.", word, placeholder="REGION")
+ACCOUNT = Flag("--account", "Watch this account of the configuration only.", word, placeholder="NAME")
+INTERVAL = Flag("--interval", "How often AWS is asked; else refresh.min_age.", duration, placeholder="DURATION")
+UNTIL_DONE = Flag("--until-done", "End when all is done, with 1 if anything failed.", bool, is_switch=True)
+GIVE_UP = Flag(
+    "--give-up-after", "With --until-done: end with 3 when AWS cannot be read for so long.", duration, "5m", "DURATION"
+)
+SERVING = (CONFIG, LISTEN, WEB_CONFIG, PATH, LOG_LEVEL, LOG_FORMAT, ORDINAL, TOTAL)
 SUBJECTS = (
     "metrics",
     "iam-policy",
     "config-schema",
+    "openapi",
     "prometheus-rules",
     "grafana-alerts",
     "dashboard",
@@ -55,19 +92,28 @@ def _serve(values: Mapping[str, Any]) -> int:
 
     shard = chosen_shard(values[ORDINAL.name], values[TOTAL.name], os.environ, socket.gethostname())
     log = new_log(values[LOG_LEVEL.name], values[LOG_FORMAT.name])
-    return run(values[CONFIG.name], values[LISTEN.name], values[PATH.name], shard, log)
+    return run(values[CONFIG.name], values[LISTEN.name], values[WEB_CONFIG.name], values[PATH.name], shard, log)
 
 
 def _check(values: Mapping[str, Any]) -> int:
     from exporter.commands.check import run
 
-    return run(values[CONFIG.name], values[LIVE.name])
+    return run(values[CONFIG.name], values[WEB_CONFIG.name], values[LIVE.name])
+
+
+def _watch(values: Mapping[str, Any]) -> int:
+    from exporter.commands.watch import Pace, Wish, run
+
+    account, region, kind = (values[flag.name] or "" for flag in (ACCOUNT, REGION, KIND))
+    pace = Pace(values[INTERVAL.name], values[UNTIL_DONE.name], values[GIVE_UP.name])
+    return run(values[CONFIG.name], Wish(account, region, kind, tuple(values[ID.name])), pace)
 
 
 def _demo(values: Mapping[str, Any]) -> int:
     from exporter.commands.demo import run
 
-    return run(values[LISTEN.name], new_log(values[LOG_LEVEL.name], values[LOG_FORMAT.name]))
+    log = new_log(values[LOG_LEVEL.name], values[LOG_FORMAT.name])
+    return run(values[LISTEN.name], values[WEB_CONFIG.name], log)
 
 
 def _simulate(values: Mapping[str, Any]) -> int:
@@ -83,9 +129,17 @@ def _show(values: Mapping[str, Any]) -> int:
 
 
 COMMANDS = (
-    Command("serve", "Serve /metrics.", _serve, (CONFIG, LISTEN, PATH, LOG_LEVEL, LOG_FORMAT, ORDINAL, TOTAL)),
-    Command("check", "Check the configuration and, with --live, the access to AWS.", _check, (CONFIG, LIVE)),
-    Command("demo", "Serve /metrics of a simulated AWS.", _demo, (LISTEN, LOG_LEVEL, LOG_FORMAT)),
+    Command("serve", "Serve /metrics.", _serve, SERVING),
+    Command(
+        "check", "Check the configuration and, with --live, the access to AWS.", _check, (CONFIG, WEB_CONFIG, LIVE)
+    ),
+    Command(
+        "watch",
+        "Show live progress; with --until-done wait for the end.",
+        _watch,
+        (CONFIG, ACCOUNT, REGION, KIND, ID, INTERVAL, UNTIL_DONE, GIVE_UP),
+    ),
+    Command("demo", "Serve /metrics of a simulated AWS.", _demo, (LISTEN, WEB_CONFIG, LOG_LEVEL, LOG_FORMAT)),
     Command("simulate", "Simulate AWS's APIs.", _simulate, (SIMULATOR, SCENARIO)),
     Command("show", "Print documents, policies, rules and dashboards.", _show, words=SUBJECTS),
 )

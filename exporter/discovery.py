@@ -44,10 +44,9 @@ class Lists:
         return self._kind.discovery.tells_status and self._read_well
 
     def status_since(self, since: float, id: str) -> str:
-        """Return what a list read at or after a time says of an operation's status, empty where there is none."""
-        newest = self._lists.get(ANY_STATUS)
-        entry = newest.entries.get(id) if newest and newest.at >= since else None
-        return entry.status if entry else ""
+        """Return what the newest list that was read at or after a time, and has an operation, says of its status."""
+        having = [one for one in self._lists.values() if one.at >= since and id in one.entries]
+        return max(having, key=lambda one: one.at).entries[id].status if having else ""
 
     def due(self, followed: Iterable[str]) -> tuple[str, ...]:
         """Return the statuses whose lists are due, those of finished operations that are ``followed`` among them."""

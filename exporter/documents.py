@@ -12,7 +12,15 @@ from exporter.families import table
 from exporter.kind import Kind
 from exporter.metric import IDENTITY, Metric
 from exporter.model import CellKey, Scope, Shard, Snapshot
-from exporter.selfmetrics import CELL, ApiMetrics, CellCollector, expose_config_load, new_registry
+from exporter.selfmetrics import (
+    CELL,
+    ApiMetrics,
+    BudgetCollector,
+    CellCollector,
+    ConfigMetrics,
+    ProbeCollector,
+    new_registry,
+)
 from exporter.store import Store
 
 Line = tuple[str, str, str, str]
@@ -22,7 +30,7 @@ Line = tuple[str, str, str, str]
 def metrics_document(kinds: Sequence[Kind[Any]]) -> str:
     """Return docs/metrics.md: every family of the operations and of the exporter itself."""
     head = ("# Metrics", "", "This page is printed by `aws-iot-bulk-exporter show metrics`.", "")
-    return "\n".join((*head, *_of_operations(kinds), "", *_of_the_exporter(), ""))
+    return "\n".join((*head, *_of_operations(kinds), "", *_of_the_exporter(), "", *_of_a_probe(), ""))
 
 
 def metrics_table(kinds: Sequence[Kind[Any]]) -> str:
@@ -64,7 +72,17 @@ def _of_the_exporter() -> Iterable[str]:
         "one kind in one Region of a configured account.",
         f"A `reason` is one of {_code(Reason)}.",
         "",
-        *_rows((name, labels, f"{help} ({type})") for name, type, labels, help in _own_lines()),
+        *_typed_rows(_own_registry()),
+    )
+
+
+def _of_a_probe() -> Iterable[str]:
+    return (
+        "## A probe",
+        "",
+        "/probe answers with the rows of one operation, and with these:",
+        "",
+        *_typed_rows(_probe_registry()),
     )
 
 
@@ -72,9 +90,13 @@ def _labels(metric: Metric[Any]) -> str:
     return _code(metric.labels) + (", `tag_*`" if metric.name.endswith("_info") else "")
 
 
-def _own_lines() -> Iterable[Line]:
+def _typed_rows(registry: CollectorRegistry) -> list[str]:
+    return _rows((name, labels, f"{help} ({type})") for name, type, labels, help in _own_lines(registry))
+
+
+def _own_lines(registry: CollectorRegistry) -> Iterable[Line]:
     suffix = {"counter": "_total", "info": "_info"}
-    for family in _own_registry().collect():
+    for family in registry.collect():
         labels = [label for label in family.samples[0].labels if label != "le"]
         own = [label for label in labels if label not in CELL] if set(CELL) <= set(labels) else labels
         cell = "cell" if set(CELL) <= set(labels) else ""
@@ -89,10 +111,17 @@ def _own_registry() -> CollectorRegistry:
     api.requests.labels("", "", "", "")
     api.errors.labels("", "", "", "", "")
     api.duration.labels("", "")
-    api.show_budget(("", "", "", ""), lambda: 0.0)
     failing = Snapshot(CellKey("", "", ""), Scope("", "", ""), reasons=frozenset({Reason.OTHER}), duration=0.0)
-    registry.register(CellCollector(Store((failing,))))
-    expose_config_load(registry, 0.0)
+    store = Store((failing,))
+    registry.register(BudgetCollector(store, lambda: {("", "", "", ""): 0.0}))
+    registry.register(CellCollector(store))
+    ConfigMetrics(registry)
+    return registry
+
+
+def _probe_registry() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    registry.register(ProbeCollector([Reason.OTHER], 0.0))
     return registry
 
 

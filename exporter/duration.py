@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -25,5 +25,21 @@ def seconds(text: Any) -> float:
     return -total if text.startswith("-") else total
 
 
-Duration = Annotated[float, BeforeValidator(seconds), WithJsonSchema({"type": "string", "pattern": PATTERN})]
+def written(total: float) -> str:
+    """Return seconds as a duration, in the largest units that fit."""
+    rest, parts = round(abs(total) * 1000, 6), list[str]()
+    for unit in ("d", "h", "m", "s"):
+        number, rest = divmod(rest, SECONDS[unit] * 1000)
+        parts += [f"{number:.0f}{unit}"] if number else []
+    if rest or not parts:
+        parts.append(f"{rest:.6f}".rstrip("0").rstrip(".") + "ms")
+    return ("-" if total < 0 else "") + "".join(parts)
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(seconds),
+    PlainSerializer(written, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": PATTERN}),
+]
 """A field that is written as a duration and read as seconds."""

@@ -2,6 +2,7 @@
 
 ExporterError
 ├── ConfigError     what the configuration says wrongly, all of it
+├── QueryError      what a request asks wrongly, all of it
 ├── StartError      why the process cannot start although its configuration is right
 └── ApiError        a call to AWS that gave no usable answer
     └── EndlessListError
@@ -38,6 +39,14 @@ class ExporterError(Exception):
 
 class ConfigError(ExporterError):
     """A configuration that cannot be used; ``problems`` holds one line for each fault, with its path."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class QueryError(ExporterError):
+    """A request whose parameters cannot be used; ``problems`` holds one line for each fault, with its parameter."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from exporter.model import CellKey, Operation, Reading, Snapshot
@@ -42,6 +42,10 @@ class Estimates:
             for reading in snapshot.readings
             if reading.operation.progress is not None
         }
+
+    def keep(self, keys: Collection[CellKey]) -> None:
+        """Forget every other cell."""
+        self._points = {key: points for key, points in self._points.items() if key in keys}
 
     def of(self, key: CellKey, id: str) -> Estimate | None:
         """Return the estimate of one operation, None where too little was read of it yet."""

@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from exporter.duration import seconds
 from exporter.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """One flag. ``read`` turns its text into a value and raises ValueError with what was expected."""
+    """One flag. ``read`` turns its text into a value and raises ValueError with what was expected.
+
+    The value of a flag that is repeatable is a tuple: of its default, if it has one, where it is not given.
+    """
 
     name: str
     help: str
@@ -22,6 +26,7 @@ class Flag:
     default: str | None = None
     placeholder: str = "TEXT"
     is_switch: bool = False
+    is_repeatable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +66,10 @@ def values_of(command: Command, parsed: argparse.Namespace, unknown: Sequence[st
     values: dict[str, Any] = {}
     problems = [f"{text.partition('=')[0]}: {command.name} knows no such flag or word" for text in unknown]
     for flag in command.flags:
-        text = getattr(parsed, flag.name)
         try:
-            values[flag.name] = flag.read(text) if isinstance(text, str) else text
-        except ValueError as error:
-            problems.append(f"{flag.name}: {error}")
+            values[flag.name] = _value(flag, getattr(parsed, flag.name))
+        except ConfigError as error:
+            problems += error.problems
     if command.words:
         values["word"] = parsed.word
         if parsed.word not in command.words:
@@ -75,12 +79,32 @@ def values_of(command: Command, parsed: argparse.Namespace, unknown: Sequence[st
     return values
 
 
+def _value(flag: Flag, given: Any) -> Any:
+    if flag.is_repeatable:
+        return _values(flag, given or ([] if flag.default is None else [flag.default]))
+    return _values(flag, [given])[0] if isinstance(given, str) else given
+
+
+def _values(flag: Flag, texts: Sequence[str]) -> tuple[Any, ...]:
+    values, problems = [], []
+    for number, text in enumerate(texts):
+        try:
+            values.append(flag.read(text))
+        except ValueError as error:
+            problems.append(f"{flag.name}{f'[{number}]' if len(texts) > 1 else ''}: {error}")
+    if problems:
+        raise ConfigError(problems)
+    return tuple(values)
+
+
 def _add(parser: argparse.ArgumentParser, flag: Flag) -> None:
     if flag.is_switch:
         parser.add_argument(flag.name, dest=flag.name, help=flag.help, action="store_true")
         return
     help = flag.help + (f" (default: {flag.default})" if flag.default else "")
-    parser.add_argument(flag.name, dest=flag.name, help=help, default=flag.default, metavar=flag.placeholder)
+    # To a default of its own argparse would add what is given, instead of replacing it.
+    action, default = ("append", None) if flag.is_repeatable else ("store", flag.default)
+    parser.add_argument(flag.name, dest=flag.name, help=help, action=action, default=default, metavar=flag.placeholder)
 
 
 def one_of(*words: str) -> Callable[[str], str]:
@@ -103,6 +127,24 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def duration(text: str) -> float:
+    """Return a duration in seconds. Raises ValueError."""
+    try:
+        length = seconds(text)
+    except ValueError:
+        length = 0.0
+    if length <= 0:
+        raise ValueError("expected a duration such as 10s, 5m or 7d")
+    return length
+
+
+def word(text: str) -> str:
+    """Return a text. Raises ValueError for an empty one."""
+    if not text:
+        raise ValueError("is empty")
+    return text
 
 
 def file_path(text: str) -> Path:

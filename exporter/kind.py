@@ -136,11 +136,17 @@ class Simulation:
     also_as: Mapping[str, Callable[[Simulated], Simulated | None]] = field(default_factory=dict)
 
 
+def _never(operation: Operation) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind(Generic[T]):
     """One kind of bulk operation, complete.
 
-    ``fetch`` reads one operation, ``final`` tells whether nothing of it can change any more, and ``tally`` how many of
+    ``completes`` are the statuses of operations that came to their end by themselves; whether all went well only the
+    counts tell. ``fetch`` reads one operation, ``final`` tells whether nothing of it can change any more,
+    ``continuous`` whether it never ends because it goes on with whatever joins its target, and ``tally`` how many of
     its items ended well and badly. ``failures`` are the rows of its metrics that count the latter, for who sees metrics
     only; of several the largest is right. From ``support_ended`` on, AWS may refuse the kind's calls for good.
     """
@@ -150,6 +156,7 @@ class Kind(Generic[T]):
     reference: str
     statuses: tuple[str, ...]
     active: frozenset[str]
+    completes: frozenset[str]
     id_parameter: str
     id_length: int
     describes: tuple[ApiCall, ...]
@@ -160,6 +167,7 @@ class Kind(Generic[T]):
     metrics: tuple[Metric[T], ...]
     simulation: Simulation
     failures: tuple[Rows, ...] = ()
+    continuous: Callable[[T], bool] = _never
     id_pattern: str = PLAIN_ID
     options: tuple[Option, ...] = ()
     tag_source: TagSource[T] | None = None
@@ -172,6 +180,10 @@ class Kind(Generic[T]):
         optional = tuple(call for option in self.options for call in option.calls)
         tags = (self.tag_source.call,) if self.tag_source else ()
         return (self.discovery.call, *self.describes, *optional, *tags)
+
+    def naming(self, call: ApiCall) -> Naming:
+        """Return how a call about one operation names it: by its id, unless the simulation says otherwise."""
+        return self.simulation.namings.get(call) or Naming(self.id_parameter, lambda operation: operation.id)
 
     def is_id(self, text: str) -> bool:
         """Tell whether a text can name an operation; an empty one, or ``..``, would name another path of AWS."""

@@ -46,13 +46,14 @@ def new_log(level: str = "info", format: str = "logfmt", stream: TextIO | None =
 
 def _readable(logger: Any, method: str, facts: EventDict) -> EventDict:
     """Escape what a terminal or a log reader could take for more than text; the renderer escapes line ends."""
-    return {key: _escape(value) if isinstance(value, str) else value for key, value in facts.items()}
+    return {key: printable(value, but="\n") if isinstance(value, str) else value for key, value in facts.items()}
 
 
-def _escape(text: str) -> str:
+def printable(text: str, but: str = "") -> str:
+    """Return a text with everything escaped that a terminal could take for a command; ``but`` names exceptions."""
     if text.isprintable():
         return text
-    return "".join(one if one.isprintable() or one == "\n" else ascii(one)[1:-1] for one in text)
+    return "".join(one if one.isprintable() or one in but else ascii(one)[1:-1] for one in text)
 
 
 def pass_on_libraries(log: Log) -> None:

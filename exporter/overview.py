@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,11 @@ from exporter.estimate import Estimates
 from exporter.families import UNKNOWN
 from exporter.kind import Kind
 from exporter.model import Operation, Reading, Snapshot
+from exporter.selfmetrics import BudgetKey
 from exporter.store import Store
+
+ENDED_EARLY = frozenset({"failed", "stopped", "cancelled", "canceled"})
+"""AWS's words, in the spellings of all services, for an operation that did not run to its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +36,7 @@ class OperationLine:
     status: str
     known_status: str
     active: bool
+    continuous: bool
     progress: float | None
     succeeded: int | None
     failed: int | None
@@ -41,10 +46,27 @@ class OperationLine:
     rate: float | None
     estimated_end: float | None
 
+    @property
+    def needs_attention(self) -> bool:
+        """Whether something of it failed, or all of it was given up: a status alone does not tell."""
+        return bool(self.failed) or self.status.lower() in ENDED_EARLY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetLine:
+    """The share of AWS's quota that calls may use now, of one API, or of APIs that AWS counts together."""
+
+    service: str
+    api: str
+    ratio: float
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellLine:
-    """One cell. ``last_success`` is in Unix seconds, 0 before the first; ``duration`` in seconds."""
+    """One cell. ``last_success`` is in Unix seconds, 0 before the first; ``duration`` in seconds.
+
+    ``budgets`` are those of the APIs that it has called; cells of one scope share them.
+    """
 
     account: str
     account_id: str
@@ -57,15 +79,33 @@ class CellLine:
     duration: float | None
     operations: int
     omitted: int
+    budgets: tuple[BudgetLine, ...]
+
+    @property
+    def waits(self) -> bool:
+        """Whether its first refresh has not ended yet."""
+        return self.duration is None
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether its last refresh could not read everything."""
+        return not (self.up or self.waits)
 
 
 class Overview:
-    """The lines of all cells, from the newest snapshots."""
+    """The lines of all cells, from the newest snapshots. Its methods may be called from any thread."""
 
-    def __init__(self, kinds: Sequence[Kind[Any]], store: Store, estimates: Estimates) -> None:
+    def __init__(
+        self,
+        kinds: Sequence[Kind[Any]],
+        store: Store,
+        estimates: Estimates,
+        budgets: Callable[[], Mapping[BudgetKey, float]] = dict,
+    ) -> None:
         self._kinds: Mapping[str, Kind[Any]] = {kind.name: kind for kind in kinds}
         self._store = store
         self._estimates = estimates
+        self._budgets = budgets
 
     def operations(self) -> tuple[OperationLine, ...]:
         """Return a line for each operation that has rows, in the order of the configuration."""
@@ -73,7 +113,8 @@ class Overview:
 
     def cells(self) -> tuple[CellLine, ...]:
         """Return a line for each cell."""
-        return tuple(self._cell(snapshot) for snapshot in self._store.snapshots())
+        ratios = self._budgets()
+        return tuple(self._cell(snapshot, ratios) for snapshot in self._store.snapshots())
 
     def _operations(self, snapshot: Snapshot) -> Iterator[OperationLine]:
         kind = self._kinds[snapshot.key.kind]
@@ -90,13 +131,14 @@ class Overview:
             region=snapshot.scope.region,
             kind=kind.name,
             title=kind.title,
-            id=operation.id,
-            name=operation.name,
-            target=operation.target,
-            input=operation.input,
-            status=operation.status,
+            id=_written(operation.id),
+            name=_written(operation.name),
+            target=_written(operation.target),
+            input=_written(operation.input),
+            status=_written(operation.status),
             known_status=operation.status if operation.status in kind.statuses else UNKNOWN,
             active=active,
+            continuous=kind.continuous(operation),
             progress=operation.progress,
             succeeded=tally.succeeded,
             failed=tally.failed,
@@ -107,7 +149,7 @@ class Overview:
             estimated_end=estimate.end if estimate else None,
         )
 
-    def _cell(self, snapshot: Snapshot) -> CellLine:
+    def _cell(self, snapshot: Snapshot, ratios: Mapping[BudgetKey, float]) -> CellLine:
         return CellLine(
             account=snapshot.scope.account,
             account_id=snapshot.scope.account_id,
@@ -120,4 +162,17 @@ class Overview:
             duration=snapshot.duration,
             operations=len(snapshot.readings),
             omitted=snapshot.omitted,
+            budgets=tuple(self._budgets_of(snapshot, ratios)),
         )
+
+    def _budgets_of(self, snapshot: Snapshot, ratios: Mapping[BudgetKey, float]) -> Iterator[BudgetLine]:
+        counted = {(call.service, call.quota_name) for call in self._kinds[snapshot.key.kind].calls}
+        for service, api in sorted(counted):
+            ratio = ratios.get((snapshot.scope.account_id, snapshot.scope.region, service, api))
+            if ratio is not None:
+                yield BudgetLine(service=service, api=api, ratio=ratio)
+
+
+def _written(text: str) -> str:
+    """Return a text as UTF-8 can hold it: JSON has halves of surrogate pairs, each becomes a question mark."""
+    return text if text.isascii() else text.encode(errors="replace").decode()

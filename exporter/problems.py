@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from exporter.errors import ConfigError
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+NO_TEXT = "expected text; put it in quotes"
 _SAYINGS: Mapping[str, str] = {
     "missing": "is missing",
-    "string_type": "expected text; put it in quotes",
+    "string_type": NO_TEXT,
     "int_type": "expected a whole number",
     "int_from_float": "expected a whole number",
     "float_type": "expected a number",
@@ -38,6 +45,19 @@ _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,23}")
 """A key that is shown. Any other may be a value: ``{external_id:secret}`` lacks a space and is all key."""
 
 
+def both(first: Callable[[], S], second: Callable[[], T]) -> tuple[S, T]:
+    """Return what two steps give that do not need each other. Raises ConfigError with the problems of both."""
+    try:
+        found = first()
+    except ConfigError as error:
+        try:
+            second()
+        except ConfigError as other:
+            raise ConfigError([*error.problems, *other.problems]) from None
+        raise
+    return found, second()
+
+
 def problems(error: ValidationError, tags: Iterable[str] = (), known: Iterable[str] = ()) -> tuple[str, ...]:
     """Return a line for each fault, ``accounts[1].watch[0].ids[2]: longer than 40 characters``.
 
@@ -51,7 +71,7 @@ def problems(error: ValidationError, tags: Iterable[str] = (), known: Iterable[s
 
 def keys_of(*models: type[BaseModel]) -> tuple[str, ...]:
     """Return the keys that the models know, for hints."""
-    return tuple(sorted({field for model in models for field in model.model_fields}))
+    return tuple(sorted({field.alias or name for model in models for name, field in model.model_fields.items()}))
 
 
 def _follows(error: ErrorDetails, found: list[ErrorDetails]) -> bool:
@@ -62,7 +82,7 @@ def _follows(error: ErrorDetails, found: list[ErrorDetails]) -> bool:
 
 
 def _line(error: ErrorDetails, tags: frozenset[str], known: tuple[str, ...]) -> str:
-    path = _path(error, tags)
+    path = _path(error, tags, known)
     if error["type"] == "extra_forbidden":
         said = "unknown key" + _hint(str(error["loc"][-1]), known)
     else:
@@ -71,24 +91,25 @@ def _line(error: ErrorDetails, tags: frozenset[str], known: tuple[str, ...]) -> 
     return f"{path}: {said}" if path else said
 
 
-def _path(error: ErrorDetails, tags: frozenset[str]) -> str:
-    *parents, last = error["loc"] or ("",)
+def _path(error: ErrorDetails, tags: frozenset[str], known: tuple[str, ...]) -> str:
+    # pydantic's last part says so where it is the key itself that is wrong.
+    *parents, last = tuple(part for part in error["loc"] if part != "[key]") or ("",)
     # An unknown key may be called like a tag, and a tag is never the last part of its path.
-    path = "".join(_part(before, part, tags) for before, part in zip((None, *parents), parents, strict=False))
-    path += f"[{last}]" if isinstance(last, int) else f".{_shown(last)}" if last else ""
+    path = "".join(_part(before, part, tags, known) for before, part in zip((None, *parents), parents, strict=False))
+    path += f"[{last}]" if isinstance(last, int) else f".{_shown(last, known)}" if last else ""
     if error["type"].startswith("union_tag"):
         path += "." + error["ctx"]["discriminator"].strip("'")
     return path.removeprefix(".")
 
 
-def _part(before: int | str | None, part: int | str, tags: frozenset[str]) -> str:
+def _part(before: int | str | None, part: int | str, tags: frozenset[str], known: tuple[str, ...]) -> str:
     if isinstance(part, int):
         return f"[{part}]"
-    return "" if isinstance(before, int) and part in tags else f".{_shown(part)}"
+    return "" if isinstance(before, int) and part in tags else f".{_shown(part, known)}"
 
 
-def _shown(key: str) -> str:
-    return key if _PLAIN.fullmatch(key) else "?"
+def _shown(key: str, known: tuple[str, ...]) -> str:
+    return key if key in known or _PLAIN.fullmatch(key) else "?"
 
 
 def _hint(key: str, known: tuple[str, ...]) -> str:

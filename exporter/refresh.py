@@ -7,11 +7,13 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from exporter.cell_refresh import CellRefresh
 from exporter.cells import Cell
 from exporter.clock import Clock
 from exporter.config.sections import Refresh
 from exporter.errors import ApiError
 from exporter.log import Log
+from exporter.memory import inherited
 from exporter.model import CellKey
 from exporter.store import Store
 from exporter.support import ASK_AGAIN_SECONDS as SUPPORT_SECONDS
@@ -19,70 +21,100 @@ from exporter.tracker import Connect, Tracker
 
 
 class Refresher:
-    """Keeps one refresh going for each cell at most; its snapshots go to the store."""
+    """Keeps one refresh going for each cell at most; its snapshots go to the store.
+
+    ``before`` is the refresher of the configuration before: it ends, and what goes on in its cells goes on here.
+    """
 
     def __init__(
-        self, cells: Sequence[Cell], connect: Connect, store: Store, settings: Refresh, clock: Clock, log: Log
+        self,
+        cells: Sequence[Cell],
+        connect: Connect,
+        store: Store,
+        settings: Refresh,
+        clock: Clock,
+        log: Log,
+        before: Refresher | None = None,
     ) -> None:
-        self._cells = tuple(cells)
         self._connect = connect
         self._store = store
         self._settings = settings
         self._clock = clock
         self._log = log
-        self._trackers = {cell.key: Tracker(cell, settings, clock, self._reporter(cell)) for cell in cells}
         self._neighbours = _neighbours(cells)
-        self._stopped = False
-        self._started: dict[CellKey, float] = {}
-        self._running: dict[CellKey, asyncio.Task[None]] = {}
+        self._stopped = asyncio.Event()
+        self._cells = {cell.key: self._begun(cell, before.at(cell.key) if before else None) for cell in cells}
+        if before:
+            before.stop(kept=frozenset(self._cells.values()))
+        for one in self._cells.values():
+            one.show()
+
+    def at(self, key: CellKey) -> CellRefresh | None:
+        """Return the refresh of a cell, None where there is no such cell."""
+        return self._cells.get(key)
 
     async def refresh(self, patience: float | None = None) -> None:
         """Start a refresh of every cell that is due, and return when all are done or after ``patience`` seconds.
 
         Without it the configured deadline holds. Whatever is not done by then goes on.
         """
-        for cell in self._cells:
-            if self._is_due(cell.key):
-                self._start(cell)
-        if self._running:
-            waiting = self._settings.deadline if patience is None else patience
-            await asyncio.wait(self._running.values(), timeout=waiting)
-        for key in self._running:
-            self._store.put(self._trackers[key].snapshot())
-        self._judge_support()
+        for one in self._cells.values():
+            if self._is_due(one):
+                one.start(self._connect, self._clock.monotonic())
+        waiting = self._settings.deadline if patience is None else patience
+        await self._wait(waiting)
+        if self._stopped.is_set():
+            return
+        running = [one for one in self._cells.values() if one.task]
+        for one in running:
+            one.show()
+        # Who does not wait gives nobody the time to fail as a neighbour did.
+        if waiting or not running:
+            self._judge_support()
 
-    def stop(self) -> None:
-        """Start nothing more, and end what is under way."""
-        self._stopped = True
-        for task in self._running.values():
-            task.cancel()
+    def stop(self, kept: frozenset[CellRefresh] = frozenset()) -> None:
+        """Start nothing more, keep nobody waiting, and end what is under way, save for what is kept by another."""
+        self._stopped.set()
+        for one in self._cells.values():
+            if one not in kept:
+                one.end()
 
-    def _is_due(self, key: CellKey) -> bool:
-        started = self._started.get(key)
-        min_age = SUPPORT_SECONDS if self._trackers[key].support.is_ended else self._settings.min_age
-        fresh = started is not None and self._clock.monotonic() - started < min_age
-        return not (self._stopped or fresh or key in self._running)
+    def _begun(self, cell: Cell, before: CellRefresh | None) -> CellRefresh:
+        """Go on with a cell as it was, or begin with what is still true of it."""
+        memory = None
+        if before and before.tracker.cell.is_read_as(cell):
+            before.go_on(cell, self._settings, self._store.put)
+            return before
+        if before:
+            memory = inherited(before.tracker.memory(), before.tracker.cell, cell, self._clock)
+        tracker = Tracker(cell, self._settings, self._clock, self._reporter(cell), memory)
+        return CellRefresh(tracker, self._store.put)
 
-    def _start(self, cell: Cell) -> None:
-        self._started[cell.key] = self._clock.monotonic()
-        self._running[cell.key] = asyncio.create_task(self._refresh(cell))
+    def _is_due(self, one: CellRefresh) -> bool:
+        min_age = SUPPORT_SECONDS if one.tracker.support.is_ended else self._settings.min_age
+        fresh = one.started is not None and self._clock.monotonic() - one.started < min_age
+        return not (self._stopped.is_set() or fresh or one.task)
 
-    async def _refresh(self, cell: Cell) -> None:
-        tracker = self._trackers[cell.key]
+    async def _wait(self, patience: float) -> None:
+        tasks = [one.task for one in self._cells.values() if one.task]
+        if not tasks:
+            return
+        stopped = asyncio.create_task(self._stopped.wait())
+        done = asyncio.gather(*tasks, return_exceptions=True)
+        either: set[asyncio.Future[Any]] = {stopped, done}
         try:
-            await tracker.refresh(self._connect)
+            await asyncio.wait(either, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            del self._running[cell.key]
-            self._store.put(tracker.snapshot())
+            stopped.cancel()
 
     def _judge_support(self) -> None:
         """A kind whose support has ended is judged beside the others of its scope, when all have had their time."""
         for key, neighbours in self._neighbours.items():
-            tracker = self._trackers[key]
-            if tracker.support.judge(self._store.get(one) for one in neighbours):
-                self._store.put(tracker.snapshot())
+            one = self._cells[key]
+            if one.tracker.support.judge(self._store.get(neighbour) for neighbour in neighbours):
+                one.show()
                 facts = {"account": key.account, "region": key.region, "kind": key.kind}
-                self._log.info("support by AWS", ended=tracker.support.is_ended, **facts)
+                self._log.info("support by AWS", ended=one.tracker.support.is_ended, **facts)
 
     def _reporter(self, cell: Cell) -> Callable[[ApiError, str], None]:
         facts: dict[str, Any] = {"account": cell.account.name, "region": cell.region, "kind": cell.kind.name}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric, UnknownMetricFamily
 from prometheus_client.registry import Collector
 
 from exporter import __version__
+from exporter.errors import Reason
 from exporter.model import Shard, Snapshot
 from exporter.store import Store
 
@@ -19,6 +20,7 @@ API = ("aws_account_id", "aws_region", "service", "api")
 SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0)
 
 BudgetKey = tuple[str, str, str, str]
+"""An account's number, a Region, a service, and the name under which AWS counts the calls."""
 
 
 class ApiMetrics:
@@ -41,16 +43,6 @@ class ApiMetrics:
             buckets=SECONDS,
             registry=registry,
         )
-        self._budget = Gauge(
-            PREFIX + "api_budget_ratio",
-            "The share of AWS's quota that the exporter allows itself now; throttling halves it for a while.",
-            API,
-            registry=registry,
-        )
-
-    def show_budget(self, key: BudgetKey, ratio: Callable[[], float]) -> None:
-        """Expose the budget of one API, read at each scrape."""
-        self._budget.labels(*key).set_function(ratio)
 
 
 def new_registry(shard: Shard) -> CollectorRegistry:
@@ -77,16 +69,27 @@ class _ShardCollector(Collector):
         ]
 
 
-def expose_config_load(registry: CollectorRegistry, at: float) -> None:
-    """Expose that the configuration was read well at a time in Unix seconds."""
-    Gauge(
-        PREFIX + "config_last_reload_successful", "1 if the configuration was last read well.", registry=registry
-    ).set(1)
-    Gauge(
-        PREFIX + "config_last_reload_success_timestamp_seconds",
-        "When the configuration was last read well, in Unix seconds.",
-        registry=registry,
-    ).set(at)
+class ConfigMetrics:
+    """How reading the configuration went the last time."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._successful = Gauge(
+            PREFIX + "config_last_reload_successful", "1 if the configuration was last read well.", registry=registry
+        )
+        self._success = Gauge(
+            PREFIX + "config_last_reload_success_timestamp_seconds",
+            "When the configuration was last read well, in Unix seconds.",
+            registry=registry,
+        )
+
+    def succeed(self, at: float) -> None:
+        """Note that it was read well at a time in Unix seconds."""
+        self._successful.set(1)
+        self._success.set(at)
+
+    def fail(self) -> None:
+        """Note that it could not be used."""
+        self._successful.set(0)
 
 
 _CELL_GAUGES: Mapping[str, tuple[str, Callable[[Snapshot], float | None]]] = {
@@ -140,3 +143,65 @@ class CellCollector(Collector):
 def _labels(snapshot: Snapshot) -> tuple[str, ...]:
     scope = snapshot.scope
     return (scope.account, scope.account_id, scope.region, snapshot.key.kind)
+
+
+class BudgetCollector(Collector):
+    """The budgets of the scopes that are watched now."""
+
+    def __init__(self, store: Store, ratios: Callable[[], Mapping[BudgetKey, float]]) -> None:
+        self._store = store
+        self._ratios = ratios
+
+    def describe(self) -> Iterable[Metric]:
+        """Return the family without samples."""
+        return [self._family()]
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the family with a row for each budget."""
+        family = self._family()
+        scopes = {(one.scope.account_id, one.scope.region) for one in self._store.snapshots()}
+        for key, ratio in self._ratios().items():
+            if key[:2] in scopes:
+                family.add_metric(key, ratio)
+        return [family]
+
+    def _family(self) -> GaugeMetricFamily:
+        help = "The share of AWS's quota that the exporter allows itself now; throttling halves it for a while."
+        return GaugeMetricFamily(PREFIX + "api_budget_ratio", help, labels=API)
+
+
+class JoinedCollector(Collector):
+    """What another registry holds, so that several registries can show it."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing: the names are known where they are registered."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the families of the other registry."""
+        return self._registry.collect()
+
+
+class ProbeCollector(Collector):
+    """How one probe went."""
+
+    def __init__(self, reasons: Collection[Reason], duration: float) -> None:
+        self._reasons = reasons
+        self._duration = duration
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the families of the probe."""
+        success = "1 if the operation was read from AWS, by this probe or by one shortly before."
+        duration = "How long reading the operation took, waiting for the budget included."
+        help = "1 for each reason why the operation could not be read."
+        errors = GaugeMetricFamily(PREFIX + "probe_error", help, labels=("reason",))
+        for reason in sorted(self._reasons):
+            errors.add_metric((reason.value,), 1)
+        return [
+            GaugeMetricFamily(PREFIX + "probe_success", success, float(not self._reasons)),
+            GaugeMetricFamily(PREFIX + "probe_duration_seconds", duration, self._duration),
+            errors,
+        ]

@@ -1,43 +1,99 @@
-"""The exporter put together: from a configuration to an application that answers /metrics."""
+"""The exporter put together: an application that answers for the configuration that holds, until another one does."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from typing import Any
 
 from prometheus_client import disable_created_metrics
-from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 
-from exporter.aws.gateway import Gateway, ScopeApi
-from exporter.aws.models import Models
-from exporter.cells import Cell, cells_of, scope_name
 from exporter.clock import Clock
 from exporter.config import Config
+from exporter.config.shown import shown
+from exporter.errors import ConfigError
 from exporter.estimate import Estimates
-from exporter.exposition import Exposition
-from exporter.families import table
+from exporter.generation import Generation, Process, first, following
 from exporter.kind import Kind
 from exporter.log import Log
 from exporter.model import Shard
-from exporter.overview import Overview
-from exporter.refresh import Refresher
-from exporter.selfmetrics import ApiMetrics, CellCollector, expose_config_load, new_registry
-from exporter.shards import of_shard
-from exporter.store import Store
-from exporter.web.app import Metrics, application
+from exporter.selfmetrics import ApiMetrics, ConfigMetrics, new_registry
+from exporter.web.api import api_routes
+from exporter.web.app import application
+from exporter.web.lifecycle import lifecycle_routes
+from exporter.web.pages import page_routes
+from exporter.web.probing import probe_routes
+from exporter.web.scraping import Metrics
+from exporter.web.status import Status
 
 _without_created_series: Callable[[], None] = disable_created_metrics
 
 
-@dataclass(frozen=True, slots=True)
 class Service:
-    """A running exporter: its application, and what must stop with it."""
+    """A running exporter. ``current`` is the generation that holds; a reload replaces it as a whole."""
 
-    app: Starlette
-    refresher: Refresher
-    cells: tuple[Cell, ...]
-    overview: Overview
+    def __init__(self, process: Process, generation: Generation, read: Callable[[], Config], metrics_path: str) -> None:
+        self._process = process
+        self._read = read
+        self._reloading = asyncio.Lock()
+        self._signalled: set[asyncio.Task[None]] = set()
+        self._loads = ConfigMetrics(process.registry)
+        self._loads.succeed(process.clock.now())
+        self.current = generation
+        status = Status(process.kinds, lambda: self.current.overview, self.refreshed, process.clock.now)
+        routes = [
+            *lifecycle_routes(self.reload, lambda: shown(self.current.config)),
+            *probe_routes(lambda: self.current.prober),
+            *api_routes(status),
+            *page_routes(status, metrics_path),
+        ]
+        self.app = application(self.refreshed, metrics_path, routes)
+
+    async def refreshed(self, patience: float | None = None) -> Metrics:
+        """Refresh what is due, for ``patience`` seconds at the most, and return what is known then.
+
+        Without it the configured deadline holds. When a reload comes in between, the rest of the time is for what it
+        brought.
+        """
+        now = self._process.clock.monotonic
+        until = now() + (self.current.config.refresh.deadline if patience is None else patience)
+        while True:
+            generation = self.current
+            await generation.refresher.refresh(max(0.0, until - now()))
+            if generation is self.current:
+                return Metrics(generation.store, generation.exposition, generation.registry)
+
+    async def reload(self) -> None:
+        """Read the configuration again and let it hold, one reload after the other.
+
+        Raises ConfigError, and then the old one goes on to hold.
+        """
+        async with self._reloading:
+            try:
+                config = await run_in_threadpool(self._read)
+                self.current = following(self._process, self.current, config)
+            except ConfigError as error:
+                self._loads.fail()
+                self._process.log.error("configuration not reloaded", problems="; ".join(error.problems))
+                raise
+            self._loads.succeed(self._process.clock.now())
+            self._process.log.info("configuration reloaded", cells=len(self.current.cells))
+
+    def reload_soon(self) -> None:
+        """Reload because of a signal: nobody waits for the outcome, the log and the metrics tell it."""
+        task = asyncio.get_running_loop().create_task(self._reload_quietly())
+        self._signalled.add(task)
+        task.add_done_callback(self._signalled.discard)
+
+    async def _reload_quietly(self) -> None:
+        with suppress(ConfigError):
+            await self.reload()
+
+    def stop(self) -> None:
+        """Start nothing more, and end what is under way."""
+        self.current.refresher.stop()
 
 
 def new_service(
@@ -47,26 +103,18 @@ def new_service(
     metrics_path: str = "/metrics",
     shard: Shard = Shard(),
     clock: Clock = Clock(),
+    read: Callable[[], Config] | None = None,
 ) -> Service:
-    """Return the exporter for a configuration; nothing is asked of AWS before the first scrape. Raises ConfigError."""
+    """Return the exporter for a configuration, which ``read`` reads again; without it a reload finds the same.
+
+    Nothing is asked of AWS before the first scrape. Raises ConfigError.
+    """
+    process = new_process(kinds, log, shard, clock)
+    return Service(process, first(process, config, lambda cells: cells), read or (lambda: config), metrics_path)
+
+
+def new_process(kinds: Sequence[Kind[Any]], log: Log, shard: Shard, clock: Clock) -> Process:
+    """Return what a process has whatever its configuration says."""
     _without_created_series()
     registry = new_registry(shard)
-    models = Models(only=(call for kind in kinds for call in kind.calls))
-    gateway = Gateway(models, config.aws, ApiMetrics(registry), clock, config.refresh.min_age)
-    cells = of_shard(cells_of(config, kinds, gateway.default_region), scope_name, shard)
-    estimates = Estimates()
-    store = Store((cell.untouched() for cell in cells), estimates.note)
-    registry.register(CellCollector(store))
-    expose_config_load(registry, clock.now())
-
-    async def connect(cell: Cell) -> ScopeApi:
-        return await gateway.connect(cell.account, cell.region, cell.kind.name)
-
-    refresher = Refresher(cells, connect, store, config.refresh, clock, log)
-    exposition = Exposition({kind.name: table(kind, config.labels.tags) for kind in kinds})
-    return Service(
-        application(Metrics(store, exposition, registry, refresher.refresh), metrics_path),
-        refresher,
-        cells,
-        Overview(kinds, store, estimates),
-    )
+    return Process(kinds, shard, clock, log, registry, ApiMetrics(registry), Estimates())

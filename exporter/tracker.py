@@ -11,12 +11,12 @@ from exporter.clock import Clock
 from exporter.config.sections import Refresh
 from exporter.discovery import Lists
 from exporter.errors import ApiError, Reason
-from exporter.kind import Api, Listed, Wanted
+from exporter.kind import Api, Wanted
+from exporter.memory import Memory, blank
 from exporter.model import Operation, Reading, Scope, Snapshot
 from exporter.selection import Selection, Tracked, select, unsettled
-from exporter.support import Support
 from exporter.tagging import Tagging, retagged, tagged
-from exporter.verdict import NEVER, Pass, Verdict
+from exporter.verdict import NEVER, Pass
 
 AT_ONCE = 8
 """Operations described at once; the budget decides how fast."""
@@ -51,25 +51,27 @@ Report = Callable[[ApiError, str], None]
 class Tracker:
     """The operations of one cell between refreshes. All of it runs on one event loop, and needs no lock."""
 
-    def __init__(self, cell: Cell, settings: Refresh, clock: Clock, report: Report) -> None:
-        self._cell = cell
-        self._settings = settings
+    def __init__(
+        self, cell: Cell, settings: Refresh, clock: Clock, report: Report, memory: Memory | None = None
+    ) -> None:
+        self.cell = cell
+        self.settings = settings
         self._clock = clock
         self._report = report
-        self._scope = cell.untouched().scope
-        self._lists = Lists(cell.kind, cell.watch.discover, clock) if cell.watch.discover else None
-        self._tracked = {id: Tracked(Listed(id), explicit=True, matched=True) for id in cell.watch.ids}
+        self._scope, self._tracked, self._lists, self._verdict, self.support = memory or blank(cell, clock)
         self._pass: Pass | None = None
-        self._verdict = Verdict()
         self._tagging = Tagging(None)
-        self.support = Support(cell.kind, clock)
+
+    def memory(self) -> Memory:
+        """Return what the next tracker of the cell needs to go on."""
+        return Memory(self._scope, self._tracked, self._lists, self._verdict, self.support)
 
     async def refresh(self, connect: Connect) -> None:
         """Read from AWS what can have changed. A failure, even a defect, is part of the snapshot and never raised."""
         this = self._pass = Pass(self._clock.monotonic())
-        self._tagging = Tagging(self._cell.tag_source)
+        self._tagging = Tagging(self.cell.tag_source)
         try:
-            api = await connect(self._cell)
+            api = await connect(self.cell)
             self._scope = api.scope
             listed_first = self._lists is not None and self._lists.tell_statuses
             at_once = [] if listed_first else self._due()
@@ -93,7 +95,7 @@ class Tracker:
             reasons = reasons | self._pass.reasons
             up = not reasons and (up or (self._pass.answered and bool(readings)))
         return Snapshot(
-            key=self._cell.key,
+            key=self.cell.key,
             scope=self._scope,
             readings=readings,
             up=up,
@@ -121,6 +123,8 @@ class Tracker:
         for id, listed in lists.found().items():
             one = self._tracked.setdefault(id, Tracked(listed, explicit=False, matched=bool(listed.status)))
             one.listed, one.gone_at = listed, NEVER
+            if one.final and lists.status_since(one.read_at, id) not in ("", one.status):
+                one.final = False  # even a status that AWS never leaves can turn into that of being deleted
 
     async def _describe_all(self, this: Pass, api: ScopeApi, due: list[Tracked]) -> None:
         waiting = iter(sorted(due, key=self._urgency))
@@ -134,10 +138,10 @@ class Tracker:
         await asyncio.gather(*(work() for _ in range(AT_ONCE)))
 
     async def _describe(self, this: Pass, api: Api, one: Tracked) -> None:
-        watch, id = self._cell.watch, one.listed.id
+        watch, id = self.cell.watch, one.listed.id
         one.tried_at = self._clock.monotonic()
         try:
-            operation = await _asked(self._cell.kind.fetch(api, self._wanted(this, one)))
+            operation = await _asked(self.cell.kind.fetch(api, self._wanted(this, one)))
         except ApiError as error:
             if error.reason is Reason.NOT_FOUND:
                 self._gone(one, error)
@@ -152,8 +156,8 @@ class Tracker:
         if operation.status != one.status:
             one.unlisted, one.ended_at = 0, NEVER
         one.reading, one.read_at = Reading(tagged(operation, one), at), self._clock.monotonic()
-        one.final, one.gone_at = self._cell.kind.final(operation, watch.options), NEVER
-        if not self._cell.kind.is_active(operation.status) and one.ended_at == NEVER:
+        one.final, one.gone_at = self.cell.kind.final(operation, watch.options), NEVER
+        if not self.cell.kind.is_active(operation.status) and one.ended_at == NEVER:
             one.ended_at = one.read_at
         one.matched |= (
             watch.discover is None or not watch.discover.statuses or operation.status in watch.discover.statuses
@@ -162,7 +166,7 @@ class Tracker:
     def _wanted(self, this: Pass, one: Tracked) -> Wanted[Any]:
         before = one.reading.operation if one.reading else None
         listed = self._lists.status_since(this.since, one.listed.id) if self._lists else ""
-        return Wanted(one.listed.id, self._cell.watch.options, before, listed)
+        return Wanted(one.listed.id, self.cell.watch.options, before, listed)
 
     async def _learn_tags(self, this: Pass, api: Api, one: Tracked, operation: Operation) -> None:
         if not self._tagging.is_missing(one):
@@ -181,22 +185,22 @@ class Tracker:
     def _due(self) -> list[Tracked]:
         oldest = self._clock.monotonic() - ASK_AGAIN_SECONDS
         selection = self._select()
-        waiting = unsettled(self._tracked.values(), self._cell.watch.discover, self._clock.now())
+        waiting = unsettled(self._tracked.values(), self.cell.watch.discover, self._clock.now())
         asked = (*selection.kept, *selection.unread, *waiting)
-        now, most = self._clock.monotonic(), self._settings.stale_after / 2
+        now, most = self._clock.monotonic(), self.settings.stale_after / 2
         return [one for one in asked if not (one.final or one.is_settling(now, most)) and one.gone_at <= oldest]
 
     def _urgency(self, one: Tracked) -> tuple[int, float]:
-        active = self._cell.kind.is_active(one.status)
+        active = self.cell.kind.is_active(one.status)
         return (0 if active else 1, one.tried_at)
 
     def _select(self) -> Selection:
-        return select(self._tracked.values(), self._cell.watch.discover, self._cell.kind, self._clock.now())
+        return select(self._tracked.values(), self.cell.watch.discover, self.cell.kind, self._clock.now())
 
     def _is_fresh(self, one: Tracked) -> bool:
         now = self._clock.monotonic()
         answered = now if self._pass and self._pass.answered else self._verdict.answered
-        return now - max(one.read_at, answered if one.final else NEVER) <= self._settings.stale_after
+        return now - max(one.read_at, answered if one.final else NEVER) <= self.settings.stale_after
 
     def _gone(self, one: Tracked, error: ApiError) -> None:
         id = one.listed.id

@@ -14,6 +14,7 @@ _UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionErro
 """What PyYAML lets through where a value is not what its tag or its look promises: a month 13, ``!!bool 7``."""
 _TEXT = "tag:yaml.org,2002:str"
 _MERGE = "tag:yaml.org,2002:merge"
+_NULL = "tag:yaml.org,2002:null"
 _QUOTED = re.compile(r"""(?:[^'"]|'(?:\\?.|<[a-z ]+>)')*""")
 """The beginning of a sentence of PyYAML that quotes single characters and names of tokens, and nothing longer."""
 _SAYINGS = {
@@ -51,13 +52,25 @@ class _StrictLoader(yaml.SafeLoader):
             raise yaml.MarkedYAMLError(problem="an impossible value", problem_mark=node.start_mark) from None
 
 
-def read_text(path: Path) -> str:
-    """Return what a file holds. Raises ConfigError."""
+def _only(*tags: str) -> dict[str, list[tuple[str, re.Pattern[str]]]]:
+    """Return those of the loader's rules, by the first letter of a value, that give one of the tags."""
+    rules = _StrictLoader.yaml_implicit_resolvers.items()
+    return {letter: [rule for rule in of_letter if rule[0] in tags] for letter, of_letter in rules}
+
+
+class _TextLoader(_StrictLoader):
+    """The strict loader without YAML's guesses: what is not empty, null or a merge key is text."""
+
+    yaml_implicit_resolvers = _only(_NULL, _MERGE)
+
+
+def read_text(path: Path, shown: str = "") -> str:
+    """Return what a file holds. Raises ConfigError, which shows the path unless something else is to be shown."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ConfigError([f"cannot read {path}: {why}"]) from None
+        raise ConfigError([f"cannot read {shown or path}: {why}"]) from None
 
 
 def parse_yaml(text: str) -> Any:
@@ -65,8 +78,20 @@ def parse_yaml(text: str) -> Any:
 
     Raises ConfigError with line and column, and without the text itself, which may hold a secret.
     """
+    return _parse(text, _StrictLoader)
+
+
+def parse_yaml_as_text(text: str) -> Any:
+    """Return the same with numbers, switches and dates as they are written, and raise the same.
+
+    A Go program reads ``1: 1`` as two texts where it expects texts; so must whoever shares a file with one.
+    """
+    return _parse(text, _TextLoader)
+
+
+def _parse(text: str, loader: type[_StrictLoader]) -> Any:
     try:
-        return _StrictLoader(text).get_single_data()
+        return loader(text).get_single_data()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""

@@ -21,7 +21,7 @@ from exporter.cli import COMMANDS, PROGRAM
 from exporter.cli import SUBJECTS as PRINTED_SUBJECTS
 from exporter.commands.show import SUBJECTS
 from exporter.shards import MOST
-from exporter.web.server import GRACE_SECONDS
+from exporter.web.connections import Limits
 from tests.support.exporting import aws_environment
 from tests.support.processes import running
 from tests.support.scripted import ScriptedAws, answer
@@ -34,6 +34,7 @@ COMMITTED = {
     "metrics": "docs/metrics.md",
     "iam-policy": "docs/iam-policy.json",
     "config-schema": "docs/config.schema.json",
+    "openapi": "docs/openapi.json",
     "prometheus-rules": "monitoring/prometheus-rules.yaml",
     "grafana-alerts": "monitoring/grafana-alerts.yaml",
     "dashboard": "monitoring/dashboards/aws-iot-bulk-fleet.json",
@@ -91,7 +92,7 @@ def test_wrong_flags_and_values_are_told_all_at_once(command: tuple[str, ...]) -
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("frobnicate",), "frobnicate: expected one of serve, check, demo, simulate, show"),
+        (("frobnicate",), "frobnicate: expected one of serve, check, watch, demo, simulate, show"),
         (("serve", "check"), "check: serve knows no such flag or word"),
         (("serve", "--config.file"), "--config.file: expected one argument"),
         (("check", "--live=yes"), "--live: ignored explicit argument 'yes'"),
@@ -103,6 +104,7 @@ def test_wrong_flags_and_values_are_told_all_at_once(command: tuple[str, ...]) -
             ("serve", "--shard.ordinal=2", "--shard.total=2"),
             "--shard.ordinal: 2 is not below --shard.total, which is 2",
         ),
+        (("serve", "--web.config.file="), "--web.config.file: expected the path of a file"),
         (("simulate", "--scenario=/none"), "cannot read /none: No such file or directory"),
     ],
 )
@@ -114,6 +116,32 @@ def test_bad_usage_is_told_in_one_line_with_status_2(arguments: tuple[str, ...],
 def test_a_bad_configuration_is_told_all_at_once(command: str) -> None:
     bad = REPOSITORY / "tests" / "config" / "bad" / "faults-of-every-sort-at-once.yaml"
     assert refusal(command, f"--config.file={bad}") == bad.with_suffix(".txt").read_text().splitlines()
+
+
+def test_every_wrong_address_is_told_with_its_number() -> None:
+    wrong = [f"--web.listen-address={address}" for address in ("10098", ":10098", "host")]
+    said = "expected host:port, as :10098 or [::1]:10098"
+    assert refusal("serve", *wrong) == [f"--web.listen-address[{number}]: {said}" for number in (0, 2)]
+
+
+@pytest.mark.parametrize("command", ["serve", "check", "demo"])
+def test_a_bad_web_configuration_is_told_beside_a_bad_configuration(command: str, tmp_path: Path) -> None:
+    bad, config = tmp_path / "web.yaml", tmp_path / "config.yaml"
+    bad.write_text("basic_auth_users: {alice: s3cret}\njunk: 1\n")
+    config.write_text("junk: 1\n")
+    flags = [] if command == "demo" else [f"--config.file={config}"]
+    found = refusal(command, *flags, f"--web.config.file={bad}")
+    assert [line.partition(", ")[0] for line in found] == [
+        *(["junk: unknown key"] if flags else []),
+        "--web.config.file: basic_auth_users.alice: expected a bcrypt hash of 60 characters",
+        "--web.config.file: junk: unknown key",
+    ]
+
+
+def test_check_reads_the_web_configuration_too(tmp_path: Path) -> None:
+    good = tmp_path / "web.yaml"
+    good.write_text("")
+    assert exporter("check", f"--web.config.file={good}").stdout.splitlines()[-1] == f"{good} is right"
 
 
 @pytest.mark.parametrize("command", ["serve", "check"])
@@ -145,7 +173,10 @@ def test_check_prints_what_is_watched() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         "factory eu-west-1 thing_registration_task: 1 ids and what is discovered",
+        "factory eu-west-1 iot_job: 1 ids and what is discovered",
         "factory us-east-1 thing_registration_task: 1 ids and what is discovered",
+        "factory us-east-1 iot_job: 1 ids and what is discovered",
+        "field eu-west-1 greengrass_deployment: what is discovered",
         "field eu-west-1 greengrass_bulk_deployment: what is discovered",
         f"{EXAMPLE} is right",
     ]
@@ -200,7 +231,7 @@ def test_without_a_command_it_serves_until_sigterm(tmp_path: Path) -> None:
 
         scraped = httpx.get(until(listening, "the log's URL"), timeout=60).text
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=GRACE_SECONDS) == 0
+        assert process.wait(timeout=Limits().grace) == 0
     assert 'id="a1b2",kind="thing_registration_task",status="Completed"} 1.0' in scraped
     assert "Traceback" not in output.read_text()
     assert "msg=stopped" in output.read_text()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from dataclasses import replace
 from typing import Any
@@ -19,8 +18,9 @@ from tests.support.dashboards import panels
 from tests.support.exporting import simulating
 from tests.support.history import remembered
 from tests.support.processes import ROOT
+from tests.support.simulations import SimulatedApi, an_operation
 from tests.test_fifth_kind import CONFIG, FIVE, KIND, SCENARIO
-from tests.test_kinds import SimulatedApi, fetched, simulated
+from tests.test_simulations import fetched
 
 SOURCES = sorted((ROOT / "exporter" / "monitoring" / "dashboards").glob("*.py"))
 RICH: Kind[Any] = replace(
@@ -132,8 +132,7 @@ def test_the_exporter_s_own_dashboard_knows_no_kind() -> None:
 def test_the_rows_that_count_failures_say_what_the_tally_says(kind: Kind[Any], switched_on: bool) -> None:
     options = frozenset(option.name for option in kind.options if switched_on)
     metrics = {metric.name: metric for metric in kind.metrics}
-    made = simulated(kind, kind.statuses[0])
-    read = Reading(asyncio.run(fetched(kind, SimulatedApi(kind, made), made.id, options)), 1.0)
+    read = Reading(fetched(kind, SimulatedApi(kind, an_operation(kind.statuses[0])), options), 1.0)
     counts: list[float] = []
     for failures in kind.failures:
         metric = metrics[failures.metric]

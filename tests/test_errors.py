@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from exporter.aws.errors import REASONS, classify, translate
 from exporter.aws.models import ErrorModel, Models
-from exporter.errors import ApiError, Reason
+from exporter.errors import CONNECT_TIMEOUT, ApiError, Reason
 from exporter.kind import ApiCall
 from exporter.kinds import KINDS
 
 STS = (ApiCall("sts", "AssumeRole", quota=10), ApiCall("sts", "GetCallerIdentity", quota=10))
 CALLS = (*dict.fromkeys(call for kind in KINDS for call in kind.calls), *STS)
-CODES = {*REASONS, *Reason, "4xx", "5xx"}
+CODES = {*REASONS, *Reason, CONNECT_TIMEOUT, "4xx", "5xx"}
 BY_STATUS: Mapping[int, set[Reason]] = {
     400: {Reason.OTHER, Reason.THROTTLED, Reason.CREDENTIALS},
     401: {Reason.ACCESS_DENIED},
@@ -115,6 +115,7 @@ def test_every_exception_of_botocore_has_a_reason(kind: type[Exception]) -> None
     error.args = (SECRET,)
     translated = translate(error)
     assert translated.code in CODES
+    assert (translated.code == CONNECT_TIMEOUT) == issubclass(kind, aws.ConnectTimeoutError)
     assert SECRET not in f"{translated} {translated.detail}"
     if issubclass(kind, aws.ConnectionError | aws.HTTPClientError):
         assert translated.reason in (Reason.CONNECTION, Reason.TIMEOUT)

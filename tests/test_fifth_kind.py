@@ -73,6 +73,7 @@ KIND: Kind[OtaUpdate] = Kind(
         "DELETE_FAILED",
     ),
     active=frozenset({"CREATE_PENDING", "CREATE_IN_PROGRESS", "DELETE_IN_PROGRESS"}),
+    completes=frozenset({"CREATE_COMPLETE"}),
     id_parameter="otaUpdateId",
     id_length=128,
     id_pattern="[a-zA-Z0-9_-]+",

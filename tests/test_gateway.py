@@ -49,7 +49,7 @@ def test_no_token_is_spent_while_every_place_is_taken() -> None:
         call = asyncio.create_task(api.call(DESCRIBE, taskId="x"))
         for _ in range(20):
             await asyncio.sleep(0)
-        bucket = api.gateway.budget(ACCOUNT.known_id, REGION, DESCRIBE).bucket
+        bucket = api.gateway.budgets.of(ACCOUNT.known_id, REGION, DESCRIBE).bucket
         assert [bucket.take() for _ in range(5)] == [0.0] * 5
         assert bucket.take() > 0
         for _ in range(5):
@@ -102,7 +102,7 @@ def test_apis_that_share_a_quota_share_its_budget_and_others_have_their_own() ->
     gateway = Gateway(Models(), Aws(), ApiMetrics(CollectorRegistry()), ManualClock().clock())
 
     def budget(account_id: str, region: str, name: str, bucket: str) -> object:
-        return gateway.budget(account_id, region, ApiCall("greengrassv2", name, 30, bucket))
+        return gateway.budgets.of(account_id, region, ApiCall("greengrassv2", name, 30, bucket))
 
     shared = budget("111122223333", "eu-west-1", "GetDeployment", "control-plane")
     assert budget("111122223333", "eu-west-1", "ListDeployments", "control-plane") is shared

@@ -207,3 +207,15 @@ def test_no_tag_is_asked_for_where_none_is_wanted() -> None:
     with serving(aws.app()) as endpoint, exporting(CONFIG, endpoint) as exporter:
         exporter.scrape()
     assert aws.requests == [PATH]
+
+
+def test_a_finished_job_that_is_listed_as_being_deleted_is_read_again() -> None:
+    aws = aws_with(DONE)
+    with serving(aws.app()) as endpoint, exporting(DISCOVERING, endpoint) as exporter:
+        assert 'status="COMPLETED"} 1.0' in exporter.scrape()
+        for path in [path for path in aws.answers if path.startswith("/jobs?")]:
+            aws.answers[path] = answer({"jobs": []})
+        deleting = {**DONE, "status": "DELETION_IN_PROGRESS"}
+        aws.answers |= {path: one for path, one in aws_with(deleting).answers.items() if "DELETION" in path}
+        aws.answers[PATH] = answer(described(deleting))
+        assert 'status="DELETION_IN_PROGRESS"} 1.0' in exporter.scrape()

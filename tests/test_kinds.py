@@ -1,32 +1,24 @@
-"""The contract that every kind keeps with AWS's own models, with the metric table and with the simulator."""
+"""The contract that every kind keeps with AWS's own models and with the metric table."""
 
 from __future__ import annotations
 
-import asyncio
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StringShape, StructureShape
 
-from exporter.aws.models import Models
 from exporter.aws.policy import policy
-from exporter.errors import ApiError, Reason
 from exporter.families import UNKNOWN, table
-from exporter.kind import ApiCall, Kind, Options, Wanted
+from exporter.kind import ApiCall, Kind
 from exporter.kinds import KINDS
 from exporter.metric import IDENTITY
-from exporter.model import Operation, Reading
-from exporter.simulated import Simulated
-from exporter.simulator.answers import serialised
-from tests.support.shapes import departures
+from tests.support.simulations import MODELS, input_members
 
-MODELS = Models()
 WORD = re.compile(r"[a-z][a-z0-9_]*")
 RESERVED = re.compile(r"_(total|count|sum|bucket|created)$")
 CELL_LABELS = {"account", "reason"}
@@ -43,56 +35,6 @@ def shapes(shape: Shape | None) -> Iterator[tuple[str, Shape]]:
         yield from shapes(shape.member)
     elif isinstance(shape, MapShape):
         yield from shapes(shape.value)
-
-
-def input_members(call: ApiCall) -> dict[str, Shape]:
-    shape = MODELS.operation(call).input_shape
-    return dict(shape.members) if shape is not None else {}
-
-
-def simulated(kind: Kind[Any], status: str) -> Simulated:
-    """Return an operation with figures in every field."""
-    when = datetime(2026, 11, 1, tzinfo=UTC)
-    return Simulated(
-        id="8b5a2f6e-2f0c-4a55-9a3e-0d1b6f7c1a11",
-        account="111122223333",
-        region="eu-west-1",
-        status=status,
-        created=when,
-        updated=when,
-        items=10,
-        succeeded=5,
-        failed=2,
-        retries=1,
-        input="s3://bucket/key",
-        message="words",
-        error_codes=("InvalidInput",),
-        tags=(("team", "gateways"),),
-    )
-
-
-class SimulatedApi:
-    """The simulation of one kind as the kind's own ``fetch`` sees it, without a server between them."""
-
-    def __init__(self, kind: Kind[Any], operation: Simulated) -> None:
-        self._kind = kind
-        self._operation = operation
-        self.asked: list[ApiCall] = []
-
-    async def call(self, call: ApiCall, **parameters: Any) -> dict[str, Any]:
-        self.asked.append(call)
-        answer = self._kind.simulation.answers[call](self._operation)
-        if answer is None:
-            raise ApiError(Reason.NOT_FOUND)
-        return dict(answer)
-
-    async def pages(self, call: ApiCall, **parameters: Any) -> AsyncIterator[dict[str, Any]]:
-        yield await self.call(call, **parameters)
-
-
-async def fetched(kind: Kind[Any], api: SimulatedApi, id: str, options: Options) -> Operation:
-    operation: Operation = await kind.fetch(api, Wanted(id, options))
-    return operation
 
 
 @every_kind
@@ -113,10 +55,13 @@ def test_the_statuses_are_those_of_aws_s_model_and_active_ones_are_among_them(ki
 
 
 @every_kind
-def test_the_id_is_a_parameter_of_every_call_about_one_operation(kind: Kind[Any]) -> None:
-    for call in (*kind.describes, *(call for option in kind.options for call in option.calls)):
-        parameter = input_members(call)[kind.id_parameter]
-        assert kind.id_length <= parameter.metadata.get("max", kind.id_length)
+def test_an_id_fits_the_parameter_of_every_call_that_takes_it(kind: Kind[Any]) -> None:
+    takers = [call for call in kind.simulation.answers if kind.id_parameter in input_members(call)]
+    assert takers
+    for call in takers:
+        parameter = input_members(call)[kind.id_parameter].metadata
+        assert kind.id_length <= parameter.get("max", kind.id_length)
+        assert parameter.get("pattern") in (None, kind.id_pattern)
 
 
 @every_kind
@@ -175,43 +120,6 @@ def test_labels_are_valid_and_never_those_of_the_identity_or_of_a_cell(kind: Kin
 
 
 @every_kind
-def test_the_simulation_answers_every_call_about_one_operation_as_aws_would(kind: Kind[Any]) -> None:
-    optional = {call for option in kind.options for call in option.calls}
-    assert set(kind.simulation.answers) == {*kind.describes, *optional}
-    for status in kind.statuses:
-        for call, answered in kind.simulation.answers.items():
-            shape = MODELS.operation(call).output_shape
-            assert isinstance(shape, StructureShape)
-            content = answered(simulated(kind, status))
-            assert content is None or departures(shape, serialised(shape, content)) == []
-
-
-@every_kind
-def test_an_entry_of_the_simulated_list_is_found_again(kind: Kind[Any]) -> None:
-    operation = simulated(kind, kind.statuses[0])
-    page = {MODELS.pagination(kind.discovery.call).result: [kind.simulation.entry(operation)]}
-    assert [listed.id for listed in kind.discovery.entries(page)] == [operation.id]
-
-
-@every_kind
-@pytest.mark.parametrize("switched_on", [False, True])
-def test_every_metric_of_a_simulated_operation_can_be_read(kind: Kind[Any], switched_on: bool) -> None:
-    options = frozenset(option.name for option in kind.options if switched_on)
-    for status in kind.statuses:
-        made = simulated(kind, status)
-        api = SimulatedApi(kind, made)
-        operation = asyncio.run(fetched(kind, api, made.id, options))
-        assert (operation.id, operation.status) == (made.id, status)
-        asked = {*kind.describes, *(call for option in kind.options if switched_on for call in option.calls)}
-        assert set(api.asked) == asked
-        assert kind.final(operation, options) in ((False,) if kind.is_active(status) else (False, True))
-        for metric in table(kind, ("team",)):
-            rows = list(metric.read(Reading(operation, 1.0)))
-            assert [values for values, _ in rows if len(values) != len(metric.labels)] == []
-            assert len({values for values, _ in rows}) == len(rows)
-
-
-@every_kind
 def test_a_status_of_tomorrow_is_active_and_never_final(kind: Kind[Any]) -> None:
     assert kind.is_active("StatusOfTomorrow")
     assert [status for status in kind.statuses if kind.is_active(status)] == [
@@ -222,8 +130,9 @@ def test_a_status_of_tomorrow_is_active_and_never_final(kind: Kind[Any]) -> None
 def test_the_policy_allows_what_the_kinds_call_and_nothing_else() -> None:
     statements = policy(KINDS, MODELS)["Statement"]
     allowed = [action for statement in statements for action in statement["Action"]]
-    called = {f"{MODELS.service(call.service).signing_name}:{call.name}" for kind in KINDS for call in kind.calls}
-    assert set(allowed) == called
+    calls = [call for kind in KINDS for call in kind.calls]
+    called = {f"{MODELS.service(call.service).signing_name}:{call.name}" for call in calls}
+    assert set(allowed) == called | {action for call in calls for action in call.also_needs}
     assert len({statement["Sid"] for statement in statements}) == len(statements)
     assert [statement["Sid"] for statement in statements if not re.fullmatch("[A-Za-z0-9]+", statement["Sid"])] == []
 

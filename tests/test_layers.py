@@ -23,13 +23,17 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "exporter.documents",
         "exporter.exposition",
         "exporter.monitoring",
+        "exporter.outcome",
         "exporter.overview",
         "exporter.selection",
     ),
-    ("exporter.discovery", "exporter.simulator", "exporter.support", "exporter.tagging"),
+    ("exporter.discovery", "exporter.scopes", "exporter.simulator", "exporter.support", "exporter.tagging"),
+    ("exporter.terminal", "exporter.watching"),
+    ("exporter.memory",),
     ("exporter.tracker",),
-    ("exporter.refresh",),
-    ("exporter.web",),
+    ("exporter.cell_refresh",),
+    ("exporter.probe", "exporter.refresh"),
+    ("exporter.generation", "exporter.web"),
     ("exporter.service",),
     ("exporter.commands",),
     ("exporter.cli",),
@@ -37,7 +41,15 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 )
 """The parts from the bottom up. A part may import those of the rows below its own; a package also its own modules."""
 
-ONLY_IN = {"boto3": "exporter.aws", "botocore": "exporter.aws", "uvicorn": "exporter.web", "argparse": "exporter.flags"}
+ONLY_IN = {
+    "argparse": "exporter.flags",
+    "bcrypt": "exporter.web",
+    "boto3": "exporter.aws",
+    "botocore": "exporter.aws",
+    "rich": "exporter.terminal",
+    "ssl": "exporter.web",
+    "uvicorn": "exporter.web",
+}
 """Libraries that one part hides from all others."""
 
 KINDS_KNOWN_TO = ("exporter.commands", "exporter.service")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 from collections.abc import Iterator
-from typing import Any
 
 import httpx
 import pytest
 
-from tests.support.processes import demo, running
+from tests.support.processes import demo
 from tests.support.programs import program
+from tests.support.prometheus import prometheus, query
 from tests.support.waiting import until
 
 REGISTERED = 'aws_iot_thing_registration_task_succeeded_things{aws_region="us-east-1"} > 0'
@@ -27,32 +26,8 @@ def metrics_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def prometheus_url(metrics_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a Prometheus that scrapes the demo."""
-    folder = tmp_path_factory.mktemp("prometheus")
-    config = folder / "prometheus.yml"
-    target = metrics_url.removeprefix("http://").removesuffix("/metrics")
-    config.write_text(
-        "global: {scrape_interval: 3s, scrape_timeout: 3s}\n"
-        f"scrape_configs: [{{job_name: aws-iot-bulk, static_configs: [{{targets: ['{target}']}}]}}]\n"
-    )
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    command = [
-        program("prometheus"),
-        f"--config.file={config}",
-        f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address={address}",
-    ]
-    with running(command, folder / "prometheus.log"):
-        yield f"http://{address}"
-
-
-def query(prometheus_url: str, expression: str) -> list[dict[str, Any]]:
-    """Return the series that a query gives, none while Prometheus is not yet there."""
-    try:
-        answer = httpx.get(f"{prometheus_url}/api/v1/query", params={"query": expression})
-    except httpx.TransportError:
-        return []
-    return list(answer.json()["data"]["result"]) if answer.status_code == 200 else []
+    with prometheus(tmp_path_factory.mktemp("prometheus"), metrics_url) as url:
+        yield url
 
 
 def test_promtool_has_nothing_to_say_about_the_metrics(metrics_url: str) -> None:

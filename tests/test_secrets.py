@@ -29,6 +29,16 @@ accounts:
     watch: [{{kind: thing_registration_task, discover: true}}]
 labels: {{tags: [team]}}
 """
+PATHS = (
+    "/",
+    "/api/v1/operations",
+    "/api/v1/cells",
+    "/api/v1/openapi.json",
+    "/-/healthy",
+    "/-/ready",
+    "/nowhere",
+)
+PROBE = "/probe?kind=thing_registration_task&account={}&id={}"
 WORDS = f"message-SECRET: {ROLE} may not read https://bucket/key?X-Amz-Signature=presigned-SECRET"
 TASK = {
     "taskId": "good",
@@ -66,10 +76,17 @@ ANSWERS = {
 def test_no_secret_leaves_the_exporter() -> None:
     with serving(ScriptedAws(ANSWERS).app()) as endpoint, exporting(CONFIG, endpoint) as exporter:
         said = [exporter.scrape(), exporter.scrape(accept="application/openmetrics-text")]
-        said += [httpx.get(exporter.url + path).text for path in ("/", "/-/healthy", "/-/ready", "/nowhere")]
+        said += [httpx.get(exporter.url + path).text for path in PATHS]
+        probes = [("default", id) for id in ("good", "denied", "broken", "gone", "message-SECRET ")] + [
+            ("other", "good")
+        ]
+        said += [httpx.get(exporter.url + PROBE.format(*probe), timeout=60).text for probe in probes]
+        said.append(exporter.reload(CONFIG.replace("name: other", "nmae: message-SECRET")).text)
         said.append(exporter.log.getvalue())
     assert 'aws_iot_bulk_operation_status{aws_account_id="111122223333"' in said[0]
     assert 'cell_error{account="other",aws_account_id="444455556666"' in said[0]
+    for text in (said[2], said[3]):
+        assert "things/input.jsonl" in text
     assert "access_denied" in said[-1]
     assert "malformed" in said[-1]
     for secret in SECRETS:

@@ -9,11 +9,13 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+from starlette.responses import PlainTextResponse
 
 from exporter.errors import StartError
 from exporter.exposition import Exposition
 from exporter.store import Store
-from exporter.web.app import Metrics, application
+from exporter.web.app import application
+from exporter.web.scraping import Metrics
 from exporter.web.server import Address, Site, listen, parse_address
 from tests.support.exporting import exporting
 from tests.support.servers import hanging, serving
@@ -34,11 +36,11 @@ def application_of(path: str = "/metrics") -> Iterator[Web]:
     """Serve an exporter without cells; give its URL and the patience of each scrape."""
     patience: list[float | None] = []
 
-    async def refresh(seconds: float | None) -> None:
+    async def refreshed(seconds: float | None) -> Metrics:
         patience.append(seconds)
+        return Metrics(Store(()), Exposition({}), CollectorRegistry())
 
-    registry = CollectorRegistry()
-    with serving(application(Metrics(Store(()), Exposition({}), registry, refresh), path)) as url:
+    with serving(application(refreshed, path)) as url:
         yield url, patience
 
 
@@ -105,9 +107,7 @@ def test_nonsense_is_no_address(text: str) -> None:
 )
 def test_an_address_is_listened_on_and_its_url_opens(address: str, url: str) -> None:
     with listen(parse_address(address)) as listener:
-        site = Site(
-            application(Metrics(Store(()), Exposition({}), CollectorRegistry(), _nothing), "/metrics"), listener
-        )
+        site = Site(PlainTextResponse("never asked"), listener)
         port = listener.getsockname()[1]
         assert site.url == f"{url}{port}"
         socket.create_connection((re.sub(r"[\[\]]", "", url[7:-1]), port), timeout=60).close()
@@ -119,15 +119,6 @@ def test_what_cannot_be_listened_on_is_told(address: str) -> None:
         text = address.format(taken.getsockname()[1])
         with pytest.raises(StartError, match="cannot listen on"):
             listen(parse_address(text))
-
-
-def test_the_landing_page_leads_to_the_metrics_whatever_their_path_is() -> None:
-    path = "/me'trics&<b>\""
-    with application_of(path) as (url, _):
-        response = httpx.get(url)
-    assert response.headers["content-type"] == "text/html; charset=utf-8"
-    assert '<a href="/me&#x27;trics&amp;&lt;b&gt;&quot;">' in response.text
-    assert "<b>" not in response.text
 
 
 @pytest.mark.parametrize(("path", "body"), [("/-/healthy", "healthy\n"), ("/-/ready", "ready\n")])
@@ -143,7 +134,7 @@ def test_an_unknown_path_is_not_found(web: Web, path: str) -> None:
     assert httpx.get(web[0] + path).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/", "/metrics", "/-/healthy", "/-/ready"])
+@pytest.mark.parametrize("path", ["/metrics", "/-/healthy", "/-/ready"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 def test_nothing_can_be_written(web: Web, method: str, path: str) -> None:
     url, patience = web
@@ -188,7 +179,3 @@ def test_a_scrape_is_answered_when_its_patience_ends_although_aws_hangs() -> Non
         scraped = [httpx.get(f"{exporter.url}/metrics", headers=header, timeout=60).text for _ in range(2)]
     up = [one.value for text in scraped for f in parse_text(text) for one in f.samples if one.name.endswith("_up")]
     assert up == [0, 0]
-
-
-async def _nothing(seconds: float | None) -> None:
-    """Refresh nothing."""

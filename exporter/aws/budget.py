@@ -30,8 +30,7 @@ class TokenBucket:
     def __init__(self, quota: float, share: float, clock: Clock) -> None:
         self._quota = quota
         self._clock = clock
-        self._capacity = max(1.0, min(quota * share, quota - quota * share) * WINDOW)
-        self._rate = min(quota * share, max(quota - self._capacity, quota / 2))
+        self._capacity, self._rate = _limits(quota, share)
         self._tokens = self._capacity
         self._factor = 1.0
         self._at = self._halved_at = clock.monotonic()
@@ -43,6 +42,13 @@ class TokenBucket:
         with self._lock:
             self._pass_time()
             return self._rate / self._quota * self._factor
+
+    def share(self, share: float) -> None:
+        """Allow another share of the quota from now on. What is spent stays spent."""
+        with self._lock:
+            self._pass_time()
+            self._capacity, self._rate = _limits(self._quota, share)
+            self._tokens = min(self._tokens, self._capacity)
 
     def take(self) -> float:
         """Take a token and return 0, or return the seconds until there may be one."""
@@ -79,6 +85,12 @@ class TokenBucket:
         self._halved_at = min(self._halved_at, now)
         self._factor = min(1.0, self._factor + passed / RECOVERY)
         self._tokens = min(self._capacity, self._tokens + passed * self._rate * self._factor)
+
+
+def _limits(quota: float, share: float) -> tuple[float, float]:
+    """Return the burst and the rate, such that no window holds more calls than the quota."""
+    capacity = max(1.0, min(quota * share, quota - quota * share) * WINDOW)
+    return capacity, min(quota * share, max(quota - capacity, quota / 2))
 
 
 class Budget:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable
 from functools import partial
 from typing import Any
 
@@ -37,6 +37,7 @@ class Clients:
     """Every client of the process. Its methods block, and may be called from any thread."""
 
     def __init__(self, models: Models, settings: Aws, connections: int, recorder: RecorderOf, clock: Clock) -> None:
+        self.settings = settings
         self._loader = models.loader
         self._observe = partial(_observed, recorder, clock)
         self._clock = clock
@@ -50,7 +51,7 @@ class Clients:
         self._config = ClientConfig(**options)
         self._source = self._session()
         self._source_lock = threading.Lock()
-        self._accounts: dict[str, AccountClients] = {}
+        self._accounts: dict[Hashable, AccountClients] = {}
         self._lock = threading.Lock()
 
     def default_region(self) -> str:
@@ -71,11 +72,23 @@ class Clients:
     def of(self, account: Account) -> AccountClients:
         """Return the clients that use an account's credentials."""
         with self._lock:
-            if account.name not in self._accounts:
+            access = account.access
+            if access not in self._accounts:
                 assumed = (self._assumed(account), threading.Lock()) if account.role_arn else None
                 session, lock = assumed or (self._source, self._source_lock)
-                self._accounts[account.name] = AccountClients(account, session, lock, self._config, self._observe)
-            return self._accounts[account.name]
+                self._accounts[access] = AccountClients(account, session, lock, self._config, self._observe)
+            return self._accounts[access]
+
+    def keep(self, accounts: Iterable[Account]) -> None:
+        """Forget the clients and the credentials of every other account."""
+        kept = {account.access for account in accounts}
+        with self._lock:
+            self._accounts = {key: clients for key, clients in self._accounts.items() if key in kept}
+
+    def fit(self, settings: Aws) -> bool:
+        """Tell whether clients that are made with these settings would be the same."""
+        budget = {"api_budget": self.settings.api_budget}
+        return settings.model_copy(update=budget) == self.settings
 
     def _session(self) -> botocore.session.Session:
         session = botocore.session.Session()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from botocore import xform_name
 
 from exporter.answer import Answer
-from exporter.aws.budget import Budget, Priority, TokenBucket
+from exporter.aws.budget import Budget, Priority
+from exporter.aws.budgets import Budgets
 from exporter.aws.clients import AccountClients, Clients
 from exporter.aws.errors import translate
 from exporter.aws.models import Models
@@ -33,27 +34,52 @@ MOST_PAGES = 1000
 """Pages of one list, 250,000 tasks: more is a list that never ends."""
 
 
-class Gateway:
-    """AWS for the whole process: clients, budgets by (account, Region, API), workers by cell.
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a gateway shares with the one after it: quotas and threads are the process's, whatever it watches."""
 
-    An answer that kinds share counts as fresh for ``fresh_seconds``.
+    budgets: Budgets
+    workers: dict[tuple[str, str, str], Workers]
+    clients: Clients
+
+
+class Gateway:
+    """AWS for one configuration: clients, budgets by (account, Region, API), workers by cell.
+
+    An answer that kinds share counts as fresh for ``fresh_seconds``. ``means`` are those of the gateway before.
     """
 
     def __init__(
-        self, models: Models, settings: Aws, metrics: ApiMetrics, clock: Clock, fresh_seconds: float = 0.0
+        self,
+        models: Models,
+        settings: Aws,
+        metrics: ApiMetrics,
+        clock: Clock,
+        fresh_seconds: float = 0.0,
+        means: Means | None = None,
     ) -> None:
         self.models = models
         self.shared = SharedAnswers(fresh_seconds, clock)
         self._settings = settings
         self._metrics = metrics
         self._clock = clock
-        self._budgets: dict[tuple[str, str, str, str], Budget] = {}
-        self._buckets: dict[tuple[str, str, str, str], TokenBucket] = {}
-        self._workers: dict[tuple[str, str], Workers] = {}
+        self._means = means or _means(models, settings, metrics, clock)
         self._identifying: dict[tuple[str, str], asyncio.Task[tuple[AccountClients, str]]] = {}
         self._cells: dict[tuple[str, str, str], ScopeApi] = {}
-        self._clients = Clients(models, settings, CONNECTIONS, self._recorder, clock)
-        self.default_region = self._clients.default_region
+        self.budgets = self._means.budgets
+        self.default_region = self._means.clients.default_region
+
+    def renewed(self, settings: Aws, accounts: Iterable[Account], fresh_seconds: float) -> Gateway:
+        """Return the gateway of the next configuration, with these budgets and workers, which take its share at once.
+
+        Clients and credentials of accounts stay where neither the account nor a time-out changed.
+        """
+        means = self._means
+        means.budgets.share(settings.api_budget)
+        means.clients.keep(accounts)
+        if not means.clients.fit(settings):
+            means = replace(means, clients=_clients(self.models, settings, self._metrics, self._clock, self.budgets))
+        return Gateway(self.models, settings, self._metrics, self._clock, fresh_seconds, means)
 
     @property
     def deadline(self) -> float:
@@ -69,31 +95,21 @@ class Gateway:
             asked = asyncio.create_task(self._identify(account, region))
             self._identifying[account.name, region] = asked
         clients, account_id = await asyncio.shield(asked)
-        api = ScopeApi(self, Scope(account.name, account_id, region), kind, clients, Workers(AT_ONCE), (0, 0.0))
+        workers = self._workers(account, region, kind)
+        api = ScopeApi(self, Scope(account.name, account_id, region), kind, clients, workers, (0, 0.0))
         return self._cells.setdefault((account.name, region, kind), api)
 
     async def _identify(self, account: Account, region: str) -> tuple[AccountClients, str]:
         """Learn the account's number, once for all kinds of a scope."""
 
         def identify() -> tuple[AccountClients, str]:
-            clients = self._clients.of(account)
+            clients = self._means.clients.of(account)
             return clients, clients.account_id(region)
 
-        return await self.run(self._workers.setdefault((account.name, region), Workers(AT_ONCE)), identify)
+        return await self.run(self._workers(account, region, ""), identify)
 
-    def budget(self, account_id: str, region: str, call: ApiCall) -> Budget:
-        """Return the budget of an API, made on first use."""
-        key = (account_id, region, call.service, call.quota_name)
-        if key not in self._budgets:
-            bucket = TokenBucket(call.quota, self._settings.api_budget, self._clock)
-            self._budgets[key] = Budget(bucket, self._clock)
-            self._metrics.show_budget(key, lambda: bucket.ratio)
-        self._buckets[account_id, region, call.service, call.name] = self._budgets[key].bucket
-        return self._budgets[key]
-
-    def bucket(self, account_id: str, region: str, service: str, api: str) -> TokenBucket | None:
-        """Return the bucket that an attempt counts against; None for what has no budget, as STS."""
-        return self._buckets.get((account_id, region, service, api))
+    def _workers(self, account: Account, region: str, kind: str) -> Workers:
+        return self._means.workers.setdefault((account.name, region, kind), Workers(AT_ONCE))
 
     async def run(self, workers: Workers, function: Callable[[], T]) -> T:
         """Return what a blocking function gives. Raises ApiError."""
@@ -102,8 +118,17 @@ class Gateway:
         except Exception as error:
             raise translate(error) from None
 
-    def _recorder(self, account_id: str, region: str) -> ScopeRecorder:
-        return ScopeRecorder(self, self._metrics, account_id, region)
+
+def _means(models: Models, settings: Aws, metrics: ApiMetrics, clock: Clock) -> Means:
+    budgets = Budgets(settings.api_budget, clock)
+    return Means(budgets, {}, _clients(models, settings, metrics, clock, budgets))
+
+
+def _clients(models: Models, settings: Aws, metrics: ApiMetrics, clock: Clock, budgets: Budgets) -> Clients:
+    def recorder(account_id: str, region: str) -> ScopeRecorder:
+        return ScopeRecorder(budgets, metrics, account_id, region)
+
+    return Clients(models, settings, CONNECTIONS, recorder, clock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +155,7 @@ class ScopeApi:
 
     async def _call(self, call: ApiCall, parameters: Mapping[str, Any]) -> Answer:
         scope = self.scope
-        await self._turn(self.gateway.budget(scope.account_id, scope.region, call))
+        await self._turn(self.gateway.budgets.of(scope.account_id, scope.region, call))
 
         def send() -> Answer:
             client = self.clients.client(call.service, scope.region, scope.account_id)
@@ -170,7 +195,7 @@ class ScopeApi:
 class ScopeRecorder:
     """Counts the attempts of one scope, and lets its budgets pay for retries and feel throttling."""
 
-    gateway: Gateway
+    budgets: Budgets
     metrics: ApiMetrics
     account_id: str
     region: str
@@ -178,7 +203,7 @@ class ScopeRecorder:
     def sent(self, service: str, api: str, retry: bool) -> None:
         """An attempt goes out; its first one was paid for before."""
         self.metrics.requests.labels(self.account_id, self.region, service, api).inc()
-        bucket = self.gateway.bucket(self.account_id, self.region, service, api)
+        bucket = self.budgets.bucket(self.account_id, self.region, service, api)
         if retry and bucket:
             bucket.charge()
 
@@ -188,6 +213,6 @@ class ScopeRecorder:
         if reason is None:
             return
         self.metrics.errors.labels(self.account_id, self.region, service, api, code).inc()
-        bucket = self.gateway.bucket(self.account_id, self.region, service, api)
+        bucket = self.budgets.bucket(self.account_id, self.region, service, api)
         if reason is Reason.THROTTLED and bucket:
             bucket.throttled()

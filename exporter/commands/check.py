@@ -18,23 +18,34 @@ from exporter.config import read_config
 from exporter.errors import ApiError, Reason
 from exporter.kind import ApiCall, Kind, Wanted
 from exporter.kinds import KINDS
+from exporter.problems import both
 from exporter.selfmetrics import ApiMetrics
+from exporter.web.config_file import read_web_config
+from exporter.yaml_text import read_text
 
 IDENTITY = ApiCall("sts", "GetCallerIdentity", quota=10)
 """Needs no permission, but the role: a role that may not be assumed is told from a permission that it lacks."""
 
 
-def run(config_file: Path | None, live: bool) -> int:
+def run(config_file: Path | None, web_config_file: Path | None, live: bool) -> int:
     """Print what is watched and return 0; with ``live`` 1 if a call was refused. Raises ConfigError."""
-    config = read_config(config_file, KINDS)
-    gateway = Gateway(Models(), config.aws, ApiMetrics(CollectorRegistry()), Clock())
-    cells = cells_of(config, KINDS, gateway.default_region)
+    (gateway, cells), _ = both(
+        lambda: _read(config_file), lambda: web_config_file and read_web_config(web_config_file, read_text)
+    )
     if live:
         return asyncio.run(_ask_all(gateway, cells))
     for cell in cells:
         print(f"{_name(cell)}: {_watched(cell)}")
     print(f"{config_file or 'the default configuration'} is right")
+    if web_config_file:
+        print(f"{web_config_file} is right")
     return 0
+
+
+def _read(config_file: Path | None) -> tuple[Gateway, tuple[Cell, ...]]:
+    config = read_config(config_file, KINDS)
+    gateway = Gateway(Models(), config.aws, ApiMetrics(CollectorRegistry()), Clock())
+    return gateway, cells_of(config, KINDS, gateway.default_region)
 
 
 async def _ask_all(gateway: Gateway, cells: tuple[Cell, ...]) -> int:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Sequence
 from importlib.resources import files
+from pathlib import Path
 
 from exporter.aws.models import Models
 from exporter.commands.simulate import environment, read_scenario
@@ -13,24 +15,33 @@ from exporter.kinds import KINDS
 from exporter.log import Log, pass_on_libraries
 from exporter.service import new_service
 from exporter.simulator.app import application
-from exporter.web.server import Address, Site, listen, serve
+from exporter.web.live_config import LiveWebConfig
+from exporter.web.security import Readiness, secured
+from exporter.web.server import Address, Site, listen, listen_all, serve
 
 
-def run(address: Address, log: Log) -> int:
-    """Serve both until SIGINT or SIGTERM and return 0. Raises StartError."""
+def run(addresses: Sequence[Address], web_config_file: Path | None, log: Log) -> int:
+    """Serve both until SIGINT or SIGTERM and return 0. Raises ConfigError or StartError."""
     pass_on_libraries(log)
-    listener = listen(address)
+    live, readiness = LiveWebConfig(web_config_file, log), Readiness()
+    listeners = listen_all(addresses)
     simulated = Site(application(read_scenario(None), KINDS, Models()), listen(Address("127.0.0.1", 0)))
     _use_only(simulated.url)
     service = new_service(parse_config(demo_config(), KINDS), KINDS, log)
-    site = Site(service.app, listener)
+    app = secured(service.app, live, readiness)
+    sites = [Site(app, listener, live.tls) for listener in listeners]
     print(
-        f"The exporter answers on  {site.url}/metrics\n"
+        f"The exporter answers on  {', '.join(f'{site.url}/metrics' for site in sites)}\n"
         f"AWS is simulated on      {simulated.url}\n"
         "Every status shows up within two minutes. Ctrl+C ends the demo.",
         flush=True,
     )
-    asyncio.run(serve([site, simulated], service.refresher.stop))
+
+    def stop() -> None:
+        readiness.end()
+        service.stop()
+
+    asyncio.run(serve([*sites, simulated], stop))
     return 0
 
 

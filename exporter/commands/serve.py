@@ -3,23 +3,54 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from exporter import __version__
-from exporter.config import read_config
+from exporter.config import ConfigFile
 from exporter.kinds import KINDS
 from exporter.log import Log, pass_on_libraries
 from exporter.model import Shard
-from exporter.service import new_service
-from exporter.web.server import Address, Site, listen, serve
+from exporter.problems import both
+from exporter.service import Service, new_service
+from exporter.web.live_config import LiveWebConfig
+from exporter.web.security import Readiness, secured
+from exporter.web.server import Address, Site, listen_all, serve
 
 
-def run(config_file: Path | None, address: Address, metrics_path: str, shard: Shard, log: Log) -> int:
+def run(
+    config_file: Path | None,
+    addresses: Sequence[Address],
+    web_config_file: Path | None,
+    metrics_path: str,
+    shard: Shard,
+    log: Log,
+) -> int:
     """Serve until SIGINT or SIGTERM and return 0. Raises ConfigError or StartError."""
+    # Until somebody listens to it, SIGHUP must not end the process; there is nothing to read again either.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     pass_on_libraries(log)
-    service = new_service(read_config(config_file, KINDS), KINDS, log, metrics_path, shard)
-    site = Site(service.app, listen(address))
-    log.info("listening", version=__version__, url=site.url + metrics_path, cells=len(service.cells))
-    asyncio.run(serve([site], service.refresher.stop))
+    file = ConfigFile(config_file, KINDS)
+    service, live = both(
+        lambda: new_service(file.read(), KINDS, log, metrics_path, shard, read=file.read),
+        lambda: LiveWebConfig(web_config_file, log),
+    )
+    readiness = Readiness()
+    app = secured(service.app, live, readiness)
+    sites = [Site(app, listener, live.tls) for listener in listen_all(addresses)]
+    for site in sites:
+        log.info("listening", version=__version__, url=site.url + metrics_path, cells=len(service.current.cells))
+
+    def stop() -> None:
+        readiness.end()
+        service.stop()
+
+    asyncio.run(_serve(sites, service, stop))
     log.info("stopped")
     return 0
+
+
+async def _serve(sites: Sequence[Site], service: Service, stop: Callable[[], None]) -> None:
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, service.reload_soon)
+    await serve(sites, stop)

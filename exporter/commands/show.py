@@ -13,11 +13,13 @@ from exporter.kinds import KINDS
 from exporter.monitoring import dashboards
 from exporter.monitoring.grafana import grafana_alerts
 from exporter.monitoring.prometheus import prometheus_rules
+from exporter.web.openapi import openapi
 
 SUBJECTS: Mapping[str, Callable[[], str]] = {
     "metrics": lambda: metrics_document(KINDS),
     "iam-policy": lambda: json.dumps(policy(KINDS, Models()), indent=2) + "\n",
     "config-schema": lambda: json.dumps(config_schema(KINDS), indent=2) + "\n",
+    "openapi": lambda: json.dumps(openapi(KINDS), indent=2) + "\n",
     "prometheus-rules": prometheus_rules,
     "grafana-alerts": grafana_alerts,
     "dashboard": lambda: dashboards.fleet(KINDS),

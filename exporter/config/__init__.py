@@ -16,7 +16,38 @@ from exporter.kind import Kind
 from exporter.problems import keys_of, problems
 from exporter.yaml_text import parse_yaml, read_text
 
-__all__ = ["Account", "Aws", "Config", "Discover", "Watch", "config_schema", "parse_config", "read_config"]
+__all__ = [
+    "Account",
+    "Aws",
+    "Config",
+    "ConfigFile",
+    "Discover",
+    "Watch",
+    "config_schema",
+    "parse_config",
+    "read_config",
+]
+
+
+class ConfigFile:
+    """A configuration that is read more than once, or every default where there is no file."""
+
+    def __init__(self, path: Path | None, kinds: Sequence[Kind[Any]]) -> None:
+        self._path = path
+        self._kinds = kinds
+        self._had_content = False
+
+    def read(self) -> Config:
+        """Return what the file says now. Raises ConfigError, also when nothing is left of what it said before.
+
+        An empty file means every default; one that became empty is rather one that is being written.
+        """
+        text = "" if self._path is None else read_text(self._path)
+        if self._had_content and not text.strip():
+            raise ConfigError([f"{self._path}: is empty, and was not before"])
+        config = parse_config(text, self._kinds)
+        self._had_content = bool(text.strip())
+        return config
 
 
 def read_config(path: Path | None, kinds: Sequence[Kind[Any]]) -> Config:

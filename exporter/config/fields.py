@@ -6,12 +6,25 @@ import re
 import warnings
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, Strict, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    Strict,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 from exporter.kind import PLAIN_ID
 
 T = TypeVar("T")
+
+MASK = "<secret>"
+"""What stands for a secret wherever the configuration is shown."""
 
 
 class Frozen(BaseModel):
@@ -45,14 +58,18 @@ DISTINCT = (AfterValidator(distinct), Field(json_schema_extra={"uniqueItems": Tr
 """What makes a list's type refuse a value that stands there twice."""
 
 
+def form_of_id(pattern: str) -> str:
+    """Return in words what an id looks like."""
+    plain = "an id without white space, control characters or only dots"
+    return plain if pattern == PLAIN_ID else f"an id of the form {pattern}"
+
+
 def operation_id(length: int, pattern: str) -> Any:
     """Return the type of an operation's id: an empty one or ``..`` would name another AWS path."""
-    narrow = f"of the form {pattern}"
-    saying = narrow if pattern != PLAIN_ID else "without white space, control characters or only dots"
 
     def check(id: str) -> str:
         if not re.fullmatch(pattern, id) or id in (".", ".."):
-            raise PydanticCustomError("id", "expected an id {saying}", {"saying": saying})
+            raise PydanticCustomError("id", "expected {saying}", {"saying": form_of_id(pattern)})
         return id
 
     # For the schema alone: pydantic's own patterns are Rust's, which cannot look ahead.
@@ -78,7 +95,8 @@ def _secret(pattern: str, saying: str) -> Any:
         return secret
 
     extra: dict[str, Any] = {"pattern": f"^(?:{pattern})$"}
-    return Annotated[SecretStr, Strict(), AfterValidator(check), Field(json_schema_extra=extra)]
+    masked = PlainSerializer(lambda secret: MASK, when_used="json-unless-none")
+    return Annotated[SecretStr, Strict(), AfterValidator(check), masked, Field(json_schema_extra=extra)]
 
 
 Name = Annotated[str, Strict(), Field(min_length=1, max_length=128)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Annotated, Any
 
 from pydantic import Field, Strict, WithJsonSchema, model_validator
@@ -82,6 +83,12 @@ class Account(Frozen):
     def known_id(self) -> str:
         """The account's number where the configuration tells it, else empty."""
         return self.account_id or (self.role_arn.split(":")[4] if self.role_arn else "")
+
+    @property
+    def access(self) -> Hashable:
+        """What the account's credentials follow from; a role is assumed in the first Region."""
+        role = (self.role_arn, self.external_id, self.session_name, self.regions[:1])
+        return (self.name, self.known_id, role if self.role_arn else None)
 
 
 class Refresh(Frozen):

@@ -176,6 +176,7 @@ KIND: Kind[GreengrassBulkDeployment] = Kind(
     reference="https://docs.aws.amazon.com/greengrass/v1/developerguide/bulk-deploy-cli.html",
     statuses=("Initializing", "Running", "Completed", "Stopping", "Stopped", "Failed"),
     active=ACTIVE,
+    completes=frozenset({"Completed"}),
     id_parameter="BulkDeploymentId",
     id_length=40,
     describes=(STATUS,),

@@ -23,6 +23,7 @@ from exporter.kinds.job_things import (
     FAILURES,
     JOB,
     Things,
+    is_continuous,
     job_arn,
     parse_things,
     progress,
@@ -57,6 +58,7 @@ class GreengrassDeployment(Operation):
     """A deployment with the things of its job in each state; without a job ``job_id`` is empty and no thing counted."""
 
     job_id: str
+    continuous: bool = False
     things: Things = ()
 
 
@@ -102,7 +104,13 @@ def parse(id: str, described: Answer) -> GreengrassDeployment:
 def with_job(deployment: GreengrassDeployment, job: Answer) -> GreengrassDeployment:
     """Return the deployment with what its job says."""
     things = parse_things(job)
-    return replace(deployment, things=things, progress=progress(things), updated=answer.moment(job, "lastUpdatedAt"))
+    return replace(
+        deployment,
+        continuous=is_continuous(job),
+        things=things,
+        progress=progress(things),
+        updated=answer.moment(job, "lastUpdatedAt"),
+    )
 
 
 def is_final(deployment: GreengrassDeployment, options: Options) -> bool:
@@ -130,7 +138,7 @@ def simulated_deployment(deployment: Simulated) -> dict[str, Any]:
         "components": {"com.example.Gateway": {"componentVersion": "1.8.0"}},
         "deploymentPolicies": {"failureHandlingPolicy": "ROLLBACK"},
         "iotJobConfiguration": {},
-        "tags": dict(deployment.tags),
+        "tags": dict(deployment.tags) or None,
     }
 
 
@@ -172,6 +180,7 @@ KIND: Kind[GreengrassDeployment] = Kind(
     reference="https://docs.aws.amazon.com/greengrass/v2/developerguide/manage-deployments.html",
     statuses=("ACTIVE", "COMPLETED", "CANCELED", "FAILED", "INACTIVE"),
     active=ACTIVE,
+    completes=frozenset({"COMPLETED"}),
     id_parameter="deploymentId",
     id_length=64,
     describes=(GET, DESCRIBE_JOB),
@@ -181,6 +190,7 @@ KIND: Kind[GreengrassDeployment] = Kind(
     fetch=fetch,
     final=is_final,
     tally=lambda deployment: tally(deployment.things),
+    continuous=lambda deployment: deployment.continuous,
     metrics=(
         things_metric(
             "aws_greengrass_deployment_things",

@@ -19,13 +19,13 @@ from exporter.errors import malformed
 from exporter.kind import Api, ApiCall, Discovery, Kind, Listed, Naming, Options, Simulation, TagSource, Wanted
 from exporter.kinds.job_things import (
     ACTIVE,
-    CONTINUOUS,
     DESCRIBE_JOB,
     FAILURES,
     JOB,
     RESOURCE,
     STATUSES,
     Things,
+    is_continuous,
     job_arn,
     parse_things,
     progress,
@@ -73,7 +73,7 @@ def parse(id: str, described: Answer) -> IotJob:
         updated=answer.moment(job, "lastUpdatedAt"),
         target=targets(answer.texts(job, "targets") if "targets" in job else ()),
         arn=answer.text(job, "jobArn"),
-        continuous=answer.text(job, "targetSelection") == CONTINUOUS,
+        continuous=is_continuous(job),
         things=things,
     )
 
@@ -109,6 +109,7 @@ KIND: Kind[IotJob] = Kind(
     reference="https://docs.aws.amazon.com/iot/latest/developerguide/iot-jobs.html",
     statuses=STATUSES,
     active=ACTIVE,
+    completes=frozenset({"COMPLETED"}),
     id_parameter="jobId",
     id_length=64,
     id_pattern="[a-zA-Z0-9_-]+",
@@ -117,6 +118,7 @@ KIND: Kind[IotJob] = Kind(
     fetch=fetch,
     final=is_final,
     tally=lambda job: tally(job.things),
+    continuous=lambda job: job.continuous,
     metrics=(
         things_metric(
             "aws_iot_job_things",

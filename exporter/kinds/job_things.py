@@ -62,6 +62,11 @@ def progress(things: Things) -> float | None:
     return 1 - sum(counts[state] for state in UNDER_WAY) / total
 
 
+def is_continuous(job: Answer) -> bool:
+    """Tell whether a job goes on with every thing that joins its targets."""
+    return answer.text(job, "targetSelection") == CONTINUOUS
+
+
 def under_way(things: Things) -> int:
     """Return how many things are still queued or in progress."""
     return sum(count for state, count in things if state in UNDER_WAY)

@@ -90,6 +90,7 @@ KIND: Kind[ThingRegistrationTask] = Kind(
     reference="https://docs.aws.amazon.com/iot/latest/developerguide/bulk-provisioning.html",
     statuses=("InProgress", "Completed", "Failed", "Cancelled", "Cancelling"),
     active=ACTIVE,
+    completes=frozenset({"Completed"}),
     id_parameter="taskId",
     id_length=40,
     describes=(DESCRIBE,),

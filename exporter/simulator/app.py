@@ -64,7 +64,7 @@ class _Simulator:
         self._started = now()
         self._faults = Faults(scenario.faults)
         self._sts = Sts(scenario, models.operations(STS))
-        fleet = Fleet(scenario.operations, self._started)
+        fleet = Fleet(scenario.operations, kinds, self._started)
         self._rest = Rest(kinds, models, fleet, Quotas() if scenario.quotas else None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,7 +83,7 @@ class _Simulator:
             caller = identify(incoming.headers, self._scenario.accounts, self._now())
             service = self._sts if caller.signing_name == STS else self._rest
             refused = service.refused
-            question = service.question(incoming, caller.signing_name)
+            question = service.question(incoming, caller)
         except AwsError as refusal:
             return refused(refusal)
         fault = self._faults.choose(caller, question.target, self._now() - self._started)

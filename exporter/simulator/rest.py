@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from exporter.aws.models import Models, Pagination
-from exporter.kind import ApiCall, Kind
+from exporter.kind import ApiCall, Kind, Naming
+from exporter.simulated import Simulated
 from exporter.simulator.answers import serialised
 from exporter.simulator.callers import Caller
 from exporter.simulator.constraints import check
 from exporter.simulator.errors import Errors
-from exporter.simulator.fleet import Fleet
+from exporter.simulator.fleet import Fleet, Member
 from exporter.simulator.pages import PageError, page, page_size
 from exporter.simulator.question import Question
 from exporter.simulator.quota import Quotas
 from exporter.simulator.requests import Values, read
-from exporter.simulator.routes import Match, Routes
+from exporter.simulator.routes import Routes
 from exporter.simulator.wire import AwsError, Incoming, Reply, Target, json_error, json_reply
 
 if TYPE_CHECKING:
@@ -29,23 +32,36 @@ Name = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
+class Answering:
+    """How a kind answers an API about one operation of its own, and what the request names that by."""
+
+    kind: str
+    naming: Naming
+    answer: Callable[[Simulated], Mapping[str, Any] | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Served:
-    """An API that is simulated, with the kinds that call it."""
+    """An API that is simulated: the kind whose list it is, or those that answer it about one operation."""
 
     call: ApiCall
     operation: OperationModel
     errors: Errors
     pagination: Pagination | None
-    kinds: tuple[Kind[Any], ...]
+    lister: Kind[Any] | None
+    answering: tuple[Answering, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request for such an API, not checked yet."""
+    """A request for such an API with its values, not checked yet."""
 
     served: Served
-    match: Match
-    incoming: Incoming
+    values: Values
+
+    def name(self, naming: Naming) -> str:
+        """Return what the request names an operation by, empty where it names none."""
+        return str(self.values.get(naming.parameter) or "")
 
 
 class Rest:
@@ -64,48 +80,60 @@ class Rest:
         """Return an error of the protocol rest-json, of no API in particular."""
         return json_error(error)
 
-    def question(self, incoming: Incoming, signing_name: str) -> Question:
+    def question(self, incoming: Incoming, caller: Caller) -> Question:
         """Return what a request asks. Raises AwsError for a service or an API that is not simulated."""
+        signing_name = caller.signing_name
         if signing_name not in self._routes:
             raise AwsError("InvalidSignatureException", 403, f"No service is signed for as {signing_name}.")
         match = self._routes[signing_name].match(incoming)
         served = self._served.get(match.api) if match else None
         if match is None or served is None:
             raise AwsError("UnknownOperationException", 404, "The operation is not known here.")
-        target = Target(served.call.service, served.call.name, match.id)
+        asked = Asked(served, read(served.operation.input_shape, match.labels, incoming))
+        target = Target(served.call.service, served.call.name, self._id(asked, caller))
         refused = partial(json_error, message_member=served.errors.message_member)
-        return Question(target, partial(self._answer, Asked(served, match, incoming)), refused)
+        return Question(target, partial(self._answer, asked), refused)
+
+    def _id(self, asked: Asked, caller: Caller) -> str:
+        """Return the id that the operation of a request has in the scenario, else the name in the request."""
+        known = (member.planned_id for _, member in self._meant(asked, caller))
+        named = (asked.name(one.naming) for one in asked.served.answering)
+        return next(chain(known, named), "")
+
+    def _meant(self, asked: Asked, caller: Caller) -> Iterator[tuple[Answering, Member]]:
+        """Yield each kind that knows an operation by the name in a request: two kinds may answer one API."""
+        for one in asked.served.answering:
+            place = (one.kind, caller.account, caller.region)
+            if member := self._fleet.find(place, asked.served.call, asked.name(one.naming)):
+                yield one, member
 
     def _answer(self, asked: Asked, caller: Caller, now: float) -> Reply:
         served = asked.served
         if self._quotas and not self._quotas.allows(caller, served.call, now):
             raise served.errors.throttled()
-        values = read(served.operation.input_shape, asked.match.labels, asked.incoming)
-        if fault := check(served.operation.input_shape, values):
+        if fault := check(served.operation.input_shape, asked.values):
             raise served.errors.invalid(fault)
         if served.pagination is None:
             content = self._found(asked, caller, now)
         else:
-            content = self._page(asked, served.pagination, values, caller, now)
+            content = self._page(asked, served.pagination, caller, now)
         return json_reply(200, serialised(served.operation.output_shape, content))
 
     def _found(self, asked: Asked, caller: Caller, now: float) -> Mapping[str, Any]:
-        """Return the answer of the first kind that has the operation: two kinds may ask the same API."""
-        id = asked.match.id
-        for kind in asked.served.kinds:
-            found = self._fleet.find((kind.name, caller.account, caller.region), id, now)
-            answers = {_name(call): answer for call, answer in kind.simulation.answers.items()}
-            if found and (content := answers[_name(asked.served.call)](found)):
+        """Return the answer of the first kind that has the operation now."""
+        for one, member in self._meant(asked, caller):
+            found = member.at(now)
+            content = one.answer(found) if found else None
+            if content is not None:
                 return content
-        label = next(iter(asked.match.labels), "resource")
-        raise asked.served.errors.not_found(label.removesuffix("Id"), id)
+        naming = asked.served.answering[0].naming
+        raise asked.served.errors.not_found(re.sub("(Id|Arn)$", "", naming.parameter), asked.name(naming))
 
-    def _page(self, asked: Asked, members: Pagination, values: Values, caller: Caller, now: float) -> Mapping[str, Any]:
-        served = asked.served
-        lister = next((kind for kind in served.kinds if _name(kind.discovery.call) == _name(served.call)), None)
-        content = {} if lister else self._found(asked, caller, now)
+    def _page(self, asked: Asked, members: Pagination, caller: Caller, now: float) -> Mapping[str, Any]:
+        served, values = asked.served, asked.values
+        content = {} if served.lister else self._found(asked, caller, now)
         entries = enumerate(content.get(members.result, ()))
-        ranked = self._listed(lister, values, caller, now) if lister else entries
+        ranked = self._listed(served.lister, values, caller, now) if served.lister else entries
         try:
             size = page_size(values.get(members.limit))
             found = page(served.call.name, ranked, values.get(members.input_token), size)
@@ -125,9 +153,16 @@ def _name(call: ApiCall) -> Name:
 
 
 def _served(call: ApiCall, kinds: Sequence[Kind[Any]], models: Models) -> Served:
-    callers = tuple(kind for kind in kinds if _name(call) in map(_name, kind.calls))
     operation = models.operation(call)
-    return Served(call, operation, Errors(models.errors(operation)), _pagination(call, models), callers)
+    lister = next((kind for kind in kinds if _name(kind.discovery.call) == _name(call)), None)
+    answering = tuple(one for kind in kinds for one in _answering(kind, call))
+    return Served(call, operation, Errors(models.errors(operation)), _pagination(call, models), lister, answering)
+
+
+def _answering(kind: Kind[Any], asked: ApiCall) -> Iterator[Answering]:
+    for call, answer in kind.simulation.answers.items():
+        if _name(call) == _name(asked):
+            yield Answering(kind.name, kind.naming(call), answer)
 
 
 def _pagination(call: ApiCall, models: Models) -> Pagination | None:

@@ -28,11 +28,6 @@ class Match:
         """The service and the API."""
         return self.operation.service_model.service_name, self.operation.name
 
-    @property
-    def id(self) -> str:
-        """What the path names, empty where it names nothing."""
-        return next(iter(self.labels.values()), "")
-
 
 class Routes:
     """The APIs of some services; a literal part of a path goes before a label."""

@@ -49,7 +49,10 @@ class Planned:
     items: int
     timeline: tuple[Point, ...]
     retries: int = 0
+    name: str = ""
     input: str = ""
+    target: str = ""
+    continuous: bool = False
     message: str = ""
     error_codes: tuple[str, ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
@@ -132,7 +135,10 @@ def _planned(entry: OperationEntry, id: str, timeline: tuple[Point, ...], accoun
         items=entry.items,
         timeline=timeline,
         retries=entry.retries,
+        name=entry.name,
         input=entry.input,
+        target=entry.target,
+        continuous=entry.continuous,
         message=entry.message,
         error_codes=entry.error_codes,
         tags=_pairs(entry.tags),

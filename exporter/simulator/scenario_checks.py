@@ -6,11 +6,13 @@ A fault may begin with the rest of its path, ``[0].status: is missing``, and nev
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from exporter.config.fields import form_of_id
 from exporter.kind import ApiCall, Kind
 
 if TYPE_CHECKING:
@@ -18,8 +20,9 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-9
 """Shares are written with a few digits, and their difference may be off by the last bit."""
-DERIVED_ID = 36
-"""The length of an id that the scenario leaves out, a UUID."""
+TARGET = re.compile(r"arn:aws[a-z-]*:iot:[a-z0-9-]+:[0-9]{12}:(thing|thinggroup)/[a-zA-Z0-9:_-]{1,128}")
+"""What jobs and deployments are for: a thing or a thing group."""
+EXAMPLE_TARGET = "arn:aws:iot:eu-west-1:111122223333:thinggroup/NAME"
 STS = (ApiCall("sts", "AssumeRole", quota=0), ApiCall("sts", "GetCallerIdentity", quota=0))
 
 
@@ -60,9 +63,15 @@ def account_fault(account: str | None, known: Known) -> str:
 
 def id_fault(ids: Sequence[str], kind: Kind[Any] | None) -> str:
     """Return what is wrong with the ids of an entry, which has none where they are to be derived."""
-    if kind is None or max(map(len, ids), default=DERIVED_ID) <= kind.id_length:
+    if kind is None or all(map(kind.is_id, ids)):
         return ""
-    return f"longer than {kind.id_length} characters"
+    too_long = any(len(id) > kind.id_length for id in ids)
+    return f"longer than {kind.id_length} characters" if too_long else f"expected {form_of_id(kind.id_pattern)}"
+
+
+def target_fault(target: str) -> str:
+    """Return what is wrong with a target, which may be left out."""
+    return "" if not target or TARGET.fullmatch(target) else f"expected an ARN such as {EXAMPLE_TARGET}"
 
 
 def twice(entries: Sequence[OperationEntry], account: str) -> Iterator[str]:

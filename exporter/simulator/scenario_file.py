@@ -28,6 +28,7 @@ from exporter.simulator.scenario_checks import (
     effect_fault,
     id_fault,
     none_of,
+    target_fault,
     timeline_faults,
     twice,
 )
@@ -77,7 +78,10 @@ class OperationEntry(_Entry):
     created: Duration = 0.0
     items: Annotated[Whole, Field(le=1_000_000_000)] = 0
     retries: Whole = 0
+    name: Text = ""
     input: Text = ""
+    target: Text = ""
+    continuous: Annotated[bool, Strict()] = False
     message: Text = ""
     error_codes: tuple[Name, ...] = ()
     tags: dict[str, Text] = {}
@@ -103,6 +107,11 @@ class OperationEntry(_Entry):
     def _fits_the_kind(cls, id: str | None, info: ValidationInfo) -> str | None:
         kind = _known(info).kinds.get(info.data.get("kind", ""))
         return _passed(id, id_fault(_ids(id, info.data.get("count", 1)), kind))
+
+    @field_validator("target")
+    @classmethod
+    def _is_a_target(cls, target: str) -> str:
+        return _passed(target, target_fault(target))
 
     @field_validator("timeline")
     @classmethod

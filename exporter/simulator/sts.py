@@ -49,14 +49,14 @@ class Sts:
         id = request_id()
         return _xml(error.status, "ErrorResponse", {"Error": content, "RequestId": id}, id)
 
-    def question(self, incoming: Incoming, signing_name: str) -> Question:
+    def question(self, incoming: Incoming, caller: Caller) -> Question:
         """Return what a request asks. Raises AwsError for an action that is not simulated."""
         pairs = _pairs(incoming)
         action = pairs.get("Action", "")
         if incoming.path != "/" or action not in ("AssumeRole", "GetCallerIdentity"):
             raise AwsError("InvalidAction", 400, f"Could not find operation {action} for version 2011-06-15")
         values = read_pairs(self._operations[action].input_shape, pairs)
-        return Question(Target(signing_name, action), partial(self._answer, action, values), self.refused)
+        return Question(Target(caller.signing_name, action), partial(self._answer, action, values), self.refused)
 
     def _answer(self, action: str, values: Values, caller: Caller, now: float) -> Reply:
         if fault := check(self._operations[action].input_shape, values):

@@ -24,7 +24,10 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a request is about, as a fault names it; ``service`` is boto3's name."""
+    """What a request is about, as a fault names it; ``service`` is boto3's name.
+
+    ``id`` is the operation's in the scenario, however the request names it; what names none there stays as it is.
+    """
 
     service: str
     api: str

@@ -15,11 +15,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from exporter.errors import StartError
+from exporter.web.connections import Connection, Connections, Limits, admit
+from exporter.web.tls import Tls
 
-GRACE_SECONDS = 10
-"""How long requests in flight may take after SIGTERM; Kubernetes waits 30 seconds before it kills."""
-KEEP_ALIVE_SECONDS = 300
-"""Longer than any scrape interval, so that Prometheus keeps its connection."""
 BACKLOG = 512
 
 
@@ -33,10 +31,11 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """An application and the socket it is served on."""
+    """An application and the socket it is served on; ``tls`` tells for each connection how it is secured, if at all."""
 
     app: ASGIApp
     listener: socket.socket
+    tls: Callable[[], Tls | None] = lambda: None
 
     @property
     def url(self) -> str:
@@ -44,7 +43,8 @@ class Site:
         host, port = self.listener.getsockname()[:2]
         if ip_address(host).is_unspecified:
             host = "localhost"
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        scheme = "https" if self.tls() else "http"
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def parse_address(text: str) -> Address:
@@ -77,23 +77,96 @@ def _bind(address: Address) -> socket.socket:
     return socket.create_server(("", address.port), backlog=BACKLOG)
 
 
+def listen_all(addresses: Sequence[Address]) -> list[socket.socket]:
+    """Return a listening socket for each address. Raises StartError with every one that cannot be had."""
+    listeners, failures = [], []
+    for address in addresses:
+        try:
+            listeners.append(listen(address))
+        except StartError as error:
+            failures.append(str(error))
+    if failures:
+        for listener in listeners:
+            listener.close()
+        raise StartError("; ".join(failures))
+    return listeners
+
+
 async def serve(sites: Sequence[Site], on_stop: Callable[[], None]) -> None:
-    """Serve all sites until SIGINT or SIGTERM; then answer what is in flight, and return."""
-    servers = [_Server(_settings(site.app)) for site in sites]
-
-    def stop() -> None:
-        for server in servers:
-            server.force_exit = server.should_exit
-            server.should_exit = True
-        on_stop()
-
+    """Serve all sites until SIGINT or SIGTERM; then answer what is in flight, and return. A second one ends at once."""
+    server = Server(sites, on_stop)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
-    await asyncio.gather(*(server.serve(sockets=[site.listener]) for server, site in zip(servers, sites, strict=True)))
+        loop.add_signal_handler(number, server.stop)
+    await server.run()
 
 
-class _Server(uvicorn.Server):
+class Server:
+    """Serves sites until it is told to stop.
+
+    uvicorn speaks HTTP. Accepting is done here: a connection gets the TLS that holds when it comes, and is counted
+    before its handshake, which uvicorn's own listeners and limits do not do.
+    """
+
+    def __init__(self, sites: Sequence[Site], on_stop: Callable[[], None], limits: Limits = Limits()) -> None:
+        self._sites = sites
+        self._on_stop = on_stop
+        self._limits = limits
+        self._connections = Connections(limits.connections)
+        self._stopped, self._stopped_again = asyncio.Event(), asyncio.Event()
+
+    def stop(self) -> None:
+        """End well; called a second time, end at once."""
+        if self._stopped.is_set():
+            self._stopped_again.set()
+        else:
+            self._stopped.set()
+            self._on_stop()
+
+    async def run(self) -> None:
+        """Return when it has ended, at the latest when the time of grace is over."""
+        async with asyncio.TaskGroup() as tasks:
+            servers = [_Uvicorn(_settings(site.app, self._limits)) for site in self._sites]
+            serving = [tasks.create_task(server.serve(sockets=[])) for server in servers]
+            doors = [tasks.create_task(self._admit(*pair)) for pair in zip(self._sites, servers, strict=True)]
+            await self._stopped.wait()
+            ending = tasks.create_task(self._end(servers, serving, doors))
+            hurry = tasks.create_task(self._stopped_again.wait())
+            await asyncio.wait((ending, hurry), timeout=self._limits.grace, return_when=asyncio.FIRST_COMPLETED)
+            for task in (*serving, *doors, ending, hurry):
+                task.cancel()
+        self._close()
+        for connection in self._connections:
+            connection.end()
+
+    async def _admit(self, site: Site, server: uvicorn.Server) -> None:
+        def open(accepted: socket.socket) -> None:
+            Connection(server, self._connections, self._limits, site.tls()).open(accepted)
+
+        await admit(site.listener, self._connections, open)
+
+    async def _end(
+        self, servers: list[_Uvicorn], serving: list[asyncio.Task[None]], doors: list[asyncio.Task[None]]
+    ) -> None:
+        # Who comes while others are being answered is let in, to be told that the exporter is not ready any more.
+        if in_flight := [task for server in servers for task in server.server_state.tasks]:
+            await asyncio.wait(in_flight)
+        for door in doors:
+            door.cancel()
+        await asyncio.wait(doors)
+        self._close()
+        for connection in self._connections:
+            connection.end_opening()
+        for server in servers:
+            server.should_exit = True
+        await asyncio.wait(serving)
+
+    def _close(self) -> None:
+        for site in self._sites:
+            site.listener.close()
+
+
+class _Uvicorn(uvicorn.Server):
     """uvicorn without its own signal handlers, which would end the process by the signal after a graceful stop."""
 
     @contextmanager
@@ -101,14 +174,16 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _settings(app: ASGIApp) -> uvicorn.Config:
+def _settings(app: ASGIApp, limits: Limits) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        http="h11",
+        ws="none",
         log_config=None,
+        log_level="error",  # it warns of what strangers send, which is no fault of this process
         access_log=False,
         lifespan="off",
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_keep_alive=limits.idle,
     )

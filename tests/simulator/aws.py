@@ -11,20 +11,20 @@ from typing import Any
 import boto3
 import httpx
 from botocore.config import Config
+from botocore.serialize import create_serializer
 
-from exporter.aws.models import Models
 from exporter.kind import ApiCall, Kind
 from exporter.kinds import KINDS
 from exporter.simulator.app import application
 from exporter.simulator.scenario import parse_scenario
 from tests.support.servers import serving
+from tests.support.simulations import MODELS, an_operation
 
 START = 1_790_000_000.0
 ACCOUNT = "111122223333"
 OTHER_ACCOUNT = "444455556666"
 REGION = "eu-west-1"
 ACCOUNTS = f'accounts: ["{ACCOUNT}", "{OTHER_ACCOUNT}"]\n'
-MODELS = Models()
 
 
 @dataclass
@@ -76,14 +76,14 @@ class Aws:
         headers = {"authorization": authorization(service, region), **options.pop("headers", {})}
         return self.http.request(method, self.url + path, headers=headers, **options)
 
-    def answer(self, call: ApiCall, id: str = "", **query: str) -> httpx.Response:
-        """Return the raw answer to an API, by its own model; the id fills the label of its path."""
-        operation = MODELS.operation(call)
-        path = operation.http["requestUri"]
-        if "{" in path:
-            path = path[: path.index("{")] + id + path[path.index("}") + 1 :]
-        service = operation.service_model.signing_name
-        return self.raw(operation.http["method"], path, service, params=query)
+    def answer(self, kind: Kind[Any], call: ApiCall, id: str = "", region: str = REGION) -> httpx.Response:
+        """Return the raw answer to a kind's call; one about an operation names it as the kind says."""
+        naming, operation = kind.naming(call), MODELS.operation(call)
+        name = naming.name(an_operation(kind.statuses[0], id, region))
+        named = {naming.parameter: name} if call in kind.simulation.answers else {}
+        request = create_serializer("rest-json").serialize_to_request(named, operation)
+        service, query = operation.service_model.signing_name, request["query_string"]
+        return self.raw(request["method"], request["url_path"], service, region, params=query)
 
 
 def authorization(service: str = "iot", region: str = REGION, key: str = "AKIDEXAMPLE") -> str:

@@ -9,9 +9,11 @@ from exporter.kind import Kind
 from exporter.kinds import KINDS
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.scenario import Scenario, parse_scenario, scenario_text
-from tests.simulator.aws import MODELS, Credentials, simulated
+from tests.simulator.aws import ACCOUNT, START, Credentials, simulated
 from tests.support.shapes import departures
+from tests.support.simulations import output_shape
 
+BY_NAME = {kind.name: kind for kind in KINDS}
 SCENARIO = parse_scenario(scenario_text(), KINDS)
 REGIONS = ("eu-west-1", "us-east-1")
 ROLE = "arn:aws:iam::444455556666:role/iot-bulk-exporter"
@@ -19,10 +21,12 @@ ROLE = "arn:aws:iam::444455556666:role/iot-bulk-exporter"
 
 def seen(scenario: Scenario, seconds: range) -> Iterator[tuple[str, str, int]]:
     """Yield each operation's id, status and count at each of some seconds."""
-    fleet = Fleet(scenario.operations, 0)
+    fleet = Fleet(scenario.operations, KINDS, 0)
     for one in scenario.operations:
+        member = fleet.find((one.kind, one.account, one.region), BY_NAME[one.kind].describes[0], one.id)
+        assert member is not None
         for second in seconds:
-            if state := fleet.find((one.kind, one.account, one.region), one.id, second):
+            if state := member.at(second):
                 yield one.id, state.status, state.processed
 
 
@@ -61,21 +65,22 @@ def test_the_demo_is_served_in_both_accounts_as_aws_would() -> None:
                 greengrass = aws.client("greengrass", region, credentials)
                 assert iot.list_thing_registration_tasks(status="InProgress")["taskIds"] or region == "us-east-1"
                 assert greengrass.list_bulk_deployments()["BulkDeployments"]
+                assert iot.list_jobs()["jobs"]
+                assert aws.client("greengrassv2", region, credentials).list_deployments()["deployments"]
 
 
 def test_every_answer_of_the_demo_fits_its_shape_at_any_time() -> None:
-    kinds = {kind.name: kind for kind in KINDS}
+    mine = (one for one in SCENARIO.operations if one.account == ACCOUNT)
+    asked = [(one, call) for one in mine for call in BY_NAME[one.kind].calls]
+    found: dict[int, set[str]] = {200: set(), 404: set()}
     with simulated(scenario_text().replace("operations:", "quotas: false\noperations:", 1)) as aws:
-        started = aws.clock.seconds
         for second in (0, 7, 31, 60, 119, 600, 3600):
-            aws.clock.seconds = started + second
-            for one in SCENARIO.operations:
-                for call in kinds[one.kind].calls:
-                    answer = aws.answer(call, one.id)
-                    shape = MODELS.operation(call).output_shape
-                    assert shape is not None
-                    assert answer.status_code in (200, 404)
-                    assert answer.status_code == 404 or departures(shape, answer.json()) == []
+            aws.clock.seconds = START + second
+            for one, call in asked:
+                answer = aws.answer(BY_NAME[one.kind], call, one.id, one.region)
+                found[answer.status_code].add(call.name)
+                assert answer.status_code == 404 or departures(output_shape(call), answer.json()) == []
+    assert found[200] == {call.name for kind in KINDS for call in kind.calls}
 
 
 def test_the_faults_that_the_demo_suggests_are_right() -> None:

@@ -10,7 +10,7 @@ from tests.simulator.aws import ACCOUNTS, REGION, Aws, authorization, simulated
 
 SCENARIO = f"""{ACCOUNTS}
 operations:
-  - {{kind: thing_registration_task, id: "a/b c%", region: {REGION}, timeline: [{{at: 0s, status: InProgress}}]}}
+  - {{kind: thing_registration_task, id: "a/b+c%", region: {REGION}, timeline: [{{at: 0s, status: InProgress}}]}}
 """
 TASKS = "/thing-registration-tasks"
 
@@ -26,7 +26,7 @@ def code(answer: httpx.Response) -> tuple[int, str]:
 
 
 def test_an_id_is_percent_decoded(aws: Aws) -> None:
-    assert aws.client("iot").describe_thing_registration_task(taskId="a/b c%")["taskId"] == "a/b c%"
+    assert aws.client("iot").describe_thing_registration_task(taskId="a/b+c%")["taskId"] == "a/b+c%"
 
 
 def test_every_answer_names_its_request(aws: Aws) -> None:

@@ -65,7 +65,7 @@ def test_all_problems_are_told_at_once_each_with_its_path() -> None:
         "operations[3].timeline: is empty",
         "faults[0]: needs one of error, body, cut and delay",
         "faults[1].account: is none of accounts",
-        'faults[1].service: "s3" is none of greengrass, iot, sts',
+        'faults[1].service: "s3" is none of greengrass, greengrassv2, iot, sts',
         *[line for line in problems(WRONG) if line.startswith("faults[1].api: ")],
         "quota: unknown key; did you mean quotas?",
     ]
@@ -124,6 +124,48 @@ def test_many_operations_have_numbered_ids_that_must_fit_the_kind() -> None:
     scenario = parsed(operations(f"{TASK}, id: t, count: 3"))
     assert [one.id for one in scenario.operations] == ["t-0001", "t-0002", "t-0003"]
     assert problems(operations(f"{TASK}, count: 2, id: {'x' * 36}")) == ["operations[0].id: longer than 40 characters"]
+
+
+@pytest.mark.parametrize("id", ["firmware 7", "firmware/7", "firmware.7", "..", "größer"])
+def test_an_id_that_its_kind_cannot_have_is_refused_whatever_its_length(id: str) -> None:
+    for number in ("", ", count: 2"):
+        text = operations(f"kind: iot_job, timeline: [{{at: 0s, status: SCHEDULED}}], id: '{id}'{number}")
+        assert problems(text) == ["operations[0].id: expected an id of the form [a-zA-Z0-9_-]+"]
+
+
+def test_an_id_that_would_name_another_path_is_refused_for_every_kind() -> None:
+    for id in ("'a b'", "..", '"a\\nb"'):
+        (problem,) = problems(operations(f"{TASK}, id: {id}"))
+        assert problem == "operations[0].id: expected an id without white space, control characters or only dots"
+
+
+def test_a_name_a_target_and_whether_it_is_continuous_belong_to_the_operation() -> None:
+    target = "arn:aws:iot:eu-west-1:111122223333:thinggroup/all"
+    (told,) = parsed(operations(f"{TASK}, name: pilot, target: {target}, continuous: true")).operations
+    assert (told.name, told.target, told.continuous) == ("pilot", target, True)
+    (silent,) = parsed(operations(TASK)).operations
+    assert (silent.name, silent.target, silent.continuous) == ("", "", False)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "problem"),
+    [
+        ("name: 7", "name: expected text; put it in quotes"),
+        ("target: 7", "target: expected text; put it in quotes"),
+        ("continuous: 1", "continuous: expected true or false"),
+        ('continuous: "true"', "continuous: expected true or false"),
+        ("continous: true", "continous: unknown key; did you mean continuous?"),
+        *(
+            (
+                f"target: '{target}'",
+                "target: expected an ARN such as arn:aws:iot:eu-west-1:111122223333:thinggroup/NAME",
+            )
+            for target in ("sensors", "arn:aws:iot:eu-west-1:111122223333:job/a", "arn:aws:iot:x:1:thinggroup/a", " ")
+        ),
+    ],
+)
+def test_a_name_a_target_and_a_switch_of_another_form_are_refused(wrong: str, problem: str) -> None:
+    assert problems(operations(f"{TASK}, {wrong}")) == [f"operations[0].{problem}"]
 
 
 def test_ids_that_are_left_out_are_the_same_in_every_run_and_differ_from_each_other() -> None:

@@ -13,7 +13,7 @@ import httpx
 from starlette.types import Receive, Scope, Send
 
 from exporter.aws.models import Models
-from exporter.config import parse_config
+from exporter.config import Config, parse_config
 from exporter.kind import Kind
 from exporter.kinds import KINDS
 from exporter.log import new_log
@@ -31,6 +31,7 @@ class Exporter:
     url: str
     clock: ManualClock
     log: io.StringIO
+    files: list[str]
 
     def scrape(self, after: float = 60.0, within: str = "60", accept: str = "*/*") -> str:
         """Return what /metrics answers, by default after enough time that every cell is due again.
@@ -42,6 +43,11 @@ class Exporter:
         response = httpx.get(f"{self.url}/metrics", headers=headers, timeout=60)
         assert response.status_code == 200
         return response.text
+
+    def reload(self, config: str) -> httpx.Response:
+        """Write another configuration and let the exporter read it."""
+        self.files.append(config)
+        return httpx.post(f"{self.url}/-/reload", timeout=60)
 
     def operations(self) -> str:
         """Return the rows of the operations, without headers and without when they were read."""
@@ -59,10 +65,14 @@ def exporting(
 ) -> Iterator[Exporter]:
     """Serve an exporter whose AWS is the endpoint, with credentials that mean nothing."""
     with aws_environment(endpoint):
-        clock, log = clock or ManualClock(), io.StringIO()
-        service = new_service(parse_config(config, kinds), kinds, new_log("debug", stream=log), clock=clock.clock())
+        clock, log, files = clock or ManualClock(), io.StringIO(), [config]
+
+        def read() -> Config:
+            return parse_config(files[-1], kinds)
+
+        service = new_service(read(), kinds, new_log("debug", stream=log), clock=clock.clock(), read=read)
         with serving(service.app) as url:
-            yield Exporter(url, clock, log)
+            yield Exporter(url, clock, log, files)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,10 +15,15 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 @contextmanager
-def running(command: list[str], output: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program while the block runs, its output in a file; SIGTERM ends it."""
+def running(
+    command: list[str], output: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program while the block runs, its output in a file; SIGTERM ends it.
+
+    ``environment`` is all that it sees of one; without it the program has that of the tests.
+    """
     with output.open("wb") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, cwd=ROOT)
+        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, cwd=ROOT, env=environment)
         try:
             yield process
         finally:
@@ -27,15 +32,23 @@ def running(command: list[str], output: Path) -> Iterator[subprocess.Popen[bytes
 
 
 @contextmanager
-def demo(folder: Path) -> Iterator[str]:
-    """Run the demo on free ports; give the URL that it prints for the metrics."""
-    output = folder / "demo.log"
-    command = [sys.executable, "-m", "exporter", "demo", "--web.listen-address=127.0.0.1:0"]
-    with running(command, output) as process:
+def printing(
+    pattern: str, command: list[str], output: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """Run a program while the block runs; give what it prints that the pattern matches, as soon as it does."""
+    with running(command, output, environment) as process:
 
         def printed() -> str | None:
             assert process.poll() is None, output.read_text()
-            match = re.search(r"http://\S+/metrics", output.read_text())
+            match = re.search(pattern, output.read_text())
             return match[0] if match else None
 
-        yield until(printed, "the demo's URL")
+        yield until(printed, f"{pattern} of {command[0]}")
+
+
+@contextmanager
+def demo(folder: Path, *flags: str) -> Iterator[str]:
+    """Run the demo on free ports, with more flags; give the URL that it prints for the metrics."""
+    command = [sys.executable, "-m", "exporter", "demo", "--web.listen-address=127.0.0.1:0", *flags]
+    with printing(r"https?://\S+/metrics", command, folder / "demo.log") as url:
+        yield url

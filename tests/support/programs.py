@@ -1,4 +1,4 @@
-"""Programs that are not Python packages: a stranger may lack them, the project's own CI may not."""
+"""Programs that this environment does not bring: a stranger may lack them, the project's own CI may not."""
 
 from __future__ import annotations
 
@@ -8,10 +8,17 @@ from typing import NoReturn
 
 import pytest
 
+from tests.support.processes import ROOT
 
-def program(name: str) -> str:
-    """Return the path of a program; skip the test where it is missing, or fail it when CI is set."""
-    return shutil.which(name) or lacking(f"the program {name} is not installed")
+
+def program(name: str, environment: str = "") -> str:
+    """Return the path of a program; skip the test where it is missing, or fail it when CI is set.
+
+    ``environment`` is the folder of the virtual environment that ``make test`` installs it in, apart from all others.
+    """
+    path = shutil.which(name, path=str(ROOT / environment / "bin") if environment else None)
+    where = f" in {environment}" if environment else ""
+    return path or lacking(f"the program {name} is not installed{where}")
 
 
 def lacking(reason: str) -> NoReturn:

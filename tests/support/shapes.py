@@ -21,6 +21,16 @@ TYPES: dict[str, tuple[type, ...]] = {
     "timestamp": (int, float),
 }
 
+CLASSES = {
+    r"\p{C}": r"\x00-\x1f\x7f-\x9f",
+    r"\p{L}": "a-zA-Z",
+    r"\p{N}": "0-9",
+    r"\p{Z}": " ",
+    r"\p{Upper}": "A-Z",
+    r"\p{Digit}": "0-9",
+}
+"""Classes of Java's patterns that Python lacks, as far as ASCII goes: what the simulator says is ASCII."""
+
 
 def departures(shape: Shape, value: Any, path: str = "answer") -> list[str]:
     """Return where a JSON value of the protocol rest-json departs from its shape, each with its path."""
@@ -71,5 +81,11 @@ def _limits(shape: Shape, value: Any, path: str) -> Iterator[str]:
         yield f"{path}: above {limits['max']}"
     if "enum" in limits and value not in limits["enum"]:
         yield f"{path}: {value!r} is none of {limits['enum']}"
-    if "pattern" in limits and not re.fullmatch(limits["pattern"], str(value)):
+    if "pattern" in limits and not re.fullmatch(_python(limits["pattern"]), str(value)):
         yield f"{path}: {value!r} does not match {limits['pattern']}"
+
+
+def _python(pattern: str) -> str:
+    for java, python in CLASSES.items():
+        pattern = pattern.replace(java, python)
+    return pattern

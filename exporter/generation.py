@@ -1,0 +1,107 @@
+"""A configuration at work: everything that follows from it, and what it takes over from the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from exporter.aws.gateway import Gateway, ScopeApi
+from exporter.aws.models import Models
+from exporter.cells import Cell, cells_of, scope_name
+from exporter.clock import Clock
+from exporter.config import Config
+from exporter.estimate import Estimates
+from exporter.exposition import Exposition
+from exporter.families import table
+from exporter.kind import Kind
+from exporter.log import Log
+from exporter.model import Shard
+from exporter.overview import Overview
+from exporter.probe import Prober
+from exporter.refresh import Refresher
+from exporter.scopes import Scopes
+from exporter.selfmetrics import ApiMetrics, BudgetCollector, CellCollector, JoinedCollector
+from exporter.shards import of_shard
+from exporter.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What stays the same whatever the configuration says; ``registry`` holds what is counted since the start."""
+
+    kinds: Sequence[Kind[Any]]
+    shard: Shard
+    clock: Clock
+    log: Log
+    registry: CollectorRegistry
+    metrics: ApiMetrics
+    estimates: Estimates
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One configuration and its parts. Whoever answers takes one generation, and so never mixes two."""
+
+    config: Config
+    cells: tuple[Cell, ...]
+    gateway: Gateway
+    store: Store
+    refresher: Refresher
+    exposition: Exposition
+    registry: CollectorRegistry
+    overview: Overview
+    prober: Prober
+
+
+def first(process: Process, config: Config, choose: Callable[[tuple[Cell, ...]], tuple[Cell, ...]]) -> Generation:
+    """Return the generation that a process starts with, of the cells that are chosen. Raises ConfigError."""
+    models = Models(only=(call for kind in process.kinds for call in kind.calls))
+    gateway = Gateway(models, config.aws, process.metrics, process.clock, config.refresh.min_age)
+    return _assembled(process, config, choose(_cells(process, config, gateway)), gateway, None)
+
+
+def following(process: Process, before: Generation, config: Config) -> Generation:
+    """Return the generation after another one, which ends with it. Raises ConfigError, and then nothing has changed.
+
+    A cell that is read as before keeps its data and its refresh. Nothing waits in here: no event comes in between.
+    """
+    cells = _cells(process, config, before.gateway)
+    process.estimates.keep({cell.key for cell in cells})
+    gateway = before.gateway.renewed(config.aws, config.accounts, config.refresh.min_age)
+    return _assembled(process, config, cells, gateway, before.refresher)
+
+
+def _cells(process: Process, config: Config, gateway: Gateway) -> tuple[Cell, ...]:
+    return of_shard(cells_of(config, process.kinds, gateway.default_region), scope_name, process.shard)
+
+
+def _assembled(
+    process: Process, config: Config, cells: tuple[Cell, ...], gateway: Gateway, before: Refresher | None
+) -> Generation:
+    async def connect(cell: Cell) -> ScopeApi:
+        return await gateway.connect(cell.account, cell.region, cell.kind.name)
+
+    tables = {kind.name: table(kind, config.labels.tags) for kind in process.kinds}
+    store = Store((), process.estimates.note)
+    return Generation(
+        config,
+        cells,
+        gateway,
+        store,
+        Refresher(cells, connect, store, config.refresh, process.clock, process.log, before),
+        Exposition(tables),
+        _registry(process, store, gateway),
+        Overview(process.kinds, store, process.estimates, gateway.budgets.ratios),
+        Prober(Scopes(cells, process.kinds), tables, connect, config.refresh, process.clock, process.log),
+    )
+
+
+def _registry(process: Process, store: Store, gateway: Gateway) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    registry.register(JoinedCollector(process.registry))
+    registry.register(BudgetCollector(store, gateway.budgets.ratios))
+    registry.register(CellCollector(store))
+    return registry

@@ -1,0 +1,67 @@
+"""What is remembered of a cell between refreshes, and what of it is still true under a new configuration."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+from exporter.cells import Cell
+from exporter.clock import Clock
+from exporter.config import Discover
+from exporter.discovery import Lists
+from exporter.kind import Listed
+from exporter.model import Scope
+from exporter.selection import Tracked
+from exporter.support import Support
+from exporter.verdict import NEVER, Verdict
+
+
+class Memory(NamedTuple):
+    """One cell: where it is, its operations by id, AWS's lists, how refreshes went, whether AWS still serves it."""
+
+    scope: Scope
+    tracked: dict[str, Tracked]
+    lists: Lists | None
+    verdict: Verdict
+    support: Support
+
+
+def blank(cell: Cell, clock: Clock) -> Memory:
+    """Return what is known of a cell before its first refresh: the ids of the configuration."""
+    named = {id: Tracked(Listed(id), explicit=True, matched=True) for id in cell.watch.ids}
+    return Memory(cell.untouched().scope, named, _lists(cell, clock), Verdict(), Support(cell.kind, clock))
+
+
+def inherited(memory: Memory, before: Cell, cell: Cell, clock: Clock) -> Memory:
+    """Return what is known of a cell that is read in another way: what is still watched keeps all that was read of it.
+
+    Other options mean other readings, and another account other operations: then nothing is kept.
+    """
+    new = blank(cell, clock)
+    if cell.watch.options != before.watch.options or cell.account.known_id != before.account.known_id:
+        return new
+    same_rules = cell.is_found_as(before)
+    kept = {id: _kept(one, cell, same_rules) for id, one in memory.tracked.items()}
+    tracked = {**new.tracked, **{id: one for id, one in kept.items() if one}}
+    return memory._replace(tracked=tracked, lists=memory.lists if same_rules else new.lists)
+
+
+def _kept(one: Tracked, cell: Cell, same_rules: bool) -> Tracked | None:
+    """Return the operation as it goes on, None where nothing names or finds it; the lists tell again what they told."""
+    rules = cell.watch.discover
+    if one.listed.id in cell.watch.ids:
+        return replace(one, explicit=True, matched=True)
+    if rules is None or one.reading is None:
+        return None
+    if same_rules and not one.explicit:
+        return replace(one)
+    return replace(one, explicit=False, matched=True, unlisted=0, looked_at=NEVER) if _fits(one, rules) else None
+
+
+def _fits(one: Tracked, rules: Discover) -> bool:
+    wanted = not rules.statuses or one.status in rules.statuses
+    return wanted and (rules.id_pattern is None or bool(rules.id_pattern.search(one.listed.id)))
+
+
+def _lists(cell: Cell, clock: Clock) -> Lists | None:
+    return Lists(cell.kind, cell.watch.discover, clock) if cell.watch.discover else None

@@ -1,0 +1,81 @@
+"""AWS endpoints that others wrote, each a process from a virtual environment of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import boto3
+import httpx
+
+from tests.support.exporting import aws_environment
+from tests.support.processes import printing
+from tests.support.programs import program
+
+KEY = SECRET = "testing"
+REGION = "eu-west-1"
+URL = r"http://127\.0\.0\.1:\d+(?=\s)"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A server of AWS's APIs that every AWS SDK of this process sees, and how it forgets everything."""
+
+    url: str
+    reset_path: str
+
+    @cached_property
+    def session(self) -> boto3.Session:
+        """One session for all clients: each would load the models again."""
+        return boto3.Session()
+
+    def client(self, service: str, key: str = KEY) -> Any:
+        """Return a boto3 client. To ministack a key of twelve digits is the root user of that account."""
+        return self.session.client(service, aws_access_key_id=key, aws_secret_access_key=SECRET)
+
+    def create_things(self, *names: str, key: str = KEY) -> list[str]:
+        """Create things; give their ARNs."""
+        iot = self.client("iot", key)
+        return [iot.create_thing(thingName=name)["thingArn"] for name in names]
+
+    def create_job(self, id: str, targets: list[str], *, key: str = KEY, **more: Any) -> None:
+        """Create a job."""
+        self.client("iot", key).create_job(jobId=id, targets=targets, document="{}", **more)
+
+    def reset(self) -> None:
+        """Let it forget everything."""
+        httpx.post(self.url + self.reset_path).raise_for_status()
+
+
+@contextmanager
+def ministack(folder: Path, account: str) -> Iterator[Endpoint]:
+    """Serve ministack while the block runs.
+
+    It checks whom a role trusts, and of all but root users the signature and the permissions.
+    """
+    environment = {
+        "AUTH": "true",
+        "AWS_ACCESS_KEY_ID": KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": "0",
+        "HOME": str(folder),
+        "MINISTACK_ACCOUNT_ID": account,
+        "TMPDIR": str(folder),
+    }
+    command = [program("ministack", ".venv-ministack")]
+    with printing(URL, command, folder / "ministack.log", environment) as url, aws_environment(url):
+        yield Endpoint(url, "/_ministack/reset")
+
+
+@contextmanager
+def moto(folder: Path) -> Iterator[Endpoint]:
+    """Serve moto while the block runs."""
+    command = [program("moto_server", ".venv-moto"), "-H", "127.0.0.1", "-p", "0"]
+    environment = {"HOME": str(folder), "TMPDIR": str(folder)}
+    with printing(URL, command, folder / "moto.log", environment) as url, aws_environment(url):
+        yield Endpoint(url, "/moto-api/reset")

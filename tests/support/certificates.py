@@ -1,0 +1,76 @@
+"""Certificates that are made when a test needs them, and TLS clients that trust them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ssl
+from pathlib import Path
+
+import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+PASSPHRASE = b"s3cret-passphrase"
+
+
+class Authority:
+    """An authority and the certificates that it has issued, as files of a folder."""
+
+    def __init__(self, folder: Path, name: str, parent: Authority | None = None) -> None:
+        self._authority: trustme.CA = parent._authority.create_child_ca() if parent else trustme.CA()
+        self._folder = folder
+        self.file = folder / f"{name}.pem"
+        self._authority.cert_pem.write_to_path(self.file)
+
+    def issue(self, name: str, *identities: str) -> tuple[Path, Path]:
+        """Return the files of a new certificate for these identities, and of its key."""
+        leaf = self._authority.issue_cert(*identities)
+        certificate, key = self._folder / f"{name}.pem", self._folder / f"{name}.key"
+        certificate.write_bytes(b"".join(pem.bytes() for pem in leaf.cert_chain_pems))
+        leaf.private_key_pem.write_to_path(key)
+        return certificate, key
+
+    def client(self, pair: tuple[Path, Path] | None = None) -> ssl.SSLContext:
+        """Return the context of a client that trusts the authority, with a certificate if it and its key are given."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(self.file)
+        if pair:
+            context.load_cert_chain(*pair)
+        return context
+
+
+def server_files(folder: Path) -> Authority:
+    """Make what the files of tests/web-config name; return the authority behind all of it."""
+    authority = Authority(folder, "ca")
+    authority.issue("server", "localhost", "127.0.0.1", "::1")
+    authority.issue("other", "localhost")
+    encrypt(folder / "server.key", folder / "encrypted.key")
+    (folder / "junk.pem").write_text("-----BEGIN CERTIFICATE-----\ns3cret\n-----END CERTIFICATE-----\n")
+    (folder / "empty.pem").write_text("")
+    (folder / "commented.pem").write_text(f"# Autorité\n{(folder / 'ca.pem').read_text()}", encoding="utf-8")
+    return authority
+
+
+def encrypt(key: Path, encrypted: Path) -> None:
+    """Write a key again, with a passphrase."""
+    loaded = serialization.load_pem_private_key(key.read_bytes(), None)
+    protection = serialization.BestAvailableEncryption(PASSPHRASE)
+    form = serialization.PrivateFormat.TraditionalOpenSSL
+    encrypted.write_bytes(loaded.private_bytes(serialization.Encoding.PEM, form, protection))
+
+
+def self_signed(folder: Path, name: str, *names: x509.GeneralName) -> tuple[Path, Path]:
+    """Return the files of a certificate that no authority has issued, with these alternative names, and of its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = dt.datetime.now(dt.UTC)
+    built = x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+    built = built.not_valid_before(now - dt.timedelta(days=1)).not_valid_after(now + dt.timedelta(days=1))
+    built = built.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    certificate, private = folder / f"{name}.pem", folder / f"{name}.key"
+    certificate.write_bytes(built.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    form, encryption = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    private.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, encryption))
+    return certificate, private

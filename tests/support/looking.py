@@ -1,0 +1,62 @@
+"""What the tests of the status page share: a small fleet on the simulator, and ways to look at a page."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Page
+
+CONFIG = """
+accounts:
+  - name: factory
+    account_id: "111122223333"
+    regions: [eu-west-1]
+    watch: [{kind: thing_registration_task, discover: true}, {kind: greengrass_bulk_deployment, discover: true}]
+  - name: field
+    role_arn: arn:aws:iam::444455556666:role/iot-bulk-exporter
+    regions: [us-east-1]
+    watch: [{kind: thing_registration_task, discover: true}]
+"""
+SCENARIO = """
+accounts: ["111122223333", "444455556666"]
+operations:
+  - kind: thing_registration_task
+    region: eu-west-1
+    id: running
+    created: -10m
+    items: 1000
+    input: s3://things/sensors.jsonl
+    timeline: [{at: 0s, status: InProgress}, {at: 20m, status: Completed, done: 1.0}]
+  - kind: thing_registration_task
+    region: eu-west-1
+    id: clean
+    created: -2h
+    items: 200000
+    input: s3://things/meters.jsonl
+    timeline: [{at: 0s, status: InProgress}, {at: 1h, status: Completed, done: 1.0}]
+  - kind: thing_registration_task
+    account: "444455556666"
+    region: us-east-1
+    id: partly
+    created: -3h5m
+    items: 100
+    input: s3://plant/lamps.jsonl
+    timeline: [{at: 0s, status: InProgress}, {at: 1h, status: Completed, done: 1.0, failed: 0.25}]
+  - kind: greengrass_bulk_deployment
+    region: eu-west-1
+    id: broken
+    created: -1h
+    items: 20
+    timeline: [{at: 0s, status: Initializing}, {at: 30s, status: Failed}]
+"""
+EVERY = 5_000
+"""Milliseconds between two looks of an open page."""
+
+
+def look_again(page: Page) -> None:
+    """Let the page's time pass until it has asked for itself anew."""
+    with page.expect_response(lambda response: response.request.resource_type == "fetch"):
+        page.clock.fast_forward(EVERY)
+
+
+def shown(page: Page) -> list[str]:
+    """Return what the rows of operations begin with, from the top down."""
+    return page.locator(".operations tbody .name").all_inner_texts()
