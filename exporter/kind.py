@@ -136,12 +136,40 @@ class Simulation:
     also_as: Mapping[str, Callable[[Simulated], Simulated | None]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of one of a kind's metrics: all of them, or those whose label has one of the values. They are added up."""
+
+    metric: str
+    label: str = ""
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemRows:
+    """Which rows tell how the items of an operation fare, for alerts, which see rows and no operations.
+
+    Of several sources of one count the largest holds. Without ``processed``, that is what succeeded and what failed;
+    without ``under_way``, nobody can tell, and an active operation is taken to have items left. ``invalid`` are items
+    that failed because the input is wrong, ``retried`` attempts that are made again.
+    """
+
+    succeeded: tuple[Rows, ...] = ()
+    failed: tuple[Rows, ...] = ()
+    processed: tuple[Rows, ...] = ()
+    under_way: tuple[Rows, ...] = ()
+    invalid: tuple[Rows, ...] = ()
+    retried: tuple[Rows, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind(Generic[T]):
     """One kind of bulk operation, complete.
 
-    ``fetch`` reads one operation, ``final`` tells whether nothing of it can change any more, and ``tally`` how many of
-    its items ended well and badly. From ``support_ended`` on, AWS may refuse the kind's calls for good.
+    ``failed`` and ``stopped`` are statuses of operations that ended badly, or because somebody ended them; ``waiting``
+    active ones in which nothing is done yet. ``fetch`` reads one operation, ``final`` tells whether nothing of it can
+    change any more, and ``tally`` how many of its items ended well and badly; ``items`` says the same of its rows.
+    From ``support_ended`` on, AWS may refuse the kind's calls for good.
     """
 
     name: str
@@ -158,6 +186,10 @@ class Kind(Generic[T]):
     tally: Callable[[T], Tally]
     metrics: tuple[Metric[T], ...]
     simulation: Simulation
+    items: ItemRows = ItemRows()
+    failed: frozenset[str] = frozenset()
+    stopped: frozenset[str] = frozenset()
+    waiting: frozenset[str] = frozenset()
     id_pattern: str = PLAIN_ID
     options: tuple[Option, ...] = ()
     tag_source: TagSource[T] | None = None

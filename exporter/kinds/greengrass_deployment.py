@@ -28,6 +28,7 @@ from exporter.kinds.job_things import (
     simulated_job,
     tally,
     things_metric,
+    things_rows,
     under_way,
 )
 from exporter.model import Operation
@@ -48,6 +49,7 @@ GET = ApiCall(
 LIST = ApiCall("greengrassv2", "ListDeployments", quota=30, bucket=OVERALL, also_needs=ALSO_NEEDS)
 
 ACTIVE = frozenset({"ACTIVE"})
+THINGS = "aws_greengrass_deployment_things"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +183,7 @@ KIND: Kind[GreengrassDeployment] = Kind(
     tally=lambda deployment: tally(deployment.things),
     metrics=(
         things_metric(
-            "aws_greengrass_deployment_things",
+            THINGS,
             "Things of the deployment by the state of its job's execution on them (AWS: jobProcessDetails).",
             lambda deployment: deployment.things,
         ),
@@ -192,4 +194,7 @@ KIND: Kind[GreengrassDeployment] = Kind(
         namings={DESCRIBE_JOB: Naming("jobId", _job_id)},
         also_as={JOB: as_job},
     ),
+    items=things_rows(THINGS),
+    failed=frozenset({"FAILED"}),
+    stopped=frozenset({"CANCELED"}),
 )

@@ -33,6 +33,7 @@ from exporter.kinds.job_things import (
     tally,
     targets,
     things_metric,
+    things_rows,
     under_way,
 )
 from exporter.model import Operation
@@ -40,6 +41,7 @@ from exporter.simulated import Simulated
 
 LIST = ApiCall("iot", "ListJobs", quota=10)
 LIST_TAGS = ApiCall("iot", "ListTagsForResource", quota=10, resource=RESOURCE)
+THINGS = "aws_iot_job_things"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +119,7 @@ KIND: Kind[IotJob] = Kind(
     tally=lambda job: tally(job.things),
     metrics=(
         things_metric(
-            "aws_iot_job_things",
+            THINGS,
             "Things of the job by the state of its execution on them (AWS: jobProcessDetails).",
             lambda job: job.things,
         ),
@@ -127,5 +129,8 @@ KIND: Kind[IotJob] = Kind(
         entry=simulated_entry,
         namings={LIST_TAGS: Naming("resourceArn", job_arn)},
     ),
+    items=things_rows(THINGS),
+    stopped=frozenset({"CANCELED"}),
+    waiting=frozenset({"SCHEDULED"}),
     tag_source=TagSource(LIST_TAGS, read_tags),
 )
