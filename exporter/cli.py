@@ -38,7 +38,10 @@ TOTAL = Flag(
 LIVE = Flag("--live", "Make one real call of each sort for each cell.", bool, is_switch=True)
 SIMULATOR = Flag("--listen-address", "Where AWS is simulated.", parse_address, "127.0.0.1:10099", "HOST:PORT")
 SCENARIO = Flag("--scenario", "What happens; without it the demo's scenario.", file_path, placeholder="FILE")
-SUBJECTS = ("metrics", "iam-policy", "config-schema", "prometheus-rules", "grafana-alerts")
+ALERTS = Flag(
+    "--alerts.file", "Thresholds and more for the rules; see docs/monitoring.md.", file_path, placeholder="PATH"
+)
+SUBJECTS = ("metrics", "iam-policy", "config-schema", "prometheus-rules", "grafana-alerts", "chart-alerts")
 
 
 def _serve(values: Mapping[str, Any]) -> int:
@@ -70,7 +73,7 @@ def _simulate(values: Mapping[str, Any]) -> int:
 def _show(values: Mapping[str, Any]) -> int:
     from exporter.commands.show import run
 
-    return run(values["word"])
+    return run(values["word"], values[ALERTS.name])
 
 
 COMMANDS = (
@@ -78,7 +81,7 @@ COMMANDS = (
     Command("check", "Check the configuration and, with --live, the access to AWS.", _check, (CONFIG, LIVE)),
     Command("demo", "Serve /metrics of a simulated AWS.", _demo, (LISTEN, LOG_LEVEL, LOG_FORMAT)),
     Command("simulate", "Simulate AWS's APIs.", _simulate, (SIMULATOR, SCENARIO)),
-    Command("show", "Print documents, policies and rules.", _show, words=SUBJECTS),
+    Command("show", "Print documents, policies and rules.", _show, (ALERTS,), words=SUBJECTS),
 )
 
 

@@ -16,7 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("exporter.answer", "exporter.flags", "exporter.model", "exporter.problems", "exporter.yaml_text"),
     ("exporter.estimate", "exporter.metric", "exporter.shards", "exporter.store", "exporter.verdict"),
     ("exporter.kind", "exporter.selfmetrics"),
-    ("exporter.config", "exporter.families", "exporter.kinds", "exporter.monitoring"),
+    ("exporter.config", "exporter.families", "exporter.kinds"),
     (
         "exporter.aws",
         "exporter.cells",
@@ -25,7 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "exporter.overview",
         "exporter.selection",
     ),
-    ("exporter.discovery", "exporter.simulator", "exporter.support", "exporter.tagging"),
+    ("exporter.discovery", "exporter.monitoring", "exporter.simulator", "exporter.support", "exporter.tagging"),
     ("exporter.tracker",),
     ("exporter.refresh",),
     ("exporter.web",),
@@ -40,7 +40,7 @@ ONLY_IN = {"boto3": "exporter.aws", "botocore": "exporter.aws", "uvicorn": "expo
 """Libraries that one part hides from all others."""
 
 KINDS_KNOWN_TO = ("exporter.commands", "exporter.service")
-NAMES_OF_KINDS_IN = ("exporter.kinds", "exporter.monitoring")
+NAMES_OF_KINDS_IN = ("exporter.kinds",)
 MOST_LINES = 250
 
 SOURCES = sorted((REPOSITORY / "exporter").rglob("*.py"))
