@@ -5,13 +5,16 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --only-binary :all:
 UV_VERSION := 0.13.9
 
-.PHONY: help demo test lint format bench lock write-locks documents clean
+.PHONY: help demo drill test lint format bench lock write-locks documents clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
 
 demo: $(VENV)/.run ## Run the exporter on a simulated AWS: no account, no credentials, no network.
 	$(BIN)/aws-iot-bulk-exporter demo $(ARGS)
+
+drill: $(VENV)/.run ## Set off every alert and see it end, with the Prometheus and Alertmanager that are installed.
+	$(BIN)/aws-iot-bulk-exporter drill $(ARGS)
 
 test: $(VENV)/.dev ## Run the tests.
 	$(BIN)/python -m pytest $(ARGS)
@@ -34,6 +37,7 @@ documents: $(VENV)/.dev ## Print the generated files anew.
 	$(BIN)/aws-iot-bulk-exporter show iam-policy > docs/iam-policy.json
 	$(BIN)/aws-iot-bulk-exporter show prometheus-rules > monitoring/prometheus-rules.yaml
 	$(BIN)/aws-iot-bulk-exporter show grafana-alerts > monitoring/grafana-alerts.yaml
+	$(BIN)/aws-iot-bulk-exporter show chart-alerts > helm/files/alerts.yaml
 	$(BIN)/python -m tests.support.generated
 
 lock: ## Lock the dependencies anew, for every supported Python.

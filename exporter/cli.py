@@ -41,6 +41,13 @@ SCENARIO = Flag("--scenario", "What happens; without it the demo's scenario.", f
 ALERTS = Flag(
     "--alerts.file", "Thresholds and more for the rules; see docs/monitoring.md.", file_path, placeholder="PATH"
 )
+ALERTMANAGER = Flag(
+    "--alertmanager.config-file",
+    "Your Alertmanager's configuration: its receivers are called. Without it nobody is.",
+    file_path,
+    placeholder="PATH",
+)
+HOLD = Flag("--hold", "Let the alerts fire until Ctrl+C.", bool, is_switch=True)
 SUBJECTS = ("metrics", "iam-policy", "config-schema", "prometheus-rules", "grafana-alerts", "chart-alerts")
 
 
@@ -70,6 +77,12 @@ def _simulate(values: Mapping[str, Any]) -> int:
     return run(values[SIMULATOR.name], values[SCENARIO.name])
 
 
+def _drill(values: Mapping[str, Any]) -> int:
+    from exporter.commands.drill import run
+
+    return run(values[ALERTMANAGER.name], values[HOLD.name])
+
+
 def _show(values: Mapping[str, Any]) -> int:
     from exporter.commands.show import run
 
@@ -81,6 +94,7 @@ COMMANDS = (
     Command("check", "Check the configuration and, with --live, the access to AWS.", _check, (CONFIG, LIVE)),
     Command("demo", "Serve /metrics of a simulated AWS.", _demo, (LISTEN, LOG_LEVEL, LOG_FORMAT)),
     Command("simulate", "Simulate AWS's APIs.", _simulate, (SIMULATOR, SCENARIO)),
+    Command("drill", "Set off every alert on a simulated AWS and see it end.", _drill, (ALERTMANAGER, HOLD)),
     Command("show", "Print documents, policies and rules.", _show, (ALERTS,), words=SUBJECTS),
 )
 

@@ -19,7 +19,7 @@ import pytest
 from exporter import __version__
 from exporter.cli import COMMANDS, PROGRAM
 from exporter.cli import SUBJECTS as PRINTED_SUBJECTS
-from exporter.commands.show import SUBJECTS
+from exporter.commands.show import RULES, SUBJECTS
 from exporter.shards import MOST
 from exporter.web.server import GRACE_SECONDS
 from tests.support.exporting import aws_environment
@@ -36,6 +36,7 @@ COMMITTED = {
     "config-schema": "docs/config.schema.json",
     "prometheus-rules": "monitoring/prometheus-rules.yaml",
     "grafana-alerts": "monitoring/grafana-alerts.yaml",
+    "chart-alerts": "helm/files/alerts.yaml",
 }
 ONE_TASK = 'accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, ids: [a1b2]}]}]\n'
 
@@ -88,7 +89,7 @@ def test_wrong_flags_and_values_are_told_all_at_once(command: tuple[str, ...]) -
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("frobnicate",), "frobnicate: expected one of serve, check, demo, simulate, show"),
+        (("frobnicate",), "frobnicate: expected one of serve, check, demo, simulate, drill, show"),
         (("serve", "check"), "check: serve knows no such flag or word"),
         (("serve", "--config.file"), "--config.file: expected one argument"),
         (("check", "--live=yes"), "--live: ignored explicit argument 'yes'"),
@@ -101,6 +102,11 @@ def test_wrong_flags_and_values_are_told_all_at_once(command: tuple[str, ...]) -
             "--shard.ordinal: 2 is not below --shard.total, which is 2",
         ),
         (("simulate", "--scenario=/none"), "cannot read /none: No such file or directory"),
+        (("show", "prometheus-rules", "--alerts.file=/none"), "cannot read /none: No such file or directory"),
+        (
+            ("show", "metrics", "--alerts.file=/none"),
+            "metrics has nothing to do with a file of alerts; prometheus-rules, grafana-alerts have",
+        ),
     ],
 )
 def test_bad_usage_is_told_in_one_line_with_status_2(arguments: tuple[str, ...], reason: str) -> None:
@@ -158,7 +164,7 @@ def test_check_without_a_file_tells_the_default() -> None:
     ]
 
 
-@pytest.mark.parametrize("subject", sorted(SUBJECTS))
+@pytest.mark.parametrize("subject", sorted(COMMITTED))
 def test_show_prints_what_is_committed(subject: str) -> None:
     done = exporter("show", subject, region="")
     assert (done.returncode, done.stderr) == (0, "")
@@ -166,7 +172,21 @@ def test_show_prints_what_is_committed(subject: str) -> None:
 
 
 def test_the_subjects_of_the_command_line_are_those_that_can_be_shown() -> None:
-    assert set(PRINTED_SUBJECTS) == set(SUBJECTS) == set(COMMITTED)
+    assert set(PRINTED_SUBJECTS) == {*SUBJECTS, *RULES} == set(COMMITTED)
+
+
+@pytest.mark.parametrize("subject", sorted(RULES))
+def test_show_takes_thresholds_from_a_file(subject: str, tmp_path: Path) -> None:
+    file = tmp_path / "alerts.yaml"
+    file.write_text("alerts: {AwsIotBulkFailureRatioHigh: {severity: page}}\n")
+    done = exporter("show", subject, f"--alerts.file={file}", region="")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("severity: page") == 1
+    file.write_text("alerts: {AwsIotBulkRatio: {}}\nlabels: 5\n")
+    assert refusal("show", subject, f"--alerts.file={file}") == [
+        "labels: expected a mapping",
+        "alerts.AwsIotBulkRatio: expected the name of an alert",
+    ]
 
 
 def test_make_documents_writes_every_subject_to_its_file() -> None:

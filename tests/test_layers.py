@@ -29,7 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("exporter.tracker",),
     ("exporter.refresh",),
     ("exporter.web",),
-    ("exporter.service",),
+    ("exporter.drill", "exporter.service"),
     ("exporter.commands",),
     ("exporter.cli",),
     ("exporter.__main__",),
