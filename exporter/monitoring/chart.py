@@ -33,7 +33,7 @@ def chart_alerts(kinds: Sequence[Kind[Any]]) -> str:
 def _alert(alert: Alert) -> dict[str, Any]:
     return {
         "name": alert.name,
-        "query": alert.query,
+        "query": alert.operand,
         "operator": alert.operator,
         "threshold": alert.threshold,
         "for": alert.for_,

@@ -31,10 +31,11 @@ _NAME = re.compile(r"[\w:]+")
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One recording rule, named level:metric:operation."""
+    """One recording rule, named level:metric:operation, and what its value is."""
 
     name: str
     query: str
+    help: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +68,12 @@ class Alert:
     @property
     def expression(self) -> str:
         """The whole condition as PromQL."""
-        query = self.query if _NAME.fullmatch(self.query) else f"({self.query})"
-        return f"{query} {self.operator} {self.threshold:.15g}"
+        return f"{self.operand} {self.operator} {self.threshold:.15g}"
+
+    @property
+    def operand(self) -> str:
+        """The query as it may stand before a comparison."""
+        return self.query if _NAME.fullmatch(self.query) else f"({self.query})"
 
     def annotations(self, value: str) -> dict[str, str]:
         """Return the texts as Go templates, as both formats want them; ``value`` is how the format calls the value."""
