@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --only-binary :all:
 UV_VERSION := 0.13.9
 
-.PHONY: help demo drill test lint format bench lock write-locks documents clean
+.PHONY: help demo drill screenshot test lint format bench lock write-locks documents clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -15,6 +15,9 @@ demo: $(VENV)/.run ## Run the exporter on a simulated AWS: no account, no creden
 
 drill: $(VENV)/.run ## Set off every alert and see it end, with the Prometheus and Alertmanager that are installed.
 	$(BIN)/aws-iot-bulk-exporter drill $(ARGS)
+
+screenshot: $(VENV)/.dev ## Take the picture of Prometheus during a drill, in Chromium.
+	$(BIN)/python -m tests.support.screenshot
 
 test: $(VENV)/.dev ## Run the tests.
 	$(BIN)/python -m pytest $(ARGS)

@@ -98,8 +98,8 @@ def test_the_texts_take_labels_and_the_value_of_the_query(alert: Alert) -> None:
 
 
 def test_a_recorded_query_is_written_out_and_its_range_becomes_a_subquery() -> None:
-    first = Record("level:one:max", 'max (x{code=~"a\\\\d"})')
-    second = Record("level:one:max_ratio", "level:one:max / 2")
+    first = Record("level:one:max", 'max (x{code=~"a\\\\d"})', "One.")
+    second = Record("level:one:max_ratio", "level:one:max / 2", "Half of it.")
     query = "level:one:max_ratio > 0 and delta(level:one:max[1h]) and level:one:max[30m]"
     assert inlined(query, (first, second)) == (
         '((max (x{code=~"a\\\\d"})) / 2) > 0 and delta((max (x{code=~"a\\\\d"}))[1h:120s])'

@@ -56,26 +56,64 @@ def _states(kinds: Sequence[Kind[Any]]) -> Iterable[Record]:
     changed = f"({UPDATED} or {CREATED}) > time() - ${{ended_seconds}}"
     seen = f"max_over_time({UNFINISHED}[${{ended_seconds}}s])"
     return (
-        Record(ACTIVE, _in_status(kinds, lambda kind: kind.active)),
-        Record(UNDER_WAY, under_way),
-        Record(UNFINISHED, f"{ACTIVE} unless {SAME} {UNDER_WAY} == 0"),
-        Record(RUNNING, f"{UNFINISHED} unless {SAME} {_in_status(kinds, lambda kind: kind.waiting)}"),
-        Record(FAILED, _in_status(kinds, lambda kind: kind.failed)),
-        Record(STOPPED, _in_status(kinds, lambda kind: kind.stopped)),
-        Record(RECENT, f"{UNFINISHED} or {changed} or {seen}"),
-        Record(UNMOVED, _unmoved(kinds)),
+        Record(ACTIVE, _in_status(kinds, lambda kind: kind.active), "1 where AWS may still change the operation."),
+        Record(UNDER_WAY, under_way, "Items that are queued or in progress, where AWS tells."),
+        Record(
+            UNFINISHED,
+            f"{ACTIVE} unless {SAME} {UNDER_WAY} == 0",
+            "1 where the operation is active and may have items left.",
+        ),
+        Record(
+            RUNNING,
+            f"{UNFINISHED} unless {SAME} {_in_status(kinds, lambda kind: kind.waiting)}",
+            "1 where it is unfinished and not just scheduled.",
+        ),
+        Record(
+            FAILED, _in_status(kinds, lambda kind: kind.failed), "1 where the status says that the operation failed."
+        ),
+        Record(
+            STOPPED, _in_status(kinds, lambda kind: kind.stopped), "1 where the operation was cancelled or stopped."
+        ),
+        Record(
+            RECENT,
+            f"{UNFINISHED} or {changed} or {seen}",
+            "There where the operation is unfinished or ended within `ended_seconds`; the value has no meaning.",
+        ),
+        Record(
+            UNMOVED, _unmoved(kinds), "1 where a running operation was read and no count of it changed for `stalled`."
+        ),
     )
 
 
 def _items(kinds: Sequence[Kind[Any]]) -> Iterable[Record]:
     processed = _counted(kinds, lambda kind: kind.items.processed)
     return (
-        Record(SUCCEEDED_ITEMS, _counted(kinds, lambda kind: kind.items.succeeded)),
-        Record(FAILED_ITEMS, _counted(kinds, lambda kind: kind.items.failed)),
-        Record(PROCESSED_ITEMS, f"{processed} or {SUCCEEDED_ITEMS} + {FAILED_ITEMS}"),
-        Record(INVALID_ITEMS, _counted(kinds, lambda kind: kind.items.invalid)),
-        Record(RETRIES, _counted(kinds, lambda kind: kind.items.retried)),
-        Record(FAILURE_RATIO, f"{FAILED_ITEMS} / ({PROCESSED_ITEMS} > 0)"),
+        Record(
+            SUCCEEDED_ITEMS,
+            _counted(kinds, lambda kind: kind.items.succeeded),
+            "Items that ended well: things, records or groups.",
+        ),
+        Record(
+            FAILED_ITEMS,
+            _counted(kinds, lambda kind: kind.items.failed),
+            "Items that ended badly: failed, rejected, timed out or invalid.",
+        ),
+        Record(
+            PROCESSED_ITEMS, f"{processed} or {SUCCEEDED_ITEMS} + {FAILED_ITEMS}", "Items that ended, well or badly."
+        ),
+        Record(
+            INVALID_ITEMS,
+            _counted(kinds, lambda kind: kind.items.invalid),
+            "Items that failed because the input is wrong, where AWS tells.",
+        ),
+        Record(
+            RETRIES, _counted(kinds, lambda kind: kind.items.retried), "Attempts that are made again, where AWS tells."
+        ),
+        Record(
+            FAILURE_RATIO,
+            f"{FAILED_ITEMS} / ({PROCESSED_ITEMS} > 0)",
+            "The share of failed items among the processed ones.",
+        ),
     )
 
 
@@ -83,9 +121,21 @@ def _speed() -> Iterable[Record]:
     """Give items and shares a second over the last minutes, and when an operation ends if it goes on like that."""
     rate = f"{MAX} (deriv({PROGRESS}[${{rate}}]))"
     return (
-        Record(ITEM_RATE, f"clamp_min(deriv({PROCESSED_ITEMS}[${{rate}}]), 0) and {SAME} {RUNNING}"),
-        Record(PROGRESS_RATE, f"clamp_min({rate}, 0) and {SAME} {RUNNING}"),
-        Record(ESTIMATED_END, f"time() + (1 - {MAX} ({PROGRESS})) / ({PROGRESS_RATE} > 0)"),
+        Record(
+            ITEM_RATE,
+            f"clamp_min(deriv({PROCESSED_ITEMS}[${{rate}}]), 0) and {SAME} {RUNNING}",
+            "Items processed a second over `rate`, while the operation runs.",
+        ),
+        Record(
+            PROGRESS_RATE,
+            f"clamp_min({rate}, 0) and {SAME} {RUNNING}",
+            "The share of the whole that gets done a second over `rate`, while the operation runs.",
+        ),
+        Record(
+            ESTIMATED_END,
+            f"time() + (1 - {MAX} ({PROGRESS})) / ({PROGRESS_RATE} > 0)",
+            "When the operation ends if it goes on as over `rate`, in Unix seconds.",
+        ),
     )
 
 
@@ -98,7 +148,16 @@ def _of_exporter(kinds: Sequence[Kind[Any]]) -> Iterable[Record]:
         for kind in kinds
         if kind.support_ended
     )
-    return (Record(THROTTLED, f"{errors} / ({requests} > 0)"), Record(SUPPORT_ENDED, _any(ended)))
+    return (
+        Record(
+            THROTTLED, f"{errors} / ({requests} > 0)", "The share of attempts that AWS throttled over `rate`, by API."
+        ),
+        Record(
+            SUPPORT_ENDED,
+            _any(ended),
+            "How long ago AWS ended its support for the kind of a cell, in seconds; negative before.",
+        ),
+    )
 
 
 def _own(name: str, kind: Kind[Any]) -> str:
