@@ -87,7 +87,7 @@ KIND: Kind[OtaUpdate] = Kind(
     tally=lambda update: Tally(None, None),
     metrics=(gauge("aws_iot_ota_update_files", "Files of the update.", lambda update: update.files),),
     simulation=Simulation({GET: simulated_update}, entry=lambda update: {"otaUpdateId": update.id}),
-    items=ItemRows(succeeded=(Rows("aws_iot_ota_update_files"),)),
+    items=ItemRows(processed=(Rows("aws_iot_ota_update_files"),)),
     failed=frozenset({"CREATE_FAILED", "DELETE_FAILED"}),
 )
 FIVE = (*KINDS, KIND)

@@ -9,7 +9,7 @@ import signal
 import tempfile
 from pathlib import Path
 
-from exporter.commands.simulate import environment
+from exporter.commands.simulate import isolated
 from exporter.drill.cases import cases
 from exporter.drill.drill import Drill
 from exporter.drill.files import Files
@@ -33,13 +33,14 @@ def run(alertmanager_config: Path | None, hold: bool) -> int:
     stage = Stage(Files(folder), programs, ports, cases(), KINDS, rule_content, alertmanager_config)
     try:
         passed = asyncio.run(_interruptible(Drill(stage, _say, _held if hold else _at_once)))
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
-    if passed:
+    except (asyncio.CancelledError, KeyboardInterrupt):
         shutil.rmtree(folder)
-    else:
+        raise KeyboardInterrupt from None
+    if not passed:
         _say(f"What the programs said is in {folder}")
-    return 0 if passed else 1
+        return 1
+    shutil.rmtree(folder)
+    return 0
 
 
 async def _interruptible(drill: Drill) -> bool:
@@ -66,6 +67,6 @@ def _say(line: str) -> None:
 
 
 def _environment(aws_port: int) -> dict[str, str]:
-    """Return an environment whose AWS is the simulated one, whatever this machine is configured for."""
-    hidden = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-    return environment(f"http://{HOST}:{aws_port}") | hidden | {"AWS_EC2_METADATA_DISABLED": "true", "NO_PROXY": HOST}
+    """Return the environment of the programs; where the drill runs in a shard, it is none itself."""
+    alone = isolated(os.environ, f"http://{HOST}:{aws_port}")
+    return {name: value for name, value in alone.items() if not name.startswith("SHARD_")}

@@ -57,7 +57,7 @@ def merged(cases: Iterable[Case]) -> dict[str, Any]:
 
 
 def _staged(alert: Alert) -> Case:
-    return Case(alert, {}, {"alertname": alert.name, "job": DONE_TO_EXPORTERS[alert.name]})
+    return Case(alert, {}, {**_announced(alert), "job": DONE_TO_EXPORTERS[alert.name]})
 
 
 def _simulated(alert: Alert) -> Case:
@@ -72,4 +72,8 @@ def _simulated(alert: Alert) -> Case:
         "id": first["id"],
     }
     labels = {label: known[label] for label in alert.labels if label in known}
-    return Case(alert, scenario, {"alertname": alert.name, "severity": alert.severity, **labels})
+    return Case(alert, scenario, {**_announced(alert), **labels})
+
+
+def _announced(alert: Alert) -> dict[str, str]:
+    return {"alertname": alert.name, "severity": alert.severity}

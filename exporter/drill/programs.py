@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
 import signal
 import socket
@@ -39,14 +38,14 @@ def free_port() -> int:
 
 
 class Programs:
-    """Processes by name; each writes what it says into a file of the folder.
+    """Processes by name, in an environment; each writes what it says into a file of the folder.
 
     Each has a session of its own, so that Ctrl+C reaches the drill alone, which ends them in order.
     """
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self._folder = folder
-        self._environment = {**os.environ, **environment}
+        self._environment = dict(environment)
         self._running: dict[str, asyncio.subprocess.Process] = {}
 
     async def start(self, name: str, *command: str) -> None:
