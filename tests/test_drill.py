@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,6 +34,7 @@ from tests.support.servers import serving
 from tests.support.waiting import until
 
 EVERY_CASE = cases()
+ALERTMANAGER = "alertmanager" if shutil.which("alertmanager") else "prometheus-alertmanager"
 COMMAND = [sys.executable, "-m", "exporter", "drill"]
 ENOUGH_SECONDS = 60
 
@@ -56,7 +58,7 @@ class Played:
 def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
     """Run the whole drill once, with an Alertmanager that calls a webhook."""
     program("prometheus")
-    program("alertmanager", "prometheus-alertmanager")
+    program(ALERTMANAGER)
     received: list[dict[str, Any]] = []
 
     async def hook(request: Request) -> Response:
@@ -138,7 +140,7 @@ def test_the_hurried_rules_are_the_same_rules_with_every_time_divided(tmp_path: 
 
 def test_a_drill_that_is_ended_leaves_no_program_behind(tmp_path: Path) -> None:
     program("prometheus")
-    program("alertmanager", "prometheus-alertmanager")
+    program(ALERTMANAGER)
     output = tmp_path / "drill.log"
     with running(COMMAND, output) as process:
         until(lambda: "Prometheus  " in output.read_text() or None, "the beginning of the drill")

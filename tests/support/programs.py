@@ -8,12 +8,12 @@ import shutil
 import pytest
 
 
-def program(*names: str) -> str:
-    """Return the path of the first of these that is installed; without one skip the test, or fail it when CI is set."""
-    for name in names:
-        if path := shutil.which(name):
-            return path
-    reason = f"the program {' or '.join(names)} is not installed"
+def program(name: str) -> str:
+    """Return the path of a program; skip the test where it is missing, or fail it when CI is set."""
+    path = shutil.which(name)
+    if path is not None:
+        return path
+    reason = f"the program {name} is not installed"
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
