@@ -74,7 +74,7 @@ def test_promtool_accepts_the_changed_rules(tmp_path: Path) -> None:
 def test_every_fault_is_told_at_once_with_its_place() -> None:
     wrong = """
 runbooks: "https://x/{a}"
-labels: {te-am: x, team: 5}
+labels: {te-am: x, team: 5, site: "$HOME"}
 parameters: {stalled: 0m, ended_seconds: 0, itmes: 3}
 alerts:
   AwsIotBulkRetry: {}
@@ -89,6 +89,7 @@ alerts:
         "parameters.itmes: unknown key; did you mean items?",
         "labels.te-am: expected the name of a label",
         "labels.team: expected text; put it in quotes",
+        "labels.site: expected text without braces and dollar signs: both formats would take it for a template",
         "alerts.AwsIotBulkRetry: expected the name of an alert",
         "alerts.AwsIotBulkRetryStorm.enabled: expected true or false",
         "alerts.AwsIotBulkRetryStorm.threshold: expected a number",

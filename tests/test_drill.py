@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from exporter.commands.simulate import isolated
 from exporter.drill.cases import Case, cases, scenario_text
 from exporter.drill.hurry import hurried
 from exporter.duration import seconds
@@ -154,6 +155,14 @@ def test_a_drill_that_is_ended_leaves_no_program_behind(tmp_path: Path) -> None:
 def children(pid: int) -> list[int]:
     """Return the processes that a process has started."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_the_programs_see_no_aws_but_the_simulated_one() -> None:
+    machine = {"AWS_ENDPOINT_URL_IOT": "https://iot.example", "AWS_PROFILE": "mine", "https_proxy": "x", "PATH": "/bin"}
+    alone = isolated(machine, "http://127.0.0.1:1")
+    assert alone["AWS_ENDPOINT_URL"] == "http://127.0.0.1:1"
+    assert alone["PATH"] == "/bin"
+    assert alone.keys() & {"AWS_ENDPOINT_URL_IOT", "AWS_PROFILE", "https_proxy"} == set()
 
 
 def test_without_prometheus_the_drill_says_so(tmp_path: Path) -> None:

@@ -10,4 +10,5 @@ Window = written(r"(?=.*[1-9])(\d+d)?(\d+h)?(\d+m)?(\d+s)?", "a duration such as
 Word = written(r"[A-Za-z][\w-]*", "a word such as warning")
 AlertName = written("|".join(alert.name for alert in ALERTS), "the name of an alert")
 LabelName = written(r"[a-zA-Z_]\w*", "the name of a label")
+PlainText = written(r"[^${}]*", "text without braces and dollar signs: both formats would take it for a template")
 Url = written(r"[^\s{}$]+", "a URL without white space, braces or dollar signs")

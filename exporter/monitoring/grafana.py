@@ -66,7 +66,7 @@ def _rule(alert: Alert, rules: Rules) -> dict[str, Any]:
         "keepFiringFor": alert.keep_firing_for,
         "noDataState": alert.no_data,
         "execErrState": alert.query_error,
-        "labels": {"severity": alert.severity, **rules.labels},
+        "labels": {**rules.labels, "severity": alert.severity},
         "annotations": {name: rules.filled(text) for name, text in annotations.items()},
     }
 

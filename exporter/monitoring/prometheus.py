@@ -37,6 +37,6 @@ def _rule(alert: Alert, rules: Rules) -> dict[str, Any]:
         "expr": alert.expression,
         "for": alert.for_,
         "keep_firing_for": alert.keep_firing_for,
-        "labels": {"severity": alert.severity, **rules.labels},
+        "labels": {**rules.labels, "severity": alert.severity},
         "annotations": {name: rules.filled(text) for name, text in annotations.items()},
     }

@@ -9,13 +9,12 @@ from pydantic import Field, Strict, ValidationError
 
 from exporter.config.fields import Frozen
 from exporter.errors import ConfigError
-from exporter.monitoring.fields import AlertName, LabelName, Span, Url, Window, Word
+from exporter.monitoring.fields import AlertName, LabelName, PlainText, Span, Url, Window, Word
 from exporter.monitoring.rule import Alert
 from exporter.problems import keys_of, problems
 from exporter.yaml_text import parse_yaml
 
 Whole = Annotated[int, Strict(), Field(ge=0)]
-Text = Annotated[str, Strict()]
 
 
 class Change(Frozen):
@@ -54,7 +53,7 @@ class Settings(Frozen):
     runbooks: Url = Field(default="docs/runbooks", description="Where the runbooks are.")
     dashboards: Url = Field(default="http://localhost:3000", description="Where Grafana is.")
     parameters: Parameters = Parameters()
-    labels: dict[LabelName, Text] = Field(default={}, description="Labels that every alert gets.")
+    labels: dict[LabelName, PlainText] = Field(default={}, description="Labels that every alert gets.")
     alerts: dict[AlertName, Change] = Field(default={}, description="What is different about an alert, by its name.")
 
     def change(self, alert: Alert) -> Change:
