@@ -6,13 +6,19 @@ INSTALL := -m pip --disable-pip-version-check install --quiet --only-binary :all
 PIP := $(BIN)/python $(INSTALL)
 UV_VERSION := 0.13.9
 
-.PHONY: help demo test lint format bench lock write-locks documents screenshots clean
+.PHONY: help demo drill test lint format bench lock write-locks documents screenshots drill-screenshot clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
 
 demo: $(VENV)/.run ## Run the exporter on a simulated AWS: no account, no credentials, no network.
 	$(BIN)/aws-iot-bulk-exporter demo $(ARGS)
+
+drill: $(VENV)/.run ## Set off every alert and see it end, with the Prometheus and Alertmanager that are installed.
+	$(BIN)/aws-iot-bulk-exporter drill $(ARGS)
+
+drill-screenshot: $(VENV)/.dev ## Take the picture of Prometheus during a drill, in Chromium.
+	$(BIN)/python -m tests.support.screenshot
 
 test: $(VENV)/.dev .venv-ministack/.done .venv-moto/.done ## Run the tests.
 	$(BIN)/python -m pytest $(ARGS)
@@ -39,6 +45,7 @@ documents: $(VENV)/.dev ## Print the generated files anew.
 	$(BIN)/aws-iot-bulk-exporter show dashboard > monitoring/dashboards/aws-iot-bulk-fleet.json
 	$(BIN)/aws-iot-bulk-exporter show dashboard-operation > monitoring/dashboards/aws-iot-bulk-operation.json
 	$(BIN)/aws-iot-bulk-exporter show dashboard-exporter > monitoring/dashboards/aws-iot-bulk-exporter.json
+	$(BIN)/aws-iot-bulk-exporter show chart-alerts > helm/files/alerts.yaml
 	$(BIN)/python -m tests.support.generated
 
 screenshots: $(VENV)/.dev ## Take the pictures of the status page anew; needs Chromium.

@@ -74,6 +74,16 @@ GIVE_UP = Flag(
     "--give-up-after", "With --until-done: end with 3 when AWS cannot be read for so long.", duration, "5m", "DURATION"
 )
 SERVING = (CONFIG, LISTEN, WEB_CONFIG, PATH, LOG_LEVEL, LOG_FORMAT, ORDINAL, TOTAL)
+ALERTS = Flag(
+    "--alerts.file", "Thresholds and more for the rules; see docs/monitoring.md.", file_path, placeholder="PATH"
+)
+ALERTMANAGER = Flag(
+    "--alertmanager.config-file",
+    "Your Alertmanager's configuration: its receivers are called. Without it nobody is.",
+    file_path,
+    placeholder="PATH",
+)
+HOLD = Flag("--hold", "Let the alerts fire until Ctrl+C.", bool, is_switch=True)
 SUBJECTS = (
     "metrics",
     "iam-policy",
@@ -81,6 +91,7 @@ SUBJECTS = (
     "openapi",
     "prometheus-rules",
     "grafana-alerts",
+    "chart-alerts",
     "dashboard",
     "dashboard-operation",
     "dashboard-exporter",
@@ -122,10 +133,16 @@ def _simulate(values: Mapping[str, Any]) -> int:
     return run(values[SIMULATOR.name], values[SCENARIO.name])
 
 
+def _drill(values: Mapping[str, Any]) -> int:
+    from exporter.commands.drill import run
+
+    return run(values[ALERTMANAGER.name], values[HOLD.name])
+
+
 def _show(values: Mapping[str, Any]) -> int:
     from exporter.commands.show import run
 
-    return run(values["word"])
+    return run(values["word"], values[ALERTS.name])
 
 
 COMMANDS = (
@@ -141,7 +158,8 @@ COMMANDS = (
     ),
     Command("demo", "Serve /metrics of a simulated AWS.", _demo, (LISTEN, WEB_CONFIG, LOG_LEVEL, LOG_FORMAT)),
     Command("simulate", "Simulate AWS's APIs.", _simulate, (SIMULATOR, SCENARIO)),
-    Command("show", "Print documents, policies, rules and dashboards.", _show, words=SUBJECTS),
+    Command("drill", "Set off every alert on a simulated AWS and see it end.", _drill, (ALERTMANAGER, HOLD)),
+    Command("show", "Print documents, policies, rules and dashboards.", _show, (ALERTS,), words=SUBJECTS),
 )
 
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 from exporter.answer import Answer, Tags
-from exporter.metric import Metric, Rows
+from exporter.metric import Metric
 from exporter.model import Operation, Tally
 from exporter.simulated import Simulated
 
@@ -140,15 +140,42 @@ def _never(operation: Operation) -> bool:
     return False
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of one of a kind's metrics: all of them, or those whose label has one of the values. They are added up."""
+
+    metric: str
+    label: str = ""
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemRows:
+    """Which rows tell how the items of an operation fare, for alerts, which see rows and no operations.
+
+    Of several sources of one count the largest holds. Without ``processed``, that is what succeeded and what failed;
+    without ``under_way``, nobody can tell, and an active operation is taken to have items left. ``invalid`` are items
+    that failed because the input is wrong, ``retried`` attempts that are made again.
+    """
+
+    succeeded: tuple[Rows, ...] = ()
+    failed: tuple[Rows, ...] = ()
+    processed: tuple[Rows, ...] = ()
+    under_way: tuple[Rows, ...] = ()
+    invalid: tuple[Rows, ...] = ()
+    retried: tuple[Rows, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind(Generic[T]):
     """One kind of bulk operation, complete.
 
     ``completes`` are the statuses of operations that came to their end by themselves; whether all went well only the
-    counts tell. ``fetch`` reads one operation, ``final`` tells whether nothing of it can change any more,
-    ``continuous`` whether it never ends because it goes on with whatever joins its target, and ``tally`` how many of
-    its items ended well and badly. ``failures`` are the rows of its metrics that count the latter, for who sees metrics
-    only; of several the largest is right. From ``support_ended`` on, AWS may refuse the kind's calls for good.
+    counts tell. ``failed`` and ``stopped`` are those of operations that ended badly, or because somebody ended them,
+    ``waiting`` active ones in which nothing is done yet. ``fetch`` reads one operation, ``final`` tells whether nothing
+    of it can change any more, ``continuous`` whether it never ends because it goes on with whatever joins its target,
+    and ``tally`` how many of its items ended well and badly; ``items`` says the same of its rows. From
+    ``support_ended`` on, AWS may refuse the kind's calls for good.
     """
 
     name: str
@@ -166,7 +193,10 @@ class Kind(Generic[T]):
     tally: Callable[[T], Tally]
     metrics: tuple[Metric[T], ...]
     simulation: Simulation
-    failures: tuple[Rows, ...] = ()
+    items: ItemRows = ItemRows()
+    failed: frozenset[str] = frozenset()
+    stopped: frozenset[str] = frozenset()
+    waiting: frozenset[str] = frozenset()
     continuous: Callable[[T], bool] = _never
     id_pattern: str = PLAIN_ID
     options: tuple[Option, ...] = ()

@@ -28,15 +28,6 @@ class Metric(Generic[T_contra]):
     labels: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Some rows of a family: those whose ``label`` has one of the values, or all of them."""
-
-    metric: str
-    label: str = ""
-    values: tuple[str, ...] = ()
-
-
 def gauge(name: str, help: str, value: Callable[[T_contra], float | None]) -> Metric[T_contra]:
     """Return a metric with one row, or none where ``value`` gives None."""
 

@@ -41,6 +41,8 @@ _SAYINGS: Mapping[str, str] = {
     "less_than_equal": "must be at most {le:g}",
 }
 """What is said for pydantic's types of error; where none is said here, pydantic's own sentence stands."""
+_KEY = "[key]"
+"""What pydantic puts behind a key that is wrong itself."""
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,23}")
 """A key that is shown. Any other may be a value: ``{external_id:secret}`` lacks a space and is all key."""
 
@@ -93,7 +95,7 @@ def _line(error: ErrorDetails, tags: frozenset[str], known: tuple[str, ...]) -> 
 
 def _path(error: ErrorDetails, tags: frozenset[str], known: tuple[str, ...]) -> str:
     # pydantic's last part says so where it is the key itself that is wrong.
-    *parents, last = tuple(part for part in error["loc"] if part != "[key]") or ("",)
+    *parents, last = tuple(part for part in error["loc"] if part != _KEY) or ("",)
     # An unknown key may be called like a tag, and a tag is never the last part of its path.
     path = "".join(_part(before, part, tags, known) for before, part in zip((None, *parents), parents, strict=False))
     path += f"[{last}]" if isinstance(last, int) else f".{_shown(last, known)}" if last else ""

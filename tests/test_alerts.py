@@ -1,113 +1,157 @@
-"""The alerts: what is printed is what is committed, fires when it should, and is well formed for both programs."""
+"""The alerts: each fires when it should and only then, in Prometheus and as Grafana asks, and says what it means."""
 
 from __future__ import annotations
 
 import re
-import subprocess
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from exporter.monitoring.alerts import ALERTS, Alert
+from exporter.kinds import KINDS
+from exporter.monitoring.alerts import ALERTS
 from exporter.monitoring.grafana import grafana_alerts
 from exporter.monitoring.prometheus import prometheus_rules
-from tests.support.programs import program
+from exporter.monitoring.records import records
+from exporter.monitoring.rule import Alert, Rules
+from exporter.monitoring.ruleset import rules
+from tests.support.processes import ROOT
+from tests.support.promql import exposed_metrics, metrics_of, promtool, recorded_metrics
 
-REPOSITORY = Path(__file__).parents[1]
-RULES = REPOSITORY / "monitoring" / "prometheus-rules.yaml"
-UNIT_TESTS = REPOSITORY / "tests" / "alerts" / "prometheus-rules.test.yaml"
-METRICS = REPOSITORY / "docs" / "metrics.md"
-
+UNIT_TESTS = sorted((ROOT / "tests" / "alerts").glob("*.test.yaml"))
 DURATION = re.compile(r"\d+[smhd]")
-MATCHERS = re.compile(r"\{[^}]*\}")
-GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right) *\([^)]*\)")
-WORDS = {"and", "or", "unless", "bool", "offset"}
+
+# promtool's tests begin in 1970: the support of a kind must have ended then.
+BEGINNING = [
+    replace(kind, support_ended=kind.support_ended and datetime(1970, 1, 1, 0, 10, tzinfo=UTC)) for kind in KINDS
+]
 
 every_alert = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+every_unit_test = pytest.mark.parametrize("file", UNIT_TESTS, ids=lambda file: file.name.removesuffix(".test.yaml"))
 
 
-def known_metrics() -> set[str]:
-    """Give the names in the first column of the documented table."""
-    return set(re.findall(r"^\| *`(\w+)", METRICS.read_text(encoding="utf-8"), re.MULTILINE))
+def as_grafana_asks(rules: Rules) -> str:
+    """Return the rules of Grafana's provisioning as a rule file of Prometheus: query and comparison put together."""
+    groups = yaml.safe_load(grafana_alerts(rules))["groups"]
+    asked = [{"name": group["name"], "rules": [_as_asked(rule) for rule in group["rules"]]} for group in groups]
+    return yaml.safe_dump({"groups": asked}).replace("$values.A.Value", "$value")
 
 
-def metrics_of(query: str) -> set[str]:
-    """Give every name in a query that is neither a label, nor a word of PromQL, nor a function."""
-    bare = GROUPING.sub("", MATCHERS.sub("", query))
-    return set(re.findall(r"\b[a-zA-Z_:][\w:]*\b(?! *\()", bare)) - WORDS
+def _as_asked(rule: dict[str, Any]) -> dict[str, Any]:
+    query, threshold = rule["data"]
+    ((evaluator),) = (condition["evaluator"] for condition in threshold["model"]["conditions"])
+    sign = {"gt": ">", "lt": "<"}[evaluator["type"]]
+    return {
+        "alert": rule["title"],
+        "expr": f"({query['model']['expr']}) {sign} {evaluator['params'][0]}",
+        "for": rule["for"],
+        "keep_firing_for": rule["keepFiringFor"],
+        "labels": rule["labels"],
+        "annotations": rule["annotations"],
+    }
 
 
-def labels_of(query: str) -> set[str]:
-    """Give the labels that the outermost aggregation keeps."""
-    grouping = re.match(r"\w+ by \(([^)]*)\)", query)
-    assert grouping is not None, f"not aggregated, so a pair of exporters would fire twice: {query}"
-    return set(grouping[1].split(", "))
+def unit_tests() -> Iterator[dict[str, Any]]:
+    for file in UNIT_TESTS:
+        for group in yaml.safe_load(file.read_text(encoding="utf-8"))["tests"]:
+            yield from group.get("alert_rule_test", ())
 
 
-def promtool(*arguments: str | Path) -> str:
-    """Give what promtool says, and fail with it when promtool does not approve."""
-    done = subprocess.run([program("promtool"), *arguments], capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def grafana_group() -> dict[str, Any]:
-    document = yaml.safe_load(grafana_alerts())
-    assert document["apiVersion"] == 1
-    (group,) = document["groups"]
-    assert isinstance(group, dict)
-    return group
-
-
-def grafana_rule(alert: Alert) -> dict[str, Any]:
-    (rule,) = [rule for rule in grafana_group()["rules"] if rule["title"] == alert.name]
-    assert isinstance(rule, dict)
-    return rule
-
-
-@pytest.mark.parametrize(
-    ("name", "printed"), [("prometheus-rules.yaml", prometheus_rules), ("grafana-alerts.yaml", grafana_alerts)]
-)
-def test_the_committed_file_is_what_the_code_prints(name: str, printed: Callable[[], str]) -> None:
-    assert (REPOSITORY / "monitoring" / name).read_text(encoding="utf-8") == printed()
+def run_unit_tests(file: Path, rule_file: str, folder: Path) -> None:
+    """Run a file of unit tests on other rules than the committed ones."""
+    (folder / "rules.yaml").write_text(rule_file, encoding="utf-8")
+    groups = [group["name"] for group in yaml.safe_load(rule_file)["groups"]]
+    changes = {"rule_files": ["rules.yaml"], "group_eval_order": groups}
+    content = yaml.safe_load(file.read_text(encoding="utf-8")) | changes
+    (folder / file.name).write_text(yaml.safe_dump(content), encoding="utf-8")
+    promtool("test", "rules", folder / file.name)
 
 
 def test_promtool_accepts_the_rules() -> None:
-    assert f"SUCCESS: {len(ALERTS)} rules found" in promtool("check", "rules", "--lint-fatal", RULES)
+    found = f"SUCCESS: {len(records(KINDS)) + len(ALERTS)} rules found"
+    assert found in promtool("check", "rules", "--lint-fatal", ROOT / "monitoring" / "prometheus-rules.yaml")
 
 
-def test_every_alert_fires_when_it_should_and_only_then() -> None:
-    promtool("test", "rules", UNIT_TESTS)
+@every_unit_test
+def test_an_alert_fires_in_prometheus_when_it_should_and_only_then(file: Path, tmp_path: Path) -> None:
+    run_unit_tests(file, prometheus_rules(rules(BEGINNING)), tmp_path)
+
+
+@pytest.mark.parametrize("file", [file for file in UNIT_TESTS if "alert_rule_test" in file.read_text()], ids=str)
+def test_what_grafana_asks_without_recorded_queries_fires_just_so(file: Path, tmp_path: Path) -> None:
+    run_unit_tests(file, as_grafana_asks(rules(BEGINNING)), tmp_path)
 
 
 @every_alert
 def test_an_alert_has_a_unit_test_that_fires_and_one_that_stays_silent(alert: Alert) -> None:
-    groups = yaml.safe_load(UNIT_TESTS.read_text(encoding="utf-8"))["tests"]
-    cases = [case for group in groups for case in group["alert_rule_test"] if case["alertname"] == alert.name]
+    cases = [case for case in unit_tests() if case["alertname"] == alert.name]
     assert {bool(case["exp_alerts"]) for case in cases} == {True, False}
+
+
+@every_alert
+def test_an_alert_keeps_silent_while_all_is_well(alert: Alert) -> None:
+    (healthy,) = yaml.safe_load((ROOT / "tests" / "alerts" / "healthy.test.yaml").read_text())["tests"]
+    assert alert.name in {case["alertname"] for case in healthy["alert_rule_test"] if not case["exp_alerts"]}
 
 
 def test_alert_names_are_unique_and_carry_the_prefix() -> None:
     names = [alert.name for alert in ALERTS]
     assert len(names) == len(set(names))
-    assert [name for name in names if not re.fullmatch(r"AwsIotBulk([A-Z][a-z0-9]+)+", name)] == []
+    assert [name for name in names if not re.fullmatch(r"AwsIot(Bulk|Greengrass)([A-Z][a-z0-9]+)+", name)] == []
 
 
 @every_alert
 def test_an_alert_asks_only_for_metrics_that_exist(alert: Alert) -> None:
-    used = metrics_of(alert.query)
+    used = metrics_of(rules(KINDS).filled(alert.query))
     assert used
-    assert used - known_metrics() == set()
+    assert used - exposed_metrics() - recorded_metrics() == set()
+
+
+def test_a_recorded_query_uses_metrics_that_exist_and_queries_recorded_before_it() -> None:
+    known = exposed_metrics()
+    for record in rules(KINDS).resolved().records:
+        assert metrics_of(record.query) - known == set(), record.name
+        assert re.fullmatch(r"(operation|cell|api):[a-z_]+:[a-z]+", record.name)
+        known.add(record.name)
+
+
+def test_without_kinds_no_rule_breaks() -> None:
+    printed = yaml.safe_load(prometheus_rules(rules(())))["groups"]
+    assert [group["name"] for group in printed] == [
+        "aws-iot-bulk-records",
+        "aws-iot-bulk-operations",
+        "aws-iot-bulk-exporter",
+    ]
+
+
+@every_alert
+def test_an_alert_keeps_the_labels_that_it_says_and_so_fires_once_for_a_pair_of_exporters(alert: Alert) -> None:
+    resolved = rules(KINDS).resolved()
+    by_name = {record.name: record.query for record in resolved.records}
+    (query,) = (one.query for one in resolved.alerts if one.name == alert.name)
+    recorded = re.match(r"\(*(?:delta\()?(\w+:\w+:\w+)", query)
+    while recorded:
+        query = by_name[recorded[1]]
+        recorded = re.match(r"\(*(\w+:\w+:\w+)", query)
+    kept = re.search(r"\b(?:max|min|sum) by \(([^)]*)\)", query)
+    assert kept is not None
+    assert set(kept[1].split(", ")) == set(alert.labels)
 
 
 @every_alert
 def test_the_texts_of_an_alert_refer_only_to_labels_that_its_query_keeps(alert: Alert) -> None:
-    referred = set(re.findall(r"\{(\w+)\}", alert.summary + alert.description))
-    assert referred - {"value"} <= labels_of(alert.query)
+    referred = set(re.findall(r"(?<!\$)\{(\w+)\}", alert.description))
+    assert referred - {"value"} <= set(alert.labels)
     assert "{" not in alert.summary, "a summary is the same for all operations, so that notifications can be grouped"
+
+
+def test_no_placeholder_is_left_in_what_is_printed() -> None:
+    assert "${" not in prometheus_rules(rules(KINDS))
+    assert set(re.findall(r"\$\{\w+\}", grafana_alerts(rules(KINDS)))) == {"${PROMETHEUS_DS_UID}"}
 
 
 @every_alert
@@ -116,59 +160,13 @@ def test_the_durations_of_an_alert_are_well_formed(alert: Alert) -> None:
     assert DURATION.fullmatch(alert.keep_firing_for)
 
 
-def test_a_metric_is_told_from_labels_words_and_functions() -> None:
-    query = 'max by (id, kind) (x_status{status=~"a|b"} == 1) and on (id) time() - y_seconds > 5'
+@every_alert
+def test_an_alert_links_to_its_runbook_and_a_dashboard(alert: Alert) -> None:
+    texts = {name: rules(KINDS).filled(text) for name, text in alert.annotations("$value").items()}
+    assert (ROOT / texts["runbook_url"]).is_file()
+    assert re.match(r"http://localhost:3000/d/aws-iot-bulk-(operation|exporter)\?var-", texts["dashboard_url"])
+
+
+def test_a_metric_is_told_from_labels_words_functions_and_ranges() -> None:
+    query = 'max by (id, kind) (x_status{status=~"a|b"} == 1) and on (id) time() - delta(y_seconds[5m:1m]) > 5'
     assert metrics_of(query) == {"x_status", "y_seconds"}
-
-
-def test_the_grafana_group_has_what_grafana_requires() -> None:
-    group = grafana_group()
-    assert group["name"]
-    assert group["folder"]
-    assert DURATION.fullmatch(group["interval"])
-    assert [rule["title"] for rule in group["rules"]] == [alert.name for alert in ALERTS]
-
-
-def test_the_uids_of_the_grafana_rules_are_unique_and_short_enough() -> None:
-    uids = [rule["uid"] for rule in grafana_group()["rules"]]
-    assert len({uid.lower() for uid in uids}) == len(ALERTS), "some databases of Grafana do not tell case"
-    assert [uid for uid in uids if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", uid)] == []
-
-
-@every_alert
-def test_the_condition_of_a_grafana_rule_leads_to_its_query(alert: Alert) -> None:
-    rule = grafana_rule(alert)
-    nodes = {node["refId"]: node for node in rule["data"]}
-    assert len(nodes) == len(rule["data"])
-    assert [ref for ref, node in nodes.items() if node["model"]["refId"] != ref] == []
-    condition = nodes[rule["condition"]]
-    assert condition["datasourceUid"] == "__expr__"
-    assert nodes[condition["model"]["expression"]]["datasourceUid"] == "${PROMETHEUS_DS_UID}"
-
-
-@every_alert
-def test_a_grafana_rule_asks_for_one_instant_and_compares_in_the_threshold_only(alert: Alert) -> None:
-    query, threshold = grafana_rule(alert)["data"]
-    assert (query["model"]["instant"], query["model"]["range"]) == (True, False)
-    assert not re.search(r"[<>]|[=!]=", MATCHERS.sub("", query["model"]["expr"]))
-    (condition,) = threshold["model"]["conditions"]
-    assert condition["evaluator"] == {"type": {">": "gt", "<": "lt"}[alert.operator], "params": [alert.threshold]}
-
-
-@every_alert
-def test_a_grafana_rule_says_what_no_data_and_a_failed_query_mean(alert: Alert) -> None:
-    rule = grafana_rule(alert)
-    without_exporter = "Alerting" if "_exporter_up" in alert.query else "OK"
-    assert rule["noDataState"] == without_exporter
-    assert rule["execErrState"] in {"KeepLast", "Error"}, "Grafana's own default would page for the operation"
-
-
-@every_alert
-def test_the_texts_of_a_grafana_rule_take_the_value_from_its_query(alert: Alert) -> None:
-    rule = grafana_rule(alert)
-    texts = " ".join(rule["annotations"].values())
-    references = re.findall(r"\{\{ (.*?) \}\}", texts)
-    allowed = {f"$labels.{label}" for label in labels_of(alert.query)} | {"$values.A.Value"}
-    assert set(references) <= allowed
-    assert "${" not in texts, "Grafana would put an environment variable here"
-    assert "$" not in " ".join(rule["labels"].values()), "and here it would for a bare dollar sign"

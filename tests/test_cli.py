@@ -8,7 +8,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -19,51 +18,18 @@ import pytest
 from exporter import __version__
 from exporter.cli import COMMANDS, PROGRAM
 from exporter.cli import SUBJECTS as PRINTED_SUBJECTS
-from exporter.commands.show import SUBJECTS
 from exporter.shards import MOST
 from exporter.web.connections import Limits
 from tests.support.exporting import aws_environment
 from tests.support.processes import running
 from tests.support.scripted import ScriptedAws, answer
 from tests.support.servers import serving
+from tests.support.usage import exporter, refusal
 from tests.support.waiting import until
 
 REPOSITORY = Path(__file__).parents[1]
 EXAMPLE = REPOSITORY / "config.example.yaml"
-COMMITTED = {
-    "metrics": "docs/metrics.md",
-    "iam-policy": "docs/iam-policy.json",
-    "config-schema": "docs/config.schema.json",
-    "openapi": "docs/openapi.json",
-    "prometheus-rules": "monitoring/prometheus-rules.yaml",
-    "grafana-alerts": "monitoring/grafana-alerts.yaml",
-    "dashboard": "monitoring/dashboards/aws-iot-bulk-fleet.json",
-    "dashboard-operation": "monitoring/dashboards/aws-iot-bulk-operation.json",
-    "dashboard-exporter": "monitoring/dashboards/aws-iot-bulk-exporter.json",
-}
 ONE_TASK = 'accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, ids: [a1b2]}]}]\n'
-
-
-def exporter(*arguments: str, region: str = "eu-west-1") -> subprocess.CompletedProcess[str]:
-    """Run the exporter to its end, with the AWS configuration of nobody."""
-    with aws_environment("http://127.0.0.1:9", AWS_DEFAULT_REGION=region, AWS_REGION=region):
-        return subprocess.run(
-            [sys.executable, "-m", "exporter", *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-            cwd=REPOSITORY,
-        )
-
-
-def refusal(*arguments: str, region: str = "eu-west-1") -> list[str]:
-    """Return the reasons of an exit with status 2; each stands on a line that begins with the program's name."""
-    done = exporter(*arguments, region=region)
-    assert (done.returncode, done.stdout) == (2, ""), done.stderr
-    lines = done.stderr.splitlines()
-    assert [line for line in lines if not line.startswith(f"{PROGRAM}: ")] == []
-    return [line.removeprefix(f"{PROGRAM}: ") for line in lines]
 
 
 @pytest.mark.parametrize("command", [(), ("serve",)])
@@ -92,7 +58,7 @@ def test_wrong_flags_and_values_are_told_all_at_once(command: tuple[str, ...]) -
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("frobnicate",), "frobnicate: expected one of serve, check, watch, demo, simulate, show"),
+        (("frobnicate",), "frobnicate: expected one of serve, check, watch, demo, simulate, drill, show"),
         (("serve", "check"), "check: serve knows no such flag or word"),
         (("serve", "--config.file"), "--config.file: expected one argument"),
         (("check", "--live=yes"), "--live: ignored explicit argument 'yes'"),
@@ -106,6 +72,11 @@ def test_wrong_flags_and_values_are_told_all_at_once(command: tuple[str, ...]) -
         ),
         (("serve", "--web.config.file="), "--web.config.file: expected the path of a file"),
         (("simulate", "--scenario=/none"), "cannot read /none: No such file or directory"),
+        (("show", "prometheus-rules", "--alerts.file=/none"), "cannot read /none: No such file or directory"),
+        (
+            ("show", "metrics", "--alerts.file=/none"),
+            "metrics has nothing to do with a file of alerts; prometheus-rules, grafana-alerts have",
+        ),
     ],
 )
 def test_bad_usage_is_told_in_one_line_with_status_2(arguments: tuple[str, ...], reason: str) -> None:
@@ -190,22 +161,6 @@ def test_check_without_a_file_tells_the_default() -> None:
         "default eu-west-1 greengrass_deployment: what is discovered",
         "the default configuration is right",
     ]
-
-
-@pytest.mark.parametrize("subject", sorted(SUBJECTS))
-def test_show_prints_what_is_committed(subject: str) -> None:
-    done = exporter("show", subject, region="")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == (REPOSITORY / COMMITTED[subject]).read_text(encoding="utf-8")
-
-
-def test_the_subjects_of_the_command_line_are_those_that_can_be_shown() -> None:
-    assert set(PRINTED_SUBJECTS) == set(SUBJECTS) == set(COMMITTED)
-
-
-def test_make_documents_writes_every_subject_to_its_file() -> None:
-    recipe = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
-    assert dict(re.findall(r"show ([a-z-]+) > (\S+)", recipe)) == COMMITTED
 
 
 def test_the_installed_command_is_this_program() -> None:

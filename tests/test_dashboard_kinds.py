@@ -8,19 +8,16 @@ from typing import Any
 
 import pytest
 
-from exporter.kind import Kind
+from exporter.kind import ItemRows, Kind, Rows
 from exporter.kinds import KINDS
-from exporter.metric import Metric, Rows, breakdown, gauge
-from exporter.model import Reading
+from exporter.metric import Metric, breakdown, gauge
 from exporter.monitoring.dashboards import exporter, fleet, operation
 from exporter.monitoring.dashboards.statuses import Group, group_of
 from tests.support.dashboards import panels
 from tests.support.exporting import simulating
 from tests.support.history import remembered
 from tests.support.processes import ROOT
-from tests.support.simulations import SimulatedApi, an_operation
 from tests.test_fifth_kind import CONFIG, FIVE, KIND, SCENARIO
-from tests.test_simulations import fetched
 
 SOURCES = sorted((ROOT / "exporter" / "monitoring" / "dashboards").glob("*.py"))
 RICH: Kind[Any] = replace(
@@ -32,7 +29,9 @@ RICH: Kind[Any] = replace(
         gauge("aws_iot_ota_update_signed_timestamp_seconds", "When, in Unix seconds.", lambda update: 1.0),
         breakdown("aws_iot_ota_update_devices", "How many, by phase.", "phase", lambda update: (("bad", 2),)),
     ),
-    failures=(Rows("aws_iot_ota_update_files"), Rows("aws_iot_ota_update_devices", "phase", ("bad", "worse"))),
+    items=ItemRows(
+        failed=(Rows("aws_iot_ota_update_files"), Rows("aws_iot_ota_update_devices", "phase", ("bad", "worse")))
+    ),
 )
 
 
@@ -125,18 +124,3 @@ def test_no_dashboard_names_a_kind_or_what_only_one_counts(file: Any) -> None:
 
 def test_the_exporter_s_own_dashboard_knows_no_kind() -> None:
     assert "status=~" not in exporter()
-
-
-@pytest.mark.parametrize("kind", [*KINDS, KIND], ids=lambda kind: kind.name)
-@pytest.mark.parametrize("switched_on", [False, True])
-def test_the_rows_that_count_failures_say_what_the_tally_says(kind: Kind[Any], switched_on: bool) -> None:
-    options = frozenset(option.name for option in kind.options if switched_on)
-    metrics = {metric.name: metric for metric in kind.metrics}
-    read = Reading(fetched(kind, SimulatedApi(kind, an_operation(kind.statuses[0])), options), 1.0)
-    counts: list[float] = []
-    for failures in kind.failures:
-        metric = metrics[failures.metric]
-        assert metric.labels == ((failures.label,) if failures.label else ())
-        rows = list(metric.read(read))
-        counts += [sum(count for values, count in rows if not values or values[0] in failures.values)] if rows else []
-    assert max(counts, default=None) == kind.tally(read.operation).failed

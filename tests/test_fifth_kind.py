@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,13 +18,16 @@ from exporter.aws.policy import policy
 from exporter.config import config_schema, parse_config
 from exporter.documents import kinds_table, metrics_document, metrics_table
 from exporter.errors import ConfigError
-from exporter.kind import Api, ApiCall, Discovery, Kind, Listed, Simulation, Wanted
+from exporter.kind import Api, ApiCall, Discovery, ItemRows, Kind, Listed, Rows, Simulation, Wanted
 from exporter.kinds import KINDS
 from exporter.metric import gauge
 from exporter.model import Operation, Tally
+from exporter.monitoring.prometheus import prometheus_rules
+from exporter.monitoring.ruleset import rules
 from exporter.simulated import Simulated
 from tests import test_kinds
 from tests.support.exporting import simulating
+from tests.support.promql import promtool
 
 GET = ApiCall("iot", "GetOTAUpdate", quota=10, resource="arn:*:iot:*:*:otaupdate/*")
 LIST = ApiCall("iot", "ListOTAUpdates", quota=10)
@@ -84,6 +88,8 @@ KIND: Kind[OtaUpdate] = Kind(
     tally=lambda update: Tally(None, None),
     metrics=(gauge("aws_iot_ota_update_files", "Files of the update.", lambda update: update.files),),
     simulation=Simulation({GET: simulated_update}, entry=lambda update: {"otaUpdateId": update.id}),
+    items=ItemRows(processed=(Rows("aws_iot_ota_update_files"),)),
+    failed=frozenset({"CREATE_FAILED", "DELETE_FAILED"}),
 )
 FIVE = (*KINDS, KIND)
 CONFIG = """
@@ -161,3 +167,12 @@ def test_it_is_in_the_iam_policy() -> None:
         "Action": ["iot:GetOTAUpdate"],
         "Resource": "arn:*:iot:*:*:otaupdate/*",
     }
+
+
+def test_it_has_alerts(tmp_path: Path) -> None:
+    file = tmp_path / "rules.yaml"
+    file.write_text(prometheus_rules(rules(FIVE)))
+    promtool("check", "rules", "--lint-fatal", file)
+    failed = 'aws_iot_bulk_operation_status{kind="ota_update",status=~"CREATE_FAILED|DELETE_FAILED"}'
+    for said in (failed, "(aws_iot_ota_update_files)", "changes(aws_iot_ota_update_files[30m]) > 0"):
+        assert said in file.read_text()

@@ -22,19 +22,25 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "exporter.cells",
         "exporter.documents",
         "exporter.exposition",
-        "exporter.monitoring",
         "exporter.outcome",
         "exporter.overview",
         "exporter.selection",
     ),
-    ("exporter.discovery", "exporter.scopes", "exporter.simulator", "exporter.support", "exporter.tagging"),
+    (
+        "exporter.discovery",
+        "exporter.monitoring",
+        "exporter.scopes",
+        "exporter.simulator",
+        "exporter.support",
+        "exporter.tagging",
+    ),
     ("exporter.terminal", "exporter.watching"),
     ("exporter.memory",),
     ("exporter.tracker",),
     ("exporter.cell_refresh",),
     ("exporter.probe", "exporter.refresh"),
     ("exporter.generation", "exporter.web"),
-    ("exporter.service",),
+    ("exporter.drill", "exporter.service"),
     ("exporter.commands",),
     ("exporter.cli",),
     ("exporter.__main__",),
@@ -53,7 +59,7 @@ ONLY_IN = {
 """Libraries that one part hides from all others."""
 
 KINDS_KNOWN_TO = ("exporter.commands", "exporter.service")
-NAMES_OF_KINDS_IN = ("exporter.kinds", "exporter.monitoring")
+NAMES_OF_KINDS_IN = ("exporter.kinds",)
 MOST_LINES = 250
 
 SOURCES = sorted((REPOSITORY / "exporter").rglob("*.py"))

@@ -15,12 +15,14 @@ from exporter.cli import COMMANDS, PROGRAM
 from exporter.config import parse_config
 from exporter.documents import metrics_document
 from exporter.kinds import KINDS
-from tests.support.generated import with_tables
+from exporter.monitoring.settings import parse_settings
+from tests.support.generated import PAGES, with_tables
 from tests.support.processes import ROOT, running
 from tests.support.programs import program
 from tests.support.waiting import until
 
 README = (ROOT / "README.md").read_text()
+MONITORING = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "docs" / "monitoring.md").read_text(), re.MULTILINE | re.DOTALL)
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 
@@ -52,6 +54,12 @@ def test_every_configuration_is_right() -> None:
     assert len(parse_config(configurations[0], KINDS).accounts) == 2
 
 
+def test_the_settings_of_alerts_that_are_shown_are_right() -> None:
+    text = (ROOT / "docs" / "monitoring.md").read_text()
+    (shown,) = re.findall(r"^```yaml\n(runbooks:.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert parse_settings(shown).alerts["AwsIotBulkFailureRatioHigh"].threshold == 0.1
+
+
 def test_the_scrape_configuration_is_right(tmp_path: Path) -> None:
     (text,) = [text for text in blocks("yaml") if "scrape_configs:" in text]
     file = tmp_path / "prometheus.yml"
@@ -72,19 +80,23 @@ def test_every_query_is_one_that_prometheus_understands(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [line for text in blocks("sh") for line in text.splitlines() if line.startswith(PROGRAM)]
+    "line", [line for text in blocks("sh") + MONITORING for line in text.splitlines() if line.startswith(PROGRAM)]
 )
 def test_every_command_and_flag_exists(line: str) -> None:
     words = line.split()
     (command,) = [command for command in COMMANDS if command.name == words[1]]
     flags = {flag.name: flag for flag in command.flags}
-    for word in words[2:]:
+    for word in (word for word in words[2:] if word not in command.words):
         name, _, value = word.partition("=")
         assert flags[name].is_switch or flags[name].read(value) is not None
 
 
-def test_the_tables_of_kinds_and_metrics_are_those_of_the_code() -> None:
-    assert with_tables(README) == README
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_tables_of_a_page_are_those_of_the_code(page: Path) -> None:
+    assert with_tables(page) == page.read_text()
+
+
+def test_every_kind_is_in_the_readme_once() -> None:
     for kind in KINDS:
         assert README.count(f"| `{kind.name}` |") == 1
 

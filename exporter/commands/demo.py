@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from exporter.aws.models import Models
-from exporter.commands.simulate import environment, read_scenario
+from exporter.commands.simulate import isolated, read_scenario
 from exporter.config import parse_config
 from exporter.kinds import KINDS
 from exporter.log import Log, pass_on_libraries
@@ -52,11 +52,6 @@ def demo_config() -> str:
 
 def _use_only(url: str) -> None:
     """Hide this machine's AWS configuration and proxies, so that the demo is the same everywhere."""
-    for name in [name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy")]:
-        del os.environ[name]
-    os.environ.update(
-        environment(url),
-        AWS_CONFIG_FILE=os.devnull,
-        AWS_SHARED_CREDENTIALS_FILE=os.devnull,
-        AWS_EC2_METADATA_DISABLED="true",
-    )
+    alone = isolated(os.environ, url)
+    os.environ.clear()
+    os.environ.update(alone)

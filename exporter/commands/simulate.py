@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from exporter.aws.models import Models
@@ -29,6 +31,22 @@ def run(address: Address, scenario_file: Path | None) -> int:
 def read_scenario(file: Path | None) -> Scenario:
     """Return the scenario of a file, or the shipped one. Raises ConfigError."""
     return parse_scenario(scenario_text() if file is None else read_text(file), KINDS)
+
+
+def isolated(environ: Mapping[str, str], url: str) -> dict[str, str]:
+    """Return an environment with the simulator as AWS, without this machine's AWS configuration and proxies."""
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if not name.startswith("AWS_") and not name.lower().endswith("_proxy")
+    }
+    return {
+        **kept,
+        **environment(url),
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
 
 
 def environment(url: str) -> dict[str, str]:

@@ -18,8 +18,8 @@ from typing import Any
 
 from exporter import answer
 from exporter.answer import Answer
-from exporter.kind import Api, ApiCall, Discovery, Kind, Listed, Option, Options, Simulation, Wanted
-from exporter.metric import Rows, breakdown, gauge
+from exporter.kind import Api, ApiCall, Discovery, ItemRows, Kind, Listed, Option, Options, Rows, Simulation, Wanted
+from exporter.metric import breakdown, gauge
 from exporter.model import Operation, Tally
 from exporter.simulated import Simulated
 
@@ -30,6 +30,11 @@ STATUS = ApiCall("greengrass", "GetBulkDeploymentStatus", quota=30, bucket=OVERA
 LIST = ApiCall("greengrass", "ListBulkDeployments", quota=30, bucket=OVERALL)
 REPORTS = ApiCall("greengrass", "ListBulkDeploymentDetailedReports", quota=30, bucket=OVERALL, resource=RESOURCE)
 DETAILS = Option("details", "Count the group deployments of each bulk deployment by status.", (REPORTS,))
+
+PROCESSED = "aws_greengrass_bulk_deployment_processed_records"
+INVALID = "aws_greengrass_bulk_deployment_invalid_input_records"
+RETRIES = "aws_greengrass_bulk_deployment_retry_attempts"
+GROUPS = "aws_greengrass_bulk_deployment_groups"
 
 ACTIVE = frozenset({"Initializing", "Running", "Stopping"})
 GROUP_STATUSES = ("Building", "InProgress", "Success", "Failure", "Unknown")
@@ -186,17 +191,17 @@ KIND: Kind[GreengrassBulkDeployment] = Kind(
     tally=tally,
     metrics=(
         gauge(
-            "aws_greengrass_bulk_deployment_processed_records",
+            PROCESSED,
             "Group records of the input file that were processed or attempted (AWS: RecordsProcessed).",
             lambda deployment: deployment.processed,
         ),
         gauge(
-            "aws_greengrass_bulk_deployment_invalid_input_records",
+            INVALID,
             "Records that met an error which a retry cannot cure (AWS: InvalidInputRecords).",
             lambda deployment: deployment.invalid,
         ),
         gauge(
-            "aws_greengrass_bulk_deployment_retry_attempts",
+            RETRIES,
             "Deployment attempts that met an error which a retry may cure (AWS: RetryAttempts).",
             lambda deployment: deployment.retries,
         ),
@@ -207,7 +212,7 @@ KIND: Kind[GreengrassBulkDeployment] = Kind(
             lambda deployment: deployment.errors,
         ),
         breakdown(
-            "aws_greengrass_bulk_deployment_groups",
+            GROUPS,
             "Group deployments by status, where the option details is on (AWS: DeploymentStatus).",
             "status",
             lambda deployment: deployment.groups,
@@ -217,10 +222,15 @@ KIND: Kind[GreengrassBulkDeployment] = Kind(
         answers={STATUS: simulated_status, REPORTS: simulated_reports},
         entry=simulated_entry,
     ),
-    failures=(
-        Rows("aws_greengrass_bulk_deployment_invalid_input_records"),
-        Rows("aws_greengrass_bulk_deployment_groups", "status", ("Failure",)),
+    items=ItemRows(
+        succeeded=(Rows(GROUPS, "status", ("Success",)),),
+        failed=(Rows(INVALID), Rows(GROUPS, "status", ("Failure",))),
+        processed=(Rows(PROCESSED),),
+        invalid=(Rows(INVALID),),
+        retried=(Rows(RETRIES),),
     ),
+    failed=frozenset({"Failed"}),
+    stopped=frozenset({"Stopped"}),
     options=(DETAILS,),
     support_ended=datetime(2026, 10, 7, tzinfo=UTC),
     by_default=False,

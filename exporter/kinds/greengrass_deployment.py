@@ -20,7 +20,6 @@ from exporter.errors import ApiError, Reason
 from exporter.kind import Api, ApiCall, Discovery, Kind, Listed, Naming, Options, Simulation, Wanted
 from exporter.kinds.job_things import (
     DESCRIBE_JOB,
-    FAILURES,
     JOB,
     Things,
     is_continuous,
@@ -30,9 +29,9 @@ from exporter.kinds.job_things import (
     simulated_job,
     tally,
     things_metric,
+    things_rows,
     under_way,
 )
-from exporter.metric import Rows
 from exporter.model import Operation
 from exporter.simulated import Simulated
 
@@ -51,6 +50,7 @@ GET = ApiCall(
 LIST = ApiCall("greengrassv2", "ListDeployments", quota=30, bucket=OVERALL, also_needs=ALSO_NEEDS)
 
 ACTIVE = frozenset({"ACTIVE"})
+THINGS = "aws_greengrass_deployment_things"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +193,7 @@ KIND: Kind[GreengrassDeployment] = Kind(
     continuous=lambda deployment: deployment.continuous,
     metrics=(
         things_metric(
-            "aws_greengrass_deployment_things",
+            THINGS,
             "Things of the deployment by the state of its job's execution on them (AWS: jobProcessDetails).",
             lambda deployment: deployment.things,
         ),
@@ -204,5 +204,7 @@ KIND: Kind[GreengrassDeployment] = Kind(
         namings={DESCRIBE_JOB: Naming("jobId", _job_id)},
         also_as={JOB: as_job},
     ),
-    failures=(Rows("aws_greengrass_deployment_things", "state", FAILURES),),
+    items=things_rows(THINGS),
+    failed=frozenset({"FAILED"}),
+    stopped=frozenset({"CANCELED"}),
 )

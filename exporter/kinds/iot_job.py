@@ -20,7 +20,6 @@ from exporter.kind import Api, ApiCall, Discovery, Kind, Listed, Naming, Options
 from exporter.kinds.job_things import (
     ACTIVE,
     DESCRIBE_JOB,
-    FAILURES,
     JOB,
     RESOURCE,
     STATUSES,
@@ -34,14 +33,15 @@ from exporter.kinds.job_things import (
     tally,
     targets,
     things_metric,
+    things_rows,
     under_way,
 )
-from exporter.metric import Rows
 from exporter.model import Operation
 from exporter.simulated import Simulated
 
 LIST = ApiCall("iot", "ListJobs", quota=10)
 LIST_TAGS = ApiCall("iot", "ListTagsForResource", quota=10, resource=RESOURCE)
+THINGS = "aws_iot_job_things"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +121,7 @@ KIND: Kind[IotJob] = Kind(
     continuous=lambda job: job.continuous,
     metrics=(
         things_metric(
-            "aws_iot_job_things",
+            THINGS,
             "Things of the job by the state of its execution on them (AWS: jobProcessDetails).",
             lambda job: job.things,
         ),
@@ -131,6 +131,8 @@ KIND: Kind[IotJob] = Kind(
         entry=simulated_entry,
         namings={LIST_TAGS: Naming("resourceArn", job_arn)},
     ),
-    failures=(Rows("aws_iot_job_things", "state", FAILURES),),
+    items=things_rows(THINGS),
+    stopped=frozenset({"CANCELED"}),
+    waiting=frozenset({"SCHEDULED"}),
     tag_source=TagSource(LIST_TAGS, read_tags),
 )

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from exporter import answer
 from exporter.answer import Answer
-from exporter.kind import ApiCall
+from exporter.kind import ApiCall, ItemRows, Rows
 from exporter.metric import Metric, breakdown
 from exporter.model import Operation, Tally
 from exporter.simulated import Simulated
@@ -82,6 +82,15 @@ def tally(things: Things) -> Tally:
 def things_metric(name: str, help: str, things: Callable[[T], Things]) -> Metric[T]:
     """Return the family with a row for each state."""
     return breakdown(name, help, "state", things)
+
+
+def things_rows(name: str) -> ItemRows:
+    """Return what the rows of the family mean."""
+    return ItemRows(
+        succeeded=(Rows(name, "state", ("succeeded",)),),
+        failed=(Rows(name, "state", FAILURES),),
+        under_way=(Rows(name, "state", UNDER_WAY),),
+    )
 
 
 def targets(arns: Iterable[str]) -> str:

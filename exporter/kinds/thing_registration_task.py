@@ -14,8 +14,8 @@ from typing import Any
 
 from exporter import answer
 from exporter.answer import Answer
-from exporter.kind import Api, ApiCall, Discovery, Kind, Listed, Simulation, Wanted
-from exporter.metric import Rows, gauge
+from exporter.kind import Api, ApiCall, Discovery, ItemRows, Kind, Listed, Rows, Simulation, Wanted
+from exporter.metric import gauge
 from exporter.model import Operation, Tally
 from exporter.simulated import Simulated
 
@@ -23,6 +23,8 @@ DESCRIBE = ApiCall("iot", "DescribeThingRegistrationTask", quota=10)
 LIST = ApiCall("iot", "ListThingRegistrationTasks", quota=10)
 
 ACTIVE = frozenset({"InProgress", "Cancelling"})
+SUCCEEDED = "aws_iot_thing_registration_task_succeeded_things"
+FAILED = "aws_iot_thing_registration_task_failed_things"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,16 +102,18 @@ KIND: Kind[ThingRegistrationTask] = Kind(
     tally=lambda task: Tally(task.succeeded, task.failed),
     metrics=(
         gauge(
-            "aws_iot_thing_registration_task_succeeded_things",
+            SUCCEEDED,
             "Things that the task has provisioned (AWS: successCount).",
             lambda task: task.succeeded,
         ),
         gauge(
-            "aws_iot_thing_registration_task_failed_things",
+            FAILED,
             "Things that the task failed to provision (AWS: failureCount).",
             lambda task: task.failed,
         ),
     ),
     simulation=Simulation(answers={DESCRIBE: simulated_task}, entry=lambda task: task.id),
-    failures=(Rows("aws_iot_thing_registration_task_failed_things"),),
+    items=ItemRows(succeeded=(Rows(SUCCEEDED),), failed=(Rows(FAILED),)),
+    failed=frozenset({"Failed"}),
+    stopped=frozenset({"Cancelled"}),
 )

@@ -58,3 +58,12 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) }}
 {{- end }}
 {{- end }}
+
+{{- /* Fills the parameters of the rules into a text: ${stalled}. */}}
+{{- define "aws-iot-bulk-exporter.filled" -}}
+{{- $text := .text }}
+{{- range $name, $value := .parameters }}
+{{- $text = replace (printf "${%s}" $name) (toString $value) $text }}
+{{- end }}
+{{- $text }}
+{{- end }}

@@ -1,23 +1,34 @@
-"""The parts of the README that follow from the kinds: printed anew by ``python -m tests.support.generated``."""
+"""The parts of pages that follow from the code: printed anew by ``python -m tests.support.generated``."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from exporter.documents import kinds_table, metrics_table
 from exporter.kind import Kind
 from exporter.kinds import KINDS
+from exporter.monitoring.document import alerts_table, parameters_table, records_table
 from tests.support.processes import ROOT
 
-README = ROOT / "README.md"
-TABLES: Mapping[str, Callable[[Sequence[Kind[Any]]], str]] = {"kinds": kinds_table, "metrics": metrics_table}
+Tables = Mapping[str, Callable[[Sequence[Kind[Any]]], str]]
+
+PAGES: Mapping[Path, Tables] = {
+    ROOT / "README.md": {"kinds": kinds_table, "metrics": metrics_table},
+    ROOT / "docs" / "monitoring.md": {
+        "alerts": alerts_table,
+        "parameters": parameters_table,
+        "records": records_table,
+    },
+}
 
 
-def with_tables(text: str) -> str:
-    """Return a text with each table between its marks, ``<!-- kinds -->`` and ``<!-- end -->``."""
-    for name, table in TABLES.items():
+def with_tables(page: Path) -> str:
+    """Return the text of a page with each table between its marks, ``<!-- kinds -->`` and ``<!-- end -->``."""
+    text = page.read_text(encoding="utf-8")
+    for name, table in PAGES[page].items():
         marked = re.compile(rf"<!-- {name} -->\n.*?<!-- end -->", re.DOTALL)
         assert len(marked.findall(text)) == 1, name
         before, after = marked.split(text)
@@ -26,4 +37,5 @@ def with_tables(text: str) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(with_tables(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in PAGES:
+        page.write_text(with_tables(page), encoding="utf-8")

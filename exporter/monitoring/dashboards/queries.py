@@ -7,8 +7,8 @@ from functools import reduce
 from typing import Any
 
 from exporter.families import PREFIX as OPERATION
-from exporter.kind import Kind
-from exporter.metric import IDENTITY, Metric, Rows
+from exporter.kind import Kind, Rows
+from exporter.metric import IDENTITY, Metric
 from exporter.monitoring.dashboards.statuses import GOING, MOVING, Kinds, statuses
 from exporter.selfmetrics import CELL
 from exporter.selfmetrics import PREFIX as EXPORTER
@@ -93,7 +93,7 @@ def last_read(chosen: str) -> str:
 def failures(kinds: Kinds, chosen: str) -> str:
     """Return how many items of each operation ended badly, whatever its kind calls them."""
     return " or ".join(
-        reduce(_larger, (_items(rows, chosen) for rows in kind.failures)) for kind in kinds if kind.failures
+        reduce(_larger, (_items(rows, chosen) for rows in kind.items.failed)) for kind in kinds if kind.items.failed
     )
 
 

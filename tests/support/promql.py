@@ -1,0 +1,45 @@
+"""PromQL as text: which metrics a query names, and what promtool says of rules."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+from exporter.kinds import KINDS
+from exporter.monitoring.records import records
+from tests.support.processes import ROOT
+from tests.support.programs import program
+
+LITERAL = re.compile(r'"[^"]*"')
+MATCHERS = re.compile(r"\{[^}]*\}")
+RANGE = re.compile(r"\[[^\]]*\]")
+GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right) *\([^)]*\)")
+WORDS = {"and", "or", "unless", "bool", "offset"}
+OF_PROMETHEUS = {"up"}
+"""What Prometheus itself records of every target."""
+
+
+def metrics_of(query: str) -> set[str]:
+    """Return every name in a query that is neither a label, nor a word of PromQL, nor a function."""
+    for noise in (LITERAL, MATCHERS, RANGE, GROUPING):
+        query = noise.sub(" ", query)
+    return set(re.findall(r"\b[a-zA-Z_:][\w:]*\b(?! *\()", query)) - WORDS
+
+
+def exposed_metrics() -> set[str]:
+    """Return the names that a query may use: the documented ones, and those of Prometheus."""
+    documented = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    return set(re.findall(r"^\| *`(\w+)", documented, re.MULTILINE)) | OF_PROMETHEUS
+
+
+def recorded_metrics() -> set[str]:
+    """Return the names of the recording rules."""
+    return {record.name for record in records(KINDS)}
+
+
+def promtool(*arguments: str | Path) -> str:
+    """Return what promtool says, and fail with it when promtool does not approve."""
+    done = subprocess.run([program("promtool"), *arguments], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout

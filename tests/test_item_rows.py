@@ -1,0 +1,108 @@
+"""What a kind says of its rows, for alerts, is what it says of its operations, for people."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from exporter.answer import Answer
+from exporter.kind import ApiCall, Kind, Rows, Wanted
+from exporter.kinds import KINDS, greengrass_bulk_deployment
+from exporter.model import Operation, Reading, Tally
+from exporter.simulated import Simulated
+
+WHEN = datetime(2026, 11, 1, tzinfo=UTC)
+every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+
+
+@dataclass(frozen=True)
+class SimulatedApi:
+    """AWS as one kind simulates it for one operation."""
+
+    kind: Kind[Any]
+    operation: Simulated
+
+    async def call(self, call: ApiCall, **parameters: Any) -> Answer:
+        answer = self.kind.simulation.answers[call](self.operation) or {}
+        return {member: value for member, value in answer.items() if value is not None}
+
+    async def pages(self, call: ApiCall, **parameters: Any) -> AsyncIterator[Answer]:
+        yield await self.call(call)
+
+
+async def described(kind: Kind[Any], status: str, switched_on: bool) -> Operation:
+    """Return an operation of a status with figures in every field, its options on or off."""
+    simulated = Simulated(
+        id="one",
+        account="111122223333",
+        region="eu-west-1",
+        status=status,
+        created=WHEN,
+        updated=WHEN,
+        items=20,
+        succeeded=5,
+        failed=9,
+        retries=1,
+    )
+    options = frozenset(option.name for option in kind.options if switched_on)
+    operation: Operation = await kind.fetch(SimulatedApi(kind, simulated), Wanted("one", options))
+    return operation
+
+
+def added_up(kind: Kind[Any], operation: Operation, sources: Sequence[Rows]) -> int | None:
+    """Return the largest of the sums of the sources, as the recording rules do; None where there is no row."""
+    metrics = {metric.name: metric for metric in kind.metrics}
+    sums = []
+    for source in sources:
+        metric = metrics[source.metric]
+        assert metric.labels == ((source.label,) if source.label else ())
+        rows = metric.read(Reading(operation, 0.0))
+        wanted = [value for labels, value in rows if not source.label or labels[0] in source.values]
+        sums += [int(sum(wanted))] if wanted else []
+    return max(sums, default=None)
+
+
+@every_kind
+@pytest.mark.parametrize("switched_on", [True, False])
+def test_the_rows_add_up_to_the_tally(kind: Kind[Any], switched_on: bool) -> None:
+    for status in kind.statuses:
+        operation = asyncio.run(described(kind, status, switched_on))
+        rows = Tally(*(added_up(kind, operation, rows) for rows in (kind.items.succeeded, kind.items.failed)))
+        assert rows == kind.tally(operation), status
+
+
+@every_kind
+def test_statuses_that_rules_look_for_are_statuses_of_the_kind(kind: Kind[Any]) -> None:
+    ended = kind.failed | kind.stopped
+    assert ended <= set(kind.statuses) - kind.active
+    assert not kind.failed & kind.stopped
+    assert kind.waiting < kind.active
+
+
+@every_kind
+def test_every_label_value_that_rules_look_for_is_one_that_the_kind_exposes(kind: Kind[Any]) -> None:
+    items = kind.items
+    metrics = {metric.name: metric for metric in kind.metrics}
+    operation = asyncio.run(described(kind, kind.statuses[0], True))
+    for rows in (*items.succeeded, *items.failed, *items.processed, *items.under_way, *items.invalid, *items.retried):
+        exposed = {labels[0] for labels, _ in metrics[rows.metric].read(Reading(operation, 0.0)) if labels}
+        assert set(rows.values) <= exposed
+
+
+def test_of_two_sources_of_failures_the_larger_counts() -> None:
+    kind = greengrass_bulk_deployment.KIND
+    operation = greengrass_bulk_deployment.parse(
+        "bulk",
+        {"BulkDeploymentStatus": "Completed", "BulkDeploymentMetrics": {"InvalidInputRecords": 4}},
+        (("Success", 7), ("Failure", 3)),
+    )
+    assert added_up(kind, operation, kind.items.failed) == 4
+
+
+def test_every_kind_says_which_rows_are_failures() -> None:
+    assert [kind.name for kind in KINDS if not kind.items.failed] == []
