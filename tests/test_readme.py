@@ -15,7 +15,7 @@ from exporter.cli import COMMANDS, PROGRAM
 from exporter.config import parse_config
 from exporter.documents import metrics_document
 from exporter.kinds import KINDS
-from tests.support.generated import with_tables
+from tests.support.generated import PARTS, WHOLE, generated
 from tests.support.processes import ROOT, running
 from tests.support.programs import program
 from tests.support.waiting import until
@@ -83,10 +83,9 @@ def test_every_command_and_flag_exists(line: str) -> None:
         assert flags[name].is_switch or flags[name].read(value) is not None
 
 
-def test_the_tables_of_kinds_and_metrics_are_those_of_the_code() -> None:
-    assert with_tables(README) == README
-    for kind in KINDS:
-        assert README.count(f"| `{kind.name}` |") == 1
+@pytest.mark.parametrize("file", [*PARTS, *WHOLE], ids=lambda file: file.name)
+def test_what_is_generated_is_that_of_the_code(file: Path) -> None:
+    assert file.read_text(encoding="utf-8") == generated(file)
 
 
 def test_the_image_that_is_built_is_the_one_that_the_chart_runs() -> None:
