@@ -59,6 +59,12 @@ ORDINAL = Flag(
 TOTAL = Flag(
     "--shard.total", "How many shards there are; else SHARD_TOTAL, or 1.", whole_number(1, MOST), placeholder="N"
 )
+CREDENTIALS = Flag(
+    "--account",
+    "Print the policy of this account's credentials; without it that of the exporter's own.",
+    str,
+    placeholder="NAME",
+)
 LIVE = Flag("--live", "Make one real call of each sort for each cell.", bool, is_switch=True)
 SIMULATOR = Flag("--listen-address", "Where AWS is simulated.", parse_address, "127.0.0.1:10099", "HOST:PORT")
 SCENARIO = Flag("--scenario", "What happens; without it the demo's scenario.", file_path, placeholder="FILE")
@@ -142,7 +148,7 @@ def _drill(values: Mapping[str, Any]) -> int:
 def _show(values: Mapping[str, Any]) -> int:
     from exporter.commands.show import run
 
-    return run(values["word"], values[ALERTS.name])
+    return run(values["word"], values[ALERTS.name], values[CONFIG.name], values[CREDENTIALS.name])
 
 
 COMMANDS = (
@@ -159,7 +165,13 @@ COMMANDS = (
     Command("demo", "Serve /metrics of a simulated AWS.", _demo, (LISTEN, WEB_CONFIG, LOG_LEVEL, LOG_FORMAT)),
     Command("simulate", "Simulate AWS's APIs.", _simulate, (SIMULATOR, SCENARIO)),
     Command("drill", "Set off every alert on a simulated AWS and see it end.", _drill, (ALERTMANAGER, HOLD)),
-    Command("show", "Print documents, policies, rules and dashboards.", _show, (ALERTS,), words=SUBJECTS),
+    Command(
+        "show",
+        "Print documents, policies, rules and dashboards.",
+        _show,
+        (ALERTS, CONFIG, CREDENTIALS),
+        words=SUBJECTS,
+    ),
 )
 
 

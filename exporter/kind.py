@@ -20,6 +20,8 @@ T = TypeVar("T", bound=Operation)
 
 PLAIN_ID = r"[^\s\x00-\x1f\x7f]+"
 """What an id is written with where AWS documents nothing narrower."""
+DISCOVER, DESCRIBE, TAGS = "discover", "describe", "tags"
+"""What every kind may call AWS for, besides its options."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,11 +207,16 @@ class Kind(Generic[T]):
     by_default: bool = True
 
     @property
+    def purposes(self) -> Mapping[str, tuple[ApiCall, ...]]:
+        """What the kind calls AWS for, and which APIs each purpose takes; options are purposes by their names."""
+        options = {option.name: option.calls for option in self.options}
+        tags = {TAGS: (self.tag_source.call,)} if self.tag_source else {}
+        return {DISCOVER: (self.discovery.call,), DESCRIBE: self.describes, **options, **tags}
+
+    @property
     def calls(self) -> tuple[ApiCall, ...]:
         """Every API that the kind may call, those for options and tags included."""
-        optional = tuple(call for option in self.options for call in option.calls)
-        tags = (self.tag_source.call,) if self.tag_source else ()
-        return (self.discovery.call, *self.describes, *optional, *tags)
+        return tuple(call for calls in self.purposes.values() for call in calls)
 
     def naming(self, call: ApiCall) -> Naming:
         """Return how a call about one operation names it: by its id, unless the simulation says otherwise."""

@@ -160,12 +160,12 @@ def test_it_is_documented() -> None:
 
 def test_it_is_in_the_iam_policy() -> None:
     statements = {statement["Sid"]: statement for statement in policy(FIVE, Models())["Statement"]}
-    assert statements["OtaUpdate"]["Action"] == ["iot:ListOTAUpdates"]
-    assert statements["OtaUpdate2"] == {
-        "Sid": "OtaUpdate2",
+    assert statements["OtaUpdateDiscover"]["Action"] == ["iot:ListOTAUpdates"]
+    assert statements["OtaUpdateDescribe"] == {
+        "Sid": "OtaUpdateDescribe",
         "Effect": "Allow",
         "Action": ["iot:GetOTAUpdate"],
-        "Resource": "arn:*:iot:*:*:otaupdate/*",
+        "Resource": ["arn:*:iot:*:*:otaupdate/*"],
     }
 
 

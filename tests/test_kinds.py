@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StringShape, StructureShape
 
-from exporter.aws.policy import policy
+from exporter.aws.policy import DEPENDENT
 from exporter.families import UNKNOWN, table
-from exporter.kind import ApiCall, Kind
+from exporter.kind import DESCRIBE, DISCOVER, TAGS, Kind
 from exporter.kinds import KINDS
 from exporter.metric import IDENTITY
 from tests.support.simulations import MODELS, input_members
@@ -82,7 +82,7 @@ def test_names_of_kinds_and_options_are_plain_unique_words() -> None:
     for kind in KINDS:
         options = [option.name for option in kind.options]
         assert len(set(options)) == len(options)
-        assert set(options) & {"kind", "ids", "discover", "options"} == set()
+        assert set(options) & {"kind", "ids", "options", DISCOVER, DESCRIBE, TAGS, DEPENDENT} == set()
         assert all(option.help.endswith(".") for option in kind.options)
 
 
@@ -125,21 +125,6 @@ def test_a_status_of_tomorrow_is_active_and_never_final(kind: Kind[Any]) -> None
     assert [status for status in kind.statuses if kind.is_active(status)] == [
         status for status in kind.statuses if status in kind.active
     ]
-
-
-def test_the_policy_allows_what_the_kinds_call_and_nothing_else() -> None:
-    statements = policy(KINDS, MODELS)["Statement"]
-    allowed = [action for statement in statements for action in statement["Action"]]
-    calls = [call for kind in KINDS for call in kind.calls]
-    called = {f"{MODELS.service(call.service).signing_name}:{call.name}" for call in calls}
-    assert set(allowed) == called | {action for call in calls for action in call.also_needs}
-    assert len({statement["Sid"] for statement in statements}) == len(statements)
-    assert [statement["Sid"] for statement in statements if not re.fullmatch("[A-Za-z0-9]+", statement["Sid"])] == []
-
-
-def test_the_policy_signs_greengrass_v2_by_the_name_that_iam_knows() -> None:
-    assert MODELS.iam_action(ApiCall("greengrassv2", "GetDeployment", quota=50)) == "greengrass:GetDeployment"
-    assert MODELS.iam_action(ApiCall("iot", "DescribeJob", quota=10)) == "iot:DescribeJob"
 
 
 def test_a_typo_in_a_metric_row_is_a_type_error(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from exporter.config import parse_config
 from exporter.documents import metrics_document
 from exporter.kinds import KINDS
 from exporter.monitoring.settings import parse_settings
-from tests.support.generated import PAGES, with_tables
+from tests.support.generated import PARTS, WHOLE, generated
 from tests.support.processes import ROOT, running
 from tests.support.programs import program
 from tests.support.waiting import until
@@ -91,9 +91,9 @@ def test_every_command_and_flag_exists(line: str) -> None:
         assert flags[name].is_switch or flags[name].read(value) is not None
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_tables_of_a_page_are_those_of_the_code(page: Path) -> None:
-    assert with_tables(page) == page.read_text()
+@pytest.mark.parametrize("file", [*PARTS, *WHOLE], ids=lambda file: file.name)
+def test_what_is_generated_is_that_of_the_code(file: Path) -> None:
+    assert file.read_text(encoding="utf-8") == generated(file)
 
 
 def test_every_kind_is_in_the_readme_once() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from exporter.aws.models import Models
-from exporter.aws.policy import policy
-from exporter.config import config_schema
+from exporter.aws.policy import policy, policy_of
+from exporter.config import config_schema, read_config
 from exporter.documents import metrics_document
 from exporter.errors import ConfigError
 from exporter.kinds import KINDS
@@ -22,11 +23,12 @@ from exporter.monitoring.settings import UNCHANGED, parse_settings
 from exporter.web.openapi import openapi
 from exporter.yaml_text import read_text
 
+POLICY = "iam-policy"
 SUBJECTS: Mapping[str, Callable[[], str]] = {
     "metrics": lambda: metrics_document(KINDS),
-    "iam-policy": lambda: json.dumps(policy(KINDS, Models()), indent=2) + "\n",
-    "config-schema": lambda: json.dumps(config_schema(KINDS), indent=2) + "\n",
-    "openapi": lambda: json.dumps(openapi(KINDS), indent=2) + "\n",
+    POLICY: lambda: _json(policy(KINDS, Models())),
+    "config-schema": lambda: _json(config_schema(KINDS)),
+    "openapi": lambda: _json(openapi(KINDS)),
     "chart-alerts": lambda: chart_alerts(KINDS),
     "dashboard": lambda: dashboards.fleet(KINDS),
     "dashboard-operation": lambda: dashboards.operation(KINDS),
@@ -39,14 +41,29 @@ RULES: Mapping[str, Callable[[Rules], str]] = {
 """What is printed with the settings of a user."""
 
 
-def run(subject: str, alerts_file: Path | None) -> int:
-    """Print one subject and return 0. Raises ConfigError."""
+def run(subject: str, alerts_file: Path | None, config_file: Path | None, account: str | None) -> int:
+    """Print one subject and return 0: rules with the settings of a file, the policy that of a configuration.
+
+    Raises ConfigError.
+    """
+    if alerts_file and subject not in RULES:
+        raise ConfigError([f"{subject} has nothing to do with a file of alerts; {', '.join(RULES)} have"])
+    if (config_file or account is not None) and subject != POLICY:
+        raise ConfigError([f"show {subject}: depends on no configuration; leave out --config.file and --account"])
+    print(_text(subject, alerts_file, config_file, account), end="")
+    return 0
+
+
+def _text(subject: str, alerts_file: Path | None, config_file: Path | None, account: str | None) -> str:
     if subject in RULES:
         settings = parse_settings(read_text(alerts_file)) if alerts_file else UNCHANGED
-        text = RULES[subject](rules(KINDS, settings))
-    elif alerts_file:
-        raise ConfigError([f"{subject} has nothing to do with a file of alerts; {', '.join(RULES)} have"])
-    else:
-        text = SUBJECTS[subject]()
-    print(text, end="")
-    return 0
+        return RULES[subject](rules(KINDS, settings))
+    if config_file:
+        return _json(policy_of(read_config(config_file, KINDS), KINDS, Models(), account))
+    if account is not None:
+        raise ConfigError(["--account: needs --config.file"])
+    return SUBJECTS[subject]()
+
+
+def _json(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, indent=2) + "\n"

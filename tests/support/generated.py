@@ -1,4 +1,4 @@
-"""The parts of pages that follow from the code: printed anew by ``python -m tests.support.generated``."""
+"""What follows from the kinds in documents and templates: ``python -m tests.support.generated`` prints it anew."""
 
 from __future__ import annotations
 
@@ -11,31 +11,56 @@ from exporter.documents import kinds_table, metrics_table
 from exporter.kind import Kind
 from exporter.kinds import KINDS
 from exporter.monitoring.document import alerts_table, parameters_table, records_table
+from tests.support.permissions import (
+    cloudformation_conditions,
+    cloudformation_parameters,
+    cloudformation_statements,
+    permissions_table,
+    terraform_data,
+)
 from tests.support.processes import ROOT
 
-Tables = Mapping[str, Callable[[Sequence[Kind[Any]]], str]]
+Part = Callable[[Sequence[Kind[Any]]], str]
 
-PAGES: Mapping[Path, Tables] = {
+PARTS: Mapping[Path, Mapping[str, Part]] = {
     ROOT / "README.md": {"kinds": kinds_table, "metrics": metrics_table},
     ROOT / "docs" / "monitoring.md": {
         "alerts": alerts_table,
         "parameters": parameters_table,
         "records": records_table,
     },
+    ROOT / "docs" / "aws-permissions.md": {"permissions": permissions_table},
+    ROOT / "deploy" / "aws" / "cloudformation.yaml": {
+        "parameters": cloudformation_parameters,
+        "conditions": cloudformation_conditions,
+        "statements": cloudformation_statements,
+    },
 }
+"""The files with generated parts. A part stands between its marks, comments that say its name and ``end``."""
+WHOLE: Mapping[Path, Part] = {
+    ROOT / "deploy" / "aws" / "terraform" / "documents" / "permissions.json": terraform_data,
+}
+MARKS = {".md": ("<!-- {} -->", "<!-- end -->"), ".yaml": ("# generated: {}", "# generated: end")}
 
 
-def with_tables(page: Path) -> str:
-    """Return the text of a page with each table between its marks, ``<!-- kinds -->`` and ``<!-- end -->``."""
-    text = page.read_text(encoding="utf-8")
-    for name, table in PAGES[page].items():
-        marked = re.compile(rf"<!-- {name} -->\n.*?<!-- end -->", re.DOTALL)
-        assert len(marked.findall(text)) == 1, name
-        before, after = marked.split(text)
-        text = f"{before}<!-- {name} -->\n{table(KINDS)}\n<!-- end -->{after}"
+def generated(file: Path) -> str:
+    """Return what a file has to hold: a whole one, or its text with each part anew."""
+    if file in WHOLE:
+        return WHOLE[file](KINDS)
+    text = file.read_text(encoding="utf-8")
+    for name, part in PARTS[file].items():
+        text = _with_part(text, name, part(KINDS), *MARKS[file.suffix])
     return text
 
 
+def _with_part(text: str, name: str, part: str, begin: str, end: str) -> str:
+    first, last = re.escape(begin.format(name)), re.escape(end)
+    marked = re.compile(rf"({first}\n).*?(\n *{last})", re.DOTALL)
+    assert len(marked.findall(text)) == 1, name
+    before, opened, closed, after = marked.split(text)
+    return f"{before}{opened}{part}{closed}{after}"
+
+
 if __name__ == "__main__":
-    for page in PAGES:
-        page.write_text(with_tables(page), encoding="utf-8")
+    for file in (*PARTS, *WHOLE):
+        file.write_text(generated(file), encoding="utf-8")

@@ -1,0 +1,28 @@
+output "policy" {
+  value = jsonencode({ Version = "2012-10-17", Statement = concat(local.watching, local.assuming) })
+
+  precondition {
+    condition     = length(setsubtract(local.kinds, local.known_kinds)) == 0
+    error_message = "kinds: expected any of ${join(", ", local.known_kinds)}."
+  }
+
+  precondition {
+    condition     = length(setsubtract(var.purposes, local.known_purposes)) == 0
+    error_message = "purposes: expected any of ${join(", ", local.known_purposes)}."
+  }
+
+  precondition {
+    condition     = length(local.watching) + length(local.assuming) > 0
+    error_message = "kinds, assume_roles: one of them must name something, or the role may do nothing."
+  }
+}
+
+output "trust" {
+  value     = jsonencode({ Version = "2012-10-17", Statement = concat(local.irsa, local.pod_identity, local.trusted) })
+  sensitive = true
+
+  precondition {
+    condition     = length(var.irsa[*]) + length(var.pod_identity[*]) + length(var.trusted_roles) > 0
+    error_message = "irsa, pod_identity, trusted_roles: one of them must say who may assume the role."
+  }
+}
