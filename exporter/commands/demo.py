@@ -31,7 +31,8 @@ def run(addresses: Sequence[Address], web_config_file: Path | None, log: Log) ->
     app = secured(service.app, live, readiness)
     sites = [Site(app, listener, live.tls) for listener in listeners]
     print(
-        f"The exporter answers on  {', '.join(f'{site.url}/metrics' for site in sites)}\n"
+        f"Open the status page:    {', '.join(f'{site.url}/' for site in sites)}\n"
+        f"Prometheus scrapes       {', '.join(f'{site.url}/metrics' for site in sites)}\n"
         f"AWS is simulated on      {simulated.url}\n"
         "Every status shows up within two minutes. Ctrl+C ends the demo.",
         flush=True,
