@@ -102,6 +102,7 @@ def test_wrong_flags_and_values_are_told_all_at_once(command: tuple[str, ...]) -
             "--shard.ordinal: 2 is not below --shard.total, which is 2",
         ),
         (("simulate", "--scenario=/none"), "cannot read /none: No such file or directory"),
+        (("drill", "--alertmanager.config-file=/none"), "cannot read /none: No such file or directory"),
         (("show", "prometheus-rules", "--alerts.file=/none"), "cannot read /none: No such file or directory"),
         (
             ("show", "metrics", "--alerts.file=/none"),

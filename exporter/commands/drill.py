@@ -19,13 +19,16 @@ from exporter.drill.stage import Ports, Stage
 from exporter.kinds import KINDS
 from exporter.monitoring.prometheus import rule_file
 from exporter.monitoring.ruleset import rules
+from exporter.yaml_text import read_text
 
 SPEED = 120.0
 """A quarter of an hour of the rules as they are shipped is 7.5 seconds of the drill."""
 
 
 def run(alertmanager_config: Path | None, hold: bool) -> int:
-    """Return 0 when every alert fired and ended, 1 when one did not. Raises StartError."""
+    """Return 0 when every alert fired and ended, 1 when one did not. Raises ConfigError or StartError."""
+    if alertmanager_config:
+        read_text(alertmanager_config)
     folder = Path(tempfile.mkdtemp(prefix="aws-iot-bulk-drill-"))
     ports = Ports()
     programs = Programs(folder, _environment(ports.aws))
