@@ -15,22 +15,26 @@ from exporter.drill.drill import Drill
 from exporter.drill.files import Files
 from exporter.drill.hurry import hurried
 from exporter.drill.programs import HOST, Programs
-from exporter.drill.stage import Ports, Stage
+from exporter.drill.stage import Ports, Stage, Tools
 from exporter.kinds import KINDS
 from exporter.monitoring.prometheus import rule_file
 from exporter.monitoring.ruleset import rules
+from exporter.yaml_text import read_text
 
 SPEED = 120.0
 """A quarter of an hour of the rules as they are shipped is 7.5 seconds of the drill."""
 
 
 def run(alertmanager_config: Path | None, hold: bool) -> int:
-    """Return 0 when every alert fired and ended, 1 when one did not. Raises StartError."""
+    """Return 0 when every alert fired and ended, 1 when one did not. Raises ConfigError or StartError."""
+    if alertmanager_config:
+        read_text(alertmanager_config)
+    tools = Tools()
     folder = Path(tempfile.mkdtemp(prefix="aws-iot-bulk-drill-"))
     ports = Ports()
     programs = Programs(folder, _environment(ports.aws))
     rule_content = rule_file(hurried(rules(KINDS), SPEED))
-    stage = Stage(Files(folder), programs, ports, cases(), KINDS, rule_content, alertmanager_config)
+    stage = Stage(tools, Files(folder), programs, ports, cases(), KINDS, rule_content, alertmanager_config)
     try:
         passed = asyncio.run(_interruptible(Drill(stage, _say, _held if hold else _at_once)))
     except (asyncio.CancelledError, KeyboardInterrupt):

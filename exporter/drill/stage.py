@@ -39,9 +39,18 @@ class Ports:
 
 
 @dataclass(frozen=True, slots=True)
+class Tools:
+    """Where the programs are that are not ours. Raises StartError where one is missing."""
+
+    prometheus: str = field(default_factory=lambda: found("prometheus"))
+    alertmanager: str = field(default_factory=lambda: found("alertmanager", "prometheus-alertmanager"))
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
     """Everything that takes part. ``rules`` is the content of Prometheus's rule file."""
 
+    tools: Tools
     files: Files
     programs: Programs
     ports: Ports
@@ -51,14 +60,13 @@ class Stage:
     alertmanager_config: Path | None = None
 
     async def set_up(self) -> None:
-        """Start all programs, with a scenario that sets off every alert. Raises StartError."""
-        prometheus, alertmanager = found("prometheus"), found("alertmanager", "prometheus-alertmanager")
+        """Start all programs, with a scenario that sets off every alert."""
         await self._simulate(bad_scenario(self.cases))
         await self._export(MAIN, self.ports.main, exporter_config(self.cases, {kind.name for kind in self.kinds}))
         await self._export(DOWN, self.ports.down, self._quiet)
         await self._export_shard(0)
-        await self._start_alertmanager(alertmanager)
-        await self._start_prometheus(prometheus)
+        await self._start_alertmanager()
+        await self._start_prometheus()
 
     async def is_seen(self) -> bool:
         """Tell whether Prometheus has scraped every exporter."""
@@ -105,25 +113,25 @@ class Stage:
         flags = (f"--shard.ordinal={ordinal}", "--shard.total=2")
         await self._export(f"{SHARD}-{ordinal}", self.ports.shards[ordinal], self._quiet, *flags)
 
-    async def _start_alertmanager(self, program: str) -> None:
+    async def _start_alertmanager(self) -> None:
         config = self.alertmanager_config or self.files.put("alertmanager.yml", QUIET)
         await self.programs.start(
             "alertmanager",
-            program,
+            self.tools.alertmanager,
             f"--config.file={config}",
             f"--storage.path={self.files.folder / 'alertmanager'}",
             f"--web.listen-address={HOST}:{self.ports.alertmanager}",
             "--cluster.listen-address=",
         )
 
-    async def _start_prometheus(self, program: str) -> None:
+    async def _start_prometheus(self) -> None:
         jobs = {MAIN_JOB: [self.ports.main], DOWN_JOB: [self.ports.down], SHARDS_JOB: self.ports.shards}
         targets = {job: [f"{HOST}:{port}" for port in ports] for job, ports in jobs.items()}
         rules = self.files.put("rules.yml", self.rules)
         config = prometheus_config(targets, rules, f"{HOST}:{self.ports.alertmanager}")
         await self.programs.start(
             "prometheus",
-            program,
+            self.tools.prometheus,
             f"--config.file={self.files.put('prometheus.yml', config)}",
             f"--storage.tsdb.path={self.files.folder / 'prometheus'}",
             f"--web.listen-address={HOST}:{self.ports.prometheus}",
