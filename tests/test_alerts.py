@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -164,9 +165,18 @@ def test_the_durations_of_an_alert_are_well_formed(alert: Alert) -> None:
 def test_an_alert_links_to_its_runbook_and_a_dashboard(alert: Alert) -> None:
     texts = {name: rules(KINDS).filled(text) for name, text in alert.annotations("$value").items()}
     assert (ROOT / texts["runbook_url"]).is_file()
-    assert re.match(r"http://localhost:3000/d/aws-iot-bulk-(operation|exporter)\?var-", texts["dashboard_url"])
+    assert re.match(r"http://localhost:3000/d/aws-iot-bulk-(operation|exporter)(\?var-|$)", texts["dashboard_url"])
 
 
 def test_a_metric_is_told_from_labels_words_functions_and_ranges() -> None:
     query = 'max by (id, kind) (x_status{status=~"a|b"} == 1) and on (id) time() - delta(y_seconds[5m:1m]) > 5'
     assert metrics_of(query) == {"x_status", "y_seconds"}
+
+
+@every_alert
+def test_a_link_names_only_variables_that_the_dashboard_has(alert: Alert) -> None:
+    dashboard = json.loads((ROOT / "monitoring" / "dashboards" / f"{alert.dashboard}.json").read_text())
+    known = {variable["name"] for variable in dashboard["templating"]["list"]}
+    named = set(re.findall(r"var-(\w+)=", alert.annotations("$value")["dashboard_url"]))
+    assert named <= known
+    assert ("region" in named) == ("aws_region" in alert.labels)

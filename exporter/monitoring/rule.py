@@ -21,6 +21,14 @@ OF_OPERATION = IDENTITY
 OF_CELL = CELL
 OF_API = API
 OF_TARGET = ("job", "instance")
+VARIABLES: Mapping[str, str] = {
+    "aws_account_id": "account",
+    "aws_region": "region",
+    "kind": "kind",
+    "id": "id",
+    "instance": "instance",
+}
+"""The labels that a dashboard has a variable for, and what that is called."""
 WIDTH = 100_000
 """Columns after which YAML would break a line: never within a query."""
 
@@ -77,12 +85,13 @@ class Alert:
 
     def annotations(self, value: str) -> dict[str, str]:
         """Return the texts as Go templates, as both formats want them; ``value`` is how the format calls the value."""
-        links = "&".join(f"var-{label}={{{{ $labels.{label} | urlquery }}}}" for label in self.labels)
+        known = ((VARIABLES[label], label) for label in self.labels if label in VARIABLES)
+        links = "&".join(f"var-{variable}={{{{ $labels.{label} | urlquery }}}}" for variable, label in known)
         return {
             "summary": self.summary,
             "description": _REFERENCE.sub(lambda match: self._reference(match[1], value), self.description),
             "runbook_url": f"${{runbooks}}/{self.name}.md",
-            "dashboard_url": f"${{dashboards}}/d/{self.dashboard}?{links}",
+            "dashboard_url": f"${{dashboards}}/d/{self.dashboard}{'?' if links else ''}{links}",
         }
 
     def _reference(self, name: str, value: str) -> str:
