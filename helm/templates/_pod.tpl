@@ -205,10 +205,11 @@ volumeMounts:
 {{- if and .Values.hostNetwork (not .Values.dnsPolicy) }}
 {{- $_ := set $fields "dnsPolicy" "ClusterFirstWithHostNet" }}
 {{- end }}
-{{- $own := dict "labelSelector" (dict "matchLabels" (include "aws-iot-bulk-exporter.selectorLabels" . | fromYaml)) }}
+{{- $own := dict "matchLabels" (include "aws-iot-bulk-exporter.selectorLabels" . | fromYaml) }}
 {{- $spread := list }}
 {{- range .Values.topologySpreadConstraints }}
-{{- $spread = append $spread (hasKey . "labelSelector" | ternary . (merge (dict) . $own)) }}
+{{- $selector := .labelSelector | default $own }}
+{{- $spread = append $spread (merge (dict "labelSelector" $selector) (omit . "labelSelector")) }}
 {{- end }}
 {{- with $spread }}
 {{- $_ := set $fields "topologySpreadConstraints" . }}

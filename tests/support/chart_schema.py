@@ -1,6 +1,7 @@
-"""The chart's schema: the definitions that are not its own are printed anew by ``python -m tests.support.chart_schema``.
+"""The definitions in the chart's schema that are not its own.
 
 They are Kubernetes', for values that go into a pod as they are, and those of the exporter's configuration.
+``python -m tests.support.chart_schema`` prints them anew.
 """
 
 from __future__ import annotations

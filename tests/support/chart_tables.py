@@ -42,7 +42,7 @@ def sections(values: str) -> dict[str, list[Setting]]:
     return found
 
 
-def _settings(node: yaml.Node, lines: Sequence[str], prefix: str) -> Iterator[tuple[int, Setting]]:
+def _settings(node: yaml.Node | None, lines: Sequence[str], prefix: str) -> Iterator[tuple[int, Setting]]:
     """Give each documented key with its line. A key without a comment of its own is a group of such keys."""
     assert isinstance(node, yaml.MappingNode), f"{prefix}: nothing says what it means"
     for key, value in node.value:
