@@ -124,5 +124,5 @@ annotations:
 {{- end }}
 
 {{- define "aws-iot-bulk-exporter.pullSecrets" -}}
-{{- concat .Values.imagePullSecrets ((.Values.global).imagePullSecrets | default list) | uniq | toYaml }}
+{{- concat (.Values.imagePullSecrets | default list) ((.Values.global).imagePullSecrets | default list) | uniq | toYaml }}
 {{- end }}

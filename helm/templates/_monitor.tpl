@@ -39,5 +39,5 @@
 {{- if ne $namespace (.monitor.namespace | default $namespace) }}
 {{- $_ := set $spec "namespaceSelector" (dict "matchNames" (list $namespace)) }}
 {{- end }}
-{{- merge $spec .monitor.spec | toYaml }}
+{{- merge $spec (.monitor.spec | default dict) | toYaml }}
 {{- end }}

@@ -137,7 +137,7 @@ volumeMounts:
 {{- end }}
 {{- end }}
 {{- end }}
-{{- concat $variables .Values.extraEnv | toYaml }}
+{{- concat $variables (.Values.extraEnv | default list) | toYaml }}
 {{- end }}
 
 {{- define "aws-iot-bulk-exporter.reloader" -}}

@@ -7,21 +7,21 @@
 {{- define "aws-iot-bulk-exporter.hasTls" -}}
 {{- if .Values.web.existingSecret.name }}
 {{- if .Values.web.existingSecret.tls }}true{{ end }}
-{{- else if .Values.web.config.tls_server_config }}true
+{{- else if (.Values.web.config).tls_server_config }}true
 {{- end }}
 {{- end }}
 
 {{- define "aws-iot-bulk-exporter.needsClientCertificate" -}}
 {{- if .Values.web.existingSecret.name }}
 {{- if .Values.web.existingSecret.clientCertificate }}true{{ end }}
-{{- else if eq "RequireAndVerifyClientCert" ((.Values.web.config.tls_server_config).client_auth_type | default "") }}true
+{{- else if eq "RequireAndVerifyClientCert" (((.Values.web.config).tls_server_config).client_auth_type | default "") }}true
 {{- end }}
 {{- end }}
 
 {{- define "aws-iot-bulk-exporter.needsPassword" -}}
 {{- if .Values.web.existingSecret.name }}
 {{- if .Values.web.existingSecret.basicAuth }}true{{ end }}
-{{- else if .Values.web.config.basic_auth_users }}true
+{{- else if (.Values.web.config).basic_auth_users }}true
 {{- end }}
 {{- end }}
 

@@ -92,6 +92,7 @@ def test_a_user_label_cannot_break_a_selector(place: str) -> None:
     [
         ("serviceAccount.annotations", "ServiceAccount"),
         ("service.annotations", "Service"),
+        ("workloadAnnotations", "Deployment"),
         ("serviceMonitor.annotations", "ServiceMonitor"),
     ],
 )

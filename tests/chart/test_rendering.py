@@ -11,6 +11,7 @@ import jsonschema
 import kubernetes_validate
 import pytest
 
+from tests.support.chart_tables import VALUES, sections
 from tests.support.charts import (
     CHART,
     CI_VALUES,
@@ -126,3 +127,17 @@ def test_without_values_no_object_needs_a_custom_resource() -> None:
 
 def test_a_kubernetes_that_is_too_old_is_told_so() -> None:
     assert "1.25.0-0" in template("--kube-version=1.24.0").stderr
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        setting.path
+        for settings in sections(VALUES.read_text(encoding="utf-8")).values()
+        for setting in settings
+        if isinstance(setting.default, dict | list)
+    ],
+)
+def test_null_takes_a_group_of_values_away(path: str) -> None:
+    on = "--set=serviceMonitor.enabled=true,networkPolicy.enabled=true,shards=2,reload.mode=sidecar"
+    assert render(on, f"--set={path}=null")
