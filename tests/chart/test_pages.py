@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from exporter import __version__
 from exporter.cli import COMMANDS
 from tests.support.charts import CHART, container_of, one, pod_of, render, template
 from tests.support.processes import ROOT
@@ -64,7 +65,8 @@ def test_every_installation_is_one_that_helm_takes(words: list[str], tmp_path: P
     flags = [word for word in given[given.index("./helm") + 1 :] if word != "--create-namespace"]
     result = template(*flags)
     assert result.returncode == 0, result.stderr
-    assert 'image: "REGISTRY/aws-iot-bulk-exporter:' in result.stdout
+    images = re.findall(r'image: "?([^"\n]+)', result.stdout)
+    assert {*images} == {f"REGISTRY/aws-iot-bulk-exporter:{__version__}"}
 
 
 def test_the_release_of_the_page_makes_what_the_page_names() -> None:

@@ -70,6 +70,7 @@ def test_the_pod_of_the_simulated_values_starts_is_probed_and_shows_operations(t
     (tmp_path / "config.yaml").write_text(one(documents, "ConfigMap")["data"]["config.yaml"])
     replaced = {CONFIG: str(tmp_path), SIMULATED: f"127.0.0.1:{simulated}"}
     exporter = container_of(documents)
+    assert container_of(documents, "aws")["image"] == exporter["image"]
     with ExitStack() as stack:
         for container in pod_of(documents)["spec"]["containers"]:
             stack.enter_context(running(container, replaced, tmp_path / f"{container['name']}.log"))
