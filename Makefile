@@ -47,6 +47,8 @@ documents: $(VENV)/.dev ## Print the generated files anew.
 	$(BIN)/aws-iot-bulk-exporter show dashboard-exporter > monitoring/dashboards/aws-iot-bulk-exporter.json
 	$(BIN)/aws-iot-bulk-exporter show chart-alerts > helm/files/alerts.yaml
 	$(BIN)/python -m tests.support.generated
+	$(BIN)/python -m tests.support.chart_schema
+	$(BIN)/python -m tests.support.chart_tables
 
 screenshots: $(VENV)/.dev ## Take the pictures of the status page anew; needs Chromium.
 	$(BIN)/python -m tests.support.screenshots docs/images

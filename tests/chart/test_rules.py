@@ -14,12 +14,11 @@ from exporter.monitoring.alerts import ALERTS, ON_OPERATIONS
 from exporter.monitoring.prometheus import rule_file
 from exporter.monitoring.ruleset import rules
 from exporter.monitoring.settings import Parameters, parse_settings
+from tests.support.charts import CHART, ci_values, objects, one, read, refusal, render, schema
 from tests.support.promql import promtool
-from tests.test_chart import CHART, objects, one, render, template
 
 ON = "--set=prometheusRule.enabled=true"
-CHANGED = CHART / "ci" / "alerts-values.yaml"
-SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))["properties"]["prometheusRule"]
+CHANGED = ci_values("alerts")
 
 
 def spec(*arguments: str) -> dict[str, Any]:
@@ -36,20 +35,27 @@ def test_the_chart_has_the_rules_of_the_table() -> None:
 
 
 def test_the_values_of_a_release_change_what_a_file_of_settings_changes() -> None:
-    values = yaml.safe_load(CHANGED.read_text(encoding="utf-8"))["prometheusRule"]
+    values = read(CHART / "ci" / "alerts-values.yaml")["prometheusRule"]
     settings = {key: values[key] for key in ("runbooks", "dashboards", "parameters", "labels", "alerts")}
     text = json.dumps(settings).replace("keepFiringFor", "keep_firing_for")
-    assert spec(f"--values={CHANGED}") == rule_file(rules(KINDS, parse_settings(text)))
+    assert spec(CHANGED) == rule_file(rules(KINDS, parse_settings(text)))
+
+
+def test_a_large_number_is_written_without_an_exponent(tmp_path: Path) -> None:
+    file = tmp_path / "values.yaml"
+    month = "{parameters: {ended_seconds: 2592000}, alerts: {AwsIotBulkOperationRunningLong: {threshold: 2592000}}}"
+    file.write_text(f"prometheusRule: {month}")
+    assert spec(ON, f"--values={file}") == rule_file(rules(KINDS, parse_settings(month)))
 
 
 def test_promtool_accepts_what_the_chart_makes(tmp_path: Path) -> None:
     file = tmp_path / "rules.yaml"
-    file.write_text(yaml.safe_dump(spec(f"--values={CHANGED}")))
+    file.write_text(yaml.safe_dump(spec(CHANGED)))
     promtool("check", "rules", "--lint-fatal", file)
 
 
 def test_the_labels_let_a_prometheus_choose_the_rules() -> None:
-    labels = one(render(f"--values={CHANGED}"), "PrometheusRule")["metadata"]["labels"]
+    labels = one(render(CHANGED), "PrometheusRule")["metadata"]["labels"]
     assert labels["release"] == "prometheus"
     assert labels["app.kubernetes.io/instance"] == "fleet"
 
@@ -60,7 +66,7 @@ def test_a_group_without_alerts_is_left_out() -> None:
 
 
 def test_the_schema_of_the_values_knows_every_alert_and_parameter() -> None:
-    properties = SCHEMA["properties"]
+    properties = schema()["properties"]["prometheusRule"]["properties"]
     assert properties["alerts"]["propertyNames"]["enum"] == [alert.name for alert in ALERTS]
     assert set(properties["parameters"]["properties"]) == set(Parameters.model_fields)
 
@@ -76,6 +82,4 @@ def test_the_schema_of_the_values_knows_every_alert_and_parameter() -> None:
     ],
 )
 def test_a_wrong_value_is_refused(wrong: str) -> None:
-    result = template(ON, f"--set=prometheusRule.{wrong}")
-    assert result.returncode != 0
-    assert "specifications of the schema" in result.stderr
+    assert "specifications of the schema" in refusal(ON, f"--set=prometheusRule.{wrong}")
