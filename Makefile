@@ -36,6 +36,8 @@ documents: $(VENV)/.dev ## Print the generated files anew.
 	$(BIN)/aws-iot-bulk-exporter show prometheus-rules > monitoring/prometheus-rules.yaml
 	$(BIN)/aws-iot-bulk-exporter show grafana-alerts > monitoring/grafana-alerts.yaml
 	$(BIN)/python -m tests.support.generated
+	$(BIN)/python -m tests.support.chart_schema
+	$(BIN)/python -m tests.support.chart_tables
 
 lock: ## Lock the dependencies anew, for every supported Python.
 	$(PYTHON) -m venv $(VENV)-lock

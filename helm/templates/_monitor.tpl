@@ -1,0 +1,43 @@
+{{- /* One endpoint of a ServiceMonitor or PodMonitor, from "root" and the "monitor" of the values. */}}
+{{- define "aws-iot-bulk-exporter.endpoint" -}}
+{{- $values := .root.Values }}
+{{- $endpoint := dict "port" "http" }}
+{{- range $key := list "interval" "scrapeTimeout" "relabelings" "metricRelabelings" }}
+{{- with get $.monitor $key }}
+{{- $_ := set $endpoint $key . }}
+{{- end }}
+{{- end }}
+{{- $known := dict }}
+{{- if ne $values.web.telemetryPath "/metrics" }}
+{{- $_ := set $known "path" $values.web.telemetryPath }}
+{{- end }}
+{{- if include "aws-iot-bulk-exporter.hasTls" .root }}
+{{- $_ := set $known "scheme" "https" }}
+{{- if $values.web.certificateSecret }}
+{{- $ca := dict "secret" (dict "name" $values.web.certificateSecret "key" "ca.crt") }}
+{{- $_ := set $known "tlsConfig" (dict "ca" $ca "serverName" (include "aws-iot-bulk-exporter.serverName" .root)) }}
+{{- end }}
+{{- end }}
+{{- with $values.web.basicAuth }}
+{{- if .secret }}
+{{- $name := dict "name" .secret "key" .usernameKey }}
+{{- $_ := set $known "basicAuth" (dict "username" $name "password" (dict "name" .secret "key" .passwordKey)) }}
+{{- end }}
+{{- end }}
+{{- /* The user's tlsConfig replaces the chart's as a whole: two halves would make none that works. */}}
+{{- range $key, $value := .monitor.endpoint }}
+{{- $_ := set $known $key $value }}
+{{- end }}
+{{- merge $endpoint $known | toYaml }}
+{{- end }}
+
+{{- /* The spec apart from its endpoints. */}}
+{{- define "aws-iot-bulk-exporter.monitorSpec" -}}
+{{- $selector := dict "matchLabels" (include "aws-iot-bulk-exporter.selectorLabels" .root | fromYaml) }}
+{{- $spec := dict "selector" $selector }}
+{{- $namespace := include "aws-iot-bulk-exporter.namespace" .root }}
+{{- if ne $namespace (.monitor.namespace | default $namespace) }}
+{{- $_ := set $spec "namespaceSelector" (dict "matchNames" (list $namespace)) }}
+{{- end }}
+{{- merge $spec .monitor.spec | toYaml }}
+{{- end }}

@@ -1,0 +1,65 @@
+{{- /* What the chart knows of the web configuration. Each answers "true" or nothing. */}}
+
+{{- define "aws-iot-bulk-exporter.hasWebConfig" -}}
+{{- if or .Values.web.config .Values.web.existingSecret.name }}true{{ end }}
+{{- end }}
+
+{{- define "aws-iot-bulk-exporter.hasTls" -}}
+{{- if .Values.web.existingSecret.name }}
+{{- if .Values.web.existingSecret.tls }}true{{ end }}
+{{- else if .Values.web.config.tls_server_config }}true
+{{- end }}
+{{- end }}
+
+{{- define "aws-iot-bulk-exporter.needsClientCertificate" -}}
+{{- if .Values.web.existingSecret.name }}
+{{- if .Values.web.existingSecret.clientCertificate }}true{{ end }}
+{{- else if eq "RequireAndVerifyClientCert" ((.Values.web.config.tls_server_config).client_auth_type | default "") }}true
+{{- end }}
+{{- end }}
+
+{{- define "aws-iot-bulk-exporter.needsPassword" -}}
+{{- if .Values.web.existingSecret.name }}
+{{- if .Values.web.existingSecret.basicAuth }}true{{ end }}
+{{- else if .Values.web.config.basic_auth_users }}true
+{{- end }}
+{{- end }}
+
+{{- define "aws-iot-bulk-exporter.scheme" -}}
+{{- if include "aws-iot-bulk-exporter.hasTls" . }}https{{ else }}http{{ end }}
+{{- end }}
+
+{{- define "aws-iot-bulk-exporter.webSecretName" -}}
+{{- $own := include "aws-iot-bulk-exporter.fitted" (dict "most" 63 "name" (printf "%s-web" (include "aws-iot-bulk-exporter.fullname" .))) }}
+{{- .Values.web.existingSecret.name | default $own }}
+{{- end }}
+
+{{- /* The name that a certificate must have for scrapes, which go to the pods' addresses. */}}
+{{- define "aws-iot-bulk-exporter.serverName" -}}
+{{- printf "%s.%s.svc" (include "aws-iot-bulk-exporter.serviceName" .) (include "aws-iot-bulk-exporter.namespace" .) }}
+{{- end }}
+
+{{- /* Where a client in the cluster finds the metrics. A headless Service leads to the pods' own port. */}}
+{{- define "aws-iot-bulk-exporter.url" -}}
+{{- $port := .Values.service.port }}
+{{- if include "aws-iot-bulk-exporter.isSharded" . }}
+{{- $port = .Values.containerPort }}
+{{- end }}
+{{- printf "%s://%s:%d%s" (include "aws-iot-bulk-exporter.scheme" .) (include "aws-iot-bulk-exporter.serverName" .) (int $port) .Values.web.telemetryPath }}
+{{- end }}
+
+{{- /* A probe, from "root", "path" and the "settings" of the values. */}}
+{{- define "aws-iot-bulk-exporter.probe" -}}
+{{- $chosen := dict }}
+{{- if or .settings.httpGet .settings.tcpSocket .settings.exec .settings.grpc }}
+{{- else if include "aws-iot-bulk-exporter.needsClientCertificate" .root }}
+{{- $_ := set $chosen "tcpSocket" (dict "port" "http") }}
+{{- else }}
+{{- $get := dict "path" .path "port" "http" }}
+{{- if include "aws-iot-bulk-exporter.hasTls" .root }}
+{{- $_ := set $get "scheme" "HTTPS" }}
+{{- end }}
+{{- $_ := set $chosen "httpGet" $get }}
+{{- end }}
+{{- merge $chosen .settings | toYaml }}
+{{- end }}

@@ -1,0 +1,64 @@
+"""What ``helm install`` says when it is done."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support.charts import CHART, KUBE_VERSION, ci_values, helm
+
+NOTES = """notes: {{ include (print $.Template.BasePath "/NOTES.txt") . | toJson }}"""
+"""A template that shows them: without a cluster helm keeps them to itself."""
+
+
+@pytest.fixture(scope="module")
+def chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The chart with a template more."""
+    copy = tmp_path_factory.mktemp("chart") / "helm"
+    shutil.copytree(CHART, copy)
+    (copy / "templates" / "notes.yaml").write_text(NOTES)
+    return copy
+
+
+def notes(chart: Path, *arguments: str) -> str:
+    """The notes of a release."""
+    words = (
+        "template",
+        "fleet",
+        str(chart),
+        "--namespace=monitoring",
+        KUBE_VERSION,
+        "--show-only=templates/notes.yaml",
+    )
+    result = helm(*words, *arguments)
+    assert result.returncode == 0, result.stderr
+    return str(yaml.safe_load(result.stdout)["notes"])
+
+
+def test_the_notes_lead_to_the_metrics_and_say_what_is_missing(chart: Path) -> None:
+    told = notes(chart)
+    assert "port-forward deployment/fleet-aws-iot-bulk-exporter 10098:10098" in told
+    assert "curl http://127.0.0.1:10098/metrics" in told
+    assert "AWS credentials for the service account fleet-aws-iot-bulk-exporter" in told
+    assert "Nothing scrapes yet" in told
+    assert "helm test fleet --namespace monitoring" in told
+    assert "Nothing scrapes yet" not in notes(chart, "--set=serviceMonitor.enabled=true")
+
+
+def test_the_notes_know_tls_passwords_and_client_certificates(chart: Path) -> None:
+    assert "curl --insecure --user NAME https://127.0.0.1:10098/metrics" in notes(chart, ci_values("tls"))
+    told = notes(chart, ci_values("client-certificate"))
+    assert "--cert CERTIFICATE --key KEY https://127.0.0.1:10098/bulk/metrics" in told
+    assert "would have no client certificate" in told
+
+
+def test_the_notes_know_shards_and_whose_the_configuration_is(chart: Path) -> None:
+    told = notes(chart, ci_values("sharded"), "--set=config=null,existingConfigMap.name=mine")
+    assert "of one of the 4 shards" in told
+    assert "rollout restart statefulset/fleet-aws-iot-bulk-exporter" in told
+    assert "ConfigMap fleet, which this release does not own" in notes(chart, ci_values("sidecar"))
+    assert "rollout restart" not in notes(chart, ci_values("sidecar"))
+    assert "those of the Secret aws" in notes(chart, ci_values("static-credentials"))

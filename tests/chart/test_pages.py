@@ -1,0 +1,119 @@
+"""What docs/kubernetes.md and the chart's README tell to do works, as far as it can be tried without a cluster."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from exporter.cli import COMMANDS
+from tests.support.charts import CHART, container_of, one, pod_of, render, template
+from tests.support.processes import ROOT
+from tests.support.programs import program
+
+PAGE = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
+README = (CHART / "README.md").read_text(encoding="utf-8")
+RELEASE = "aws-iot-bulk-exporter"
+
+
+def blocks(language: str, page: str = PAGE) -> list[str]:
+    """The fenced blocks of one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+
+
+def commands(start: str) -> list[list[str]]:
+    """The words of each command line that begins like this."""
+    lines = [
+        line
+        for page in (PAGE, README)
+        for block in blocks("sh", page)
+        for line in block.replace("\\\n", "").splitlines()
+    ]
+    return [shlex.split(line) for line in lines if line.startswith(start)]
+
+
+VALUES = [block for block in blocks("yaml") if block.startswith("# values.yaml\n")] + blocks("yaml", README)
+
+
+@pytest.mark.parametrize("values", VALUES)
+def test_every_piece_of_values_is_one_that_the_chart_takes(values: str, tmp_path: Path) -> None:
+    file = tmp_path / "values.yaml"
+    file.write_text(values)
+    assert len(render(f"--values={file}")) >= 5
+
+
+def test_all_pieces_of_the_page_go_together(tmp_path: Path) -> None:
+    arguments = []
+    for number, block in enumerate(block for block in blocks("yaml") if block.startswith("# values.yaml\n")):
+        file = tmp_path / f"{number}.yaml"
+        file.write_text(block)
+        arguments.append(f"--values={file}")
+    assert {"NetworkPolicy", "ServiceMonitor"} < {document["kind"] for document in render(*arguments)}
+
+
+@pytest.mark.parametrize("words", [*commands("helm upgrade"), *commands("helm install")], ids=lambda words: words[-1])
+def test_every_installation_is_one_that_helm_takes(words: list[str], tmp_path: Path) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text(VALUES[0])
+    given = [str(values) if word == "values.yaml" else word.replace("helm/ci", f"{CHART}/ci") for word in words]
+    flags = [word for word in given[given.index("./helm") + 1 :] if word != "--create-namespace"]
+    result = template(*flags)
+    assert result.returncode == 0, result.stderr
+    assert 'image: "REGISTRY/aws-iot-bulk-exporter:' in result.stdout
+
+
+def test_the_release_of_the_page_makes_what_the_page_names() -> None:
+    documents = render(release=RELEASE)
+    assert {document["metadata"]["name"] for document in documents if document["kind"] != "Pod"} == {RELEASE}
+    assert {words[words.index("upgrade") + 2] for words in commands("helm upgrade")} == {RELEASE}
+    workloads = {word for words in commands("kubectl") for word in words if word.startswith("deployment/")}
+    assert workloads == {f"deployment/{RELEASE}", f"deployment/exporter-{RELEASE}"}
+
+
+def test_both_roles_trust_the_service_account_of_the_pods_and_no_other() -> None:
+    account = f"{pod_of(render(release=RELEASE))['spec']['serviceAccountName']}"
+    identity, irsa = (json.loads(block)["Statement"][0]["Condition"]["StringEquals"] for block in blocks("json"))
+    assert identity == {
+        "aws:RequestTag/kubernetes-namespace": "monitoring",
+        "aws:RequestTag/kubernetes-service-account": account,
+    }
+    assert [*irsa.values()] == ["sts.amazonaws.com", f"system:serviceaccount:monitoring:{account}"]
+
+
+def test_the_check_in_the_pod_reads_the_file_that_is_mounted() -> None:
+    (words,) = [words for words in commands("kubectl") if "check" in words]
+    command, *arguments = words[words.index("check") :]
+    (check,) = [known for known in COMMANDS if known.name == command]
+    assert {argument.partition("=")[0] for argument in arguments} <= {flag.name for flag in check.flags}
+    assert arguments[0] in container_of(render())["args"]
+
+
+def test_the_scrape_job_finds_the_exporter_s_pods_and_not_that_of_helm_test(tmp_path: Path) -> None:
+    (text,) = [block for block in blocks("yaml") if block.startswith("scrape_configs:")]
+    file, configuration = tmp_path / "prometheus.yml", yaml.safe_load(text)
+    (job,) = configuration["scrape_configs"]
+    # Debian's Prometheus is built without Kubernetes.
+    assert job.pop("kubernetes_sd_configs") == [{"role": "pod", "namespaces": {"names": ["monitoring"]}}]
+    file.write_text(yaml.safe_dump(configuration))
+    subprocess.run([program("promtool"), "check", "config", file], check=True, capture_output=True)
+    name, port = (rule["regex"] for rule in job["relabel_configs"][:2])
+    documents = render()
+    assert pod_of(documents)["metadata"]["labels"]["app.kubernetes.io/name"] == name
+    assert one(documents, "Pod")["metadata"]["labels"]["app.kubernetes.io/name"] != name
+    assert container_of(documents)["ports"][0]["name"] == port
+
+
+def test_the_rule_that_is_put_together_holds_every_alert(tmp_path: Path) -> None:
+    (text,) = [block for block in blocks("sh") if "rule.yaml" in block]
+    script = text.partition("\nkubectl")[0].replace("rule.yaml", str(tmp_path / "rule.yaml"))
+    subprocess.run(["/bin/sh", "-c", script], check=True, cwd=ROOT)
+    rule = yaml.safe_load((tmp_path / "rule.yaml").read_text())
+    assert rule["kind"] == "PrometheusRule"
+    assert rule["spec"] == yaml.safe_load((ROOT / "monitoring" / "prometheus-rules.yaml").read_text())
+    alerts = {alert["alert"] for group in rule["spec"]["groups"] for alert in group["rules"]}
+    assert {*re.findall(r"`(AwsIot\w+)`", PAGE)} <= alerts

@@ -1,0 +1,219 @@
+"""The pods: image, configuration, credentials, shards and how they are replaced."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+import yaml
+
+from exporter import __version__
+from exporter.cli import COMMANDS
+from exporter.shards import chosen_shard
+from exporter.web.server import GRACE_SECONDS
+from tests.support.charts import (
+    CHART,
+    CI_VALUES,
+    Document,
+    ci_values,
+    container_of,
+    objects,
+    one,
+    pod_of,
+    read,
+    refusal,
+    render,
+    schema,
+    workload,
+)
+from tests.support.processes import ROOT
+
+DIGEST = f"sha256:{'0' * 64}"
+
+
+def environment(*arguments: str) -> dict[str, Document]:
+    """The variables of the exporter's container by name."""
+    return {variable.pop("name"): variable for variable in container_of(render(*arguments)).get("env", [])}
+
+
+def checksum(*arguments: str) -> str | None:
+    """The annotation that rolls the pods."""
+    annotations: dict[str, str] = pod_of(render(*arguments))["metadata"].get("annotations", {})
+    return annotations.get("checksum/config")
+
+
+def test_the_chart_installs_this_version() -> None:
+    chart = read(CHART / "Chart.yaml")
+    assert chart["appVersion"] == __version__
+    assert container_of(render())["image"].endswith(f":{__version__}")
+
+
+def test_the_images_that_the_chart_announces_are_those_that_it_runs() -> None:
+    announced = {
+        one["image"] for one in yaml.safe_load(read(CHART / "Chart.yaml")["annotations"]["artifacthub.io/images"])
+    }
+    pod = pod_of(render("--set=reload.mode=sidecar"))["spec"]
+    assert {container["image"] for container in pod["containers"]} == announced
+
+
+@pytest.mark.parametrize(
+    ("settings", "image"),
+    [
+        ("image.tag=v2", "aws-iot-bulk-exporter:v2"),
+        (f"image.tag=v2,image.digest={DIGEST}", f"aws-iot-bulk-exporter@{DIGEST}"),
+        ("image.registry=a.example,image.repository=b/c,image.tag=v2", "a.example/b/c:v2"),
+        ("image.registry=a.example,global.imageRegistry=z.example,image.tag=v2", "z.example/aws-iot-bulk-exporter:v2"),
+    ],
+)
+def test_an_image_is_named_by_registry_repository_and_tag_or_digest(settings: str, image: str) -> None:
+    documents = render(f"--set={settings}")
+    assert container_of(documents)["image"] == image
+    assert one(documents, "Pod")["spec"]["containers"][0]["image"] == image
+
+
+def test_pull_secrets_of_a_parent_chart_are_added() -> None:
+    documents = render("--set=imagePullSecrets[0].name=own,global.imagePullSecrets[0].name=all")
+    assert pod_of(documents)["spec"]["imagePullSecrets"] == [{"name": "own"}, {"name": "all"}]
+    assert one(documents, "Pod")["spec"]["imagePullSecrets"] == [{"name": "own"}, {"name": "all"}]
+
+
+def test_the_user_of_the_pod_is_the_user_of_the_image() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    user, group = re.findall(r"^USER (\d+):(\d+)$", dockerfile, re.MULTILINE)[-1]
+    context = pod_of(render())["spec"]["securityContext"]
+    assert (context["runAsUser"], context["runAsGroup"]) == (int(user), int(group))
+
+
+def test_a_cluster_that_chooses_the_user_itself_may() -> None:
+    names = ("runAsUser", "runAsGroup", "fsGroup")
+    documents = render(*(f"--set=podSecurityContext.{name}=null" for name in names))
+    assert pod_of(documents)["spec"]["securityContext"] == {
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+@pytest.mark.parametrize(
+    "values", [path for path in CI_VALUES if "web:" not in path.read_text()], ids=lambda path: path.stem
+)
+def test_every_argument_is_a_flag_that_serve_knows_with_a_value_that_it_takes(values: object) -> None:
+    command, *arguments = container_of(render(f"--values={values}"))["args"]
+    (serve,) = [known for known in COMMANDS if known.name == command]
+    flags = {flag.name: flag for flag in serve.flags}
+    for argument in arguments:
+        name, _, value = argument.partition("=")
+        assert flags[name].read(value) is not None
+
+
+def test_kubernetes_waits_longer_for_the_end_than_the_exporter_takes() -> None:
+    assert schema()["properties"]["terminationGracePeriodSeconds"]["minimum"] > GRACE_SECONDS
+    assert pod_of(render())["spec"]["terminationGracePeriodSeconds"] > GRACE_SECONDS
+
+
+def test_the_default_configuration_is_empty() -> None:
+    assert yaml.safe_load(one(render(), "ConfigMap")["data"]["config.yaml"]) == {}
+
+
+def test_the_configuration_reaches_the_pod_as_it_was_written() -> None:
+    written = read(CHART / "ci" / "full-values.yaml")["config"]
+    (rendered,) = [
+        document["data"]["config.yaml"]
+        for document in objects(render(ci_values("full")), "ConfigMap")
+        if "config.yaml" in document.get("data", {})
+    ]
+    assert yaml.safe_load(rendered) == written
+
+
+def test_a_changed_configuration_rolls_the_pods_unless_they_read_it_again() -> None:
+    changed, other = "--set=config.refresh.min_age=15s", "--set=config.refresh.min_age=20s"
+    assert checksum(changed) != checksum(other)
+    assert checksum("--set=log.level=debug") == checksum() is not None
+    for mode in ("sidecar", "none"):
+        assert checksum(changed, f"--set=reload.mode={mode}") is None
+
+
+def test_an_existing_config_map_is_mounted_and_none_is_made() -> None:
+    documents = render("--set=existingConfigMap.name=mine,existingConfigMap.key=exporter.yaml")
+    volumes = {volume["name"]: volume for volume in pod_of(documents)["spec"]["volumes"]}
+    assert objects(documents, "ConfigMap") == []
+    items = [{"key": "exporter.yaml", "path": "config.yaml"}]
+    assert volumes["config"]["configMap"] == {"name": "mine", "items": items}
+    assert "annotations" not in pod_of(documents)["metadata"]
+
+
+def test_the_sidecar_watches_what_the_exporter_reads_and_asks_its_own_pod() -> None:
+    documents = render(ci_values("sidecar"), "--set=containerPort=9098")
+    sidecar, exporter = container_of(documents, "reloader"), container_of(documents)
+    assert sidecar["volumeMounts"][0] in exporter["volumeMounts"]
+    assert f"--watched-dir={sidecar['volumeMounts'][0]['mountPath']}" in sidecar["args"]
+    assert "--reload-url=http://localhost:9098/-/reload" in sidecar["args"]
+    secure = container_of(render("--set=reload.mode=sidecar,web.config.tls_server_config.cert_file=a"), "reloader")
+    assert "--reload-url=https://localhost:10098/-/reload" in secure["args"]
+
+
+def test_credentials_come_from_the_keys_of_a_secret() -> None:
+    assert environment() == {}
+    assert environment("--set=aws.credentialsSecret.name=aws").keys() == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+    variables = environment(ci_values("static-credentials"))
+    assert variables.pop("AWS_REGION") == {"value": "cn-northwest-1"}
+    assert {name: variable["valueFrom"]["secretKeyRef"]["key"] for name, variable in variables.items()} == {
+        "AWS_ACCESS_KEY_ID": "id",
+        "AWS_SECRET_ACCESS_KEY": "key",
+        "AWS_SESSION_TOKEN": "token",
+    }
+
+
+def test_shards_know_their_total_and_their_number() -> None:
+    documents = render("--set=shards=3")
+    (total,) = [word for word in container_of(documents)["args"] if word.startswith("--shard.total=")]
+    name = workload(documents)["metadata"]["name"]
+    chosen = [chosen_shard(None, int(total.partition("=")[2]), {}, f"{name}-{number}") for number in range(3)]
+    assert [shard.ordinal for shard in chosen] == [0, 1, 2]
+    assert workload(documents)["spec"]["replicas"] == 3
+    assert objects(documents, "Deployment") == []
+
+
+def test_one_shard_is_a_deployment_that_needs_no_flag() -> None:
+    documents = render()
+    assert workload(documents)["kind"] == "Deployment"
+    assert "--shard" not in json.dumps(container_of(documents)["args"])
+
+
+def test_a_spread_counts_the_pods_of_its_own_release_unless_told_otherwise() -> None:
+    documents = render(ci_values("sharded"))
+    (spread,) = pod_of(documents)["spec"]["topologySpreadConstraints"]
+    assert spread["labelSelector"]["matchLabels"] == workload(documents)["spec"]["selector"]["matchLabels"]
+    own = "topologySpreadConstraints[0].labelSelector.matchLabels"
+    (told,) = pod_of(render(ci_values("sharded"), f"--set={own}.tier=x"))["spec"]["topologySpreadConstraints"]
+    assert told["labelSelector"] == {"matchLabels": {"tier": "x"}}
+
+
+def test_a_pod_on_the_network_of_its_node_still_resolves_names_of_the_cluster() -> None:
+    pod = pod_of(render("--set=hostNetwork=true"))["spec"]
+    assert pod["hostNetwork"] is True
+    assert pod["dnsPolicy"] == "ClusterFirstWithHostNet"
+    assert not pod_of(render())["spec"].keys() & {"hostNetwork", "dnsPolicy"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ("existingConfigMap.name=a,config.refresh.min_age=15s", "config and existingConfigMap.name exclude each other"),
+        ("shards=2,hostNetwork=true", "hostNetwork and several shards exclude each other"),
+        ("shards=2,service.type=NodePort", "service.type: must be ClusterIP with several shards"),
+        ("serviceMonitor.enabled=true,podMonitor.enabled=true", "every pod would be scraped twice"),
+        ("podDisruptionBudget.minAvailable=1,podDisruptionBudget.maxUnavailable=1", "exclude each other"),
+        ("web.existingSecret.name=a,web.config.rate_limit.burst=1", "web.config and web.existingSecret.name exclude"),
+        ("web.certificateSecret=a", "web.certificateSecret: nothing uses it"),
+        ("reload.mode=sidecar,web.config.basic_auth_users.a=b", "a sidecar has neither password nor"),
+    ],
+)
+def test_values_that_exclude_each_other_are_refused(settings: str, reason: str) -> None:
+    assert reason in refusal(f"--set={settings}")
+
+
+def test_all_contradictions_are_told_at_once() -> None:
+    told = refusal("--set=shards=2,hostNetwork=true,service.type=NodePort")
+    assert "hostNetwork" in told
+    assert "service.type" in told

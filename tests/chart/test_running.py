@@ -1,0 +1,79 @@
+"""The rendered pod, run as processes of this machine: arguments, environment and files as the chart says."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+import httpx
+
+from tests.support.charts import Document, ci_values, container_of, one, pod_of, render
+from tests.support.processes import ROOT
+from tests.support.waiting import until
+
+CONFIG = "/etc/aws-iot-bulk-exporter"
+SIMULATED = "127.0.0.1:10099"
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+@contextmanager
+def running(container: Document, replaced: Mapping[str, str], output: Path) -> Iterator[None]:
+    """Run a container's arguments with its environment alone while the block runs."""
+
+    def here(text: str) -> str:
+        for there, local in replaced.items():
+            text = text.replace(there, local)
+        return text
+
+    environment = {variable["name"]: here(variable["value"]) for variable in container.get("env", [])}
+    command = [sys.executable, "-m", "exporter", *map(here, container["args"])]
+    with output.open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT, env=environment)
+        try:
+            yield
+        finally:
+            process.terminate()
+            assert process.wait(timeout=30) == 0
+
+
+def answer(url: str) -> str | None:
+    """What a URL answers; nothing while nobody listens."""
+    try:
+        response = httpx.get(url, timeout=30, trust_env=False)
+    except httpx.TransportError:
+        return None
+    return response.text if response.status_code == 200 else None
+
+
+def operations(url: str) -> list[str]:
+    """The rows of operations in the Region that the values name."""
+    lines = (answer(url) or "").splitlines()
+    return [
+        line for line in lines if line.startswith("aws_iot_bulk_operation_status{") and 'aws_region="eu-west-1"' in line
+    ]
+
+
+def test_the_pod_of_the_simulated_values_starts_is_probed_and_shows_operations(tmp_path: Path) -> None:
+    port, simulated = free_port(), free_port()
+    documents = render(ci_values("simulated"), f"--set=containerPort={port}")
+    (tmp_path / "config.yaml").write_text(one(documents, "ConfigMap")["data"]["config.yaml"])
+    replaced = {CONFIG: str(tmp_path), SIMULATED: f"127.0.0.1:{simulated}"}
+    exporter = container_of(documents)
+    with ExitStack() as stack:
+        for container in pod_of(documents)["spec"]["containers"]:
+            stack.enter_context(running(container, replaced, tmp_path / f"{container['name']}.log"))
+        for probe in ("livenessProbe", "readinessProbe"):
+            url = f"http://127.0.0.1:{port}{exporter[probe]['httpGet']['path']}"
+            assert until(partial(answer, url), url)
+        assert until(lambda: operations(f"http://127.0.0.1:{port}/metrics") or None, "operations")

@@ -1,0 +1,138 @@
+"""The values: what they may be, and that schema, README and values.yaml know the same ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from exporter.kinds import KINDS
+from tests.support.chart_schema import SCHEMA, with_definitions
+from tests.support.chart_tables import README, VALUES, sections, with_values
+from tests.support.charts import read, refusal, render, schema
+
+WATCH = "config.accounts[0].watch[0]"
+
+
+def mismatches(values: dict[str, Any], part: dict[str, Any], documented: set[str], prefix: str = "") -> Iterator[str]:
+    """Give each key that values.yaml or the schema lacks; a documented one is not looked into."""
+    part = schema()["definitions"][part["$ref"].rpartition("/")[2]] if "$ref" in part else part
+    for key in sorted((values.keys() | part["properties"].keys()) - {"global"}):
+        path = prefix + key
+        if key not in values or key not in part["properties"]:
+            yield path
+        elif path not in documented:
+            yield from mismatches(values[key], part["properties"][key], documented, f"{path}.")
+
+
+def open_objects(part: Any, path: str = "") -> Iterator[str]:
+    """Give where a schema names keys and lets others pass. A choice is closed by what is chosen."""
+    if isinstance(part, list):
+        for number, one in enumerate(part):
+            yield from open_objects(one, f"{path}[{number}]")
+    elif isinstance(part, dict):
+        if isinstance(part.get("properties"), dict) and not part.keys() & {"additionalProperties", "allOf"}:
+            yield path
+        for key in part.keys() - {"if"}:
+            yield from open_objects(part[key], f"{path}.{key}")
+
+
+def test_values_schema_and_readme_name_the_same_settings() -> None:
+    tables = sections(VALUES.read_text(encoding="utf-8"))
+    documented = {setting.path for settings in tables.values() for setting in settings}
+    assert [*mismatches(read(VALUES), schema(), documented)] == []
+    readme = README.read_text(encoding="utf-8")
+    assert with_values(readme, VALUES.read_text(encoding="utf-8")) == readme
+
+
+def test_every_object_is_closed_but_the_values_of_a_parent_chart() -> None:
+    assert [*open_objects(schema())] == [".properties.global"]
+
+
+def test_the_definitions_of_kubernetes_and_of_the_exporter_are_today_s() -> None:
+    text = SCHEMA.read_text(encoding="utf-8")
+    assert with_definitions(text) == text
+
+
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        ("replicaCount", "replicaCount"),
+        ("image.tga", "tga"),
+        ("reload.image.tga", "tga"),
+        ("reload.mod", "mod"),
+        ("service.prot", "prot"),
+        ("existingConfigMap.nmae", "nmae"),
+        ("config.acounts", "acounts"),
+        ("config.accounts[0].region", "region"),
+        (f"{WATCH}.kind=iot_job,{WATCH}.discovr", "discovr"),
+        (f"{WATCH}.kind=iot_job,{WATCH}.discover.statuses[0]", "IN_PROGRESS"),
+        (f"{WATCH}.kind", KINDS[0].name),
+        ("serviceAccount.anotations.a", "anotations"),
+        ("aws.credentialsSecret.key", "key"),
+        ("log.levle", "levle"),
+        ("web.config.tls_server_config.cert_fle", "cert_fle"),
+        ("web.existingSecret.nmae", "nmae"),
+        ("resources.limit.cpu", "limit"),
+        ("podSecurityContext.runAsUsr", "runAsUsr"),
+        ("securityContext.privilegd", "privilegd"),
+        ("livenessProbe.timeout", "timeout"),
+        ("lifecycle.preStop.exc", "exc"),
+        ("updateStrategy.maxSurge", "maxSurge"),
+        ("extraEnv[0].name=A,extraEnv[0].vlaue", "vlaue"),
+        ("extraEnvFrom[0].secret", "secret"),
+        ("extraVolumes[0].name=a,extraVolumes[0].confgMap", "confgMap"),
+        ("extraContainers[0].name=a,extraContainers[0].imge", "imge"),
+        ("tolerations[0].kye", "kye"),
+        ("affinity.podAfinity.a", "podAfinity"),
+        ("affinity.nodeAffinity.required", "required"),
+        ("topologySpreadConstraints[0].maxSkw", "maxSkw"),
+        ("podDisruptionBudget.min", "min"),
+        ("networkPolicy.ingress.form", "form"),
+        ("networkPolicy.ingress.from[0].podSelektor", "podSelektor"),
+        ("networkPolicy.egress.extra[0].port", "port"),
+        ("serviceMonitor.intervall", "intervall"),
+        ("serviceMonitor.relabelings[0].target_label", "target_label"),
+        ("serviceMonitor.endpoint.enableHTTP2", "enableHTTP2"),
+        ("serviceMonitor.endpoint.tlsConfig.caFiel", "caFiel"),
+        ("serviceMonitor.spec.jobLable", "jobLable"),
+        ("podMonitor.endpoint.bearerTokenFile", "bearerTokenFile"),
+        ("podMonitor.spec.targetLabels", "targetLabels"),
+    ],
+)
+def test_a_wrong_key_or_word_is_refused_with_its_name(path: str, key: str) -> None:
+    assert f"'{key}'" in refusal(f"--set={path}=x")
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "shards=0",
+        "shards=two",
+        "service.port=0",
+        "containerPort=65536",
+        "terminationGracePeriodSeconds=10",
+        "image.digest=sha256:0",
+        "image.pullPolicy=Sometimes",
+        "podDisruptionBudget.minAvailable=half",
+        "serviceMonitor.interval=30",
+        "serviceMonitor.endpoint.scheme=ftp",
+        "config.aws.api_budget=2",
+        "fullnameOverride=Upper",
+        "commonLabels.a=not a label",
+        "web.telemetryPath=metrics",
+        "aws.region=nowhere",
+    ],
+)
+def test_a_value_that_cannot_work_is_refused_with_its_place(setting: str) -> None:
+    assert f"'/{setting.partition('=')[0].replace('.', '/')}'" in refusal(f"--set={setting}")
+
+
+def test_a_refusal_quotes_no_secret() -> None:
+    wrong = "--set=config.accounts[0].external_id[0]=hush,web.config.basic_auth_users.me[0]=hush"
+    assert "hush" not in refusal(wrong)
+
+
+def test_a_parent_chart_may_pass_its_global_values() -> None:
+    assert render("--set=global.anything=x")

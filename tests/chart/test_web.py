@@ -1,0 +1,126 @@
+"""TLS and passwords: how the pod gets them, and how probes and scrapes get along with them."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.charts import CHART, Document, ci_values, container_of, objects, one, pod_of, read, render
+
+TLS = "--set=web.config.tls_server_config.cert_file=tls.crt,web.config.tls_server_config.key_file=tls.key"
+CLIENTS = f"{TLS},web.config.tls_server_config.client_auth_type="
+
+
+def probes(documents: list[Document]) -> list[dict[str, Any]]:
+    """The probes of the exporter."""
+    container = container_of(documents)
+    return [container["livenessProbe"], container["readinessProbe"]]
+
+
+def endpoint(*arguments: str) -> Document:
+    """The endpoint of the ServiceMonitor."""
+    found: Document = one(render("--set=serviceMonitor.enabled=true", *arguments), "ServiceMonitor")["spec"][
+        "endpoints"
+    ][0]
+    return found
+
+
+def test_without_a_web_configuration_everything_is_plain_http() -> None:
+    documents = render()
+    assert [probe["httpGet"] for probe in probes(documents)] == [
+        {"path": "/-/healthy", "port": "http"},
+        {"path": "/-/ready", "port": "http"},
+    ]
+    assert objects(documents, "Secret") == []
+    assert not any("web.config" in argument for argument in container_of(documents)["args"])
+    assert not endpoint().keys() & {"scheme", "tlsConfig", "basicAuth", "path"}
+
+
+def test_the_web_configuration_is_kept_in_a_secret_as_it_was_written() -> None:
+    secret = one(render(ci_values("tls")), "Secret")
+    written = read(CHART / "ci" / "tls-values.yaml")["web"]["config"]
+    assert yaml.safe_load(base64.b64decode(secret["data"]["web.yaml"])) == written
+
+
+@pytest.mark.parametrize("name", ["tls", "client-certificate"])
+def test_the_flag_names_the_file_that_is_mounted_beside_its_certificates(name: str) -> None:
+    documents = render(ci_values(name))
+    container = container_of(documents)
+    (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == "web"]
+    (volume,) = [volume for volume in pod_of(documents)["spec"]["volumes"] if volume["name"] == "web"]
+    configuration, certificates = (source["secret"] for source in volume["projected"]["sources"])
+    assert f"--web.config.file={mount['mountPath']}/{configuration['items'][0]['path']}" in container["args"]
+    assert certificates == {"name": "exporter-tls"}
+
+
+def test_an_existing_secret_is_mounted_and_none_is_made() -> None:
+    documents = render("--set=web.existingSecret.name=mine,web.existingSecret.key=web.yml")
+    (volume,) = [volume for volume in pod_of(documents)["spec"]["volumes"] if volume["name"] == "web"]
+    (source,) = volume["projected"]["sources"]
+    assert source["secret"] == {"name": "mine", "items": [{"key": "web.yml", "path": "web.yaml"}]}
+    assert objects(documents, "Secret") == []
+
+
+@pytest.mark.parametrize("setting", [TLS, "--set=web.existingSecret.name=a,web.existingSecret.tls=true"])
+def test_with_tls_probes_and_scrapes_speak_it(setting: str) -> None:
+    assert [probe["httpGet"]["scheme"] for probe in probes(render(setting))] == ["HTTPS", "HTTPS"]
+    assert endpoint(setting)["scheme"] == "https"
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        f"{CLIENTS}RequireAndVerifyClientCert",
+        "--set=web.existingSecret.name=a,web.existingSecret.tls=true,web.existingSecret.clientCertificate=true",
+    ],
+)
+def test_where_a_client_certificate_is_required_probes_only_connect(setting: str) -> None:
+    documents = render(setting)
+    for probe in probes(documents):
+        assert probe["tcpSocket"] == {"port": "http"}
+        assert "httpGet" not in probe
+    assert objects(documents, "Pod") == []
+
+
+def test_a_client_certificate_that_may_be_left_out_changes_no_probe() -> None:
+    documents = render(f"{CLIENTS}VerifyClientCertIfGiven")
+    assert all("httpGet" in probe for probe in probes(documents))
+    assert objects(documents, "Pod") != []
+
+
+def test_a_handler_of_one_s_own_replaces_the_chart_s() -> None:
+    (probe, _) = probes(render("--set=livenessProbe.exec.command={ls},livenessProbe.periodSeconds=30"))
+    assert probe == {"exec": {"command": ["ls"]}, "periodSeconds": 30, "timeoutSeconds": 5, "failureThreshold": 6}
+
+
+def test_a_probe_can_be_left_out() -> None:
+    assert "livenessProbe" not in container_of(render("--set=livenessProbe=null"))
+
+
+def test_a_scrape_logs_in_and_knows_the_authority_and_the_name_of_the_certificate() -> None:
+    scrape = endpoint(ci_values("tls"))
+    assert scrape["basicAuth"] == {
+        "username": {"name": "exporter-login", "key": "username"},
+        "password": {"name": "exporter-login", "key": "password"},
+    }
+    service = one(render(ci_values("tls")), "Service")["metadata"]
+    assert scrape["tlsConfig"] == {
+        "ca": {"secret": {"name": "exporter-tls", "key": "ca.crt"}},
+        "serverName": f"{service['name']}.{service['namespace']}.svc",
+    }
+
+
+def test_a_tls_configuration_of_one_s_own_replaces_the_chart_s_as_a_whole() -> None:
+    own = endpoint(ci_values("tls"), "--set=serviceMonitor.endpoint.tlsConfig.insecureSkipVerify=true")
+    assert own["tlsConfig"] == {"insecureSkipVerify": True}
+
+
+def test_the_path_of_the_metrics_is_the_same_everywhere() -> None:
+    arguments = ("--set=web.telemetryPath=/bulk,serviceMonitor.enabled=true",)
+    documents = render(*arguments)
+    assert "--web.telemetry-path=/bulk" in container_of(documents)["args"]
+    assert endpoint(*arguments)["path"] == "/bulk"
+    assert one(documents, "Pod")["spec"]["containers"][0]["args"][1].endswith(":10098/bulk")

@@ -1,0 +1,94 @@
+"""The definitions in the chart's schema that are not its own.
+
+They are Kubernetes', for values that go into a pod as they are, and those of the exporter's configuration.
+``python -m tests.support.chart_schema`` prints them anew.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import kubernetes_validate.utils
+
+from exporter.config import config_schema
+from exporter.kinds import KINDS
+from tests.support.processes import ROOT
+
+SCHEMA = ROOT / "helm" / "values.schema.json"
+KUBERNETES = "1.37.0"
+"""The version whose fields the values may name."""
+
+Schema = Mapping[str, Any]
+
+
+def with_definitions(schema: str) -> str:
+    """Return the schema with the definitions that are not its own: a line for each, after those that are."""
+    foreign = re.compile(r'^    "(?:io\.k8s|exporter)\..*\n', re.MULTILINE)
+    own = foreign.sub("", schema).removesuffix("\n  }\n}\n").removesuffix(",")
+    needed = re.findall(r'"#/definitions/(io\.k8s\.[^"]+)"', own)
+    definitions = {**_exporter_definitions(), **_kubernetes_definitions(needed)}
+    lines = [f"    {json.dumps(name)}: {json.dumps(definitions[name])}" for name in sorted(definitions)]
+    return ",\n".join([own, *lines]) + "\n  }\n}\n"
+
+
+def _kubernetes_definitions(needed: Sequence[str]) -> dict[str, Schema]:
+    """Return Kubernetes' own closed definitions, and those that they name."""
+    file = f"kubernetes-json-schema/v{KUBERNETES}-local-strict/_definitions.json"
+    known = kubernetes_validate.utils.schema_contents(file, KUBERNETES)["$defs"]
+    found: dict[str, Schema] = {}
+    waiting = [*needed]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found[name] = _plain(known[name], "")
+            waiting += re.findall(r'"#/definitions/([^"]+)"', json.dumps(found[name]))
+    return found
+
+
+def _exporter_definitions() -> dict[str, Schema]:
+    """Return the definitions of the exporter's configuration."""
+    schema = config_schema(KINDS)
+    known = {**schema.pop("$defs"), "Config": schema}
+    return {f"exporter.{name}": _plain(definition, "exporter.") for name, definition in known.items()}
+
+
+def _plain(value: Any, prefix: str) -> Any:
+    """Return a part of a schema as draft 7 without descriptions, its references led to where it stands here."""
+    if isinstance(value, list):
+        return [_plain(one, prefix) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if "discriminator" in value:
+        return _by_kind(value["discriminator"], prefix)
+    return {
+        key: _plain(one, prefix) if key != "$ref" else _led(one, prefix)
+        for key, one in value.items()
+        if not _is_superfluous(key, one)
+    }
+
+
+def _led(reference: str, prefix: str) -> str:
+    return f"#/definitions/{prefix}{reference.removeprefix('#/$defs/')}"
+
+
+def _is_superfluous(key: str, value: Any) -> bool:
+    """Tell whether a key says nothing to helm. Patterns do not count: Go reads them otherwise, and quotes the value."""
+    about = ("$schema", "title", "description", "default", "format", "pattern", "writeOnly")
+    return key.startswith("x-kubernetes") or (key in about and not isinstance(value, dict))
+
+
+def _by_kind(discriminator: Schema, prefix: str) -> Schema:
+    """Return a choice that names the wrong key of the chosen kind alone, which ``oneOf`` does not."""
+    key, mapping = discriminator["propertyName"], discriminator["mapping"]
+    branches = [
+        {"if": {"properties": {key: {"const": name}}}, "then": {"$ref": _led(reference, prefix)}}
+        for name, reference in mapping.items()
+    ]
+    return {"type": "object", "required": [key], "properties": {key: {"enum": [*mapping]}}, "allOf": branches}
+
+
+if __name__ == "__main__":
+    SCHEMA.write_text(with_definitions(SCHEMA.read_text(encoding="utf-8")), encoding="utf-8")

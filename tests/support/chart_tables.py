@@ -1,0 +1,76 @@
+"""The tables of the chart's README: printed anew from values.yaml by ``python -m tests.support.chart_tables``."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from tests.support.processes import ROOT
+
+VALUES, README = ROOT / "helm" / "values.yaml", ROOT / "helm" / "README.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One value of the chart: its path, its default and what its comment says."""
+
+    path: str
+    default: Any
+    meaning: str
+
+
+def with_values(readme: str, values: str) -> str:
+    """Return the README with a table for each section of the values between its marks."""
+    marked = re.compile(r"<!-- values -->\n.*?<!-- end -->", re.DOTALL)
+    (before, after) = marked.split(readme)
+    tables = "\n".join(f"### {name}\n\n{_table(settings)}" for name, settings in sections(values).items())
+    return f"{before}<!-- values -->\n{tables}<!-- end -->{after}"
+
+
+def sections(values: str) -> dict[str, list[Setting]]:
+    """Return the settings of values.yaml by section, which a comment ``## Name`` begins."""
+    lines = values.splitlines()
+    starts = {number: line[3:] for number, line in enumerate(lines) if line.startswith("## ")}
+    found: dict[str, list[Setting]] = {name: [] for name in starts.values()}
+    for line, setting in _settings(yaml.compose(values, yaml.SafeLoader), lines, ""):
+        found[starts[max(start for start in starts if start < line)]].append(setting)
+    return found
+
+
+def _settings(node: yaml.Node | None, lines: Sequence[str], prefix: str) -> Iterator[tuple[int, Setting]]:
+    """Give each documented key with its line. A key without a comment of its own is a group of such keys."""
+    assert isinstance(node, yaml.MappingNode), f"{prefix}: nothing says what it means"
+    for key, value in node.value:
+        path, line = prefix + key.value, key.start_mark.line
+        if meaning := _comment(lines[:line]):
+            yield line, Setting(path, yaml.SafeLoader("").construct_document(value), meaning)
+        else:
+            yield from _settings(value, lines, f"{path}.")
+
+
+def _comment(above: Sequence[str]) -> str:
+    """Return the comment that ends where the text ends, from its line ``# -- ``; nothing when there is none."""
+    comment: list[str] = []
+    for line in reversed(above):
+        text = line.strip()
+        if not text.startswith("# "):
+            return ""
+        comment.insert(0, text.removeprefix("# ").removeprefix("-- "))
+        if text.startswith("# -- "):
+            return " ".join(comment)
+    return ""
+
+
+def _table(settings: Sequence[Setting]) -> str:
+    rows = [f"| `{one.path}` | `{json.dumps(one.default)}` | {one.meaning} |\n" for one in settings]
+    return "".join(["| key | default | meaning |\n|---|---|---|\n", *rows])
+
+
+if __name__ == "__main__":
+    tables = with_values(README.read_text(encoding="utf-8"), VALUES.read_text(encoding="utf-8"))
+    README.write_text(tables, encoding="utf-8")
