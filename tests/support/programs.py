@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import NoReturn
 
 import pytest
 
@@ -16,9 +17,11 @@ def program(name: str, environment: str = "") -> str:
     ``environment`` is the folder of the virtual environment that ``make test`` installs it in, apart from all others.
     """
     path = shutil.which(name, path=str(ROOT / environment / "bin") if environment else None)
-    if path is not None:
-        return path
-    reason = f"the program {name} is not installed" + (f" in {environment}" if environment else "")
+    return path or lacking(f"the program {name} is not installed" + (f" in {environment}" if environment else ""))
+
+
+def lacking(reason: str) -> NoReturn:
+    """Skip the test for what this machine lacks, or fail it when CI is set."""
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
