@@ -1,4 +1,5 @@
-# The base image is an argument so that a build can pin it by digest.
+# The base image is an argument so that a build can pin it by digest: python:3.13-slim@sha256:...
+# It needs Python 3.11 or newer with venv; both stages must have the same one.
 ARG PYTHON_IMAGE=python:3.13-slim
 
 FROM ${PYTHON_IMAGE} AS build
@@ -20,19 +21,20 @@ RUN python3 -m venv /opt/build \
 COPY setup.cfg pyproject.toml README.md LICENSE ./
 COPY exporter/ exporter/
 
-# Unchecked bytecode stays valid whatever the builder does to the times of files.
-# At run time nothing could write it again.
+# Found by name: of a wheel that is named by its path, pip would write down the hash, which changes with files' times.
+# Unchecked bytecode stays valid whatever the builder does to the times of files. At run time nothing could write it.
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /opt/wheel . \
-    && /opt/build/bin/pip --python /opt/venv/bin/python install --no-compile --no-deps --no-index /opt/wheel/*.whl \
+    && /opt/build/bin/pip --python /opt/venv/bin/python \
+        install --no-compile --no-deps --no-index --find-links /opt/wheel aws-iot-bulk-exporter \
+    && /opt/build/bin/pip --python /opt/venv/bin/python check \
     && /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/venv/lib
 
 FROM ${PYTHON_IMAGE}
 
-ARG VERSION=dev
-LABEL org.opencontainers.image.title="aws-iot-bulk-exporter" \
-      org.opencontainers.image.description="A Prometheus exporter for the bulk operations of AWS IoT." \
-      org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.version="${VERSION}"
+# What can install something or become another user, in the places of python:slim and of Debian.
+RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3*/ensurepip /usr/local/lib/python3*/site-packages/pip* \
+        /usr/bin/pip* /usr/lib/python3*/ensurepip /usr/lib/python3/dist-packages/pip* /usr/share/python-wheels \
+    && find / -xdev -type f -perm /6000 -exec chmod a-s {} +
 
 COPY --from=build /opt/venv /opt/venv
 
@@ -47,9 +49,18 @@ USER 65532:65532
 EXPOSE 10098
 STOPSIGNAL SIGTERM
 
-# Proxies are off: a proxy of the environment must not be asked for the container's own address.
-HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \
-    CMD ["python", "-c", "from urllib.request import ProxyHandler, build_opener; build_opener(ProxyHandler({})).open('http://127.0.0.1:10098/-/healthy', timeout=4)"]
+# HEALTHCHECK_URL in the environment names another port, or https.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["python", "-m", "exporter.web.healthcheck"]
 
 ENTRYPOINT ["aws-iot-bulk-exporter"]
 CMD ["serve"]
+
+ARG VERSION=dev
+ARG REVISION=unknown
+ARG CREATED=1970-01-01T00:00:00Z
+LABEL org.opencontainers.image.title="aws-iot-bulk-exporter" \
+      org.opencontainers.image.description="A Prometheus exporter for the bulk operations of AWS IoT." \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}"

@@ -6,7 +6,22 @@ INSTALL := -m pip --disable-pip-version-check install --quiet --only-binary :all
 PIP := $(BIN)/python $(INSTALL)
 UV_VERSION := 0.13.9
 
-.PHONY: help demo drill test lint format bench lock write-locks documents screenshots drill-screenshot clean
+# Whichever of them answers, and what it is given besides.
+ENGINE ?= $(firstword $(foreach engine,docker podman buildah,$(shell $(engine) info >/dev/null 2>&1 && echo $(engine))))
+BUILD_FLAGS ?=
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' exporter/__init__.py)
+IMAGE ?= aws-iot-bulk-exporter:$(VERSION)
+SBOM ?= build/sbom.cdx.json
+# Of the last commit, so that a commit has one image, whenever it is built.
+COMMITTED = $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
+CREATED = $(shell $(PYTHON) -c 'import time; print(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime($(COMMITTED))))')
+REVISION = $(or $(shell git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null),unknown)
+# OCI's own format of images has no HEALTHCHECK.
+REPRODUCIBLE_docker = --build-arg SOURCE_DATE_EPOCH=$(COMMITTED)
+REPRODUCIBLE_podman = --format docker --timestamp $(COMMITTED)
+REPRODUCIBLE_buildah = $(REPRODUCIBLE_podman)
+
+.PHONY: help demo drill test lint format bench image sbom lock write-locks documents screenshots drill-screenshot clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -20,13 +35,14 @@ drill: $(VENV)/.run ## Set off every alert and see it end, with the Prometheus a
 drill-screenshot: $(VENV)/.dev ## Take the picture of Prometheus during a drill, in Chromium.
 	$(BIN)/python -m tests.support.screenshot
 
-test: $(VENV)/.dev .venv-ministack/.done .venv-moto/.done ## Run the tests.
+test: $(VENV)/.dev .venv-ministack/.done .venv-moto/.done .venv-sbom/.done ## Run the tests.
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: $(VENV)/.dev ## Check style and types.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/hadolint Dockerfile
 
 format: $(VENV)/.dev ## Format the code.
 	$(BIN)/ruff check --fix .
@@ -34,6 +50,22 @@ format: $(VENV)/.dev ## Format the code.
 
 bench: $(VENV)/.dev ## Measure, each thing side by side with what it is compared to.
 	$(BIN)/python -m benchmarks
+
+image: ## Build the image, with docker, podman or buildah.
+	@test -n "$(ENGINE)" || (echo "docker, podman or buildah is needed, and none answers" >&2; false)
+	$(ENGINE) build $(REPRODUCIBLE_$(ENGINE)) $(BUILD_FLAGS) --tag $(IMAGE) \
+	--build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) --build-arg CREATED=$(CREATED) .
+
+sbom: .venv-sbom/.done ## Write down the Python packages of the image, as CycloneDX.
+	rm -rf build/sbom && mkdir -p build/sbom $(dir $(SBOM))
+	$(ENGINE) run --rm --network none --entrypoint tar $(IMAGE) -c -C /opt/venv lib | tar -x -C build/sbom
+	printf '[project]\nname = "%s"\nversion = "%s"\ndependencies = ["%s"]\n' \
+	aws-iot-bulk-exporter-image $(VERSION) aws-iot-bulk-exporter > build/sbom/pyproject.toml
+	$(PYTHON) -m venv --without-pip build/sbom/empty
+	SOURCE_DATE_EPOCH=$(COMMITTED) PYTHONPATH=$$(echo build/sbom/lib/python*/site-packages) \
+	.venv-sbom/bin/cyclonedx-py environment --output-reproducible --pyproject build/sbom/pyproject.toml \
+	--output-file $(SBOM) build/sbom/empty
+	rm -rf build/sbom
 
 documents: $(VENV)/.dev ## Print the generated files anew.
 	$(BIN)/aws-iot-bulk-exporter show metrics > docs/metrics.md
@@ -63,11 +95,12 @@ write-locks:
 	$(COMPILE) -o requirements.lock
 	$(COMPILE) --extra dev -o requirements-dev.lock
 	echo 'setuptools>=77' | $(subst pyproject.toml,-,$(COMPILE)) -o requirements-build.lock
+	echo 'cyclonedx-bom>=7' | $(subst pyproject.toml,-,$(COMPILE)) -o requirements-sbom.lock
 	$(subst pyproject.toml,tests/independent/ministack.in,$(COMPILE)) -o requirements-ministack.lock
 	$(subst pyproject.toml,tests/independent/moto.in,$(COMPILE)) -o requirements-moto.lock
 
 clean: ## Remove what the other targets made.
-	rm -rf $(VENV) $(VENV)-lock .venv-ministack .venv-moto build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-lock .venv-ministack .venv-moto .venv-sbom build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
@@ -83,7 +116,7 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	$(PIP) --require-hashes -r requirements-dev.lock
 	touch $@
 
-# Servers that the tests run. Each wants versions of its own of what the exporter uses too.
+# Programs with dependencies of their own: servers that the tests run want other versions of what the exporter uses too.
 .venv-%/.done: requirements-%.lock | $(BIN)/python
 	$(PYTHON) -m venv .venv-$* || (rm -rf .venv-$*; false)
 	.venv-$*/bin/python $(INSTALL) --require-hashes -r $<

@@ -102,4 +102,8 @@ def test_every_kind_is_in_the_readme_once() -> None:
 
 
 def test_the_image_that_is_built_is_the_one_that_the_chart_runs() -> None:
-    assert f"docker build -t aws-iot-bulk-exporter:{__version__} ." in README
+    made = subprocess.run(
+        [program("make"), "--dry-run", "image", "ENGINE=docker"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    assert "make image\n" in README
+    assert f"--tag aws-iot-bulk-exporter:{__version__} " in made.stdout
