@@ -78,6 +78,8 @@ documents: $(VENV)/.dev ## Print the generated files anew.
 	$(BIN)/aws-iot-bulk-exporter show dashboard-operation > monitoring/dashboards/aws-iot-bulk-operation.json
 	$(BIN)/aws-iot-bulk-exporter show dashboard-exporter > monitoring/dashboards/aws-iot-bulk-exporter.json
 	$(BIN)/aws-iot-bulk-exporter show chart-alerts > helm/files/alerts.yaml
+	cp monitoring/grafana-alerts.yaml helm/files/grafana-alerts.yaml
+	cp monitoring/dashboards/*.json helm/files/dashboards/
 	$(BIN)/python -m tests.support.generated
 	$(BIN)/python -m tests.support.chart_schema
 	$(BIN)/python -m tests.support.chart_tables

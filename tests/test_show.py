@@ -25,6 +25,12 @@ COMMITTED = {
     "chart-alerts": "helm/files/alerts.yaml",
 }
 
+IN_THE_CHART = {
+    "monitoring/grafana-alerts.yaml": "helm/files/grafana-alerts.yaml",
+    "monitoring/dashboards/*.json": "helm/files/dashboards/",
+}
+"""What helm, which reads no file outside a chart, has a copy of."""
+
 
 @pytest.mark.parametrize("subject", sorted(COMMITTED))
 def test_show_prints_what_is_committed(subject: str) -> None:
@@ -54,3 +60,11 @@ def test_show_takes_thresholds_from_a_file(subject: str, tmp_path: Path) -> None
 def test_make_documents_writes_every_subject_to_its_file() -> None:
     recipe = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
     assert dict(re.findall(r"show ([a-z-]+) > (\S+)", recipe)) == COMMITTED
+    assert dict(re.findall(r"cp (\S+) (\S+)", recipe)) == IN_THE_CHART
+
+
+def test_the_chart_has_what_is_committed() -> None:
+    for pattern, copy in IN_THE_CHART.items():
+        originals = {path.name: path.read_bytes() for path in REPOSITORY.glob(pattern)}
+        copies = {path.name: path.read_bytes() for path in REPOSITORY.glob(f"{copy}*" if copy.endswith("/") else copy)}
+        assert copies == originals != {}

@@ -135,3 +135,10 @@ annotations:
 {{- end }}
 {{- $text }}
 {{- end }}
+
+{{- /* The name of a dashboard's object, from "root" and the "path" of its file. */}}
+{{- define "aws-iot-bulk-exporter.dashboardName" -}}
+{{- $dashboard := base .path | trimSuffix ".json" | trimPrefix "aws-iot-bulk-" }}
+{{- $name := printf "%s-dashboard-%s" (include "aws-iot-bulk-exporter.fullname" .root) $dashboard }}
+{{- include "aws-iot-bulk-exporter.fitted" (dict "most" 63 "name" $name) }}
+{{- end }}

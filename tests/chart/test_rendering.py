@@ -27,7 +27,7 @@ from tests.support.charts import (
 )
 
 MONITORS = {"ServiceMonitor": "endpoints", "PodMonitor": "podMetricsEndpoints"}
-CUSTOM = {*MONITORS, "PrometheusRule"}
+CUSTOM = {*MONITORS, "PrometheusRule", "GrafanaDashboard"}
 EVERY_FILE = pytest.mark.parametrize("values", [CHART / "values.yaml", *CI_VALUES], ids=lambda path: path.stem)
 
 
@@ -71,6 +71,12 @@ def test_the_operator_accepts_every_field_of_a_monitor(values: Path) -> None:
             accepted(f"monitoring.{kind}Spec", document["spec"], but={"selector", "namespaceSelector"})
 
 
+@EVERY_FILE
+def test_the_operator_of_grafana_accepts_every_field_of_a_dashboard(values: Path) -> None:
+    for dashboard in objects(render(f"--values={values}"), "GrafanaDashboard"):
+        accepted("grafana.dashboardSpec", dashboard["spec"], but={"instanceSelector", "json"})
+
+
 def accepted(definition: str, fields: Document, but: set[str]) -> None:
     """Fail when a definition of the schema does not know a field, apart from those that are values of their own."""
     own = {*but, "relabelings", "metricRelabelings"}
@@ -84,8 +90,8 @@ def test_every_object_stands_once_and_in_the_namespace_of_the_release(values: Pa
     names = [(document["kind"], document["metadata"]["name"]) for document in documents]
     assert len(names) == len(set(names))
     elsewhere = {document["kind"] for document in documents if document["metadata"]["namespace"] != "monitoring"}
-    assert elsewhere <= CUSTOM
-    assert {document["metadata"]["namespace"] for document in documents} <= {"monitoring", "prometheus"}
+    assert elsewhere <= {*CUSTOM, "ConfigMap"}
+    assert {document["metadata"]["namespace"] for document in documents} <= {"monitoring", "prometheus", "grafana"}
 
 
 @EVERY_FILE
@@ -141,4 +147,5 @@ def test_a_kubernetes_that_is_too_old_is_told_so() -> None:
 )
 def test_null_takes_a_group_of_values_away(path: str) -> None:
     on = "--set=serviceMonitor.enabled=true,networkPolicy.enabled=true,shards=2,reload.mode=sidecar"
-    assert render(on, "--set=prometheusRule.enabled=true", f"--set={path}=null")
+    watched = ("prometheusRule", "dashboards.configMaps", "dashboards.grafanaOperator", "grafanaAlerts")
+    assert render(on, *(f"--set={name}.enabled=true" for name in watched), f"--set={path}=null")

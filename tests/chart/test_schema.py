@@ -99,6 +99,12 @@ def test_the_definitions_of_kubernetes_and_of_the_exporter_are_today_s() -> None
         ("serviceMonitor.spec.jobLable", "jobLable"),
         ("podMonitor.endpoint.bearerTokenFile", "bearerTokenFile"),
         ("podMonitor.spec.targetLabels", "targetLabels"),
+        ("prometheusRule.spec", "spec"),
+        ("dashboards.enabled", "enabled"),
+        ("dashboards.configMaps.labels", "labels"),
+        ("dashboards.grafanaOperator.instanceSelector.matchLables", "matchLables"),
+        ("dashboards.grafanaOperator.spec.foldr", "foldr"),
+        ("grafanaAlerts.datasource", "datasource"),
     ],
 )
 def test_a_wrong_key_or_word_is_refused_with_its_name(path: str, key: str) -> None:
@@ -122,6 +128,9 @@ def test_a_wrong_key_or_word_is_refused_with_its_name(path: str, key: str) -> No
         "fullnameOverride=Upper",
         "commonLabels.a=not a label",
         "web.telemetryPath=metrics",
+        "prometheusRule.runbooks=${HOME}",
+        "dashboards.configMaps.label=not a name",
+        "grafanaAlerts.datasourceUid=a uid",
         "aws.region=nowhere",
     ],
 )

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
-from tests.support.charts import CHART, Document, ci_values, container_of, objects, one, pod_of, read, render
+from exporter.web import config_file
+from tests.support.charts import CHART, Document, ci_values, container_of, objects, one, pod_of, read, render, schema
 
 TLS = "--set=web.config.tls_server_config.cert_file=tls.crt,web.config.tls_server_config.key_file=tls.key"
 CLIENTS = f"{TLS},web.config.tls_server_config.client_auth_type="
@@ -43,6 +45,25 @@ def test_the_web_configuration_is_kept_in_a_secret_as_it_was_written() -> None:
     secret = one(render(ci_values("tls")), "Secret")
     written = read(CHART / "ci" / "tls-values.yaml")["web"]["config"]
     assert yaml.safe_load(base64.b64decode(secret["data"]["web.yaml"])) == written
+
+
+@pytest.mark.parametrize(
+    ("section", "path"),
+    [
+        (config_file.Document, []),
+        (config_file.TlsServer, ["tls_server_config"]),
+        (config_file.HttpServer, ["http_server_config"]),
+        (config_file.Headers, ["http_server_config", "headers"]),
+        (config_file.RateLimit, ["rate_limit"]),
+    ],
+)
+def test_the_schema_knows_the_keys_of_the_web_configuration_that_the_exporter_reads(
+    section: type[BaseModel], path: list[str]
+) -> None:
+    part = schema()["definitions"]["webConfig"]
+    for key in path:
+        part = part["properties"][key]
+    assert part["properties"].keys() == section.model_json_schema()["properties"].keys()
 
 
 @pytest.mark.parametrize("name", ["tls", "client-certificate"])
