@@ -90,6 +90,8 @@ KIND: Kind[OtaUpdate] = Kind(
     simulation=Simulation({GET: simulated_update}, entry=lambda update: {"otaUpdateId": update.id}),
     items=ItemRows(processed=(Rows("aws_iot_ota_update_files"),)),
     failed=frozenset({"CREATE_FAILED", "DELETE_FAILED"}),
+    waiting=frozenset({"CREATE_PENDING"}),
+    ending=frozenset({"DELETE_IN_PROGRESS"}),
 )
 FIVE = (*KINDS, KIND)
 CONFIG = """
