@@ -21,7 +21,7 @@ REPRODUCIBLE_docker = --build-arg SOURCE_DATE_EPOCH=$(COMMITTED)
 REPRODUCIBLE_podman = --format docker --timestamp $(COMMITTED)
 REPRODUCIBLE_buildah = $(REPRODUCIBLE_podman)
 
-.PHONY: help demo drill test lint format bench image sbom lock write-locks documents screenshots drill-screenshot clean
+.PHONY: help demo drill test lint format bench image sbom lock write-locks documents screenshots clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -31,9 +31,6 @@ demo: $(VENV)/.run ## Run the exporter on a simulated AWS: no account, no creden
 
 drill: $(VENV)/.run ## Set off every alert and see it end, with the Prometheus and Alertmanager that are installed.
 	$(BIN)/aws-iot-bulk-exporter drill $(ARGS)
-
-drill-screenshot: $(VENV)/.dev ## Take the picture of Prometheus during a drill, in Chromium.
-	$(BIN)/python -m tests.support.screenshot
 
 test: $(VENV)/.dev .venv-ministack/.done .venv-moto/.done .venv-sbom/.done ## Run the tests.
 	$(BIN)/python -m pytest $(ARGS)
@@ -84,8 +81,8 @@ documents: $(VENV)/.dev ## Print the generated files anew.
 	$(BIN)/python -m tests.support.chart_schema
 	$(BIN)/python -m tests.support.chart_tables
 
-screenshots: $(VENV)/.dev ## Take the pictures of the status page anew; needs Chromium.
-	$(BIN)/python -m tests.support.screenshots docs/images
+screenshots: $(VENV)/.dev ## Take the pictures of the documents anew; needs Chromium and what the drill needs.
+	$(BIN)/python -m tests.support.screenshots
 
 lock: ## Lock the dependencies anew, for every supported Python.
 	$(PYTHON) -m venv $(VENV)-lock

@@ -174,10 +174,10 @@ class Kind(Generic[T]):
 
     ``completes`` are the statuses of operations that came to their end by themselves; whether all went well only the
     counts tell. ``failed`` and ``stopped`` are those of operations that ended badly, or because somebody ended them,
-    ``waiting`` active ones in which nothing is done yet. ``fetch`` reads one operation, ``final`` tells whether nothing
-    of it can change any more, ``continuous`` whether it never ends because it goes on with whatever joins its target,
-    and ``tally`` how many of its items ended well and badly; ``items`` says the same of its rows. From
-    ``support_ended`` on, AWS may refuse the kind's calls for good.
+    ``waiting`` active ones in which nothing is done yet, ``ending`` those of what somebody is about to end. ``fetch``
+    reads one operation, ``final`` tells whether nothing of it can change any more, ``continuous`` whether it never ends
+    because it goes on with whatever joins its target, and ``tally`` how many of its items ended well and badly;
+    ``items`` says the same of its rows. From ``support_ended`` on, AWS may refuse the kind's calls for good.
     """
 
     name: str
@@ -199,6 +199,7 @@ class Kind(Generic[T]):
     failed: frozenset[str] = frozenset()
     stopped: frozenset[str] = frozenset()
     waiting: frozenset[str] = frozenset()
+    ending: frozenset[str] = frozenset()
     continuous: Callable[[T], bool] = _never
     id_pattern: str = PLAIN_ID
     options: tuple[Option, ...] = ()

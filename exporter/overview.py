@@ -9,19 +9,21 @@ from typing import Any
 from exporter.estimate import Estimates
 from exporter.families import UNKNOWN
 from exporter.kind import Kind
+from exporter.meaning import Meaning, meaning
 from exporter.model import Operation, Reading, Snapshot
 from exporter.selfmetrics import BudgetKey
 from exporter.store import Store
 
-ENDED_EARLY = frozenset({"failed", "stopped", "cancelled", "canceled"})
-"""AWS's words, in the spellings of all services, for an operation that did not run to its end."""
+GIVEN_UP = (Meaning.FAILED, Meaning.STOPPED)
+"""What a status comes to that asks for attention, whatever the counts say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationLine:
     """One operation. Times are Unix seconds, ``progress`` and ``rate`` (each second) shares of the whole.
 
-    ``status`` is AWS's own text, ``known_status`` the same or ``Unknown``. What AWS did not tell is None or empty.
+    ``status`` is AWS's own text, ``known_status`` the same or ``Unknown``, ``meaning`` what it comes to. What AWS did
+    not tell is None or empty.
     """
 
     account: str
@@ -35,6 +37,7 @@ class OperationLine:
     input: str
     status: str
     known_status: str
+    meaning: Meaning
     active: bool
     continuous: bool
     progress: float | None
@@ -49,7 +52,7 @@ class OperationLine:
     @property
     def needs_attention(self) -> bool:
         """Whether something of it failed, or all of it was given up: a status alone does not tell."""
-        return bool(self.failed) or self.status.lower() in ENDED_EARLY
+        return bool(self.failed) or self.meaning in GIVEN_UP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +140,7 @@ class Overview:
             input=_written(operation.input),
             status=_written(operation.status),
             known_status=operation.status if operation.status in kind.statuses else UNKNOWN,
+            meaning=meaning(kind, operation.status),
             active=active,
             continuous=kind.continuous(operation),
             progress=operation.progress,

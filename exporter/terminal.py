@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from exporter.log import printable
+from exporter.meaning import Meaning
 from exporter.overview import CellLine, OperationLine
 
 BAR_WIDTH = 16
@@ -142,7 +143,9 @@ def _bar(progress: float | None) -> RenderableType:
 
 
 def _colour(row: OperationLine) -> str:
-    return "" if row.active else "red" if row.failed else "green"
+    if row.active:
+        return ""
+    return "red" if row.needs_attention else "green" if row.meaning is Meaning.COMPLETED else ""
 
 
 def _sentence(operation: OperationLine) -> str:

@@ -10,9 +10,9 @@ import pytest
 
 from exporter.kind import ItemRows, Kind, Rows
 from exporter.kinds import KINDS
+from exporter.meaning import Meaning, meaning
 from exporter.metric import Metric, breakdown, gauge
 from exporter.monitoring.dashboards import exporter, fleet, operation
-from exporter.monitoring.dashboards.statuses import Group, group_of
 from tests.support.dashboards import panels
 from tests.support.exporting import simulating
 from tests.support.history import remembered
@@ -67,34 +67,34 @@ def test_more_queries_than_letters_are_told_apart() -> None:
 
 
 def test_its_statuses_are_sorted_and_coloured_by_what_they_come_to() -> None:
-    assert {status: group_of(KIND, status) for status in (*KIND.statuses, "Unknown")} == {
-        "CREATE_PENDING": Group.WAITING,
-        "CREATE_IN_PROGRESS": Group.RUNNING,
-        "CREATE_COMPLETE": Group.ENDED,
-        "CREATE_FAILED": Group.FAILED,
-        "DELETE_IN_PROGRESS": Group.ENDING,
-        "DELETE_FAILED": Group.FAILED,
-        "Unknown": Group.UNKNOWN,
+    assert {status: meaning(KIND, status) for status in (*KIND.statuses, "Unknown")} == {
+        "CREATE_PENDING": Meaning.WAITING,
+        "CREATE_IN_PROGRESS": Meaning.RUNNING,
+        "CREATE_COMPLETE": Meaning.COMPLETED,
+        "CREATE_FAILED": Meaning.FAILED,
+        "DELETE_IN_PROGRESS": Meaning.ENDING,
+        "DELETE_FAILED": Meaning.FAILED,
+        "Unknown": Meaning.UNKNOWN,
     }
     matchers = [one["matcher"]["options"] for one in detail(*FIVE)["Status"]["fieldConfig"]["overrides"]]
     assert {f"/^({status})$/i" for status in KIND.statuses} <= set(matchers)
 
 
 def test_a_status_comes_to_the_same_in_every_kind() -> None:
-    found: dict[str, set[Group]] = {}
+    found: dict[str, set[Meaning]] = {}
     for kind in KINDS:
         for status in kind.statuses:
-            found.setdefault(status, set()).add(group_of(kind, status))
-    assert {status: groups for status, groups in found.items() if len(groups) > 1} == {}
-    by_group = {group: sorted(status for status, groups in found.items() if group in groups) for group in Group}
-    assert by_group == {
-        Group.WAITING: ["SCHEDULED"],
-        Group.RUNNING: ["ACTIVE", "IN_PROGRESS", "InProgress", "Initializing", "Running"],
-        Group.ENDING: ["Cancelling", "DELETION_IN_PROGRESS", "Stopping"],
-        Group.UNKNOWN: [],
-        Group.FAILED: ["FAILED", "Failed"],
-        Group.STOPPED: ["CANCELED", "Cancelled", "INACTIVE", "Stopped"],
-        Group.ENDED: ["COMPLETED", "Completed"],
+            found.setdefault(status, set()).add(meaning(kind, status))
+    assert {status: meanings for status, meanings in found.items() if len(meanings) > 1} == {}
+    assert {one: sorted(status for status, meanings in found.items() if one in meanings) for one in Meaning} == {
+        Meaning.WAITING: ["SCHEDULED"],
+        Meaning.RUNNING: ["ACTIVE", "IN_PROGRESS", "InProgress", "Initializing", "Running"],
+        Meaning.ENDING: ["Cancelling", "DELETION_IN_PROGRESS", "Stopping"],
+        Meaning.UNKNOWN: [],
+        Meaning.FAILED: ["FAILED", "Failed"],
+        Meaning.STOPPED: ["CANCELED", "Cancelled", "Stopped"],
+        Meaning.COMPLETED: ["COMPLETED", "Completed"],
+        Meaning.ENDED: ["INACTIVE"],
     }
 
 

@@ -1,4 +1,4 @@
-"""A kind is one module and one line: a fifth one, made up here, is configured, scraped, documented and allowed."""
+"""A kind is one module and one line: a fifth, made up here, is configured, scraped, shown, documented and allowed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
@@ -23,6 +24,7 @@ from exporter.kinds import KINDS
 from exporter.metric import gauge
 from exporter.model import Operation, Tally
 from exporter.monitoring.prometheus import prometheus_rules
+from exporter.monitoring.records import ACTIVE, FAILED, PROCESSED_ITEMS, RUNNING, UNMOVED
 from exporter.monitoring.ruleset import rules
 from exporter.simulated import Simulated
 from tests import test_kinds
@@ -90,6 +92,8 @@ KIND: Kind[OtaUpdate] = Kind(
     simulation=Simulation({GET: simulated_update}, entry=lambda update: {"otaUpdateId": update.id}),
     items=ItemRows(processed=(Rows("aws_iot_ota_update_files"),)),
     failed=frozenset({"CREATE_FAILED", "DELETE_FAILED"}),
+    waiting=frozenset({"CREATE_PENDING"}),
+    ending=frozenset({"DELETE_IN_PROGRESS"}),
 )
 FIVE = (*KINDS, KIND)
 CONFIG = """
@@ -149,6 +153,24 @@ def test_it_is_simulated_and_scraped_to_its_end() -> None:
     assert f'aws_iot_bulk_operation_status{{{labels},status="CREATE_COMPLETE"}} 1.0' in exposed[-1]
 
 
+def test_it_is_on_the_status_page_and_in_the_json() -> None:
+    with simulating(CONFIG, SCENARIO.replace("CREATE_COMPLETE}", "CREATE_FAILED}"), FIVE) as simulation:
+        for _ in range(3):
+            simulation.exporter.scrape()
+        url, chosen = simulation.exporter.url, {"kind": "ota_update", "view": "attention"}
+        page = httpx.get(f"{url}/", params=chosen).text
+        (operation,) = httpx.get(f"{url}/api/v1/operations", params=chosen).json()["operations"]
+        (cell,) = httpx.get(f"{url}/api/v1/cells", params={"kind": "ota_update"}).json()["cells"]
+        described = httpx.get(f"{url}/api/v1/openapi.json").json()["paths"]["/api/v1/operations"]["get"]
+    assert '<option value="ota_update" selected>update over the air</option>' in page
+    assert '<span class="badge bad">CREATE_FAILED</span>' in page
+    assert "1 operation needs attention" in page
+    assert (operation["id"], operation["status"], operation["needs_attention"]) == ("bootloader", "CREATE_FAILED", True)
+    assert (cell["kind"], cell["operations"]) == ("ota_update", 1)
+    (offered,) = [one["schema"]["enum"] for one in described["parameters"] if one["name"] == "kind"]
+    assert offered == ["", *(kind.name for kind in FIVE)]
+
+
 def test_it_is_documented() -> None:
     for text in (metrics_document(FIVE), metrics_table(FIVE)):
         assert "| `aws_iot_ota_update_files` |  | Files of the update. |" in text
@@ -173,6 +195,10 @@ def test_it_has_alerts(tmp_path: Path) -> None:
     file = tmp_path / "rules.yaml"
     file.write_text(prometheus_rules(rules(FIVE)))
     promtool("check", "rules", "--lint-fatal", file)
-    failed = 'aws_iot_bulk_operation_status{kind="ota_update",status=~"CREATE_FAILED|DELETE_FAILED"}'
-    for said in (failed, "(aws_iot_ota_update_files)", "changes(aws_iot_ota_update_files[30m]) > 0"):
-        assert said in file.read_text()
+    queries = {record.name: record.query for record in rules(FIVE).resolved().records}
+    status = 'aws_iot_bulk_operation_status{kind="ota_update",status'
+    assert f'{status}=~"CREATE_IN_PROGRESS|CREATE_PENDING|DELETE_IN_PROGRESS"}}' in queries[ACTIVE]
+    assert f'{status}="CREATE_PENDING"}}' in queries[RUNNING]
+    assert f'{status}=~"CREATE_FAILED|DELETE_FAILED"}}' in queries[FAILED]
+    assert "(aws_iot_ota_update_files)" in queries[PROCESSED_ITEMS]
+    assert "changes(aws_iot_ota_update_files[30m]) > 0" in queries[UNMOVED]

@@ -77,11 +77,12 @@ def test_the_rows_add_up_to_the_tally(kind: Kind[Any], switched_on: bool) -> Non
 
 
 @every_kind
-def test_statuses_that_rules_look_for_are_statuses_of_the_kind(kind: Kind[Any]) -> None:
-    ended = kind.failed | kind.stopped
-    assert ended <= set(kind.statuses) - kind.active
-    assert not kind.failed & kind.stopped
-    assert kind.waiting < kind.active
+def test_a_status_comes_to_one_thing_at_most_and_only_active_ones_go_on(kind: Kind[Any]) -> None:
+    ends, goes_on = (kind.failed, kind.stopped, kind.completes), (kind.waiting, kind.ending)
+    assert frozenset().union(*ends) <= set(kind.statuses) - kind.active
+    assert frozenset().union(*goes_on) < kind.active
+    for statuses in (ends, goes_on):
+        assert sum(map(len, statuses)) == len(frozenset().union(*statuses))
 
 
 @every_kind

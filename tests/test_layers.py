@@ -16,7 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("exporter.answer", "exporter.flags", "exporter.model", "exporter.problems", "exporter.yaml_text"),
     ("exporter.estimate", "exporter.metric", "exporter.shards", "exporter.store", "exporter.verdict"),
     ("exporter.kind", "exporter.selfmetrics"),
-    ("exporter.config", "exporter.families", "exporter.kinds"),
+    ("exporter.config", "exporter.families", "exporter.kinds", "exporter.meaning"),
     (
         "exporter.aws",
         "exporter.cells",

@@ -19,6 +19,7 @@ from rich.console import Console
 
 from exporter.aws.models import Models
 from exporter.kinds import KINDS
+from exporter.meaning import Meaning
 from exporter.overview import CellLine, OperationLine
 from exporter.simulator.app import application
 from exporter.simulator.scenario import parse_scenario
@@ -40,6 +41,7 @@ RUNNING = OperationLine(
     input="",
     status="IN_PROGRESS",
     known_status="IN_PROGRESS",
+    meaning=Meaning.RUNNING,
     active=True,
     continuous=False,
     progress=0.999,
@@ -51,7 +53,16 @@ RUNNING = OperationLine(
     rate=0.001,
     estimated_end=NOW + 60,
 )
-ENDED = replace(RUNNING, id="old", status="COMPLETED", active=False, progress=1.0, rate=None, estimated_end=None)
+ENDED = replace(
+    RUNNING,
+    id="old",
+    status="COMPLETED",
+    meaning=Meaning.COMPLETED,
+    active=False,
+    progress=1.0,
+    rate=None,
+    estimated_end=None,
+)
 CELL = CellLine(
     account="factory",
     account_id="111122223333",
@@ -102,6 +113,28 @@ def test_what_is_not_known_is_left_empty_and_what_cannot_be_read_stands_below() 
     _, row, trouble = drawn([nothing], [FAILING])
     assert row.split() == ["firmware-7", "IN_PROGRESS", "7s"]
     assert trouble == "factory eu-west-1 iot_job: cannot be read: throttled"
+
+
+@pytest.mark.parametrize(
+    ("meaning", "active", "failed", "colour"),
+    [
+        (Meaning.RUNNING, True, 3, ""),
+        (Meaning.COMPLETED, False, 0, "32"),
+        (Meaning.COMPLETED, False, 1, "31"),
+        (Meaning.FAILED, False, None, "31"),
+        (Meaning.STOPPED, False, 0, "31"),
+        (Meaning.ENDED, False, 0, ""),
+    ],
+)
+def test_only_what_came_to_its_end_without_failures_is_green(
+    meaning: Meaning, active: bool, failed: int | None, colour: str
+) -> None:
+    console = Console(file=io.StringIO(), width=110, force_terminal=True, color_system="standard")
+    row = replace(RUNNING, status="STATUS", meaning=meaning, active=active, failed=failed)
+    with console.capture() as capture:
+        console.print(picture([row], [], NOW, (110, 24)))
+    coloured = re.search(r"\x1b\[(\d+)mSTATUS", capture.get())
+    assert (coloured[1] if coloured else "") == colour
 
 
 def test_what_does_not_fit_into_the_terminal_is_counted() -> None:

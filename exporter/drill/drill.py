@@ -19,8 +19,6 @@ TELLING_SECONDS = 900.0
 PAUSE_SECONDS = 0.5
 GROUPS = "alertmanager_dispatcher_aggregation_groups"
 """Alertmanager's metric of groups that have something left to tell."""
-RELOADING = frozenset({"AwsIotBulkExporterConfigReloadFailed"})
-"""Alerts that need an exporter which reads its configuration again when it is told to."""
 
 Labels = Mapping[str, str]
 
@@ -39,22 +37,18 @@ class Drill:
         try:
             await self.stage.set_up()
             await self._until(self.stage.is_seen, PATIENCE_SECONDS, "Prometheus does not see the exporters")
-            return await self._course(await self.stage.can_reload())
+            return await self._course()
         finally:
             await self.stage.programs.end_all()
 
-    async def _course(self, reload: bool) -> bool:
-        ports = self.stage.ports
+    async def _course(self) -> bool:
+        ports, cases = self.stage.ports, self.stage.cases
         self.say(f"Prometheus    http://{HOST}:{ports.prometheus}")
         self.say(f"Alertmanager  http://{HOST}:{ports.alertmanager}")
-        cases = [case for case in self.stage.cases if reload or case.alert.name not in RELOADING]
-        for case in self.stage.cases:
-            if case not in cases:
-                self.say(f"skipped       {case.alert.name}: this exporter does not reload its configuration")
-        await self.stage.break_exporters(reload)
+        await self.stage.break_exporters()
         silent = await self._wait_for("fires", cases, _fires)
         await self.hold()
-        await self.stage.calm_down(reload)
+        await self.stage.calm_down()
         restless = await self._wait_for("ended", [case for case in cases if case not in silent], _is_over)
         await self._until(self._is_told, TELLING_SECONDS, "Alertmanager has not told its receivers of every end")
         fired = len(cases) - len(silent)

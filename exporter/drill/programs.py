@@ -94,11 +94,6 @@ async def _over(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-async def status_of(port: int, path: str) -> int:
-    """Return the HTTP status of an answer, 0 where there is none."""
-    return (await asyncio.to_thread(_get, port, path))[0]
-
-
 async def text_of(port: int, path: str) -> str:
     """Return the text of an answer, empty where there is none."""
     status, body = await asyncio.to_thread(_get, port, path)

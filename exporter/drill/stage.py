@@ -18,10 +18,9 @@ from exporter.drill.files import (
     prometheus_config,
     quiet_config,
 )
-from exporter.drill.programs import HOST, Programs, found, free_port, series_of, status_of
+from exporter.drill.programs import HOST, Programs, found, free_port, series_of
 from exporter.kind import Kind
 
-NOT_FOUND = 404
 MAIN, DOWN, SHARD = "exporter", "exporter-down", "exporter-shard"
 SEEN = {MAIN_JOB, DOWN_JOB, SHARDS_JOB}
 
@@ -72,27 +71,19 @@ class Stage:
         """Tell whether Prometheus has scraped every exporter."""
         return await series_of(self.ports.prometheus, "aws_iot_bulk_exporter_build_info") == len(SEEN)
 
-    async def can_reload(self) -> bool:
-        """Tell whether the exporter can be told to read its configuration again."""
-        return await status_of(self.ports.shards[0], "/-/reload") not in (0, NOT_FOUND)
-
-    async def break_exporters(self, reload: bool) -> None:
+    async def break_exporters(self) -> None:
         """Do to exporters what no answer of AWS does: end one, and spoil the configuration of another."""
         await self.programs.end(DOWN)
-        if reload:
-            self.files.put(f"{SHARD}-0.yaml", SPOILT)
-            self.programs.hang_up(f"{SHARD}-0")
+        self._reload_shard(SPOILT)
 
-    async def calm_down(self, reload: bool) -> None:
+    async def calm_down(self) -> None:
         """Let AWS answer well and have nothing to tell, and mend the exporters."""
         supported = {kind.name for kind in self.kinds if kind.support_ended is None}
         await self._simulate(good_scenario(self.cases))
         await self._export(MAIN, self.ports.main, exporter_config(self.cases, supported))
         await self._export(DOWN, self.ports.down, self._quiet)
         await self._export_shard(1)
-        if reload:
-            self.files.put(f"{SHARD}-0.yaml", self._quiet)
-            self.programs.hang_up(f"{SHARD}-0")
+        self._reload_shard(self._quiet)
 
     @property
     def _quiet(self) -> dict[str, Any]:
@@ -112,6 +103,10 @@ class Stage:
     async def _export_shard(self, ordinal: int) -> None:
         flags = (f"--shard.ordinal={ordinal}", "--shard.total=2")
         await self._export(f"{SHARD}-{ordinal}", self.ports.shards[ordinal], self._quiet, *flags)
+
+    def _reload_shard(self, config: Any) -> None:
+        self.files.put(f"{SHARD}-0.yaml", config)
+        self.programs.hang_up(f"{SHARD}-0")
 
     async def _start_alertmanager(self) -> None:
         config = self.alertmanager_config or self.files.put("alertmanager.yml", QUIET)

@@ -134,5 +134,6 @@ KIND: Kind[IotJob] = Kind(
     items=things_rows(THINGS),
     stopped=frozenset({"CANCELED"}),
     waiting=frozenset({"SCHEDULED"}),
+    ending=frozenset({"DELETION_IN_PROGRESS"}),
     tag_source=TagSource(LIST_TAGS, read_tags),
 )

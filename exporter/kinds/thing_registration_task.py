@@ -116,4 +116,5 @@ KIND: Kind[ThingRegistrationTask] = Kind(
     items=ItemRows(succeeded=(Rows(SUCCEEDED),), failed=(Rows(FAILED),)),
     failed=frozenset({"Failed"}),
     stopped=frozenset({"Cancelled"}),
+    ending=frozenset({"Cancelling"}),
 )

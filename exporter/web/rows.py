@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from exporter.meaning import Meaning
 from exporter.overview import CellLine, OperationLine
 from exporter.web.moments import distance, moment
 
 Tone = Literal["active", "good", "warn", "bad", "plain"]
 """What a status amounts to; the page has a colour for each."""
 
-FAILED = "failed"
-DONE = "completed"
 THINNEST = 3.0
 """Percent of a bar that a single failure takes at least, so that it can be seen."""
 ROUNDING = 1e-9
@@ -89,14 +88,13 @@ def when(at: float | None, now: float) -> When | None:
 
 
 def _tone(line: OperationLine) -> Tone:
-    status = line.status.lower()
-    if status == FAILED:
+    if line.meaning is Meaning.FAILED:
         return "bad"
     if line.active:
         return "active"
     if line.needs_attention:
         return "warn"
-    return "good" if status == DONE else "plain"
+    return "good" if line.meaning is Meaning.COMPLETED else "plain"
 
 
 def _bar(line: OperationLine) -> Bar | None:

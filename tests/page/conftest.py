@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
-from tests.support.programs import program
+from tests.support.browser import chromium
 
 Open = Callable[..., Page]
 """Opens a URL in a window of its own; takes what playwright's new_context takes."""
@@ -19,11 +19,8 @@ DESKTOP = {"width": 1440, "height": 900}
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """A real Chromium; for a module only, because playwright's event loop keeps others from running."""
-    path = program("chromium")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
+    with chromium() as running:
+        yield running
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 
 from exporter.estimate import Estimates
 from exporter.kinds.thing_registration_task import KIND
+from exporter.meaning import Meaning
 from exporter.model import CellKey, Operation, Reading, Scope, Snapshot
 from exporter.overview import CellLine, OperationLine, Overview
 from exporter.store import Store
@@ -57,26 +58,26 @@ def test_a_bar_shows_what_failed_and_is_full_only_at_the_end(
 
 
 @pytest.mark.parametrize(
-    ("status", "active", "failed", "tone", "attention"),
+    ("meaning", "active", "failed", "tone", "attention"),
     [
-        ("InProgress", True, 0, "active", False),
-        ("IN_PROGRESS", True, 3, "active", True),
-        ("Tomorrow", True, None, "active", False),
-        ("Completed", False, 0, "good", False),
-        ("COMPLETED", False, None, "good", False),
-        ("COMPLETED", False, 1, "warn", True),
-        ("INACTIVE", False, 0, "plain", False),
-        ("Cancelled", False, 0, "warn", True),
-        ("CANCELED", False, 0, "warn", True),
-        ("Stopped", False, None, "warn", True),
-        ("Failed", False, None, "bad", True),
-        ("FAILED", False, 0, "bad", True),
+        (Meaning.RUNNING, True, 0, "active", False),
+        (Meaning.RUNNING, True, 3, "active", True),
+        (Meaning.ENDING, True, 0, "active", False),
+        (Meaning.UNKNOWN, True, None, "active", False),
+        (Meaning.COMPLETED, False, 0, "good", False),
+        (Meaning.COMPLETED, False, None, "good", False),
+        (Meaning.COMPLETED, False, 1, "warn", True),
+        (Meaning.ENDED, False, 0, "plain", False),
+        (Meaning.STOPPED, False, 0, "warn", True),
+        (Meaning.STOPPED, False, None, "warn", True),
+        (Meaning.FAILED, False, None, "bad", True),
+        (Meaning.FAILED, False, 0, "bad", True),
     ],
 )
 def test_the_status_and_the_counts_tell_what_needs_attention(
-    status: str, active: bool, failed: int | None, tone: str, attention: bool
+    meaning: Meaning, active: bool, failed: int | None, tone: str, attention: bool
 ) -> None:
-    line = replace(LINE, status=status, active=active, failed=failed)
+    line = replace(LINE, meaning=meaning, active=active, failed=failed)
     assert (operation_row(line, NOW).tone, line.needs_attention) == (tone, attention)
 
 

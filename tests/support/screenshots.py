@@ -1,19 +1,19 @@
-"""Take the pictures of the status page that the documentation shows, of the demo as it is after a while."""
+"""Takes the pictures that the documentation shows: ``python -m tests.support.screenshots``."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import sync_playwright
-
 from exporter.commands.demo import demo_config
 from exporter.simulator.scenario import scenario_text
+from tests.support.browser import chromium
+from tests.support.drill_picture import take_drill
 from tests.support.exporting import simulating
-from tests.support.programs import program
+from tests.support.processes import ROOT
 
+IMAGES = ROOT / "docs" / "images"
 SCRAPES = 17
 EVERY = 5.0
 """Seconds between two scrapes: after these most statuses are there, and something still moves."""
@@ -26,19 +26,17 @@ PICTURES: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def take(folder: Path) -> None:
-    """Write every picture into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with simulating(demo_config(), scenario_text()) as simulation, sync_playwright() as playwright:
+def take_page(folder: Path) -> None:
+    """Write the pictures of the status page into a folder: of the demo, as it is after a while."""
+    with simulating(demo_config(), scenario_text()) as simulation, chromium() as browser:
         for _ in range(SCRAPES):
             simulation.exporter.scrape(after=EVERY)
-        browser = playwright.chromium.launch(executable_path=program("chromium"), args=["--no-sandbox"])
         for name, options in PICTURES.items():
             page = browser.new_page(**options)
             page.goto(simulation.exporter.url)
             page.screenshot(path=folder / f"{name}.png")
-        browser.close()
 
 
 if __name__ == "__main__":
-    take(Path(sys.argv[1]))
+    take_page(IMAGES)
+    take_drill(IMAGES)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from exporter.meaning import Meaning
 from exporter.monitoring.dashboards import queries, variables
 from exporter.monitoring.dashboards.drawings import AREAS, LINES
 from exporter.monitoring.dashboards.layout import FLEET, Row, dashboard
 from exporter.monitoring.dashboards.panels import GOOD_AT_ZERO, Model, Panel, Query, Step, figure
 from exporter.monitoring.dashboards.queries import CHOSEN, counted
-from exporter.monitoring.dashboards.statuses import Group, Kinds, statuses
+from exporter.monitoring.dashboards.statuses import Kinds, statuses
 from exporter.monitoring.dashboards.tables import operations, places
 
 NOTHING_GOES_ON: Final = "Nothing goes on"
@@ -61,7 +62,7 @@ def _troubles(kinds: Kinds) -> tuple[Panel, ...]:
         _bad(
             "Failed",
             "Operations that ended with a status of failure.",
-            queries.in_status(statuses(kinds, Group.FAILED), CHOSEN),
+            queries.in_status(statuses(kinds, Meaning.FAILED), CHOSEN),
         ),
         _bad(
             "With failures",
