@@ -1,8 +1,8 @@
 """The definitions in the chart's schema that are not its own.
 
 They are Kubernetes', for values that go into a pod as they are, and those of the exporter's configuration.
-``python -m tests.support.chart_schema`` prints them anew. Those of the custom resources of the
-operators of Prometheus and Grafana, which no Python package has, are kept by hand.
+``python -m tests.support.chart_schema`` prints them anew. Those of the custom resources of the operators of Prometheus
+and Grafana, which no Python package has, are kept by hand.
 """
 
 from __future__ import annotations
