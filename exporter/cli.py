@@ -62,7 +62,7 @@ TOTAL = Flag(
 CREDENTIALS = Flag(
     "--account",
     "Print the policy of this account's credentials; without it that of the exporter's own.",
-    str,
+    word,
     placeholder="NAME",
 )
 LIVE = Flag("--live", "Make one real call of each sort for each cell.", bool, is_switch=True)
@@ -84,7 +84,7 @@ ALERTS = Flag(
     "--alerts.file", "Thresholds and more for the rules; see docs/monitoring.md.", file_path, placeholder="PATH"
 )
 ALERTMANAGER = Flag(
-    "--alertmanager.config-file",
+    "--alertmanager.config.file",
     "Your Alertmanager's configuration: its receivers are called. Without it nobody is.",
     file_path,
     placeholder="PATH",

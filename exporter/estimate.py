@@ -61,7 +61,11 @@ _NOTHING: Mapping[str, deque[_Point]] = {}
 
 
 def _with(points: deque[_Point] | None, reading: Reading[Operation]) -> deque[_Point]:
-    point = _Point(reading.at, reading.operation.progress or 0.0)
+    at, progress = reading.at, reading.operation.progress or 0.0
+    # Most of what a snapshot holds is what the one before held, and a scrape waits for this.
+    if points and points[-1].at == at and points[-1].progress == progress:
+        return points
+    point = _Point(at, progress)
     kept = deque(points or ())
     # What went backwards is another run, or a wall clock that was set: the rate begins anew.
     if kept and (point.at < kept[-1].at or point.progress < kept[-1].progress):

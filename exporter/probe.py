@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from exporter.answer import Answer
@@ -103,10 +103,10 @@ class Prober:
         return _LastInLine(await self._connect(cell))
 
     def _reporter(self, cell: Cell) -> Report:
-        facts: dict[str, Any] = {"account": cell.account.name, "region": cell.region, "kind": cell.kind.name}
-
         def report(error: ApiError, what: str) -> None:
-            self._log.debug("probe failed", **facts, what=what, reason=error.reason.value, detail=error.detail)
+            self._log.debug(
+                "probe failed", **asdict(cell.key), what=what, reason=error.reason.value, detail=error.detail
+            )
 
         return report
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from exporter.cell_refresh import CellRefresh
@@ -17,7 +18,7 @@ from exporter.memory import inherited
 from exporter.model import CellKey
 from exporter.store import Store
 from exporter.support import ASK_AGAIN_SECONDS as SUPPORT_SECONDS
-from exporter.tracker import Connect, Tracker
+from exporter.tracker import Connect, Report, Tracker
 
 
 class Refresher:
@@ -113,14 +114,13 @@ class Refresher:
             one = self._cells[key]
             if one.tracker.support.judge(self._store.get(neighbour) for neighbour in neighbours):
                 one.show()
-                facts = {"account": key.account, "region": key.region, "kind": key.kind}
-                self._log.info("support by AWS", ended=one.tracker.support.is_ended, **facts)
+                self._log.info("support by AWS", ended=one.tracker.support.is_ended, **asdict(key))
 
-    def _reporter(self, cell: Cell) -> Callable[[ApiError, str], None]:
-        facts: dict[str, Any] = {"account": cell.account.name, "region": cell.region, "kind": cell.kind.name}
-
+    def _reporter(self, cell: Cell) -> Report:
         def report(error: ApiError, what: str) -> None:
-            self._log.warning("call failed", **facts, what=what, reason=error.reason.value, detail=error.detail)
+            self._log.warning(
+                "call failed", **asdict(cell.key), what=what, reason=error.reason.value, detail=error.detail
+            )
 
         return report
 

@@ -71,7 +71,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
         route = {"receiver": "test", "group_by": ["..."], "group_wait": "0s", "group_interval": "1s"}
         receivers = [{"name": "test", "webhook_configs": [{"url": f"{url}/hook"}]}]
         config.write_text(yaml.safe_dump({"route": route, "receivers": receivers}))
-        yield Played(*finished([*COMMAND, "--hold", f"--alertmanager.config-file={config}"]), received)
+        yield Played(*finished([*COMMAND, "--hold", f"--alertmanager.config.file={config}"]), received)
 
 
 def finished(command: list[str]) -> tuple[int, str]:

@@ -3,52 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from exporter.answer import Answer
-from exporter.kind import ApiCall, Kind, Rows, Wanted
+from exporter.kind import Kind, Rows, Wanted
 from exporter.kinds import KINDS, greengrass_bulk_deployment
 from exporter.model import Operation, Reading, Tally
-from exporter.simulated import Simulated
+from tests.support.simulations import SimulatedApi, an_operation
 
-WHEN = datetime(2026, 11, 1, tzinfo=UTC)
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-
-
-@dataclass(frozen=True)
-class SimulatedApi:
-    """AWS as one kind simulates it for one operation."""
-
-    kind: Kind[Any]
-    operation: Simulated
-
-    async def call(self, call: ApiCall, **parameters: Any) -> Answer:
-        answer = self.kind.simulation.answers[call](self.operation) or {}
-        return {member: value for member, value in answer.items() if value is not None}
-
-    async def pages(self, call: ApiCall, **parameters: Any) -> AsyncIterator[Answer]:
-        yield await self.call(call)
 
 
 async def described(kind: Kind[Any], status: str, switched_on: bool) -> Operation:
     """Return an operation of a status with figures in every field, its options on or off."""
-    simulated = Simulated(
-        id="one",
-        account="111122223333",
-        region="eu-west-1",
-        status=status,
-        created=WHEN,
-        updated=WHEN,
-        items=20,
-        succeeded=5,
-        failed=9,
-        retries=1,
-    )
+    simulated = replace(an_operation(status, id="one"), items=20, failed=9)
     options = frozenset(option.name for option in kind.options if switched_on)
     operation: Operation = await kind.fetch(SimulatedApi(kind, simulated), Wanted("one", options))
     return operation

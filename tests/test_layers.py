@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -120,6 +121,13 @@ every_source = pytest.mark.parametrize("file", SOURCES, ids=module_of)
 
 def test_the_table_names_every_part_once() -> None:
     assert sorted(part for parts in LAYERS for part in parts) == sorted({part_of(module_of(file)) for file in SOURCES})
+
+
+def test_the_architecture_tells_what_every_part_does() -> None:
+    text = (REPOSITORY / "docs" / "architecture.md").read_text()
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    told = sorted(name for row in rows for name in re.findall(r"`(\w+)/?`", row))
+    assert told == sorted(part.partition(".")[2] for part in LEVELS if part not in ("exporter", "exporter.__main__"))
 
 
 @every_source

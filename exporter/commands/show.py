@@ -48,7 +48,7 @@ def run(subject: str, alerts_file: Path | None, config_file: Path | None, accoun
     """
     if alerts_file and subject not in RULES:
         raise ConfigError([f"{subject} has nothing to do with a file of alerts; {', '.join(RULES)} have"])
-    if (config_file or account is not None) and subject != POLICY:
+    if (config_file or account) and subject != POLICY:
         raise ConfigError([f"show {subject}: depends on no configuration; leave out --config.file and --account"])
     print(_text(subject, alerts_file, config_file, account), end="")
     return 0
@@ -60,7 +60,7 @@ def _text(subject: str, alerts_file: Path | None, config_file: Path | None, acco
         return RULES[subject](rules(KINDS, settings))
     if config_file:
         return _json(policy_of(read_config(config_file, KINDS), KINDS, Models(), account))
-    if account is not None:
+    if account:
         raise ConfigError(["--account: needs --config.file"])
     return SUBJECTS[subject]()
 

@@ -10,8 +10,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from exporter.errors import ConfigError
+from exporter.web import respond
 
-HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 OWN_SITES = ("same-origin", "none")
 """What a browser says of a request that no other site made."""
 
@@ -21,15 +21,15 @@ def lifecycle_routes(reload: Callable[[], Awaitable[None]], shown: Callable[[], 
 
     async def post_reload(request: Request) -> Response:
         if _is_foreign(request):
-            return PlainTextResponse("requests of other sites are refused\n", 403, HEADERS)
+            return respond.lines(["requests of other sites are refused"], 403)
         try:
             await reload()
         except ConfigError as error:
-            return PlainTextResponse("".join(f"{problem}\n" for problem in error.problems), 500, HEADERS)
-        return PlainTextResponse("reloaded\n", headers=HEADERS)
+            return respond.lines(error.problems, 500)
+        return respond.lines(["reloaded"])
 
     async def get_config(request: Request) -> Response:
-        return PlainTextResponse(await run_in_threadpool(shown), headers=HEADERS)
+        return PlainTextResponse(await run_in_threadpool(shown), headers=respond.DATA)
 
     return [Route("/-/reload", post_reload, methods=["POST"]), Route("/config", get_config)]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from exporter.errors import ConfigError
@@ -14,10 +14,10 @@ from exporter.exposition import Exposition
 from exporter.probe import BusyError, Probed, Prober
 from exporter.selfmetrics import ProbeCollector
 from exporter.store import Store
+from exporter.web import respond
 from exporter.web.scraping import Metrics, exposed, patience
 
 PARAMETERS = ("kind", "id", "region", "account")
-HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
 def probe_routes(current: Callable[[], Prober]) -> list[Route]:
@@ -30,9 +30,9 @@ def probe_routes(current: Callable[[], Prober]) -> list[Route]:
             cell = prober.scopes.cell(asked["kind"], [asked["id"]], asked["region"], asked["account"])
             probed = await prober.probe(cell, patience(request))
         except ConfigError as error:
-            return PlainTextResponse("".join(f"{problem}\n" for problem in error.problems), 400, HEADERS)
+            return respond.lines(error.problems, 400)
         except BusyError as error:
-            return PlainTextResponse(f"{error}\n", 503, {**HEADERS, "Retry-After": "1"})
+            return respond.lines([str(error)], 503, {**respond.DATA, "Retry-After": "1"})
         return await exposed(_metrics(prober, probed), request)
 
     return [Route("/probe", probe)]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from exporter.web.negotiation import accepts_gzip
 
@@ -35,3 +35,8 @@ def answer(request: Request, body: bytes, headers: Mapping[str, str], status: in
         body = gzip.compress(body, LEVEL, mtime=0)
         told["Content-Encoding"] = "gzip"
     return Response(body, status, told)
+
+
+def lines(texts: Iterable[str], status: int = 200, headers: Mapping[str, str] = DATA) -> Response:
+    """Return an answer of plain text, a line for each."""
+    return PlainTextResponse("".join(f"{text}\n" for text in texts), status, headers)
