@@ -30,7 +30,9 @@ from exporter.web.server import parse_address
 PROGRAM = "aws-iot-bulk-exporter"
 ABOUT = "Prometheus exporter for the bulk operations of AWS IoT. Without a command it serves."
 BAD_USAGE = 2
-INTERRUPTED = 130
+INTERRUPTED = 128 + signal.SIGINT
+TERMINATED = 128 + signal.SIGTERM
+"""What a shell says of a process that one of these signals ended: neither is a success."""
 
 CONFIG = Flag("--config.file", "The configuration; without it every default holds.", file_path, placeholder="PATH")
 LISTEN = Flag(
@@ -178,7 +180,7 @@ COMMANDS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0, 1 for a failure at work, 2 for bad usage or configuration."""
     # As the first process of a container Python ignores SIGTERM until somebody handles it.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(TERMINATED))
     words = list(sys.argv[1:] if arguments is None else arguments)
     by_name = {command.name: command for command in COMMANDS}
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help", "--version")):

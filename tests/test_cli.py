@@ -193,6 +193,16 @@ def test_without_a_command_it_serves_until_sigterm(tmp_path: Path) -> None:
     assert "msg=stopped" in output.read_text()
 
 
+def test_a_command_that_is_terminated_before_it_began_is_no_success(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    os.mkfifo(config)
+    command = [sys.executable, "-m", "exporter", "check", f"--config.file={config}"]
+    with running(command, tmp_path / "log") as process, config.open("w"):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 128 + signal.SIGTERM
+    assert (tmp_path / "log").read_text() == ""
+
+
 @pytest.mark.parametrize(
     "command", [("serve", "--web.listen-address"), ("demo", "--web.listen-address"), ("simulate", "--listen-address")]
 )

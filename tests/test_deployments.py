@@ -131,6 +131,17 @@ def test_a_found_deployment_costs_a_list_and_one_call_while_its_status_stays() -
             assert requests(aws, exporter) == sorted([LIST, DESCRIBE])
 
 
+def test_a_found_deployment_without_a_job_is_asked_for_it_until_it_has_one() -> None:
+    aws = aws_with({**DEPLOYMENT, "iotJobId": None}, answer({"job": JOB}))
+    with serving(aws.app()) as endpoint, exporting(FOUND, endpoint) as exporter:
+        for _ in range(2):
+            assert requests(aws, exporter) == sorted([LIST, GET])
+        aws.answers[GET] = answer(DEPLOYMENT)
+        assert requests(aws, exporter) == sorted([LIST, GET, DESCRIBE])
+        assert f'{THINGS}{LABELS},state="succeeded"}} 90.0' in exporter.operations()
+        assert requests(aws, exporter) == sorted([LIST, DESCRIBE])
+
+
 def test_the_end_of_a_found_deployment_is_described_in_full_and_then_costs_only_the_list() -> None:
     aws = aws_with(DEPLOYMENT, answer({"job": JOB}))
     with serving(aws.app()) as endpoint, exporting(FOUND, endpoint) as exporter:

@@ -13,11 +13,12 @@ from exporter.clock import Clock
 
 @dataclass(slots=True)
 class _Asked:
-    """A call that is under way or answered, since when (monotonic seconds), and who has it already."""
+    """A call that is under way or answered, since when (monotonic seconds), who has it, and how many wait for it."""
 
     answer: asyncio.Task[Answer]
     at: float
     readers: set[str] = field(default_factory=set)
+    waiting: int = 0
 
 
 class SharedAnswers:
@@ -32,6 +33,7 @@ class SharedAnswers:
         """Return the answer to a question that another reader asked just now, or else ask. Raises what asking raises.
 
         A reader that asks again wants newer data. A failure is shared by those who waited for it, and by nobody later.
+        A call that nobody waits for any more is given up: it would take a token from one that somebody wants.
         """
         now = self._clock.monotonic()
         known = self._asked.get(key)
@@ -41,8 +43,19 @@ class SharedAnswers:
             known = self._asked[key] = _Asked(asyncio.create_task(ask()), now)
             known.answer.add_done_callback(_retrieved)
         known.readers.add(reader)
-        # A reader that is cancelled must not take the answer from the others.
-        return await asyncio.shield(known.answer)
+        known.waiting += 1
+        try:
+            # A reader that is cancelled must not take the answer from the others.
+            return await asyncio.shield(known.answer)
+        finally:
+            known.waiting -= 1
+            if not known.waiting and not known.answer.done():
+                self._give_up(key, known)
+
+    def _give_up(self, key: Hashable, known: _Asked) -> None:
+        known.answer.cancel()
+        if self._asked.get(key) is known:
+            del self._asked[key]
 
     def _is_fresh(self, known: _Asked, now: float) -> bool:
         failed = known.answer.done() and (known.answer.cancelled() or known.answer.exception() is not None)

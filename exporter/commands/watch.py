@@ -27,9 +27,8 @@ from exporter.watching import Ending, Findings, Watching
 
 TICK = 1.0
 """Seconds between two pictures; AWS is asked when the data is older than the interval."""
-TERMINATED = 128 + signal.SIGTERM
 UNREAD = 128 + signal.SIGPIPE
-"""What a shell says of a process that one of these signals ended: neither is a success."""
+"""What a shell says of a process that this signal ended: it is no success."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,6 @@ class Pace:
 
 def run(config_file: Path | None, wish: Wish, pace: Pace) -> int:
     """Watch until SIGINT or SIGTERM or, if so asked, until all is done. Raises ConfigError."""
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(TERMINATED))
     log = new_log("error")
     pass_on_libraries(log)
     clock = Clock()

@@ -40,13 +40,13 @@ class ConfigFile:
     def read(self) -> Config:
         """Return what the file says now. Raises ConfigError, also when nothing is left of what it said before.
 
-        An empty file means every default; one that became empty is rather one that is being written.
+        An empty file means every default; one that became empty, or comments alone, is rather being written.
         """
-        text = "" if self._path is None else read_text(self._path)
-        if self._had_content and not text.strip():
+        raw = parse_yaml("" if self._path is None else read_text(self._path))
+        if self._had_content and raw is None:
             raise ConfigError([f"{self._path}: is empty, and was not before"])
-        config = parse_config(text, self._kinds)
-        self._had_content = bool(text.strip())
+        config = _described(raw, self._kinds)
+        self._had_content = raw is not None
         return config
 
 
@@ -60,7 +60,10 @@ def parse_config(text: str, kinds: Sequence[Kind[Any]]) -> Config:
 
     Raises ConfigError with all problems at once. No problem quotes a value: it may be a secret.
     """
-    raw = parse_yaml(text)
+    return _described(parse_yaml(text), kinds)
+
+
+def _described(raw: Any, kinds: Sequence[Kind[Any]]) -> Config:
     by_default = [kind.name for kind in kinds if kind.by_default]
     names = [kind.name for kind in kinds]
     found = [*faults_across(raw, names, by_default)]

@@ -65,10 +65,10 @@ class GreengrassDeployment(Operation):
 async def fetch(api: Api, wanted: Wanted[GreengrassDeployment]) -> GreengrassDeployment:
     """Return the deployment that is wanted, with the counts of its job.
 
-    Where the list has just told that the status is what it was, only the job can have changed.
+    Where the list has just told that the status is what it was, only the job can have changed; one may yet come.
     """
     deployment = wanted.before
-    if deployment is None or deployment.status != wanted.listed:
+    if deployment is None or not deployment.job_id or deployment.status != wanted.listed:
         deployment = parse(wanted.id, await api.call(GET, deploymentId=wanted.id))
     return with_job(deployment, await _job(api, deployment.job_id))
 
