@@ -31,7 +31,7 @@ class ApiCall:
     ``quota`` is in calls per second; APIs of one service with the same ``bucket`` share it. ``resource`` is what
     an IAM policy may narrow the permission to: ``*`` where AWS knows no resource for the action. ``also_needs`` are
     the actions that AWS asks of the caller besides the call's own. The answer to a ``shared`` call serves every kind
-    that asks the same: none of them asks twice because of another.
+    that asks the same: none of them asks twice because of another. It stays the same API, shared or not.
     """
 
     service: str
@@ -40,7 +40,7 @@ class ApiCall:
     bucket: str = ""
     resource: str = "*"
     also_needs: tuple[str, ...] = ()
-    shared: bool = False
+    shared: bool = field(default=False, compare=False)
 
     @property
     def quota_name(self) -> str:

@@ -192,6 +192,17 @@ def test_a_job_that_two_kinds_watch_is_described_once_in_a_scrape() -> None:
     assert {row.partition("{")[0] for row in rows} >= {"aws_iot_job_things", "aws_greengrass_deployment_things"}
 
 
+def test_a_deployment_that_has_ended_asks_for_its_job_itself_since_that_answer_is_kept() -> None:
+    aws = aws_with(DEPLOYMENT, answer({"job": JOB}))
+    with serving(aws.app()) as endpoint, exporting(BOTH, endpoint) as exporter:
+        exporter.scrape()
+        ended = {**JOB, "jobProcessDetails": {**DETAILS, "numberOfQueuedThings": 0}}
+        aws.answers |= {GET: answer({**DEPLOYMENT, "deploymentStatus": "INACTIVE"}), DESCRIBE: answer({"job": ended})}
+        assert requests(aws, exporter).count(DESCRIBE) == 2
+        assert requests(aws, exporter) == [DESCRIBE]
+        assert f'{THINGS}{LABELS},state="queued"}} 0.0' in exporter.operations()
+
+
 def test_what_hinders_one_of_two_kinds_does_not_hinder_the_other() -> None:
     aws = aws_with(DEPLOYMENT, answer({"job": JOB}))
     aws.answers[GET] = refusal("InternalServerException", 500)

@@ -49,6 +49,9 @@ GET = ApiCall(
 )
 LIST = ApiCall("greengrassv2", "ListDeployments", quota=30, bucket=OVERALL, also_needs=ALSO_NEEDS)
 
+LAST_LOOK = replace(DESCRIBE_JOB, shared=False)
+"""The job of an ended deployment: its counts may be kept for good, so no answer from before the end will do."""
+
 ACTIVE = frozenset({"ACTIVE"})
 THINGS = "aws_greengrass_deployment_things"
 
@@ -70,15 +73,16 @@ async def fetch(api: Api, wanted: Wanted[GreengrassDeployment]) -> GreengrassDep
     deployment = wanted.before
     if deployment is None or not deployment.job_id or deployment.status != wanted.listed:
         deployment = parse(wanted.id, await api.call(GET, deploymentId=wanted.id))
-    return with_job(deployment, await _job(api, deployment.job_id))
+    describe = DESCRIBE_JOB if KIND.is_active(deployment.status) else LAST_LOOK
+    return with_job(deployment, await _job(api, describe, deployment.job_id))
 
 
-async def _job(api: Api, job_id: str) -> Answer:
+async def _job(api: Api, describe: ApiCall, job_id: str) -> Answer:
     """Return the job, or nothing for a deployment that has none, or whose job was deleted."""
     if not job_id:
         return {}
     try:
-        return answer.structure(await api.call(DESCRIBE_JOB, jobId=job_id), "job")
+        return answer.structure(await api.call(describe, jobId=job_id), "job")
     except ApiError as error:
         if error.reason is Reason.NOT_FOUND:
             return {}
