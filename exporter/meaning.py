@@ -25,12 +25,12 @@ def meaning(kind: Kind[Any], status: str) -> Meaning:
     """Return what a status of a kind comes to."""
     if status not in kind.statuses:
         return Meaning.UNKNOWN
-    named = {
-        Meaning.WAITING: kind.waiting,
-        Meaning.ENDING: kind.ending,
-        Meaning.FAILED: kind.failed,
-        Meaning.STOPPED: kind.stopped,
-        Meaning.COMPLETED: kind.completes,
-    }
+    named = (
+        (Meaning.WAITING, kind.waiting),
+        (Meaning.ENDING, kind.ending),
+        (Meaning.FAILED, kind.failed),
+        (Meaning.STOPPED, kind.stopped),
+        (Meaning.COMPLETED, kind.completes),
+    )
     other = Meaning.RUNNING if kind.is_active(status) else Meaning.ENDED
-    return next((one for one, statuses in named.items() if status in statuses), other)
+    return next((one for one, statuses in named if status in statuses), other)

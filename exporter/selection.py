@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from exporter.answer import Tags
-from exporter.config import Discover
+from exporter.config import Discover, Watch
 from exporter.kind import Kind, Listed
 from exporter.model import Operation, Reading
 from exporter.verdict import NEVER
@@ -44,6 +44,17 @@ class Tracked:
     def status(self) -> str:
         """The newest status that is known, or empty."""
         return self.reading.operation.status if self.reading else self.listed.status
+
+    def take(self, reading: Reading[Operation], kind: Kind[Any], watch: Watch, now: float) -> None:
+        """Note what was read of AWS at a monotonic time, and what it means for the operation."""
+        status = reading.operation.status
+        if status != self.status:
+            self.unlisted, self.ended_at = 0, NEVER
+        self.reading, self.read_at, self.gone_at = reading, now, NEVER
+        self.final = kind.final(reading.operation, watch.options)
+        if not kind.is_active(status) and self.ended_at == NEVER:
+            self.ended_at = now
+        self.matched |= watch.discover is None or not watch.discover.statuses or status in watch.discover.statuses
 
     def is_settling(self, now: float, most: float) -> bool:
         """Tell whether it ended and the little that may still change can wait, ``most`` seconds at the most."""

@@ -138,7 +138,6 @@ class Tracker:
         await asyncio.gather(*(work() for _ in range(AT_ONCE)))
 
     async def _describe(self, this: Pass, api: Api, one: Tracked) -> None:
-        watch, id = self.cell.watch, one.listed.id
         one.tried_at = self._clock.monotonic()
         try:
             operation = await _asked(self.cell.kind.fetch(api, self._wanted(this, one)))
@@ -148,20 +147,12 @@ class Tracker:
                 this.succeed()
             else:
                 this.failures_in_a_row += error.reason is not Reason.MALFORMED
-                self._failed(this, error, id)
+                self._failed(this, error, one.listed.id)
             return
         at = self._clock.now()
         this.succeed()
         await self._learn_tags(this, api, one, operation)
-        if operation.status != one.status:
-            one.unlisted, one.ended_at = 0, NEVER
-        one.reading, one.read_at = Reading(tagged(operation, one), at), self._clock.monotonic()
-        one.final, one.gone_at = self.cell.kind.final(operation, watch.options), NEVER
-        if not self.cell.kind.is_active(operation.status) and one.ended_at == NEVER:
-            one.ended_at = one.read_at
-        one.matched |= (
-            watch.discover is None or not watch.discover.statuses or operation.status in watch.discover.statuses
-        )
+        one.take(Reading(tagged(operation, one), at), self.cell.kind, self.cell.watch, self._clock.monotonic())
 
     def _wanted(self, this: Pass, one: Tracked) -> Wanted[Any]:
         before = one.reading.operation if one.reading else None
