@@ -18,7 +18,8 @@ ASK_AGAIN_SECONDS = 3600.0
 """How often a service is asked that is recognised as switched off."""
 LASTING = 3
 """A throttle or a time-out may pass: so many refreshes in a row must meet nothing else."""
-VALIDATION = "ValidationException"
+AT_ONCE = ("ValidationException", "MissingAuthenticationToken", "MissingAuthenticationTokenException")
+"""What AWS answers for APIs that it has taken away, besides refusing access; the last two to signed requests too."""
 
 
 class Support:
@@ -55,7 +56,7 @@ class Support:
         return self.is_ended != before
 
     def _is_at_once(self, error: ApiError) -> bool:
-        refused = error.reason is Reason.ACCESS_DENIED or error.code == VALIDATION
+        refused = error.reason is Reason.ACCESS_DENIED or error.code in AT_ONCE
         return refused and error.api in self._apis
 
     def _may_pass(self, error: ApiError) -> bool:

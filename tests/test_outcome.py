@@ -27,7 +27,7 @@ def test_the_statuses_of_what_completed_are_among_those_that_aws_never_leaves(ki
         ("Cancelling", 0, OPEN),
         ("StatusOfTomorrow", 0, OPEN),
         ("Completed", 0, WELL),
-        ("Completed", None, WELL),
+        ("Completed", None, BADLY),
         ("Completed", 1, BADLY),
         ("Failed", 0, BADLY),
         ("Cancelled", 0, BADLY),
@@ -67,8 +67,10 @@ def test_a_job(status: str, selection: str, queued: int, failed: int, became: Ou
     assert outcome(iot_job.KIND, iot_job.parse("x", {"job": {**JOB, **job}}), NO_OPTIONS) is became
 
 
-@pytest.mark.parametrize(("status", "became"), [("IN_PROGRESS", OPEN), ("COMPLETED", WELL)])
-def test_a_continuous_job_without_things_has_nothing_to_tell_until_it_ends(status: str, became: Outcome) -> None:
+@pytest.mark.parametrize(("status", "became"), [("IN_PROGRESS", OPEN), ("COMPLETED", BADLY)])
+def test_a_continuous_job_without_counts_has_nothing_to_tell_until_it_ends_and_nothing_good_then(
+    status: str, became: Outcome
+) -> None:
     job = iot_job.parse("x", {"job": {**JOB, "status": status, "targetSelection": "CONTINUOUS"}})
     assert outcome(iot_job.KIND, job, NO_OPTIONS) is became
 

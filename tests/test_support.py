@@ -63,6 +63,7 @@ REFUSALS = {
     "ForbiddenException": refusal("ForbiddenException", 400),
     "a bare 403": Answer(b'{"message": "Forbidden"}', 403, {"content-type": "application/json"}),
     "ValidationException": refusal("ValidationException", 400),
+    "MissingAuthenticationTokenException": refusal("MissingAuthenticationTokenException", 403),
 }
 
 
