@@ -6,13 +6,14 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks import calls, capacity, cpu, fill, hanging, rendering, scopes, start
+from benchmarks import answering, calls, capacity, cpu, fill, hanging, rendering, scopes, start
 
 REPORTS: Mapping[str, tuple[str, Callable[[], str]]] = {
     "start": ("Start and memory", start.report),
     "calls": ("API calls per scrape", calls.report),
     "fill": ("The first fill", fill.report),
     "hanging": ("A scope that hangs", hanging.report),
+    "answering": ("AWS hangs everywhere", answering.report),
     "rendering": ("The text of /metrics", rendering.report),
     "scopes": ("Many scopes", scopes.report),
     "capacity": ("What one process can watch", capacity.report),

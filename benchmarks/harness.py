@@ -70,15 +70,16 @@ def exporter(folder: Path, config: str, endpoint: str) -> Iterator[int]:
 def scrape(port: int, timeout: float | None = None) -> str:
     """Return what /metrics answers, as soon as it does; ``timeout`` is what the scraper says of its own, in seconds."""
     header = "" if timeout is None else f"X-Prometheus-Scrape-Timeout-Seconds: {timeout}\r\n"
-    return _get(port, "/metrics", header)
+    return get(port, "/metrics", header)
 
 
 def wait_for(port: int) -> None:
     """Return when the exporter listens; nothing is asked of AWS by that."""
-    _get(port, "/-/ready", "")
+    get(port, "/-/ready")
 
 
-def _get(port: int, path: str, header: str) -> str:
+def get(port: int, path: str, header: str = "") -> str:
+    """Return the answer to a request, as soon as somebody listens."""
     request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{header}\r\n".encode()
     for _ in range(TRIES):
         try:

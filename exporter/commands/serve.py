@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -19,6 +20,10 @@ from exporter.web.security import Readiness, secured
 from exporter.web.server import Address, Site, listen_all, serve
 
 
+TURN_SECONDS = 0.0005
+"""How long a thread that computes keeps the others waiting: while clients are made, health checks come first."""
+
+
 def run(
     config_file: Path | None,
     addresses: Sequence[Address],
@@ -31,6 +36,7 @@ def run(
     # Until somebody listens to it, SIGHUP must not end the process; there is nothing to read again either.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     pass_on_libraries(log)
+    sys.setswitchinterval(TURN_SECONDS)
     file = ConfigFile(config_file, KINDS)
     service, live = both(
         lambda: new_service(file.read(), KINDS, log, metrics_path, shard, read=file.read),
