@@ -72,7 +72,7 @@ def test_wrong_flags_and_values_are_told_all_at_once(command: tuple[str, ...]) -
         ),
         (("serve", "--web.config.file="), "--web.config.file: expected the path of a file"),
         (("simulate", "--scenario=/none"), "cannot read /none: No such file or directory"),
-        (("drill", "--alertmanager.config-file=/none"), "cannot read /none: No such file or directory"),
+        (("drill", "--alertmanager.config.file=/none"), "cannot read /none: No such file or directory"),
         (("show", "prometheus-rules", "--alerts.file=/none"), "cannot read /none: No such file or directory"),
         (
             ("show", "metrics", "--alerts.file=/none"),
