@@ -209,12 +209,23 @@ def _all_of(terminal: int) -> str:
     return read.decode()
 
 
+@contextmanager
+def hearing_interrupts() -> Iterator[None]:
+    """Let what is started hear SIGINT: what a shell runs in the background, and all that it starts, ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_the_watch_and_is_no_success(tmp_path: Path, number: signal.Signals, status: int) -> None:
     output = tmp_path / "output"
     with environment() as env, output.open("wb") as file:
         command = [*COMMAND, "--id=running", "--until-done"]
-        process = subprocess.Popen(command, stdout=file, stderr=file, env=env)
+        with hearing_interrupts():
+            process = subprocess.Popen(command, stdout=file, stderr=file, env=env)
         until(lambda: "IN_PROGRESS" in output.read_text() or None, "a line")
         process.send_signal(number)
         assert process.wait(timeout=60) == status
