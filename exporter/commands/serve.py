@@ -19,7 +19,6 @@ from exporter.web.live_config import LiveWebConfig
 from exporter.web.security import Readiness, secured
 from exporter.web.server import Address, Site, listen_all, serve
 
-
 TURN_SECONDS = 0.0005
 """How long a thread that computes keeps the others waiting: while clients are made, health checks come first."""
 
