@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from exporter.answer import Answer
@@ -116,20 +116,27 @@ def _keep_to_itself(snapshot: Snapshot) -> None:
 
 
 class _LastInLine:
-    """A scope's API whose calls wait behind those of all cells: who probes cannot starve what is watched."""
+    """A scope's API whose calls wait behind those of all cells: who probes cannot starve what is watched.
 
-    def __init__(self, api: ScopeApi) -> None:
+    It shares no question with a cell, which would wait as long as a probe does for the answer.
+    """
+
+    def __init__(self, api: ScopeApi, since: float = NEVER) -> None:
         self._api = api
+        self._since = since
         self.scope: Scope = api.scope
 
-    def urgent(self, priority: tuple[int, float]) -> Api:
+    def urgent(self, priority: tuple[int, float]) -> _LastInLine:
         """Return the same scope for calls that wait longer than any cell's."""
-        return self._api.urgent((LAST, priority[1]))
+        return _LastInLine(self._api, priority[1])
 
     async def call(self, call: ApiCall, **parameters: Any) -> Answer:
         """Return the answer to one call. Raises ApiError."""
-        return await self.urgent((LAST, NEVER)).call(call, **parameters)
+        return await self._last().call(replace(call, shared=False), **parameters)
 
     def pages(self, call: ApiCall, **parameters: Any) -> AsyncIterator[Answer]:
         """Give a list's pages. Raises ApiError."""
-        return self.urgent((LAST, NEVER)).pages(call, **parameters)
+        return self._last().pages(call, **parameters)
+
+    def _last(self) -> Api:
+        return self._api.urgent((LAST, self._since))

@@ -172,3 +172,15 @@ def test_a_probe_knows_the_new_configuration_as_soon_as_it_holds() -> None:
         assert probe(simulation.exporter, asked).status_code == 200
         simulation.exporter.reload(MANY)
         assert probe(simulation.exporter, asked).status_code == 400
+
+
+def test_a_cell_does_not_wait_for_the_answer_to_a_probe_and_asks_for_itself() -> None:
+    job = {"job": {"jobId": "j", "status": "IN_PROGRESS"}}
+    deployment = {"deploymentStatus": "ACTIVE", "iotJobId": "j"}
+    aws = ScriptedAws({"/jobs/j": answer(job), "/greengrass/v2/deployments/d": answer(deployment)})
+    config = 'accounts: [{account_id: "111122223333", watch: [{kind: greengrass_deployment, ids: [d]}]}]'
+    with serving(aws.app()) as endpoint, exporting(config, endpoint) as exporter:
+        assert samples(probe(exporter, {"kind": "iot_job", "id": "j"}).text)["probe_success"] == 1
+        assert aws.requests.count("/jobs/j") == 1
+        exporter.scrape(after=1.0)
+    assert aws.requests.count("/jobs/j") == 2
