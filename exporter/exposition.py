@@ -7,9 +7,8 @@ JSON can hold halves of surrogate pairs, which UTF-8 cannot: each becomes a ques
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from prometheus_client.utils import floatToGoString
@@ -17,6 +16,7 @@ from prometheus_client.utils import floatToGoString
 from exporter.families import Table
 from exporter.metric import IDENTITY, Metric
 from exporter.model import CellKey, Operation, Reading, Snapshot
+from exporter.store import without_twins
 
 _number: Callable[[float], str] = floatToGoString
 
@@ -46,7 +46,7 @@ class Exposition:
 
     def render(self, snapshots: Iterable[Snapshot], openmetrics: bool = False) -> bytes:
         """Return the families of all operations, without an end mark; a family without rows is left out."""
-        cells = [self._lines(snapshot) for snapshot in _without_twins(snapshots)]
+        cells = [self._lines(snapshot) for snapshot in without_twins(snapshots)]
         parts: list[bytes] = []
         for name, metric in self._families.items():
             body = [lines[name] for lines in cells if lines.get(name)]
@@ -78,21 +78,6 @@ class Exposition:
 def identity(snapshot: Snapshot, reading: Reading[Operation]) -> tuple[str, ...]:
     """Return the values of the labels that every row of an operation carries, in the order of ``IDENTITY``."""
     return (snapshot.scope.account_id, snapshot.scope.region, snapshot.key.kind, reading.operation.id)
-
-
-def _without_twins(snapshots: Iterable[Snapshot]) -> Iterator[Snapshot]:
-    """Two configured accounts may turn out to be one: each of its operations gets one row, not two."""
-    cells = [((one.scope.account_id, one.scope.region, one.key.kind), one) for one in snapshots]
-    number = Counter(cell for cell, _ in cells)
-    seen: dict[tuple[str, str, str], set[str]] = {}
-    for cell, snapshot in cells:
-        yield snapshot if number[cell] == 1 else _unseen(snapshot, seen.setdefault(cell, set()))
-
-
-def _unseen(snapshot: Snapshot, ids: set[str]) -> Snapshot:
-    own = tuple(reading for reading in snapshot.readings if reading.operation.id not in ids)
-    ids.update(reading.operation.id for reading in own)
-    return snapshot if len(own) == len(snapshot.readings) else replace(snapshot, readings=own)
 
 
 class _Renderer:

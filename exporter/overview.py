@@ -12,7 +12,7 @@ from exporter.kind import Kind
 from exporter.meaning import Meaning, meaning
 from exporter.model import Operation, Reading, Snapshot
 from exporter.selfmetrics import BudgetKey
-from exporter.store import Store
+from exporter.store import Store, without_twins
 
 GIVEN_UP = (Meaning.FAILED, Meaning.STOPPED)
 """What a status comes to that asks for attention, whatever the counts say."""
@@ -112,7 +112,7 @@ class Overview:
 
     def operations(self) -> tuple[OperationLine, ...]:
         """Return a line for each operation that has rows, in the order of the configuration."""
-        return tuple(line for snapshot in self._store.snapshots() for line in self._operations(snapshot))
+        return tuple(line for one in without_twins(self._store.snapshots()) for line in self._operations(one))
 
     def cells(self) -> tuple[CellLine, ...]:
         """Return a line for each cell."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from exporter.model import CellKey, Snapshot
 
@@ -26,3 +28,18 @@ class Store:
     def snapshots(self) -> tuple[Snapshot, ...]:
         """Return the newest snapshot of every cell, in the order of the configuration."""
         return tuple(self._snapshots.values())
+
+
+def without_twins(snapshots: Iterable[Snapshot]) -> Iterator[Snapshot]:
+    """Give the snapshots with each operation once: two configured accounts may turn out to be one."""
+    cells = [((one.scope.account_id, one.scope.region, one.key.kind), one) for one in snapshots]
+    number = Counter(cell for cell, _ in cells)
+    seen: dict[tuple[str, str, str], set[str]] = {}
+    for cell, snapshot in cells:
+        yield snapshot if number[cell] == 1 else _unseen(snapshot, seen.setdefault(cell, set()))
+
+
+def _unseen(snapshot: Snapshot, ids: set[str]) -> Snapshot:
+    own = tuple(reading for reading in snapshot.readings if reading.operation.id not in ids)
+    ids.update(reading.operation.id for reading in own)
+    return snapshot if len(own) == len(snapshot.readings) else replace(snapshot, readings=own)

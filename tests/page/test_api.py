@@ -196,3 +196,15 @@ def test_an_answer_may_not_be_kept_and_is_compressed_for_who_reads_that(exporter
         assert response.headers["cache-control"] == "no-store"
         assert response.headers["vary"] == "Accept-Encoding"
         assert response.headers["x-content-type-options"] == "nosniff"
+
+
+def test_an_operation_of_two_accounts_that_turn_out_to_be_one_is_told_once() -> None:
+    role = "arn:aws:iam::111122223333:role/reader"
+    watch = "watch: [{kind: thing_registration_task, ids: [once]}]"
+    config = f"accounts: [{{name: one, {watch}}}, {{name: two, role_arn: '{role}', {watch}}}]"
+    task = "{kind: thing_registration_task, id: once, region: eu-west-1, timeline: [{at: 0s, status: InProgress}]}"
+    with simulating(config, f'accounts: ["111122223333"]\noperations: [{task}]') as simulation:
+        simulation.exporter.scrape()
+        assert [one["id"] for one in operations(simulation.exporter)["operations"]] == ["once"]
+        cells = httpx.get(f"{simulation.exporter.url}/api/v1/cells").json()["cells"]
+    assert [(cell["account"], cell["operations"]) for cell in cells] == [("one", 1), ("two", 1)]
