@@ -83,6 +83,12 @@ def test_the_release_of_the_page_makes_what_the_page_names() -> None:
     assert workloads == {f"deployment/{RELEASE}", f"deployment/exporter-{RELEASE}"}
 
 
+def test_the_guide_to_scaling_names_the_service_of_the_shards() -> None:
+    (service,) = [one for one in render("--set=shards=2", release=RELEASE) if one["kind"] == "Service"]
+    (named,) = re.findall(r"names: \[(\S+)\]", (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8"))
+    assert named == f"{service['metadata']['name']}.monitoring.svc.cluster.local"
+
+
 def test_both_roles_trust_the_service_account_of_the_pods_and_no_other() -> None:
     account = f"{pod_of(render(release=RELEASE))['spec']['serviceAccountName']}"
     identity, irsa = (json.loads(block)["Statement"][0]["Condition"]["StringEquals"] for block in blocks("json"))
