@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -53,7 +53,8 @@ numbers = (
     | st.integers(-(2**53), 2**53)
     | st.sampled_from([math.nan, math.inf, -math.inf, -0.0, 10**21, 123456789.5])
 )
-moments = st.none() | st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+FIRST, LAST = datetime(1970, 1, 2, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+moments = st.none() | st.timedeltas(timedelta(0), LAST - FIRST).map(FIRST.__add__)
 operations = st.builds(
     Counted,
     id=texts,
