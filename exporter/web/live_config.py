@@ -52,7 +52,8 @@ class LiveWebConfig:
             self._refuse_to_open(new)
         except ConfigError as error:
             if error.problems != self._said:
-                self._log.error("the web configuration is bad, the last good one stays", problems=list(error.problems))
+                said = "; ".join(error.problems)
+                self._log.error("the web configuration is bad, the last good one stays", problems=said)
             self._said = error.problems
         else:
             self._current, self._said = new, ()
