@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+import botocore.session
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -15,6 +16,7 @@ from exporter.aws.models import Models
 from exporter.config import Account, Aws
 from exporter.errors import ApiError, Reason
 from exporter.kind import ApiCall
+from exporter.kinds import KINDS
 from exporter.kinds.thing_registration_task import DESCRIBE, LIST
 from exporter.selfmetrics import ApiMetrics
 from tests.support.clocks import ManualClock
@@ -116,3 +118,19 @@ class _Endless(ScriptedAws):
 
     def find(self, target: str, path: str) -> Answer:
         return answer({"taskIds": ["a"], "nextToken": str(len(self.requests))})
+
+
+@pytest.mark.parametrize("service", sorted({call.service for kind in KINDS for call in kind.calls} | {"sts"}))
+def test_a_service_is_asked_where_botocore_asks_it_although_little_of_its_data_is_kept(service: str) -> None:
+    regions = ("eu-west-1", "us-east-1", "cn-north-1", "us-gov-west-1", "eusc-de-east-1", "us-iso-east-1", "xx-new-9")
+    with aws_environment(""):
+        kept = endpoints(service, regions, Models(call for kind in KINDS for call in kind.calls))
+        assert kept == endpoints(service, regions, Models())
+
+
+def endpoints(service: str, regions: Sequence[str], models: Models) -> list[tuple[str, str]]:
+    """Where a service is asked in each Region, and which Region signatures name."""
+    session = botocore.session.Session()
+    session.register_component("data_loader", models.loader)
+    clients = [session.create_client(service, region_name=region) for region in regions]
+    return [(client.meta.endpoint_url, client.meta.region_name) for client in clients]

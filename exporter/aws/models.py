@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +15,10 @@ from exporter.kind import ApiCall
 
 MEMBERS = ("input_token", "output_token", "result_key", "limit_key")
 """What botocore calls the members of a ``Pagination``."""
+ENDPOINTS = "endpoints"
+"""What botocore calls the file with the endpoints of all services."""
+STS = "sts"
+"""Is asked for credentials and for numbers of accounts, whatever is watched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +83,11 @@ class Models:
 
 
 class _NarrowLoader(Loader):
-    """A loader whose models hold only the APIs that are called.
+    """A loader whose models hold only the APIs that are called, and whose endpoints only the services.
 
     botocore builds a method for each API of a service for each client. With five instead of three hundred of them,
-    a client of iot costs a tenth of the memory and of the time.
+    a client of iot costs a tenth of the memory and of the time. The endpoints of all services are as large as the rest
+    of a small exporter; of a service that is not among them botocore takes the partition's defaults.
     """
 
     def __init__(self, only: Iterable[ApiCall]) -> None:
@@ -90,6 +96,7 @@ class _NarrowLoader(Loader):
         for call in only:
             self._only.setdefault(call.service, set()).add(call.name)
         self._narrowed: dict[tuple[str, str | None], dict[str, Any]] = {}
+        self._endpoints: tuple[dict[str, Any], str] | None = None
 
     def load_service_model(self, service_name: str, type_name: str, api_version: str | None = None) -> dict[str, Any]:
         wanted = self._only.get(service_name)
@@ -101,6 +108,28 @@ class _NarrowLoader(Loader):
             whole = Loader().load_service_model(service_name, type_name, api_version)
             self._narrowed[key] = _narrowed(dict(whole), wanted)
         return self._narrowed[key]
+
+    def load_data_with_path(self, name: str) -> tuple[dict[str, Any], str]:
+        if name != ENDPOINTS or not self._only:
+            data, path = super().load_data_with_path(name)
+            return dict(data), path
+        if self._endpoints is None:
+            text, path = _endpoints_text({*self._only, STS})
+            self._endpoints = json.loads(text), path
+        return self._endpoints
+
+
+def _endpoints_text(services: set[str]) -> tuple[str, str]:
+    """Return botocore's endpoints of some services as JSON, and where they are from.
+
+    As text: objects that live on would keep the memory of the whole, which is ten times theirs.
+    """
+    endpoints, path = Loader().load_data_with_path(ENDPOINTS)
+    partitions = [
+        {**partition, "services": {name: one for name, one in partition["services"].items() if name in services}}
+        for partition in endpoints["partitions"]
+    ]
+    return json.dumps({**endpoints, "partitions": partitions}), path
 
 
 def _narrowed(model: dict[str, Any], wanted: set[str]) -> dict[str, Any]:
