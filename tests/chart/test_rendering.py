@@ -112,8 +112,9 @@ def test_every_pod_keeps_to_the_restricted_level_and_has_no_token(values: Path) 
 @EVERY_FILE
 def test_what_is_mounted_probed_and_selected_exists(values: Path) -> None:
     documents = render(f"--values={values}")
+    claimed = {claim["metadata"]["name"] for claim in workload(documents)["spec"].get("volumeClaimTemplates", [])}
     for pod in pods_of(documents):
-        volumes = {volume["name"] for volume in pod.get("volumes", [])}
+        volumes = {volume["name"] for volume in pod.get("volumes", [])} | claimed
         for container in pod["containers"]:
             assert {mount["name"] for mount in container.get("volumeMounts", [])} <= volumes
             ports = {port["name"] for port in container.get("ports", [])}
