@@ -16,6 +16,10 @@
 {{- .Values.persistence.existingClaim | default (include "aws-iot-bulk-exporter.fullname" .) }}
 {{- end }}
 
+{{- define "aws-iot-bulk-exporter.keepsClaims" -}}
+{{- if eq "Retain" ((.Values.persistence.persistentVolumeClaimRetentionPolicy).whenDeleted | default "Retain") }}true{{ end }}
+{{- end }}
+
 {{- /* The volume of the pod template. That of a shard with a claim is made of the StatefulSet's template instead. */}}
 {{- define "aws-iot-bulk-exporter.stateVolume" -}}
 {{- if not (include "aws-iot-bulk-exporter.hasState" .) }}

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from tests.support.charts import Document, ci_values, container_of, objects, one, pod_of, refusal, render, workload
+from tests.support.processes import ROOT
 
 ON = "--set=persistence.enabled=true"
 SHARDED = f"{ON},shards=2"
@@ -35,7 +36,8 @@ def claim_template(documents: list[Document]) -> Document:
 
 def test_nothing_is_kept_unless_it_is_asked_for() -> None:
     documents = render()
-    assert state_file(documents) is state_volume(documents) is None
+    assert state_file(documents) is None
+    assert state_volume(documents) is None
     assert objects(documents, "PersistentVolumeClaim") == []
     assert "strategy" not in workload(documents)["spec"]
     assert not workload(render("--set=shards=2"))["spec"].keys() & {
@@ -54,6 +56,15 @@ def test_the_state_file_lies_in_the_volume_and_nothing_else_can_be_written(argum
     assert str(file.parent) == mount["mountPath"]
     assert "readOnly" not in mount
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
+
+
+def test_chart_image_and_its_page_name_the_same_folder() -> None:
+    file = state_file(render(ON))
+    assert file is not None
+    assert f" {file.parent}\n" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "image.md").read_text(encoding="utf-8")
+    assert f":{file.parent} " in page
+    assert f"--state.file={file}\n" in page
 
 
 def test_the_group_of_a_volume_is_the_pod_s_and_is_set_once() -> None:
@@ -138,7 +149,7 @@ def test_an_empty_dir_is_the_pod_s_as_the_values_describe_it(shards: int) -> Non
     "arguments", [ON, f"{ON},persistence.existingClaim=mine", "--set=updateStrategy.type=Recreate"]
 )
 def test_the_old_pod_ends_before_the_new_one_starts(arguments: str) -> None:
-    """The null takes away what Kubernetes has filled in, or it refuses to change the strategy of an installed release."""
+    """The null takes away what Kubernetes has filled in, which with this strategy it refuses."""
     assert workload(render(arguments))["spec"]["strategy"] == {"type": "Recreate", "rollingUpdate": None}
 
 
