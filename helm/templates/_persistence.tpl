@@ -13,7 +13,8 @@
 {{- end }}
 
 {{- define "aws-iot-bulk-exporter.claimName" -}}
-{{- .Values.persistence.existingClaim | default (include "aws-iot-bulk-exporter.fullname" .) }}
+{{- $own := include "aws-iot-bulk-exporter.fitted" (dict "most" 63 "name" (printf "%s-state" (include "aws-iot-bulk-exporter.fullname" .))) }}
+{{- .Values.persistence.existingClaim | default $own }}
 {{- end }}
 
 {{- define "aws-iot-bulk-exporter.keepsClaims" -}}

@@ -57,7 +57,7 @@ def test_the_notes_know_tls_passwords_and_client_certificates(chart: Path) -> No
 
 def test_the_notes_tell_which_claims_stay(chart: Path) -> None:
     on = "--set=persistence.enabled=true"
-    assert "the claim fleet-aws-iot-bulk-exporter, which stays when" in notes(chart, on)
+    assert "the claim fleet-aws-iot-bulk-exporter-state, which stays when" in notes(chart, on)
     assert "the shards' claims, which stay when" in notes(chart, on, "--set=shards=2")
     for settings in ("existingClaim=mine", "type=emptyDir", "persistentVolumeClaimRetentionPolicy.whenDeleted=Delete"):
         assert "which stay" not in notes(chart, on, f"--set=persistence.{settings}")
