@@ -148,5 +148,5 @@ def test_a_kubernetes_that_is_too_old_is_told_so() -> None:
 )
 def test_null_takes_a_group_of_values_away(path: str) -> None:
     on = "--set=serviceMonitor.enabled=true,networkPolicy.enabled=true,shards=2,reload.mode=sidecar"
-    watched = ("prometheusRule", "dashboards.configMaps", "dashboards.grafanaOperator", "grafanaAlerts")
-    assert render(on, *(f"--set={name}.enabled=true" for name in watched), f"--set={path}=null")
+    others = ("persistence", "prometheusRule", "dashboards.configMaps", "dashboards.grafanaOperator", "grafanaAlerts")
+    assert render(on, *(f"--set={name}.enabled=true" for name in others), f"--set={path}=null")
