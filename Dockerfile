@@ -31,10 +31,12 @@ RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /opt/whe
 
 FROM ${PYTHON_IMAGE}
 
-# What can install something or become another user, in the places of python:slim and of Debian.
+# Away with what can install something or become another user, in the places of python:slim and of Debian.
+# A new named volume takes over the owner of the folder that it is mounted on: this one is for --state.file.
 RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3*/ensurepip /usr/local/lib/python3*/site-packages/pip* \
         /usr/bin/pip* /usr/lib/python3*/ensurepip /usr/lib/python3/dist-packages/pip* /usr/share/python-wheels \
-    && find / -xdev -type f -perm /6000 -exec chmod a-s {} +
+    && find / -xdev -type f -perm /6000 -exec chmod a-s {} + \
+    && install --directory --owner=65532 --group=65532 --mode=0700 /var/lib/aws-iot-bulk-exporter
 
 COPY --from=build /opt/venv /opt/venv
 

@@ -6,12 +6,13 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks import answering, calls, capacity, cpu, fill, hanging, rendering, scopes, start
+from benchmarks import answering, calls, capacity, cpu, disk, fill, hanging, rendering, scopes, start
 
 REPORTS: Mapping[str, tuple[str, Callable[[], str]]] = {
     "start": ("Start and memory", start.report),
     "calls": ("API calls per scrape", calls.report),
     "fill": ("The first fill", fill.report),
+    "disk": ("The state file", disk.report),
     "hanging": ("A scope that hangs", hanging.report),
     "answering": ("AWS hangs everywhere", answering.report),
     "rendering": ("The text of /metrics", rendering.report),

@@ -70,6 +70,12 @@ CREDENTIALS = Flag(
 LIVE = Flag("--live", "Make one real call of each sort for each cell.", bool, is_switch=True)
 SIMULATOR = Flag("--listen-address", "Where AWS is simulated.", parse_address, "127.0.0.1:10099", "HOST:PORT")
 SCENARIO = Flag("--scenario", "What happens; without it the demo's scenario.", file_path, placeholder="FILE")
+STATE = Flag(
+    "--state.file",
+    "Where finished operations are kept, so that none is read again after a restart; without it nowhere.",
+    file_path,
+    placeholder="PATH",
+)
 KIND = Flag("--kind", "Watch operations of this kind only.", word, placeholder="KIND")
 ID = Flag(
     "--id", "Watch this operation; may be repeated, and needs --kind.", word, placeholder="ID", is_repeatable=True
@@ -81,7 +87,7 @@ UNTIL_DONE = Flag("--until-done", "End when all is done, with 1 if anything fail
 GIVE_UP = Flag(
     "--give-up-after", "With --until-done: end with 3 when AWS cannot be read for so long.", duration, "5m", "DURATION"
 )
-SERVING = (CONFIG, LISTEN, WEB_CONFIG, PATH, LOG_LEVEL, LOG_FORMAT, ORDINAL, TOTAL)
+SERVING = (CONFIG, LISTEN, WEB_CONFIG, PATH, LOG_LEVEL, LOG_FORMAT, ORDINAL, TOTAL, STATE)
 ALERTS = Flag(
     "--alerts.file", "Thresholds and more for the rules; see docs/monitoring.md.", file_path, placeholder="PATH"
 )
@@ -111,7 +117,8 @@ def _serve(values: Mapping[str, Any]) -> int:
 
     shard = chosen_shard(values[ORDINAL.name], values[TOTAL.name], os.environ, socket.gethostname())
     log = new_log(values[LOG_LEVEL.name], values[LOG_FORMAT.name])
-    return run(values[CONFIG.name], values[LISTEN.name], values[WEB_CONFIG.name], values[PATH.name], shard, log)
+    files = values[CONFIG.name], values[LISTEN.name], values[WEB_CONFIG.name], values[PATH.name]
+    return run(*files, shard, log, values[STATE.name])
 
 
 def _check(values: Mapping[str, Any]) -> int:

@@ -19,6 +19,7 @@ from exporter.selfmetrics import (
     CellCollector,
     ConfigMetrics,
     ProbeCollector,
+    StateCollector,
     new_registry,
 )
 from exporter.store import Store
@@ -116,6 +117,7 @@ def _own_registry() -> CollectorRegistry:
     registry.register(BudgetCollector(store, lambda: {("", "", "", ""): 0.0}))
     registry.register(CellCollector(store))
     ConfigMetrics(registry)
+    registry.register(StateCollector(lambda: True, lambda: 0))
     return registry
 
 

@@ -25,12 +25,16 @@ from exporter.refresh import Refresher
 from exporter.scopes import Scopes
 from exporter.selfmetrics import ApiMetrics, BudgetCollector, CellCollector, JoinedCollector
 from exporter.shards import of_shard
+from exporter.state.saved import Saved
 from exporter.store import Store
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """What stays the same whatever the configuration says; ``registry`` holds what is counted since the start."""
+    """What stays the same whatever the configuration says.
+
+    ``registry`` holds what is counted since the start, ``saved`` makes that of each cell which outlives the process.
+    """
 
     kinds: Sequence[Kind[Any]]
     shard: Shard
@@ -39,6 +43,7 @@ class Process:
     registry: CollectorRegistry
     metrics: ApiMetrics
     estimates: Estimates
+    saved: Saved = Saved()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,7 @@ def _assembled(
         cells,
         gateway,
         store,
-        Refresher(cells, connect, store, config.refresh, process.clock, process.log, before),
+        Refresher(cells, connect, store, config.refresh, process.clock, process.log, before, process.saved),
         Exposition(tables),
         _registry(process, store, gateway),
         Overview(process.kinds, store, process.estimates, gateway.budgets.ratios),

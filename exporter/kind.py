@@ -172,17 +172,20 @@ class ItemRows:
 class Kind(Generic[T]):
     """One kind of bulk operation, complete.
 
-    ``completes`` are the statuses of operations that came to their end by themselves; whether all went well only the
-    counts tell. ``failed`` and ``stopped`` are those of operations that ended badly, or because somebody ended them,
-    ``waiting`` active ones in which nothing is done yet, ``ending`` those of what somebody is about to end. ``fetch``
-    reads one operation, ``final`` tells whether nothing of it can change any more, ``continuous`` whether it never ends
-    because it goes on with whatever joins its target, and ``tally`` how many of its items ended well and badly;
-    ``items`` says the same of its rows. From ``support_ended`` on, AWS may refuse the kind's calls for good.
+    ``operation`` is the frozen dataclass that ``fetch`` gives back; text, numbers, times and tuples of them are all
+    that it holds, so that it can be written down. ``completes`` are the statuses of operations that came to their end
+    by themselves; whether all went well only the counts tell. ``failed`` and ``stopped`` are those of operations that
+    ended badly, or because somebody ended them, ``waiting`` active ones in which nothing is done yet, ``ending`` those
+    of what somebody is about to end. ``fetch`` reads one operation, ``final`` tells whether nothing of it can change
+    any more, ``continuous`` whether it never ends because it goes on with whatever joins its target, and ``tally`` how
+    many of its items ended well and badly; ``items`` says the same of its rows. From ``support_ended`` on, AWS may
+    refuse the kind's calls for good.
     """
 
     name: str
     title: str
     reference: str
+    operation: type[T]
     statuses: tuple[str, ...]
     active: frozenset[str]
     completes: frozenset[str]

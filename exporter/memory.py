@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -12,24 +13,29 @@ from exporter.discovery import Lists
 from exporter.kind import Listed
 from exporter.model import Scope
 from exporter.selection import Tracked
+from exporter.state.saved import Recalled, Saved
 from exporter.support import Support
 from exporter.verdict import NEVER, Verdict
 
 
 class Memory(NamedTuple):
-    """One cell: where it is, its operations by id, AWS's lists, how refreshes went, whether AWS still serves it."""
+    """One cell: where it is, its operations by id, AWS's lists, how refreshes went, whether AWS still serves it.
+
+    ``saved`` is what of it outlives the process.
+    """
 
     scope: Scope
     tracked: dict[str, Tracked]
     lists: Lists | None
     verdict: Verdict
     support: Support
+    saved: Saved
 
 
-def blank(cell: Cell, clock: Clock) -> Memory:
+def blank(cell: Cell, clock: Clock, saved: Saved = Saved()) -> Memory:
     """Return what is known of a cell before its first refresh: the ids of the configuration."""
     named = {id: Tracked(Listed(id), explicit=True, matched=True) for id in cell.watch.ids}
-    return Memory(cell.untouched().scope, named, _lists(cell, clock), Verdict(), Support(cell.kind, clock))
+    return Memory(cell.untouched().scope, named, _lists(cell, clock), Verdict(), Support(cell.kind, clock), saved)
 
 
 def inherited(memory: Memory, before: Cell, cell: Cell, clock: Clock) -> Memory:
@@ -37,13 +43,20 @@ def inherited(memory: Memory, before: Cell, cell: Cell, clock: Clock) -> Memory:
 
     Other options mean other readings, and another account other operations: then nothing is kept.
     """
-    new = blank(cell, clock)
+    new = blank(cell, clock, memory.saved.anew())
     if cell.watch.options != before.watch.options or cell.account.known_id != before.account.known_id:
         return new
     same_rules = cell.is_found_as(before)
     kept = {id: _kept(one, cell, same_rules) for id, one in memory.tracked.items()}
     tracked = {**new.tracked, **{id: one for id, one in kept.items() if one}}
     return memory._replace(tracked=tracked, lists=memory.lists if same_rules else new.lists)
+
+
+def recalled(tracked: dict[str, Tracked], found: Iterable[Recalled], cell: Cell) -> dict[str, Tracked]:
+    """Return the operations with those that outlived a process, where nothing newer is known of them."""
+    kept = {one.listed.id: _kept(one, cell, same_rules) for one, same_rules in found}
+    newer = {id: one for id, one in tracked.items() if one.reading}
+    return {**tracked, **{id: one for id, one in kept.items() if one}, **newer}
 
 
 def _kept(one: Tracked, cell: Cell, same_rules: bool) -> Tracked | None:

@@ -14,8 +14,9 @@ from exporter.clock import Clock
 from exporter.config.sections import Refresh
 from exporter.errors import ApiError
 from exporter.log import Log
-from exporter.memory import inherited
+from exporter.memory import blank, inherited
 from exporter.model import CellKey
+from exporter.state.saved import Saved
 from exporter.store import Store
 from exporter.support import ASK_AGAIN_SECONDS as SUPPORT_SECONDS
 from exporter.tracker import Connect, Report, Tracker
@@ -25,6 +26,7 @@ class Refresher:
     """Keeps one refresh going for each cell at most; its snapshots go to the store.
 
     ``before`` is the refresher of the configuration before: it ends, and what goes on in its cells goes on here.
+    ``saved`` makes that of each cell which outlives the process.
     """
 
     def __init__(
@@ -36,12 +38,14 @@ class Refresher:
         clock: Clock,
         log: Log,
         before: Refresher | None = None,
+        saved: Saved = Saved(),
     ) -> None:
         self._connect = connect
         self._store = store
         self._settings = settings
         self._clock = clock
         self._log = log
+        self._saved = saved
         self._neighbours = _neighbours(cells)
         self._stopped = asyncio.Event()
         self._cells = {cell.key: self._begun(cell, before.at(cell.key) if before else None) for cell in cells}
@@ -82,12 +86,13 @@ class Refresher:
 
     def _begun(self, cell: Cell, before: CellRefresh | None) -> CellRefresh:
         """Go on with a cell as it was, or begin with what is still true of it."""
-        memory = None
         if before and before.tracker.cell.is_read_as(cell):
             before.go_on(cell, self._settings, self._store.put)
             return before
         if before:
             memory = inherited(before.tracker.memory(), before.tracker.cell, cell, self._clock)
+        else:
+            memory = blank(cell, self._clock, self._saved.anew())
         tracker = Tracker(cell, self._settings, self._clock, self._reporter(cell), memory)
         return CellRefresh(tracker, self._store.put)
 

@@ -6,7 +6,7 @@ import platform
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric, UnknownMetricFamily
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric, UnknownMetricFamily
 from prometheus_client.registry import Collector
 
 from exporter import __version__
@@ -183,6 +183,23 @@ class JoinedCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         """Return the families of the other registry."""
         return self._registry.collect()
+
+
+class StateCollector(Collector):
+    """How it goes with the state file, where there is one."""
+
+    def __init__(self, is_usable: Callable[[], bool], restored: Callable[[], int]) -> None:
+        self._is_usable = is_usable
+        self._restored = restored
+
+    def collect(self) -> Iterable[Metric]:
+        """Return both families."""
+        usable = "1 if the state file can be read and written; only with --state.file."
+        restored = "Operations that were read from the state file instead of AWS; only with --state.file."
+        return [
+            GaugeMetricFamily(PREFIX + "state_file_usable", usable, float(self._is_usable())),
+            CounterMetricFamily(PREFIX + "state_file_restored_operations", restored, self._restored()),
+        ]
 
 
 class ProbeCollector(Collector):

@@ -19,7 +19,9 @@ from exporter.generation import Generation, Process, first, following
 from exporter.kind import Kind
 from exporter.log import Log
 from exporter.model import Shard
-from exporter.selfmetrics import ApiMetrics, ConfigMetrics, new_registry
+from exporter.selfmetrics import ApiMetrics, ConfigMetrics, StateCollector, new_registry
+from exporter.state.archive import Archive
+from exporter.state.saved import Saved, SavedInFile
 from exporter.web.api import api_routes
 from exporter.web.app import application
 from exporter.web.lifecycle import lifecycle_routes
@@ -104,17 +106,24 @@ def new_service(
     shard: Shard = Shard(),
     clock: Clock = Clock(),
     read: Callable[[], Config] | None = None,
+    archive: Archive | None = None,
 ) -> Service:
     """Return the exporter for a configuration, which ``read`` reads again; without it a reload finds the same.
 
+    ``archive`` keeps what has ended beyond the process; without one nothing is kept.
     Nothing is asked of AWS before the first scrape. Raises ConfigError.
     """
-    process = new_process(kinds, log, shard, clock)
+    process = new_process(kinds, log, shard, clock, archive)
     return Service(process, first(process, config, lambda cells: cells), read or (lambda: config), metrics_path)
 
 
-def new_process(kinds: Sequence[Kind[Any]], log: Log, shard: Shard, clock: Clock) -> Process:
+def new_process(
+    kinds: Sequence[Kind[Any]], log: Log, shard: Shard, clock: Clock, archive: Archive | None = None
+) -> Process:
     """Return what a process has whatever its configuration says."""
     _without_created_series()
     registry = new_registry(shard)
-    return Process(kinds, shard, clock, log, registry, ApiMetrics(registry), Estimates())
+    if archive:
+        registry.register(StateCollector(lambda: archive.is_usable, lambda: archive.restored))
+    saved = SavedInFile(archive) if archive else Saved()
+    return Process(kinds, shard, clock, log, registry, ApiMetrics(registry), Estimates(), saved)

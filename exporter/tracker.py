@@ -12,7 +12,7 @@ from exporter.config.sections import Refresh
 from exporter.discovery import Lists
 from exporter.errors import ApiError, Reason
 from exporter.kind import Api, Wanted
-from exporter.memory import Memory, blank
+from exporter.memory import Memory, blank, recalled
 from exporter.model import Operation, Reading, Scope, Snapshot
 from exporter.selection import Selection, Tracked, select, unsettled
 from exporter.tagging import Tagging, retagged, tagged
@@ -58,13 +58,14 @@ class Tracker:
         self.settings = settings
         self._clock = clock
         self._report = report
-        self._scope, self._tracked, self._lists, self._verdict, self.support = memory or blank(cell, clock)
+        known = memory or blank(cell, clock)
+        self._scope, self._tracked, self._lists, self._verdict, self.support, self._saved = known
         self._pass: Pass | None = None
         self._tagging = Tagging(None)
 
     def memory(self) -> Memory:
         """Return what the next tracker of the cell needs to go on."""
-        return Memory(self._scope, self._tracked, self._lists, self._verdict, self.support)
+        return Memory(self._scope, self._tracked, self._lists, self._verdict, self.support, self._saved)
 
     async def refresh(self, connect: Connect) -> None:
         """Read from AWS what can have changed. A failure, even a defect, is part of the snapshot and never raised."""
@@ -73,6 +74,8 @@ class Tracker:
         try:
             api = await connect(self.cell)
             self._scope = api.scope
+            found = await self._saved.recall(self.cell, api.scope, self._clock.monotonic())
+            self._tracked = recalled(self._tracked, found, self.cell)
             listed_first = self._lists is not None and self._lists.tell_statuses
             at_once = [] if listed_first else self._due()
             await asyncio.gather(self._read_lists(this, api), self._describe_all(this, api, at_once))
@@ -153,6 +156,7 @@ class Tracker:
         this.succeed()
         await self._learn_tags(this, api, one, operation)
         one.take(Reading(tagged(operation, one), at), self.cell.kind, self.cell.watch, self._clock.monotonic())
+        self._saved.note(one)
 
     def _wanted(self, this: Pass, one: Tracked) -> Wanted[Any]:
         before = one.reading.operation if one.reading else None
@@ -223,6 +227,7 @@ class Tracker:
         if self._lists and self._lists.is_endless:
             this.reasons.add(Reason.MALFORMED)
         self.support.note(this)
+        self._saved.settle(self._tracked.values())
         self._verdict = self._verdict.after(this, self._clock.now(), self._clock.monotonic())
         self._pass = None
 

@@ -70,6 +70,7 @@ KIND: Kind[OtaUpdate] = Kind(
     name="ota_update",
     title="update over the air",
     reference="https://docs.aws.amazon.com/freertos/latest/userguide/freertos-ota-dev.html",
+    operation=OtaUpdate,
     statuses=(
         "CREATE_PENDING",
         "CREATE_IN_PROGRESS",

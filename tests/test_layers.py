@@ -32,6 +32,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "exporter.monitoring",
         "exporter.scopes",
         "exporter.simulator",
+        "exporter.state",
         "exporter.support",
         "exporter.tagging",
     ),
@@ -54,6 +55,7 @@ ONLY_IN = {
     "boto3": "exporter.aws",
     "botocore": "exporter.aws",
     "rich": "exporter.terminal",
+    "sqlite3": "exporter.state",
     "ssl": "exporter.web",
     "uvicorn": "exporter.web",
 }

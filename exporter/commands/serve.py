@@ -9,12 +9,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from exporter import __version__
+from exporter.clock import Clock
 from exporter.config import ConfigFile
 from exporter.kinds import KINDS
 from exporter.log import Log, pass_on_libraries
 from exporter.model import Shard
 from exporter.problems import both
 from exporter.service import Service, new_service
+from exporter.state.archive import Archive
 from exporter.web.live_config import LiveWebConfig
 from exporter.web.security import Readiness, secured
 from exporter.web.server import Address, Site, listen_all, serve
@@ -30,6 +32,7 @@ def run(
     metrics_path: str,
     shard: Shard,
     log: Log,
+    state_file: Path | None = None,
 ) -> int:
     """Serve until SIGINT or SIGTERM and return 0. Raises ConfigError or StartError."""
     # Until somebody listens to it, SIGHUP must not end the process; there is nothing to read again either.
@@ -37,8 +40,9 @@ def run(
     pass_on_libraries(log)
     sys.setswitchinterval(TURN_SECONDS)
     file = ConfigFile(config_file, KINDS)
+    archive = Archive(state_file, KINDS, Clock(), log) if state_file else None
     service, live = both(
-        lambda: new_service(file.read(), KINDS, log, metrics_path, shard, read=file.read),
+        lambda: new_service(file.read(), KINDS, log, metrics_path, shard, read=file.read, archive=archive),
         lambda: LiveWebConfig(web_config_file, log),
     )
     readiness = Readiness()
@@ -51,7 +55,11 @@ def run(
         readiness.end()
         service.stop()
 
+    if archive:
+        archive.start()
     asyncio.run(_serve(sites, service, stop))
+    if archive:
+        archive.close()
     log.info("stopped")
     return 0
 

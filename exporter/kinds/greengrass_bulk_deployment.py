@@ -179,6 +179,7 @@ KIND: Kind[GreengrassBulkDeployment] = Kind(
     name="greengrass_bulk_deployment",
     title="bulk deployment of Greengrass V1 groups",
     reference="https://docs.aws.amazon.com/greengrass/v1/developerguide/bulk-deploy-cli.html",
+    operation=GreengrassBulkDeployment,
     statuses=("Initializing", "Running", "Completed", "Stopping", "Stopped", "Failed"),
     active=ACTIVE,
     completes=frozenset({"Completed"}),

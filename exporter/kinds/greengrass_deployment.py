@@ -182,6 +182,7 @@ KIND: Kind[GreengrassDeployment] = Kind(
     name="greengrass_deployment",
     title="Greengrass V2 deployment",
     reference="https://docs.aws.amazon.com/greengrass/v2/developerguide/manage-deployments.html",
+    operation=GreengrassDeployment,
     statuses=("ACTIVE", "COMPLETED", "CANCELED", "FAILED", "INACTIVE"),
     active=ACTIVE,
     completes=frozenset({"COMPLETED"}),

@@ -107,6 +107,7 @@ KIND: Kind[IotJob] = Kind(
     name=JOB,
     title="IoT job",
     reference="https://docs.aws.amazon.com/iot/latest/developerguide/iot-jobs.html",
+    operation=IotJob,
     statuses=STATUSES,
     active=ACTIVE,
     completes=frozenset({"COMPLETED"}),

@@ -90,6 +90,7 @@ KIND: Kind[ThingRegistrationTask] = Kind(
     name="thing_registration_task",
     title="bulk registration of things",
     reference="https://docs.aws.amazon.com/iot/latest/developerguide/bulk-provisioning.html",
+    operation=ThingRegistrationTask,
     statuses=("InProgress", "Completed", "Failed", "Cancelled", "Cancelling"),
     active=ACTIVE,
     completes=frozenset({"Completed"}),

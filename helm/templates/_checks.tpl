@@ -20,6 +20,14 @@
 {{- if ne .Values.service.type "ClusterIP" }}
 {{- $problems = append $problems "service.type: must be ClusterIP with several shards, since each of them has figures of its own" }}
 {{- end }}
+{{- if and (include "aws-iot-bulk-exporter.hasClaim" .) .Values.persistence.existingClaim }}
+{{- $problems = append $problems "persistence.existingClaim: several shards cannot share one claim; leave it empty, and each gets its own" }}
+{{- end }}
+{{- else if and (include "aws-iot-bulk-exporter.hasClaim" .) .Values.updateStrategy (ne "Recreate" (.Values.updateStrategy.type | default "")) }}
+{{- $problems = append $problems "updateStrategy.type: must be Recreate with a claim, which a new pod gets when the old one has ended" }}
+{{- end }}
+{{- if and (include "aws-iot-bulk-exporter.hasState" .) .Values.persistence.existingClaim (not (include "aws-iot-bulk-exporter.hasClaim" .)) }}
+{{- $problems = append $problems "persistence.existingClaim: nothing uses it unless persistence.type is persistentVolumeClaim" }}
 {{- end }}
 {{- if and (not (kindIs "invalid" .Values.podDisruptionBudget.minAvailable)) (not (kindIs "invalid" .Values.podDisruptionBudget.maxUnavailable)) }}
 {{- $problems = append $problems "podDisruptionBudget: minAvailable and maxUnavailable exclude each other" }}

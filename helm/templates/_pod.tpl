@@ -98,6 +98,10 @@ volumeMounts:
   {{- end }}
   - name: tmp
     mountPath: /tmp
+  {{- if include "aws-iot-bulk-exporter.hasState" . }}
+  - name: state
+    mountPath: {{ include "aws-iot-bulk-exporter.stateFolder" . }}
+  {{- end }}
   {{- with .Values.extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
@@ -114,6 +118,9 @@ volumeMounts:
 {{- end }}
 {{- if include "aws-iot-bulk-exporter.hasWebConfig" . }}
 - --web.config.file=/etc/aws-iot-bulk-exporter-web/web.yaml
+{{- end }}
+{{- if include "aws-iot-bulk-exporter.hasState" . }}
+- --state.file={{ include "aws-iot-bulk-exporter.stateFolder" . }}/state.db
 {{- end }}
 {{- if include "aws-iot-bulk-exporter.isSharded" . }}
 - {{ printf "--shard.total=%d" (int .Values.shards) | quote }}
@@ -189,6 +196,7 @@ volumeMounts:
 {{- end }}
 - name: tmp
   emptyDir: {}
+{{- include "aws-iot-bulk-exporter.stateVolume" . }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}
 {{- end }}

@@ -10,7 +10,7 @@ from tests.support.charts import CHART, Document, ci_values, objects, one, pod_o
 
 EVERYTHING = (
     "--set=serviceMonitor.enabled=true,podDisruptionBudget.enabled=true,networkPolicy.enabled=true",
-    "--set=web.config.rate_limit.burst=1",
+    "--set=web.config.rate_limit.burst=1,persistence.enabled=true",
 )
 SHARDED = (*EVERYTHING, "--set=shards=2")
 LONGEST = "a" * 52

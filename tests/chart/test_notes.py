@@ -55,6 +55,14 @@ def test_the_notes_know_tls_passwords_and_client_certificates(chart: Path) -> No
     assert "would have no client certificate" in told
 
 
+def test_the_notes_tell_which_claims_stay(chart: Path) -> None:
+    on = "--set=persistence.enabled=true"
+    assert "the claim fleet-aws-iot-bulk-exporter-state, which stays when" in notes(chart, on)
+    assert "the shards' claims, which stay when" in notes(chart, on, "--set=shards=2")
+    for settings in ("existingClaim=mine", "type=emptyDir", "persistentVolumeClaimRetentionPolicy.whenDeleted=Delete"):
+        assert "which stay" not in notes(chart, on, f"--set=persistence.{settings}")
+
+
 def test_the_notes_know_shards_and_whose_the_configuration_is(chart: Path) -> None:
     told = notes(chart, ci_values("sharded"), "--set=config=null,existingConfigMap.name=mine")
     assert "of one of the 4 shards" in told

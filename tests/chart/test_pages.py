@@ -83,6 +83,19 @@ def test_the_release_of_the_page_makes_what_the_page_names() -> None:
     assert workloads == {f"deployment/{RELEASE}", f"deployment/exporter-{RELEASE}"}
 
 
+def test_what_the_readme_deletes_is_what_its_release_makes() -> None:
+    alone, shared = (render("--set=persistence.enabled=true", f"--set=shards={n}", release="exporter") for n in (1, 2))
+    deleted = [words[words.index("delete") + 1 :] for words in commands("kubectl") if "delete" in words]
+    assert deleted == [
+        ["persistentvolumeclaim", "--selector", "app.kubernetes.io/instance=exporter"],
+        [f"statefulset/{one(shared, 'StatefulSet')['metadata']['name']}"],
+    ]
+    # Kubernetes gives the claims of shards the labels by which their pods are selected.
+    selected = one(shared, "StatefulSet")["spec"]["selector"]["matchLabels"]
+    for labels in (one(alone, "PersistentVolumeClaim")["metadata"]["labels"], selected):
+        assert labels["app.kubernetes.io/instance"] == "exporter"
+
+
 def test_the_guide_to_scaling_names_the_service_of_the_shards() -> None:
     (service,) = [one for one in render("--set=shards=2", release=RELEASE) if one["kind"] == "Service"]
     (named,) = re.findall(r"names: \[(\S+)\]", (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8"))

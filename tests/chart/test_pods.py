@@ -90,6 +90,7 @@ def test_a_cluster_that_chooses_the_user_itself_may() -> None:
     documents = render(*(f"--set=podSecurityContext.{name}=null" for name in names))
     assert pod_of(documents)["spec"]["securityContext"] == {
         "runAsNonRoot": True,
+        "fsGroupChangePolicy": "OnRootMismatch",
         "seccompProfile": {"type": "RuntimeDefault"},
     }
 

@@ -112,8 +112,9 @@ def test_every_pod_keeps_to_the_restricted_level_and_has_no_token(values: Path) 
 @EVERY_FILE
 def test_what_is_mounted_probed_and_selected_exists(values: Path) -> None:
     documents = render(f"--values={values}")
+    claimed = {claim["metadata"]["name"] for claim in workload(documents)["spec"].get("volumeClaimTemplates", [])}
     for pod in pods_of(documents):
-        volumes = {volume["name"] for volume in pod.get("volumes", [])}
+        volumes = {volume["name"] for volume in pod.get("volumes", [])} | claimed
         for container in pod["containers"]:
             assert {mount["name"] for mount in container.get("volumeMounts", [])} <= volumes
             ports = {port["name"] for port in container.get("ports", [])}
@@ -147,5 +148,5 @@ def test_a_kubernetes_that_is_too_old_is_told_so() -> None:
 )
 def test_null_takes_a_group_of_values_away(path: str) -> None:
     on = "--set=serviceMonitor.enabled=true,networkPolicy.enabled=true,shards=2,reload.mode=sidecar"
-    watched = ("prometheusRule", "dashboards.configMaps", "dashboards.grafanaOperator", "grafanaAlerts")
-    assert render(on, *(f"--set={name}.enabled=true" for name in watched), f"--set={path}=null")
+    others = ("persistence", "prometheusRule", "dashboards.configMaps", "dashboards.grafanaOperator", "grafanaAlerts")
+    assert render(on, *(f"--set={name}.enabled=true" for name in others), f"--set={path}=null")

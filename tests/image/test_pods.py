@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -16,67 +14,35 @@ import pytest
 import yaml
 
 from exporter.commands.demo import demo_config
-from exporter.commands.simulate import environment
 from exporter.metric import IDENTITY
-from tests.support.charts import Document, container_of, one, render
-from tests.support.containers import (
-    GRACE_SECONDS,
-    LOCKED,
-    container,
-    done,
-    image,
-    inside,
-    inspected,
-    podman,
-    printed,
-)
+from tests.support.charts import container_of, one, render
+from tests.support.containers import GRACE_SECONDS, done, inside, inspected, podman, printed
 from tests.support.exposed import STATUS
-from tests.support.pods import Pod, address_of, network, playing, pods_of
+from tests.support.pods import playing, pods_of
 from tests.support.prometheus import prometheus, query
+from tests.support.releases import Release, simulated_aws, values
 from tests.support.waiting import until
 
 SHARDS = 3
 NETWORK = f"exporter-{os.getpid()}"
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
-    """A release of the chart: what it rendered, and its pods."""
-
-    documents: list[Document]
-    pods: list[Pod]
-
-    @property
-    def targets(self) -> list[str]:
-        """Where Prometheus finds them, as it would by the container's port."""
-        (port,) = container_of(self.documents)["ports"]
-        return [f"{pod.address}:{port['containerPort']}" for pod in self.pods]
-
-
 @pytest.fixture(scope="module")
 def aws() -> Iterator[str]:
     """The URL of a simulated AWS, a container on the network of the pods."""
-    image()  # asked first: without one nothing is made
-    options = (*LOCKED, f"--network={NETWORK}")
-    with network(NETWORK), container("simulate", "--listen-address=:10099", options=options) as id:
-        until(printed(id, "simulated on"), "the simulated AWS")
-        yield f"http://{address_of(id, NETWORK)}:10099"
+    with simulated_aws(NETWORK) as url:
+        yield url
 
 
-def values(aws: str, folder: Path) -> str:
-    """The argument that takes the values: this image, the demo's configuration and a simulated AWS."""
-    repository, _, tag = image().rpartition(":")
-    variables = [{"name": name, "value": value} for name, value in environment(aws).items()]
-    named = {"repository": repository, "tag": tag, "pullPolicy": "Never"}
-    file = folder / "values.json"
-    file.write_text(json.dumps({"image": named, "config": yaml.safe_load(demo_config()), "extraEnv": variables}))
-    return f"--values={file}"
+def demo_values(aws: str, folder: Path) -> str:
+    """The argument that takes the demo's configuration."""
+    return values(aws, yaml.safe_load(demo_config()), folder)
 
 
 @pytest.fixture(scope="module")
 def whole(aws: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
     """A release of one pod that watches everything."""
-    documents = render(values(aws, tmp_path_factory.mktemp("values")), release=f"whole-{os.getpid()}")
+    documents = render(demo_values(aws, tmp_path_factory.mktemp("values")), release=f"whole-{os.getpid()}")
     with playing(documents, NETWORK) as pods:
         yield Release(documents, pods)
 
@@ -84,7 +50,7 @@ def whole(aws: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Releas
 @pytest.fixture(scope="module")
 def sharded(aws: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
     """A release whose shards share the same."""
-    arguments = (values(aws, tmp_path_factory.mktemp("values")), f"--set=shards={SHARDS}")
+    arguments = (demo_values(aws, tmp_path_factory.mktemp("values")), f"--set=shards={SHARDS}")
     documents = render(*arguments, release=f"sharded-{os.getpid()}")
     with playing(documents, NETWORK) as pods:
         yield Release(documents, pods)
@@ -127,13 +93,15 @@ def by_instance(url: str, metric: str) -> dict[str, int]:
 
 
 def test_pods_are_made_of_a_stateful_set_as_kubernetes_makes_them() -> None:
-    stateful_set = one(render(f"--set=shards={SHARDS}"), "StatefulSet")
+    stateful_set = one(render(f"--set=shards={SHARDS},persistence.enabled=true"), "StatefulSet")
     pods = pods_of(stateful_set)
     for ordinal, pod in enumerate(pods):
         kubernetes_validate.validate(pod, "1.34", strict=True)
         assert pod["metadata"]["name"] == pod["spec"]["hostname"] == f"{stateful_set['metadata']['name']}-{ordinal}"
         assert stateful_set["spec"]["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
         assert pod["spec"]["containers"] == stateful_set["spec"]["template"]["spec"]["containers"]
+        claims = [volume["persistentVolumeClaim"] for volume in pod["spec"]["volumes"] if volume["name"] == "state"]
+        assert claims == [{"claimName": f"state-{stateful_set['metadata']['name']}-{ordinal}"}]
     assert len(pods) == SHARDS
 
 
@@ -194,7 +162,7 @@ def test_both_tell_the_same_operations(prometheus_url: str) -> None:
 
 
 def test_a_pod_that_is_told_to_go_ends_well(aws: str, tmp_path: Path) -> None:
-    with playing(render(values(aws, tmp_path), release=f"short-{os.getpid()}"), NETWORK) as (pod,):
+    with playing(render(demo_values(aws, tmp_path), release=f"short-{os.getpid()}"), NETWORK) as (pod,):
         until(printed(pod.container, "listening"), "the exporter")
         done(podman("stop", f"--time={GRACE_SECONDS}", pod.container))
         assert inspected("container", pod.container)["State"]["ExitCode"] == 0

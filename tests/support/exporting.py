@@ -16,10 +16,11 @@ from exporter.aws.models import Models
 from exporter.config import Config, parse_config
 from exporter.kind import Kind
 from exporter.kinds import KINDS
-from exporter.log import new_log
+from exporter.log import Log, new_log
 from exporter.service import new_service
 from exporter.simulator.app import application
 from exporter.simulator.scenario import parse_scenario
+from exporter.state.archive import Archive
 from tests.support.clocks import ManualClock
 from tests.support.servers import serving
 
@@ -61,18 +62,27 @@ def _is_fact(row: str) -> bool:
 
 @contextmanager
 def exporting(
-    config: str, endpoint: str, clock: ManualClock | None = None, kinds: Sequence[Kind[Any]] = KINDS
+    config: str,
+    endpoint: str,
+    clock: ManualClock | None = None,
+    kinds: Sequence[Kind[Any]] = KINDS,
+    archive: Callable[[Log], Archive] | None = None,
 ) -> Iterator[Exporter]:
-    """Serve an exporter whose AWS is the endpoint, with credentials that mean nothing."""
+    """Serve an exporter whose AWS is the endpoint, with credentials that mean nothing.
+
+    ``archive`` makes what it keeps beyond its end, and starts it.
+    """
     with aws_environment(endpoint):
-        clock, log, files = clock or ManualClock(), io.StringIO(), [config]
+        clock, text, files = clock or ManualClock(), io.StringIO(), [config]
+        log = new_log("debug", stream=text)
+        kept = archive(log) if archive else None
 
         def read() -> Config:
             return parse_config(files[-1], kinds)
 
-        service = new_service(read(), kinds, new_log("debug", stream=log), clock=clock.clock(), read=read)
+        service = new_service(read(), kinds, log, clock=clock.clock(), read=read, archive=kept)
         with serving(service.app) as url:
-            yield Exporter(url, clock, log, files)
+            yield Exporter(url, clock, text, files)
 
 
 @contextmanager
@@ -117,7 +127,20 @@ class Simulation:
 @contextmanager
 def simulating(config: str, scenario: str, kinds: Sequence[Kind[Any]] = KINDS) -> Iterator[Simulation]:
     """Serve an exporter whose AWS is the simulator with a scenario."""
-    clock, requests = ManualClock(), list[str]()
+    clock = ManualClock()
+    with (
+        simulated_aws(scenario, clock, kinds) as (endpoint, requests),
+        exporting(config, endpoint, clock, kinds) as exporter,
+    ):
+        yield Simulation(exporter, requests)
+
+
+@contextmanager
+def simulated_aws(
+    scenario: str, clock: ManualClock, kinds: Sequence[Kind[Any]] = KINDS
+) -> Iterator[tuple[str, list[str]]]:
+    """Serve the simulator with a scenario; give its URL, and the targets of the requests that it gets."""
+    requests = list[str]()
     simulator = application(parse_scenario(scenario, kinds), kinds, Models(), now=lambda: clock.at)
 
     async def recorded(scope: Scope, receive: Receive, send: Send) -> None:
@@ -126,5 +149,5 @@ def simulating(config: str, scenario: str, kinds: Sequence[Kind[Any]] = KINDS) -
             requests.append(scope["path"] + (f"?{query}" if query else ""))
         await simulator(scope, receive, send)
 
-    with serving(recorded) as endpoint, exporting(config, endpoint, clock, kinds) as exporter:
-        yield Simulation(exporter, requests)
+    with serving(recorded) as endpoint:
+        yield endpoint, requests

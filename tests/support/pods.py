@@ -48,7 +48,7 @@ def address_of(container: str, network: str) -> str:
 def pods_of(stateful_set: Document) -> list[Document]:
     """Return the pods that Kubernetes makes of a StatefulSet, each named by its ordinal, as is its host.
 
-    Labels and names are those that pkg/controller/statefulset/stateful_set_utils.go of Kubernetes gives.
+    Labels, names and claims are those that pkg/controller/statefulset/stateful_set_utils.go of Kubernetes gives.
     """
     return [_pod(stateful_set, ordinal) for ordinal in range(stateful_set["spec"]["replicas"])]
 
@@ -59,12 +59,19 @@ def _pod(stateful_set: Document, ordinal: int) -> Document:
     labels = {"statefulset.kubernetes.io/pod-name": name, "apps.kubernetes.io/pod-index": str(ordinal)}
     named = {"name": name, "namespace": metadata["namespace"], "labels": {**template["metadata"]["labels"], **labels}}
     host = {"hostname": name, "subdomain": stateful_set["spec"]["serviceName"]}
+    claimed = [
+        _claimed(claim["metadata"]["name"], name) for claim in stateful_set["spec"].get("volumeClaimTemplates", [])
+    ]
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {**template["metadata"], **named},
-        "spec": {**template["spec"], **host},
+        "spec": {**template["spec"], **host, "volumes": [*template["spec"]["volumes"], *claimed]},
     }
+
+
+def _claimed(volume: str, pod: str) -> Document:
+    return {"name": volume, "persistentVolumeClaim": {"claimName": f"{volume}-{pod}"}}
 
 
 def playable(documents: Sequence[Document]) -> list[Document]:
@@ -83,6 +90,21 @@ def _leave_out(pod: Document) -> None:
     for container in pod["spec"]["containers"]:
         for key in FOR_OTHERS:
             container.pop(key, None)
+
+
+@contextmanager
+def claims(documents: Sequence[Document]) -> Iterator[list[str]]:
+    """Keep what the pods of a chart write into their claims while the block runs; give the claims' names.
+
+    Podman makes a volume of each when a pod wants it.
+    """
+    pods = [document for document in playable(documents) if document["kind"] != "ConfigMap"]
+    volumes = [volume for pod in pods for volume in pod["spec"].get("template", pod)["spec"]["volumes"]]
+    names = [volume["persistentVolumeClaim"]["claimName"] for volume in volumes if "persistentVolumeClaim" in volume]
+    try:
+        yield names
+    finally:
+        podman("volume", "rm", *names)
 
 
 @contextmanager

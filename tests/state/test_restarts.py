@@ -1,0 +1,243 @@
+"""What has ended outlives the exporter: it is served again as it was, by the rules of today, and costs no call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.exporting import Exporter, simulated_aws
+from tests.support.restarts import restarting
+
+WATCH = """
+accounts: [{{name: factory, account_id: "{account}", regions: [eu-west-1], watch: [{watch}]}}]
+labels: {{tags: [{tags}]}}
+"""
+TASKS = "{kind: thing_registration_task, discover: true}"
+KINDS = {
+    "thing_registration_task": ("Completed", "InProgress"),
+    "greengrass_bulk_deployment": ("Completed", "Running"),
+    "iot_job": ("COMPLETED", "IN_PROGRESS"),
+    "greengrass_deployment": ("COMPLETED", "ACTIVE"),
+}
+"""A status in which an operation has ended, and one in which it has not."""
+FIRST = {"iot_job": ["/tags"], "greengrass_deployment": ["/greengrass/v2/deployments/going"]}
+"""What a start reads of an operation that goes on, besides what each refresh does."""
+OPERATION = """
+    {{kind: {kind}, id: {id}, region: eu-west-1, items: 40, created: -1h, name: pilot, tags: {{team: red}},
+     timeline: [{{at: 0s, status: {status}, done: 0.9, failed: 0.1}}]}}"""
+HEAD = 'accounts: ["111122223333", "444455556666"]\nquotas: false\n{}operations: [{}]'
+DOWN = "faults: [{error: InternalFailureException, status: 500}]\n"
+
+
+def config(watch: str = TASKS, account: str = "111122223333", tags: str = "") -> str:
+    """Return a configuration of one account."""
+    return WATCH.format(watch=watch, account=account, tags=tags)
+
+
+def operation(id: str, kind: str = "thing_registration_task", status: str = "Completed") -> str:
+    """Return an operation of a scenario that stays as it is."""
+    return OPERATION.format(kind=kind, id=id, status=status)
+
+
+def scenario(*operations: str, more: str = "") -> str:
+    """Return a scenario of operations."""
+    return HEAD.format(more, ",".join(operations))
+
+
+def ids(exporter: Exporter, after: float = 60.0) -> set[str]:
+    """Return the ids of the operations that have rows."""
+    rows = exporter.scrape(after=after).splitlines()
+    return {row.split(',id="')[1].split('"')[0] for row in rows if row.startswith("aws_iot_bulk_operation_info{")}
+
+
+def described(requests: list[str]) -> list[str]:
+    """Return the paths of the requests that are no lists, nor about the account."""
+    paths = [one.partition("?")[0] for one in requests]
+    return [path for path in paths if not path.endswith(("/", "tasks", "jobs", "deployments"))]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_has_ended_is_served_as_it_was_and_costs_no_call(kind: str, tmp_path: Path) -> None:
+    over, under_way = KINDS[kind]
+    both = scenario(operation("over", kind, over), operation("going", kind, under_way))
+    watch = config(f"{{kind: {kind}, discover: true}}", tags="team")
+    with restarting(both, tmp_path / "state.db") as aws:
+        with aws.exporter(watch) as exporter:
+            before = exporter.operations()
+            again = described(aws.requests_of(exporter.scrape))
+        with aws.exporter(watch) as exporter:
+            assert described(aws.requests_of(exporter.scrape)) == sorted([*again, *FIRST.get(kind, ())])
+            after = exporter.operations()
+            assert "state_file_restored_operations_total 1.0" in exporter.scrape()
+    assert sorted(after.splitlines()) == sorted(before.splitlines())
+    assert 'id="over"' in after
+
+
+def test_a_status_is_known_even_where_nobody_wants_it_and_no_list_tells_it(tmp_path: Path) -> None:
+    kind = "greengrass_bulk_deployment"
+    watch = config(f"{{kind: {kind}, discover: {{statuses: [Running]}}}}")
+    with restarting(scenario(operation("over", kind)), tmp_path / "state.db") as aws:
+        with aws.exporter(watch) as exporter:
+            assert (ids(exporter), described(aws.requests)) == (set(), ["/greengrass/bulk/deployments/over/status"])
+        with aws.exporter(watch) as exporter:
+            assert (described(aws.requests_of(exporter.scrape)), ids(exporter)) == ([], set())
+        with aws.exporter(config(f"{{kind: {kind}, discover: true}}")) as exporter:
+            assert ids(exporter) == {"over"}
+
+
+def test_while_aws_is_down_what_was_known_is_served_until_it_is_stale(tmp_path: Path) -> None:
+    with restarting(scenario(operation("over")), tmp_path / "state.db") as aws:
+        with aws.exporter(config()) as exporter:
+            read_at = success(exporter.scrape())
+        with simulated_aws(scenario(more=DOWN), aws.clock) as (down, _), aws.exporter(config(), down) as exporter:
+            exposed = exporter.scrape(after=3600.0)
+            assert success(exposed) == read_at
+            assert up(exposed) == 0.0
+            assert ids(exporter, after=590.0) == {"over"}
+            assert ids(exporter, after=11.0) == set()
+
+
+def success(exposed: str) -> float:
+    """Return when the one operation was read."""
+    (row,) = (row for row in exposed.splitlines() if row.startswith("aws_iot_bulk_operation_last_success"))
+    return float(row.rpartition(" ")[2])
+
+
+def up(exposed: str) -> float:
+    """Return whether the one cell is up."""
+    (row,) = (row for row in exposed.splitlines() if row.startswith("aws_iot_bulk_exporter_up{"))
+    return float(row.rpartition(" ")[2])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "stays"),
+    [
+        (TASKS, TASKS, {"done", "lost"}),
+        ("{kind: thing_registration_task, ids: [done, lost]}", TASKS, {"done", "lost"}),
+        (TASKS, "{kind: thing_registration_task, ids: [done]}", {"done"}),
+        (TASKS, "{kind: thing_registration_task, discover: {id_pattern: ^l}}", {"lost"}),
+        (TASKS, "{kind: thing_registration_task, discover: {statuses: [Failed]}}", {"lost"}),
+        (TASKS, "{kind: thing_registration_task, discover: {statuses: [InProgress]}}", set()),
+        (TASKS, "{kind: thing_registration_task, discover: {max_operations: 1}}", {"done"}),
+        (TASKS, "{kind: thing_registration_task, discover: {max_age: 30m}}", set()),
+        ("{kind: thing_registration_task, discover: {statuses: [Failed]}}", TASKS, {"lost"}),
+        ("{kind: thing_registration_task, ids: [done, lost]}", "{kind: thing_registration_task, ids: [other]}", set()),
+        (TASKS, "{kind: iot_job, discover: true}", set()),
+    ],
+)
+def test_the_rules_of_today_decide_what_is_served_again(
+    before: str, after: str, stays: set[str], tmp_path: Path
+) -> None:
+    both = scenario(operation("done"), operation("lost", status="Failed"))
+    with restarting(both, tmp_path / "state.db") as aws:
+        with aws.exporter(config(before)) as exporter:
+            exporter.scrape()
+        with simulated_aws(scenario(more=DOWN), aws.clock) as (down, _), aws.exporter(config(after), down) as exporter:
+            assert ids(exporter) == stays
+
+
+def test_rules_that_a_reload_changed_are_those_that_the_next_start_compares(tmp_path: Path) -> None:
+    narrow = "{kind: greengrass_bulk_deployment, discover: {statuses: [Running]}}"
+    wide = narrow.replace("{statuses: [Running]}", "true")
+    with restarting(scenario(operation("over", "greengrass_bulk_deployment")), tmp_path / "state.db") as aws:
+        with aws.exporter(config(narrow)) as exporter:
+            assert ids(exporter) == set()
+            exporter.reload(config(wide))
+            assert ids(exporter) == {"over"}
+        with aws.exporter(config(wide)) as exporter:
+            assert (described(aws.requests_of(exporter.scrape)), ids(exporter)) == ([], {"over"})
+
+
+def test_other_options_are_other_readings_and_each_has_its_own(tmp_path: Path) -> None:
+    plain = "{kind: greengrass_bulk_deployment, discover: true}"
+    detailed = plain.replace("discover", "details: true, discover")
+    with restarting(scenario(operation("over", "greengrass_bulk_deployment")), tmp_path / "state.db") as aws:
+        asked = []
+        for watch in (plain, detailed, plain, detailed):
+            with aws.exporter(config(watch)) as exporter:
+                asked.append(len(described(aws.requests_of(exporter.scrape))))
+                assert ("deployment_groups{" in exporter.scrape()) == (watch == detailed)
+        assert asked == [1, 2, 0, 0]
+        with aws.exporter(config(plain)) as exporter:
+            exporter.scrape()
+            exporter.reload(config(detailed))
+            assert described(aws.requests_of(exporter.scrape)) == []
+            assert "deployment_groups{" in exporter.scrape()
+
+
+def test_another_account_inherits_nothing(tmp_path: Path) -> None:
+    with restarting(scenario(operation("over")), tmp_path / "state.db") as aws:
+        with aws.exporter(config()) as exporter:
+            assert ids(exporter) == {"over"}
+        with aws.exporter(config(account="444455556666")) as exporter:
+            assert described(aws.requests_of(exporter.scrape)) == ["/thing-registration-tasks/over"]
+        with aws.exporter(config()) as exporter:
+            assert described(aws.requests_of(exporter.scrape)) == []
+
+
+def test_what_left_the_lists_meanwhile_leaves_after_two_of_them_and_does_not_come_back(tmp_path: Path) -> None:
+    with restarting(scenario(operation("over"), operation("stays")), tmp_path / "state.db") as aws:
+        with aws.exporter(config()) as exporter:
+            assert ids(exporter) == {"over", "stays"}
+        with simulated_aws(scenario(operation("stays")), aws.clock) as (later, requests):
+            with aws.exporter(config(), later) as exporter:
+                exporter.scrape()
+                for _ in range(2):
+                    assert ids(exporter, after=1.0) == {"over", "stays"}
+                    exporter.scrape(after=301.0)
+                assert ids(exporter) == {"stays"}
+            with aws.exporter(config(), later) as exporter:
+                assert ids(exporter) == {"stays"}
+            assert described(requests) == []
+
+
+def test_what_is_being_deleted_since_is_read_again(tmp_path: Path) -> None:
+    kind, deleting = "iot_job", "DELETION_IN_PROGRESS"
+    watch = config(f"{{kind: {kind}, discover: true}}")
+    with restarting(scenario(operation("over", kind, "COMPLETED")), tmp_path / "state.db") as aws:
+        with aws.exporter(watch) as exporter:
+            assert ids(exporter) == {"over"}
+        with simulated_aws(scenario(operation("over", kind, deleting)), aws.clock) as (later, requests):
+            for _ in range(2):
+                with aws.exporter(watch, later) as exporter:
+                    assert f'status="{deleting}"}} 1.0' in exporter.scrape()
+            assert described(requests) == ["/jobs/over", "/jobs/over"]
+
+
+def test_tags_are_read_once_whenever_they_come_to_be_wanted(tmp_path: Path) -> None:
+    watch = "{kind: iot_job, discover: true}"
+    with restarting(scenario(operation("over", "iot_job", "COMPLETED")), tmp_path / "state.db") as aws:
+        asked = []
+        for tags in ("", "team", "team", "", "team"):
+            with aws.exporter(config(watch, tags=tags)) as exporter:
+                asked.append([path[:5] for path in described(aws.requests_of(exporter.scrape))])
+                assert ('tag_team="red"' in exporter.scrape()) == bool(tags)
+    assert asked == [["/jobs"], ["/tags"], [], [], []]
+
+
+def test_two_accounts_of_one_number_keep_each_their_own(tmp_path: Path) -> None:
+    account = "  - {{name: {}, regions: [eu-west-1], watch: [{}]{}}}\n"
+    known = ', account_id: "111122223333"'
+    both = "accounts:\n" + account.format("a", TASKS, "") + account.format("b", TASKS, known)
+    one = "accounts:\n" + account.format("b", "{kind: thing_registration_task, ids: [over]}", known)
+    with restarting(scenario(operation("over"), operation("more")), tmp_path / "state.db") as aws:
+        for watch, cost in ((both, 4), (both, 0), (one, 0), (both, 1)):
+            with aws.exporter(watch) as exporter:
+                assert len(described(aws.requests_of(exporter.scrape))) == cost
+
+
+def test_a_cell_that_goes_on_after_a_reload_is_not_given_old_data(tmp_path: Path) -> None:
+    with restarting(scenario(operation("over"), operation("more")), tmp_path / "state.db") as aws:
+        with aws.exporter(config()) as exporter:
+            exporter.scrape()
+        with aws.exporter(config()) as exporter:
+            exporter.scrape()
+            for watch in ("{kind: thing_registration_task, ids: [over]}", TASKS, TASKS):
+                exporter.reload(config(watch))
+                exporter.scrape()
+            assert "state_file_restored_operations_total 2.0" in exporter.scrape()
+            exporter.reload(config("{kind: iot_job, discover: true}"))
+            exporter.scrape()
+            exporter.reload(config())
+            assert (described(aws.requests_of(exporter.scrape)), ids(exporter)) == ([], {"over", "more"})
