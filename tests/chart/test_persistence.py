@@ -6,7 +6,18 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from tests.support.charts import Document, ci_values, container_of, objects, one, pod_of, refusal, render, workload
+from tests.support.charts import (
+    SHARDED_CLAIMS,
+    Document,
+    ci_values,
+    container_of,
+    objects,
+    one,
+    pod_of,
+    refusal,
+    render,
+    workload,
+)
 from tests.support.processes import ROOT
 
 ON = "--set=persistence.enabled=true"
@@ -127,7 +138,7 @@ def test_no_claim_is_deleted_unless_the_values_say_so() -> None:
     assert "annotations" not in deleted["metadata"]
     shards = workload(render(SHARDED))["spec"]["persistentVolumeClaimRetentionPolicy"]
     assert shards == {"whenDeleted": "Retain", "whenScaled": "Retain"}
-    shards = workload(render(ci_values("persistence-shards")))["spec"]["persistentVolumeClaimRetentionPolicy"]
+    shards = workload(render(f"--values={SHARDED_CLAIMS}"))["spec"]["persistentVolumeClaimRetentionPolicy"]
     assert shards == {"whenDeleted": "Retain", "whenScaled": "Delete"}
 
 

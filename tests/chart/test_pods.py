@@ -15,6 +15,7 @@ from exporter.web.connections import Limits
 from tests.support.charts import (
     CHART,
     CI_VALUES,
+    SHARDED_CLAIMS,
     Document,
     ci_values,
     container_of,
@@ -95,7 +96,7 @@ def test_a_cluster_that_chooses_the_user_itself_may() -> None:
     }
 
 
-@pytest.mark.parametrize("values", CI_VALUES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("values", [*CI_VALUES, SHARDED_CLAIMS], ids=lambda path: path.stem)
 def test_every_argument_is_a_flag_that_serve_knows_with_a_value_that_it_takes(values: object) -> None:
     command, *arguments = container_of(render(f"--values={values}"))["args"]
     (serve,) = [known for known in COMMANDS if known.name == command]

@@ -16,6 +16,7 @@ from tests.support.charts import (
     CHART,
     CI_VALUES,
     KUBE_VERSION,
+    SHARDED_CLAIMS,
     Document,
     helm,
     objects,
@@ -28,7 +29,9 @@ from tests.support.charts import (
 
 MONITORS = {"ServiceMonitor": "endpoints", "PodMonitor": "podMetricsEndpoints"}
 CUSTOM = {*MONITORS, "PrometheusRule", "GrafanaDashboard"}
-EVERY_FILE = pytest.mark.parametrize("values", [CHART / "values.yaml", *CI_VALUES], ids=lambda path: path.stem)
+EVERY_FILE = pytest.mark.parametrize(
+    "values", [CHART / "values.yaml", *CI_VALUES, SHARDED_CLAIMS], ids=lambda path: path.stem
+)
 
 
 def pods_of(documents: Sequence[Document]) -> Iterator[Document]:

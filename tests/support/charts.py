@@ -16,6 +16,8 @@ from tests.support.programs import program
 
 CHART = ROOT / "helm"
 CI_VALUES = sorted((CHART / "ci").glob("*-values.yaml"))
+SHARDED_CLAIMS = ROOT / "tests" / "chart" / "persistence-shards-values.yaml"
+"""Stands apart: checkers of manifests that know no claims of a StatefulSet miss its volume."""
 KUBE_VERSION = "--kube-version=1.34.0"
 """Named, because a helm that was built without its release flags assumes a version older than the chart accepts."""
 
