@@ -115,7 +115,7 @@ class Archive:
             try:
                 yield (owner, id), self._codecs[owner.key.kind].encode(record) if record else None
             except ValueError:
-                yield (owner, id), None  # text that is no Unicode; AWS is asked again
+                yield (owner, id), None  # AWS is asked again
 
     def _failed(self, error: Exception) -> None:
         why = str(error) if isinstance(error, StateError) else f"unexpected {type(error).__name__}"
