@@ -53,12 +53,13 @@ def simulator(folder: Path, scenario: str) -> Iterator[str]:
 
 
 @contextmanager
-def exporter(folder: Path, config: str, endpoint: str) -> Iterator[int]:
-    """Run the exporter with a configuration; give its port. It may not answer yet."""
+def exporter(folder: Path, config: str, endpoint: str, *flags: str) -> Iterator[int]:
+    """Run the exporter with a configuration and more flags; give its port. It may not answer yet."""
     file = folder / "config.yaml"
     file.write_text(config)
     port = free_port()
-    command = [sys.executable, "-m", "exporter", f"--config.file={file}", f"--web.listen-address=127.0.0.1:{port}"]
+    address = f"--web.listen-address=127.0.0.1:{port}"
+    command = [sys.executable, "-m", "exporter", f"--config.file={file}", address, *flags]
     process = subprocess.Popen(command, env=environment(endpoint), stderr=subprocess.DEVNULL)
     try:
         yield port
