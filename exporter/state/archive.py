@@ -129,6 +129,7 @@ class Archive:
         self._failure = None
 
     def _begun_anew(self, why: str) -> None:
+        self.epoch += 1
         self._log.warning("state file begun anew", file=self._path, why=why)
 
     def _tell_ignored(self, owner: Owner, found: Found) -> None:

@@ -122,6 +122,18 @@ def test_the_file_of_another_version_is_told_and_begun_anew(version: int, tmp_pa
         assert state.load() == RECORDS
 
 
+def test_what_was_read_of_a_file_that_is_then_begun_anew_is_put_again(tmp_path: Path) -> None:
+    file = tmp_path / "state.db"
+    with opened(file) as state:
+        state.put(RECORDS)
+    changed(file, "DROP TABLE file")
+    with opened(file, start=False) as state:
+        before = state.archive.epoch
+        assert state.archive._read(state.owner("111122223333"))
+        assert state.archive._write()
+        assert state.archive.epoch > before
+
+
 def test_records_that_another_version_wrote_in_its_form_are_told_left_out_and_kept_for_it(tmp_path: Path) -> None:
     file = tmp_path / "state.db"
     with opened(file) as state:

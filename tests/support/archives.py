@@ -46,11 +46,12 @@ class Opened:
 
 
 @contextmanager
-def opened(file: Path, clock: ManualClock | None = None) -> Iterator[Opened]:
-    """Open a state file; at the end everything is written that can be."""
+def opened(file: Path, clock: ManualClock | None = None, start: bool = True) -> Iterator[Opened]:
+    """Open a state file, by default at once; at the end everything is written that can be."""
     log = io.StringIO()
     archive = Archive(file, KINDS, (clock or ManualClock()).clock(), new_log(stream=log), AT_ONCE)
-    archive.start()
+    if start:
+        archive.start()
     try:
         yield Opened(archive, log)
     finally:
