@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks import answering, calls, capacity, cpu, disk, fill, hanging, rendering, scopes, start
+from benchmarks import answering, calls, capacity, cpu, disk, fill, hanging, rendering, restart, scopes, start
 
 REPORTS: Mapping[str, tuple[str, Callable[[], str]]] = {
     "start": ("Start and memory", start.report),
@@ -16,6 +16,7 @@ REPORTS: Mapping[str, tuple[str, Callable[[], str]]] = {
     "hanging": ("A scope that hangs", hanging.report),
     "answering": ("AWS hangs everywhere", answering.report),
     "rendering": ("The text of /metrics", rendering.report),
+    "restart": ("A restart with finished operations", restart.report),
     "scopes": ("Many scopes", scopes.report),
     "capacity": ("What one process can watch", capacity.report),
     "cpu": ("CPU of an API call", cpu.report),

@@ -54,7 +54,7 @@ def simulator(folder: Path, scenario: str) -> Iterator[str]:
 
 @contextmanager
 def exporter(folder: Path, config: str, endpoint: str, *flags: str) -> Iterator[int]:
-    """Run the exporter with a configuration; give its port. It may not answer yet."""
+    """Run the exporter with a configuration and more flags; give its port. It may not answer yet."""
     file = folder / "config.yaml"
     file.write_text(config)
     port = free_port()

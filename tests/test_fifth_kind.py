@@ -30,6 +30,7 @@ from exporter.simulated import Simulated
 from tests import test_kinds
 from tests.support.exporting import simulating
 from tests.support.promql import promtool
+from tests.support.restarts import restarting
 
 GET = ApiCall("iot", "GetOTAUpdate", quota=10, resource="arn:*:iot:*:*:otaupdate/*")
 LIST = ApiCall("iot", "ListOTAUpdates", quota=10)
@@ -152,6 +153,18 @@ def test_it_is_simulated_and_scraped_to_its_end() -> None:
     assert f"aws_iot_ota_update_files{{{labels}}} 3.0" in exposed[0]
     assert f'aws_iot_bulk_operation_status{{{labels},status="CREATE_IN_PROGRESS"}} 1.0' in exposed[0]
     assert f'aws_iot_bulk_operation_status{{{labels},status="CREATE_COMPLETE"}} 1.0' in exposed[-1]
+
+
+def test_it_outlives_a_restart(tmp_path: Path) -> None:
+    scenario = SCENARIO.replace("[{at: 0s, status: CREATE_IN_PROGRESS}, {at: 90s,", "[{at: 0s,")
+    with restarting(scenario, tmp_path / "state.db", FIVE) as aws:
+        with aws.exporter(CONFIG) as exporter:
+            before = exporter.operations()
+            assert "/otaUpdates/bootloader" in aws.requests
+            asked = len(aws.requests)
+        with aws.exporter(CONFIG) as exporter:
+            assert exporter.operations() == before
+    assert "/otaUpdates/bootloader" not in aws.requests[asked:]
 
 
 def test_it_is_on_the_status_page_and_in_the_json() -> None:

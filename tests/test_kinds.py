@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
 import sys
@@ -14,10 +15,13 @@ from botocore.model import ListShape, MapShape, OperationModel, Shape, StringSha
 
 from exporter.aws.policy import DEPENDENT
 from exporter.families import UNKNOWN, table
-from exporter.kind import DESCRIBE, DISCOVER, TAGS, Kind
+from exporter.kind import DESCRIBE, DISCOVER, Kind, Wanted
+from exporter.kind import TAGS as TAGS_PURPOSE
 from exporter.kinds import KINDS
 from exporter.metric import IDENTITY
-from tests.support.simulations import MODELS, input_members
+from exporter.model import Operation
+from exporter.state.codec import Codec, Record
+from tests.support.simulations import MODELS, TAGS, SimulatedApi, an_operation, input_members
 
 WORD = re.compile(r"[a-z][a-z0-9_]*")
 RESERVED = re.compile(r"_(total|count|sum|bucket|created)$")
@@ -82,7 +86,7 @@ def test_names_of_kinds_and_options_are_plain_unique_words() -> None:
     for kind in KINDS:
         options = [option.name for option in kind.options]
         assert len(set(options)) == len(options)
-        assert set(options) & {"kind", "ids", "options", DISCOVER, DESCRIBE, TAGS, DEPENDENT} == set()
+        assert set(options) & {"kind", "ids", "options", DISCOVER, DESCRIBE, TAGS_PURPOSE, DEPENDENT} == set()
         assert all(option.help.endswith(".") for option in kind.options)
 
 
@@ -125,6 +129,21 @@ def test_a_status_of_tomorrow_is_active_and_never_final(kind: Kind[Any]) -> None
     assert [status for status in kind.statuses if kind.is_active(status)] == [
         status for status in kind.statuses if status in kind.active
     ]
+
+
+@every_kind
+def test_an_operation_is_written_down_and_read_again_as_it_was(kind: Kind[Any]) -> None:
+    async def read(status: str) -> Operation:
+        simulated = an_operation(status)
+        wanted: Wanted[Any] = Wanted(simulated.id, frozenset(option.name for option in kind.options))
+        operation: Operation = await kind.fetch(SimulatedApi(kind, simulated), wanted)
+        return operation
+
+    codec = Codec(kind)
+    for operation in (asyncio.run(read(status)) for status in kind.statuses):
+        record = Record(operation, 1.8e9, operation.created, explicit=True, matched=False, rules="a", tags=TAGS)
+        again = codec.decode(codec.encode(record))
+        assert (again, type(again.operation)) == (record, kind.operation)
 
 
 def test_a_typo_in_a_metric_row_is_a_type_error(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ class Archive:
             try:
                 yield (owner, id), self._codecs[owner.key.kind].encode(record) if record else None
             except ValueError:
-                yield (owner, id), None  # text that is no Unicode; AWS is asked again
+                yield (owner, id), None  # AWS is asked again
 
     def _failed(self, error: Exception) -> None:
         why = str(error) if isinstance(error, StateError) else f"unexpected {type(error).__name__}"
@@ -129,6 +129,7 @@ class Archive:
         self._failure = None
 
     def _begun_anew(self, why: str) -> None:
+        self.epoch += 1
         self._log.warning("state file begun anew", file=self._path, why=why)
 
     def _tell_ignored(self, owner: Owner, found: Found) -> None:

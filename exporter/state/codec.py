@@ -40,8 +40,8 @@ class Codec:
         self._adapter: TypeAdapter[Record[Operation]] = TypeAdapter(cast(Any, Record)[kind.operation])
 
     def encode(self, record: Record[Operation]) -> bytes:
-        """Return a record as JSON. Raises ValueError for text that is no Unicode."""
-        return self._adapter.dump_json(record)
+        """Return a record as JSON. Raises ValueError where it could not be read again: text that is no Unicode, say."""
+        return self._adapter.dump_json(record, warnings="error")
 
     def decode(self, body: bytes) -> Record[Operation]:
         """Return the record that was encoded. Raises ValueError."""

@@ -151,6 +151,8 @@ class Database:
                 yield connection
         except sqlite3.Error as error:
             raise _translated(error) from None
+        except UnicodeDecodeError:
+            raise DamagedError("its schema is damaged") from None  # SQLite quotes it in an error
 
 
 def _read(connection: sqlite3.Connection, owner: Owner, found: Found) -> None:

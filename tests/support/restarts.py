@@ -31,12 +31,22 @@ class Restarts:
     kinds: Sequence[Kind[Any]]
 
     @contextmanager
-    def exporter(self, config: str, url: str = "", pace: Pace = AT_ONCE) -> Iterator[Exporter]:
-        """Serve an exporter with the state file, of AWS or whatever has the URL; at its end all is written."""
+    def exporter(
+        self,
+        config: str,
+        url: str = "",
+        pace: Pace = AT_ONCE,
+        prepare: Callable[[Archive], None] = lambda archive: None,
+    ) -> Iterator[Exporter]:
+        """Serve an exporter with the state file, of AWS or whatever has the URL; at its end all is written.
+
+        ``prepare`` may do something to the archive before it starts.
+        """
         archives = list[Archive]()
 
         def archive(log: Log) -> Archive:
             archives.append(Archive(self.file, self.kinds, self.clock.clock(), log, pace))
+            prepare(archives[0])
             archives[0].start()
             return archives[0]
 

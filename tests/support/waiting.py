@@ -14,12 +14,12 @@ PATIENCE = 60.0
 PAUSE = 0.1
 
 
-def until(found: Callable[[], T | None], what: str) -> T:
+def until(found: Callable[[], T | None], what: str, pause: float = PAUSE) -> T:
     """Return the first thing that is found; fail the test when nothing is after a minute."""
-    pause = threading.Event()
-    for _ in range(int(PATIENCE / PAUSE)):
+    never = threading.Event()
+    for _ in range(int(PATIENCE / pause)):
         value = found()
         if value is not None:
             return value
-        pause.wait(PAUSE)
+        never.wait(pause)
     pytest.fail(f"gave up waiting for {what}")

@@ -1,0 +1,55 @@
+"""A restart with 10,000 finished operations: how soon are all of them served, and what does it ask of AWS?"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks import harness
+from exporter.config import parse_config
+from exporter.kinds import KINDS
+from exporter.simulator.scenario import parse_scenario
+from tests.support.ended import LAST, ended_config, ended_scenario, write_ended
+
+EACH = 2500
+OPERATIONS = EACH * len(LAST)
+REQUESTS = "aws_iot_bulk_exporter_api_requests_total{"
+LISTS = f'{REQUESTS}api="List'
+OPERATION = "aws_iot_bulk_operation_info{"
+
+
+def report() -> str:
+    """Return seconds from the start of the process until every operation is served, and what that costs."""
+    config, scenario = ended_config(EACH), ended_scenario(EACH)
+    with TemporaryDirectory() as name, harness.simulator(Path(name), scenario) as endpoint:
+        file = Path(name) / "state.db"
+        write_ended(file, parse_config(config, KINDS), parse_scenario(scenario, KINDS), time.time())
+        size = file.stat().st_size / 2**20
+        began = time.perf_counter()
+        with harness.exporter(Path(name), config, endpoint, f"--state.file={file}") as port:
+            harness.wait_for(port)
+            listens = time.perf_counter() - began
+            cpu = harness.total(_with_all(port), "process_cpu_seconds_total ")
+            served = time.perf_counter() - began
+            text = harness.scrape(port, timeout=60)
+    described = harness.total(text, REQUESTS) - harness.total(text, LISTS)
+    rows: list[tuple[str, ...]] = [
+        ("start to `/-/ready`", f"{listens:.1f} s"),
+        ("start to the first /metrics with all of them", f"{served:.1f} s"),
+        ("CPU until then", f"{cpu:.1f} s"),
+        ("calls that describe one", f"{described:.0f}"),
+        ("calls for lists", f"{harness.total(text, LISTS):.0f}"),
+        ("size of the file", f"{size:.1f} MiB"),
+    ]
+    return harness.rows((f"{OPERATIONS:,} finished operations, {EACH:,} of each kind", "figure"), rows)
+
+
+def _with_all(port: int) -> str:
+    """Return the first answer that has every operation."""
+    for _ in range(100):
+        text = harness.scrape(port, timeout=1.0)
+        if sum(line.startswith(OPERATION) for line in text.splitlines()) == OPERATIONS:
+            return text
+    sys.exit("not every operation is served")

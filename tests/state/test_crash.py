@@ -1,0 +1,136 @@
+"""Killed at any moment, it starts again to full data, and nothing that it shows on the way is wrong.
+
+``KILLS=300 python -m pytest -s tests/state/test_crash.py`` kills it more often, and prints what became of it.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.clocks import ManualClock
+from tests.support.exporting import exporting, simulated_aws
+from tests.support.lives import Life, ended, facts, life, total
+from tests.support.waiting import until
+
+KILLS = int(os.environ.get("KILLS", "6"))
+SEED = 20261122
+MOST_CALLS = 80
+"""A life ends after so many calls to AWS at the most, and up to so many seconds later."""
+LATER = 1.5
+CONFIG = """
+accounts:
+  - account_id: "111122223333"
+    regions: [eu-west-1]
+    watch:
+      - {kind: thing_registration_task, discover: true}
+      - {kind: iot_job, discover: true}
+      - {kind: greengrass_deployment, discover: true}
+      - {kind: greengrass_bulk_deployment, discover: true, details: true}
+labels: {tags: [team]}
+refresh: {min_age: 100ms}
+aws: {api_budget: 1.0}
+"""
+OPERATION = """
+  - {{kind: {kind}, id: {kind}-{end}, count: {count}, region: eu-west-1, items: 100, created: -1h, tags: {{team: red}},
+     timeline: [{{at: 0s, status: {first}}}, {{at: {end}s, status: {last}, done: 0.9, failed: 0.1}}]}}"""
+KINDS = {
+    "thing_registration_task": ("InProgress", "Completed"),
+    "iot_job": ("IN_PROGRESS", "COMPLETED"),
+    "greengrass_deployment": ("ACTIVE", "COMPLETED"),
+    "greengrass_bulk_deployment": ("Running", "Completed"),
+}
+ENDS = {60: 8, 3600 + KILLS // 2: 3}
+"""When operations end, in seconds after their creation, and how many: some before the first life, some on the way."""
+
+
+def scenario() -> str:
+    """Return operations of every kind."""
+    every = (
+        OPERATION.format(kind=kind, first=first, last=last, end=end, count=count)
+        for kind, (first, last) in KINDS.items()
+        for end, count in ENDS.items()
+    )
+    return 'accounts: ["111122223333"]\nquotas: false\nlatency: 10ms\noperations:' + "".join(every)
+
+
+@contextmanager
+def busy(one: Life, seen: list[str]) -> Iterator[None]:
+    """Scrape and reload a life for as long as it answers, and note what it shows."""
+    over = threading.Event()
+
+    def work() -> None:
+        turn = 0
+        while not over.is_set():
+            turn += 1
+            with suppress(httpx.TransportError, AssertionError):
+                url = one.url
+                if url is None:
+                    over.wait(0.02)
+                    continue
+                headers = {"X-Prometheus-Scrape-Timeout-Seconds": "0.7"}
+                seen.append(httpx.get(f"{url}/metrics", headers=headers, timeout=5).text)
+                if turn % 2:
+                    httpx.post(f"{url}/-/reload", timeout=5)
+                else:
+                    one.process.send_signal(signal.SIGHUP)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def wait_for(requests: list[str], more: int) -> None:
+    """Return when so many more requests have come."""
+    wanted = len(requests) + more
+    until(lambda: len(requests) >= wanted or None, f"{more} calls", pause=0.005)
+
+
+def is_sound(file: Path) -> bool:
+    """Tell whether SQLite finds nothing wrong with a file."""
+    with closing(sqlite3.connect(file)) as connection:
+        return connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+@pytest.mark.parametrize(("with_file", "kills"), [(True, KILLS), (False, KILLS // 2)])
+def test_killed_at_any_moment_it_starts_again_to_full_data(with_file: bool, kills: int, tmp_path: Path) -> None:
+    moments, clock, seen = random.Random(SEED), ManualClock(), list[str]()
+    file, met = tmp_path / "state.db", Counter[str]()
+    flags = [f"--state.file={file}"] if with_file else []
+    with simulated_aws(scenario(), clock) as (endpoint, requests):
+        for _ in range(kills):
+            with life(tmp_path, CONFIG, endpoint, *flags) as one, busy(one, seen):
+                wait_for(requests, moments.choice((0, moments.randrange(MOST_CALLS), moments.randrange(MOST_CALLS))))
+                threading.Event().wait(moments.choice((0.0, moments.uniform(0.0, LATER))))
+                met["killed while it started" if one.url is None else "killed at work"] += 1
+                one.kill()
+            met["killed while it wrote"] += file.with_name("state.db-journal").exists()
+            assert "begun anew" not in one.output.read_text()
+            assert not file.exists() or is_sound(file)
+            clock.advance(1.0)
+        with exporting(CONFIG, endpoint) as reference:
+            until(lambda: len(ended(facts(reference.scrape()))) == 55 or None, "the truth")
+            truth = facts(reference.scrape())
+        with life(tmp_path, CONFIG, endpoint, *flags) as one:
+            until(lambda: facts(one.scrape()) == truth or None, "full data")
+            met["operations restored in the end"] = int(
+                total(one.scrape(), "aws_iot_bulk_exporter_state_file_restored")
+            )
+            assert one.end() == 0
+    shown = [known for text in seen for known in ended(facts(text)).items()]
+    assert [id for id, rows in shown if rows != truth[id]] == []
+    print(f"\nwith a file: {with_file}, scrapes: {len(seen)}, ended operations shown: {len(shown)}, {dict(met)}")
