@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Callable, Hashable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
 import botocore.session
@@ -17,12 +17,15 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ConfigParseError, NoCredentialsError, ProfileNotFound
 
 from exporter.aws.attempts import Recorder, observe
+from exporter.aws.errors import translate
 from exporter.aws.guard import guard
 from exporter.aws.models import Models
 from exporter.aws.roles import Role
 from exporter.clock import Clock
 from exporter.config import Account, Aws
-from exporter.errors import ConfigError, malformed
+from exporter.errors import ConfigError, Reason, malformed
+
+T = TypeVar("T")
 
 APP_ID = "aws-iot-bulk-exporter"
 IDENTITY_SECONDS = 0.05
@@ -84,6 +87,31 @@ class Clients:
         kept = {account.access for account in accounts}
         with self._lock:
             self._accounts = {key: clients for key, clients in self._accounts.items() if key in kept}
+
+    def use(self, clients: AccountClients, function: Callable[[], T]) -> T:
+        """Return what a function gives that calls AWS with an account's clients.
+
+        Credentials that are refused are read anew for the next refresh: they may have been revoked, or replaced in
+        their file, long before the end that botocore knows.
+        """
+        try:
+            return function()
+        except Exception as error:
+            if translate(error).reason is Reason.CREDENTIALS:
+                self._renew(clients)
+            raise
+
+    def has(self, clients: AccountClients) -> bool:
+        """Tell whether an account's clients are still those to use."""
+        return clients in self._accounts.values()
+
+    def _renew(self, clients: AccountClients) -> None:
+        with self._lock:
+            if not self.has(clients):
+                return
+            self._accounts = {key: one for key, one in self._accounts.items() if one is not clients}
+        with self._source_lock:
+            self._source = self._session()
 
     def fit(self, settings: Aws) -> bool:
         """Tell whether clients that are made with these settings would be the same."""

@@ -7,38 +7,51 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from exporter.simulator.wire import Reply
 
 EVERY = "*"
-Edit = Callable[[Any, Any], object]
-"""Takes a structure or a list, and the name or the number of what is changed in it."""
 
 
-def edited(reply: Reply, values: Mapping[str, Any], removed: Sequence[str]) -> Reply:
-    """Return an answer in JSON with these values at their paths, and without what is removed; a refusal stays itself.
+@dataclass(frozen=True, slots=True)
+class Edits:
+    """Values to put at their paths, paths of what is removed, and of lists whose entries come twice."""
 
-    What a path does not find is left as it is, but for its last name, which is added.
+    values: Mapping[str, Any] = field(default_factory=dict)
+    removed: Sequence[str] = ()
+    doubled: Sequence[str] = ()
+
+
+def edited(reply: Reply, edits: Edits) -> Reply:
+    """Return an answer in JSON after edits; a refusal stays itself.
+
+    What a path does not find is left as it is, but for the last name of one with a value, which is added.
     """
     if reply.status >= 300:
         return reply
     content = json.loads(reply.body)
-    for path, value in values.items():
-        for place, key in _places(content, path.split(".")):
+    for path, value in edits.values.items():
+        for place, key in _places(content, path):
             place[key] = copy.deepcopy(value)
-    for path in removed:
-        for place, key in tuple(_places(content, path.split("."))):
-            if isinstance(place, dict):
-                place.pop(key, None)
+    for path in edits.doubled:
+        for place, key in _there(content, path):
+            place[key] *= 2 if isinstance(place[key], list) else 1
+    for path in edits.removed:
+        for place, key in tuple(_there(content, path)):
+            del place[key]
     return replace(reply, body=json.dumps(content).encode())
 
 
-def _places(content: Any, path: Sequence[str]) -> Iterator[tuple[Any, Any]]:
+def _there(content: Any, path: str) -> Iterator[tuple[Any, Any]]:
+    return (found for found in _places(content, path) if isinstance(found[0], dict) and found[1] in found[0])
+
+
+def _places(content: Any, path: str) -> Iterator[tuple[Any, Any]]:
     """Yield each structure or list that a path leads to, with the key of its last part."""
-    first, *rest = path
+    first, _, rest = path.partition(".")
     keys = _keys(content, first)
     if not rest:
         yield from ((content, key) for key in keys)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from math import floor
 
 from exporter.simulator.callers import Caller
-from exporter.simulator.edits import edited
+from exporter.simulator.edits import Edits, edited
 from exporter.simulator.scenario import Fault
 from exporter.simulator.wire import Delivery, Reply, Target
 
@@ -40,7 +40,8 @@ def instead(fault: Fault) -> Reply | None:
 
 def edited_by(fault: Fault, reply: Reply) -> Reply:
     """Return the true answer as a fault changes it."""
-    return edited(reply, fault.replace or {}, fault.remove or ()) if fault.replace or fault.remove else reply
+    edits = Edits(fault.replace or {}, fault.remove or (), fault.double or ())
+    return reply if edits == Edits() else edited(reply, edits)
 
 
 def delivered(fault: Fault, reply: Reply) -> Reply:

@@ -15,7 +15,7 @@ from exporter.simulated import Simulated
 from exporter.simulator.answers import serialised
 from exporter.simulator.callers import Caller
 from exporter.simulator.constraints import check
-from exporter.simulator.edits import edited
+from exporter.simulator.edits import Edits, edited
 from exporter.simulator.errors import Errors
 from exporter.simulator.fleet import Fleet, Member
 from exporter.simulator.pages import PageError, next_token, page, page_size
@@ -126,7 +126,7 @@ class Rest:
         first = {name: value for name, value in asked.values.items() if name != members.input_token}
         token = next_token(way, str(asked.values.get(members.input_token, "")))
         answer = self._answer(Asked(asked.served, first), caller, now)
-        return edited(answer, {_wire_name(asked.served.operation, members.output_token): token}, ())
+        return edited(answer, Edits({_wire_name(asked.served.operation, members.output_token): token}))
 
     def _found(self, asked: Asked, caller: Caller, now: float) -> Mapping[str, Any]:
         """Return the answer of the first kind that has the operation now."""

@@ -85,6 +85,7 @@ class Fault:
     headers: Mapping[str, str] | None = None
     replace: Mapping[str, Any] | None = None
     remove: Sequence[str] | None = None
+    double: Sequence[str] | None = None
     pages: str | None = None
     skew: float | None = None
     cut: int | None = None

@@ -26,7 +26,7 @@ TARGET = re.compile(r"arn:aws[a-z-]*:iot:[a-z0-9-]+:[0-9]{12}:(thing|thinggroup)
 EXAMPLE_TARGET = "arn:aws:iot:eu-west-1:111122223333:thinggroup/NAME"
 STS = (ApiCall("sts", "AssumeRole", quota=0), ApiCall("sts", "GetCallerIdentity", quota=0))
 STS_APIS = frozenset(call.name for call in STS)
-EDITS = ("replace", "remove")
+EDITS = ("replace", "remove", "double")
 """What changes the true answer, and may go together."""
 ANSWERS = ("error", "body", *EDITS, "pages", "skew")
 """What a fault answers instead of the truth, one of them at the most."""
@@ -145,7 +145,7 @@ def headers_fault(headers: Mapping[str, str]) -> str:
 def effect_fault(fault: FaultEntry) -> str:
     """Return what is wrong with a fault as a whole: it does nothing, two things at once, or never."""
     answers, deliveries = _given(fault, ANSWERS), _given(fault, DELIVERIES)
-    if len(answers) > 1 and set(answers) != set(EDITS):
+    if len(answers) > 1 and not set(answers) <= set(EDITS):
         return f"{' and '.join(answers)} exclude each other"
     if len(deliveries) > 1:
         return f"{' and '.join(deliveries)} exclude each other"

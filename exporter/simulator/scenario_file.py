@@ -143,6 +143,7 @@ class FaultEntry(_Entry):
     headers: Annotated[dict[str, Text], Field(min_length=1)] | None = None
     replace: Annotated[dict[Member, JsonValue], Field(min_length=1)] | None = None
     remove: Annotated[tuple[Member, ...], Field(min_length=1)] | None = None
+    double: Annotated[tuple[Member, ...], Field(min_length=1)] | None = None
     pages: Literal["repeated", "endless"] | None = None
     skew: Duration | None = None
     cut: Whole | None = None

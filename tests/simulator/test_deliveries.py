@@ -58,6 +58,11 @@ def test_members_of_every_entry_of_a_list_are_replaced() -> None:
     assert [(job["jobId"], job["status"], job["jobArn"]) for job in jobs] == [("one", {}, -1), ("two", {}, -1)]
 
 
+def test_the_entries_of_a_list_come_twice() -> None:
+    with simulated(SCENARIO + "  - {double: [jobs, nextToken, no.such]}") as aws:
+        assert [job["jobId"] for job in fetched(aws, "/jobs")["jobs"]] == ["one", "two"] * 2
+
+
 def test_a_refusal_is_not_edited() -> None:
     with simulated(SCENARIO + "  - {replace: {message: 7}}") as aws:
         answer = aws.raw("GET", "/jobs/none")

@@ -63,7 +63,7 @@ def test_all_problems_are_told_at_once_each_with_its_path() -> None:
         "operations[2].timeline[0].done: must be at most 1",
         "operations[2].colour: unknown key",
         "operations[3].timeline: is empty",
-        "faults[0]: needs one of error, body, replace, remove, pages, skew, cut, drip, hang, headers and delay",
+        "faults[0]: needs one of error, body, replace, remove, double, pages, skew, cut, drip, hang, headers and delay",
         "faults[1].account: is none of accounts",
         'faults[1].service: "s3" is none of greengrass, greengrassv2, iot, sts',
         *[line for line in problems(WRONG) if line.startswith("faults[1].api: ")],
