@@ -151,7 +151,7 @@ def _skew(message: str) -> str:
     if found is None:
         return ""
     try:
-        here, there = (datetime.strptime(text, "%Y%m%dT%H%M%SZ") for text in found.groups())
+        here, there = (datetime.strptime(f"{text}+0000", "%Y%m%dT%H%M%SZ%z") for text in found.groups())
     except ValueError:
         return ""
     minutes = round((there - here).total_seconds() / 60)

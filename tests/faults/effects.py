@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
@@ -75,9 +75,9 @@ def _inside(path: str, shape: Shape, value: Any) -> Iterator[Found]:
             if wire_name in value:
                 yield from _member(f"{path}{wire_name}", inner, value[wire_name])
     elif isinstance(shape, ListShape) and value:
-        yield from _member(f"{path}*", cast("Shape", shape.member), value[0])
+        yield from _member(f"{path}*", shape.member, value[0])
     elif isinstance(shape, MapShape) and value:
-        yield from _member(f"{path}*", cast("Shape", shape.value), next(iter(value.values())))
+        yield from _member(f"{path}*", shape.value, next(iter(value.values())))
 
 
 def _member(path: str, shape: Shape, value: Any) -> Iterator[Found]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import httpx
 
-from exporter.kind import DISCOVER
 from tests.faults.effects import CANARY
+from tests.faults.seen import Seen
 from tests.faults.sight import Sight, sight
-from tests.faults.table import Case, Group, Seen, groups
-from tests.faults.world import BEGINS, ENDS, STALE_AFTER, Place, config, neighbours, operation_id, places, scenario
+from tests.faults.world import BEGINS, ENDS, STALE_AFTER, Place, Subject, World
 from tests.support.exporting import Exporter, simulating
 from tests.support.waiting import until
 
@@ -51,62 +50,61 @@ def _calls() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name == "aws-call"]
 
 
-def run(name: str) -> Mapping[str, Seen]:
-    """Return what became of each case of a group, by their names."""
-    (group,) = [group for group in groups() if group.name == name]
-    with simulating(config(group), scenario(group)) as simulation:
+def run(world: World) -> Mapping[str, Seen]:
+    """Return what became of each subject of a world, by their names."""
+    with simulating(world.config, world.scenario) as simulation:
         watched = Watched(simulation.exporter)
-        before, during, later = watched.at(BEGINS / 2), watched.at(BEGINS + 60), watched.after(STALE_AFTER + 100)
-        after = tuple(_afterwards(watched, group))
+        # The first scrape makes every client, which on a busy machine may take longer than short time-outs allow.
+        watched.at(0)
+        sights = [watched.at(BEGINS / 2), watched.at(BEGINS + 60), watched.after(STALE_AFTER + 100)]
+        after = tuple(_afterwards(watched, world.subjects))
         watched.end()
-    return {case.name: _seen(place, case, (before, during, later), after) for place, case in places(group).items()}
+    return {subject.name: seen(place, subject, sights, after) for place, subject in world.subjects.items()}
 
 
-def _afterwards(watched: Watched, group: Group) -> Iterator[Sight]:
+def _afterwards(watched: Watched, subjects: Iterable[Place]) -> Iterator[Sight]:
     """Scrape after the end of the faults until every cell is up."""
     found = watched.at(ENDS)
     yield found
     for _ in range(MOST_REFRESHES):
-        if all(found.up.get(place) for place in places(group)):
+        if all(found.up.get(place) for place in subjects):
             return
         found = watched.after(MINUTE)
         yield found
 
 
-def _seen(place: Place, case: Case, sights: Sequence[Sight], after: Sequence[Sight]) -> Seen:
-    before, during, later = sights
-    id = operation_id(case.kind, "a")
-    wanted = after[-1].rows.get((place, id), frozenset())
+def seen(place: Place, subject: Subject, sights: Sequence[Sight], after: Sequence[Sight]) -> Seen:
+    """Return what a subject came to, by scrapes before and during its fault, after ``stale_after``, and afterwards."""
+    _, during, later = sights
+    wanted = after[-1].rows.get((place, subject.id), frozenset())
     return Seen(
         reasons=during.reasons.get(place, ()),
         up=during.up[place],
-        rows=during.state(place, id, wanted),
-        later=later.state(place, id, wanted),
-        back=next((number for number, one in enumerate(after, 1) if _is_whole(one, place, case)), 0),
-        hurt=tuple(dict.fromkeys(_hurt(place, case, (before, during, later, after[0]), after[-1]))),
+        rows=during.state(place, subject.id, wanted),
+        later=later.state(place, subject.id, wanted),
+        back=next((number for number, one in enumerate(after, 1) if _is_whole(one, place, subject)), 0),
+        hurt=tuple(dict.fromkeys(_hurt(place, subject, (*sights, after[0]), after[-1]))),
     )
 
 
-def _is_whole(found: Sight, place: Place, case: Case) -> bool:
+def _is_whole(found: Sight, place: Place, subject: Subject) -> bool:
     """Tell whether a cell is up and its operations are read anew, those that a list should have told of too."""
-    which = "abc" if case.purpose == DISCOVER else "ab"
-    ids = {operation_id(case.kind, one) for one in which}
-    read = all(found.read_at[place, id] >= found.since for id in found.ids(place))
-    return found.up[place] and read and found.ids(place) == ids
+    ids = found.ids(place)
+    read = all(found.read_at[place, id] >= found.since for id in ids)
+    return found.up[place] and read and ids == (subject.comes or {subject.id})
 
 
-def _hurt(place: Place, case: Case, sights: Sequence[Sight], last: Sight) -> Iterator[str]:
+def _hurt(place: Place, subject: Subject, sights: Sequence[Sight], last: Sight) -> Iterator[str]:
     """Yield what noticed the fault besides the operation or the list that it is about."""
-    spared = operation_id(case.kind, "b")
     for found in sights:
-        if not found.is_fresh(place, spared, last.rows.get((place, spared), frozenset())):
+        if subject.beside and not found.is_fresh(place, subject.beside, last.rows.get((place, subject.beside))):
             yield "the operation beside it"
-        for other in neighbours(place):
-            yield from _noticed(found, other, last)
+        for other in subject.neighbours:
+            if not _is_well(found, other, last):
+                yield f"{other.kind} in {other.region} of {other.account}"
 
 
-def _noticed(found: Sight, place: Place, last: Sight) -> Iterator[str]:
-    known = {id: rows for (one, id), rows in last.rows.items() if one == place and not id.endswith("-c")}
-    fresh = all(found.is_fresh(place, id, rows) for id, rows in known.items())
-    if not (found.up[place] and fresh and known):
-        yield f"{place.kind} in {place.region} of {place.account}"
+def _is_well(found: Sight, place: Place, last: Sight) -> bool:
+    known = found.ids(place) & last.ids(place)
+    fresh = all(found.is_fresh(place, id, last.rows[place, id]) for id in known)
+    return found.up[place] and fresh and bool(known)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from prometheus_client.samples import Sample
 
-from tests.faults.table import FEWER, FRESH, KEPT, NONE, UNKNOWN, UNTAGGED
+from tests.faults.seen import FEWER, FRESH, KEPT, NONE, UNKNOWN, UNTAGGED
 from tests.faults.world import Place
-from tests.support.exposed import STATUS, Exposed
+from tests.support.exposed import Exposed
 
 READ_AT = "aws_iot_bulk_operation_last_success_timestamp_seconds"
 INFO = "aws_iot_bulk_operation_info"
@@ -34,9 +34,9 @@ class Sight:
         """Return the operations of a cell that have rows."""
         return {id for one, id in self.rows if one == place}
 
-    def is_fresh(self, place: Place, id: str, wanted: frozenset[Row]) -> bool:
+    def is_fresh(self, place: Place, id: str, wanted: frozenset[Row] | None) -> bool:
         """Tell whether an operation has these rows, read in this scrape."""
-        return self.rows.get((place, id)) == wanted and self.read_at[place, id] >= self.since
+        return (place, id) in self.rows and self.rows[place, id] == wanted and self.read_at[place, id] >= self.since
 
     def state(self, place: Place, id: str, wanted: frozenset[Row]) -> str:
         """Return what became of the rows of an operation that should have these."""

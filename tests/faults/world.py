@@ -18,7 +18,8 @@ BEGINS, CREATED, ENDS = 100, 2500, 3000
 STALE_AFTER = 600
 ACCOUNT, OTHER_ACCOUNT = "111122223333", "444455556666"
 QUICK = {"connect_timeout": "4s", "read_timeout": "8s", "max_attempts": 2}
-SHORT = {"connect_timeout": "1s", "read_timeout": "2s", "max_attempts": 1}
+SHORT = {"connect_timeout": "1s", "read_timeout": "2s", "max_attempts": 2}
+"""Where time-outs are waited for; the deadline of a call is 6 seconds."""
 
 Json = dict[str, Any]
 
@@ -32,6 +33,53 @@ class Place:
     kind: str
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is looked at in the cell of a case, and what must not notice: an operation beside it, and other cells.
+
+    ``comes`` are the operations that the cell has in the end.
+    """
+
+    name: str
+    id: str
+    neighbours: tuple[Place, ...]
+    beside: str = ""
+    comes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A simulated AWS and the configuration of an exporter, both as YAML, and the cells in which faults are seen."""
+
+    name: str
+    config: str
+    scenario: str
+    subjects: Mapping[Place, Subject]
+
+
+def world(group: Group) -> World:
+    """Return the world in which all cases of a group happen."""
+    places = (Place(ACCOUNT, region_of(number), group.kind.name) for number, _ in enumerate(group.cases))
+    subjects = {place: _subject(place, case) for place, case in zip(places, group.cases, strict=True)}
+    return World(group.name, _config(group), _scenario(group), subjects)
+
+
+def _subject(place: Place, case: Case) -> Subject:
+    """A list is looked at through an operation that is known, and has to tell of a new one in the end."""
+    a, b, c = (operation_id(case.kind, which) for which in "abc")
+    comes = frozenset({a, b, c} if case.purpose == DISCOVER else {a, b})
+    return Subject(case.name, a, tuple(_neighbours(place)), b, comes)
+
+
+def _neighbours(place: Place) -> Iterator[Place]:
+    """Yield the cells that a case must leave alone: those of its scope, and those of another Region and account."""
+    for kind in KINDS:
+        if kind.name != place.kind:
+            yield Place(place.account, place.region, kind.name)
+        yield Place(ACCOUNT, HOME, kind.name)
+        yield Place(OTHER_ACCOUNT, HOME, kind.name)
+
+
 def region_of(position: int) -> str:
     """Return the Region of a case: each has one, so that one exporter can meet all of them at once."""
     return f"eu-west-{10 + position}"
@@ -42,7 +90,7 @@ def operation_id(kind: Kind[Any], which: str) -> str:
     return f"k{KINDS.index(kind)}-{which}"
 
 
-def scenario(group: Group) -> str:
+def _scenario(group: Group) -> str:
     """Return the simulated AWS of a group, as JSON, which is YAML too."""
     everything = {
         "accounts": [ACCOUNT, OTHER_ACCOUNT],
@@ -50,7 +98,11 @@ def scenario(group: Group) -> str:
         "operations": [
             *_operations(group, OTHER_ACCOUNT, HOME),
             *_operations(group, ACCOUNT, HOME),
-            *(one for position, _ in enumerate(group.cases) for one in _operations(group, ACCOUNT, region_of(position))),
+            *(
+                one
+                for position, _ in enumerate(group.cases)
+                for one in _operations(group, ACCOUNT, region_of(position))
+            ),
         ],
         "faults": [_fault(position, case) for position, case in enumerate(group.cases)],
     }
@@ -60,12 +112,13 @@ def scenario(group: Group) -> str:
 def _operations(group: Group, account: str, region: str) -> Iterator[Json]:
     """An operation of each kind, and of the group's own one beside it and one that comes later."""
     for kind in KINDS:
-        yield _operation(account, region, kind, "a")
-    yield _operation(account, region, group.kind, "b")
-    yield {**_operation(account, region, group.kind, "c"), "created": f"{CREATED}s"}
+        yield operation(account, region, kind, "a")
+    yield operation(account, region, group.kind, "b")
+    yield {**operation(account, region, group.kind, "c"), "created": f"{CREATED}s"}
 
 
-def _operation(account: str, region: str, kind: Kind[Any], which: str) -> Json:
+def operation(account: str, region: str, kind: Kind[Any], which: str) -> Json:
+    """Return an active operation in the middle of its life."""
     status = min(kind.active - kind.waiting - kind.ending)
     return {
         "kind": kind.name,
@@ -90,7 +143,7 @@ def _fault(position: int, case: Case) -> Json:
     return {**where, **about, "from": f"{since}s", "until": f"{ENDS}s", **case.entry}
 
 
-def config(group: Group) -> str:
+def _config(group: Group) -> str:
     """Return the configuration of the exporter, as JSON."""
     regions = [HOME, *(region_of(position) for position, _ in enumerate(group.cases))]
     role = f"arn:aws:iam::{OTHER_ACCOUNT}:role/exporter"
@@ -117,17 +170,3 @@ def _watch(case: Case) -> Json:
         return {"kind": kind.name, "discover": {"statuses": [status], "id_pattern": "^k"}}
     options = {option.name: True for option in kind.options if case.purpose == option.name}
     return {"kind": kind.name, "ids": [operation_id(kind, "a"), operation_id(kind, "b")], **options}
-
-
-def places(group: Group) -> Mapping[Place, Case]:
-    """Return the cell of each case."""
-    return {Place(ACCOUNT, region_of(number), group.kind.name): case for number, case in enumerate(group.cases)}
-
-
-def neighbours(place: Place) -> Iterator[Place]:
-    """Yield the cells that a case must leave alone: those of its scope, and those of another Region and account."""
-    for kind in KINDS:
-        if kind.name != place.kind:
-            yield Place(place.account, place.region, kind.name)
-        yield Place(ACCOUNT, HOME, kind.name)
-        yield Place(OTHER_ACCOUNT, HOME, kind.name)
