@@ -28,6 +28,8 @@ from exporter.errors import ConfigError, Reason, malformed
 T = TypeVar("T")
 
 APP_ID = "aws-iot-bulk-exporter"
+RENEWAL_SECONDS = 60.0
+"""How old clients are at least whose credentials are read anew: making them costs more than all that a refresh asks."""
 IDENTITY_SECONDS = 0.05
 """How long one Region waits for what another one asks of STS: where STS hangs it must hold up no other."""
 _FAULTS = {ProfileNotFound: "there is no such profile", ConfigParseError: "the file cannot be read"}
@@ -79,7 +81,8 @@ class Clients:
             if access not in self._accounts:
                 assumed = (self._assumed(account), threading.Lock()) if account.role_arn else None
                 session, lock = assumed or (self._source, self._source_lock)
-                self._accounts[access] = AccountClients(account, session, lock, self._config, self._observe)
+                now = self._clock.monotonic()
+                self._accounts[access] = AccountClients(account, session, lock, self._config, self._observe, now)
             return self._accounts[access]
 
     def keep(self, accounts: Iterable[Account]) -> None:
@@ -91,8 +94,8 @@ class Clients:
     def use(self, clients: AccountClients, function: Callable[[], T]) -> T:
         """Return what a function gives that calls AWS with an account's clients.
 
-        Credentials that are refused are read anew for the next refresh: they may have been revoked, or replaced in
-        their file, long before the end that botocore knows.
+        Credentials that are refused are read anew for the next refresh, once a minute at most: they may have been
+        revoked, or replaced in their file, long before the end that botocore knows.
         """
         try:
             return function()
@@ -101,14 +104,11 @@ class Clients:
                 self._renew(clients)
             raise
 
-    def has(self, clients: AccountClients) -> bool:
-        """Tell whether an account's clients are still those to use."""
-        return clients in self._accounts.values()
-
     def _renew(self, clients: AccountClients) -> None:
         with self._lock:
-            if not self.has(clients):
+            if clients.are_refused or self._clock.monotonic() - clients.made_at < RENEWAL_SECONDS:
                 return
+            clients.are_refused = True
             self._accounts = {key: one for key, one in self._accounts.items() if one is not clients}
         with self._source_lock:
             self._source = self._session()
@@ -154,7 +154,8 @@ def _observed(
 class AccountClients:
     """The clients of one account, made on first use and never closed: a new connection costs ten times a call.
 
-    ``lock`` guards the session, which boto3 allows one thread at a time; clients may be shared by threads.
+    ``lock`` guards the session, which boto3 allows one thread at a time; clients may be shared by threads. Those whose
+    credentials ``are_refused`` are to be asked for again; they were made at a monotonic time.
     """
 
     def __init__(
@@ -164,7 +165,10 @@ class AccountClients:
         lock: threading.Lock,
         config: ClientConfig,
         observed: Callable[[BaseClient, str, str, str], None],
+        made_at: float,
     ) -> None:
+        self.made_at = made_at
+        self.are_refused = False
         self._session = boto3.Session(botocore_session=session)
         self._config = config
         self._observe = observed

@@ -94,7 +94,7 @@ class Gateway:
     async def connect(self, account: Account, region: str, kind: str) -> ScopeApi:
         """Return AWS as seen by one cell, with the account's number. Raises ApiError."""
         known = self._cells.get((account.name, region, kind))
-        if known and self._means.clients.has(known.clients):
+        if known and not known.clients.are_refused:
             return known
         asked = self._identifying.get((account.name, region))
         if asked is None or asked.done():

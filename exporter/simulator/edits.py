@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from exporter.simulator.wire import Reply
+from exporter.simulator.wire import JSON, Reply
 
 EVERY = "*"
 
@@ -26,11 +26,11 @@ class Edits:
 
 
 def edited(reply: Reply, edits: Edits) -> Reply:
-    """Return an answer in JSON after edits; a refusal stays itself.
+    """Return an answer after edits; a refusal, and what is no JSON, stays itself.
 
     What a path does not find is left as it is, but for the last name of one with a value, which is added.
     """
-    if reply.status >= 300:
+    if reply.status >= 300 or reply.content_type != JSON:
         return reply
     content = json.loads(reply.body)
     for path, value in edits.values.items():
@@ -62,6 +62,6 @@ def _places(content: Any, path: str) -> Iterator[tuple[Any, Any]]:
 
 
 def _keys(content: Any, name: str) -> Sequence[Any]:
-    if name == EVERY:
-        return list(content) if isinstance(content, dict) else range(len(content)) if isinstance(content, list) else ()
-    return (name,) if isinstance(content, dict) else ()
+    if isinstance(content, dict):
+        return list(content) if name == EVERY else [name]
+    return range(len(content)) if isinstance(content, list) and name == EVERY else ()

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+JSON = "application/json"
+
 Pairs = tuple[tuple[str, str], ...]
 
 
@@ -81,7 +83,7 @@ def request_id() -> str:
 def json_reply(status: int, content: Any, headers: Mapping[str, str] | None = None) -> Reply:
     """Return an answer of the protocol rest-json."""
     body = json.dumps(content, allow_nan=False).encode()
-    return Reply(status, body, "application/json", {"x-amzn-RequestId": request_id(), **(headers or {})})
+    return Reply(status, body, JSON, {"x-amzn-RequestId": request_id(), **(headers or {})})
 
 
 def json_error(refusal: AwsError, message_member: str = "message") -> Reply:

@@ -69,7 +69,7 @@ def scope_case(fault: ScopeFault, kind: Kind[Any]) -> str:
 
 def scopes_world() -> World:
     """Return the one world of all of them."""
-    return World("scopes", json.dumps(_config()), json.dumps(_scenario()), dict(_subjects()))
+    return World(json.dumps(_config()), json.dumps(_scenario()), dict(_subjects()), waits=True)
 
 
 def expected_of_scope(fault: ScopeFault) -> Seen:

@@ -49,19 +49,22 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A simulated AWS and the configuration of an exporter, both as YAML, and the cells in which faults are seen."""
+    """A simulated AWS and the configuration of an exporter, both as YAML, and the cells in which faults are seen.
 
-    name: str
+    ``waits`` tells that time-outs are short because they are waited for.
+    """
+
     config: str
     scenario: str
     subjects: Mapping[Place, Subject]
+    waits: bool
 
 
 def world(group: Group) -> World:
     """Return the world in which all cases of a group happen."""
     places = (Place(ACCOUNT, region_of(number), group.kind.name) for number, _ in enumerate(group.cases))
     subjects = {place: _subject(place, case) for place, case in zip(places, group.cases, strict=True)}
-    return World(group.name, _config(group), _scenario(group), subjects)
+    return World(_config(group), _scenario(group), subjects, group.waits)
 
 
 def _subject(place: Place, case: Case) -> Subject:
