@@ -21,7 +21,7 @@ REPRODUCIBLE_docker = --build-arg SOURCE_DATE_EPOCH=$(COMMITTED)
 REPRODUCIBLE_podman = --format docker --timestamp $(COMMITTED)
 REPRODUCIBLE_buildah = $(REPRODUCIBLE_podman)
 
-.PHONY: help demo drill test lint format bench image sbom lock write-locks documents screenshots clean
+.PHONY: help demo drill test faults lint format bench image sbom lock write-locks documents screenshots clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -34,6 +34,9 @@ drill: $(VENV)/.run ## Set off every alert and see it end, with the Prometheus a
 
 test: $(VENV)/.dev .venv-ministack/.done .venv-moto/.done .venv-sbom/.done ## Run the tests.
 	$(BIN)/python -m pytest $(ARGS)
+
+faults: $(VENV)/.dev ## Try every fault on every call, and write what was seen into docs/reliability.md.
+	$(BIN)/python -m tests.faults
 
 lint: $(VENV)/.dev ## Check style and types.
 	$(BIN)/ruff check .

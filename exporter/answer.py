@@ -110,4 +110,4 @@ def tags(answer: Answer, member: str) -> Tags:
 
 def tag_list(answer: Answer, member: str) -> Tags:
     """Return a list of tags, each with ``Key`` and ``Value``, as sorted pairs."""
-    return tuple(sorted((text(one, "Key"), text(one, "Value")) for one in structures(answer, member)))
+    return tuple(sorted((status(one, "Key"), text(one, "Value")) for one in structures(answer, member)))

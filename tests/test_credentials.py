@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
-from tests.support.exporting import aws_environment, exporting
+from tests.support.exporting import aws_environment, exporting, simulating
 from tests.support.scripted import Answer, ScriptedAws, answer
 from tests.support.servers import serving
 
@@ -103,3 +107,54 @@ def test_a_role_that_is_refused_is_not_asked_for_with_every_call() -> None:
         assert aws.requests == ["/"]
         exporter.scrape()
     assert aws.requests == ["/", "/"]
+
+
+ROLE = """
+accounts:
+  - role_arn: arn:aws:iam::444455556666:role/reader
+    watch: [{kind: thing_registration_task, ids: [x, y, z]}]
+"""
+SCENARIO = """
+accounts: ["111122223333", "444455556666"]
+operations:
+  - &task {kind: thing_registration_task, account: "444455556666", id: x, region: eu-west-1,
+           timeline: [{at: 0s, status: InProgress}]}
+  - {<<: *task, id: y}
+  - {<<: *task, id: z}
+"""
+
+
+def test_a_role_is_assumed_anew_after_aws_has_refused_its_session() -> None:
+    with simulating(ROLE, SCENARIO) as simulation:
+        scrape = simulation.exporter.scrape
+        assert simulation.requests_of(scrape).count("/") == 1
+        simulation.exporter.clock.advance(3600)
+        assert 'reason="credentials"} 1.0' in scrape()
+        assert simulation.requests_of(lambda: COUNT in scrape() or pytest.fail("no rows")).count("/") == 1
+        assert simulation.requests_of(scrape).count("/") == 0
+
+
+def test_a_session_that_is_refused_again_and_again_costs_a_new_one_once_a_minute_at_most() -> None:
+    refused = "faults: [{service: iot, error: ExpiredTokenException, status: 403}]\n"
+    with simulating(ROLE, SCENARIO + refused) as simulation:
+        made = [simulation.requests_of(lambda: simulation.exporter.scrape(after=20)).count("/") for _ in range(9)]
+    assert made == [1, 0, 0, 0, 1, 0, 0, 0, 1]
+
+
+def test_keys_that_were_replaced_in_their_file_are_taken_after_aws_has_refused_the_old_ones(tmp_path: Path) -> None:
+    async def described(request: Request) -> Response:
+        if "Credential=AKIANEW/" in request.headers["authorization"]:
+            return JSONResponse({"status": "InProgress", "successCount": 1})
+        return JSONResponse({}, 403, {"x-amzn-errortype": "UnrecognizedClientException"})
+
+    shared = tmp_path / "credentials"
+    config = f"accounts: [{{account_id: '444455556666', {WATCH}}}]"
+    app = Starlette(routes=[Route("/{path:path}", described)])
+    with serving(app) as endpoint, exporting(config, endpoint) as exporter:
+        keys = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SHARED_CREDENTIALS_FILE": str(shared)}
+        with aws_environment(endpoint, **keys):
+            shared.write_text("[default]\naws_access_key_id = AKIAOLD\naws_secret_access_key = secret\n")
+            assert 'reason="credentials"} 1.0' in exporter.scrape()
+            shared.write_text("[default]\naws_access_key_id = AKIANEW\naws_secret_access_key = secret\n")
+            exporter.scrape()
+            assert COUNT in exporter.scrape()

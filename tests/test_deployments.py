@@ -113,14 +113,23 @@ def test_a_deployment_without_its_job_has_a_status_and_no_count(deployment: dict
     assert "aws_iot_bulk_exporter_cell_error{" not in exposed
 
 
-def test_a_job_that_cannot_be_read_leaves_the_last_counts_and_says_why() -> None:
+@pytest.mark.parametrize(
+    ("job", "reason"),
+    [
+        (refusal("AccessDeniedException", 403), "access_denied"),
+        (answer({}), "malformed"),
+        (answer({"job": None}), "malformed"),
+        (answer({"job": {"jobId": "job-1"}}), "malformed"),
+    ],
+)
+def test_a_job_that_cannot_be_read_leaves_the_last_counts_and_says_why(job: Answer, reason: str) -> None:
     aws = aws_with(DEPLOYMENT, answer({"job": JOB}))
     with serving(aws.app()) as endpoint, exporting(BY_ID, endpoint) as exporter:
         exporter.scrape()
-        aws.answers[DESCRIBE] = refusal("AccessDeniedException", 403)
+        aws.answers[DESCRIBE] = job
         exposed = exporter.scrape()
     assert f'{THINGS}{LABELS},state="succeeded"}} 90.0' in exposed
-    assert 'reason="access_denied"} 1.0' in exposed
+    assert f'reason="{reason}"}} 1.0' in exposed
 
 
 def test_a_found_deployment_costs_a_list_and_one_call_while_its_status_stays() -> None:

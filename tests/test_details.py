@@ -56,6 +56,17 @@ def test_the_groups_of_every_page_count() -> None:
         assert counts(exporter) == {"Success": 2, "Failure": 1, "Unknown": 1}
 
 
+def test_a_group_that_two_pages_tell_of_counts_once_as_the_later_one_has_it() -> None:
+    def page(token: str | None, **groups: str) -> Answer:
+        reports = [{"DeploymentId": id, "DeploymentStatus": status} for id, status in groups.items()]
+        return answer({"Deployments": reports, "NextToken": token})
+
+    first = {STATUS: status("Running"), REPORTS: page("2", a="Success", b="InProgress")}
+    aws = ScriptedAws({**first, f"{REPORTS}?NextToken=2": page(None, b="Failure", c="Success")})
+    with serving(aws.app()) as endpoint, exporting(CONFIG, endpoint) as exporter:
+        assert counts(exporter) == {"Success": 2, "Failure": 1}
+
+
 def test_reports_that_cannot_be_read_leave_the_last_groups_and_say_why() -> None:
     aws = ScriptedAws({STATUS: status("Running"), REPORTS: reports("Success", "Success")})
     with serving(aws.app()) as endpoint, exporting(CONFIG, endpoint) as exporter:

@@ -159,6 +159,29 @@ def test_each_sort_of_failure_has_the_reason_that_says_what_to_do(error: Excepti
     assert SECRET not in f"{translated} {translated.detail}"
 
 
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        (
+            "Signature expired: 20261122T100000Z is now earlier than 20261122T105500Z (20261122T110000Z - 5 min.)",
+            "AWS's clock is 60 minutes ahead of this machine's",
+        ),
+        (
+            "Signature not yet current: 20261122T100000Z is still later than x (20261122T093000Z + 5 min.)",
+            "AWS's clock is 30 minutes behind this machine's",
+        ),
+        ("Signature expired: 20261399T100000Z is now earlier than x (20261122T110000Z - 5 min.)", ""),
+        (f"Signature expired: {SECRET}", ""),
+    ],
+)
+@pytest.mark.parametrize(("code", "status"), [("InvalidSignatureException", 403), ("SignatureDoesNotMatch", 403)])
+def test_a_signature_refused_for_a_wrong_clock_says_how_wrong(code: str, status: int, message: str, words: str) -> None:
+    response: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    error = translate(aws.ClientError(response, "ListJobs"))
+    assert error.reason is Reason.CREDENTIALS
+    assert error.detail == f"AWS answered {code} (HTTP {status}) to ListJobs" + (f": {words}" if words else "")
+
+
 def test_an_error_of_our_own_stays_what_it_is() -> None:
     error = ApiError(Reason.MALFORMED, detail="status is missing")
     assert translate(error) is error

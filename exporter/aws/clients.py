@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Callable, Hashable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
 import botocore.session
@@ -17,14 +17,19 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ConfigParseError, NoCredentialsError, ProfileNotFound
 
 from exporter.aws.attempts import Recorder, observe
+from exporter.aws.errors import translate
 from exporter.aws.guard import guard
 from exporter.aws.models import Models
 from exporter.aws.roles import Role
 from exporter.clock import Clock
 from exporter.config import Account, Aws
-from exporter.errors import ConfigError, malformed
+from exporter.errors import ConfigError, Reason, malformed
+
+T = TypeVar("T")
 
 APP_ID = "aws-iot-bulk-exporter"
+RENEWAL_SECONDS = 60.0
+"""How old clients are at least whose credentials are read anew: making them costs more than all that a refresh asks."""
 IDENTITY_SECONDS = 0.05
 """How long one Region waits for what another one asks of STS: where STS hangs it must hold up no other."""
 _FAULTS = {ProfileNotFound: "there is no such profile", ConfigParseError: "the file cannot be read"}
@@ -76,7 +81,8 @@ class Clients:
             if access not in self._accounts:
                 assumed = (self._assumed(account), threading.Lock()) if account.role_arn else None
                 session, lock = assumed or (self._source, self._source_lock)
-                self._accounts[access] = AccountClients(account, session, lock, self._config, self._observe)
+                now = self._clock.monotonic()
+                self._accounts[access] = AccountClients(account, session, lock, self._config, self._observe, now)
             return self._accounts[access]
 
     def keep(self, accounts: Iterable[Account]) -> None:
@@ -84,6 +90,28 @@ class Clients:
         kept = {account.access for account in accounts}
         with self._lock:
             self._accounts = {key: clients for key, clients in self._accounts.items() if key in kept}
+
+    def use(self, clients: AccountClients, function: Callable[[], T]) -> T:
+        """Return what a function gives that calls AWS with an account's clients.
+
+        Credentials that are refused are read anew for the next refresh, once a minute at most: they may have been
+        revoked, or replaced in their file, long before the end that botocore knows.
+        """
+        try:
+            return function()
+        except Exception as error:
+            if translate(error).reason is Reason.CREDENTIALS:
+                self._renew(clients)
+            raise
+
+    def _renew(self, clients: AccountClients) -> None:
+        with self._lock:
+            if clients.are_refused or self._clock.monotonic() - clients.made_at < RENEWAL_SECONDS:
+                return
+            clients.are_refused = True
+            self._accounts = {key: one for key, one in self._accounts.items() if one is not clients}
+        with self._source_lock:
+            self._source = self._session()
 
     def fit(self, settings: Aws) -> bool:
         """Tell whether clients that are made with these settings would be the same."""
@@ -126,7 +154,8 @@ def _observed(
 class AccountClients:
     """The clients of one account, made on first use and never closed: a new connection costs ten times a call.
 
-    ``lock`` guards the session, which boto3 allows one thread at a time; clients may be shared by threads.
+    ``lock`` guards the session, which boto3 allows one thread at a time; clients may be shared by threads. Those whose
+    credentials ``are_refused`` are to be asked for again; they were made at a monotonic time.
     """
 
     def __init__(
@@ -136,7 +165,10 @@ class AccountClients:
         lock: threading.Lock,
         config: ClientConfig,
         observed: Callable[[BaseClient, str, str, str], None],
+        made_at: float,
     ) -> None:
+        self.made_at = made_at
+        self.are_refused = False
         self._session = boto3.Session(botocore_session=session)
         self._config = config
         self._observe = observed

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from datetime import datetime
 
 from botocore import exceptions as aws
 
@@ -33,6 +35,7 @@ _CODES: Mapping[Reason, tuple[str, ...]] = {
         "MissingAuthenticationToken",
         "MissingAuthenticationTokenException",
         "RequestExpired",
+        "RequestTimeTooSkewed",
         "SignatureDoesNotMatch",
         "UnrecognizedClientException",
     ),
@@ -112,6 +115,9 @@ _UNPARSEABLE = (
 )
 """What botocore's parsers raise for a body of another shape than AWS documents."""
 
+_SKEWED = re.compile(r"Signature (?:expired|not yet current): (\d{8}T\d{6}Z) .*?\((\d{8}T\d{6}Z) [-+]")
+"""What AWS says of a signature that is too old or too young: when it was made, and AWS's own time."""
+
 
 def translate(error: Exception) -> ApiError:
     """Return the ApiError for whatever a boto3 call raised; AWS's message stays behind."""
@@ -135,7 +141,21 @@ def _answered(error: aws.ClientError) -> ApiError:
     content_type = metadata.get("HTTPHeaders", {}).get("content-type", "")
     reason, code = classify(str(error.response.get("Error", {}).get("Code", "")), status, content_type)
     api = str(error.operation_name)
-    return ApiError(reason, code, f"AWS answered {code} (HTTP {status}) to {api}", api)
+    skew = _skew(str(error.response.get("Error", {}).get("Message", "")))
+    return ApiError(reason, code, f"AWS answered {code} (HTTP {status}) to {api}{skew}", api)
+
+
+def _skew(message: str) -> str:
+    """Return how far AWS's clock is from this machine's, in words; empty where AWS complains about something else."""
+    found = _SKEWED.search(message)
+    if found is None:
+        return ""
+    try:
+        here, there = (datetime.strptime(f"{text}+0000", "%Y%m%dT%H%M%SZ%z") for text in found.groups())
+    except ValueError:
+        return ""
+    minutes = round((there - here).total_seconds() / 60)
+    return f": AWS's clock is {abs(minutes)} minutes {'ahead of' if minutes > 0 else 'behind'} this machine's"
 
 
 def classify(code: str, status: int, content_type: str = "") -> tuple[Reason, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 from botocore import xform_name
@@ -81,6 +82,10 @@ class Gateway:
             means = replace(means, clients=_clients(self.models, settings, self._metrics, self._clock, self.budgets))
         return Gateway(self.models, settings, self._metrics, self._clock, fresh_seconds, means)
 
+    def use(self, clients: AccountClients, function: Callable[[], T]) -> T:
+        """Return what a function gives that calls AWS with an account's clients, and blocks."""
+        return self._means.clients.use(clients, function)
+
     @property
     def deadline(self) -> float:
         """Seconds that one call may take with all its attempts: botocore's time-outs start anew with every read."""
@@ -88,7 +93,8 @@ class Gateway:
 
     async def connect(self, account: Account, region: str, kind: str) -> ScopeApi:
         """Return AWS as seen by one cell, with the account's number. Raises ApiError."""
-        if known := self._cells.get((account.name, region, kind)):
+        known = self._cells.get((account.name, region, kind))
+        if known and not known.clients.are_refused:
             return known
         asked = self._identifying.get((account.name, region))
         if asked is None or asked.done():
@@ -97,14 +103,15 @@ class Gateway:
         clients, account_id = await asyncio.shield(asked)
         workers = self._workers(account, region, kind)
         api = ScopeApi(self, Scope(account.name, account_id, region), kind, clients, workers, (0, 0.0))
-        return self._cells.setdefault((account.name, region, kind), api)
+        self._cells[account.name, region, kind] = api
+        return api
 
     async def _identify(self, account: Account, region: str) -> tuple[AccountClients, str]:
         """Learn the account's number, once for all kinds of a scope."""
 
         def identify() -> tuple[AccountClients, str]:
             clients = self._means.clients.of(account)
-            return clients, clients.account_id(region)
+            return clients, self.use(clients, partial(clients.account_id, region))
 
         return await self.run(self._workers(account, region, ""), identify)
 
@@ -162,7 +169,7 @@ class ScopeApi:
             answer: Answer = getattr(client, xform_name(call.name))(**parameters)
             return answer
 
-        return await self.gateway.run(self.workers, send)
+        return await self.gateway.run(self.workers, partial(self.gateway.use, self.clients, send))
 
     async def _turn(self, budget: Budget) -> None:
         """Wait for a token while there is a place: a token that waits for one would be spent in a later burst."""

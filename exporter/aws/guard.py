@@ -45,6 +45,9 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "boolean": (bool,),
 }
 
+_WHOLE = ("integer", "long")
+"""Of a fraction botocore would keep the whole part."""
+
 
 def _check_type(shape: Shape | None, value: Any, name: str) -> None:
     """botocore makes what it wants of a wrong type: no operations of an empty object, 1 of true, a list of a text."""
@@ -53,6 +56,8 @@ def _check_type(shape: Shape | None, value: Any, name: str) -> None:
     wanted = _TYPES.get(shape.type_name)
     if wanted and type(value) not in wanted:
         raise malformed(f"{name} has a wrong type")
+    if shape.type_name in _WHOLE and value != value // 1:
+        raise malformed(f"{name} is no whole number")
     if isinstance(shape, StructureShape):
         for member, inner in shape.members.items():
             _check_type(inner, value.get(inner.serialization.get("name", member)), member)

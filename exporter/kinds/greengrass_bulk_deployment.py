@@ -66,12 +66,15 @@ async def fetch(api: Api, wanted: Wanted[GreengrassBulkDeployment]) -> Greengras
 
 
 async def _groups(api: Api, id: str) -> Counts:
-    found: Counter[str] = Counter()
+    found: dict[str, str] = {}
     async for page in api.pages(REPORTS, BulkDeploymentId=id):
         for report in answer.structures(page, "Deployments"):
             status = answer.status(report, "DeploymentStatus")
-            found[status if status in GROUP_STATUSES else GROUP_STATUSES[-1]] += 1
-    return tuple((status, found[status]) for status in GROUP_STATUSES)
+            # A list that moves while it is read may tell of a group twice.
+            key = answer.text(report, "DeploymentId") or f"{len(found)}"
+            found[key] = status if status in GROUP_STATUSES else GROUP_STATUSES[-1]
+    counts = Counter(found.values())
+    return tuple((status, counts[status]) for status in GROUP_STATUSES)
 
 
 def parse(id: str, described: Answer, groups: Counts | None = None) -> GreengrassBulkDeployment:

@@ -78,15 +78,17 @@ async def fetch(api: Api, wanted: Wanted[GreengrassDeployment]) -> GreengrassDep
 
 
 async def _job(api: Api, describe: ApiCall, job_id: str) -> Answer:
-    """Return the job, or nothing for a deployment that has none, or whose job was deleted."""
+    """Return the job, or nothing where there is none or it was deleted. One without a status is malformed."""
     if not job_id:
         return {}
     try:
-        return answer.structure(await api.call(describe, jobId=job_id), "job")
+        job = answer.structure(await api.call(describe, jobId=job_id), "job")
     except ApiError as error:
         if error.reason is Reason.NOT_FOUND:
             return {}
         raise
+    answer.status(job, "status")
+    return job
 
 
 def parse(id: str, described: Answer) -> GreengrassDeployment:

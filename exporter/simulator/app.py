@@ -17,14 +17,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from exporter.aws.models import Models
 from exporter.kind import Kind
 from exporter.simulator.callers import Caller, identify
-from exporter.simulator.faults import Faults, damaged, instead
+from exporter.simulator.delivery import deliver
+from exporter.simulator.faults import Faults, delivered, edited_by, instead
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.question import Question
 from exporter.simulator.quota import Quotas
 from exporter.simulator.rest import Rest
 from exporter.simulator.scenario import Fault, Scenario
+from exporter.simulator.skew import refusal
 from exporter.simulator.sts import Sts
-from exporter.simulator.wire import AwsError, Incoming, Reply
+from exporter.simulator.wire import AT_ONCE, AwsError, Incoming, Reply
 
 STS = "sts"
 
@@ -70,10 +72,10 @@ class _Simulator:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         incoming = await _incoming(Request(scope, receive))
         reply = await self._reply(incoming)
-        if reply.sent is None:
+        if reply.delivery == AT_ONCE:
             await Response(reply.body, reply.status, reply.headers, reply.content_type)(scope, receive, send)
         else:
-            await _send_cut(reply, reply.sent, send)
+            await deliver(reply, receive, send)
 
     async def _reply(self, incoming: Incoming) -> Reply:
         await asyncio.sleep(self._scenario.latency)
@@ -84,22 +86,28 @@ class _Simulator:
             service = self._sts if caller.signing_name == STS else self._rest
             refused = service.refused
             question = service.question(incoming, caller)
-        except AwsError as refusal:
-            return refused(refusal)
+        except AwsError as error:
+            return refused(error)
         fault = self._faults.choose(caller, question.target, self._now() - self._started)
-        return self._true(question, caller) if fault is None else await self._faulty(fault, question, caller)
+        if fault is None:
+            return self._true(question, caller)
+        await asyncio.sleep(fault.delay)
+        return delivered(fault, self._faulty(fault, question, caller, incoming))
 
     def _true(self, question: Question, caller: Caller) -> Reply:
         try:
             return question.answer(caller, self._now())
-        except AwsError as refusal:
-            return question.refused(refusal)
+        except AwsError as error:
+            return question.refused(error)
 
-    async def _faulty(self, fault: Fault, question: Question, caller: Caller) -> Reply:
-        await asyncio.sleep(fault.delay)
+    def _faulty(self, fault: Fault, question: Question, caller: Caller, incoming: Incoming) -> Reply:
         if fault.error is not None:
             return question.refused(AwsError(fault.error, fault.status or 400, fault.message))
-        return instead(fault) or damaged(fault, self._true(question, caller))
+        if fault.skew is not None:
+            return question.refused(refusal(incoming.headers.get("x-amz-date", ""), fault.skew))
+        if fault.pages is not None:
+            question = question.never_ending(fault.pages)
+        return instead(fault) or edited_by(fault, self._true(question, caller))
 
 
 async def _incoming(request: Request) -> Incoming:
@@ -112,11 +120,3 @@ async def _incoming(request: Request) -> Incoming:
         headers=request.headers,
         body=await request.body(),
     )
-
-
-async def _send_cut(reply: Reply, sent: int, send: Send) -> None:
-    """Announce the whole body and send its beginning; the server closes the connection, as a broken one does."""
-    headers = {**reply.headers, "content-type": reply.content_type, "content-length": str(len(reply.body))}
-    encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": reply.status, "headers": encoded})
-    await send({"type": "http.response.body", "body": reply.body[:sent], "more_body": True})

@@ -7,8 +7,9 @@ from dataclasses import replace
 from math import floor
 
 from exporter.simulator.callers import Caller
+from exporter.simulator.edits import Edits, edited
 from exporter.simulator.scenario import Fault
-from exporter.simulator.wire import Reply, Target
+from exporter.simulator.wire import Delivery, Reply, Target
 
 
 class Faults:
@@ -37,9 +38,24 @@ def instead(fault: Fault) -> Reply | None:
     return Reply(fault.status or 200, fault.body.encode(errors="replace"), fault.content_type)
 
 
-def damaged(fault: Fault, reply: Reply) -> Reply:
-    """Return an answer of which a fault sends but the first bytes, although its length announces all."""
-    return reply if fault.cut is None else replace(reply, sent=min(fault.cut, len(reply.body)))
+def edited_by(fault: Fault, reply: Reply) -> Reply:
+    """Return the true answer as a fault changes it."""
+    edits = Edits(fault.replace or {}, fault.remove or (), fault.double or ())
+    return reply if edits == Edits() else edited(reply, edits)
+
+
+def delivered(fault: Fault, reply: Reply) -> Reply:
+    """Return an answer with the headers of a fault, and how it leaves; its length announces all of it."""
+    headers = {**reply.headers, **(fault.headers or {})}
+    return replace(reply, headers=headers, delivery=_delivery(fault, len(reply.body)))
+
+
+def _delivery(fault: Fault, length: int) -> Delivery:
+    if fault.cut is not None:
+        return Delivery(sent=min(fault.cut, length))
+    if fault.hang is not None:
+        return Delivery(head=fault.hang == "body", sent=length // 2, hangs=True)
+    return Delivery(rate=fault.drip or 0)
 
 
 def _fits(fault: Fault, caller: Caller, target: Target, elapsed: float) -> bool:

@@ -44,6 +44,11 @@ def page_size(asked: int | str | None) -> int:
     return int(asked)
 
 
+def next_token(way: str, token: str) -> str:
+    """Return the token after another one in a list that never ends: ``repeated``, or another one each time."""
+    return "again" if way == "repeated" else str(int(token) + 1 if token.isdecimal() else 1)
+
+
 def _token(api: str, rank: int) -> str:
     return base64.urlsafe_b64encode(f"{api}:{rank}".encode()).decode()
 

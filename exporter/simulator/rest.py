@@ -15,9 +15,10 @@ from exporter.simulated import Simulated
 from exporter.simulator.answers import serialised
 from exporter.simulator.callers import Caller
 from exporter.simulator.constraints import check
+from exporter.simulator.edits import Edits, edited
 from exporter.simulator.errors import Errors
 from exporter.simulator.fleet import Fleet, Member
-from exporter.simulator.pages import PageError, page, page_size
+from exporter.simulator.pages import PageError, next_token, page, page_size
 from exporter.simulator.question import Question
 from exporter.simulator.quota import Quotas
 from exporter.simulator.requests import Values, read
@@ -92,7 +93,8 @@ class Rest:
         asked = Asked(served, read(served.operation.input_shape, match.labels, incoming))
         target = Target(served.call.service, served.call.name, self._id(asked, caller))
         refused = partial(json_error, message_member=served.errors.message_member)
-        return Question(target, partial(self._answer, asked), refused)
+        endlessly = partial(self._endlessly, asked, served.pagination) if served.pagination else None
+        return Question(target, partial(self._answer, asked), refused, endlessly)
 
     def _id(self, asked: Asked, caller: Caller) -> str:
         """Return the id that the operation of a request has in the scenario, else the name in the request."""
@@ -118,6 +120,13 @@ class Rest:
         else:
             content = self._page(asked, served.pagination, caller, now)
         return json_reply(200, serialised(served.operation.output_shape, content))
+
+    def _endlessly(self, asked: Asked, members: Pagination, way: str, caller: Caller, now: float) -> Reply:
+        """Answer with the first page, whatever the token, and another token."""
+        first = {name: value for name, value in asked.values.items() if name != members.input_token}
+        token = next_token(way, str(asked.values.get(members.input_token, "")))
+        answer = self._answer(Asked(asked.served, first), caller, now)
+        return edited(answer, Edits({_wire_name(asked.served.operation, members.output_token): token}))
 
     def _found(self, asked: Asked, caller: Caller, now: float) -> Mapping[str, Any]:
         """Return the answer of the first kind that has the operation now."""
@@ -146,6 +155,11 @@ class Rest:
         for rank, simulated in self._fleet.existing((kind.name, caller.account, caller.region), now):
             if status in (None, simulated.status):
                 yield rank, kind.simulation.entry(simulated)
+
+
+def _wire_name(operation: OperationModel, member: str) -> str:
+    shape = operation.output_shape
+    return str(shape.members[member].serialization.get("name", member)) if shape else member
 
 
 def _name(call: ApiCall) -> Name:

@@ -63,7 +63,9 @@ class Fault:
     """What goes wrong for some requests: None fits every request.
 
     ``since`` and ``until`` are seconds since the simulator started. A fault delays, and then answers with an error,
-    with a body of its own, or with the true answer, whole or cut after some bytes.
+    with a body of its own, as to a caller whose clock lags by ``skew`` seconds, with a list that never ends, or with
+    the true answer after edits. The answer leaves whole, or cut after some bytes, or ``drip`` bytes a second, or it
+    hangs until the caller leaves.
     """
 
     account: str | None = None
@@ -80,7 +82,15 @@ class Fault:
     status: int | None = None
     body: str | None = None
     content_type: str = "text/html"
+    headers: Mapping[str, str] | None = None
+    replace: Mapping[str, Any] | None = None
+    remove: Sequence[str] | None = None
+    double: Sequence[str] | None = None
+    pages: str | None = None
+    skew: float | None = None
     cut: int | None = None
+    drip: int | None = None
+    hang: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

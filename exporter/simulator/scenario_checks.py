@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from exporter.config.fields import form_of_id
 from exporter.kind import ApiCall, Kind
+from exporter.simulator.skew import TOLERATED_SKEW
 
 if TYPE_CHECKING:
     from exporter.simulator.scenario_file import FaultEntry, OperationEntry, PointEntry
@@ -24,6 +25,15 @@ TARGET = re.compile(r"arn:aws[a-z-]*:iot:[a-z0-9-]+:[0-9]{12}:(thing|thinggroup)
 """What jobs and deployments are for: a thing or a thing group."""
 EXAMPLE_TARGET = "arn:aws:iot:eu-west-1:111122223333:thinggroup/NAME"
 STS = (ApiCall("sts", "AssumeRole", quota=0), ApiCall("sts", "GetCallerIdentity", quota=0))
+STS_APIS = frozenset(call.name for call in STS)
+EDITS = ("replace", "remove", "double")
+"""What changes the true answer, and may go together."""
+ANSWERS = ("error", "body", *EDITS, "pages", "skew")
+"""What a fault answers instead of the truth, one of them at the most."""
+DELIVERIES = ("cut", "drip", "hang")
+"""How an answer leaves, one of them at the most."""
+HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+FRAMING = ("connection", "content-length", "transfer-encoding")
 
 
 @dataclass(frozen=True)
@@ -122,15 +132,41 @@ def _count_faults(timeline: Sequence[PointEntry]) -> Iterator[str]:
             yield f"[{number}].failed: grows faster than done, so that successes go backwards"
 
 
+def headers_fault(headers: Mapping[str, str]) -> str:
+    """Return what is wrong with the headers of a faulty answer."""
+    for name, value in headers.items():
+        if not HEADER.fullmatch(name) or not value.isascii() or not value.isprintable():
+            return "expected names of headers, and printable ASCII text"
+        if name.lower() in FRAMING:
+            return f"{name} is the server's own; cut, drip and hang break an answer"
+    return ""
+
+
 def effect_fault(fault: FaultEntry) -> str:
     """Return what is wrong with a fault as a whole: it does nothing, two things at once, or never."""
-    effects = sum(effect is not None for effect in (fault.error, fault.body, fault.cut))
-    if effects > 1:
-        return "error, body and cut exclude each other"
-    if effects == 0 and not fault.delay:
-        return "needs one of error, body, cut and delay"
+    answers, deliveries = _given(fault, ANSWERS), _given(fault, DELIVERIES)
+    if len(answers) > 1 and not set(answers) <= set(EDITS):
+        return f"{' and '.join(answers)} exclude each other"
+    if len(deliveries) > 1:
+        return f"{' and '.join(deliveries)} exclude each other"
+    if not (answers or deliveries or fault.headers or fault.delay):
+        return f"needs one of {', '.join((*ANSWERS, *DELIVERIES, 'headers'))} and delay"
+    return _detail_fault(fault, answers)
+
+
+def _detail_fault(fault: FaultEntry, answers: Sequence[str]) -> str:
+    if fault.hang == "head" and (answers or fault.headers):
+        return ".hang: head means that no answer comes at all"
     if fault.status is not None and fault.error is None and fault.body is None:
         return ".status: needs error or body"
+    if fault.skew is not None and abs(fault.skew) <= TOLERATED_SKEW:
+        return ".skew: AWS tolerates five minutes either way"
+    if {*EDITS, "pages"} & set(answers) and (fault.service == "sts" or fault.api in STS_APIS):
+        return f".{answers[0]}: sts answers XML, which is not edited"
     if fault.until is not None and fault.until <= fault.since:
         return ".until: must be later than from"
     return ""
+
+
+def _given(fault: FaultEntry, names: Iterable[str]) -> list[str]:
+    return [name for name in names if getattr(fault, name) is not None]

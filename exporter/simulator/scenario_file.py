@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    JsonValue,
     Strict,
     ValidationError,
     ValidationInfo,
@@ -26,6 +27,7 @@ from exporter.simulator.scenario_checks import (
     Known,
     account_fault,
     effect_fault,
+    headers_fault,
     id_fault,
     none_of,
     target_fault,
@@ -43,6 +45,7 @@ Share = Annotated[float, Field(strict=True, ge=0, le=1)]
 ErrorCode = Annotated[str, Strict(), Field(pattern=r"^[A-Za-z][A-Za-z0-9.]*$")]
 ContentType = Annotated[str, Strict(), Field(pattern=r"^[!-~]+/[ -~]+$")]
 Span = Annotated[Duration, Field(ge=0)]
+Member = Annotated[str, Strict(), Field(pattern=r"^[^.\s]+(\.[^.\s]+)*$")]
 
 
 class _Entry(BaseModel):
@@ -137,7 +140,15 @@ class FaultEntry(_Entry):
     status: Annotated[Whole, Field(ge=200, le=599)] | None = None
     body: Text | None = None
     content_type: ContentType = "text/html"
+    headers: Annotated[dict[str, Text], Field(min_length=1)] | None = None
+    replace: Annotated[dict[Member, JsonValue], Field(min_length=1)] | None = None
+    remove: Annotated[tuple[Member, ...], Field(min_length=1)] | None = None
+    double: Annotated[tuple[Member, ...], Field(min_length=1)] | None = None
+    pages: Literal["repeated", "endless"] | None = None
+    skew: Duration | None = None
     cut: Whole | None = None
+    drip: Annotated[Whole, Field(ge=1)] | None = None
+    hang: Literal["head", "body"] | None = None
 
     @field_validator("account")
     @classmethod
@@ -153,6 +164,11 @@ class FaultEntry(_Entry):
     @classmethod
     def _is_an_api(cls, api: str | None, info: ValidationInfo) -> str | None:
         return _passed(api, none_of(api, _known(info).apis))
+
+    @field_validator("headers")
+    @classmethod
+    def _are_headers(cls, headers: dict[str, str] | None) -> dict[str, str] | None:
+        return _passed(headers, headers_fault(headers or {}))
 
     @model_validator(mode="after")
     def _does_one_thing(self) -> FaultEntry:

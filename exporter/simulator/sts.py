@@ -24,6 +24,7 @@ HOUR = 3600
 CODES = {
     "MissingAuthenticationTokenException": "MissingAuthenticationToken",
     "IncompleteSignatureException": "IncompleteSignature",
+    "InvalidSignatureException": "SignatureDoesNotMatch",
     "UnrecognizedClientException": "InvalidClientTokenId",
     "ExpiredTokenException": "ExpiredToken",
 }
@@ -56,7 +57,8 @@ class Sts:
         if incoming.path != "/" or action not in ("AssumeRole", "GetCallerIdentity"):
             raise AwsError("InvalidAction", 400, f"Could not find operation {action} for version 2011-06-15")
         values = read_pairs(self._operations[action].input_shape, pairs)
-        return Question(Target(caller.signing_name, action), partial(self._answer, action, values), self.refused)
+        target = Target(caller.signing_name, action, str(values.get("RoleArn", "")))
+        return Question(target, partial(self._answer, action, values), self.refused)
 
     def _answer(self, action: str, values: Values, caller: Caller, now: float) -> Reply:
         if fault := check(self._operations[action].input_shape, values):

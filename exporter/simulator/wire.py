@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+JSON = "application/json"
+
 Pairs = tuple[tuple[str, str], ...]
 
 
@@ -26,7 +28,8 @@ class Incoming:
 class Target:
     """What a request is about, as a fault names it; ``service`` is boto3's name.
 
-    ``id`` is the operation's in the scenario, however the request names it; what names none there stays as it is.
+    ``id`` is the operation's in the scenario, however the request names it; what names none there stays as it is, as
+    the ARN of a role does.
     """
 
     service: str
@@ -35,14 +38,30 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivery:
+    """How an answer leaves: its head or nothing, so many bytes of its body (None: all), so many a second (0: at once).
+
+    What ``hangs`` goes silent after that, and keeps the connection until the caller leaves.
+    """
+
+    head: bool = True
+    sent: int | None = None
+    rate: int = 0
+    hangs: bool = False
+
+
+AT_ONCE = Delivery()
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer; ``sent`` bytes of the body really leave, all of it where that is None."""
+    """An answer, and how it leaves."""
 
     status: int
     body: bytes
     content_type: str
     headers: Mapping[str, str] = field(default_factory=dict)
-    sent: int | None = None
+    delivery: Delivery = AT_ONCE
 
 
 class AwsError(Exception):
@@ -64,7 +83,7 @@ def request_id() -> str:
 def json_reply(status: int, content: Any, headers: Mapping[str, str] | None = None) -> Reply:
     """Return an answer of the protocol rest-json."""
     body = json.dumps(content, allow_nan=False).encode()
-    return Reply(status, body, "application/json", {"x-amzn-RequestId": request_id(), **(headers or {})})
+    return Reply(status, body, JSON, {"x-amzn-RequestId": request_id(), **(headers or {})})
 
 
 def json_error(refusal: AwsError, message_member: str = "message") -> Reply:

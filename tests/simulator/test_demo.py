@@ -85,4 +85,4 @@ def test_every_answer_of_the_demo_fits_its_shape_at_any_time() -> None:
 
 def test_the_faults_that_the_demo_suggests_are_right() -> None:
     text = scenario_text().replace("# faults:", "faults:").replace("#   - {", "  - {")
-    assert len(parse_scenario(text, KINDS).faults) == 4
+    assert len(parse_scenario(text, KINDS).faults) == 7

@@ -41,7 +41,7 @@ class Exporter:
         """
         self.clock.advance(after)
         headers = {"X-Prometheus-Scrape-Timeout-Seconds": within, "Accept": accept}
-        response = httpx.get(f"{self.url}/metrics", headers=headers, timeout=60)
+        response = httpx.get(f"{self.url}/metrics", headers=headers, timeout=max(60.0, float(within)))
         assert response.status_code == 200
         return response.text
 

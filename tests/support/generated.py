@@ -49,11 +49,12 @@ def generated(file: Path) -> str:
         return WHOLE[file](KINDS)
     text = file.read_text(encoding="utf-8")
     for name, part in PARTS[file].items():
-        text = _with_part(text, name, part(KINDS), *MARKS[file.suffix])
+        text = with_part(text, name, part(KINDS), *MARKS[file.suffix])
     return text
 
 
-def _with_part(text: str, name: str, part: str, begin: str, end: str) -> str:
+def with_part(text: str, name: str, part: str, begin: str, end: str) -> str:
+    """Return a text with another part between the marks of its name."""
     first, last = re.escape(begin.format(name)), re.escape(end)
     marked = re.compile(rf"({first}\n).*?(\n *{last})", re.DOTALL)
     assert len(marked.findall(text)) == 1, name

@@ -7,22 +7,31 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from exporter.web.server import Address, listen
 
+KEPT_SECONDS = 60
+
 
 @contextmanager
-def serving(app: ASGIApp) -> Iterator[str]:
-    """Serve an application over HTTP while the block runs; give its base URL."""
+def serving(app: ASGIApp, pair: tuple[Path, Path] | None = None) -> Iterator[str]:
+    """Serve an application while the block runs; give its base URL. With a certificate and its key it speaks TLS.
+
+    Connections are kept for long: on a busy machine the next request of a test may come late.
+    """
     listener = listen(Address("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"))
+    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", timeout_keep_alive=KEPT_SECONDS)
+    if pair:
+        config.ssl_certfile, config.ssl_keyfile = map(str, pair)
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        yield f"{'https' if pair else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = server.force_exit = True
         thread.join(timeout=10)
