@@ -91,12 +91,10 @@ def documents(*patterns: str) -> list[Any]:
 CONFIG = Sort(
     "configuration", documents("config.example.yaml", "tests/config/good/*.yaml"), problems_by("check", "--config.file")
 )
-SORTS = (
-    CONFIG,
-    Sort("web configuration", [WEB, TLS, {**WEB, **TLS}], problems_by("check", FLAG)),
-    Sort("alerts", [ALERTS], problems_by("show", "prometheus-rules", "--alerts.file")),
-    Sort("scenario", documents("exporter/*/scenarios/*.yaml"), of_scenario),
-)
+WEB_CONFIG = Sort("web configuration", [WEB, TLS, {**WEB, **TLS}], problems_by("check", FLAG))
+ALERTS_FILE = Sort("alerts", [ALERTS], problems_by("show", "prometheus-rules", "--alerts.file"))
+SCENARIO_FILE = Sort("scenario", documents("exporter/*/scenarios/*.yaml"), of_scenario)
+SORTS = (CONFIG, WEB_CONFIG, ALERTS_FILE, SCENARIO_FILE)
 
 
 def written(path: Path, document: Any) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.properties.files import ALERTS, CONFIG, SECRET, SORTS, WEB, Sort
+from tests.properties.files import ALERTS, ALERTS_FILE, CONFIG, SCENARIO_FILE, SECRET, WEB, WEB_CONFIG, Sort
 from tests.properties.trees import Path, changed
 
 
@@ -122,7 +122,6 @@ OF_ALERTS: Mapping[Path, Sequence[Any]] = {
     ("labels", "team"): ("{{ $value }}", 7, None),
     ("surprise",): (SECRET,),
 }
-_, OF_SORT_WEB, OF_SORT_ALERTS, OF_SORT_SCENARIO = SORTS
 SCENARIO: Any = {
     "accounts": ["111122223333"],
     "operations": [
@@ -132,11 +131,10 @@ SCENARIO: Any = {
             "id": "a",
             "timeline": [{"at": "0s", "status": "InProgress"}, {"at": "1m", "status": "Completed", "done": 1.0}],
         },
-        {"kind": "iot_job", "region": "eu-west-1", "items": 5, "timeline": [{"at": "0s", "status": "QUEUED"}]},
+        {"kind": "iot_job", "region": "eu-west-1", "items": 5, "timeline": [{"at": "0s", "status": "SCHEDULED"}]},
     ],
     "faults": [{"api": "DescribeJob", "error": "ThrottlingException"}],
 }
-SCENARIO["operations"][1]["timeline"][0]["status"] = "SCHEDULED"
 OF_SCENARIO: Mapping[Path, Sequence[Any]] = {
     ("quotas",): ("yes", 1, None),
     ("latency",): ("soon", 1, "-1s"),
@@ -152,7 +150,7 @@ OF_SCENARIO: Mapping[Path, Sequence[Any]] = {
 }
 PLANS = (
     Plan(CONFIG, RIGHT, OF_CONFIG),
-    Plan(OF_SORT_WEB, WEB, OF_WEB),
-    Plan(OF_SORT_ALERTS, ALERTS, OF_ALERTS),
-    Plan(OF_SORT_SCENARIO, SCENARIO, OF_SCENARIO),
+    Plan(WEB_CONFIG, WEB, OF_WEB),
+    Plan(ALERTS_FILE, ALERTS, OF_ALERTS),
+    Plan(SCENARIO_FILE, SCENARIO, OF_SCENARIO),
 )
