@@ -12,6 +12,8 @@ BUILD_FLAGS ?=
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' exporter/__init__.py)
 IMAGE ?= aws-iot-bulk-exporter:$(VERSION)
 SBOM ?= build/sbom.cdx.json
+# How many times as many examples of each property are tried as the tests try.
+TIMES ?= 20
 # Of the last commit, so that a commit has one image, whenever it is built.
 COMMITTED = $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
 CREATED = $(shell $(PYTHON) -c 'import time; print(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime($(COMMITTED))))')
@@ -21,7 +23,7 @@ REPRODUCIBLE_docker = --build-arg SOURCE_DATE_EPOCH=$(COMMITTED)
 REPRODUCIBLE_podman = --format docker --timestamp $(COMMITTED)
 REPRODUCIBLE_buildah = $(REPRODUCIBLE_podman)
 
-.PHONY: help demo drill test faults lint format bench image sbom lock write-locks documents screenshots clean
+.PHONY: help demo drill test properties faults lint format bench image sbom lock write-locks documents screenshots clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -34,6 +36,9 @@ drill: $(VENV)/.run ## Set off every alert and see it end, with the Prometheus a
 
 test: $(VENV)/.dev .venv-ministack/.done .venv-moto/.done .venv-sbom/.done ## Run the tests.
 	$(BIN)/python -m pytest $(ARGS)
+
+properties: $(VENV)/.dev ## Try the properties of any input with many more examples, new ones each time.
+	PROPERTIES_TIMES=$(TIMES) $(BIN)/python -m pytest --hypothesis-show-statistics tests/properties $(ARGS)
 
 faults: $(VENV)/.dev ## Try every fault on every call, and write what was seen into docs/reliability.md.
 	$(BIN)/python -m tests.faults

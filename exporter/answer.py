@@ -30,12 +30,7 @@ def status(answer: Answer, member: str) -> str:
 
 def text(answer: Answer, member: str) -> str:
     """Return a text, empty where AWS left it out."""
-    value = answer.get(member, "")
-    if not isinstance(value, str):
-        raise malformed(f"{member} is not text")
-    if len(value) > LONGEST_TEXT:
-        raise malformed(f"{member} is longer than any that AWS documents")
-    return value
+    return _bounded(answer.get(member, ""), member)
 
 
 def count(answer: Answer, member: str) -> int | None:
@@ -57,11 +52,15 @@ def ratio(answer: Answer, member: str) -> float | None:
 
 
 def moment(answer: Answer, member: str) -> datetime | None:
-    """Return a time that botocore parsed, None where AWS left it out."""
+    """Return a time that botocore parsed, in UTC, None where AWS left it out."""
     value = answer.get(member)
     if value is not None and not isinstance(value, datetime):
         raise malformed(f"{member} is not a time")
-    return value
+    try:
+        # botocore reads any offset from Greenwich, or none at all, and some are wrong only when they are used.
+        return value and _in_utc(value)
+    except (ValueError, OverflowError):
+        raise malformed(f"{member} is beyond the calendar") from None
 
 
 def written_moment(answer: Answer, member: str) -> datetime | None:
@@ -70,10 +69,14 @@ def written_moment(answer: Answer, member: str) -> datetime | None:
     The format of such a text is not documented, so an odd one costs its own row and no other.
     """
     try:
-        when = datetime.fromisoformat(text(answer, member))
-    except ValueError:
+        return _in_utc(datetime.fromisoformat(text(answer, member)))
+    except (ValueError, OverflowError):
         return None
-    return when if when.tzinfo else when.replace(tzinfo=UTC)
+
+
+def _in_utc(when: datetime) -> datetime:
+    """Return a time in UTC, which one without an offset is taken to be in. Raises ValueError or OverflowError."""
+    return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 def structure(answer: Answer, member: str) -> Answer:
@@ -95,7 +98,7 @@ def structures(answer: Answer, member: str) -> Sequence[Answer]:
 def texts(answer: Answer, member: str) -> Sequence[str]:
     """Return a list of texts that are not empty. Raises ``malformed`` for anything else."""
     value = answer.get(member)
-    if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
+    if not isinstance(value, list) or not all(_bounded(one, member) for one in value):
         raise malformed(f"{member} is not a list of texts")
     return value
 
@@ -103,11 +106,17 @@ def texts(answer: Answer, member: str) -> Sequence[str]:
 def tags(answer: Answer, member: str) -> Tags:
     """Return a map of tags as sorted pairs, empty where AWS left it out."""
     value = structure(answer, member)
-    if not all(isinstance(one, str) for pair in value.items() for one in pair):
-        raise malformed(f"{member} is not a map of texts")
-    return tuple(sorted(value.items()))
+    return tuple(sorted((_bounded(key, member), _bounded(one, member)) for key, one in value.items()))
 
 
 def tag_list(answer: Answer, member: str) -> Tags:
     """Return a list of tags, each with ``Key`` and ``Value``, as sorted pairs."""
     return tuple(sorted((status(one, "Key"), text(one, "Value")) for one in structures(answer, member)))
+
+
+def _bounded(value: Any, member: str) -> str:
+    if not isinstance(value, str):
+        raise malformed(f"{member} is not text")
+    if len(value) > LONGEST_TEXT:
+        raise malformed(f"{member} is longer than any that AWS documents")
+    return value

@@ -68,7 +68,8 @@ def problems(error: ValidationError, tags: Iterable[str] = (), known: Iterable[s
     """
     hidden, keys = frozenset(tags), tuple(known)
     found = error.errors(include_url=False, include_input=False)
-    return tuple(_line(one, hidden, keys) for one in found if not _follows(one, found))
+    # Of keys that are not shown, one looks like the other.
+    return tuple(dict.fromkeys(_line(one, hidden, keys) for one in found if not _follows(one, found)))
 
 
 def keys_of(*models: type[BaseModel]) -> tuple[str, ...]:
@@ -95,10 +96,13 @@ def _line(error: ErrorDetails, tags: frozenset[str], known: tuple[str, ...]) -> 
 
 def _path(error: ErrorDetails, tags: frozenset[str], known: tuple[str, ...]) -> str:
     # pydantic's last part says so where it is the key itself that is wrong.
-    *parents, last = tuple(part for part in error["loc"] if part != _KEY) or ("",)
+    parts = tuple(part for part in error["loc"] if part != _KEY)
+    if not parts:
+        return ""
+    *parents, last = parts
     # An unknown key may be called like a tag, and a tag is never the last part of its path.
     path = "".join(_part(before, part, tags, known) for before, part in zip((None, *parents), parents, strict=False))
-    path += f"[{last}]" if isinstance(last, int) else f".{_shown(last, known)}" if last else ""
+    path += f"[{last}]" if isinstance(last, int) else f".{_shown(last, known)}"
     if error["type"].startswith("union_tag"):
         path += "." + error["ctx"]["discriminator"].strip("'")
     return path.removeprefix(".")

@@ -71,7 +71,9 @@ class Refresher:
         if self._stopped.is_set():
             return
         running = [one for one in self._cells.values() if one.task]
-        for one in running:
+        # What AWS has switched off is asked once an hour, and its rows grow stale in between.
+        ended = [one for one in self._cells.values() if one.tracker.support.is_ended and not one.task]
+        for one in (*running, *ended):
             one.show()
         # Who does not wait gives nobody the time to fail as a neighbour did.
         if waiting or not running:

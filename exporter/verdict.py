@@ -49,6 +49,7 @@ class Verdict:
             reasons=frozenset(this.reasons),
             up=up,
             success=now if up else self.success,
-            answered=monotonic if up or this.answered else self.answered,
+            # Where nothing had to be asked, AWS refused nothing.
+            answered=monotonic if this.answered or not this.errors else self.answered,
             duration=monotonic - this.since,
         )

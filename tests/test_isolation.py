@@ -164,3 +164,12 @@ def test_a_throttling_answer_that_asks_for_an_hour_is_not_waited_for_and_not_ask
         assert ids_with_rows(exposed) == {"good", "other"}
         assert reasons(exposed) == {("thing_registration_task", "throttled")}
         assert len(aws.requests) - before == 2 * 2 + 1
+
+
+def test_an_operation_that_ended_keeps_its_rows_while_nothing_is_asked_because_another_id_is_unknown() -> None:
+    aws = ScriptedAws({GOOD: answer({**TASK, "status": "Completed"}), BULK_STATUS: answer(BULK)})
+    with serving(aws.app()) as endpoint, exporting(CONFIG, endpoint) as exporter:
+        for _ in range(3):
+            exposed = exporter.scrape(after=700)
+            assert ids_with_rows(exposed) == {"good"}
+            assert reasons(exposed) == {("thing_registration_task", "not_found")}

@@ -165,3 +165,16 @@ def test_the_log_says_once_that_the_support_has_ended() -> None:
         for _ in range(3):
             exporter.scrape(after=HOUR)
         assert exporter.log.getvalue().count('msg="support by AWS"') == 1
+
+
+def test_rows_of_a_switched_off_service_grow_stale_although_it_is_asked_once_an_hour() -> None:
+    aws = aws_answering(RUNNING)
+    with exporter_of(aws) as exporter:
+        exporter.scrape()
+        aws.answers |= {BULK: REFUSALS["AccessDeniedException"], LIST: REFUSALS["AccessDeniedException"]}
+        exposed = exporter.scrape()
+        assert reasons(exposed)[KIND.name] == {"end_of_support"}
+        assert 'id="bulk"' in exposed
+        exposed = exporter.scrape(after=601)
+        assert reasons(exposed)[KIND.name] == {"end_of_support"}
+        assert 'id="bulk"' not in exposed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from botocore.client import BaseClient
@@ -44,26 +45,40 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "timestamp": (int, float, str),
     "boolean": (bool,),
 }
-
 _WHOLE = ("integer", "long")
 """Of a fraction botocore would keep the whole part."""
 
 
 def _check_type(shape: Shape | None, value: Any, name: str) -> None:
-    """botocore makes what it wants of a wrong type: no operations of an empty object, 1 of true, a list of a text."""
+    """botocore makes what it wants of a wrong type: no operations of an empty object, 1 of 1.9, a list of a text."""
     if shape is None or value is None:
         return
     wanted = _TYPES.get(shape.type_name)
     if wanted and type(value) not in wanted:
         raise malformed(f"{name} has a wrong type")
-    if shape.type_name in _WHOLE and value != value // 1:
-        raise malformed(f"{name} is no whole number")
+    if not _is_possible(shape, value):
+        raise malformed(f"{name} is no {shape.type_name}")
     if isinstance(shape, StructureShape):
         for member, inner in shape.members.items():
             _check_type(inner, value.get(inner.serialization.get("name", member)), member)
     elif isinstance(shape, ListShape):
         for one in value:
             _check_type(shape.member, one, name)
+
+
+def _is_possible(shape: Shape, value: Any) -> bool:
+    """botocore would guess what any text means as a time, and complain about time zones that it does not know."""
+    if isinstance(value, float):
+        return shape.type_name not in _WHOLE or value.is_integer()
+    return shape.type_name != "timestamp" or not isinstance(value, str) or _is_moment(value)
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _object(body: bytes) -> dict[str, Any]:

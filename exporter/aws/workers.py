@@ -13,16 +13,22 @@ from exporter.errors import ApiError, Reason
 T = TypeVar("T")
 
 
+def in_a_thread(call: Callable[[], None]) -> None:
+    """Start a call in a thread of its own. Raises RuntimeError where no thread is left."""
+    threading.Thread(target=call, name="aws-call", daemon=True).start()
+
+
 class Workers:
     """Up to ``limit`` calls at once, for one cell: what hangs there takes no thread from another cell.
 
     A call that misses its deadline is abandoned: nothing can stop its thread. It gives up its place, so that calls go
     on as soon as AWS is well again, unless ``limit`` others are abandoned already. The threads are daemons, so none of
-    them delays the end of the process.
+    them delays the end of the process. ``begin`` starts a call apart from the event loop.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, begin: Callable[[Callable[[], None]], None] = in_a_thread) -> None:
         self._limit = limit
+        self._begin = begin
         self._places = asyncio.Semaphore(limit)
         self._placed: set[asyncio.Future[Any]] = set()
         self._running: set[asyncio.Future[Any]] = set()
@@ -57,7 +63,7 @@ class Workers:
         self._running.add(future)
         self._placed.add(future)
         try:
-            threading.Thread(target=self._work, args=(function, future), name="aws-call", daemon=True).start()
+            self._begin(partial(self._work, function, future))
         except RuntimeError:
             self._finish(future, partial(future.set_exception, ApiError(Reason.OTHER, detail="no thread is left")))
         return future

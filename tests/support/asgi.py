@@ -1,0 +1,59 @@
+"""One request to an ASGI application without a socket between them, so that it may hold whatever a server lets in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.types import ASGIApp, Message
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What an application answered; ``headers`` have names in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """The body as text. Raises UnicodeDecodeError for what is no UTF-8."""
+        return self.body.decode()
+
+
+async def ask(app: ASGIApp, path: str, query: str = "", headers: Headers = (), method: str = "GET") -> Answered:
+    """Return what the application answers. Raises whatever the application raises."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await app(_scope(path, query, headers, method), receive, send)
+    start = next(message for message in sent if message["type"] == "http.response.start")
+    body = b"".join(message.get("body", b"") for message in sent if message["type"] == "http.response.body")
+    told = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in start["headers"]}
+    return Answered(start["status"], told, body)
+
+
+def _scope(path: str, query: str, headers: Headers, method: str) -> dict[str, Any]:
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(errors="surrogateescape"),
+        "query_string": query.encode("latin-1", errors="replace"),
+        "root_path": "",
+        "headers": [(b"host", b"exporter:10098"), *headers],
+        "client": ("127.0.0.1", 50000),
+        "server": ("127.0.0.1", 10098),
+    }
