@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 INSTALL := -m pip --disable-pip-version-check install --quiet --only-binary :all:
 PIP := $(BIN)/python $(INSTALL)
 UV_VERSION := 0.13.9
+# More than there are processors: many tests wait for programs. A file's tests stay together and share what it starts.
+WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
+PARALLEL = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # Whichever of them answers, and what it is given besides.
 ENGINE ?= $(firstword $(foreach engine,docker podman buildah,$(shell $(engine) info >/dev/null 2>&1 && echo $(engine))))
@@ -33,7 +36,7 @@ drill: $(VENV)/.run ## Set off every alert and see it end, with the Prometheus a
 	$(BIN)/aws-iot-bulk-exporter drill $(ARGS)
 
 test: $(VENV)/.dev .venv-ministack/.done .venv-moto/.done .venv-sbom/.done ## Run the tests.
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 lint: $(VENV)/.dev ## Check style and types.
 	$(BIN)/ruff check .
