@@ -12,7 +12,6 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-import httpx
 import pytest
 
 from exporter import __version__
@@ -20,6 +19,7 @@ from exporter.cli import COMMANDS, PROGRAM
 from exporter.cli import SUBJECTS as PRINTED_SUBJECTS
 from exporter.shards import MOST
 from exporter.web.connections import Limits
+from tests.support import asking
 from tests.support.exporting import aws_environment
 from tests.support.processes import running
 from tests.support.scripted import ScriptedAws, answer
@@ -185,7 +185,7 @@ def test_without_a_command_it_serves_until_sigterm(tmp_path: Path) -> None:
             match = re.search(r"url=(http://\S+/metrics)", output.read_text())
             return match[1] if match else None
 
-        scraped = httpx.get(until(listening, "the log's URL"), timeout=60).text
+        scraped = asking.get(until(listening, "the log's URL")).text
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=Limits().grace) == 0
     assert 'id="a1b2",kind="thing_registration_task",status="Completed"} 1.0' in scraped

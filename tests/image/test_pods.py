@@ -18,6 +18,7 @@ import yaml
 from exporter.commands.demo import demo_config
 from exporter.commands.simulate import environment
 from exporter.metric import IDENTITY
+from tests.support import asking
 from tests.support.charts import Document, container_of, one, render
 from tests.support.containers import (
     GRACE_SECONDS,
@@ -156,7 +157,7 @@ def test_a_node_finds_them_alive_and_ready(whole: Release, sharded: Release) -> 
 def status(url: str) -> int | None:
     """What a URL answers with, None while nobody does."""
     try:
-        return httpx.get(url).status_code
+        return asking.get(url).status_code
     except httpx.TransportError:
         return None
 

@@ -20,6 +20,7 @@ from exporter.log import new_log
 from exporter.service import new_service
 from exporter.simulator.app import application
 from exporter.simulator.scenario import parse_scenario
+from tests.support import asking
 from tests.support.clocks import ManualClock
 from tests.support.servers import serving
 
@@ -40,14 +41,14 @@ class Exporter:
         """
         self.clock.advance(after)
         headers = {"X-Prometheus-Scrape-Timeout-Seconds": within, "Accept": accept}
-        response = httpx.get(f"{self.url}/metrics", headers=headers, timeout=60)
+        response = asking.get(f"{self.url}/metrics", headers=headers)
         assert response.status_code == 200
         return response.text
 
     def reload(self, config: str) -> httpx.Response:
         """Write another configuration and let the exporter read it."""
         self.files.append(config)
-        return httpx.post(f"{self.url}/-/reload", timeout=60)
+        return asking.post(f"{self.url}/-/reload")
 
     def operations(self) -> str:
         """Return the rows of the operations, without headers and without when they were read."""
