@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import sys
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -122,19 +123,25 @@ def test_without_any_region_nothing_starts(command: str) -> None:
     assert reason.startswith("accounts: no Region: name regions, or set AWS_")
 
 
+@cache
+def told(*command: str) -> str:
+    """The help of the program or of a command."""
+    done = exporter(*command, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("usage: ")
+    return done.stdout
+
+
 def test_help_and_version_are_answers_and_no_failures() -> None:
     assert exporter("--version").stdout == f"{PROGRAM} {__version__}\n"
-    for arguments in (("--help",), *((command.name, "--help") for command in COMMANDS)):
-        done = exporter(*arguments)
-        assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout.startswith("usage: ")
+    general = told()
     for command in COMMANDS:
-        assert re.search(rf"^ +{command.name} +\w", exporter("--help").stdout, re.MULTILINE)
+        assert re.search(rf"^ +{command.name} +\w", general, re.MULTILINE)
 
 
 def test_the_help_of_a_command_shows_each_flag_with_its_default() -> None:
     for command in COMMANDS:
-        said = " ".join(exporter(command.name, "--help").stdout.split())
+        said = " ".join(told(command.name).split())
         for flag in command.flags:
             assert flag.name in said
             assert flag.default is None or f"(default: {flag.default})" in said

@@ -22,7 +22,7 @@ KUBE_VERSION = "--kube-version=1.34.0"
 Document = dict[str, Any]
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """A loader that refuses a mapping with the same key twice, which Kubernetes' own would merge in silence."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
