@@ -24,10 +24,10 @@ REPRODUCIBLE_docker = --build-arg SOURCE_DATE_EPOCH=$(COMMITTED)
 REPRODUCIBLE_podman = --format docker --timestamp $(COMMITTED)
 REPRODUCIBLE_buildah = $(REPRODUCIBLE_podman)
 
-.PHONY: help demo drill test lint format bench image sbom lock write-locks documents screenshots clean
+.PHONY: help demo drill test environments lint format bench image sbom lock write-locks documents screenshots clean
 
 help: ## Show the targets.
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
 
 demo: $(VENV)/.run ## Run the exporter on a simulated AWS: no account, no credentials, no network.
 	$(BIN)/aws-iot-bulk-exporter demo $(ARGS)
@@ -35,8 +35,10 @@ demo: $(VENV)/.run ## Run the exporter on a simulated AWS: no account, no creden
 drill: $(VENV)/.run ## Set off every alert and see it end, with the Prometheus and Alertmanager that are installed.
 	$(BIN)/aws-iot-bulk-exporter drill $(ARGS)
 
-test: $(VENV)/.dev .venv-ministack/.done .venv-moto/.done .venv-sbom/.done ## Run the tests.
+test: environments ## Run the tests.
 	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+
+environments: $(VENV)/.dev .venv-ministack/.done .venv-moto/.done .venv-sbom/.done ## Install what the tests need.
 
 lint: $(VENV)/.dev ## Check style and types.
 	$(BIN)/ruff check .
