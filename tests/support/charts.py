@@ -33,7 +33,7 @@ class _Loader(yaml.CSafeLoader):
 
 def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run helm, whatever it answers."""
-    return subprocess.run([program("helm"), *arguments], capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run([program("helm"), *arguments], capture_output=True, text=True, check=False, timeout=300)
 
 
 @cache
