@@ -19,7 +19,6 @@ from exporter import __version__
 from exporter.cli import COMMANDS, PROGRAM
 from exporter.cli import SUBJECTS as PRINTED_SUBJECTS
 from exporter.shards import MOST
-from exporter.web.connections import Limits
 from tests.support import asking
 from tests.support.exporting import aws_environment
 from tests.support.processes import running
@@ -194,7 +193,7 @@ def test_without_a_command_it_serves_until_sigterm(tmp_path: Path) -> None:
 
         scraped = asking.get(until(listening, "the log's URL")).text
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=Limits().grace) == 0
+        assert process.wait(timeout=60) == 0
     assert 'id="a1b2",kind="thing_registration_task",status="Completed"} 1.0' in scraped
     assert "Traceback" not in output.read_text()
     assert "msg=stopped" in output.read_text()
