@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support import asking
+from tests.support.exposed import exposed
 from tests.support.processes import demo
 from tests.support.programs import program
 from tests.support.prometheus import prometheus, query
@@ -31,8 +31,7 @@ def prometheus_url(metrics_url: str, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def test_promtool_has_nothing_to_say_about_the_metrics(metrics_url: str) -> None:
-    text = asking.get(metrics_url).content
-    assert b"aws_greengrass_bulk_deployment_groups{" in text
+    text = until(lambda: exposed(metrics_url, "aws_greengrass_bulk_deployment_groups"), "rows of every kind").encode()
     checked = subprocess.run([program("promtool"), "check", "metrics"], input=text, capture_output=True, check=False)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
 

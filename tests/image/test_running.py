@@ -11,7 +11,7 @@ import pytest
 from tests.support import asking
 from tests.support.certificates import server_files
 from tests.support.containers import GRACE_SECONDS, LOCKED, container, done, inside, inspected, podman, printed, run
-from tests.support.exposed import STATUS
+from tests.support.exposed import STATUS, exposed
 from tests.support.waiting import until
 
 DEMO = ("demo", "--web.listen-address=127.0.0.1:0")
@@ -32,7 +32,8 @@ def demo() -> Iterator[str]:
 
 
 def test_the_demo_answers(demo: str) -> None:
-    assert f"\n{STATUS}{{" in asking.get(url_of(demo)).text
+    url = url_of(demo)
+    assert until(lambda: exposed(url, STATUS), "operations")
 
 
 def test_it_runs_as_a_nobody_without_capabilities_that_can_gain_none(demo: str) -> None:
