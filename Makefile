@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 INSTALL := -m pip --disable-pip-version-check install --quiet --only-binary :all:
 PIP := $(BIN)/python $(INSTALL)
 UV_VERSION := 0.13.9
+# More than there are processors: many tests wait for programs. A file's tests stay together and share what it starts.
+WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
+PARALLEL = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # Whichever of them answers, and what it is given besides.
 ENGINE ?= $(firstword $(foreach engine,docker podman buildah,$(shell $(engine) info >/dev/null 2>&1 && echo $(engine))))
@@ -23,10 +26,11 @@ REPRODUCIBLE_docker = --build-arg SOURCE_DATE_EPOCH=$(COMMITTED)
 REPRODUCIBLE_podman = --format docker --timestamp $(COMMITTED)
 REPRODUCIBLE_buildah = $(REPRODUCIBLE_podman)
 
-.PHONY: help demo drill test properties faults lint format bench image sbom lock write-locks documents screenshots clean
+.PHONY: help demo drill test environments properties faults lint format bench image sbom lock write-locks documents \
+	screenshots clean
 
 help: ## Show the targets.
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
 
 demo: $(VENV)/.run ## Run the exporter on a simulated AWS: no account, no credentials, no network.
 	$(BIN)/aws-iot-bulk-exporter demo $(ARGS)
@@ -34,8 +38,10 @@ demo: $(VENV)/.run ## Run the exporter on a simulated AWS: no account, no creden
 drill: $(VENV)/.run ## Set off every alert and see it end, with the Prometheus and Alertmanager that are installed.
 	$(BIN)/aws-iot-bulk-exporter drill $(ARGS)
 
-test: $(VENV)/.dev .venv-ministack/.done .venv-moto/.done .venv-sbom/.done ## Run the tests.
-	$(BIN)/python -m pytest $(ARGS)
+test: environments ## Run the tests.
+	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+
+environments: $(VENV)/.dev .venv-ministack/.done .venv-moto/.done .venv-sbom/.done ## Install what the tests need.
 
 properties: $(VENV)/.dev ## Try the properties of any input with many more examples, new ones each time.
 	PROPERTIES_TIMES=$(TIMES) $(BIN)/python -m pytest --hypothesis-show-statistics tests/properties $(ARGS)

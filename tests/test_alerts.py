@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +57,10 @@ def _as_asked(rule: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def unit_tests() -> Iterator[dict[str, Any]]:
-    for file in UNIT_TESTS:
-        for group in yaml.safe_load(file.read_text(encoding="utf-8"))["tests"]:
-            yield from group.get("alert_rule_test", ())
+@cache
+def unit_tests(file: Path) -> Sequence[dict[str, Any]]:
+    groups = yaml.safe_load(file.read_text(encoding="utf-8"))["tests"]
+    return [case for group in groups for case in group.get("alert_rule_test", ())]
 
 
 def run_unit_tests(file: Path, rule_file: str, folder: Path) -> None:
@@ -89,14 +90,14 @@ def test_what_grafana_asks_without_recorded_queries_fires_just_so(file: Path, tm
 
 @every_alert
 def test_an_alert_has_a_unit_test_that_fires_and_one_that_stays_silent(alert: Alert) -> None:
-    cases = [case for case in unit_tests() if case["alertname"] == alert.name]
+    cases = [case for file in UNIT_TESTS for case in unit_tests(file) if case["alertname"] == alert.name]
     assert {bool(case["exp_alerts"]) for case in cases} == {True, False}
 
 
 @every_alert
 def test_an_alert_keeps_silent_while_all_is_well(alert: Alert) -> None:
-    (healthy,) = yaml.safe_load((ROOT / "tests" / "alerts" / "healthy.test.yaml").read_text())["tests"]
-    assert alert.name in {case["alertname"] for case in healthy["alert_rule_test"] if not case["exp_alerts"]}
+    healthy = unit_tests(ROOT / "tests" / "alerts" / "healthy.test.yaml")
+    assert alert.name in {case["alertname"] for case in healthy if not case["exp_alerts"]}
 
 
 def test_alert_names_are_unique_and_carry_the_prefix() -> None:

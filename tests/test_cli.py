@@ -9,17 +9,17 @@ import re
 import signal
 import socket
 import sys
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
-import httpx
 import pytest
 
 from exporter import __version__
 from exporter.cli import COMMANDS, PROGRAM
 from exporter.cli import SUBJECTS as PRINTED_SUBJECTS
 from exporter.shards import MOST
-from exporter.web.connections import Limits
+from tests.support import asking
 from tests.support.exporting import aws_environment
 from tests.support.processes import running
 from tests.support.scripted import ScriptedAws, answer
@@ -122,19 +122,25 @@ def test_without_any_region_nothing_starts(command: str) -> None:
     assert reason.startswith("accounts: no Region: name regions, or set AWS_")
 
 
+@cache
+def told(*command: str) -> str:
+    """The help of the program or of a command."""
+    done = exporter(*command, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("usage: ")
+    return done.stdout
+
+
 def test_help_and_version_are_answers_and_no_failures() -> None:
     assert exporter("--version").stdout == f"{PROGRAM} {__version__}\n"
-    for arguments in (("--help",), *((command.name, "--help") for command in COMMANDS)):
-        done = exporter(*arguments)
-        assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout.startswith("usage: ")
+    general = told()
     for command in COMMANDS:
-        assert re.search(rf"^ +{command.name} +\w", exporter("--help").stdout, re.MULTILINE)
+        assert re.search(rf"^ +{command.name} +\w", general, re.MULTILINE)
 
 
 def test_the_help_of_a_command_shows_each_flag_with_its_default() -> None:
     for command in COMMANDS:
-        said = " ".join(exporter(command.name, "--help").stdout.split())
+        said = " ".join(told(command.name).split())
         for flag in command.flags:
             assert flag.name in said
             assert flag.default is None or f"(default: {flag.default})" in said
@@ -185,9 +191,9 @@ def test_without_a_command_it_serves_until_sigterm(tmp_path: Path) -> None:
             match = re.search(r"url=(http://\S+/metrics)", output.read_text())
             return match[1] if match else None
 
-        scraped = httpx.get(until(listening, "the log's URL"), timeout=60).text
+        scraped = asking.get(until(listening, "the log's URL")).text
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=Limits().grace) == 0
+        assert process.wait(timeout=60) == 0
     assert 'id="a1b2",kind="thing_registration_task",status="Completed"} 1.0' in scraped
     assert "Traceback" not in output.read_text()
     assert "msg=stopped" in output.read_text()

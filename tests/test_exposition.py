@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +16,7 @@ from exporter.exposition import Exposition
 from exporter.families import Table, shared_metrics
 from exporter.metric import Metric, Row, breakdown, gauge
 from exporter.model import CellKey, Operation, Reading, Scope, Snapshot
+from tests.support import asking
 from tests.support.exporting import exporting
 from tests.support.oracle import END, Operations, rendered
 from tests.support.scripted import Answer, ScriptedAws
@@ -197,6 +197,6 @@ def test_a_task_whose_text_is_broken_is_scraped_all_the_same() -> None:
     aws = ScriptedAws({"/thing-registration-tasks/a": Answer(body)})
     config = 'accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, ids: [a]}]}]'
     with serving(aws.app()) as endpoint, exporting(config, endpoint) as exporter:
-        scraped = httpx.get(f"{exporter.url}/metrics").content.decode()
+        scraped = asking.get(f"{exporter.url}/metrics").content.decode()
     assert 'input="s3://b\0/?\\n\\""' in scraped
     assert [one.value for f in parse_text(scraped) for one in f.samples if "_succeeded_" in one.name] == [7]

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
@@ -28,6 +27,7 @@ from exporter.monitoring.records import ACTIVE, FAILED, PROCESSED_ITEMS, RUNNING
 from exporter.monitoring.ruleset import rules
 from exporter.simulated import Simulated
 from tests import test_kinds
+from tests.support import asking
 from tests.support.exporting import simulating
 from tests.support.promql import promtool
 from tests.support.restarts import restarting
@@ -172,10 +172,10 @@ def test_it_is_on_the_status_page_and_in_the_json() -> None:
         for _ in range(3):
             simulation.exporter.scrape()
         url, chosen = simulation.exporter.url, {"kind": "ota_update", "view": "attention"}
-        page = httpx.get(f"{url}/", params=chosen).text
-        (operation,) = httpx.get(f"{url}/api/v1/operations", params=chosen).json()["operations"]
-        (cell,) = httpx.get(f"{url}/api/v1/cells", params={"kind": "ota_update"}).json()["cells"]
-        described = httpx.get(f"{url}/api/v1/openapi.json").json()["paths"]["/api/v1/operations"]["get"]
+        page = asking.get(f"{url}/", params=chosen).text
+        (operation,) = asking.get(f"{url}/api/v1/operations", params=chosen).json()["operations"]
+        (cell,) = asking.get(f"{url}/api/v1/cells", params={"kind": "ota_update"}).json()["cells"]
+        described = asking.get(f"{url}/api/v1/openapi.json").json()["paths"]["/api/v1/operations"]["get"]
     assert '<option value="ota_update" selected>update over the air</option>' in page
     assert '<span class="badge bad">CREATE_FAILED</span>' in page
     assert "1 operation needs attention" in page

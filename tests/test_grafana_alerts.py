@@ -6,6 +6,7 @@ import copy
 import json
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ VALIDATOR = Draft202012Validator(SCHEMA)
 every_alert = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
 
 
+@cache
 def provisioned() -> dict[str, Any]:
     document = yaml.safe_load(grafana_alerts(rules(KINDS)))
     assert isinstance(document, dict)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.web.negotiation import OPENMETRICS, TEXT, accepts_gzip, wants_openmetrics
+from tests.support import asking
 from tests.support.exporting import exporting
 from tests.support.scripted import ScriptedAws, answer
 from tests.support.servers import serving
@@ -120,7 +121,7 @@ def test_no_header_is_an_error(header: str) -> None:
 
 @pytest.mark.parametrize(("accept", "expected"), [(PROMETHEUS_3, OPENMETRICS), ("*/*", TEXT), (BROWSER, TEXT)])
 def test_the_answer_says_which_format_it_has(metrics: str, accept: str, expected: str) -> None:
-    response = httpx.get(metrics, headers={"Accept": accept})
+    response = asking.get(metrics, headers={"Accept": accept})
     assert response.headers["content-type"] == expected
     assert response.headers["vary"] == "Accept, Accept-Encoding"
     assert response.text.endswith("# EOF\n") is (expected == OPENMETRICS)
@@ -129,7 +130,7 @@ def test_the_answer_says_which_format_it_has(metrics: str, accept: str, expected
 
 def test_headers_that_come_in_two_lines_count_as_one(metrics: str) -> None:
     lines = [("Accept", "text/plain;q=0.5"), ("Accept", OPEN_ONLY)]
-    assert httpx.get(metrics, headers=lines).headers["content-type"] == OPENMETRICS
+    assert asking.get(metrics, headers=lines).headers["content-type"] == OPENMETRICS
 
 
 @pytest.mark.parametrize("accept", [PROMETHEUS_3, "*/*"])
@@ -146,7 +147,7 @@ def test_the_compressed_answer_holds_the_same_as_the_plain_one(metrics: str, acc
 
 
 def test_head_answers_the_headers_alone(metrics: str) -> None:
-    response = httpx.head(metrics)
+    response = asking.head(metrics)
     assert response.status_code == 200
     assert response.headers["content-type"] == TEXT
     assert response.content == b""

@@ -6,12 +6,12 @@ import asyncio
 import threading
 from typing import Any
 
-import httpx
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from tests.support import asking
 from tests.support.exporting import exporting
 from tests.support.servers import serving
 from tests.support.waiting import until
@@ -38,7 +38,7 @@ def test_a_kind_is_not_taken_for_ended_while_its_neighbour_has_yet_to_fail_the_s
     with serving(Starlette(routes=routes)) as endpoint, exporting(CONFIG, endpoint) as exporter:
 
         def refused(number: int) -> Any:
-            cells = httpx.get(f"{exporter.url}/api/v1/cells").json()["cells"]
+            cells = asking.get(f"{exporter.url}/api/v1/cells").json()["cells"]
             return cells if sum(cell["duration"] is not None for cell in cells) == number else None
 
         until(lambda: refused(1), "the first refusal")

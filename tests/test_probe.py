@@ -12,6 +12,7 @@ from prometheus_client.openmetrics import parser
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter.probe import MOST_AT_ONCE
+from tests.support import asking
 from tests.support.exporting import Exporter, Simulation, exporting, simulating
 from tests.support.scripted import ScriptedAws, answer, refusal
 from tests.support.servers import hanging, serving
@@ -48,7 +49,7 @@ def probe(exporter: Exporter, asked: dict[str, str] = TASK, after: float = 60.0,
     """Return the answer of a probe."""
     exporter.clock.advance(after)
     header = {"X-Prometheus-Scrape-Timeout-Seconds": within}
-    return httpx.get(f"{exporter.url}/probe", params=asked, headers=header, timeout=60)
+    return asking.get(f"{exporter.url}/probe", params=asked, headers=header)
 
 
 def samples(text: str) -> dict[str, float]:
@@ -93,7 +94,7 @@ def test_any_number_of_probes_of_one_operation_cost_one_pass_until_min_age_is_ov
 def test_a_probe_is_negotiated_as_a_scrape_is() -> None:
     with simulating(CONFIG, SCENARIO) as simulation:
         headers = {"Accept": "application/openmetrics-text;version=1.0.0", "Accept-Encoding": "gzip"}
-        response = httpx.get(f"{simulation.exporter.url}/probe", params=TASK, headers=headers)
+        response = asking.get(f"{simulation.exporter.url}/probe", params=TASK, headers=headers)
     assert response.headers["content-type"].startswith("application/openmetrics-text")
     assert response.headers["content-encoding"] == "gzip"
     assert "aws_iot_bulk_exporter_probe_success" in {family.name for family in parse_openmetrics(response.text)}
@@ -119,7 +120,7 @@ def test_a_probe_is_negotiated_as_a_scrape_is() -> None:
 )
 def test_what_is_not_configured_is_refused_without_asking_aws(query: str, problems: list[str]) -> None:
     with simulating(MANY, SCENARIO) as simulation:
-        response = httpx.get(f"{simulation.exporter.url}/probe?{query}")
+        response = asking.get(f"{simulation.exporter.url}/probe?{query}")
     assert response.status_code == 400
     assert response.headers["content-type"] == "text/plain; charset=utf-8"
     lines = response.text.splitlines()
@@ -159,11 +160,12 @@ def test_a_probe_waits_no_longer_than_its_scraper_and_the_next_one_gets_what_cam
 
 
 def test_no_more_operations_than_a_number_are_read_at_once_and_the_others_are_not_held_up() -> None:
-    with hanging() as (endpoint, _), exporting(CONFIG, endpoint) as exporter:
+    patient = f"{CONFIG}aws: {{read_timeout: 1h}}\n"
+    with hanging() as (endpoint, _), exporting(patient, endpoint) as exporter:
         answers = [probe(exporter, {**TASK, "id": str(number)}, 0.0, "0.51") for number in range(MOST_AT_ONCE + 1)]
         assert [one.status_code for one in answers] == [200] * MOST_AT_ONCE + [503]
         assert answers[-1].headers["retry-after"] == "1"
-        assert httpx.get(f"{exporter.url}/-/healthy", timeout=5).status_code == 200
+        assert asking.get(f"{exporter.url}/-/healthy").status_code == 200
 
 
 def test_a_probe_knows_the_new_configuration_as_soon_as_it_holds() -> None:

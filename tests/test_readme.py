@@ -6,7 +6,6 @@ import re
 import subprocess
 from pathlib import Path
 
-import httpx
 import pytest
 import yaml
 
@@ -16,6 +15,7 @@ from exporter.config import parse_config
 from exporter.documents import metrics_document
 from exporter.kinds import KINDS
 from exporter.monitoring.settings import parse_settings
+from tests.support.exposed import exposed
 from tests.support.generated import PARTS, WHOLE, generated
 from tests.support.processes import ROOT, running
 from tests.support.programs import program
@@ -43,9 +43,8 @@ def test_the_demo_answers_as_the_readme_says(tmp_path: Path) -> None:
     output = tmp_path / "demo.log"
     with running([program("make"), "demo", "ARGS=--web.listen-address=127.0.0.1:0"], output):
         found = until(lambda: re.search(r"http://\S+/metrics", output.read_text()), "the demo's URL")
-        exposed = httpx.get(found[0], timeout=30).text
-    shown = {line.partition("{")[0] for line in blocks("text")[0].splitlines()}
-    assert {name for name in shown if f"\n{name}{{" not in exposed} == set()
+        shown = {line.partition("{")[0] for line in blocks("text")[0].splitlines()}
+        assert until(lambda: exposed(found[0], *shown), "the rows that are shown")
 
 
 def test_every_configuration_is_right() -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from tests.support import asking
 from tests.support.exporting import Exporter, exporting, simulating
 from tests.support.servers import hanging
 from tests.support.waiting import until
@@ -218,14 +218,14 @@ def test_a_cell_of_another_account_inherits_nothing() -> None:
 
 
 def test_while_aws_hangs_a_reload_and_the_configuration_are_answered() -> None:
-    slow = config(more="refresh: {deadline: 1h}\n")
+    slow = config(more="refresh: {deadline: 1h}\naws: {read_timeout: 1h}\n")
     with ThreadPoolExecutor(1) as pool, hanging() as (endpoint, aws), exporting(slow, endpoint) as exporter:
-        scraped = pool.submit(httpx.get, f"{exporter.url}/metrics", timeout=60)
+        scraped = pool.submit(asking.get, f"{exporter.url}/metrics", timeout=3600)
         connection, _ = aws.accept()
-        assert httpx.get(f"{exporter.url}/config", timeout=5).status_code == 200
+        assert asking.get(f"{exporter.url}/config").status_code == 200
         assert exporter.reload("accounts: []").status_code == 500
         assert exporter.reload(slow).status_code == 200
         assert not scraped.done()
         header = {"X-Prometheus-Scrape-Timeout-Seconds": "0.6"}
-        assert httpx.get(f"{exporter.url}/metrics", headers=header, timeout=60).status_code == 200
+        assert asking.get(f"{exporter.url}/metrics", headers=header).status_code == 200
         connection.close()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
 
+from tests.support import asking
 from tests.support.exporting import exporting
 
 CONFIG = 'accounts: [{account_id: "111122223333"}]'
@@ -14,7 +14,7 @@ UNUSED = "http://127.0.0.1:1"
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
 def test_only_post_reloads(method: str) -> None:
     with exporting(CONFIG, UNUSED) as exporter:
-        response = httpx.request(method, f"{exporter.url}/-/reload")
+        response = asking.request(method, f"{exporter.url}/-/reload")
     assert (response.status_code, response.headers["allow"]) == (405, "POST")
 
 
@@ -38,5 +38,5 @@ def test_a_page_of_another_site_cannot_make_a_browser_reload(headers: dict[str, 
     with exporting(CONFIG, UNUSED) as exporter:
         url = exporter.url
         sent = {name: value.replace("{url}", url) for name, value in headers.items()}
-        assert httpx.post(f"{url}/-/reload", headers=sent, content=b"whatever").status_code == status
+        assert asking.post(f"{url}/-/reload", headers=sent, content=b"whatever").status_code == status
         assert exporter.log.getvalue().count("configuration reloaded") == (status == 200)

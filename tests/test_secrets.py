@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import httpx
-
+from tests.support import asking
 from tests.support.exporting import exporting
 from tests.support.scripted import Answer, ScriptedAws, answer, refusal
 from tests.support.servers import serving
@@ -76,11 +75,11 @@ ANSWERS = {
 def test_no_secret_leaves_the_exporter() -> None:
     with serving(ScriptedAws(ANSWERS).app()) as endpoint, exporting(CONFIG, endpoint) as exporter:
         said = [exporter.scrape(), exporter.scrape(accept="application/openmetrics-text")]
-        said += [httpx.get(exporter.url + path).text for path in PATHS]
+        said += [asking.get(exporter.url + path).text for path in PATHS]
         probes = [("default", id) for id in ("good", "denied", "broken", "gone", "message-SECRET ")] + [
             ("other", "good")
         ]
-        said += [httpx.get(exporter.url + PROBE.format(*probe), timeout=60).text for probe in probes]
+        said += [asking.get(exporter.url + PROBE.format(*probe)).text for probe in probes]
         said.append(exporter.reload(CONFIG.replace("name: other", "nmae: message-SECRET")).text)
         said.append(exporter.log.getvalue())
     assert 'aws_iot_bulk_operation_status{aws_account_id="111122223333"' in said[0]

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support import asking
 from tests.support.certificates import server_files
 from tests.support.edge import rest_of
 from tests.support.exporting import aws_environment
@@ -54,7 +55,7 @@ def exporter_process(
 def test_no_answer_names_the_server(tmp_path: Path) -> None:
     with serving(ScriptedAws().app()) as endpoint, exporter_process(tmp_path / "config.yaml", endpoint) as (_, (url,)):
         for path in ("/metrics", "/", "/nothing"):
-            assert "server" not in httpx.get(url + path).headers
+            assert "server" not in asking.get(url + path).headers
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -84,7 +85,7 @@ def test_sighup_reads_the_file_again_and_a_bad_one_ends_nothing(tmp_path: Path) 
     with serving(ScriptedAws().app()) as endpoint, exporter_process(config, endpoint) as (process, (url,)):
 
         def shows(row: str) -> bool | None:
-            return row in httpx.get(f"{url}/metrics", timeout=60).text or None
+            return row in asking.get(f"{url}/metrics").text or None
 
         assert shows('account="default"')
         config.write_text(CONFIG.replace("account_id", "name: renamed, account_id"))
@@ -96,12 +97,12 @@ def test_sighup_reads_the_file_again_and_a_bad_one_ends_nothing(tmp_path: Path) 
             until(lambda: shows(f"{gauge} 0.0"), "the failure")
             assert shows('account="renamed"')
             config.write_text(CONFIG)
-            assert httpx.post(f"{url}/-/reload", timeout=60).text == "reloaded\n"
+            assert asking.post(f"{url}/-/reload").text == "reloaded\n"
             assert shows(f"{gauge} 1.0")
             config.write_text(CONFIG.replace("account_id", "name: renamed, account_id"))
-            assert httpx.post(f"{url}/-/reload", timeout=60).text == "reloaded\n"
+            assert asking.post(f"{url}/-/reload").text == "reloaded\n"
         config.unlink()
-        assert httpx.post(f"{url}/-/reload", timeout=60).text.endswith("No such file or directory\n")
+        assert asking.post(f"{url}/-/reload").text.endswith("No such file or directory\n")
         assert process.poll() is None
 
 
@@ -114,7 +115,7 @@ def test_a_password_that_is_being_checked_does_not_outlive_a_second_signal(tmp_p
         ThreadPoolExecutor(1) as client,
     ):
         login = client.submit(httpx.get, url, headers={"authorization": basic("alice", "wrong")}, timeout=60)
-        until(lambda: (httpx.get(f"{url}/-/healthy").is_success and _threads(process) > 1) or None, "a check")
+        until(lambda: (asking.get(f"{url}/-/healthy").is_success and _threads(process) > 1) or None, "a check")
         process.send_signal(signal.SIGTERM)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0
@@ -154,6 +155,6 @@ def test_every_address_is_served_alike(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", ["/", "/metrics", "/-/healthy", "/-/ready"])
 def test_every_path_answers_head_without_a_body(tmp_path: Path, path: str) -> None:
     with serving(ScriptedAws().app()) as endpoint, exporter_process(tmp_path / "config.yaml", endpoint) as (_, (url,)):
-        head, whole = httpx.head(url + path), httpx.get(url + path)
+        head, whole = asking.head(url + path), asking.get(url + path)
         assert (head.status_code, head.content) == (200, b"")
         assert head.headers["content-type"] == whole.headers["content-type"]

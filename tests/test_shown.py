@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +11,7 @@ from exporter.config.fields import MASK
 from exporter.config.shown import shown
 from exporter.duration import seconds, written
 from exporter.kinds import KINDS
+from tests.support import asking
 from tests.support.exporting import exporting
 
 FULL = """
@@ -58,7 +58,7 @@ def test_a_duration_in_its_shortest_form_stays_as_it_is(text: str) -> None:
 
 def test_the_page_is_plain_text_that_nobody_keeps() -> None:
     with exporting(FULL, "http://127.0.0.1:1") as exporter:
-        response = httpx.get(f"{exporter.url}/config")
+        response = asking.get(f"{exporter.url}/config")
     assert response.text == shown(parse_config(FULL, KINDS))
     assert response.headers["content-type"] == "text/plain; charset=utf-8"
     assert response.headers["x-content-type-options"] == "nosniff"

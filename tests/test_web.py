@@ -5,7 +5,6 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families as parse_text
@@ -17,6 +16,7 @@ from exporter.store import Store
 from exporter.web.app import application
 from exporter.web.scraping import Metrics
 from exporter.web.server import Address, Site, listen, parse_address
+from tests.support import asking
 from tests.support.exporting import exporting
 from tests.support.servers import hanging, serving
 
@@ -124,27 +124,27 @@ def test_what_cannot_be_listened_on_is_told(address: str) -> None:
 @pytest.mark.parametrize(("path", "body"), [("/-/healthy", "healthy\n"), ("/-/ready", "ready\n")])
 def test_health_is_answered_without_asking_aws(web: Web, path: str, body: str) -> None:
     url, patience = web
-    response = httpx.get(url + path)
+    response = asking.get(url + path)
     assert (response.status_code, response.text) == (200, body)
     assert patience == []
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/-/", "/metrics/x", "/..%2fmetrics", "/%00"])
 def test_an_unknown_path_is_not_found(web: Web, path: str) -> None:
-    assert httpx.get(web[0] + path).status_code == 404
+    assert asking.get(web[0] + path).status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/-/healthy", "/-/ready"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 def test_nothing_can_be_written(web: Web, method: str, path: str) -> None:
     url, patience = web
-    assert httpx.request(method, url + path).status_code == 405
+    assert asking.request(method, url + path).status_code == 405
     assert patience == []
 
 
 def test_the_metrics_may_be_at_the_root() -> None:
     with application_of("/") as (url, patience):
-        assert httpx.get(url).status_code == 200
+        assert asking.get(url).status_code == 200
     assert len(patience) == 1
 
 
@@ -169,13 +169,13 @@ def test_the_metrics_may_be_at_the_root() -> None:
 )
 def test_a_scrape_waits_a_little_less_than_prometheus_does(web: Web, header: str, seconds: float | None) -> None:
     url, patience = web
-    httpx.get(f"{url}/metrics", headers={"X-Prometheus-Scrape-Timeout-Seconds": header})
+    asking.get(f"{url}/metrics", headers={"X-Prometheus-Scrape-Timeout-Seconds": header})
     assert patience == [seconds]
 
 
 def test_a_scrape_is_answered_when_its_patience_ends_although_aws_hangs() -> None:
     with hanging() as (endpoint, _), exporting(CONFIG, endpoint) as exporter:
         header = {"X-Prometheus-Scrape-Timeout-Seconds": "0.6"}
-        scraped = [httpx.get(f"{exporter.url}/metrics", headers=header, timeout=60).text for _ in range(2)]
+        scraped = [asking.get(f"{exporter.url}/metrics", headers=header).text for _ in range(2)]
     up = [one.value for text in scraped for f in parse_text(text) for one in f.samples if one.name.endswith("_up")]
     assert up == [0, 0]

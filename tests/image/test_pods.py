@@ -15,8 +15,16 @@ import yaml
 
 from exporter.commands.demo import demo_config
 from exporter.metric import IDENTITY
+from tests.support import asking
 from tests.support.charts import container_of, one, render
-from tests.support.containers import GRACE_SECONDS, done, inside, inspected, podman, printed
+from tests.support.containers import (
+    GRACE_SECONDS,
+    done,
+    inside,
+    inspected,
+    podman,
+    printed,
+)
 from tests.support.exposed import STATUS
 from tests.support.pods import playing, pods_of
 from tests.support.prometheus import prometheus, query
@@ -124,7 +132,7 @@ def test_a_node_finds_them_alive_and_ready(whole: Release, sharded: Release) -> 
 def status(url: str) -> int | None:
     """What a URL answers with, None while nobody does."""
     try:
-        return httpx.get(url).status_code
+        return asking.get(url).status_code
     except httpx.TransportError:
         return None
 

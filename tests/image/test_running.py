@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests.support import asking
 from tests.support.certificates import server_files
 from tests.support.containers import GRACE_SECONDS, LOCKED, container, done, inside, inspected, podman, printed, run
-from tests.support.exposed import STATUS
+from tests.support.exposed import STATUS, exposed
 from tests.support.waiting import until
 
 DEMO = ("demo", "--web.listen-address=127.0.0.1:0")
@@ -32,7 +32,8 @@ def demo() -> Iterator[str]:
 
 
 def test_the_demo_answers(demo: str) -> None:
-    assert f"\n{STATUS}{{" in httpx.get(url_of(demo), timeout=60).text
+    url = url_of(demo)
+    assert until(lambda: exposed(url, STATUS), "operations")
 
 
 def test_it_runs_as_a_nobody_without_capabilities_that_can_gain_none(demo: str) -> None:
@@ -51,7 +52,7 @@ def test_nothing_can_be_written(demo: str, folder: str) -> None:
 def test_it_writes_nothing_where_it_could() -> None:
     with container(*DEMO, options=(LOCAL,)) as id:
         url, before = url_of(id), done(podman("diff", id))
-        assert httpx.get(url, timeout=60).status_code == 200
+        assert asking.get(url).status_code == 200
         done(podman("stop", f"--time={GRACE_SECONDS}", id))
         assert done(podman("diff", id)) == before
         assert not re.search(r" /(home|opt|root|tmp|usr|var)\b", before)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import httpx
 
+from tests.support import asking
 from tests.support.exporting import aws_environment
 from tests.support.processes import printing
 from tests.support.programs import program
@@ -48,7 +48,7 @@ class Endpoint:
 
     def reset(self) -> None:
         """Let it forget everything."""
-        httpx.post(self.url + self.reset_path).raise_for_status()
+        asking.post(self.url + self.reset_path).raise_for_status()
 
 
 @contextmanager

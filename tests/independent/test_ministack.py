@@ -142,7 +142,7 @@ def test_a_finished_job_that_was_deleted_leaves_with_the_lists(aws: Endpoint) ->
 def test_what_the_endpoint_does_not_know_takes_no_other_kind_down(aws: Endpoint) -> None:
     aws.create_job("firmware", aws.create_things("a"))
     watches = ", ".join(f"{{kind: {kind.name}, discover: true}}" for kind in KINDS)
-    with exporting(f"accounts: [{{watch: [{watches}]}}]", aws.url) as exporter:
+    with exporting(f"aws: {{read_timeout: 1m}}\naccounts: [{{watch: [{watches}]}}]", aws.url) as exporter:
         exposed = Exposed(exporter.scrape())
     assert exposed.ids() == {"firmware"}
     unknown = {kind.name for kind in KINDS} - {"iot_job"}

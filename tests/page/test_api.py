@@ -8,7 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, get_args
 
-import httpx
 import pytest
 import schemathesis
 from hypothesis import given, settings
@@ -20,6 +19,7 @@ from exporter.kinds import KINDS
 from exporter.web.choice import SORTS, VIEWS
 from exporter.web.openapi import openapi
 from exporter.web.query import Sort, View
+from tests.support import asking
 from tests.support.exporting import Exporter, simulating
 from tests.support.filled import filled, tasks
 from tests.support.looking import CONFIG, SCENARIO
@@ -37,7 +37,7 @@ def exporter() -> Iterator[Exporter]:
 
 def operations(exporter: Exporter, **parameters: str) -> Any:
     """Return what the JSON of operations says."""
-    response = httpx.get(f"{exporter.url}/api/v1/operations", params=parameters)
+    response = asking.get(f"{exporter.url}/api/v1/operations", params=parameters)
     assert response.status_code == 200, response.text
     return response.json()
 
@@ -153,7 +153,7 @@ def test_counts_cover_what_a_limit_leaves_out(exporter: Exporter) -> None:
     ],
 )
 def test_a_parameter_that_cannot_be_used_is_named(exporter: Exporter, query: str, expected: dict[str, str]) -> None:
-    response = httpx.get(f"{exporter.url}/api/v1/operations?{query}")
+    response = asking.get(f"{exporter.url}/api/v1/operations?{query}")
     assert (response.status_code, response.headers["content-type"]) == (400, "application/problem+json")
     problem = response.json()
     assert (problem["status"], problem["title"]) == (400, "Bad Request")
@@ -161,17 +161,17 @@ def test_a_parameter_that_cannot_be_used_is_named(exporter: Exporter, query: str
     assert told.keys() == expected.keys()
     for parameter, detail in expected.items():
         assert told[parameter].startswith(detail)
-    assert httpx.get(f"{exporter.url}/?{query}").status_code == 400
+    assert asking.get(f"{exporter.url}/?{query}").status_code == 400
 
 
 def test_a_page_that_refuses_a_parameter_shows_no_markup_of_it(exporter: Exporter) -> None:
-    text = httpx.get(f"{exporter.url}/?<script>=<script>&sort=<script>").text
+    text = asking.get(f"{exporter.url}/?<script>=<script>&sort=<script>").text
     assert "These filters cannot be used" in text
     assert "<script>" not in text
 
 
 def test_cells_are_told_with_their_budgets(exporter: Exporter) -> None:
-    told = httpx.get(f"{exporter.url}/api/v1/cells", params={"account": "field"}).json()
+    told = asking.get(f"{exporter.url}/api/v1/cells", params={"account": "field"}).json()
     (cell,) = told["cells"]
     assert (told["total"], cell["up"], cell["reasons"], cell["operations"]) == (3, True, [], 1)
     assert cell["last_success"].endswith("Z")
@@ -183,13 +183,13 @@ def test_cells_are_told_with_their_budgets(exporter: Exporter) -> None:
 
 @pytest.mark.parametrize("parameter", ["status", "view", "sort", "limit"])
 def test_cells_refuse_what_only_operations_have(exporter: Exporter, parameter: str) -> None:
-    assert httpx.get(f"{exporter.url}/api/v1/cells?{parameter}=1").status_code == 400
+    assert asking.get(f"{exporter.url}/api/v1/cells?{parameter}=1").status_code == 400
 
 
 def test_an_answer_may_not_be_kept_and_is_compressed_for_who_reads_that(exporter: Exporter) -> None:
     url = f"{exporter.url}/api/v1/operations"
-    plain = httpx.get(url, headers={"Accept-Encoding": "identity"})
-    packed = httpx.get(url, headers={"Accept-Encoding": "gzip"})
+    plain = asking.get(url, headers={"Accept-Encoding": "identity"})
+    packed = asking.get(url, headers={"Accept-Encoding": "gzip"})
     assert plain.json()["operations"] == packed.json()["operations"]
     assert (plain.headers.get("content-encoding"), packed.headers["content-encoding"]) == (None, "gzip")
     for response in (plain, packed):
@@ -206,5 +206,5 @@ def test_an_operation_of_two_accounts_that_turn_out_to_be_one_is_told_once() -> 
     with simulating(config, f'accounts: ["111122223333"]\noperations: [{task}]') as simulation:
         simulation.exporter.scrape()
         assert [one["id"] for one in operations(simulation.exporter)["operations"]] == ["once"]
-        cells = httpx.get(f"{simulation.exporter.url}/api/v1/cells").json()["cells"]
+        cells = asking.get(f"{simulation.exporter.url}/api/v1/cells").json()["cells"]
     assert [(cell["account"], cell["operations"]) for cell in cells] == [("one", 1), ("two", 1)]

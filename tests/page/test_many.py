@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import httpx
 import pytest
 from playwright.sync_api import expect
 
 from tests.page.conftest import Open
+from tests.support import asking
 from tests.support.exporting import exporting
 from tests.support.filled import Filled, filled, tasks
 from tests.support.looking import look_again, shown
@@ -116,12 +116,12 @@ def test_the_announcer_speaks_when_something_begins_to_need_attention_and_not_wi
 
 def test_a_page_without_cells_says_that_nothing_is_watched() -> None:
     with filled() as empty:
-        assert "Nothing is watched" in httpx.get(empty.url).text
+        assert "Nothing is watched" in asking.get(empty.url).text
 
 
 def test_a_page_is_answered_although_aws_hangs_and_says_that_it_waits() -> None:
     with hanging() as (endpoint, _), exporting(HANGING_CONFIG, endpoint) as exporter:
-        pages = [httpx.get(exporter.url + path, timeout=60) for path in ("/", "/api/v1/operations", "/api/v1/cells")]
+        pages = [asking.get(exporter.url + path) for path in ("/", "/api/v1/operations", "/api/v1/cells")]
     assert [page.status_code for page in pages] == [200, 200, 200]
     assert "Asking AWS for the first time" in pages[0].text
     assert 'data-every="1"' in pages[0].text
@@ -131,29 +131,29 @@ def test_a_page_is_answered_although_aws_hangs_and_says_that_it_waits() -> None:
 def test_a_page_asks_for_what_is_due_and_waits_for_none_of_it() -> None:
     with filled(tasks(1)) as few:
         for path in ("/", "/api/v1/operations", "/api/v1/cells"):
-            assert httpx.get(few.url + path).status_code == 200
-        assert httpx.get(f"{few.url}/api/v1/openapi.json").status_code == 200
+            assert asking.get(few.url + path).status_code == 200
+        assert asking.get(f"{few.url}/api/v1/openapi.json").status_code == 200
     assert few.patience == [0.0, 0.0, 0.0]
 
 
 def test_the_page_leads_to_the_metrics_whatever_their_path_is() -> None:
     with filled(path="/me'trics&<b>é%41") as page:
-        link = httpx.get(page.url).text.partition('href="./me')[2].partition('"')[0]
-        assert httpx.get(f"{page.url}/me{link}").headers["content-type"].startswith("text/plain")
+        link = asking.get(page.url).text.partition('href="./me')[2].partition('"')[0]
+        assert asking.get(f"{page.url}/me{link}").headers["content-type"].startswith("text/plain")
     with filled(path="/") as page:
-        assert httpx.get(page.url).headers["content-type"].startswith("text/plain")
+        assert asking.get(page.url).headers["content-type"].startswith("text/plain")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 @pytest.mark.parametrize("path", ["/", "/api/v1/operations", "/api/v1/cells", "/api/v1/openapi.json"])
 def test_nothing_can_be_written(many: Filled, method: str, path: str) -> None:
-    response = httpx.request(method, many.url + path)
+    response = asking.request(method, many.url + path)
     assert response.status_code == 405
     assert {word.strip() for word in response.headers["allow"].split(",")} == {"GET", "HEAD"}
 
 
 @pytest.mark.parametrize("path", ["/", "/api/v1/operations", "/api/v1/cells", "/api/v1/openapi.json"])
 def test_a_head_tells_what_a_get_would(many: Filled, path: str) -> None:
-    head, get = httpx.head(many.url + path), httpx.get(many.url + path)
+    head, get = asking.head(many.url + path), asking.get(many.url + path)
     assert (head.status_code, head.headers["content-type"]) == (200, get.headers["content-type"])
     assert head.content == b""

@@ -12,6 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.page.conftest import Open
+from tests.support import asking
 from tests.support.exporting import Exporter, exporting, simulating
 from tests.support.filled import filled
 from tests.support.looking import CONFIG, SCENARIO, look_again, shown
@@ -89,7 +90,7 @@ def test_markup_in_the_address_is_shown_as_text(hostile: Exporter, open_page: Op
 
 
 def test_nothing_comes_from_elsewhere_and_nothing_runs_inline(exporter: Exporter) -> None:
-    response = httpx.get(exporter.url)
+    response = asking.get(exporter.url)
     policy = dict(rule.split(" ", 1) for rule in response.headers["content-security-policy"].split("; "))
     assert policy.pop("default-src") == "'none'"
     assert set(policy.values()) == {"'self'", "'none'"}
@@ -102,13 +103,13 @@ def test_nothing_comes_from_elsewhere_and_nothing_runs_inline(exporter: Exporter
 
 
 def test_a_file_may_be_kept_for_ever_because_its_path_changes_with_its_content(exporter: Exporter) -> None:
-    paths = set(re.findall(r'"(static/[^"]+)"', httpx.get(exporter.url).text))
+    paths = set(re.findall(r'"(static/[^"]+)"', asking.get(exporter.url).text))
     assert {path.rpartition(".")[2] for path in paths} == {"css", "js", "svg"}
     for path in paths:
-        response = httpx.get(f"{exporter.url}/{path}")
+        response = asking.get(f"{exporter.url}/{path}")
         assert response.headers["cache-control"] == "public, max-age=31536000, immutable"
         assert re.search(r"\.[0-9a-f]{16}\.", path)
-    assert httpx.get(f"{exporter.url}/static/status.js").status_code == 404
+    assert asking.get(f"{exporter.url}/static/status.js").status_code == 404
 
 
 @pytest.mark.parametrize("mode", MODES.values(), ids=MODES)

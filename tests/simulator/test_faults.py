@@ -62,7 +62,7 @@ def test_a_cut_answer_announces_more_than_it_sends(cut: int) -> None:
 
 
 def test_a_delay_comes_before_the_true_answer() -> None:
-    with simulated(TASK + "  - {delay: 400ms, id: one}") as aws:
+    with simulated(TASK + "  - {delay: 2s, id: one}") as aws:
         assert seen(aws) == 200
         with pytest.raises(httpx.ReadTimeout):
             aws.raw("GET", f"{TASKS}/one", timeout=httpx.Timeout(5, read=0.1))
@@ -70,7 +70,7 @@ def test_a_delay_comes_before_the_true_answer() -> None:
 
 
 def test_latency_delays_every_answer() -> None:
-    with simulated(f"{ACCOUNTS}latency: 300ms") as aws:
+    with simulated(f"{ACCOUNTS}latency: 2s") as aws:
         with pytest.raises(httpx.ReadTimeout):
             aws.raw("GET", TASKS, timeout=httpx.Timeout(5, read=0.1))
         assert seen(aws) == 200

@@ -3,7 +3,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
 import pytest
 from botocore.exceptions import ClientError
 
@@ -18,6 +17,7 @@ from tests.simulator.aws import (
     authorization,
     simulated,
 )
+from tests.support import asking
 
 ROLE = f"arn:aws:iam::{OTHER_ACCOUNT}:role/path/exporter"
 OPEN_ROLE = f"arn:aws:iam::{ACCOUNT}:role/open"
@@ -140,7 +140,7 @@ def test_another_action_is_invalid(aws: Aws, action: str) -> None:
 
 
 def test_an_action_may_stand_in_the_query(aws: Aws) -> None:
-    answer = httpx.get(
+    answer = asking.get(
         f"{aws.url}/?Action=GetCallerIdentity&Version=2011-06-15", headers={"authorization": authorization("sts")}
     )
     assert f"<Account>{ACCOUNT}</Account>" in answer.text

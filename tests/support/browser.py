@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.support.programs import program
+from tests.support.waiting import PATIENCE
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Run Chromium without a window. In a container it has no sandbox of its own."""
+    """Run Chromium without a window, and wait patiently for what its pages shall show.
+
+    In a container it has no sandbox of its own.
+    """
     path = program("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        expect.set_options(timeout=PATIENCE * 1000)
         yield browser
         browser.close()

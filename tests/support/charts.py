@@ -24,7 +24,7 @@ KUBE_VERSION = "--kube-version=1.34.0"
 Document = dict[str, Any]
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """A loader that refuses a mapping with the same key twice, which Kubernetes' own would merge in silence."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -35,7 +35,7 @@ class _Loader(yaml.SafeLoader):
 
 def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run helm, whatever it answers."""
-    return subprocess.run([program("helm"), *arguments], capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run([program("helm"), *arguments], capture_output=True, text=True, check=False, timeout=300)
 
 
 @cache

@@ -26,6 +26,8 @@ from exporter.web.connections import Limits
 from exporter.web.live_config import LiveWebConfig
 from exporter.web.security import Readiness, secured
 from exporter.web.server import Address, Server, Site, listen
+from tests.support import asking
+from tests.support.asking import NO_AUTHORITY
 from tests.support.waiting import PATIENCE
 
 NEVER = 3600.0
@@ -51,12 +53,12 @@ class Edge:
     thread: threading.Thread
     opened: list[socket.socket] = field(default_factory=list)
 
-    def get(self, path: str = "/metrics", context: ssl.SSLContext | bool = True, **more: str) -> httpx.Response:
+    def get(self, path: str = "/metrics", context: ssl.SSLContext | bool = NO_AUTHORITY, **more: str) -> httpx.Response:
         """Return what a path answers on a new connection; ``more`` are headers, with _ for -."""
         headers = {name.replace("_", "-"): value for name, value in more.items()}
-        return httpx.get(self.url + path, verify=context, headers=headers, timeout=PATIENCE)
+        return asking.get(self.url + path, verify=context, headers=headers)
 
-    def status(self, context: ssl.SSLContext | bool = True, **headers: str) -> int | None:
+    def status(self, context: ssl.SSLContext | bool = NO_AUTHORITY, **headers: str) -> int | None:
         """Return the status of the metrics on a new connection, None for who is not let in."""
         try:
             return self.get(context=context, **headers).status_code

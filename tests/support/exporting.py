@@ -21,6 +21,7 @@ from exporter.service import new_service
 from exporter.simulator.app import application
 from exporter.simulator.scenario import parse_scenario
 from exporter.state.archive import Archive
+from tests.support import asking
 from tests.support.clocks import ManualClock
 from tests.support.servers import serving
 
@@ -41,14 +42,14 @@ class Exporter:
         """
         self.clock.advance(after)
         headers = {"X-Prometheus-Scrape-Timeout-Seconds": within, "Accept": accept}
-        response = httpx.get(f"{self.url}/metrics", headers=headers, timeout=max(60.0, float(within)))
+        response = asking.get(f"{self.url}/metrics", headers=headers, timeout=max(60.0, float(within)))
         assert response.status_code == 200
         return response.text
 
     def reload(self, config: str) -> httpx.Response:
         """Write another configuration and let the exporter read it."""
         self.files.append(config)
-        return httpx.post(f"{self.url}/-/reload", timeout=60)
+        return asking.post(f"{self.url}/-/reload")
 
     def operations(self) -> str:
         """Return the rows of the operations, without headers and without when they were read."""

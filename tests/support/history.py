@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,9 +12,10 @@ from typing import Any
 
 import httpx
 
+from tests.support import asking
 from tests.support.exporting import Exporter
-from tests.support.processes import running
 from tests.support.programs import program
+from tests.support.prometheus import configured
 from tests.support.waiting import until
 
 STEP = 60.0
@@ -39,12 +39,12 @@ class History:
 
     def values_of(self, label: str, selector: str) -> list[str]:
         """Return the values of a label among the series that a selector picks."""
-        answer = httpx.get(f"{self.url}/api/v1/label/{label}/values", params={"match[]": selector})
+        answer = asking.get(f"{self.url}/api/v1/label/{label}/values", params={"match[]": selector})
         assert answer.status_code == 200, answer.text
         return list(answer.json()["data"])
 
     def _result(self, path: str, **parameters: str | float) -> list[dict[str, Any]]:
-        answer = httpx.get(f"{self.url}/api/v1/{path}", params=parameters, timeout=60)
+        answer = asking.get(f"{self.url}/api/v1/{path}", params=parameters)
         assert answer.status_code == 200, f"{parameters['query']}: {answer.text}"
         return list(answer.json()["data"]["result"])
 
@@ -60,7 +60,8 @@ def remembered(exporter: Exporter, scrapes: int, instances: Sequence[str], folde
         file.write("# EOF\n")
     command = [program("promtool"), "tsdb", "create-blocks-from", "openmetrics", str(text), str(data)]
     subprocess.run(command, check=True, capture_output=True, timeout=300)
-    with _prometheus(data, folder) as url:
+    with configured(folder, {}) as url:
+        until(lambda: _is_ready(url) or None, "Prometheus")
         yield History(url, exporter.clock.at)
 
 
@@ -72,25 +73,8 @@ def _dated(rows: Sequence[tuple[str, str, str]], instance: str, at: float) -> st
     )
 
 
-@contextmanager
-def _prometheus(data: Path, folder: Path) -> Iterator[str]:
-    config = folder / "prometheus.yml"
-    config.write_text("scrape_configs: []\n")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    command = [
-        program("prometheus"),
-        f"--config.file={config}",
-        f"--storage.tsdb.path={data}",
-        f"--web.listen-address={address}",
-    ]
-    with running(command, folder / "prometheus.log"):
-        until(lambda: _is_ready(address) or None, "Prometheus")
-        yield f"http://{address}"
-
-
-def _is_ready(address: str) -> bool:
+def _is_ready(url: str) -> bool:
     try:
-        return httpx.get(f"http://{address}/-/ready").status_code == 200
+        return asking.get(f"{url}/-/ready").status_code == 200
     except httpx.TransportError:
         return False

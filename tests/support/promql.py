@@ -40,6 +40,6 @@ def recorded_metrics() -> set[str]:
 
 def promtool(*arguments: str | Path) -> str:
     """Return what promtool says, and fail with it when promtool does not approve."""
-    done = subprocess.run([program("promtool"), *arguments], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([program("promtool"), *arguments], capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
