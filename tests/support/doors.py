@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import ssl
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.support.certificates import server_files
+from tests.support.certificates import Authority, server_files
 from tests.support.edge import rest_of
 from tests.support.passwords import ALICE
-from tests.support.processes import printing
+from tests.support.processes import printed, running
 from tests.support.waiting import PATIENCE
 
 LAST = b"GET /-/ready?last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -33,6 +34,7 @@ class Door:
     url: str
     client: ssl.SSLContext | None
     output: Path
+    process: subprocess.Popen[bytes]
 
     def connect(self) -> socket.socket:
         """Return a new connection, its handshake done."""
@@ -53,19 +55,18 @@ class Door:
 
 
 @contextmanager
-def door(folder: Path, web: str, environment: Mapping[str, str], flags: Sequence[str] = ()) -> Iterator[Door]:
-    """Run an exporter behind a web configuration and nothing else of this machine, while the block runs."""
-    authority = server_files(folder)
+def door(
+    folder: Path,
+    web: str,
+    environment: Mapping[str, str],
+    flags: Sequence[str] = (),
+    authority: Authority | None = None,
+) -> Iterator[Door]:
+    """Run an exporter behind a web configuration and with nothing else of this machine, while the block runs."""
+    authority = authority or server_files(folder)
     file, output = folder / "web.yaml", folder / "output"
     file.write_text(web)
-    command = [
-        sys.executable,
-        "-m",
-        "exporter",
-        "serve",
-        f"--web.config.file={file}",
-        "--web.listen-address=127.0.0.1:0",
-    ]
-    with printing(r"https?://[\d.:]+/metrics", [*command, *flags], output, environment) as metrics:
-        url = metrics.removesuffix("/metrics")
-        yield Door(url, authority.client() if url.startswith("https") else None, output)
+    options = (f"--web.config.file={file}", "--web.listen-address=127.0.0.1:0", *flags)
+    with running([sys.executable, "-m", "exporter", "serve", *options], output, environment) as process:
+        url = printed(r"https?://[\d.:]+/metrics", process, output).removesuffix("/metrics")
+        yield Door(url, authority.client() if url.startswith("https") else None, output, process)
