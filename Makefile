@@ -26,7 +26,7 @@ REPRODUCIBLE_docker = --build-arg SOURCE_DATE_EPOCH=$(COMMITTED)
 REPRODUCIBLE_podman = --format docker --timestamp $(COMMITTED)
 REPRODUCIBLE_buildah = $(REPRODUCIBLE_podman)
 
-.PHONY: help demo drill test environments properties faults lint format bench image sbom lock write-locks documents \
+.PHONY: help demo drill test environments properties faults lint audit format bench image sbom lock write-locks documents \
 	screenshots clean
 
 help: ## Show the targets.
@@ -52,8 +52,12 @@ faults: $(VENV)/.dev ## Try every fault on every call, and write what was seen i
 lint: $(VENV)/.dev ## Check style and types.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/bandit --quiet --recursive exporter
 	$(BIN)/mypy
 	$(BIN)/hadolint Dockerfile
+
+audit: $(VENV)/.dev .venv-audit/.done ## Ask PyPI or OSV for known vulnerabilities of everything that is locked.
+	$(BIN)/python -m tests.support.audit $(ARGS)
 
 format: $(VENV)/.dev ## Format the code.
 	$(BIN)/ruff check --fix .
@@ -109,11 +113,12 @@ write-locks:
 	$(COMPILE) --extra dev -o requirements-dev.lock
 	echo 'setuptools>=77' | $(subst pyproject.toml,-,$(COMPILE)) -o requirements-build.lock
 	echo 'cyclonedx-bom>=7' | $(subst pyproject.toml,-,$(COMPILE)) -o requirements-sbom.lock
+	echo 'pip-audit>=2.10' | $(subst pyproject.toml,-,$(COMPILE)) -o requirements-audit.lock
 	$(subst pyproject.toml,tests/independent/ministack.in,$(COMPILE)) -o requirements-ministack.lock
 	$(subst pyproject.toml,tests/independent/moto.in,$(COMPILE)) -o requirements-moto.lock
 
 clean: ## Remove what the other targets made.
-	rm -rf $(VENV) $(VENV)-lock .venv-ministack .venv-moto .venv-sbom build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-lock .venv-ministack .venv-moto .venv-sbom .venv-audit build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'

@@ -32,7 +32,13 @@ def blocks(language: str) -> list[str]:
 
 
 def test_every_file_that_is_linked_exists() -> None:
-    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "helm" / "README.md", *ROOT.glob("docs/*.md")]
+    pages = [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "SECURITY.md",
+        ROOT / "helm" / "README.md",
+        *ROOT.glob("docs/*.md"),
+    ]
     for page in pages:
         links = re.findall(r"\]\(([^)#:]+)\)", page.read_text())
         assert [link for link in links if not (page.parent / link).exists()] == []

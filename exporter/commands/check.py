@@ -18,6 +18,7 @@ from exporter.config import read_config
 from exporter.errors import ApiError, Reason
 from exporter.kind import ApiCall, Kind, Wanted
 from exporter.kinds import KINDS
+from exporter.log import printable
 from exporter.problems import both
 from exporter.selfmetrics import ApiMetrics
 from exporter.web.config_file import read_web_config
@@ -35,7 +36,7 @@ def run(config_file: Path | None, web_config_file: Path | None, live: bool) -> i
     if live:
         return asyncio.run(_ask_all(gateway, cells))
     for cell in cells:
-        print(f"{_name(cell)}: {_watched(cell)}")
+        print(printable(f"{_name(cell)}: {_watched(cell)}"))
     print(f"{config_file or 'the default configuration'} is right")
     if web_config_file:
         print(f"{web_config_file} is right")
@@ -51,7 +52,7 @@ def _read(config_file: Path | None) -> tuple[Gateway, tuple[Cell, ...]]:
 async def _ask_all(gateway: Gateway, cells: tuple[Cell, ...]) -> int:
     results = await asyncio.gather(*(_ask(gateway, cell) for cell in cells))
     for cell, (fine, said) in zip(cells, results, strict=True):
-        print(f"{'ok    ' if fine else 'FAILED'} {_name(cell)}: {said}")
+        print(printable(f"{'ok    ' if fine else 'FAILED'} {_name(cell)}: {said}"))
     return 0 if all(fine for fine, _ in results) else 1
 
 

@@ -15,6 +15,9 @@ from exporter.simulator.scenario import Scenario, parse_scenario, scenario_text
 from exporter.web.server import Address, Site, listen, serve
 from exporter.yaml_text import read_text
 
+ANYBODY = "simulated"
+"""Who has credentials is nobody in particular: the simulator takes any."""
+
 
 def run(address: Address, scenario_file: Path | None) -> int:
     """Serve the simulated AWS until SIGINT or SIGTERM and return 0. Raises ConfigError or StartError."""
@@ -53,8 +56,8 @@ def environment(url: str) -> dict[str, str]:
     """Return what an AWS SDK must find in its environment to use the simulator, and nothing else of this machine."""
     return {
         "AWS_ENDPOINT_URL": url,
-        "AWS_ACCESS_KEY_ID": "simulated",
-        "AWS_SECRET_ACCESS_KEY": "simulated",
+        "AWS_ACCESS_KEY_ID": ANYBODY,
+        "AWS_SECRET_ACCESS_KEY": ANYBODY,
         "AWS_REGION": "eu-west-1",
         "AWS_DEFAULT_REGION": "eu-west-1",
     }

@@ -131,7 +131,7 @@ def _report(found: Findings) -> int:
     """Print how the watch ended, and return its exit status."""
     if found.ending is Ending.UNREACHABLE:
         for key in found.unreachable:
-            print(f"{key.account} {key.region} {key.kind}: cannot be read from AWS", file=sys.stderr)
+            print(printable(f"{key.account} {key.region} {key.kind}: cannot be read from AWS"), file=sys.stderr)
         return found.ending
     ended = len(found.well) + len(found.badly)
     print(f"{len(found.well)} of {ended} operations ended well" if ended else "nothing to wait for")

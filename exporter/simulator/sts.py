@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
-from xml.sax.saxutils import escape
 
 from exporter.simulator.callers import Caller, Session
 from exporter.simulator.constraints import check
@@ -126,4 +126,4 @@ def _elements(content: Mapping[str, Any]) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, Mapping):
         return _elements(value)
-    return escape("".join(character for character in str(value) if character.isprintable()))
+    return escape("".join(character for character in str(value) if character.isprintable()), quote=False)

@@ -27,7 +27,7 @@ def application(refreshed: Refreshed, metrics_path: str, more: Sequence[BaseRout
     async def ready(request: Request) -> Response:
         return PlainTextResponse("ready\n")
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route(metrics_path, scrape),
             Route("/-/healthy", healthy),
@@ -35,3 +35,5 @@ def application(refreshed: Refreshed, metrics_path: str, more: Sequence[BaseRout
             *more,
         ]
     )
+    app.router.redirect_slashes = False  # it would lead to whatever host the client names
+    return app

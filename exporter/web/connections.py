@@ -15,6 +15,8 @@ from exporter.web.tls import Tls
 
 RETRY_SECONDS = 0.1
 """Until the next connection is accepted after there was no file descriptor for it."""
+LONGEST_HEAD = 16384
+"""Bytes of a request's head. h11 refuses more where it comes in pieces, ``web/security`` where it comes at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,12 @@ class Connection(H11Protocol):
         """Take a part of a request."""
         super().data_received(data)
         self._watch()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP; where its beginning was a request, that one's own answer is for nobody any more."""
+        if self.cycle:
+            self.cycle.disconnected = True
+        super().send_400_response(msg)
 
     def on_response_complete(self) -> None:
         """Go on to the next request."""

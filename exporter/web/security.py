@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 
 from starlette.datastructures import Headers
@@ -12,16 +13,24 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from exporter.clock import Clock
 from exporter.web.auth import BasicAuth
 from exporter.web.config_file import RateLimit, WebConfig
+from exporter.web.connections import LONGEST_HEAD
 from exporter.web.live_config import LiveWebConfig
 from exporter.web.rate_limit import RateLimiter
+
+Pairs = Sequence[tuple[bytes, bytes]]
+"""Headers: names and values."""
 
 READY = "/-/ready"
 HEALTH = ("/-/healthy", READY)
 """Paths that need no password and count for no limit: whoever probes them has none, and kills what does not answer."""
-LONGEST_HEAD = 16384
-"""Bytes of a request's head; h11 refuses more where it comes in pieces."""
+SPOKEN = ("1.0", "1.1")
+"""Versions of HTTP; h11 takes any number for one."""
+FRAMING = len(": \r\n")
+"""Bytes of a header beside its name and its value: many empty ones are a long head too."""
 CLOSE = {"Connection": "close"}
 """Said where the rest of a request is not read, so that nothing can follow it on its connection."""
+ALWAYS: Pairs = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+"""What every answer says that says nothing else: no cache keeps it, and no browser takes it for something else."""
 
 
 class Readiness:
@@ -43,12 +52,13 @@ def secured(app: ASGIApp, live: LiveWebConfig, readiness: Readiness, clock: Cloc
     auth, limit = BasicAuth(), _Limit(clock)
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+        send = _with_headers(send, partial(_instead, ALWAYS))
         config, head, is_health = live.current(), Headers(scope=scope), scope["path"] in HEALTH
         refusal = _misshapen(scope, head) or _unready(scope, readiness)
         if refusal is None and not is_health:
             refusal = limit.refusal(config.rate_limit)
         if refusal is None:
-            send = _with_headers(send, config.headers)
+            send = _with_headers(send, partial(_instead, newer=config.headers))
             refusal = None if is_health else await _stranger(auth, config, head)
         await (refusal or app)(scope, receive, send)
 
@@ -56,8 +66,10 @@ def secured(app: ASGIApp, live: LiveWebConfig, readiness: Readiness, clock: Cloc
 
 
 def _misshapen(scope: Scope, head: Headers) -> Response | None:
-    length = len(scope["raw_path"]) + len(scope["query_string"])
-    if length + sum(len(name) + len(value) for name, value in head.raw) > LONGEST_HEAD:
+    if scope["http_version"] not in SPOKEN:
+        return _refusal(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, CLOSE)
+    line = len(scope["method"]) + len(scope["raw_path"]) + len(scope["query_string"])
+    if line + sum(len(name) + len(value) + FRAMING for name, value in head.raw) > LONGEST_HEAD:
         return _refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, CLOSE)
     if head.get("content-length", "0") != "0" or "transfer-encoding" in head:
         return _refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, CLOSE)
@@ -97,15 +109,18 @@ class _Limit:
         return None if self._limiter.allows() else _refusal(HTTPStatus.TOO_MANY_REQUESTS)
 
 
-def _with_headers(send: Send, extra: Iterable[tuple[bytes, bytes]]) -> Send:
-    """Let answers carry these headers instead of what the application says under the same names."""
-    added = list(extra)
-    names = {name for name, _ in added}
+def _with_headers(send: Send, change: Callable[[Pairs], Pairs]) -> Send:
+    """Let answers carry what becomes of their own headers."""
 
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
-            own = [(name, value) for name, value in message.get("headers", ()) if name.lower() not in names]
-            message = {**message, "headers": [*own, *added]}
+            message = {**message, "headers": change(message.get("headers", ()))}
         await send(message)
 
     return send_with_headers
+
+
+def _instead(headers: Pairs, newer: Pairs) -> Pairs:
+    """Return headers with the newer ones instead of those of the same names."""
+    names = {name.lower() for name, _ in newer}
+    return [*((name, value) for name, value in headers if name.lower() not in names), *newer]

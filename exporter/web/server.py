@@ -15,7 +15,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from exporter.errors import StartError
-from exporter.web.connections import Connection, Connections, Limits, admit
+from exporter.web.connections import LONGEST_HEAD, Connection, Connections, Limits, admit
 from exporter.web.tls import Tls
 
 BACKLOG = 512
@@ -186,4 +186,5 @@ def _settings(app: ASGIApp, limits: Limits) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=limits.idle,
+        h11_max_incomplete_event_size=LONGEST_HEAD,
     )

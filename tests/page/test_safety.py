@@ -30,7 +30,12 @@ accounts:
 """
 ANSWERS = {
     "/greengrass/v2/deployments/d1": answer(
-        {"deploymentId": "d1", "deploymentStatus": HOSTILE, "deploymentName": HOSTILE, "targetArn": f"arn:{HOSTILE}"}
+        {
+            "deploymentId": "d1",
+            "deploymentStatus": HOSTILE,
+            "deploymentName": HOSTILE,
+            "targetArn": f"javascript:{HOSTILE}",
+        }
     ),
     "/thing-registration-tasks/t1": answer(
         {"taskId": "t1", "status": "Completed", "inputFileBucket": "things", "inputFileKey": HOSTILE + "\ud800"}
@@ -69,9 +74,12 @@ def test_markup_from_aws_is_shown_as_text(hostile: Exporter, open_page: Open) ->
     page = open_page(hostile.url)
     assert HOSTILE in shown(page)
     assert page.locator(".badge", has_text=HOSTILE).count() == 1
-    assert page.locator(".about").all_inner_texts() == [f"arn:{HOSTILE}", f"s3://things/{HOSTILE}?"]
+    assert page.locator(".about").all_inner_texts() == [f"javascript:{HOSTILE}", f"s3://things/{HOSTILE}?"]
     assert page.locator("img").evaluate_all("images => images.map(image => image.className)") == [""]
     assert page.locator("main img, main script, main b:has-text('bold')").count() == 0
+    assert set(
+        page.locator("a, form").evaluate_all("all => all.map(one => new URL(one.href ?? one.action).protocol)")
+    ) == {"http:"}
 
 
 def test_markup_stays_text_when_the_page_refreshes_itself(hostile: Exporter, open_page: Open) -> None:

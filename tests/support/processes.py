@@ -37,13 +37,18 @@ def printing(
 ) -> Iterator[str]:
     """Run a program while the block runs; give what it prints that the pattern matches, as soon as it does."""
     with running(command, output, environment) as process:
+        yield printed(pattern, process, output)
 
-        def printed() -> str | None:
-            assert process.poll() is None, output.read_text()
-            match = re.search(pattern, output.read_text())
-            return match[0] if match else None
 
-        yield until(printed, f"{pattern} of {command[0]}")
+def printed(pattern: str, process: subprocess.Popen[bytes], output: Path) -> str:
+    """Return what a program prints into a file that the pattern matches, as soon as it does."""
+
+    def look() -> str | None:
+        assert process.poll() is None, output.read_text()
+        match = re.search(pattern, output.read_text())
+        return match[0] if match else None
+
+    return until(look, pattern)
 
 
 @contextmanager

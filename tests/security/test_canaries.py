@@ -1,0 +1,34 @@
+"""The search for secrets finds them: else its silence would mean nothing."""
+
+from __future__ import annotations
+
+import base64
+from urllib.parse import quote_plus
+
+import pytest
+
+from tests.support.canaries import PART, canary, found
+
+SECRET = canary("somewhere")
+SHOWN = {
+    "as it is": f'password="{SECRET}"',
+    "in small letters": SECRET.lower(),
+    "its beginning": SECRET[:PART] + "...",
+    "its end": "***" + SECRET[-PART:],
+    "backwards": SECRET[::-1],
+    "in a URL": quote_plus(f"a b&c={SECRET}/"),
+    "in hexadecimal": SECRET.encode().hex(),
+    "of bytes": repr(SECRET.encode()),
+    "a login": base64.b64encode(f"alice:{SECRET}".encode()).decode(),
+    "base64, one byte later": base64.b64encode(f"alice1:{SECRET}!".encode()).decode(),
+    "base64, two bytes later": base64.urlsafe_b64encode(f"alice12:{SECRET}!!".encode()).decode(),
+}
+
+
+@pytest.mark.parametrize("text", SHOWN.values(), ids=SHOWN)
+def test_a_secret_is_found_in_whatever_shape(text: str) -> None:
+    assert found({"somewhere": SECRET}, {"log": text.encode()}) == ["somewhere in log"]
+
+
+def test_no_other_word_is_taken_for_it() -> None:
+    assert found({"somewhere": SECRET}, {"log": canary("elsewhere").encode(), "page": b""}) == []

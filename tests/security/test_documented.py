@@ -1,0 +1,30 @@
+"""The page on reliability says how much is tried, and how much that is follows from the tests."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.security import planting, test_framing, test_injection, test_paths, test_planted_commands, test_reflection
+from tests.support.canaries import canary, shapes
+from tests.support.planted_aws import SECRETS
+from tests.support.processes import ROOT
+
+OF_WEB = ("key", "hash of a password")
+PLANTED = (SECRETS, planting.OF_THE_ENVIRONMENT, planting.OF_FILES, planting.OF_REQUESTS, OF_WEB)
+FIGURES: dict[str, tuple[int, ...]] = {
+    "test_framing": (len(test_framing.CASES),),
+    "test_paths": (len(test_paths.METHODS), len(test_paths.FILES), len(test_paths.PAST_THE_PASSWORD)),
+    "test_reflection": (len(test_reflection.NAMES), len(test_reflection.PATHS), len(test_reflection.BREAKS)),
+    "test_planted": (len(list(shapes(canary("any")))), sum(map(len, PLANTED))),
+    "test_planted_commands": (len(planting.BAD_CONFIGS), len(test_planted_commands.BAD_WEB)),
+    "test_injection": (len(test_injection.HOSTILE),),
+}
+
+
+@pytest.mark.parametrize(("name", "figures"), FIGURES.items(), ids=FIGURES)
+def test_the_figures_of_the_page_are_those_of_the_tests(name: str, figures: tuple[int, ...]) -> None:
+    page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    (row,) = re.findall(rf"^\| (.*) \| `make test ARGS=tests/security/{name}\.py` \|$", page, re.MULTILINE)
+    assert tuple(map(int, re.findall(r"\b\d+\b", row))) == figures

@@ -1,0 +1,129 @@
+"""The other commands keep secrets too: what they print, and what they say of files that are wrong."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from exporter.commands.check import run
+from exporter.errors import ConfigError
+from tests.security.planting import BAD_CONFIGS, Planted, plant
+from tests.support.canaries import found
+from tests.support.planted_aws import PlantedAws
+from tests.support.processes import ROOT
+from tests.support.servers import serving
+
+SCOPE = ("--account=default", "--kind=thing_registration_task")
+COMMANDS: dict[str, tuple[Sequence[str], int, bytes]] = {
+    "check": (("check",), 0, b"is right"),
+    "check --live": (("check", "--live"), 1, b"access_denied"),
+    "watch": (("watch", *SCOPE, "--id=good", "--until-done"), 1, b"did not end well: good"),
+    "watch in vain": (("watch", *SCOPE, "--id=denied", "--until-done"), 3, b"cannot be read"),
+    "show iam-policy": (("show", "iam-policy"), 0, b"sts:AssumeRole"),
+    "show iam-policy of a role": (("show", "iam-policy", "--account=assumed"), 0, b"iot:DescribeThingRegistrationTask"),
+}
+"""What is run, with which status it ends, and what it prints at the least."""
+BAD_WEB = {
+    "a key below a wrong name": "tls_server_config: {cert_file: server.pem, keys: '%(key)s'}",
+    "a key that is none": "tls_server_config: {cert_file: server.pem, key: '%(key)s'}",
+    "a key as the path of a file": "tls_server_config: {cert_file: server.pem, key_file: '%(key)s'}",
+    "a key as a certificate": "tls_server_config: {cert: '%(key)s', key: '%(key)s'}",
+    "a hash that is cut": "basic_auth_users: {alice: '$2b$04$%(hash)s'}",
+    "a hash as a name": "basic_auth_users: {'%(hash)s:': a}",
+    "a hash in a list": "basic_auth_users: ['%(hash)s']",
+    "a password instead of its hash": "basic_auth_users: {alice: %(password)s}",
+    "a password as a limit": "rate_limit: {interval: %(password)s}",
+    "a password as a header": "http_server_config: {headers: {X-Password: %(password)s}}",
+    "an open quote": "basic_auth_users: {alice: '%(password)s",
+}
+"""What may happen to a web configuration."""
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
+    """What the commands are given."""
+    with serving(PlantedAws().app()) as endpoint:
+        yield plant(tmp_path_factory.mktemp("planted"), endpoint, by_profile=False)
+
+
+def printed(words: Sequence[str], planted: Planted) -> tuple[bytes, int]:
+    """Return what a command prints, and its status."""
+    command = [sys.executable, "-m", "exporter", *words, f"--config.file={planted.config}"]
+    ended = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=ROOT, env=planted.environment, check=False
+    )
+    return ended.stdout, ended.returncode
+
+
+@pytest.mark.parametrize(("words", "status", "shown"), COMMANDS.values(), ids=COMMANDS)
+def test_a_command_prints_no_secret(planted: Planted, words: Sequence[str], status: int, shown: bytes) -> None:
+    output, ended = printed(words, planted)
+    assert (ended, shown in output) == (status, True), output
+    assert found(planted.secrets, {words[0]: output}) == []
+
+
+def test_a_live_table_shows_no_secret(planted: Planted) -> None:
+    terminal, its_end = pty.openpty()
+    words = ["watch", *SCOPE, "--id=good", "--until-done", f"--config.file={planted.config}"]
+    environment = {**planted.environment, "TERM": "xterm"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "exporter", *words], stdout=its_end, cwd=ROOT, env=environment
+    ) as process:
+        os.close(its_end)
+        output = drained(terminal)
+    assert process.returncode == 1
+    assert b"good" in output
+    assert found(planted.secrets, {"terminal": output}) == []
+
+
+def drained(terminal: int) -> bytes:
+    """Return what is written to a terminal until nobody has it open any more."""
+    parts = []
+    try:
+        while part := os.read(terminal, 65536):
+            parts.append(part)
+    except OSError:  # Linux's way to say that it is over
+        os.close(terminal)
+    return b"".join(parts)
+
+
+def refusal(config: Path, web: Path | None) -> bytes:
+    """Return what is said of files that are wrong, with the traceback that a program would print."""
+    with pytest.raises(ConfigError) as raised:
+        run(config, web, live=False)
+    return "\n".join([*raised.value.problems, *traceback.format_exception(raised.value)]).encode()
+
+
+@pytest.mark.parametrize("text", BAD_CONFIGS.values(), ids=BAD_CONFIGS)
+def test_what_is_said_of_a_wrong_configuration_quotes_no_secret(planted: Planted, tmp_path: Path, text: str) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(text)
+    assert found(planted.secrets, {"refusal": refusal(file, None)}) == []
+
+
+@pytest.mark.parametrize("command", ["serve", "watch"])
+@pytest.mark.parametrize("text", [BAD_CONFIGS["a wrong key"], BAD_CONFIGS["an open quote"]], ids=["key", "quote"])
+def test_what_cannot_start_quotes_no_secret(planted: Planted, tmp_path: Path, command: str, text: str) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(text)
+    output, ended = printed([command], replace(planted, config=file))
+    assert (ended, output.startswith(b"aws-iot-bulk-exporter: ")) == (2, True)
+    assert found(planted.secrets, {"output": output}) == []
+
+
+@pytest.mark.parametrize("text", BAD_WEB.values(), ids=BAD_WEB)
+def test_what_is_said_of_a_wrong_web_configuration_quotes_no_secret(
+    planted: Planted, tmp_path: Path, text: str
+) -> None:
+    had = {place.removeprefix("files: "): secret for place, secret in planted.secrets.items()}
+    file = planted.config.with_name(f"{tmp_path.name}.yaml")
+    file.write_text(text % {**had, "hash": had["hash of a password"]})
+    assert found(planted.secrets, {"refusal": refusal(planted.config, file)}) == []

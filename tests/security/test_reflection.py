@@ -1,0 +1,106 @@
+"""What a client sends comes back in no header, opens no page to another site, and makes no header of its own."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.support.doors import Door
+
+POISON = "evil.example"
+INJECTED = "Injected"
+BREAKS = ("%0d%0a", "%0a", "%0d", "%E5%98%8A%E5%98%8D", "%250d%250a", "%00", "%c4%8d%c4%8a", "%e2%80%a8")
+"""Ways to write the end of a line, some of which some server or other has decoded."""
+PATHS = (
+    "/",
+    "/metrics",
+    "/metrics/",
+    "/config",
+    "/config/",
+    "/probe",
+    "/probe/",
+    "/-/healthy",
+    "/-/ready/",
+    "/-/reload",
+    "/api/v1/operations",
+    "/api/v1/cells",
+    "/api/v1/openapi.json",
+    "/api/v1/operations/",
+    "/nowhere",
+)
+NAMES = (
+    "Origin",
+    "Referer",
+    "User-Agent",
+    "Cookie",
+    "Accept",
+    "Accept-Encoding",
+    "Authorization",
+    "Access-Control-Request-Method",
+    "Access-Control-Request-Headers",
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
+    "X-Forwarded-Prefix",
+    "X-Original-URL",
+    "X-Request-Id",
+    "X-Prometheus-Scrape-Timeout-Seconds",
+)
+OURS = {
+    "date",
+    "content-type",
+    "content-length",
+    "content-encoding",
+    "content-security-policy",
+    "cache-control",
+    "connection",
+    "referrer-policy",
+    "vary",
+    "allow",
+    "x-content-type-options",
+}
+"""Every header that an answer may have; none of another site's rights, none that sets a cookie or leads elsewhere."""
+
+
+def head_of(door: Door, method: str, target: str, host: str = POISON) -> tuple[str, set[str]]:
+    """Return what a poisoned request is answered, without the body, and the names of its headers."""
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", *(f"{name}: {POISON}" for name in NAMES)]
+    answer = door.ask("\r\n".join([*lines, "Connection: close", "", ""]).encode(), last=b"")
+    head = answer.partition(b"\r\n\r\n")[0].decode("latin-1")
+    return head, {line.partition(":")[0].lower() for line in head.split("\r\n")[1:]}
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS"])
+def test_nothing_of_a_request_comes_back_in_a_header(open_door: Door, method: str, path: str) -> None:
+    head, names = head_of(open_door, method, f"{path}?q={POISON}&next=//{POISON}")
+    assert POISON not in head
+    assert names <= OURS
+    assert {"cache-control", "x-content-type-options"} <= names
+    assert not head.startswith(("HTTP/1.1 1", "HTTP/1.1 3", "HTTP/1.1 5"))
+
+
+@pytest.mark.parametrize("broken", BREAKS)
+@pytest.mark.parametrize("path", PATHS)
+def test_the_end_of_a_line_in_a_url_ends_no_line_of_the_answer(open_door: Door, path: str, broken: str) -> None:
+    evil = f"{broken}{INJECTED}:%20yes{broken}{broken}<script>"
+    for target in (f"{path}?q={evil}", f"{path}?{evil}=x", f"{path}{evil}", f"{path}{evil}/"):
+        head, names = head_of(open_door, "GET", target.replace("<", "%3c").replace(">", "%3e"))
+        assert INJECTED not in head
+        assert names <= OURS
+
+
+@pytest.mark.parametrize("host", ['evil"><script>', "evil/path", "evil@good", "[::1", "", "x:99999", "\xff"])
+def test_no_host_is_believed(open_door: Door, host: str) -> None:
+    for path in ("/", "/metrics/", "/nowhere"):
+        head, names = head_of(open_door, "GET", path, host)
+        assert re.match(r"HTTP/1\.1 (200|400|404) ", head)
+        assert names <= OURS
+
+
+def test_a_page_may_not_be_framed_and_loads_nothing_from_elsewhere(open_door: Door) -> None:
+    for path in ("/", "/?limit=x", "/config", "/api/v1/operations"):
+        head, _ = head_of(open_door, "GET", path)
+        (policy,) = re.findall(r"(?im)^content-security-policy: (.*)$", head)
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
