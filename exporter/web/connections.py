@@ -144,15 +144,25 @@ class Connection(H11Protocol):
         super().on_response_complete()
         self._watch()
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP. Where it follows a request that is being answered, it ends both."""
+        if self.cycle and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.transport.close()
+        else:
+            super().send_400_response(msg)
+
     def pause_writing(self) -> None:
-        """Stop writing, since the client does not read; end if that lasts."""
+        """Stop writing, since the client does not read: it makes room for others, and ends if that lasts."""
         super().pause_writing()
+        self._connections.wait_for_client(self)
         self._write.start()
 
     def resume_writing(self) -> None:
         """Go on writing."""
         super().resume_writing()
         self._write.stop()
+        self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give the place back."""
