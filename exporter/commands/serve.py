@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from exporter import __version__
@@ -34,6 +36,7 @@ def run(
     """Serve until SIGINT or SIGTERM and return 0. Raises ConfigError or StartError."""
     # Until somebody listens to it, SIGHUP must not end the process; there is nothing to read again either.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    _allow_files()
     pass_on_libraries(log)
     sys.setswitchinterval(TURN_SECONDS)
     file = ConfigFile(config_file, KINDS)
@@ -54,6 +57,17 @@ def run(
     asyncio.run(_serve(sites, service, stop))
     log.info("stopped")
     return 0
+
+
+def _allow_files() -> None:
+    """Take all the file descriptors that the process may have.
+
+    Connections to AWS stay open, some 20 for each scope at the most, and 1,024 is the usual limit for programs that do
+    not ask for more.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # macOS says that there is no limit, and refuses just that
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _serve(sites: Sequence[Site], service: Service, stop: Callable[[], None]) -> None:
