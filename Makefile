@@ -21,7 +21,7 @@ REPRODUCIBLE_docker = --build-arg SOURCE_DATE_EPOCH=$(COMMITTED)
 REPRODUCIBLE_podman = --format docker --timestamp $(COMMITTED)
 REPRODUCIBLE_buildah = $(REPRODUCIBLE_podman)
 
-.PHONY: help demo drill test lint format bench image sbom lock write-locks documents screenshots clean
+.PHONY: help demo drill test lint format bench soak image sbom lock write-locks documents screenshots clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -47,6 +47,9 @@ format: $(VENV)/.dev ## Format the code.
 
 bench: $(VENV)/.dev ## Measure, each thing side by side with what it is compared to.
 	$(BIN)/python -m benchmarks
+
+soak: $(VENV)/.dev ## Load for minutes, and tell whether anything was lost, grew or was left behind.
+	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 image: ## Build the image, with docker, podman or buildah.
 	@test -n "$(ENGINE)" || (echo "docker, podman or buildah is needed, and none answers" >&2; false)
