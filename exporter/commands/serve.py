@@ -19,7 +19,7 @@ from exporter.problems import both
 from exporter.service import Service, new_service
 from exporter.web.live_config import LiveWebConfig
 from exporter.web.security import Readiness, secured
-from exporter.web.server import Address, Site, listen_all, serve
+from exporter.web.server import Address, Site, hear, listen_all, serve
 
 TURN_SECONDS = 0.0005
 """How long a thread that computes keeps the others waiting: while clients are made, health checks come first."""
@@ -71,5 +71,5 @@ def _allow_files() -> None:
 
 
 async def _serve(sites: Sequence[Site], service: Service, stop: Callable[[], None]) -> None:
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, service.reload_soon)
+    hear(signal.SIGHUP, service.reload_soon)
     await serve(sites, stop)
