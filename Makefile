@@ -26,7 +26,7 @@ REPRODUCIBLE_docker = --build-arg SOURCE_DATE_EPOCH=$(COMMITTED)
 REPRODUCIBLE_podman = --format docker --timestamp $(COMMITTED)
 REPRODUCIBLE_buildah = $(REPRODUCIBLE_podman)
 
-.PHONY: help demo drill test environments properties faults lint audit format bench image sbom lock write-locks documents \
+.PHONY: help demo drill test environments properties faults lint audit format bench soak image sbom lock write-locks documents \
 	screenshots clean
 
 help: ## Show the targets.
@@ -65,6 +65,9 @@ format: $(VENV)/.dev ## Format the code.
 
 bench: $(VENV)/.dev ## Measure, each thing side by side with what it is compared to.
 	$(BIN)/python -m benchmarks
+
+soak: $(VENV)/.dev ## Load for minutes, and tell whether anything was lost, grew or was left behind.
+	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 image: ## Build the image, with docker, podman or buildah.
 	@test -n "$(ENGINE)" || (echo "docker, podman or buildah is needed, and none answers" >&2; false)

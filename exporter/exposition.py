@@ -7,6 +7,7 @@ JSON can hold halves of surrogate pairs, which UTF-8 cannot: each becomes a ques
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +35,10 @@ class _Kept:
 
 
 class Exposition:
-    """Renders the operations of snapshots, and keeps lines for as long as what they say is unchanged."""
+    """Renders the operations of snapshots, and keeps lines for as long as what they say is unchanged.
+
+    It may be used from any thread: of those who come at once, one renders what is new, and all share it.
+    """
 
     def __init__(self, tables: Mapping[str, Table]) -> None:
         self._tables = tables
@@ -42,23 +46,29 @@ class Exposition:
         self._families: dict[str, Metric[Any]] = {}
         for table in tables.values():
             self._families.update((metric.name, metric) for metric in table)
-        self._kept: dict[CellKey, _Kept] = {}
+        self._kept: Mapping[CellKey, _Kept] = {}
+        self._lock = threading.Lock()
 
     def render(self, snapshots: Iterable[Snapshot], openmetrics: bool = False) -> bytes:
         """Return the families of all operations, without an end mark; a family without rows is left out."""
-        cells = [self._lines(snapshot) for snapshot in without_twins(snapshots)]
+        return b"".join(self.parts(snapshots, openmetrics))
+
+    def parts(self, snapshots: Iterable[Snapshot], openmetrics: bool = False) -> list[bytes]:
+        """Return the same in parts, which are those that are kept: no caller holds a text of its own."""
+        with self._lock:
+            newest = [self._newest(snapshot) for snapshot in without_twins(snapshots)]
+            # Cells that are no more are forgotten here: a text goes on over changes of the configuration.
+            self._kept = {one.snapshot.key: one for one in newest}
         parts: list[bytes] = []
         for name, metric in self._families.items():
-            body = [lines[name] for lines in cells if lines.get(name)]
+            body = [one.lines[name] for one in newest if one.lines.get(name)]
             if body:
                 parts += [_header(metric, openmetrics), *body]
-        return b"".join(parts)
+        return parts
 
-    def _lines(self, snapshot: Snapshot) -> Mapping[str, bytes]:
+    def _newest(self, snapshot: Snapshot) -> _Kept:
         kept = self._kept.get(snapshot.key)
-        if kept is None or kept.snapshot is not snapshot:
-            kept = self._kept[snapshot.key] = self._render(snapshot, kept)
-        return kept.lines
+        return kept if kept and kept.snapshot is snapshot else self._render(snapshot, kept)
 
     def _render(self, snapshot: Snapshot, before: _Kept | None) -> _Kept:
         table, renderers = self._tables[snapshot.key.kind], self._renderers[snapshot.key.kind]

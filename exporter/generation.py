@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from exporter.clock import Clock
 from exporter.config import Config
 from exporter.estimate import Estimates
 from exporter.exposition import Exposition
-from exporter.families import table
+from exporter.families import Table, table
 from exporter.kind import Kind
 from exporter.log import Log
 from exporter.model import Shard
@@ -76,7 +76,7 @@ def following(process: Process, before: Generation, config: Config) -> Generatio
     cells = _cells(process, config, before.gateway)
     process.estimates.keep({cell.key for cell in cells})
     gateway = before.gateway.renewed(config.aws, config.accounts, config.refresh.min_age)
-    return _assembled(process, config, cells, gateway, before.refresher)
+    return _assembled(process, config, cells, gateway, before)
 
 
 def _cells(process: Process, config: Config, gateway: Gateway) -> tuple[Cell, ...]:
@@ -84,7 +84,7 @@ def _cells(process: Process, config: Config, gateway: Gateway) -> tuple[Cell, ..
 
 
 def _assembled(
-    process: Process, config: Config, cells: tuple[Cell, ...], gateway: Gateway, before: Refresher | None
+    process: Process, config: Config, cells: tuple[Cell, ...], gateway: Gateway, before: Generation | None
 ) -> Generation:
     async def connect(cell: Cell) -> ScopeApi:
         return await gateway.connect(cell.account, cell.region, cell.kind.name)
@@ -96,12 +96,26 @@ def _assembled(
         cells,
         gateway,
         store,
-        Refresher(cells, connect, store, config.refresh, process.clock, process.log, before, process.saved),
-        Exposition(tables),
+        Refresher(
+            cells,
+            connect,
+            store,
+            config.refresh,
+            process.clock,
+            process.log,
+            before.refresher if before else None,
+            process.saved,
+        ),
+        _exposition(tables, config, before),
         _registry(process, store, gateway),
         Overview(process.kinds, store, process.estimates, gateway.budgets.ratios),
         Prober(Scopes(cells, process.kinds), tables, connect, config.refresh, process.clock, process.log),
     )
+
+
+def _exposition(tables: Mapping[str, Table], config: Config, before: Generation | None) -> Exposition:
+    """Return what renders the operations: the one before where its rows are the same, since it has their text."""
+    return before.exposition if before and before.config.labels == config.labels else Exposition(tables)
 
 
 def _registry(process: Process, store: Store, gateway: Gateway) -> CollectorRegistry:

@@ -14,8 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from starlette.types import Receive, Scope, Send
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from exporter.web import respond
 from exporter.web.connections import Limits
 from tests.support.certificates import server_files
 from tests.support.edge import NEVER, Edge, edge, pages, rest_of
@@ -26,6 +28,8 @@ SLOW = b"GET /metrics HTTP/1.1\r\nHost:"
 PATIENT = Limits(handshake=NEVER, head=NEVER, write=NEVER, idle=int(NEVER), grace=NEVER)
 """Deadlines that no test reaches, so that what ends a connection is what the test is about."""
 SOON = 0.05
+LONG = "x" * 8_000_000 + "\n"
+"""More than all buffers hold."""
 
 
 @contextmanager
@@ -82,12 +86,17 @@ def test_a_crowd_before_its_handshake_does_not_stop_a_scrape(
         assert [server.get(context=client).status_code for _ in range(3)] == [200, 200, 200]
 
 
-def test_a_crowd_that_does_not_read_its_answers_does_not_stop_a_scrape() -> None:
-    text = "x" * 8_000_000 + "\n"
-    with edge(app=pages(text), limits=replace(PATIENT, connections=16)) as server:
+async def in_parts(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with the same text as ``pages(LONG)``, as it is read."""
+    await respond.in_parts(Request(scope), [LONG[:-1].encode(), b"\n"], {})(scope, receive, send)
+
+
+@pytest.mark.parametrize("app", [pages(LONG), in_parts], ids=["in one", "in parts"])
+def test_a_crowd_that_does_not_read_its_answers_does_not_stop_a_scrape(app: ASGIApp) -> None:
+    with edge(app=app, limits=replace(PATIENT, connections=16)) as server:
         for _ in range(64):
             assert server.connect(REQUEST).recv(15) == b"HTTP/1.1 200 OK"
-        assert len(server.get().text) == len(text)
+        assert server.get().text == LONG
 
 
 def test_who_has_waited_longest_makes_room_and_nobody_else() -> None:
@@ -200,6 +209,19 @@ def test_what_no_route_expects_is_refused(sent: bytes, status: int | None) -> No
         head = rest_of(connection).partition(b"\r\n")[0]
         assert head[9:12] in ({b"400", b"431"} if status is None else {str(status).encode()})
         assert server.get().status_code == 200
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+def test_what_is_no_http_ends_the_request_that_it_follows_and_the_log_hears_nothing(
+    method: bytes, version: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    head = b"%s /metrics HTTP/%s\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" % (method, version)
+    with edge(limits=PATIENT) as server:
+        answered = rest_of(server.connect(head + b"no chunk\r\n" + REQUEST))
+        assert server.get().status_code == 200
+    assert answered.partition(b"\r\n")[0] in (b"", b"HTTP/1.1 413 Request Entity Too Large")
+    assert not caplog.records
 
 
 def test_an_empty_body_is_none() -> None:

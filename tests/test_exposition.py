@@ -200,3 +200,19 @@ def test_a_task_whose_text_is_broken_is_scraped_all_the_same() -> None:
         scraped = asking.get(f"{exporter.url}/metrics").content.decode()
     assert 'input="s3://b\0/?\\n\\""' in scraped
     assert [one.value for f in parse_text(scraped) for one in f.samples if "_succeeded_" in one.name] == [7]
+
+
+def test_scrapes_hold_the_same_text_and_no_copy_of_it() -> None:
+    exposition, found = Exposition(TABLES), [cell("task", task("a"), task("b"))]
+    one, other = (exposition.parts(found, openmetrics) for openmetrics in (False, True))
+    assert b"".join(one) == exposition.render(found)
+    assert [part for part in one if part.startswith(b"aws_")]
+    assert all(part is same for part, same in zip(one, other, strict=True) if part.startswith(b"aws_"))
+
+
+def test_a_cell_that_is_gone_is_forgotten_with_its_lines() -> None:
+    reads: list[str] = []
+    exposition, found = Exposition(counting(reads)), [cell("task", task("a"))]
+    for snapshots in (found, [], found):
+        exposition.render(snapshots)
+    assert reads == ["a", "a"]

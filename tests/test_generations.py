@@ -18,6 +18,7 @@ from exporter.config import Aws, ConfigFile, parse_config
 from exporter.config.sections import Refresh
 from exporter.errors import ApiError, ConfigError, Reason
 from exporter.estimate import Estimates
+from exporter.exposition import Exposition
 from exporter.families import table
 from exporter.kinds import KINDS
 from exporter.kinds.thing_registration_task import DESCRIBE
@@ -26,6 +27,7 @@ from exporter.model import CellKey, Operation, Reading, Scope, Snapshot
 from exporter.probe import MOST_KEPT, Prober
 from exporter.scopes import Scopes
 from exporter.selfmetrics import ApiMetrics
+from exporter.service import new_service
 from exporter.tracker import ScopeApi
 from tests.support.clocks import ManualClock
 from tests.support.exporting import aws_environment
@@ -84,6 +86,26 @@ def test_clients_of_an_account_are_kept_until_it_is_gone() -> None:
     assert three is four
 
 
+def test_the_text_goes_on_until_a_configuration_has_other_labels() -> None:
+    texts = ["", "refresh: {min_age: 5s}", "labels: {tags: [team]}", "labels: {tags: [team]}\nrefresh: {min_age: 5s}"]
+    with aws_environment("http://127.0.0.1:1"):
+        configs = [parse_config(text, KINDS) for text in texts]
+        service = new_service(configs[0], KINDS, new_log("error"), read=lambda: configs.pop(0))
+
+    async def reload() -> list[Exposition]:
+        found = []
+        for _ in texts:
+            await service.reload()
+            found.append(service.current.exposition)
+        return found
+
+    with aws_environment("http://127.0.0.1:1"):
+        first, same, other, same_as_that = asyncio.run(reload())
+    assert first is same
+    assert same is not other
+    assert other is same_as_that
+
+
 def test_only_so_many_probed_operations_are_remembered() -> None:
     cells = cells_of(parse_config('accounts: [{account_id: "111122223333"}]', KINDS), KINDS, lambda: "eu-west-1")
     scopes, tables = Scopes(cells, KINDS), {kind.name: table(kind, ()) for kind in KINDS}
@@ -116,6 +138,16 @@ def test_estimates_of_cells_that_are_gone_are_forgotten() -> None:
 def test_without_a_file_reading_again_finds_the_defaults_again() -> None:
     file = ConfigFile(None, KINDS)
     assert file.read().model_dump() == file.read().model_dump() == parse_config("", KINDS).model_dump()
+
+
+def test_reading_a_file_again_makes_no_new_types(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    file, types = ConfigFile(path, KINDS), set[type]()
+    for name in ("one", "two"):
+        path.write_text(f"accounts: [{{name: {name}, watch: [{{kind: iot_job, discover: true}}]}}]")
+        (account,) = file.read().accounts
+        types |= {type(one) for one in (account, *account.watch, account.watch[0].discover)}
+    assert len(types) == 3
 
 
 def test_an_empty_file_means_defaults_until_it_once_had_content(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -29,6 +30,8 @@ accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, 
 refresh: {deadline: 1h}
 """
 
+LOW = 512
+"""A soft limit of open files, with room for this process."""
 
 Process = subprocess.Popen[str]
 
@@ -104,6 +107,16 @@ def test_sighup_reads_the_file_again_and_a_bad_one_ends_nothing(tmp_path: Path) 
         config.unlink()
         assert asking.post(f"{url}/-/reload").text.endswith("No such file or directory\n")
         assert process.poll() is None
+
+
+def test_the_usual_limit_of_files_is_raised_as_far_as_it_may_be(tmp_path: Path) -> None:
+    usual, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (LOW, most))
+    try:
+        with hanging() as (endpoint, _), exporter_process(tmp_path / "config.yaml", endpoint) as (process, _):
+            assert resource.prlimit(process.pid, resource.RLIMIT_NOFILE) == (most, most)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (usual, most))
 
 
 def test_a_password_that_is_being_checked_does_not_outlive_a_second_signal(tmp_path: Path) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from exporter import __version__
@@ -19,7 +21,7 @@ from exporter.service import Service, new_service
 from exporter.state.archive import Archive
 from exporter.web.live_config import LiveWebConfig
 from exporter.web.security import Readiness, secured
-from exporter.web.server import Address, Site, listen_all, serve
+from exporter.web.server import Address, Site, hear, listen_all, serve
 
 TURN_SECONDS = 0.0005
 """How long a thread that computes keeps the others waiting: while clients are made, health checks come first."""
@@ -37,6 +39,7 @@ def run(
     """Serve until SIGINT or SIGTERM and return 0. Raises ConfigError or StartError."""
     # Until somebody listens to it, SIGHUP must not end the process; there is nothing to read again either.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    _allow_files()
     pass_on_libraries(log)
     sys.setswitchinterval(TURN_SECONDS)
     file = ConfigFile(config_file, KINDS)
@@ -64,6 +67,17 @@ def run(
     return 0
 
 
+def _allow_files() -> None:
+    """Take all the file descriptors that the process may have.
+
+    Connections to AWS stay open, some 20 for each scope at the most, and 1,024 is the usual limit for programs that do
+    not ask for more.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # macOS says that there is no limit, and refuses just that
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 async def _serve(sites: Sequence[Site], service: Service, stop: Callable[[], None]) -> None:
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, service.reload_soon)
+    hear(signal.SIGHUP, service.reload_soon)
     await serve(sites, stop)

@@ -35,6 +35,7 @@ class ConfigFile:
     def __init__(self, path: Path | None, kinds: Sequence[Kind[Any]]) -> None:
         self._path = path
         self._kinds = kinds
+        self._model = config_model(kinds)  # once: pydantic's models are never freed
         self._had_content = False
 
     def read(self) -> Config:
@@ -45,7 +46,7 @@ class ConfigFile:
         raw = parse_yaml("" if self._path is None else read_text(self._path))
         if self._had_content and raw is None:
             raise ConfigError([f"{self._path}: is empty, and was not before"])
-        config = _described(raw, self._kinds)
+        config = _described(raw, self._kinds, self._model)
         self._had_content = raw is not None
         return config
 
@@ -60,15 +61,15 @@ def parse_config(text: str, kinds: Sequence[Kind[Any]]) -> Config:
 
     Raises ConfigError with all problems at once. No problem quotes a value: it may be a secret.
     """
-    return _described(parse_yaml(text), kinds)
+    return _described(parse_yaml(text), kinds, config_model(kinds))
 
 
-def _described(raw: Any, kinds: Sequence[Kind[Any]]) -> Config:
+def _described(raw: Any, kinds: Sequence[Kind[Any]], model: type[Config]) -> Config:
     by_default = [kind.name for kind in kinds if kind.by_default]
     names = [kind.name for kind in kinds]
     found = [*faults_across(raw, names, by_default)]
     try:
-        config = config_model(kinds).model_validate({} if raw is None else raw)
+        config = model.model_validate({} if raw is None else raw)
     except ValidationError as error:
         raise ConfigError([*found, *problems(error, names, _keys(kinds))]) from None
     if found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.applications import Starlette
@@ -14,12 +15,18 @@ from exporter.web.scraping import Metrics, exposed, patience
 Refreshed = Callable[[float | None], Awaitable[Metrics]]
 """Refreshes what is due, for so many seconds at the most, and gives what is known then."""
 
+AT_ONCE = 2
+"""Scrapes that are written at once. It takes a processor, so more of them make nobody's answer come sooner."""
+
 
 def application(refreshed: Refreshed, metrics_path: str, more: Sequence[BaseRoute] = ()) -> Starlette:
     """Return the ASGI application. Of two routes with one path the metrics win, and what is ``more`` comes last."""
+    turns = asyncio.Semaphore(AT_ONCE)
 
     async def scrape(request: Request) -> Response:
-        return await exposed(await refreshed(patience(request)), request)
+        metrics = await refreshed(patience(request))
+        async with turns:
+            return await exposed(metrics, request)
 
     async def healthy(request: Request) -> Response:
         return PlainTextResponse("healthy\n")

@@ -141,26 +141,31 @@ class Connection(H11Protocol):
         super().data_received(data)
         self._watch()
 
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP; where its beginning was a request, that one's own answer is for nobody any more."""
-        if self.cycle:
-            self.cycle.disconnected = True
-        super().send_400_response(msg)
-
     def on_response_complete(self) -> None:
         """Go on to the next request."""
         super().on_response_complete()
         self._watch()
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP. The answer to what came before it, if it is not written yet, is for nobody any more."""
+        if self.cycle:
+            self.cycle.disconnected = True
+        if self.cycle and self.cycle.response_started and not self.cycle.response_complete:
+            self.transport.close()
+        else:
+            super().send_400_response(msg)
+
     def pause_writing(self) -> None:
-        """Stop writing, since the client does not read; end if that lasts."""
+        """Stop writing, since the client does not read: it makes room for others, and ends if that lasts."""
         super().pause_writing()
+        self._connections.wait_for_client(self)
         self._write.start()
 
     def resume_writing(self) -> None:
         """Go on writing."""
         super().resume_writing()
         self._write.stop()
+        self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give the place back."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import gzip
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from exporter.web.negotiation import accepts_gzip
 
 LEVEL = 1
 """gzip's fastest level: an answer is read once, on a fast network."""
+GZIP = 16 + zlib.MAX_WBITS
+"""zlib's name for gzip's format."""
+PIECE = 131_072
+"""Bytes that are given to a connection at once; as much again is what waits for a client that does not read."""
 
 DATA: Mapping[str, str] = {
     "Cache-Control": "no-store",
@@ -30,11 +34,35 @@ PAGE: Mapping[str, str] = {
 
 def answer(request: Request, body: bytes, headers: Mapping[str, str], status: int = 200) -> Response:
     """Return an answer, by gzip where the request accepts it; ``headers`` tell its type."""
+    return in_parts(request, [body], headers, status)
+
+
+def in_parts(request: Request, parts: Sequence[bytes], headers: Mapping[str, str], status: int = 200) -> Response:
+    """Return the same for a body in parts: they are sent as the client reads, so that none of it waits in a copy."""
     told = {"Vary": "Accept-Encoding", **headers}
     if accepts_gzip(",".join(request.headers.getlist("Accept-Encoding"))):
-        body = gzip.compress(body, LEVEL, mtime=0)
+        parts = _compressed(parts)
         told["Content-Encoding"] = "gzip"
-    return Response(body, status, told)
+    told["Content-Length"] = str(sum(map(len, parts)))
+    return StreamingResponse(_pieces(parts), status, told)
+
+
+def _compressed(parts: Iterable[bytes]) -> list[bytes]:
+    compressor = zlib.compressobj(LEVEL, wbits=GZIP)
+    return [*map(compressor.compress, parts), compressor.flush()]
+
+
+async def _pieces(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """Give the parts again, small ones together and large ones cut."""
+    piece, size = list[bytes](), 0
+    for part in parts:
+        for start in range(0, len(part), PIECE):
+            piece.append(part[start : start + PIECE])
+            size += len(piece[-1])
+            if size >= PIECE:
+                yield b"".join(piece)
+                piece, size = [], 0
+    yield b"".join(piece)
 
 
 def lines(texts: Iterable[str], status: int = 200, headers: Mapping[str, str] = DATA) -> Response:

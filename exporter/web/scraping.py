@@ -51,7 +51,7 @@ def patience(request: Request) -> float | None:
 
 def _answer(metrics: Metrics, request: Request) -> Response:
     openmetrics = wants_openmetrics(",".join(request.headers.getlist("Accept")))
-    operations = metrics.exposition.render(metrics.store.snapshots(), openmetrics)
+    operations = metrics.exposition.parts(metrics.store.snapshots(), openmetrics)
     own = _openmetrics(metrics.registry) if openmetrics else generate_text(metrics.registry)
     headers = {"Content-Type": OPENMETRICS if openmetrics else TEXT, "Vary": "Accept, Accept-Encoding"}
-    return respond.answer(request, operations + own, headers)
+    return respond.in_parts(request, [*operations, own], headers)

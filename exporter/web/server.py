@@ -95,10 +95,21 @@ def listen_all(addresses: Sequence[Address]) -> list[socket.socket]:
 async def serve(sites: Sequence[Site], on_stop: Callable[[], None]) -> None:
     """Serve all sites until SIGINT or SIGTERM; then answer what is in flight, and return. A second one ends at once."""
     server = Server(sites, on_stop)
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, server.stop)
+        hear(number, server.stop)
     await server.run()
+
+
+def hear(number: signal.Signals, act: Callable[[], None]) -> None:
+    """Do something on the running loop whenever a signal comes, however busy the loop is.
+
+    asyncio tells the loop of signals by a pipe, which threads that are done use too. Where calls to AWS end by the
+    hundred while the loop does something else the pipe is full, and asyncio loses the signal.
+    """
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(number, lambda: None)  # lets a signal wake the loop
+    signal.signal(number, lambda *_: loop.call_soon_threadsafe(act))
+    signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)
 
 
 class Server:

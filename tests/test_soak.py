@@ -1,0 +1,15 @@
+"""Load in short: what ``make soak`` does for minutes with thousands, for seconds with hundreds."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.soak.parts import PARTS
+from benchmarks.soak.sizes import SHORT
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_under_load_nothing_is_lost_doubled_or_left_behind(name: str) -> None:
+    _, run = PARTS[name]
+    outcome = run(SHORT)
+    assert not outcome.broken, outcome.report
