@@ -220,7 +220,7 @@ def test_what_is_no_http_ends_the_request_that_it_follows_and_the_log_hears_noth
     with edge(limits=PATIENT) as server:
         answered = rest_of(server.connect(head + b"no chunk\r\n" + REQUEST))
         assert server.get().status_code == 200
-    assert answered.partition(b"\r\n")[0] in (b"", b"HTTP/1.1 413 Request Entity Too Large")
+    assert answered[9:12] in (b"", b"400", b"413")
     assert not caplog.records
 
 

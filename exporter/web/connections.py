@@ -147,13 +147,19 @@ class Connection(H11Protocol):
         self._watch()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP. The answer to what came before it, if it is not written yet, is for nobody any more."""
-        if self.cycle:
+        """Refuse what is no HTTP. Where it follows a request that is being answered, it ends both."""
+        if self.cycle and not self.cycle.response_complete:
             self.cycle.disconnected = True
-        if self.cycle and self.cycle.response_started and not self.cycle.response_complete:
+        if self.cycle and self.cycle.disconnected and not self._can_answer():
             self.transport.close()
         else:
             super().send_400_response(msg)
+
+    def _can_answer(self) -> bool:
+        """Tell whether a refusal would be the answer to the request itself: it is not over, and has none yet."""
+        request = self.cycle
+        # uvicorn's refusal has a body, which an answer to HEAD must not have.
+        return bool(request.more_body) and not request.response_started and request.scope["method"] != "HEAD"
 
     def pause_writing(self) -> None:
         """Stop writing, since the client does not read: it makes room for others, and ends if that lasts."""
