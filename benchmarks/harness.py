@@ -42,14 +42,13 @@ def simulator(folder: Path, scenario: str) -> Iterator[str]:
     file.write_text(scenario)
     address = f"127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "exporter", "simulate", f"--listen-address={address}", f"--scenario={file}"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    try:
-        if process.stdout:
-            process.stdout.readline()
-        yield f"http://{address}"
-    finally:
-        process.terminate()
-        process.wait()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        try:
+            if process.stdout:
+                process.stdout.readline()
+            yield f"http://{address}"
+        finally:
+            process.terminate()
 
 
 @contextmanager

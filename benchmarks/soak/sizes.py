@@ -40,7 +40,7 @@ SHORT = Sizes(
     parsed=1,
     slow=50,
     unread=8,
-    slow_seconds=3,
+    slow_seconds=2,
     garbage=2_000,
-    reloads=25,
+    reloads=10,
 )

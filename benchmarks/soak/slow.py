@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from benchmarks import harness
@@ -54,11 +54,12 @@ class Crowd:
             one.close()
 
     def _open(self) -> socket.socket | None:
-        with suppress(OSError):
+        with ExitStack() as stack, suppress(OSError):
             if not self.over.is_set():
-                connection = self.target.connect(SMALL)
+                connection = stack.enter_context(self.target.connect(SMALL))
                 connection.sendall(self.first)
                 self.opened += 1
+                stack.pop_all()
                 return connection
         return None
 

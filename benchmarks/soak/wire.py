@@ -37,8 +37,12 @@ class Target:
         connection.settimeout(PATIENCE)
         if buffer:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-        connection.connect(("127.0.0.1", self.port))
-        return self.tls.wrap_socket(connection, server_hostname="localhost") if self.tls else connection
+        try:
+            connection.connect(("127.0.0.1", self.port))
+            return self.tls.wrap_socket(connection, server_hostname="localhost") if self.tls else connection
+        except OSError:
+            connection.close()
+            raise
 
     @contextmanager
     def open(self) -> Iterator[tuple[socket.socket, BufferedReader]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
@@ -62,6 +63,7 @@ async def _pieces(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
             if size >= PIECE:
                 yield b"".join(piece)
                 piece, size = [], 0
+                await asyncio.sleep(0)  # lets others have their turn, and this one learn that its client is gone
     yield b"".join(piece)
 
 
