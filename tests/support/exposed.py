@@ -15,7 +15,7 @@ STATUS = "aws_iot_bulk_operation_status"
 
 
 def exposed(url: str, *names: str) -> str | None:
-    """Return what a URL answers, None while it lacks rows of one of these names: a scrape waits only so long for AWS."""
+    """Return what a URL answers, None while it lacks rows of one of these names: a scrape does not wait for all."""
     text = asking.get(url).text
     return text if all(f"\n{name}{{" in text for name in names) else None
 
