@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.support.dashboards import PRINTED, panels, queries, variables
-from tests.support.exporting import simulating
 from tests.support.history import History, remembered
+from tests.support.restarts import restarting
 
 FACTORY, FIELD = "111122223333", "444455556666"
 CONFIG = """
@@ -70,9 +70,11 @@ EVERYTHING = {"account": ".*", "region": ".*", "kind": ".*", "instance": ".*"}
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
     """A Prometheus that knows an hour of two exporters, which say the same."""
+    folder = tmp_path_factory.mktemp("history")
     with (
-        simulating(CONFIG, SCENARIO) as simulation,
-        remembered(simulation.exporter, MINUTES, ("a:10098", "b:10098"), tmp_path_factory.mktemp("history")) as known,
+        restarting(SCENARIO, folder / "state.db") as restarts,
+        restarts.exporter(CONFIG) as exporter,
+        remembered(exporter, MINUTES, ("a:10098", "b:10098"), folder) as known,
     ):
         yield known
 

@@ -54,14 +54,14 @@ def _missing_shards() -> Panel:
 
 def _builds() -> tuple[Panel, ...]:
     return (
-        figure("Exporters", "Exporters that Prometheus scrapes.", f"count({BUILD})", width=6),
+        figure("Exporters", "Exporters that Prometheus scrapes.", f"count({BUILD})"),
         Panel(
             title="Version",
             description="The version of the exporter and of Python; more than one while a release rolls out.",
             drawing=NAME,
             queries=(Query(f"count by (version, python_version) ({BUILD})", VERSION_NAME),),
             unit="none",
-            width=6,
+            width=5,
         ),
     )
 
@@ -73,7 +73,7 @@ def _configurations() -> tuple[Panel, ...]:
             "Whether every exporter runs with its configuration as it was last read.",
             f"min({own('config_last_reload_successful', INSTANCE)})",
             "none",
-            width=6,
+            width=5,
             steps=GOOD_AT_ONE,
             mappings=words({"0": ("refused", "red"), "1": ("in use", "green")}),
         ),
@@ -82,7 +82,17 @@ def _configurations() -> tuple[Panel, ...]:
             "When an exporter last read its configuration well; of several exporters, the one that did so longest ago.",
             f"min({own('config_last_reload_success_timestamp_seconds', INSTANCE)}) * {MILLISECONDS}",
             "dateTimeFromNow",
-            width=6,
+            width=5,
+        ),
+        figure(
+            "State file",
+            "Whether every exporter that has a state file can read and write it; without it the next start reads anew.",
+            f"min({own('state_file_usable', INSTANCE)})",
+            "none",
+            width=5,
+            steps=GOOD_AT_ONE,
+            no_value="No exporter has one",
+            mappings=words({"0": ("not usable", "red"), "1": ("in use", "green")}),
         ),
     )
 
