@@ -113,6 +113,8 @@ SUBJECTS = (
 
 
 def _serve(values: Mapping[str, Any]) -> int:
+    # Until somebody listens to it, SIGHUP must not end the process; there is nothing to read again either.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from exporter.commands.serve import run
 
     shard = chosen_shard(values[ORDINAL.name], values[TOTAL.name], os.environ, socket.gethostname())

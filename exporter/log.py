@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
+import select
 import sys
+import threading
+from contextlib import suppress
+from io import UnsupportedOperation
 from typing import Any, Protocol, TextIO
 
 import structlog
@@ -31,7 +36,7 @@ def new_log(level: str = "info", format: str = "logfmt", stream: TextIO | None =
         else [_readable, structlog.processors.LogfmtRenderer(key_order=order, drop_missing=True, bool_as_flag=False)]
     )
     log: Log = structlog.wrap_logger(
-        structlog.PrintLogger(stream or sys.stderr),
+        _Lines(stream or sys.stderr),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
@@ -42,6 +47,47 @@ def new_log(level: str = "info", format: str = "logfmt", stream: TextIO | None =
         cache_logger_on_first_use=True,
     )
     return log
+
+
+class _Lines:
+    """Writes lines as long as there is room for them: no scrape waits, and nothing fails, for want of a log.
+
+    A pipe whose reader sleeps would block the whole process, and one whose reader is gone fail whoever logs. Where
+    standard error is closed there is no stream.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+        self._is_cut = False
+
+    def msg(self, line: str) -> None:
+        """Write a line, or what there is room for of it."""
+        if self._stream is None:
+            return
+        with self._lock, suppress(OSError):
+            try:
+                number = self._stream.fileno()
+            except UnsupportedOperation:
+                self._stream.write(line + "\n")
+            else:
+                self._write(number, f"{line}\n".encode(errors="backslashreplace"))
+
+    debug = info = warning = error = msg
+
+    def _write(self, number: int, line: bytes) -> None:
+        rest = b"\n" + line if self._is_cut else line
+        while rest and _has_room(number):
+            written = os.write(number, rest[: select.PIPE_BUF])
+            rest = rest[written:]
+            self._is_cut = rest != b""
+
+
+def _has_room(number: int) -> bool:
+    """Tell whether so much can be written at once as a pipe takes in one piece; a file takes anything."""
+    poll = select.poll()
+    poll.register(number, select.POLLOUT)
+    return bool(poll.poll(0))
 
 
 def _readable(logger: Any, method: str, facts: EventDict) -> EventDict:

@@ -3,10 +3,14 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import re
+import select
 import unicodedata
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 import pytest
 from freezegun import freeze_time
@@ -134,3 +138,53 @@ def test_a_line_begins_with_its_time_in_utc() -> None:
     stream = io.StringIO()
     new_log(stream=stream).info("listening")
     assert stream.getvalue() == "ts=2026-11-22T04:00:00.250000Z level=info msg=listening\n"
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, TextIO]]:
+    """The end that is read of a pipe, and the other as the stream of a log."""
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w") as stream:
+        yield reader, stream
+
+
+def test_a_pipe_that_nobody_reads_holds_up_nobody_and_lines_come_whole_again(pipe: tuple[int, TextIO]) -> None:
+    reader, stream = pipe
+    log = new_log(stream=stream)
+    for _ in range(100):
+        log.info("configuration not reloaded", problems=10_000 * "x")
+    first = os.read(reader, 2**20)
+    log.info("configuration reloaded")
+    os.set_blocking(reader, False)
+    lines = (first + os.read(reader, 2**20)).decode().splitlines()
+    assert len(lines) < 100
+    assert facts_of(lines[-1], "logfmt")["msg"] == "configuration reloaded"
+    os.close(reader)
+
+
+def test_a_line_longer_than_what_a_pipe_takes_at_once_is_whole(pipe: tuple[int, TextIO]) -> None:
+    reader, stream = pipe
+    new_log(stream=stream).info("configuration not reloaded", problems=5 * select.PIPE_BUF * "x")
+    assert (
+        facts_of(os.read(reader, 2**20).decode().removesuffix("\n"), "logfmt")["problems"] == 5 * select.PIPE_BUF * "x"
+    )
+    os.close(reader)
+
+
+def test_a_pipe_whose_reader_is_gone_fails_nobody(pipe: tuple[int, TextIO]) -> None:
+    reader, stream = pipe
+    os.close(reader)
+    new_log(stream=stream).info("listening")
+
+
+def test_a_full_disk_fails_nobody() -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    with Path("/dev/full").open("w") as stream:
+        new_log(stream=stream).info("listening")
+
+
+def test_a_standard_error_that_is_closed_fails_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr", None)
+    monkeypatch.setattr("sys.stdout", None)
+    new_log().info("listening")

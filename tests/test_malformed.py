@@ -23,6 +23,7 @@ from tests.support.scripted import Answer, ScriptedAws, answer, refusal
 from tests.support.servers import serving
 
 ACCOUNT_ID = "111122223333"
+ACCOUNT = Account(account_id=ACCOUNT_ID)
 TASK, DEPLOYMENT = thing_registration_task.KIND, greengrass_bulk_deployment.KIND
 PATHS = {
     "DescribeThingRegistrationTask": "/thing-registration-tasks/a",
@@ -56,6 +57,8 @@ NO_SUCCESS = {
     "deep": Answer(b'{"a":' * 100_000),
     "two objects": Answer(b"{}{}"),
 }
+PROXYS_WORDS = [b"<!DOCTYPE html><html><br>Bad</html>", b"no healthy upstream", b'["x"]', b"\x1f\x8b\xff", b"{}", b""]
+PASSING = [(429, Reason.THROTTLED), (500, Reason.SERVER_ERROR), (503, Reason.SERVER_ERROR)]
 WRONG = {
     "DescribeThingRegistrationTask": [
         b'{"status":""}',
@@ -130,9 +133,9 @@ class World:
         return None, registry
 
 
-async def _asked(gateway: Gateway, api: str) -> None:
+async def _asked(gateway: Gateway, api: str, account: Account = ACCOUNT) -> None:
     kind: Kind[Any] = DEPLOYMENT if "BulkDeployment" in api else TASK
-    scope = await gateway.connect(Account(account_id=ACCOUNT_ID), "eu-west-1", "test")
+    scope = await gateway.connect(account, "eu-west-1", "test")
     if api in PATHS:
         await kind.fetch(scope, Wanted("a"))
         return
@@ -193,6 +196,21 @@ def test_an_identity_without_an_account_number_is_malformed(world: World, body: 
         asyncio.run(gateway.connect(Account(), "eu-west-1", "test"))
     assert caught.value.reason is Reason.MALFORMED
     assert "secret" not in f"{caught.value} {caught.value.detail}"
+
+
+@pytest.mark.parametrize("body", PROXYS_WORDS)
+@pytest.mark.parametrize(("status", "reason"), PASSING)
+def test_a_passing_fault_has_its_reason_and_is_tried_again_whoever_says_it(
+    world: World, status: int, reason: Reason, body: bytes
+) -> None:
+    for path, account in (("/", Account()), (PATHS["DescribeThingRegistrationTask"], ACCOUNT)):
+        world.aws.answers[path] = Answer(body, status, {"content-type": "text/html"})
+        world.aws.requests.clear()
+        gateway = Gateway(world.models, Aws(max_attempts=2), ApiMetrics(CollectorRegistry()), Clock())
+        with pytest.raises(ApiError) as caught:
+            asyncio.run(_asked(gateway, "DescribeThingRegistrationTask", account))
+        assert caught.value.reason is reason
+        assert world.aws.requests == [path, path]
 
 
 @pytest.mark.parametrize(("api", "body"), NO_LISTS)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +15,20 @@ from exporter.web.server import hear
 
 MANY = 100_000
 """More than any pipe holds."""
+HANGS_UP_AT_ONCE = """
+import os, signal, sys
+from exporter.cli import main
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "exporter.commands.serve":
+            os.kill(os.getpid(), signal.SIGHUP)
+
+sys.meta_path.insert(0, Finder())
+sys.exit(main(["serve", "--config.file=/nonexistent"]))
+"""
+"""A server that gets SIGHUP before most of it is imported."""
+PROBLEM = "aws-iot-bulk-exporter: cannot read /nonexistent: No such file or directory\n"
 
 
 @pytest.fixture
@@ -43,3 +59,8 @@ def test_a_signal_wakes_a_loop_that_has_nothing_to_do(number: signal.Signals) ->
         await asyncio.wait_for(heard.wait(), timeout=60)
 
     asyncio.run(run())
+
+
+def test_a_reload_that_is_asked_for_while_the_process_starts_does_not_end_it() -> None:
+    ended = subprocess.run([sys.executable, "-c", HANGS_UP_AT_ONCE], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (2, PROBLEM)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,8 @@ from exporter.errors import malformed
 LAST_SUCCESS = 300
 """botocore takes this one for a success too."""
 LARGEST_BODY = 32 * 1024 * 1024
+_NO_REASON: Mapping[str, bytes] = {"rest-json": b"{}", "query": b"<ErrorResponse/>"}
+"""By protocol, an error's body that gives no reason."""
 
 
 def guard(client: BaseClient) -> None:
@@ -22,8 +24,12 @@ def guard(client: BaseClient) -> None:
     client.meta.events.register("before-parse", _check)
 
 
-def _check(operation_model: OperationModel, response_dict: Mapping[str, Any], **_: Any) -> None:
-    if response_dict["status_code"] > LAST_SUCCESS:
+def _check(operation_model: OperationModel, response_dict: MutableMapping[str, Any], **_: Any) -> None:
+    protocol = operation_model.service_model.resolved_protocol
+    status = response_dict["status_code"]
+    if status > LAST_SUCCESS:
+        if _says_enough(status) and not _is_from_aws(protocol, response_dict["body"]):
+            response_dict["body"] = _NO_REASON.get(protocol, b"")
         return
     body, headers = response_dict["body"], response_dict["headers"]
     announced = headers.get("content-length")
@@ -31,8 +37,22 @@ def _check(operation_model: OperationModel, response_dict: Mapping[str, Any], **
         raise malformed("the body is cut off")
     if len(body) > LARGEST_BODY:
         raise malformed("the body is larger than 32 MiB")
-    if operation_model.service_model.resolved_protocol == "rest-json":
+    if protocol == "rest-json":
         _check_type(operation_model.output_shape, _object(body), "the answer")
+
+
+def _says_enough(status: int) -> bool:
+    """Of a proxy's own words for a passing fault botocore would fail, and neither tell the status nor try again."""
+    return status == 429 or status >= 500
+
+
+def _is_from_aws(protocol: str, body: bytes) -> bool:
+    if protocol == "query":
+        return b"<Code>" in body
+    try:
+        return isinstance(json.loads(body.decode()), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 _TYPES: Mapping[str, tuple[type, ...]] = {

@@ -37,8 +37,6 @@ def run(
     state_file: Path | None = None,
 ) -> int:
     """Serve until SIGINT or SIGTERM and return 0. Raises ConfigError or StartError."""
-    # Until somebody listens to it, SIGHUP must not end the process; there is nothing to read again either.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     _allow_files()
     pass_on_libraries(log)
     sys.setswitchinterval(TURN_SECONDS)
