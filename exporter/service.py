@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import Any
 
 from prometheus_client import disable_created_metrics
-from starlette.concurrency import run_in_threadpool
 
 from exporter.clock import Clock
 from exporter.config import Config
@@ -22,6 +21,7 @@ from exporter.model import Shard
 from exporter.selfmetrics import ApiMetrics, ConfigMetrics, StateCollector, new_registry
 from exporter.state.archive import Archive
 from exporter.state.saved import Saved, SavedInFile
+from exporter.thread import in_thread
 from exporter.web.api import api_routes
 from exporter.web.app import application
 from exporter.web.lifecycle import lifecycle_routes
@@ -74,7 +74,7 @@ class Service:
         """
         async with self._reloading:
             try:
-                config = await run_in_threadpool(self._read)
+                config = await in_thread(self._read)
                 self.current = following(self._process, self.current, config)
             except ConfigError as error:
                 self._loads.fail()

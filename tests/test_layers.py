@@ -13,7 +13,15 @@ from exporter.kinds import KINDS
 
 REPOSITORY = Path(__file__).parents[1]
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("exporter", "exporter.clock", "exporter.duration", "exporter.errors", "exporter.log", "exporter.simulated"),
+    (
+        "exporter",
+        "exporter.clock",
+        "exporter.duration",
+        "exporter.errors",
+        "exporter.log",
+        "exporter.simulated",
+        "exporter.thread",
+    ),
     ("exporter.answer", "exporter.flags", "exporter.model", "exporter.problems", "exporter.yaml_text"),
     ("exporter.estimate", "exporter.metric", "exporter.shards", "exporter.store", "exporter.verdict"),
     ("exporter.kind", "exporter.selfmetrics"),

@@ -109,6 +109,19 @@ def test_sighup_reads_the_file_again_and_a_bad_one_ends_nothing(tmp_path: Path) 
         assert process.poll() is None
 
 
+def test_a_configuration_that_cannot_be_read_to_its_end_delays_no_end(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    with serving(ScriptedAws().app()) as endpoint, exporter_process(config, endpoint) as (process, (url,)):
+        assert asking.get(f"{url}/-/ready").status_code == 200
+        config.unlink()
+        os.mkfifo(config)
+        process.send_signal(signal.SIGHUP)
+        with config.open("w"):  # returns as soon as somebody reads
+            assert "aws_iot_bulk_exporter_up{" in asking.get(f"{url}/metrics").text
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=60) == 0
+
+
 def test_the_usual_limit_of_files_is_raised_as_far_as_it_may_be(tmp_path: Path) -> None:
     usual, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (LOW, most))

@@ -8,16 +8,13 @@ import binascii
 import hashlib
 import hmac
 import secrets
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import partial
-from typing import TypeVar
 
 import bcrypt
 
-T = TypeVar("T")
+from exporter.thread import in_thread
 
 REMEMBERED = 100
 """How many logins are remembered, of each outcome: a flood of bad ones drives no good one out."""
@@ -105,24 +102,3 @@ def _cost(hashed: bytes) -> int:
 def _nobodys_hash(cost: int) -> bytes:
     """Return a hash to do the work with; nobody looks at the outcome."""
     return b"$2b$%02d$%s" % (cost, b"." * 53)
-
-
-async def in_thread(function: Callable[[], T]) -> T:
-    """Return what a function gives, from a thread that does not delay the end of the process."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[T] = loop.create_future()
-
-    def settle(outcome: Callable[[], None]) -> None:
-        if not done.cancelled():
-            outcome()
-
-    def work() -> None:
-        try:
-            outcome = partial(done.set_result, function())
-        except Exception as error:
-            outcome = partial(done.set_exception, error)
-        with suppress(RuntimeError):  # the loop ended before the work did
-            loop.call_soon_threadsafe(settle, outcome)
-
-    threading.Thread(target=work, name="password", daemon=True).start()
-    return await done
