@@ -38,6 +38,13 @@ def blank(cell: Cell, clock: Clock, saved: Saved = Saved()) -> Memory:
     return Memory(cell.untouched().scope, named, _lists(cell, clock), Verdict(), Support(cell.kind, clock), saved)
 
 
+def entered(memory: Memory, scope: Scope, cell: Cell, clock: Clock) -> Memory:
+    """Return what is known of a cell in the scope that AWS has told: with credentials of another account, nothing."""
+    is_same = memory.scope.account_id in ("", scope.account_id)
+    known = memory if is_same else blank(cell, clock, memory.saved.anew())
+    return known._replace(scope=scope)
+
+
 def inherited(memory: Memory, before: Cell, cell: Cell, clock: Clock) -> Memory:
     """Return what is known of a cell that is read in another way: what is still watched keeps all that was read of it.
 

@@ -12,7 +12,7 @@ from exporter.config.sections import Refresh
 from exporter.discovery import Lists
 from exporter.errors import ApiError, Reason
 from exporter.kind import Api, Wanted
-from exporter.memory import Memory, blank, recalled
+from exporter.memory import Memory, blank, entered, recalled
 from exporter.model import Operation, Reading, Scope, Snapshot
 from exporter.selection import Selection, Tracked, select, unsettled
 from exporter.tagging import Tagging, retagged, tagged
@@ -58,8 +58,7 @@ class Tracker:
         self.settings = settings
         self._clock = clock
         self._report = report
-        known = memory or blank(cell, clock)
-        self._scope, self._tracked, self._lists, self._verdict, self.support, self._saved = known
+        self._take(memory or blank(cell, clock))
         self._pass: Pass | None = None
         self._tagging = Tagging(None)
 
@@ -67,13 +66,16 @@ class Tracker:
         """Return what the next tracker of the cell needs to go on."""
         return Memory(self._scope, self._tracked, self._lists, self._verdict, self.support, self._saved)
 
+    def _take(self, known: Memory) -> None:
+        self._scope, self._tracked, self._lists, self._verdict, self.support, self._saved = known
+
     async def refresh(self, connect: Connect) -> None:
         """Read from AWS what can have changed. A failure, even a defect, is part of the snapshot and never raised."""
         this = self._pass = Pass(self._clock.monotonic())
         self._tagging = Tagging(self.cell.tag_source)
         try:
             api = await connect(self.cell)
-            self._scope = api.scope
+            self._take(entered(self.memory(), api.scope, self.cell, self._clock))
             found = await self._saved.recall(self.cell, api.scope, self._clock.monotonic())
             self._tracked = recalled(self._tracked, found, self.cell)
             listed_first = self._lists is not None and self._lists.tell_statuses

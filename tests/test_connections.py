@@ -91,11 +91,14 @@ async def in_parts(scope: Scope, receive: Receive, send: Send) -> None:
     await respond.in_parts(Request(scope), [LONG[:-1].encode(), b"\n"], {})(scope, receive, send)
 
 
+@pytest.mark.parametrize("more", [b"", REQUEST, b"no HTTP\r\n\r\n"], ids=["nothing", "another request", "no HTTP"])
 @pytest.mark.parametrize("app", [pages(LONG), in_parts], ids=["in one", "in parts"])
-def test_a_crowd_that_does_not_read_its_answers_does_not_stop_a_scrape(app: ASGIApp) -> None:
+def test_a_crowd_that_does_not_read_its_answers_does_not_stop_a_scrape(app: ASGIApp, more: bytes) -> None:
     with edge(app=app, limits=replace(PATIENT, connections=16)) as server:
         for _ in range(64):
-            assert server.connect(REQUEST).recv(15) == b"HTTP/1.1 200 OK"
+            connection = server.connect(REQUEST)
+            assert connection.recv(15) == b"HTTP/1.1 200 OK"
+            connection.sendall(more)
         assert server.get().text == LONG
 
 

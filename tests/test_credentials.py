@@ -141,6 +141,11 @@ def test_a_session_that_is_refused_again_and_again_costs_a_new_one_once_a_minute
     assert made == [1, 0, 0, 0, 1, 0, 0, 0, 1]
 
 
+def write_keys(file: Path, name: str) -> None:
+    """Write access keys into a file of shared credentials."""
+    file.write_text(f"[default]\naws_access_key_id = AKIA{name}\naws_secret_access_key = secret\n")
+
+
 def test_keys_that_were_replaced_in_their_file_are_taken_after_aws_has_refused_the_old_ones(tmp_path: Path) -> None:
     async def described(request: Request) -> Response:
         if "Credential=AKIANEW/" in request.headers["authorization"]:
@@ -153,8 +158,38 @@ def test_keys_that_were_replaced_in_their_file_are_taken_after_aws_has_refused_t
     with serving(app) as endpoint, exporting(config, endpoint) as exporter:
         keys = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SHARED_CREDENTIALS_FILE": str(shared)}
         with aws_environment(endpoint, **keys):
-            shared.write_text("[default]\naws_access_key_id = AKIAOLD\naws_secret_access_key = secret\n")
+            write_keys(shared, "OLD")
             assert 'reason="credentials"} 1.0' in exporter.scrape()
-            shared.write_text("[default]\naws_access_key_id = AKIANEW\naws_secret_access_key = secret\n")
+            write_keys(shared, "NEW")
             exporter.scrape()
             assert COUNT in exporter.scrape()
+
+
+def test_what_was_read_with_the_keys_of_one_account_is_told_of_no_other(tmp_path: Path) -> None:
+    numbers = {"OLD": "111122223333", "NEW": "444455556666"}
+    refused = set[str]()
+
+    async def answered(request: Request) -> Response:
+        name = request.headers["authorization"].partition("AKIA")[2][:3]
+        if name in refused:
+            return JSONResponse({}, 403, {"x-amzn-errortype": "UnrecognizedClientException"})
+        if request.url.path == "/":
+            return Response(IDENTITY.replace(numbers["NEW"], numbers[name]), media_type="text/xml")
+        has_ended = name == "OLD" and request.url.path.endswith("x")
+        return JSONResponse({"status": "Completed" if has_ended else "InProgress", "successCount": 1})
+
+    shared = tmp_path / "credentials"
+    config = "accounts: [{watch: [{kind: thing_registration_task, ids: [x, y]}]}]"
+    app = Starlette(routes=[Route("/{path:path}", answered, methods=["GET", "POST"])])
+    with serving(app) as endpoint, exporting(config, endpoint) as exporter:
+        keys = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SHARED_CREDENTIALS_FILE": str(shared)}
+        with aws_environment(endpoint, **keys):
+            write_keys(shared, "OLD")
+            assert 'id="x",kind="thing_registration_task",status="Completed"} 1.0' in exporter.scrape()
+            write_keys(shared, "NEW")
+            refused.add("OLD")
+            exporter.scrape()
+            found = exporter.scrape()
+    assert COUNT in found
+    assert 'status="Completed"} 1.0' not in found
+    assert numbers["OLD"] not in "".join(row for row in found.splitlines(True) if "succeeded_things" in row)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.metrics_core import Metric as Family
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter.exposition import Exposition
@@ -18,11 +17,10 @@ from exporter.metric import Metric, Row, breakdown, gauge
 from exporter.model import CellKey, Operation, Reading, Scope, Snapshot
 from tests.support import asking
 from tests.support.exporting import exporting
+from tests.support.exposed import parse_openmetrics
 from tests.support.oracle import END, Operations, rendered
 from tests.support.scripted import Answer, ScriptedAws
 from tests.support.servers import serving
-
-_openmetrics: Callable[[str], Iterator[Family]] = parse_openmetrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +123,7 @@ def test_the_parsers_of_prometheus_client_read_the_same_from_both_formats(found:
     exposition = Exposition(TABLES)
     given_samples = samples(Operations(found, TABLES).collect())
     assert samples(parse_text(exposition.render(found).decode())) == given_samples
-    assert samples(_openmetrics((exposition.render(found, openmetrics=True) + END).decode())) == given_samples
+    assert samples(parse_openmetrics((exposition.render(found, openmetrics=True) + END).decode())) == given_samples
 
 
 @some

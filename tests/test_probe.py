@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from prometheus_client import Metric
-from prometheus_client.openmetrics import parser
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter.probe import MOST_AT_ONCE
 from tests.support import asking
 from tests.support.exporting import Exporter, Simulation, exporting, simulating
+from tests.support.exposed import parse_openmetrics
 from tests.support.scripted import ScriptedAws, answer, refusal
 from tests.support.servers import hanging, serving
-
-parse_openmetrics: Callable[[str], Iterable[Metric]] = parser.text_string_to_metric_families
 
 CONFIG = """
 accounts:

@@ -5,23 +5,18 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from prometheus_client.metrics_core import Metric
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from benchmarks.soak.fleet import MARKER_REGIONS, MARKERS, UNIT, Fleet
 from benchmarks.soak.wire import Answer
-
-_parse_openmetrics: Callable[[str], Iterator[Metric]] = parse_openmetrics
+from tests.support.exposed import STATUS, parse_openmetrics
 
 OWN = b"# HELP process_"
 """Where the operations end and the exporter's own metrics begin."""
 UP = re.compile(rb'^aws_iot_bulk_exporter_up\{account="([^"]+)",', re.MULTILINE)
 END = b"# EOF\n"
-STATUS = "aws_iot_bulk_operation_status"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
 
@@ -85,7 +80,7 @@ def parsed_faults(fleet: Fleet, answer: Answer) -> list[str]:
     text = answer.body.decode()
     openmetrics = "openmetrics" in answer.headers["content-type"]
     try:
-        families = list((_parse_openmetrics if openmetrics else parse_text)(text))
+        families = list((parse_openmetrics if openmetrics else parse_text)(text))
     except ValueError as error:
         return [f"an answer cannot be parsed: {error}"]
     samples = [sample for family in families for sample in family.samples if sample.name == STATUS]

@@ -58,7 +58,8 @@ class Disk:
 
     def wake(self) -> None:
         """Have what is waiting written soon."""
-        self._jobs.put(_nothing)
+        if self._jobs.empty():  # each job is followed by a write, and who hangs must not collect reminders
+            self._jobs.put(_nothing)
 
     async def run(self, function: Callable[[], T]) -> T:
         """Return what a function gives, which raises nothing, from the thread. Raises StateError where it hangs."""

@@ -182,6 +182,8 @@ class Connection(H11Protocol):
 
     def _watch(self) -> None:
         """Note who waits for whom, and set the deadline for a head: a first one, or one that has begun."""
+        if self.flow.write_paused:
+            return  # whatever a client sends that does not read, it makes room
         if self.cycle and not self.cycle.response_complete:
             self._connections.serve_client(self)
             self._head.stop()

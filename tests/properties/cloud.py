@@ -60,7 +60,7 @@ class Version:
 
 
 def version(key: Key, number: int, status: str) -> Simulated:
-    """Return an operation in its so-and-so-manieth version."""
+    """Return an operation as the version of this number has it."""
     account, region, _, id = key
     return Simulated(
         id=id,

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from prometheus_client.metrics_core import Metric as Family
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from prometheus_client.samples import Sample
 
@@ -22,9 +20,7 @@ from exporter.kind import Kind
 from exporter.kinds import KINDS
 from exporter.metric import IDENTITY
 from exporter.selfmetrics import PREFIX
-from tests.support.exposed import STATUS
-
-_openmetrics: Callable[[str], Iterator[Family]] = parse_openmetrics
+from tests.support.exposed import STATUS, parse_openmetrics
 
 Identity = tuple[str, str, str, str]
 """The values of an operation's identifying labels."""
@@ -62,7 +58,7 @@ def cell_of(labels: Labels) -> tuple[str, str, str]:
 
 def judged(text: str, tags: Iterable[str] = (), openmetrics: bool = False) -> Judged:
     """Return what an exposition says. Fails where it breaks what holds of every one."""
-    families = list(_openmetrics(text) if openmetrics else parse_text(text))
+    families = list(parse_openmetrics(text) if openmetrics else parse_text(text))
     samples = tuple(sample for family in families for sample in family.samples)
     _is_parseable_once(samples)
     _is_documented(samples)

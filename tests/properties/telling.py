@@ -19,7 +19,7 @@ from tests.support.simulations import output_shape
 CALLS: Mapping[str, ApiCall] = {call.name: call for kind in KINDS for call in kind.calls}
 NEEDED = frozenset({"status", "BulkDeploymentStatus", "deploymentStatus", "DeploymentStatus", "job", "jobId"})
 NEEDED |= {"deploymentId", "BulkDeploymentId", "taskIds", "BulkDeployments", "Deployments", "jobs", "deployments"}
-NEEDED |= {"jobArn", "tags"}
+NEEDED |= {"jobArn", "tags", "Key"}
 """Members without which nobody can tell what an answer is about, or what its tags are."""
 LEFT_OUT = frozenset({"nextToken", "NextToken"})
 """Of an answer that is right: the same page again would be a list without an end."""
@@ -90,7 +90,7 @@ def _text(name: str) -> st.SearchStrategy[str]:
     statuses = {"status", "BulkDeploymentStatus", "DeploymentStatus"}
     if name in statuses:
         return st.sampled_from([status for kind in KINDS for status in kind.statuses]) | st.just("Tomorrow")
-    return _short.filter(bool) if name == "targets" else _short
+    return _short.filter(bool) if name in ("targets", "Key") else _short
 
 
 def right(call: ApiCall) -> st.SearchStrategy[Any]:

@@ -6,23 +6,21 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 from prometheus_client.metrics_core import Metric as Family
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from tests.support.exporting import Exporter, exporting
+from tests.support.exposed import parse_openmetrics
 from tests.support.processes import ROOT
 from tests.support.programs import program
 from tests.support.promql import exposed_metrics
 from tests.support.scripted import ScriptedAws, answer, refusal
 from tests.support.servers import serving
-
-_openmetrics: Callable[[str], Iterator[Family]] = parse_openmetrics
 
 HOSTILE = (
     '"} 1\n# HELP evil x\n# TYPE evil counter\nevil 1\n',
@@ -122,7 +120,7 @@ def texts(families: Iterable[Family]) -> tuple[set[str], set[str]]:
 @pytest.mark.parametrize("accept", ["text/plain", "application/openmetrics-text"])
 def test_every_name_comes_back_as_it_was_from_its_own_label_and_makes_no_row(hostile: Exporter, accept: str) -> None:
     text = hostile.scrape(after=0.0, accept=accept)
-    names, values = texts(parse_text(text) if accept == "text/plain" else _openmetrics(text))
+    names, values = texts(parse_text(text) if accept == "text/plain" else parse_openmetrics(text))
     assert {name for name in names if not name.startswith(("process_", "python_"))} <= exposed_metrics() | made(names)
     assert {shown(one) for one in (*HOSTILE, NAMED)} <= values
     assert text.count("# EOF\n") == (accept != "text/plain")

@@ -215,3 +215,22 @@ def test_a_disk_that_hangs_answers_again_when_it_does(tmp_path: Path) -> None:
     assert asyncio.run(disk.run(lambda: 7)) == 7
     disk.close()
     assert disk.hangs
+
+
+def test_a_disk_that_hangs_remembers_no_more_than_that_there_is_something_to_write() -> None:
+    hangs, released, written = threading.Event(), threading.Event(), list[bool]()
+
+    def write() -> bool:
+        hangs.set()
+        written.append(released.wait(PATIENCE))
+        return True
+
+    disk = Disk(write, Pace(pause=0.0, farewell=PATIENCE))
+    disk.start()
+    assert hangs.wait(PATIENCE)
+    for _ in range(1000):
+        disk.wake()
+    released.set()
+    asyncio.run(disk.run(lambda: None))  # comes after everything that it was woken for
+    assert len(written) <= 3
+    disk.close()

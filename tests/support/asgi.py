@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -28,9 +29,12 @@ class Answered:
 async def ask(app: ASGIApp, path: str, query: str = "", headers: Headers = (), method: str = "GET") -> Answered:
     """Return what the application answers. Raises whatever the application raises."""
     sent: list[Message] = []
+    said: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
 
     async def receive() -> Message:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        if not said:
+            await asyncio.get_running_loop().create_future()  # the client stays, and says nothing more
+        return said.pop()
 
     async def send(message: Message) -> None:
         sent.append(message)

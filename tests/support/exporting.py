@@ -120,9 +120,14 @@ class Simulation:
 
     def requests_of(self, scrape: Callable[[], object]) -> list[str]:
         """Return the requests that a scrape caused, sorted."""
-        before = len(self.requests)
-        scrape()
-        return sorted(self.requests[before:])
+        return caused_by(scrape, self.requests)
+
+
+def caused_by(scrape: Callable[[], object], requests: list[str]) -> list[str]:
+    """Return what a scrape adds to a list of requests, sorted."""
+    before = len(requests)
+    scrape()
+    return sorted(requests[before:])
 
 
 @contextmanager

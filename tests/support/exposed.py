@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as _parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 from prometheus_client.samples import Sample
 
 from tests.support import asking
 
 STATUS = "aws_iot_bulk_operation_status"
+parse_openmetrics: Callable[[str], Iterator[Metric]] = _parse_openmetrics
+"""What prometheus_client has no type for."""
 
 
 def exposed(url: str, *names: str) -> str | None:

@@ -14,7 +14,7 @@ from exporter.log import Log
 from exporter.state.archive import Archive
 from exporter.state.disk import Pace
 from tests.support.clocks import ManualClock
-from tests.support.exporting import Exporter, exporting, simulated_aws
+from tests.support.exporting import Exporter, caused_by, exporting, simulated_aws
 from tests.support.waiting import PATIENCE
 
 AT_ONCE = Pace(pause=0.0, retry=0.0, patience=PATIENCE, farewell=PATIENCE)
@@ -59,9 +59,7 @@ class Restarts:
 
     def requests_of(self, scrape: Callable[[], object]) -> list[str]:
         """Return the requests that a scrape caused, sorted."""
-        before = len(self.requests)
-        scrape()
-        return sorted(self.requests[before:])
+        return caused_by(scrape, self.requests)
 
 
 @contextmanager
