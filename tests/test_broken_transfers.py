@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 
 import pytest
@@ -80,8 +81,12 @@ def test_chunks_that_end_without_an_end_are_no_answer(sent: bytes) -> None:
 @pytest.mark.parametrize(
     ("status", "reason"), [(301, "other"), (302, "other"), (303, "connection"), (307, "other"), (308, "other")]
 )
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_redirect_is_not_followed(status: int, reason: str) -> None:
-    """urllib3 cannot make the GET that 303 asks for out of botocore's request, which ends it as a broken connection."""
+    """urllib3 cannot make the GET that 303 asks for out of botocore's request, which ends it as a broken connection.
+
+    It leaves the socket to the garbage collector.
+    """
     aws, elsewhere = well(), ScriptedAws({"/latest/meta-data": Answer(BODY)})
     with serving(elsewhere.app()) as other, serving(aws.app()) as endpoint, exporting(CONFIG, endpoint) as exporter:
         exporter.scrape()
@@ -90,3 +95,4 @@ def test_a_redirect_is_not_followed(status: int, reason: str) -> None:
     assert exposed.reasons() == {("thing_registration_task", reason)}
     assert exposed.value(COUNT, id="a") == 5
     assert elsewhere.requests == []
+    gc.collect()
