@@ -115,12 +115,12 @@ SUBJECTS = (
 def _serve(values: Mapping[str, Any]) -> int:
     # Until somebody listens to it, SIGHUP must not end the process; there is nothing to read again either.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    from exporter.commands.serve import run
+    from exporter.commands.serve import Files, run
 
     shard = chosen_shard(values[ORDINAL.name], values[TOTAL.name], os.environ, socket.gethostname())
     log = new_log(values[LOG_LEVEL.name], values[LOG_FORMAT.name])
-    files = values[CONFIG.name], values[LISTEN.name], values[WEB_CONFIG.name], values[PATH.name]
-    return run(*files, shard, log, values[STATE.name])
+    files = Files(values[CONFIG.name], values[WEB_CONFIG.name], values[STATE.name])
+    return run(files, values[LISTEN.name], values[PATH.name], shard, log)
 
 
 def _check(values: Mapping[str, Any]) -> int:

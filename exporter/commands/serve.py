@@ -6,8 +6,9 @@ import asyncio
 import resource
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from exporter import __version__
@@ -27,42 +28,48 @@ TURN_SECONDS = 0.0005
 """How long a thread that computes keeps the others waiting: while clients are made, health checks come first."""
 
 
-def run(
-    config_file: Path | None,
-    addresses: Sequence[Address],
-    web_config_file: Path | None,
-    metrics_path: str,
-    shard: Shard,
-    log: Log,
-    state_file: Path | None = None,
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What is read: the configuration and that of the web, and where ended operations are kept; None for none."""
+
+    config: Path | None
+    web: Path | None
+    state: Path | None
+
+
+def run(files: Files, addresses: Sequence[Address], metrics_path: str, shard: Shard, log: Log) -> int:
     """Serve until SIGINT or SIGTERM and return 0. Raises ConfigError or StartError."""
     _allow_files()
     pass_on_libraries(log)
     sys.setswitchinterval(TURN_SECONDS)
-    file = ConfigFile(config_file, KINDS)
-    archive = Archive(state_file, KINDS, Clock(), log) if state_file else None
+    config = ConfigFile(files.config, KINDS)
+    archive = Archive(files.state, KINDS, Clock(), log) if files.state else None
     service, live = both(
-        lambda: new_service(file.read(), KINDS, log, metrics_path, shard, read=file.read, archive=archive),
-        lambda: LiveWebConfig(web_config_file, log),
+        lambda: new_service(config.read(), KINDS, log, metrics_path, shard, read=config.read, archive=archive),
+        lambda: LiveWebConfig(files.web, log),
     )
     readiness = Readiness()
     app = secured(service.app, live, readiness)
     sites = [Site(app, listener, live.tls) for listener in listen_all(addresses)]
     for site in sites:
         log.info("listening", version=__version__, url=site.url + metrics_path, cells=len(service.current.cells))
-
-    def stop() -> None:
-        readiness.end()
-        service.stop()
-
-    if archive:
-        archive.start()
-    asyncio.run(_serve(sites, service, stop))
-    if archive:
-        archive.close()
+    with _at_work(archive):
+        asyncio.run(_serve(sites, service, readiness))
     log.info("stopped")
     return 0
+
+
+@contextmanager
+def _at_work(archive: Archive | None) -> Iterator[None]:
+    """Let an archive work, if there is one, and write what is left in the end."""
+    if archive:
+        archive.start()
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nothing is read any more, and what is written must be whole
+        if archive:
+            archive.close()
 
 
 def _allow_files() -> None:
@@ -76,6 +83,10 @@ def _allow_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-async def _serve(sites: Sequence[Site], service: Service, stop: Callable[[], None]) -> None:
+async def _serve(sites: Sequence[Site], service: Service, readiness: Readiness) -> None:
+    def stop() -> None:
+        readiness.end()
+        service.stop()
+
     hear(signal.SIGHUP, service.reload_soon)
     await serve(sites, stop)
