@@ -11,6 +11,9 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+NAME = "work"
+"""What such a thread is called."""
+
 
 async def in_thread(function: Callable[[], T]) -> T:
     """Return what a function gives, from a thread that does not delay the end of the process."""
@@ -29,5 +32,5 @@ async def in_thread(function: Callable[[], T]) -> T:
         with suppress(RuntimeError):  # the loop ended before the work did
             loop.call_soon_threadsafe(settle, outcome)
 
-    threading.Thread(target=work, name="work", daemon=True).start()
+    threading.Thread(target=work, name=NAME, daemon=True).start()
     return await done

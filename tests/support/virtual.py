@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+import threading
 from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from anyio import CapacityLimiter
 from anyio.to_thread import current_default_thread_limiter
 
 from exporter.clock import Clock
+from exporter.thread import NAME
 
 T = TypeVar("T")
 
@@ -18,6 +20,8 @@ SOON = 0.001
 """Virtual seconds in which everything is done that waits for no time to pass."""
 STUCK = 60.0
 """Real seconds after which a thread that an application waits for will never come back."""
+LOOKS = 6000
+"""How often is looked for it in that time: nothing tells that a thread has ended."""
 TODAY = 1_795_000_000.0
 """When the virtual time begins, in Unix seconds: after AWS ended its support of Greengrass V1."""
 
@@ -75,6 +79,17 @@ class _Selector(selectors.SelectSelector):
             found = super().select(STUCK)
             assert found, "a thread never came back"
             return found
+        if found := self._of_threads():
+            return found
         assert timeout is not None, "nothing will ever happen again"
         self._loop.at += timeout
         return super().select(0)
+
+    def _of_threads(self) -> list[tuple[selectors.SelectorKey, int]]:
+        """Return what threads of the application tell, nothing if there are none: they end when they have told."""
+        for _ in range(LOOKS):
+            is_over = all(thread.name != NAME for thread in threading.enumerate())
+            found = super().select(0 if is_over else STUCK / LOOKS)
+            if found or is_over:
+                return found
+        raise AssertionError("a thread never came back")
