@@ -104,7 +104,8 @@ def test_a_crowd_that_does_not_read_its_answers_does_not_stop_a_scrape(app: ASGI
 
 def test_who_has_waited_longest_makes_room_and_nobody_else() -> None:
     with edge(limits=replace(PATIENT, connections=2)) as server:
-        first, second = server.connect(SLOW), server.connect(SLOW)
+        first, second = server.connect(SLOW), server.connect(REQUEST)
+        assert answered(second)
         first.sendall(b" x\r\n\r\n")
         assert answered(first)
         third = server.connect(REQUEST)
