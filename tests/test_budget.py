@@ -91,8 +91,6 @@ def test_no_window_of_a_second_holds_more_calls_than_the_quota(quota: int, share
     assert len(times) == len(gaps)
     for start in times:
         assert sum(start <= time < start + A_SECOND for time in times) <= quota
-        # AWS may see within a second what was sent within a little more.
-        assert share > 0.9 or sum(start <= time < start + 1.1 * A_SECOND for time in times) <= quota
 
 
 @some
@@ -111,7 +109,7 @@ def test_unused_calls_are_not_saved_up() -> None:
     bucket, clock = bucket_of(10, 0.5)
     taken(bucket)
     clock.advance(3600)
-    assert taken(bucket) == 4
+    assert taken(bucket) == 5
 
 
 def test_a_retry_is_paid_for_by_the_next_call() -> None:

@@ -14,8 +14,6 @@ Priority = tuple[int, float]
 
 WINDOW = 1.0
 """Seconds over which AWS counts calls: no window of this length may hold more calls than the quota."""
-MARGIN = 0.1
-"""The share of the quota that bursts leave alone: calls of two seconds may reach AWS within one."""
 RECOVERY = 60.0
 """Seconds in which a rate that was cut to nothing would be whole again."""
 SMALLEST = 1 / 16
@@ -91,7 +89,7 @@ class TokenBucket:
 
 def _limits(quota: float, share: float) -> tuple[float, float]:
     """Return the burst and the rate, such that no window holds more calls than the quota."""
-    capacity = max(1.0, min(quota * share, quota * (1 - MARGIN) - quota * share) * WINDOW)
+    capacity = max(1.0, min(quota * share, quota - quota * share) * WINDOW)
     return capacity, min(quota * share, max(quota - capacity, quota / 2))
 
 
