@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import disable_created_metrics
 
@@ -19,8 +19,7 @@ from exporter.kind import Kind
 from exporter.log import Log
 from exporter.model import Shard
 from exporter.selfmetrics import ApiMetrics, ConfigMetrics, StateCollector, new_registry
-from exporter.state.archive import Archive
-from exporter.state.saved import Saved, SavedInFile
+from exporter.state.saved import Saved
 from exporter.thread import in_thread
 from exporter.web.api import api_routes
 from exporter.web.app import application
@@ -29,6 +28,9 @@ from exporter.web.pages import page_routes
 from exporter.web.probing import probe_routes
 from exporter.web.scraping import Metrics
 from exporter.web.status import Status
+
+if TYPE_CHECKING:
+    from exporter.state.archive import Archive
 
 _without_created_series: Callable[[], None] = disable_created_metrics
 
@@ -125,5 +127,11 @@ def new_process(
     registry = new_registry(shard)
     if archive:
         registry.register(StateCollector(lambda: archive.is_usable, lambda: archive.restored))
-    saved = SavedInFile(archive) if archive else Saved()
+    saved = _in_file(archive) if archive else Saved()
     return Process(kinds, shard, clock, log, registry, ApiMetrics(registry), Estimates(), saved)
+
+
+def _in_file(archive: Archive) -> Saved:
+    from exporter.state.in_file import SavedInFile
+
+    return SavedInFile(archive)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from exporter import __version__
 from exporter.clock import Clock
@@ -19,10 +20,12 @@ from exporter.log import Log, pass_on_libraries
 from exporter.model import Shard
 from exporter.problems import both
 from exporter.service import Service, new_service
-from exporter.state.archive import Archive
 from exporter.web.live_config import LiveWebConfig
 from exporter.web.security import Readiness, secured
 from exporter.web.server import Address, Site, hear, listen_all, serve
+
+if TYPE_CHECKING:
+    from exporter.state.archive import Archive
 
 TURN_SECONDS = 0.0005
 """How long a thread that computes keeps the others waiting: while clients are made, health checks come first."""
@@ -43,7 +46,7 @@ def run(files: Files, addresses: Sequence[Address], metrics_path: str, shard: Sh
     pass_on_libraries(log)
     sys.setswitchinterval(TURN_SECONDS)
     config = ConfigFile(files.config, KINDS)
-    archive = Archive(files.state, KINDS, Clock(), log) if files.state else None
+    archive = _archive(files.state, log) if files.state else None
     service, live = both(
         lambda: new_service(config.read(), KINDS, log, metrics_path, shard, read=config.read, archive=archive),
         lambda: LiveWebConfig(files.web, log),
@@ -57,6 +60,12 @@ def run(files: Files, addresses: Sequence[Address], metrics_path: str, shard: Sh
         asyncio.run(_serve(sites, service, readiness))
     log.info("stopped")
     return 0
+
+
+def _archive(file: Path, log: Log) -> Archive:
+    from exporter.state.archive import Archive
+
+    return Archive(file, KINDS, Clock(), log)
 
 
 @contextmanager

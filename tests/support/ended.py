@@ -18,7 +18,7 @@ from exporter.simulated import Simulated
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.scenario import Scenario
 from exporter.state.archive import Archive
-from exporter.state.saved import SavedInFile
+from exporter.state.in_file import SavedInFile
 from tests.support.restarts import AT_ONCE
 from tests.support.simulations import SimulatedApi
 
