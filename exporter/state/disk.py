@@ -27,7 +27,7 @@ class Pace:
     pause: float = 1.0
     retry: float = 10.0
     patience: float = 20.0
-    farewell: float = 2.0
+    farewell: float = 5.0
     monotonic: Callable[[], float] = time.monotonic
 
 

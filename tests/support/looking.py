@@ -58,5 +58,6 @@ def look_again(page: Page) -> None:
 
 
 def shown(page: Page) -> list[str]:
-    """Return what the rows of operations begin with, from the top down."""
+    """Return what the rows of operations begin with, from the top down, when the page is there."""
+    page.wait_for_load_state()
     return page.locator(".operations tbody .name").all_inner_texts()
