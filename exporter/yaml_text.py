@@ -64,13 +64,21 @@ class _TextLoader(_StrictLoader):
     yaml_implicit_resolvers = _only(_NULL, _MERGE)
 
 
+LONGEST_FILE = 16 * 1024 * 1024
+"""Characters: a device that never ends must not take all memory, and nobody writes that many."""
+
+
 def read_text(path: Path, shown: str = "") -> str:
     """Return what a file holds. Raises ConfigError, which shows the path unless something else is to be shown."""
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(LONGEST_FILE + 1)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise ConfigError([f"cannot read {shown or path}: {why}"]) from None
+    if len(text) > LONGEST_FILE:
+        raise ConfigError([f"cannot read {shown or path}: longer than {LONGEST_FILE:,} characters"])
+    return text
 
 
 def parse_yaml(text: str) -> Any:

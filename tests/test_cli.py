@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 from functools import cache
 from importlib import import_module
@@ -72,6 +73,8 @@ def test_wrong_flags_and_values_are_told_all_at_once(command: tuple[str, ...]) -
         ),
         (("serve", "--web.config.file="), "--web.config.file: expected the path of a file"),
         (("simulate", "--scenario=/none"), "cannot read /none: No such file or directory"),
+        (("simulate", "--scenario=/dev/zero"), "cannot read /dev/zero: longer than 16,777,216 characters"),
+        (("check", "--config.file=/dev/zero"), "cannot read /dev/zero: longer than 16,777,216 characters"),
         (("drill", "--alertmanager.config.file=/none"), "cannot read /none: No such file or directory"),
         (("show", "prometheus-rules", "--alerts.file=/none"), "cannot read /none: No such file or directory"),
         (
@@ -219,3 +222,8 @@ def test_a_port_in_use_is_one_line_and_status_1(command: tuple[str, str]) -> Non
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"{PROGRAM}: cannot listen on 127.0.0.1:{port}: {os.strerror(errno.EADDRINUSE)}")
+
+
+def test_sqlite_is_loaded_by_nobody_who_has_no_state_file() -> None:
+    loaded = "import sys, exporter.commands.serve; sys.exit('sqlite3' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", loaded], check=False, cwd=REPOSITORY).returncode == 0

@@ -19,7 +19,7 @@ from botocore.exceptions import ConfigParseError, NoCredentialsError, ProfileNot
 from exporter.aws.attempts import Recorder, observe
 from exporter.aws.errors import translate
 from exporter.aws.guard import guard
-from exporter.aws.models import Models
+from exporter.aws.models import STS, Models
 from exporter.aws.roles import Role
 from exporter.clock import Clock
 from exporter.config import Account, Aws
@@ -139,8 +139,8 @@ class Clients:
     def _create_sts(self, account: Account, **credentials: Any) -> BaseClient:
         region = account.regions[0] if account.regions else self.default_region()
         with self._source_lock:
-            client = self._source.create_client("sts", region_name=region, config=self._config, **credentials)
-        self._observe(client, "sts", account.known_id, region)
+            client = self._source.create_client(STS, region_name=region, config=self._config, **credentials)
+        self._observe(client, STS, account.known_id, region)
         return client
 
 
@@ -201,7 +201,7 @@ class AccountClients:
                 self._identity_lock.release()
 
     def _identify(self, region: str) -> str:
-        sts = self.client("sts", region, "")
+        sts = self.client(STS, region, "")
         told = self._session.get_credentials().get_frozen_credentials().account_id
         account_id = told or sts.get_caller_identity().get("Account")
         if not re.fullmatch(r"\d{12}", str(account_id)):

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from exporter.aws.models import Models
+from exporter.aws.models import STS, Models
 from exporter.kind import Kind
 from exporter.simulator.callers import Caller, identify
 from exporter.simulator.delivery import deliver
@@ -27,8 +27,6 @@ from exporter.simulator.scenario import Fault, Scenario
 from exporter.simulator.skew import refusal
 from exporter.simulator.sts import Sts
 from exporter.simulator.wire import AT_ONCE, AwsError, Incoming, Reply
-
-STS = "sts"
 
 
 def application(

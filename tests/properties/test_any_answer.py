@@ -19,7 +19,7 @@ from tests.properties.reading_pages import text_of, texts_of
 from tests.properties.telling import CALLS, STS, Answers, encoded, right, some_wrong
 from tests.support.programs import program
 from tests.support.scripted import Answer
-from tests.support.stage import OPENMETRICS, Stage, Theatre, theatre
+from tests.support.theatre import OPENMETRICS, Stage, Theatre, theatre
 
 TAGS = ("team", "cost center", "cost-center")
 CONFIG = """

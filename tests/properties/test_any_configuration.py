@@ -20,7 +20,7 @@ from tests.properties.trees import anything, mutated
 from tests.support.exporting import aws_environment
 from tests.support.processes import ROOT
 from tests.support.scripted import refusal
-from tests.support.stage import Theatre, theatre
+from tests.support.theatre import Theatre, theatre
 
 WORDS = [
     SECRET,

@@ -17,7 +17,7 @@ from tests.properties.judging import Judged, judged
 from tests.properties.truth import Truth
 from tests.properties.wishes import ACCOUNTS, BROKEN, IDS, NUMBERS, Wish, after, wishes
 from tests.support.asgi import Answered, ask
-from tests.support.stage import OPENMETRICS, Theatre, theatre
+from tests.support.theatre import OPENMETRICS, Theatre, theatre
 from tests.support.virtual import SOON
 
 SUCCESSFUL = "aws_iot_bulk_exporter_config_last_reload_successful"

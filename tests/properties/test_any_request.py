@@ -18,7 +18,7 @@ from tests.properties.judging import judged
 from tests.properties.trees import texts
 from tests.support.asgi import ask
 from tests.support.scripted import answer
-from tests.support.stage import Stage, theatre
+from tests.support.theatre import Stage, theatre
 
 CONFIG = """
 accounts:

@@ -23,8 +23,8 @@ from exporter.model import Shard
 from exporter.service import Service, new_process
 from tests.support.asgi import Answered, Headers, ask
 from tests.support.exporting import aws_environment
+from tests.support.no_network import Respond, answering
 from tests.support.virtual import VirtualLoop
-from tests.support.wire import Respond, answering
 
 OPENMETRICS = ((b"accept", b"application/openmetrics-text; version=1.0.0"),)
 PATIENCE = 60.0
