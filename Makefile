@@ -98,7 +98,7 @@ documents: $(VENV)/.dev ## Print the generated files anew.
 	$(BIN)/aws-iot-bulk-exporter show chart-alerts > helm/files/alerts.yaml
 	cp monitoring/grafana-alerts.yaml helm/files/grafana-alerts.yaml
 	cp monitoring/dashboards/*.json helm/files/dashboards/
-	$(BIN)/python -m tests.support.generated
+	$(BIN)/python -m tests.support.generated_documents
 	$(BIN)/python -m tests.support.chart_schema
 	$(BIN)/python -m tests.support.chart_tables
 

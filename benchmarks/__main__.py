@@ -6,15 +6,15 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks import answering, calls, capacity, cpu, disk, fill, hanging, rendering, restart, scopes, start
+from benchmarks import calls, capacity, cpu, disk, fill, hanging_scope, page_latency, rendering, restart, scopes, start
 
 REPORTS: Mapping[str, tuple[str, Callable[[], str]]] = {
     "start": ("Start and memory", start.report),
     "calls": ("API calls per scrape", calls.report),
     "fill": ("The first fill", fill.report),
     "disk": ("The state file", disk.report),
-    "hanging": ("A scope that hangs", hanging.report),
-    "answering": ("AWS hangs everywhere", answering.report),
+    "hanging": ("A scope that hangs", hanging_scope.report),
+    "answering": ("AWS hangs everywhere", page_latency.report),
     "rendering": ("The text of /metrics", rendering.report),
     "restart": ("A restart with finished operations", restart.report),
     "scopes": ("Many scopes", scopes.report),

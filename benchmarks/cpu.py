@@ -15,10 +15,10 @@ from prometheus_client import CollectorRegistry
 from benchmarks import harness
 from exporter.aws.gateway import Gateway
 from exporter.aws.models import Models
-from exporter.clock import Clock
-from exporter.config import Account, Aws
-from exporter.kind import ApiCall
-from exporter.selfmetrics import ApiMetrics
+from exporter.config.sections import Account, Aws
+from exporter.core.clock import Clock
+from exporter.kinds.kind import ApiCall
+from exporter.metrics.self_metrics import ApiMetrics
 
 CALLS = 300
 PAIRS = 5

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import harness
-from exporter.kinds import KINDS
+from exporter.kinds.registry import KINDS
 
 REGIONS = tuple(
     f"{place}-{number}" for place in ("eu-west", "us-east", "us-west", "ap-south", "sa-east") for number in (1, 2)

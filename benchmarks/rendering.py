@@ -17,11 +17,11 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.registry import Collector
 
 from benchmarks import harness
-from exporter.exposition import Exposition, identity
-from exporter.families import Table, table
+from exporter.core.model import CellKey, Reading, Scope, Snapshot
+from exporter.kinds.metric import IDENTITY
 from exporter.kinds.thing_registration_task import KIND, ThingRegistrationTask
-from exporter.metric import IDENTITY
-from exporter.model import CellKey, Reading, Scope, Snapshot
+from exporter.metrics.exposition import Exposition, identity
+from exporter.metrics.families import Table, table
 
 _openmetrics: Callable[[CollectorRegistry], bytes] = generate_openmetrics
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import harness
-from exporter.config import parse_config
-from exporter.kinds import KINDS
+from exporter.config.loader import parse_config
+from exporter.kinds.registry import KINDS
 from exporter.simulator.scenario import parse_scenario
-from tests.support.ended import LAST, ended_config, ended_scenario, write_ended
+from tests.support.finished_state_file import LAST, ended_config, ended_scenario, write_ended
 
 EACH = 2500
 OPERATIONS = EACH * len(LAST)

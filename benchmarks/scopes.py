@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable
 
 from benchmarks import harness
-from exporter.aws.attempts import Recorder
 from exporter.aws.clients import Clients
+from exporter.aws.instrumentation import Recorder
 from exporter.aws.models import Models
-from exporter.clock import Clock
-from exporter.config import Account, Aws
-from exporter.errors import Reason
-from exporter.kind import ApiCall
+from exporter.config.sections import Account, Aws
+from exporter.core.clock import Clock
+from exporter.core.errors import Reason
+from exporter.kinds.kind import ApiCall
 
 NUMBERS = (1, 10, 100)
 SERVICES = {"iot": "DescribeJob", "greengrass": "GetBulkDeploymentStatus", "greengrassv2": "GetDeployment"}

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count, product
 
-from benchmarks.soak.bodies import OPENMETRICS, Judge
 from benchmarks.soak.fleet import MARKERS
-from benchmarks.soak.stage import Stage
-from benchmarks.soak.wire import Answer, read, request
+from benchmarks.soak.programs import Stage
+from benchmarks.soak.raw_http import Answer, read, request
+from benchmarks.soak.scrape_checks import OPENMETRICS, Judge
 
 BROKEN = "accounts: [{regions: 7}]\n"
 PIPELINED = 3

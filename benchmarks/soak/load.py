@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from benchmarks import harness
-from benchmarks.soak.bodies import judge, parsed_faults
 from benchmarks.soak.clients import Tally, asking
-from benchmarks.soak.outcome import TIMES, Outcome, percentiles
+from benchmarks.soak.part_result import TIMES, Outcome, percentiles
+from benchmarks.soak.process_usage import Vitals, minutes, slope, watching
+from benchmarks.soak.programs import Stage
+from benchmarks.soak.raw_http import Answer
+from benchmarks.soak.scrape_checks import judge, parsed_faults
 from benchmarks.soak.sizes import Sizes
-from benchmarks.soak.stage import Stage
-from benchmarks.soak.vitals import Vitals, minutes, slope, watching
-from benchmarks.soak.wire import Answer
 
 GROWTH = 1.05
 """How much more memory the last minute may hold than the second one; in the first one all buffers are made."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from benchmarks.soak import garbage, load, renaming, slow
-from benchmarks.soak.outcome import Outcome
+from benchmarks.soak import account_changes, invalid_request_load, load, slow_clients
+from benchmarks.soak.part_result import Outcome
+from benchmarks.soak.programs import Stage, stage
 from benchmarks.soak.sizes import Sizes
-from benchmarks.soak.stage import Stage, stage
 
 
 def _on_a_stage(run: Callable[[Stage, Sizes], Outcome], tls: bool = False) -> Callable[[Sizes], Outcome]:
@@ -22,8 +22,8 @@ def _on_a_stage(run: Callable[[Stage, Sizes], Outcome], tls: bool = False) -> Ca
 
 PARTS: Mapping[str, tuple[str, Callable[[Sizes], Outcome]]] = {
     "load": ("Many scrapers and a reload every second", _on_a_stage(load.run)),
-    "slow": ("Slow clients", _on_a_stage(slow.run)),
-    "slow-tls": ("Slow clients over TLS", _on_a_stage(slow.run, tls=True)),
-    "garbage": ("Garbage for every route", _on_a_stage(garbage.run)),
-    "renaming": ("Accounts that come and go", renaming.run),
+    "slow": ("Slow clients", _on_a_stage(slow_clients.run)),
+    "slow-tls": ("Slow clients over TLS", _on_a_stage(slow_clients.run, tls=True)),
+    "garbage": ("Garbage for every route", _on_a_stage(invalid_request_load.run)),
+    "renaming": ("Accounts that come and go", account_changes.run),
 }

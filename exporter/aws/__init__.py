@@ -1,1 +1,4 @@
-"""AWS: sessions and clients, budgets, the table of errors. boto3 and botocore live only here."""
+"""Sessions, credentials, quota budgets and calls.
+
+boto3 and botocore are used here and not elsewhere.
+"""

@@ -7,7 +7,7 @@ import heapq
 import itertools
 import threading
 
-from exporter.clock import Clock
+from exporter.core.clock import Clock
 
 Priority = tuple[int, float]
 """Smaller goes first: 0 for active and 1 for finished operations, then when it was last tried."""

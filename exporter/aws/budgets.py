@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from exporter.aws.budget import Budget, TokenBucket
-from exporter.clock import Clock
-from exporter.kind import ApiCall
-from exporter.selfmetrics import BudgetKey
+from exporter.core.clock import Clock
+from exporter.kinds.kind import ApiCall
+from exporter.metrics.self_metrics import BudgetKey
 
 
 class Budgets:

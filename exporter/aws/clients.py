@@ -16,14 +16,14 @@ from botocore.config import Config as ClientConfig
 from botocore.credentials import Credentials
 from botocore.exceptions import ConfigParseError, NoCredentialsError, ProfileNotFound
 
-from exporter.aws.attempts import Recorder, observe
 from exporter.aws.errors import translate
-from exporter.aws.guard import guard
+from exporter.aws.instrumentation import Recorder, observe
 from exporter.aws.models import STS, Models
+from exporter.aws.response_check import guard
 from exporter.aws.roles import Role
-from exporter.clock import Clock
-from exporter.config import Account, Aws
-from exporter.errors import ConfigError, Reason, malformed
+from exporter.config.sections import Account, Aws
+from exporter.core.clock import Clock
+from exporter.core.errors import ConfigError, Reason, malformed
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from botocore import exceptions as aws
 
-from exporter.errors import CONNECT_TIMEOUT, ApiError, Reason
+from exporter.core.errors import CONNECT_TIMEOUT, ApiError, Reason
 
 _CODES: Mapping[Reason, tuple[str, ...]] = {
     Reason.ACCESS_DENIED: (

@@ -10,20 +10,20 @@ from typing import Any, TypeVar
 
 from botocore import xform_name
 
-from exporter.answer import Answer
 from exporter.aws.budget import Budget, Priority
 from exporter.aws.budgets import Budgets
 from exporter.aws.clients import AccountClients, Clients
 from exporter.aws.errors import translate
 from exporter.aws.models import Models
-from exporter.aws.shared import SharedAnswers
+from exporter.aws.shared_responses import SharedAnswers
 from exporter.aws.workers import Workers
-from exporter.clock import Clock
-from exporter.config import Account, Aws
-from exporter.errors import EndlessListError, Reason, malformed
-from exporter.kind import ApiCall
-from exporter.model import Scope
-from exporter.selfmetrics import ApiMetrics
+from exporter.config.sections import Account, Aws
+from exporter.core.clock import Clock
+from exporter.core.errors import EndlessListError, Reason, malformed
+from exporter.core.model import Scope
+from exporter.kinds.kind import ApiCall
+from exporter.kinds.response import Answer
+from exporter.metrics.self_metrics import ApiMetrics
 
 T = TypeVar("T")
 

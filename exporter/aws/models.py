@@ -11,7 +11,7 @@ from typing import Any
 from botocore.loaders import Loader
 from botocore.model import OperationModel, ServiceModel, Shape, StructureShape
 
-from exporter.kind import ApiCall
+from exporter.kinds.kind import ApiCall
 
 MEMBERS = ("input_token", "output_token", "result_key", "limit_key")
 """What botocore calls the members of a ``Pagination``."""

@@ -10,9 +10,9 @@ from botocore.client import BaseClient
 from botocore.credentials import AssumeRoleCredentialFetcher, Credentials, DeferredRefreshableCredentials
 
 from exporter.aws.errors import translate
-from exporter.clock import Clock
-from exporter.config import Account
-from exporter.errors import ApiError, Reason
+from exporter.config.sections import Account
+from exporter.core.clock import Clock
+from exporter.core.errors import ApiError, Reason
 
 SESSION_SECONDS = 3600
 """botocore renews a role 15 minutes before its end: a shorter session would be assumed again at nearly every call."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from exporter.errors import ApiError, Reason
+from exporter.core.errors import ApiError, Reason
 
 T = TypeVar("T")
 

@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from exporter.kind import PLAIN_ID
+from exporter.kinds.kind import PLAIN_ID
 
 T = TypeVar("T")
 

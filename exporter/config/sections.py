@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field, Strict, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
+from exporter.config.duration import POSITIVE, Duration
 from exporter.config.fields import (
     DISTINCT,
     AccountId,
@@ -19,8 +20,7 @@ from exporter.config.fields import (
     RoleArn,
     SessionName,
 )
-from exporter.duration import POSITIVE, Duration
-from exporter.kind import Options
+from exporter.kinds.kind import Options
 
 Positive = Annotated[Duration, Field(gt=0), WithJsonSchema({"type": "string", "pattern": POSITIVE})]
 Number = Annotated[float, Strict()]

@@ -1,15 +1,4 @@
-"""The kinds of bulk operation: one module each, and the one place that lists them."""
+"""The kinds of bulk operation and what describes one: API calls, statuses, metrics.
 
-from __future__ import annotations
-
-from typing import Any
-
-from exporter.kind import Kind
-from exporter.kinds import greengrass_bulk_deployment, greengrass_deployment, iot_job, thing_registration_task
-
-KINDS: tuple[Kind[Any], ...] = (
-    thing_registration_task.KIND,
-    greengrass_bulk_deployment.KIND,
-    iot_job.KIND,
-    greengrass_deployment.KIND,
-)
+A kind makes no HTTP request and does not know the other kinds.
+"""

@@ -16,12 +16,24 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from exporter import answer
-from exporter.answer import Answer
-from exporter.kind import Api, ApiCall, Discovery, ItemRows, Kind, Listed, Option, Options, Rows, Simulation, Wanted
-from exporter.metric import breakdown, gauge
-from exporter.model import Operation, Tally
-from exporter.simulated import Simulated
+from exporter.core.model import Operation, Tally
+from exporter.kinds import response
+from exporter.kinds.kind import (
+    Api,
+    ApiCall,
+    Discovery,
+    ItemRows,
+    Kind,
+    Listed,
+    Option,
+    Options,
+    Rows,
+    Simulation,
+    Wanted,
+)
+from exporter.kinds.metric import breakdown, gauge
+from exporter.kinds.response import Answer
+from exporter.kinds.simulated_operation import Simulated
 
 RESOURCE = "arn:*:greengrass:*:*:/greengrass/bulk/deployments/*"
 OVERALL = "greengrass"
@@ -68,10 +80,10 @@ async def fetch(api: Api, wanted: Wanted[GreengrassBulkDeployment]) -> Greengras
 async def _groups(api: Api, id: str) -> Counts:
     found: dict[str, str] = {}
     async for page in api.pages(REPORTS, BulkDeploymentId=id):
-        for report in answer.structures(page, "Deployments"):
-            status = answer.status(report, "DeploymentStatus")
+        for report in response.structures(page, "Deployments"):
+            status = response.status(report, "DeploymentStatus")
             # A list that moves while it is read may tell of a group twice.
-            key = answer.text(report, "DeploymentId") or f"{len(found)}"
+            key = response.text(report, "DeploymentId") or f"{len(found)}"
             found[key] = status if status in GROUP_STATUSES else GROUP_STATUSES[-1]
     counts = Counter(found.values())
     return tuple((status, counts[status]) for status in GROUP_STATUSES)
@@ -79,22 +91,22 @@ async def _groups(api: Api, id: str) -> Counts:
 
 def parse(id: str, described: Answer, groups: Counts | None = None) -> GreengrassBulkDeployment:
     """Return the bulk deployment that an answer of GetBulkDeploymentStatus describes; it does not echo the id."""
-    metrics = answer.structure(described, "BulkDeploymentMetrics")
+    metrics = response.structure(described, "BulkDeploymentMetrics")
     return GreengrassBulkDeployment(
         id=id,
-        status=answer.status(described, "BulkDeploymentStatus"),
-        created=answer.written_moment(described, "CreatedAt"),
-        tags=answer.tags(described, "tags"),
-        processed=answer.count(metrics, "RecordsProcessed"),
-        invalid=answer.count(metrics, "InvalidInputRecords"),
-        retries=answer.count(metrics, "RetryAttempts"),
+        status=response.status(described, "BulkDeploymentStatus"),
+        created=response.written_moment(described, "CreatedAt"),
+        tags=response.tags(described, "tags"),
+        processed=response.count(metrics, "RecordsProcessed"),
+        invalid=response.count(metrics, "InvalidInputRecords"),
+        retries=response.count(metrics, "RetryAttempts"),
         errors=_errors(described),
         groups=groups,
     )
 
 
 def _errors(described: Answer) -> Counts:
-    codes = (answer.text(detail, "DetailedErrorCode") for detail in answer.structures(described, "ErrorDetails"))
+    codes = (response.text(detail, "DetailedErrorCode") for detail in response.structures(described, "ErrorDetails"))
     found = Counter(code if CODE.fullmatch(code) else OTHER_CODES for code in codes)
     kept = dict(sorted(found.items())[:MOST_CODES])
     if rest := found.total() - sum(kept.values()):
@@ -121,9 +133,9 @@ def tally(deployment: GreengrassBulkDeployment) -> Tally:
 
 def entries(page: Answer) -> Iterable[Listed]:
     """Return the bulk deployments on a page of the list, which says when they were created, but not their status."""
-    for entry in answer.structures(page, "BulkDeployments"):
-        id = answer.status(entry, "BulkDeploymentId")
-        yield Listed(id, answer.written_moment(entry, "CreatedAt"))
+    for entry in response.structures(page, "BulkDeployments"):
+        id = response.status(entry, "BulkDeploymentId")
+        yield Listed(id, response.written_moment(entry, "CreatedAt"))
 
 
 def simulated_status(deployment: Simulated) -> dict[str, Any]:

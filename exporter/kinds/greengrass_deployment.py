@@ -14,11 +14,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from exporter import answer
-from exporter.answer import Answer
-from exporter.errors import ApiError, Reason
-from exporter.kind import Api, ApiCall, Discovery, Kind, Listed, Naming, Options, Simulation, Wanted
-from exporter.kinds.job_things import (
+from exporter.core.errors import ApiError, Reason
+from exporter.core.model import Operation
+from exporter.kinds import response
+from exporter.kinds.job_counts import (
     DESCRIBE_JOB,
     JOB,
     Things,
@@ -32,8 +31,9 @@ from exporter.kinds.job_things import (
     things_rows,
     under_way,
 )
-from exporter.model import Operation
-from exporter.simulated import Simulated
+from exporter.kinds.kind import Api, ApiCall, Discovery, Kind, Listed, Naming, Options, Simulation, Wanted
+from exporter.kinds.response import Answer
+from exporter.kinds.simulated_operation import Simulated
 
 OVERALL = "greengrassv2"
 """AWS counts 30 calls a second for all control-plane APIs of Greengrass V2 together."""
@@ -82,12 +82,12 @@ async def _job(api: Api, describe: ApiCall, job_id: str) -> Answer:
     if not job_id:
         return {}
     try:
-        job = answer.structure(await api.call(describe, jobId=job_id), "job")
+        job = response.structure(await api.call(describe, jobId=job_id), "job")
     except ApiError as error:
         if error.reason is Reason.NOT_FOUND:
             return {}
         raise
-    answer.status(job, "status")
+    response.status(job, "status")
     return job
 
 
@@ -98,12 +98,12 @@ def parse(id: str, described: Answer) -> GreengrassDeployment:
     """
     return GreengrassDeployment(
         id=id,
-        status=answer.status(described, "deploymentStatus"),
-        created=answer.moment(described, "creationTimestamp"),
-        name=answer.text(described, "deploymentName"),
-        target=answer.text(described, "targetArn"),
-        tags=answer.tags(described, "tags"),
-        job_id=answer.text(described, "iotJobId"),
+        status=response.status(described, "deploymentStatus"),
+        created=response.moment(described, "creationTimestamp"),
+        name=response.text(described, "deploymentName"),
+        target=response.text(described, "targetArn"),
+        tags=response.tags(described, "tags"),
+        job_id=response.text(described, "iotJobId"),
     )
 
 
@@ -115,7 +115,7 @@ def with_job(deployment: GreengrassDeployment, job: Answer) -> GreengrassDeploym
         continuous=is_continuous(job),
         things=things,
         progress=progress(things),
-        updated=answer.moment(job, "lastUpdatedAt"),
+        updated=response.moment(job, "lastUpdatedAt"),
     )
 
 
@@ -126,11 +126,11 @@ def is_final(deployment: GreengrassDeployment, options: Options) -> bool:
 
 def entries(page: Answer) -> Iterable[Listed]:
     """Return the deployments on a page of the list, which has their statuses and not their jobs."""
-    for entry in answer.structures(page, "deployments"):
+    for entry in response.structures(page, "deployments"):
         yield Listed(
-            answer.status(entry, "deploymentId"),
-            answer.moment(entry, "creationTimestamp"),
-            answer.text(entry, "deploymentStatus"),
+            response.status(entry, "deploymentId"),
+            response.moment(entry, "creationTimestamp"),
+            response.text(entry, "deploymentStatus"),
         )
 
 

@@ -13,11 +13,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from exporter import answer
-from exporter.answer import Answer, Tags
-from exporter.errors import malformed
-from exporter.kind import Api, ApiCall, Discovery, Kind, Listed, Naming, Options, Simulation, TagSource, Wanted
-from exporter.kinds.job_things import (
+from exporter.core.errors import malformed
+from exporter.core.model import Operation
+from exporter.kinds import response
+from exporter.kinds.job_counts import (
     ACTIVE,
     DESCRIBE_JOB,
     JOB,
@@ -36,8 +35,9 @@ from exporter.kinds.job_things import (
     things_rows,
     under_way,
 )
-from exporter.model import Operation
-from exporter.simulated import Simulated
+from exporter.kinds.kind import Api, ApiCall, Discovery, Kind, Listed, Naming, Options, Simulation, TagSource, Wanted
+from exporter.kinds.response import Answer, Tags
+from exporter.kinds.simulated_operation import Simulated
 
 LIST = ApiCall("iot", "ListJobs", quota=10)
 LIST_TAGS = ApiCall("iot", "ListTagsForResource", quota=10, resource=RESOURCE)
@@ -63,16 +63,16 @@ def parse(id: str, described: Answer) -> IotJob:
 
     ``documentSource``, ``comment`` and ``description`` stay behind: a signed URL and free text.
     """
-    job = answer.structure(described, "job")
+    job = response.structure(described, "job")
     things = parse_things(job)
     return IotJob(
         id=id,
-        status=answer.status(job, "status"),
+        status=response.status(job, "status"),
         progress=progress(things),
-        created=answer.moment(job, "createdAt"),
-        updated=answer.moment(job, "lastUpdatedAt"),
-        target=targets(answer.texts(job, "targets") if "targets" in job else ()),
-        arn=answer.text(job, "jobArn"),
+        created=response.moment(job, "createdAt"),
+        updated=response.moment(job, "lastUpdatedAt"),
+        target=targets(response.texts(job, "targets") if "targets" in job else ()),
+        arn=response.text(job, "jobArn"),
         continuous=is_continuous(job),
         things=things,
     )
@@ -83,7 +83,7 @@ async def read_tags(api: Api, job: IotJob) -> Tags:
     if not job.arn:
         raise malformed("jobArn is missing")
     pages = [page async for page in api.pages(LIST_TAGS, resourceArn=job.arn)]
-    return tuple(sorted(pair for page in pages for pair in answer.tag_list(page, "tags")))
+    return tuple(sorted(pair for page in pages for pair in response.tag_list(page, "tags")))
 
 
 def is_final(job: IotJob, options: Options) -> bool:
@@ -94,8 +94,10 @@ def is_final(job: IotJob, options: Options) -> bool:
 
 def entries(page: Answer) -> Iterable[Listed]:
     """Return the jobs on a page of the list, which has no counts."""
-    for entry in answer.structures(page, "jobs"):
-        yield Listed(answer.status(entry, "jobId"), answer.moment(entry, "createdAt"), answer.text(entry, "status"))
+    for entry in response.structures(page, "jobs"):
+        yield Listed(
+            response.status(entry, "jobId"), response.moment(entry, "createdAt"), response.text(entry, "status")
+        )
 
 
 def simulated_tags(job: Simulated) -> dict[str, Any]:

@@ -12,12 +12,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from exporter import answer
-from exporter.answer import Answer
-from exporter.kind import Api, ApiCall, Discovery, ItemRows, Kind, Listed, Rows, Simulation, Wanted
-from exporter.metric import gauge
-from exporter.model import Operation, Tally
-from exporter.simulated import Simulated
+from exporter.core.model import Operation, Tally
+from exporter.kinds import response
+from exporter.kinds.kind import Api, ApiCall, Discovery, ItemRows, Kind, Listed, Rows, Simulation, Wanted
+from exporter.kinds.metric import gauge
+from exporter.kinds.response import Answer
+from exporter.kinds.simulated_operation import Simulated
 
 DESCRIBE = ApiCall("iot", "DescribeThingRegistrationTask", quota=10)
 LIST = ApiCall("iot", "ListThingRegistrationTasks", quota=10)
@@ -47,24 +47,24 @@ def parse(id: str, described: Answer) -> ThingRegistrationTask:
     """
     return ThingRegistrationTask(
         id=id,
-        status=answer.status(described, "status"),
-        progress=answer.ratio(described, "percentageProgress"),
-        created=answer.moment(described, "creationDate"),
-        updated=answer.moment(described, "lastModifiedDate"),
+        status=response.status(described, "status"),
+        progress=response.ratio(described, "percentageProgress"),
+        created=response.moment(described, "creationDate"),
+        updated=response.moment(described, "lastModifiedDate"),
         input=_input(described),
-        succeeded=answer.count(described, "successCount"),
-        failed=answer.count(described, "failureCount"),
+        succeeded=response.count(described, "successCount"),
+        failed=response.count(described, "failureCount"),
     )
 
 
 def _input(described: Answer) -> str:
-    bucket, key = answer.text(described, "inputFileBucket"), answer.text(described, "inputFileKey")
+    bucket, key = response.text(described, "inputFileBucket"), response.text(described, "inputFileKey")
     return f"s3://{bucket}/{key}" if bucket else ""
 
 
 def entries(page: Answer) -> Iterable[Listed]:
     """Return the tasks on a page of the list, which holds ids and nothing else."""
-    return (Listed(id) for id in answer.texts(page, "taskIds"))
+    return (Listed(id) for id in response.texts(page, "taskIds"))
 
 
 def simulated_task(task: Simulated) -> dict[str, Any]:

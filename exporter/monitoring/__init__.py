@@ -1,1 +1,4 @@
-"""What watches the metrics: one table of alerts, printed for Prometheus and for Grafana."""
+"""Alerting rules, recording rules and dashboards as files to print.
+
+The running exporter does not use them.
+"""

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from exporter.kind import Kind
+from exporter.kinds.kind import Kind
 from exporter.monitoring.prometheus import RECORDS
 from exporter.monitoring.rule import WIDTH, Alert
 from exporter.monitoring.ruleset import rules

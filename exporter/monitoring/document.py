@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from exporter.kind import Kind
+from exporter.kinds.kind import Kind
 from exporter.monitoring.alerts import ALERTS
 from exporter.monitoring.records import records
 from exporter.monitoring.rule import Alert

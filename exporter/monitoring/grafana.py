@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import yaml
 
-from exporter.duration import seconds
+from exporter.config.duration import seconds
 from exporter.monitoring.rule import WIDTH, Alert, Operator, Record, Rules
 
 HEADER = """\

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from exporter.aws.errors import REASONS
-from exporter.errors import Reason
-from exporter.kind import Kind, Rows
+from exporter.core.errors import Reason
+from exporter.kinds.kind import Kind, Rows
 from exporter.monitoring.rule import OF_API, OF_CELL, OF_OPERATION, Record, by, on
 
 NOTHING = "(vector(0) > 0)"

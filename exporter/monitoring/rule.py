@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from string import Template
 from typing import Literal
 
-from exporter.metric import IDENTITY
-from exporter.selfmetrics import API, CELL
+from exporter.kinds.metric import IDENTITY
+from exporter.metrics.self_metrics import API, CELL
 
 Operator = Literal[">", "<"]
 NoData = Literal["OK", "Alerting"]

@@ -8,11 +8,11 @@ from typing import Annotated
 from pydantic import Field, Strict, ValidationError
 
 from exporter.config.fields import Frozen
-from exporter.errors import ConfigError
+from exporter.config.strict_yaml import parse_yaml
+from exporter.config.validation import keys_of, problems
+from exporter.core.errors import ConfigError
 from exporter.monitoring.fields import AlertName, LabelName, PlainText, Span, Url, Window, Word
 from exporter.monitoring.rule import Alert
-from exporter.problems import keys_of, problems
-from exporter.yaml_text import parse_yaml
 
 Whole = Annotated[int, Strict(), Field(ge=0)]
 

@@ -1,1 +1,4 @@
-"""An AWS endpoint for the demo, tests and fire drills: operations go by a scenario, and so do faults."""
+"""A simulated AWS endpoint for the demo, the fire drill and tests.
+
+The exporter itself does not depend on it.
+"""

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from exporter.aws.models import STS, Models
-from exporter.kind import Kind
+from exporter.kinds.kind import Kind
 from exporter.simulator.callers import Caller, identify
 from exporter.simulator.delivery import deliver
 from exporter.simulator.faults import Faults, delivered, edited_by, instead

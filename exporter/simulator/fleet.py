@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from exporter.kind import ApiCall, Kind
-from exporter.simulated import Simulated
+from exporter.kinds.kind import ApiCall, Kind
+from exporter.kinds.simulated_operation import Simulated
 from exporter.simulator.scenario import Planned
 from exporter.simulator.timeline import Stage, stages, state
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 
-from exporter.kind import ApiCall
+from exporter.kinds.kind import ApiCall
 from exporter.simulator.callers import Caller
 
 Key = tuple[str, str, str, str]

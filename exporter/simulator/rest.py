@@ -10,8 +10,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from exporter.aws.models import Models, Pagination
-from exporter.kind import ApiCall, Kind, Naming
-from exporter.simulated import Simulated
+from exporter.kinds.kind import ApiCall, Kind, Naming
+from exporter.kinds.simulated_operation import Simulated
 from exporter.simulator.answers import serialised
 from exporter.simulator.callers import Caller
 from exporter.simulator.constraints import check

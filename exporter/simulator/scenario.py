@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from exporter.kind import Kind
+from exporter.kinds.kind import Kind
 from exporter.simulator.scenario_file import FaultEntry, OperationEntry, PointEntry, ScenarioFile, read_scenario
 
 NAMESPACE = uuid.UUID("6f0c1a5e-52b8-4d3a-9f6b-0a4d2f1c7e11")

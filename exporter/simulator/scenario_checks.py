@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from exporter.config.fields import form_of_id
-from exporter.kind import ApiCall, Kind
+from exporter.kinds.kind import ApiCall, Kind
 from exporter.simulator.skew import TOLERATED_SKEW
 
 if TYPE_CHECKING:

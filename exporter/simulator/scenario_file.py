@@ -18,11 +18,12 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from exporter.config.duration import Duration
 from exporter.config.fields import AccountId, Region, RoleArn
-from exporter.duration import Duration
-from exporter.errors import ConfigError
-from exporter.kind import Kind
-from exporter.problems import keys_of, problems
+from exporter.config.strict_yaml import parse_yaml
+from exporter.config.validation import keys_of, problems
+from exporter.core.errors import ConfigError
+from exporter.kinds.kind import Kind
 from exporter.simulator.scenario_checks import (
     Known,
     account_fault,
@@ -34,7 +35,6 @@ from exporter.simulator.scenario_checks import (
     timeline_faults,
     twice,
 )
-from exporter.yaml_text import parse_yaml
 
 T = TypeVar("T")
 

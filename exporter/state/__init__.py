@@ -1,1 +1,4 @@
-"""What survives a restart: operations of which nothing can change any more, in a file that may vanish at any time."""
+"""The state file, which keeps finished operations across restarts.
+
+Its failures do not reach a scrape.
+"""

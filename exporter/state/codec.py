@@ -9,9 +9,9 @@ from typing import Any, Generic, TypeVar, cast, get_type_hints
 
 from pydantic import TypeAdapter
 
-from exporter.answer import Tags
-from exporter.kind import Kind
-from exporter.model import Operation
+from exporter.core.model import Operation
+from exporter.kinds.kind import Kind
+from exporter.kinds.response import Tags
 
 T_co = TypeVar("T_co", bound=Operation, covariant=True)
 

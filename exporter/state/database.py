@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 
-from exporter.model import CellKey
-from exporter.state.place import APPLICATION, DamagedError, StateError, has_content, make, remove
+from exporter.core.model import CellKey
+from exporter.state.file_check import APPLICATION, DamagedError, StateError, has_content, make, remove
 
 FORMAT = 1
 """Raised when tables change, or when what a kind reads comes to mean something else."""

@@ -1,1 +1,4 @@
-"""HTTP: the routes, and the server that answers them."""
+"""HTTP: routes, the listener, TLS and passwords, the JSON API and the status page.
+
+It does not call AWS.
+"""

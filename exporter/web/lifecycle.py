@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from exporter.errors import ConfigError
-from exporter.web import respond
+from exporter.core.errors import ConfigError
+from exporter.web import responses
 
 OWN_SITES = ("same-origin", "none")
 """What a browser says of a request that no other site made."""
@@ -21,15 +21,15 @@ def lifecycle_routes(reload: Callable[[], Awaitable[None]], shown: Callable[[], 
 
     async def post_reload(request: Request) -> Response:
         if _is_foreign(request):
-            return respond.lines(["requests of other sites are refused"], 403)
+            return responses.lines(["requests of other sites are refused"], 403)
         try:
             await reload()
         except ConfigError as error:
-            return respond.lines(error.problems, 500)
-        return respond.lines(["reloaded"])
+            return responses.lines(error.problems, 500)
+        return responses.lines(["reloaded"])
 
     async def get_config(request: Request) -> Response:
-        return PlainTextResponse(await run_in_threadpool(shown), headers=respond.DATA)
+        return PlainTextResponse(await run_in_threadpool(shown), headers=responses.DATA)
 
     return [Route("/-/reload", post_reload, methods=["POST"]), Route("/config", get_config)]
 

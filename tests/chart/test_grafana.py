@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.charts import Document, ci_values, objects, refusal, render
-from tests.support.processes import ROOT
+from tests.support.helm_chart import Document, ci_values, objects, refusal, render
+from tests.support.repository import ROOT
 
 DASHBOARDS = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "monitoring" / "dashboards").iterdir()}
 ALERTS = (ROOT / "monitoring" / "grafana-alerts.yaml").read_text(encoding="utf-8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.charts import Document, ci_values, objects, one, pod_of, render
+from tests.support.helm_chart import Document, ci_values, objects, one, pod_of, render
 
 MONITORS = pytest.mark.parametrize(
     ("value", "kind"), [("serviceMonitor", "ServiceMonitor"), ("podMonitor", "PodMonitor")]

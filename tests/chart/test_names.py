@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.support.charts import CHART, Document, ci_values, objects, one, pod_of, read, refusal, render, workload
+from tests.support.helm_chart import CHART, Document, ci_values, objects, one, pod_of, read, refusal, render, workload
 
 EVERYTHING = (
     "--set=serviceMonitor.enabled=true,podDisruptionBudget.enabled=true,networkPolicy.enabled=true",

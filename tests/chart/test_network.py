@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from tests.support.charts import Document, ci_values, one, pod_of, render
+from tests.support.helm_chart import Document, ci_values, one, pod_of, render
 
 ON = "--set=networkPolicy.enabled=true"
 

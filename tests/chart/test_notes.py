@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.charts import CHART, KUBE_VERSION, ci_values, helm
+from tests.support.helm_chart import CHART, KUBE_VERSION, ci_values, helm
 
 NOTES = """notes: {{ include (print $.Template.BasePath "/NOTES.txt") . | toJson }}"""
 """A template that shows them: without a cluster helm keeps them to itself."""

@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from exporter import __version__
-from exporter.cli import COMMANDS
-from tests.support.charts import CHART, container_of, one, pod_of, render, template
-from tests.support.processes import ROOT
-from tests.support.programs import program
+from exporter.cli.main import COMMANDS
+from tests.support.helm_chart import CHART, container_of, one, pod_of, render, template
+from tests.support.repository import ROOT
+from tests.support.required_programs import program
 
 PAGE = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
 README = (CHART / "README.md").read_text(encoding="utf-8")

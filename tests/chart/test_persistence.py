@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from tests.support.charts import (
+from tests.support.helm_chart import (
     SHARDED_CLAIMS,
     Document,
     ci_values,
@@ -18,7 +18,7 @@ from tests.support.charts import (
     render,
     workload,
 )
-from tests.support.processes import ROOT
+from tests.support.repository import ROOT
 
 ON = "--set=persistence.enabled=true"
 SHARDED = f"{ON},shards=2"

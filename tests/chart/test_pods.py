@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from exporter import __version__
-from exporter.cli import COMMANDS
-from exporter.shards import chosen_shard
-from exporter.web.connections import Limits
-from tests.support.charts import (
+from exporter.cli.main import COMMANDS
+from exporter.collector.shards import chosen_shard
+from exporter.web.listener.connections import Limits
+from tests.support.helm_chart import (
     CHART,
     CI_VALUES,
     SHARDED_CLAIMS,
@@ -28,7 +28,7 @@ from tests.support.charts import (
     schema,
     workload,
 )
-from tests.support.processes import ROOT
+from tests.support.repository import ROOT
 
 DIGEST = f"sha256:{'0' * 64}"
 

@@ -12,7 +12,7 @@ import kubernetes_validate
 import pytest
 
 from tests.support.chart_tables import VALUES, sections
-from tests.support.charts import (
+from tests.support.helm_chart import (
     CHART,
     CI_VALUES,
     KUBE_VERSION,

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import yaml
 
-from exporter.kinds import KINDS
+from exporter.kinds.registry import KINDS
 from exporter.monitoring.alerts import ALERTS, ON_OPERATIONS
 from exporter.monitoring.prometheus import rule_file
 from exporter.monitoring.ruleset import rules
 from exporter.monitoring.settings import Parameters, parse_settings
-from tests.support.charts import CHART, ci_values, objects, one, read, refusal, render, schema
+from tests.support.helm_chart import CHART, ci_values, objects, one, read, refusal, render, schema
 from tests.support.promql import promtool
 
 ON = "--set=prometheusRule.enabled=true"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.support.charts import Document, ci_values, container_of, one, pod_of, render
-from tests.support.processes import ROOT
+from tests.support.helm_chart import Document, ci_values, container_of, one, pod_of, render
+from tests.support.repository import ROOT
 from tests.support.waiting import until
 
 CONFIG = "/etc/aws-iot-bulk-exporter"

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from exporter.kinds import KINDS
+from exporter.kinds.registry import KINDS
 from tests.support.chart_schema import SCHEMA, with_definitions
 from tests.support.chart_tables import README, VALUES, sections, with_values
-from tests.support.charts import read, refusal, render, schema
+from tests.support.helm_chart import read, refusal, render, schema
 
 WATCH = "config.accounts[0].watch[0]"
 

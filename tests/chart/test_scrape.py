@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.support.charts import CHART, ci_values, one, render
-from tests.support.exporting import exporting
+from tests.support.exporter_server import exporting
+from tests.support.helm_chart import CHART, ci_values, one, render
 from tests.support.servers import hanging
 
 LOGIN = {"EXPORTER_USERNAME": "prometheus", "EXPORTER_PASSWORD": "hush"}

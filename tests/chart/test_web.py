@@ -9,8 +9,19 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from exporter.web import config_file
-from tests.support.charts import CHART, Document, ci_values, container_of, objects, one, pod_of, read, render, schema
+from exporter.web.protection import config_file
+from tests.support.helm_chart import (
+    CHART,
+    Document,
+    ci_values,
+    container_of,
+    objects,
+    one,
+    pod_of,
+    read,
+    render,
+    schema,
+)
 
 TLS = "--set=web.config.tls_server_config.cert_file=tls.crt,web.config.tls_server_config.key_file=tls.key"
 CLIENTS = f"{TLS},web.config.tls_server_config.client_auth_type="

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from tests.faults.document import FILE, written
 from tests.faults.matrix import Part, parts, pool, seen_in
-from tests.faults.seen import Seen
+from tests.faults.observation import Seen
 
 
 def main() -> int:

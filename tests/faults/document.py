@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from exporter.kind import DISCOVER, Kind
-from exporter.kinds import KINDS
+from exporter.kinds.kind import DISCOVER, Kind
+from exporter.kinds.registry import KINDS
+from tests.faults.fault_table import FAULTS, Case, Fault, cases
 from tests.faults.network import SERVICES, WIRE_FAULTS, uses, wire_case
+from tests.faults.observation import FEWER, FRESH, KEPT, NONE, UNKNOWN, UNTAGGED, Seen
 from tests.faults.scopes import SCOPE_FAULTS, scope_case
-from tests.faults.seen import FEWER, FRESH, KEPT, NONE, UNKNOWN, UNTAGGED, Seen
-from tests.faults.table import FAULTS, Case, Fault, cases
-from tests.support.generated import MARKS, with_part
-from tests.support.processes import ROOT
+from tests.support.generated_documents import MARKS, with_part
+from tests.support.repository import ROOT
 
 FILE = ROOT / "docs" / "reliability.md"
 NAME = "faults"

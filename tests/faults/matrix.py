@@ -8,13 +8,13 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-from exporter.kinds import KINDS
+from exporter.kinds.registry import KINDS
+from tests.faults.fault_accounts import world
+from tests.faults.fault_table import Group, expected, groups
 from tests.faults.network import SERVICES, WIRE_FAULTS, expected_of_wire, run_service, uses, wire_case
-from tests.faults.running import run
+from tests.faults.observation import Seen
+from tests.faults.runner import run
 from tests.faults.scopes import SCOPE_FAULTS, expected_of_scope, scope_case, scopes_world
-from tests.faults.seen import Seen
-from tests.faults.table import Group, expected, groups
-from tests.faults.world import world
 
 AT_ONCE = 3
 """Processes: most of them wait for time-outs."""

@@ -12,16 +12,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from exporter.aws.models import Models
-from exporter.kind import Kind
-from exporter.kinds import KINDS
+from exporter.kinds.kind import Kind
+from exporter.kinds.registry import KINDS
 from exporter.simulator.app import application
 from exporter.simulator.scenario import parse_scenario
-from tests.faults.running import MINUTE, Watched, seen
-from tests.faults.seen import KEPT, NONE, Seen
-from tests.faults.world import ACCOUNT, HOME, SHORT, STALE_AFTER, Json, Place, Subject, operation, operation_id
+from tests.faults.fault_accounts import ACCOUNT, HOME, SHORT, STALE_AFTER, Json, Place, Subject, operation, operation_id
+from tests.faults.observation import KEPT, NONE, Seen
+from tests.faults.runner import MINUTE, Watched, seen
 from tests.support.certificates import Authority
 from tests.support.clocks import ManualClock
-from tests.support.exporting import aws_environment, exporting
+from tests.support.exporter_server import aws_environment, exporting
 from tests.support.relay import ZONE, Address, Names, Network, Relay, relaying, resolving
 from tests.support.servers import serving
 

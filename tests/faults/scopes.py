@@ -7,11 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.kind import Kind
-from exporter.kinds import KINDS
-from tests.faults.effects import CANARY, Entry
-from tests.faults.seen import KEPT, NONE, Seen
-from tests.faults.world import (
+from exporter.kinds.kind import Kind
+from exporter.kinds.registry import KINDS
+from tests.faults.fault_accounts import (
     ACCOUNT,
     BEGINS,
     ENDS,
@@ -27,6 +25,8 @@ from tests.faults.world import (
     operation_id,
     region_of,
 )
+from tests.faults.observation import KEPT, NONE, Seen
+from tests.faults.response_edits import CANARY, Entry
 
 ASSUMING = "AssumeRole"
 

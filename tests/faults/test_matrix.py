@@ -9,7 +9,7 @@ import pytest
 
 from tests.faults.document import FILE, written
 from tests.faults.matrix import Part, parts, pool, seen_in
-from tests.faults.seen import Seen
+from tests.faults.observation import Seen
 
 PARTS = parts()
 LONG = [part for part in PARTS if part.is_long]

@@ -14,8 +14,8 @@ import pytest
 
 from exporter import __version__
 from tests.support.containers import done, image, inspected, podman, run
-from tests.support.processes import ROOT
-from tests.support.programs import program
+from tests.support.repository import ROOT
+from tests.support.required_programs import program
 
 LABEL = "org.opencontainers.image."
 LIST = """

@@ -9,8 +9,8 @@ import pytest
 
 from tests.support.certificates import server_files
 from tests.support.containers import LOCKED, container, done, inside, podman, printed
-from tests.support.doors import PASSWORD, TLS
 from tests.support.passwords import BASIC
+from tests.support.raw_listeners import PASSWORD, TLS
 from tests.support.waiting import until
 
 USERS = ("65532:65532", "1000690000:0", "12345:23456")

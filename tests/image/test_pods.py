@@ -13,10 +13,9 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from exporter.commands.demo import demo_config
-from exporter.metric import IDENTITY
-from tests.support import asking
-from tests.support.charts import container_of, one, render
+from exporter.cli.commands.demo import demo_config
+from exporter.kinds.metric import IDENTITY
+from tests.support import http_requests
 from tests.support.containers import (
     GRACE_SECONDS,
     done,
@@ -25,10 +24,11 @@ from tests.support.containers import (
     podman,
     printed,
 )
-from tests.support.exposed import STATUS
-from tests.support.pods import playing, pods_of
+from tests.support.exposition_rows import STATUS
+from tests.support.helm_chart import container_of, one, render
+from tests.support.podman_pods import playing, pods_of
+from tests.support.podman_releases import Release, simulated_aws, values
 from tests.support.prometheus import prometheus, query
-from tests.support.releases import Release, simulated_aws, values
 from tests.support.waiting import until
 
 SHARDS = 3
@@ -132,7 +132,7 @@ def test_a_node_finds_them_alive_and_ready(whole: Release, sharded: Release) -> 
 def status(url: str) -> int | None:
     """What a URL answers with, None while nobody does."""
     try:
-        return asking.get(url).status_code
+        return http_requests.get(url).status_code
     except httpx.TransportError:
         return None
 

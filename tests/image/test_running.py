@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import asking
+from tests.support import http_requests
 from tests.support.certificates import server_files
 from tests.support.containers import GRACE_SECONDS, LOCKED, container, done, inside, inspected, podman, printed, run
-from tests.support.exposed import STATUS, exposed
+from tests.support.exposition_rows import STATUS, exposed
 from tests.support.waiting import until
 
 DEMO = ("demo", "--web.listen-address=127.0.0.1:0")
@@ -52,7 +52,7 @@ def test_nothing_can_be_written(demo: str, folder: str) -> None:
 def test_it_writes_nothing_where_it_could() -> None:
     with container(*DEMO, options=(LOCAL,)) as id:
         url, before = url_of(id), done(podman("diff", id))
-        assert asking.get(url).status_code == 200
+        assert http_requests.get(url).status_code == 200
         done(podman("stop", f"--time={GRACE_SECONDS}", id))
         assert done(podman("diff", id)) == before
         assert not re.search(r" /(home|opt|root|tmp|usr|var)\b", before)

@@ -10,11 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.charts import Document, container_of, render
 from tests.support.containers import done, inside, podman, run
-from tests.support.exposed import Exposed
-from tests.support.pods import Pod, claims, playing
-from tests.support.releases import Release, simulated_aws, values
+from tests.support.exposition_rows import Exposed
+from tests.support.helm_chart import Document, container_of, render
+from tests.support.podman_pods import Pod, claims, playing
+from tests.support.podman_releases import Release, simulated_aws, values
 from tests.support.waiting import until
 
 NETWORK = f"exporter-state-{os.getpid()}"

@@ -11,10 +11,10 @@ from typing import Any
 
 import boto3
 
-from tests.support import asking
-from tests.support.exporting import aws_environment
+from tests.support import http_requests
+from tests.support.exporter_server import aws_environment
 from tests.support.processes import printing
-from tests.support.programs import program
+from tests.support.required_programs import program
 
 KEY = SECRET = "testing"
 REGION = "eu-west-1"
@@ -48,7 +48,7 @@ class Endpoint:
 
     def reset(self) -> None:
         """Let it forget everything."""
-        asking.post(self.url + self.reset_path).raise_for_status()
+        http_requests.post(self.url + self.reset_path).raise_for_status()
 
 
 @contextmanager

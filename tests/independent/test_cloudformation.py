@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from exporter.kinds import KINDS
+from exporter.kinds.registry import KINDS
 from tests.independent.endpoints import Endpoint, ministack
-from tests.support.exporting import exporting
-from tests.support.exposed import Exposed
-from tests.support.permissions import documented_trust, wanted_statements
-from tests.support.processes import ROOT
+from tests.support.documented_permissions import documented_trust, wanted_statements
+from tests.support.exporter_server import exporting
+from tests.support.exposition_rows import Exposed
+from tests.support.repository import ROOT
 
 ACCOUNT, OTHER_ACCOUNT = "111122223333", "444455556666"
 NAME = "iot-bulk-exporter"

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from exporter.aws.iam_policy import policy
 from exporter.aws.models import Models
-from exporter.aws.policy import policy
-from exporter.kinds import KINDS
+from exporter.kinds.registry import KINDS
 from tests.independent.endpoints import REGION, Endpoint, ministack
-from tests.support.exporting import exporting
-from tests.support.exposed import Exposed
+from tests.support.exporter_server import exporting
+from tests.support.exposition_rows import Exposed
 
 ACCOUNT, OTHER_ACCOUNT = "111122223333", "444455556666"
 JOBS = """

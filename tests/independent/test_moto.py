@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from exporter.families import UNKNOWN
-from exporter.kinds import KINDS
-from exporter.kinds.job_things import STATUSES
+from exporter.kinds.job_counts import STATUSES
+from exporter.kinds.registry import KINDS
+from exporter.metrics.families import UNKNOWN
 from tests.independent.endpoints import REGION, Endpoint, moto
-from tests.support.exporting import exporting
-from tests.support.exposed import STATUS, Exposed
+from tests.support.exporter_server import exporting
+from tests.support.exposition_rows import STATUS, Exposed
 
 ACCOUNT, OTHER_ACCOUNT = "123456789012", "444455556666"
 CREATED = "aws_iot_bulk_operation_created_timestamp_seconds"

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.properties.effort import tried
-from tests.properties.judging import judged
-from tests.support.exporting import Exporter, exporting
+from tests.properties.example_counts import tried
+from tests.properties.scrape_invariants import judged
+from tests.support.exporter_server import Exporter, exporting
 
 CONFIG = """
 accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, ids: [a]}]}]

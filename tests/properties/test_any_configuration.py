@@ -13,14 +13,14 @@ import yaml
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from tests.properties.effort import tried
-from tests.properties.files import CONFIG, SECRET, SORTS, Sort, written
-from tests.properties.planted import PLANS, Plan
-from tests.properties.trees import anything, mutated
-from tests.support.exporting import aws_environment
-from tests.support.processes import ROOT
-from tests.support.scripted import refusal
-from tests.support.theatre import Theatre, theatre
+from tests.properties.document_faults import PLANS, Plan
+from tests.properties.example_counts import tried
+from tests.properties.json_strategies import anything, mutated
+from tests.properties.user_files import CONFIG, SECRET, SORTS, Sort, written
+from tests.support.exporter_server import aws_environment
+from tests.support.repository import ROOT
+from tests.support.scripted_endpoint import refusal
+from tests.support.virtual_exporter import Theatre, theatre
 
 WORDS = [
     SECRET,

@@ -10,15 +10,15 @@ from contextlib import ExitStack
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from tests.properties.clients import Clients, Look
-from tests.properties.cloud import BY_NAME, FAULTS, UNREACHABLE, Cloud, Key
-from tests.properties.effort import tried
-from tests.properties.judging import Judged, judged
-from tests.properties.truth import Truth
-from tests.properties.wishes import ACCOUNTS, BROKEN, IDS, NUMBERS, Wish, after, wishes
-from tests.support.asgi import Answered, ask
-from tests.support.theatre import OPENMETRICS, Theatre, theatre
-from tests.support.virtual import SOON
+from tests.properties.aws_model import BY_NAME, FAULTS, UNREACHABLE, Cloud, Key
+from tests.properties.configuration_strategies import ACCOUNTS, BROKEN, IDS, NUMBERS, Wish, after, wishes
+from tests.properties.example_counts import tried
+from tests.properties.operation_history import Truth
+from tests.properties.scrape_invariants import Judged, judged
+from tests.properties.virtual_clients import Clients, Look
+from tests.support.asgi_client import Answered, ask
+from tests.support.virtual_exporter import OPENMETRICS, Theatre, theatre
+from tests.support.virtual_loop import SOON
 
 SUCCESSFUL = "aws_iot_bulk_exporter_config_last_reload_successful"
 SERVICES: Mapping[str, str] = {kind.name: kind.describes[0].service for kind in BY_NAME.values()}

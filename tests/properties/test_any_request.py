@@ -10,15 +10,15 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from exporter.log import new_log
-from exporter.web.live_config import LiveWebConfig
-from exporter.web.security import Readiness, secured
-from tests.properties.effort import tried
-from tests.properties.judging import judged
-from tests.properties.trees import texts
-from tests.support.asgi import ask
-from tests.support.scripted import answer
-from tests.support.theatre import Stage, theatre
+from exporter.core.log import new_log
+from exporter.web.protection.live_config import LiveWebConfig
+from exporter.web.protection.security import Readiness, secured
+from tests.properties.example_counts import tried
+from tests.properties.json_strategies import texts
+from tests.properties.scrape_invariants import judged
+from tests.support.asgi_client import ask
+from tests.support.scripted_endpoint import answer
+from tests.support.virtual_exporter import Stage, theatre
 
 CONFIG = """
 accounts:

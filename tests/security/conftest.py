@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.doors import DOORS, Door, door
+from tests.support.raw_listeners import DOORS, Door, door
 
 NOWHERE = {
     "AWS_ENDPOINT_URL": "http://127.0.0.1:1",

@@ -7,7 +7,7 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from tests.support.canaries import PART, canary, found
+from tests.support.secret_canaries import PART, canary, found
 
 SECRET = canary("somewhere")
 SHOWN = {

@@ -6,19 +6,26 @@ import re
 
 import pytest
 
-from tests.security import planting, test_framing, test_injection, test_paths, test_planted_commands, test_reflection
-from tests.support.canaries import canary, shapes
-from tests.support.planted_aws import SECRETS
-from tests.support.processes import ROOT
+from tests.security import (
+    planted_secrets,
+    test_framing,
+    test_injection,
+    test_paths,
+    test_planted_commands,
+    test_reflection,
+)
+from tests.support.aws_with_secrets import SECRETS
+from tests.support.repository import ROOT
+from tests.support.secret_canaries import canary, shapes
 
 OF_WEB = ("key", "hash of a password")
-PLANTED = (SECRETS, planting.OF_THE_ENVIRONMENT, planting.OF_FILES, planting.OF_REQUESTS, OF_WEB)
+PLANTED = (SECRETS, planted_secrets.OF_THE_ENVIRONMENT, planted_secrets.OF_FILES, planted_secrets.OF_REQUESTS, OF_WEB)
 FIGURES: dict[str, tuple[int, ...]] = {
     "test_framing": (len(test_framing.CASES),),
     "test_paths": (len(test_paths.METHODS), len(test_paths.FILES), len(test_paths.PAST_THE_PASSWORD)),
     "test_reflection": (len(test_reflection.NAMES), len(test_reflection.PATHS), len(test_reflection.BREAKS)),
     "test_planted": (len(list(shapes(canary("any")))), sum(map(len, PLANTED))),
-    "test_planted_commands": (len(planting.BAD_CONFIGS), len(test_planted_commands.BAD_WEB)),
+    "test_planted_commands": (len(planted_secrets.BAD_CONFIGS), len(test_planted_commands.BAD_WEB)),
     "test_injection": (len(test_injection.HOSTILE),),
 }
 

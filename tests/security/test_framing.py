@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.support.doors import Door
+from tests.support.raw_listeners import Door
 
 HEAD = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n"
 HIDDEN = b"GET /-/healthy?hidden HTTP/1.1\r\nHost: x\r\n\r\n"

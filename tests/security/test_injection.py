@@ -14,12 +14,12 @@ import pytest
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from tests.support.exporting import Exporter, exporting
-from tests.support.exposed import parse_openmetrics
-from tests.support.processes import ROOT
-from tests.support.programs import program
+from tests.support.exporter_server import Exporter, exporting
+from tests.support.exposition_rows import parse_openmetrics
 from tests.support.promql import exposed_metrics
-from tests.support.scripted import ScriptedAws, answer, refusal
+from tests.support.repository import ROOT
+from tests.support.required_programs import program
+from tests.support.scripted_endpoint import ScriptedAws, answer, refusal
 from tests.support.servers import serving
 
 HOSTILE = (

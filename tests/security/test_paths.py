@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from exporter.web.assets import read_assets
-from tests.support.doors import Door
+from exporter.web.ui.assets import read_assets
 from tests.support.passwords import BASIC
+from tests.support.raw_listeners import Door
 
 ASSET = next(iter(read_assets().values())).path
 UP, TWICE = "..%2f", "..%252f"
@@ -36,7 +36,7 @@ FILES = (
     "/static",
     "/static/status.css",
     "/templates/status.html",
-    "/exporter/web/server.py",
+    "/exporter/web/listener/server.py",
     "/.git/config",
     "/web.yaml",
     "/server.key",

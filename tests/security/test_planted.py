@@ -11,10 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.security.planting import BAD_CONFIGS, CONFIG, LOGIN, OF_REQUESTS, Planted, plant
-from tests.support.canaries import found
-from tests.support.doors import Door, door
-from tests.support.planted_aws import ANSWERS, SHOWN, PlantedAws
+from tests.security.planted_secrets import BAD_CONFIGS, CONFIG, LOGIN, OF_REQUESTS, Planted, plant
+from tests.support.aws_with_secrets import ANSWERS, SHOWN, PlantedAws
+from tests.support.raw_listeners import Door, door
+from tests.support.secret_canaries import found
 from tests.support.servers import serving
 from tests.support.waiting import until
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from exporter.commands.check import run
-from exporter.errors import ConfigError
-from tests.security.planting import BAD_CONFIGS, Planted, plant
-from tests.support.canaries import found
-from tests.support.planted_aws import PlantedAws
-from tests.support.processes import ROOT
+from exporter.cli.commands.check import run
+from exporter.core.errors import ConfigError
+from tests.security.planted_secrets import BAD_CONFIGS, Planted, plant
+from tests.support.aws_with_secrets import PlantedAws
+from tests.support.repository import ROOT
+from tests.support.secret_canaries import found
 from tests.support.servers import serving
 
 SCOPE = ("--account=default", "--kind=thing_registration_task")

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.support.doors import Door
+from tests.support.raw_listeners import Door
 
 POISON = "evil.example"
 INJECTED = "Injected"

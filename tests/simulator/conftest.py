@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.simulator.aws import START, Aws, simulated
+from tests.simulator.served_scenario import START, Aws, simulated
 
 
 @pytest.fixture(scope="module")

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from exporter.kind import Kind
-from exporter.kinds import KINDS
+from exporter.kinds.kind import Kind
+from exporter.kinds.registry import KINDS
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.scenario import Scenario, parse_scenario, scenario_text
-from tests.simulator.aws import ACCOUNT, START, Credentials, simulated
-from tests.support.shapes import departures
-from tests.support.simulations import output_shape
+from tests.simulator.served_scenario import ACCOUNT, START, Credentials, simulated
+from tests.support.shape_checker import departures
+from tests.support.simulated_responses import output_shape
 
 BY_NAME = {kind.name: kind for kind in KINDS}
 SCENARIO = parse_scenario(scenario_text(), KINDS)

@@ -4,7 +4,16 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.simulator.aws import ACCOUNT, ACCOUNTS, OTHER_ACCOUNT, REGION, START, Aws, authorization, simulated
+from tests.simulator.served_scenario import (
+    ACCOUNT,
+    ACCOUNTS,
+    OTHER_ACCOUNT,
+    REGION,
+    START,
+    Aws,
+    authorization,
+    simulated,
+)
 
 TASK = f"""{ACCOUNTS}
 quotas: false

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulator.aws import ACCOUNTS, OTHER_ACCOUNT, REGION, START, Aws
+from tests.simulator.served_scenario import ACCOUNTS, OTHER_ACCOUNT, REGION, START, Aws
 
 SCENARIO = f"""{ACCOUNTS}
 quotas: false

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.aws import ACCOUNTS, REGION, START, Aws
+from tests.simulator.served_scenario import ACCOUNTS, REGION, START, Aws
 
 SCENARIO = f"""{ACCOUNTS}
 operations:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.simulator.aws import ACCOUNTS, REGION, Aws, authorization, simulated
-from tests.support import asking
+from tests.simulator.served_scenario import ACCOUNTS, REGION, Aws, authorization, simulated
+from tests.support import http_requests
 
 SCENARIO = f"""{ACCOUNTS}
 operations:
@@ -92,7 +92,7 @@ def test_a_body_that_no_member_asks_for_is_ignored(aws: Aws) -> None:
 
 
 def test_a_request_without_an_authorization_header_is_refused(aws: Aws) -> None:
-    answer = asking.get(aws.url + TASKS)
+    answer = http_requests.get(aws.url + TASKS)
     assert code(answer) == (403, "MissingAuthenticationTokenException")
     assert answer.json() == {"message": "Missing Authentication Token"}
 
@@ -102,11 +102,11 @@ def test_a_request_without_an_authorization_header_is_refused(aws: Aws) -> None:
     ["", "Basic eDp5", "AWS4-HMAC-SHA256", authorization()[:-1], authorization().replace("aws4_request", "aws4")],
 )
 def test_a_malformed_authorization_header_is_refused(aws: Aws, header: str) -> None:
-    answer = asking.get(aws.url + TASKS, headers={"authorization": header})
+    answer = http_requests.get(aws.url + TASKS, headers={"authorization": header})
     assert code(answer) == (403, "IncompleteSignatureException")
 
 
 def test_an_unsigned_request_to_the_root_is_refused_in_the_xml_of_sts(aws: Aws) -> None:
-    answer = asking.post(aws.url, data={"Action": "GetCallerIdentity"})
+    answer = http_requests.post(aws.url, data={"Action": "GetCallerIdentity"})
     assert (answer.status_code, answer.headers["content-type"].split(";")[0]) == (403, "text/xml")
     assert "<Code>MissingAuthenticationToken</Code>" in answer.text

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from exporter.kind import ApiCall, Kind
-from exporter.kinds import KINDS
-from tests.simulator.aws import ACCOUNTS, START, Aws, simulated
+from exporter.kinds.kind import ApiCall, Kind
+from exporter.kinds.registry import KINDS
+from tests.simulator.served_scenario import ACCOUNTS, START, Aws, simulated
 
 CALLS = [(kind, call) for kind in KINDS for call in kind.calls]
 LIST = ApiCall("iot", "ListThingRegistrationTasks", quota=10)

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.errors import ConfigError
-from exporter.kinds import KINDS
+from exporter.core.errors import ConfigError
+from exporter.kinds.registry import KINDS
 from exporter.simulator.scenario import Point, Scenario, parse_scenario
-from tests.simulator.aws import ACCOUNT, ACCOUNTS, OTHER_ACCOUNT
+from tests.simulator.served_scenario import ACCOUNT, ACCOUNTS, OTHER_ACCOUNT
 
 
 def parsed(text: str) -> Scenario:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.simulator.aws import (
+from tests.simulator.served_scenario import (
     ACCOUNT,
     ACCOUNTS,
     OTHER_ACCOUNT,
@@ -17,7 +17,7 @@ from tests.simulator.aws import (
     authorization,
     simulated,
 )
-from tests.support import asking
+from tests.support import http_requests
 
 ROLE = f"arn:aws:iam::{OTHER_ACCOUNT}:role/path/exporter"
 OPEN_ROLE = f"arn:aws:iam::{ACCOUNT}:role/open"
@@ -140,7 +140,7 @@ def test_another_action_is_invalid(aws: Aws, action: str) -> None:
 
 
 def test_an_action_may_stand_in_the_query(aws: Aws) -> None:
-    answer = asking.get(
+    answer = http_requests.get(
         f"{aws.url}/?Action=GetCallerIdentity&Version=2011-06-15", headers={"authorization": authorization("sts")}
     )
     assert f"<Account>{ACCOUNT}</Account>" in answer.text

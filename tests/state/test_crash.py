@@ -19,8 +19,8 @@ import httpx
 import pytest
 
 from tests.support.clocks import ManualClock
-from tests.support.exporting import exporting, simulated_aws
-from tests.support.lives import Life, ended, facts, life, total
+from tests.support.exporter_server import exporting, simulated_aws
+from tests.support.killed_exporter import Life, ended, facts, life, total
 from tests.support.waiting import until
 
 KILLS = int(os.environ.get("KILLS", "6"))

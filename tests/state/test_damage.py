@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.state.database import FORMAT, KEPT_SECONDS
-from tests.support.archives import opened, records
 from tests.support.clocks import ManualClock
+from tests.support.state_files import opened, records
 
 RECORDS = records(120)
 

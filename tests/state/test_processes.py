@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from exporter.config import parse_config
-from exporter.kinds import KINDS
+from exporter.config.loader import parse_config
+from exporter.kinds.registry import KINDS
 from exporter.simulator.scenario import parse_scenario
 from tests.state.test_restarts import described
 from tests.support.clocks import ManualClock
-from tests.support.ended import LAST, ended_config, ended_scenario, write_ended
-from tests.support.exporting import simulated_aws
-from tests.support.lives import facts, life, total
+from tests.support.exporter_server import simulated_aws
+from tests.support.finished_state_file import LAST, ended_config, ended_scenario, write_ended
+from tests.support.killed_exporter import facts, life, total
 
 EACH = 2500
 FEW = 5

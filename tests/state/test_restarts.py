@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.exporting import Exporter, simulated_aws
-from tests.support.restarts import restarting
+from tests.support.exporter_server import Exporter, simulated_aws
+from tests.support.restarted_exporter import restarting
 
 WATCH = """
 accounts: [{{name: factory, account_id: "{account}", regions: [eu-west-1], watch: [{watch}]}}]

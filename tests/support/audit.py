@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.processes import ROOT
+from tests.support.repository import ROOT
 
 SERVICES = ("pypi", "osv")
 WHERE_REACHABLE = "--where-reachable"

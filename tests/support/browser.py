@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.support.programs import program
+from tests.support.required_programs import program
 from tests.support.waiting import PATIENCE
 
 

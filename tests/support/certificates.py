@@ -42,7 +42,7 @@ class Authority:
 
 
 def server_files(folder: Path) -> Authority:
-    """Make what the files of tests/web-config name; return the authority behind all of it."""
+    """Make what the files of tests/web/protection name; return the authority behind all of it."""
     authority = Authority(folder, "ca")
     authority.issue("server", "localhost", "127.0.0.1", "::1")
     authority.issue("other", "localhost")

@@ -14,9 +14,9 @@ from typing import Any
 
 import kubernetes_validate.utils
 
-from exporter.config import config_schema
-from exporter.kinds import KINDS
-from tests.support.processes import ROOT
+from exporter.config.loader import config_schema
+from exporter.kinds.registry import KINDS
+from tests.support.repository import ROOT
 
 SCHEMA = ROOT / "helm" / "values.schema.json"
 KUBERNETES = "1.37.0"

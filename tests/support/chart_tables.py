@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from tests.support.processes import ROOT
+from tests.support.repository import ROOT
 
 VALUES, README = ROOT / "helm" / "values.yaml", ROOT / "helm" / "README.md"
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 
-from exporter.clock import Clock
+from exporter.core.clock import Clock
 
 
 @dataclass

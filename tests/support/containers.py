@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.support.programs import lacking, program
+from tests.support.required_programs import lacking, program
 
 VARIABLE = "EXPORTER_IMAGE"
 LOCKED = ("--read-only", "--read-only-tmpfs=false", "--cap-drop=ALL", "--security-opt=no-new-privileges")

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from exporter.commands.show import SUBJECTS
-from tests.support.processes import ROOT
+from exporter.cli.commands.show import SUBJECTS
+from tests.support.repository import ROOT
 
 FOLDER: Path = ROOT / "monitoring" / "dashboards"
 PRINTED: Mapping[str, dict[str, Any]] = {

@@ -10,7 +10,7 @@ from pathlib import Path
 from playwright.sync_api import Page
 
 from tests.support.browser import chromium
-from tests.support.processes import ROOT
+from tests.support.repository import ROOT
 
 PICTURE = "alerts-firing.png"
 PAGES = ("/alerts", "/classic/alerts")

@@ -9,9 +9,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.repository import ROOT
 from tests.support.waiting import until
-
-ROOT = Path(__file__).parent.parent.parent
 
 
 @contextmanager

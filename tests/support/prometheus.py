@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from tests.support import asking
+from tests.support import http_requests
 from tests.support.processes import printing
-from tests.support.programs import program
+from tests.support.required_programs import program
 
 LISTENING = r'msg="Listening on" .*\baddress=\S+(?=\s)'
 
@@ -46,7 +46,7 @@ def configured(folder: Path, config: dict[str, Any]) -> Iterator[str]:
 def query(prometheus_url: str, expression: str) -> list[dict[str, Any]]:
     """Return the series that a query gives, none while Prometheus is not yet there."""
     try:
-        answer = asking.get(f"{prometheus_url}/api/v1/query", params={"query": expression})
+        answer = http_requests.get(f"{prometheus_url}/api/v1/query", params={"query": expression})
     except httpx.TransportError:
         return []
     return list(answer.json()["data"]["result"]) if answer.status_code == 200 else []

@@ -6,10 +6,10 @@ import re
 import subprocess
 from pathlib import Path
 
-from exporter.kinds import KINDS
+from exporter.kinds.registry import KINDS
 from exporter.monitoring.records import records
-from tests.support.processes import ROOT
-from tests.support.programs import program
+from tests.support.repository import ROOT
+from tests.support.required_programs import program
 
 LITERAL = re.compile(r'"[^"]*"')
 MATCHERS = re.compile(r"\{[^}]*\}")

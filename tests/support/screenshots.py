@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from exporter.commands.demo import demo_config
+from exporter.cli.commands.demo import demo_config
 from exporter.simulator.scenario import scenario_text
 from tests.support.browser import chromium
 from tests.support.drill_picture import take_drill
-from tests.support.exporting import simulating
-from tests.support.processes import ROOT
+from tests.support.exporter_server import simulating
+from tests.support.repository import ROOT
 
 IMAGES = ROOT / "docs" / "images"
 SCRAPES = 17

@@ -12,7 +12,7 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
-from exporter.web.server import Address, listen
+from exporter.web.listener.server import Address, listen
 
 KEPT_SECONDS = 60
 

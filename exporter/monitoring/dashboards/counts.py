@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from exporter.metric import Metric
+from exporter.kinds.metric import Metric
 from exporter.monitoring.dashboards import queries
 from exporter.monitoring.dashboards.drawings import LINES
 from exporter.monitoring.dashboards.panels import NOT_TOLD, Panel, Query, colored

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from exporter.meaning import Meaning
+from exporter.kinds.phase import Meaning
 from exporter.monitoring.dashboards import queries, variables
 from exporter.monitoring.dashboards.drawings import AREAS, LINES
 from exporter.monitoring.dashboards.layout import FLEET, Row, dashboard

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from exporter.metrics.self_metrics import PREFIX
 from exporter.monitoring.dashboards import cells, traffic, variables
 from exporter.monitoring.dashboards.drawings import LINES, NAME
 from exporter.monitoring.dashboards.layout import EXPORTER, Row, dashboard
 from exporter.monitoring.dashboards.panels import GOOD_AT_ONE, GOOD_AT_ZERO, Model, Panel, Query, figure, words
 from exporter.monitoring.dashboards.queries import INSTANCE, MILLISECONDS, own, rate
-from exporter.selfmetrics import PREFIX
 
 BUILD: Final = own("build_info", INSTANCE)
 VERSION_NAME: Final = "{{version}} on Python {{python_version}}"

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from functools import reduce
 from typing import Any
 
-from exporter.families import PREFIX as OPERATION
-from exporter.kind import Kind, Rows
-from exporter.metric import IDENTITY, Metric
+from exporter.kinds.kind import Kind, Rows
+from exporter.kinds.metric import IDENTITY, Metric
+from exporter.metrics.families import PREFIX as OPERATION
+from exporter.metrics.self_metrics import CELL
+from exporter.metrics.self_metrics import PREFIX as EXPORTER
 from exporter.monitoring.dashboards.statuses import GOING, MOVING, Kinds, statuses
-from exporter.selfmetrics import CELL
-from exporter.selfmetrics import PREFIX as EXPORTER
 
 CHOSEN = 'aws_account_id=~"$account", aws_region=~"$region", kind=~"$kind"'
 """Picks what the variables choose where several values may be chosen."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from exporter.families import UNKNOWN
-from exporter.kind import Kind
-from exporter.meaning import Meaning, meaning
+from exporter.kinds.kind import Kind
+from exporter.kinds.phase import Meaning, meaning
+from exporter.metrics.families import UNKNOWN
 
 Kinds = Sequence[Kind[Any]]
 

@@ -1,0 +1,83 @@
+"""The frozen values that flow from AWS's answers to the exposition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from exporter.core.errors import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One account in one Region; ``account_id`` is empty until AWS or the configuration told it."""
+
+    account: str
+    account_id: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """What every kind of bulk operation has; a kind adds its own counts in a subclass."""
+
+    id: str
+    status: str
+    progress: float | None = None
+    created: datetime | None = None
+    updated: datetime | None = None
+    name: str = ""
+    target: str = ""
+    input: str = ""
+    tags: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many items of an operation ended well and badly; None where AWS does not tell."""
+
+    succeeded: int | None
+    failed: int | None
+
+
+T_co = TypeVar("T_co", bound=Operation, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[T_co]):
+    """An operation as AWS described it at one moment, in Unix seconds."""
+
+    operation: T_co
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CellKey:
+    """Names one cell: a kind in one Region of a configured account."""
+
+    account: str
+    region: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything that is known of a cell at one moment; it is replaced whole, never changed."""
+
+    key: CellKey
+    scope: Scope
+    readings: tuple[Reading[Operation], ...] = ()
+    up: bool = False
+    reasons: frozenset[Reason] = frozenset()
+    last_success: float = 0.0
+    duration: float | None = None
+    omitted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Which part of the scopes this process has: ``ordinal`` counts from 0 to ``total`` - 1."""
+
+    ordinal: int = 0
+    total: int = 1

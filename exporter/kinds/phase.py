@@ -1,0 +1,36 @@
+"""What a status of any kind comes to, as the kind's record says: the same on pages, in terminals and on dashboards."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+from exporter.kinds.kind import Kind
+
+
+class Meaning(Enum):
+    """What a status comes to. ``UNKNOWN`` is one of tomorrow, ``ENDED`` any end that is none of the others."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    ENDING = "ending"
+    UNKNOWN = "unknown"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    COMPLETED = "completed"
+    ENDED = "ended"
+
+
+def meaning(kind: Kind[Any], status: str) -> Meaning:
+    """Return what a status of a kind comes to."""
+    if status not in kind.statuses:
+        return Meaning.UNKNOWN
+    named = (
+        (Meaning.WAITING, kind.waiting),
+        (Meaning.ENDING, kind.ending),
+        (Meaning.FAILED, kind.failed),
+        (Meaning.STOPPED, kind.stopped),
+        (Meaning.COMPLETED, kind.completes),
+    )
+    other = Meaning.RUNNING if kind.is_active(status) else Meaning.ENDED
+    return next((one for one, statuses in named if status in statuses), other)

@@ -1,0 +1,15 @@
+"""The kinds of bulk operation: one module each, and the one place that lists them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from exporter.kinds import greengrass_bulk_deployment, greengrass_deployment, iot_job, thing_registration_task
+from exporter.kinds.kind import Kind
+
+KINDS: tuple[Kind[Any], ...] = (
+    thing_registration_task.KIND,
+    greengrass_bulk_deployment.KIND,
+    iot_job.KIND,
+    greengrass_deployment.KIND,
+)

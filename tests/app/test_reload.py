@@ -1,0 +1,231 @@
+"""A reload swaps everything at once: what is gone is gone, what stays keeps its data, a bad file changes nothing."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from tests.support import http_requests
+from tests.support.exporter_server import Exporter, exporting, simulating
+from tests.support.servers import hanging
+from tests.support.waiting import until
+
+ACCOUNT = '{{account_id: "111122223333", regions: [{regions}], watch: [{watch}]}}'
+IDS = "{{kind: thing_registration_task, ids: [{}]}}"
+SCENARIO = """
+accounts: ["111122223333"]
+quotas: false
+operations:
+  - &task
+    kind: thing_registration_task
+    id: short
+    region: eu-west-1
+    items: 1000
+    timeline: [{at: 0s, status: InProgress}, {at: 30s, status: Completed, done: 1.0}]
+  - {<<: *task, id: long, timeline: [{at: 0s, status: InProgress}, {at: 7d, done: 1.0}]}
+  - {<<: *task, region: us-east-1}
+  - {<<: *task, id: long, region: us-east-1, timeline: [{at: 0s, status: InProgress}, {at: 7d, done: 1.0}]}
+"""
+SHORT, LONG = "/thing-registration-tasks/short", "/thing-registration-tasks/long"
+COUNT = "aws_iot_thing_registration_task_succeeded_things"
+SUCCESSFUL = "aws_iot_bulk_exporter_config_last_reload_successful"
+
+
+def config(watch: str = IDS.format("short, long"), regions: str = "eu-west-1", more: str = "") -> str:
+    """Return a configuration of one account."""
+    return f"accounts: [{ACCOUNT.format(regions=regions, watch=watch)}]\n{more}"
+
+
+def operations(exposed: str) -> set[tuple[str, str]]:
+    """The Region and the id of each operation that has a count."""
+    samples = (one for family in parse_text(exposed) for one in family.samples if one.name == COUNT)
+    return {(one.labels["aws_region"], one.labels["id"]) for one in samples}
+
+
+def values(exposed: str, name: str) -> dict[str, float]:
+    """The values of a metric by Region."""
+    samples = (one for family in parse_text(exposed) for one in family.samples if one.name == name)
+    return {one.labels.get("aws_region", ""): one.value for one in samples}
+
+
+def at_once(exporter: Exporter) -> str:
+    """Return what is exposed while nothing is due."""
+    return exporter.scrape(after=0.0)
+
+
+def test_the_same_file_again_costs_no_call_and_no_row() -> None:
+    with simulating(config(), SCENARIO) as simulation:
+        before = simulation.exporter.scrape()
+        assert simulation.requests_of(lambda: simulation.exporter.reload(config())) == []
+        assert simulation.requests_of(lambda: at_once(simulation.exporter)) == []
+        assert operations(at_once(simulation.exporter)) == operations(before)
+        assert simulation.requests_of(simulation.exporter.scrape) == [LONG]
+
+
+def test_what_is_gone_from_the_file_is_gone_from_the_metrics_at_once_and_counters_go_on() -> None:
+    with simulating(config(regions="eu-west-1, us-east-1"), SCENARIO) as simulation:
+        simulation.exporter.scrape()
+        simulation.exporter.reload(config())
+        exposed = at_once(simulation.exporter)
+    assert operations(exposed) == {("eu-west-1", "short"), ("eu-west-1", "long")}
+    for name in ("up", "operations", "api_budget_ratio", "last_success_timestamp_seconds"):
+        assert values(exposed, f"aws_iot_bulk_exporter_{name}").keys() == {"eu-west-1"}
+    assert values(exposed, "aws_iot_bulk_exporter_api_requests_total") == {"eu-west-1": 2.0, "us-east-1": 2.0}
+
+
+def test_an_added_id_is_read_with_the_next_scrape_and_a_finished_one_is_not_read_again() -> None:
+    with simulating(config(IDS.format("short")), SCENARIO) as simulation:
+        simulation.exporter.scrape()
+        simulation.exporter.reload(config())
+        assert simulation.requests_of(lambda: at_once(simulation.exporter)) == [LONG]
+        assert operations(at_once(simulation.exporter)) == {("eu-west-1", "short"), ("eu-west-1", "long")}
+
+
+DISCOVER = "{{kind: thing_registration_task, discover: {}}}"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "stays"),
+    [
+        (IDS.format("short, long"), IDS.format("long"), {"long"}),
+        (IDS.format("short, long"), DISCOVER.format("true"), {"short", "long"}),
+        (
+            IDS.format("short, long"),
+            DISCOVER.format("{{statuses: [InProgress]}}").replace("{{", "{").replace("}}", "}"),
+            {"long"},
+        ),
+        (DISCOVER.format("true"), DISCOVER.format("{id_pattern: ^s}"), {"short"}),
+        (DISCOVER.format("true"), DISCOVER.format("{statuses: [Failed]}"), set()),
+        (DISCOVER.format("true"), DISCOVER.format("{max_operations: 1}"), {"long"}),
+        (DISCOVER.format("true"), IDS.format("short"), {"short"}),
+        (DISCOVER.format("{statuses: [Completed]}"), DISCOVER.format("true"), {"short"}),
+        (IDS.format("short, long"), "{kind: greengrass_bulk_deployment, discover: true}", set()),
+    ],
+)
+def test_what_is_still_watched_keeps_its_rows_while_aws_cannot_be_read(
+    before: str, after: str, stays: set[str]
+) -> None:
+    fails = "faults: [{from: 61s, error: InternalFailureException, status: 500}]\n"
+    with simulating(config(before), SCENARIO + fails) as simulation:
+        simulation.exporter.scrape()
+        assert simulation.exporter.reload(config(after)).status_code == 200
+        assert operations(simulation.exporter.scrape(after=2.0)) == {("eu-west-1", id) for id in stays}
+
+
+def test_a_bad_file_is_refused_with_all_its_problems_and_the_old_one_stays() -> None:
+    bad = config(more="refresh: {min_age: SECRET}\naws: {api_budget: 7}\n")
+    with simulating(config(), SCENARIO) as simulation:
+        exporter = simulation.exporter
+        exporter.scrape()
+        response = exporter.reload(bad)
+        assert response.status_code == 500
+        assert response.headers["content-type"] == "text/plain; charset=utf-8"
+        assert response.text.splitlines() == [
+            "refresh.min_age: expected a duration such as 10s, 5m or 7d",
+            "aws.api_budget: must be at most 1",
+        ]
+        exposed = at_once(exporter)
+        assert values(exposed, SUCCESSFUL) == {"": 0.0}
+        assert operations(exposed) == {("eu-west-1", "short"), ("eu-west-1", "long")}
+        assert exporter.log.getvalue().count("configuration not reloaded") == 1
+        assert exporter.reload(config()).status_code == 200
+        assert values(at_once(exporter), SUCCESSFUL) == {"": 1.0}
+    assert "SECRET" not in exporter.log.getvalue() + response.text
+
+
+def test_a_refresh_of_a_cell_that_is_gone_does_not_put_its_rows_back() -> None:
+    with simulating(config(regions="eu-west-1, us-east-1"), SCENARIO + "latency: 300ms\n") as simulation:
+        simulation.exporter.scrape(within="0.51")
+        simulation.exporter.reload(config())
+        for _ in range(3):
+            exposed = simulation.exporter.scrape()
+            assert operations(exposed) == {("eu-west-1", "short"), ("eu-west-1", "long")}
+            assert values(exposed, "aws_iot_bulk_exporter_up") == {"eu-west-1": 1.0}
+
+
+def test_a_scrape_in_flight_is_answered_by_the_new_configuration_alone() -> None:
+    hangs = "faults: [{region: us-east-1, delay: 60s}]\n"
+    with simulating(config(regions="us-east-1"), SCENARIO + hangs) as simulation, ThreadPoolExecutor(1) as pool:
+        scraped = pool.submit(simulation.exporter.scrape)
+        until(lambda: simulation.requests or None, "a request")
+        simulation.exporter.reload(config())
+        exposed = scraped.result(timeout=30)
+    assert operations(exposed) == {("eu-west-1", "short"), ("eu-west-1", "long")}
+    assert values(exposed, "aws_iot_bulk_exporter_up") == {"eu-west-1": 1.0}
+
+
+def test_reloads_at_the_same_time_all_succeed_one_after_the_other() -> None:
+    with simulating(config(), SCENARIO) as simulation, ThreadPoolExecutor(8) as pool:
+        exporter = simulation.exporter
+        answers = list(pool.map(lambda _: exporter.reload(config()).status_code, range(16)))
+        assert answers == [200] * 16
+        assert exporter.log.getvalue().count("configuration reloaded") == 16
+
+
+def test_limits_and_labels_change_with_the_file() -> None:
+    with simulating(config(), SCENARIO) as simulation:
+        simulation.exporter.scrape()
+        simulation.exporter.reload(
+            config(more="aws: {api_budget: 0.25}\nlabels: {tags: [team]}\nrefresh: {min_age: 2m}\n")
+        )
+        exposed = at_once(simulation.exporter)
+        assert values(exposed, "aws_iot_bulk_exporter_api_budget_ratio") == {"eu-west-1": 0.25}
+        assert 'tag_team=""' in exposed
+        assert simulation.requests_of(lambda: simulation.exporter.scrape(after=100.0)) == []
+        assert simulation.requests_of(lambda: simulation.exporter.scrape(after=21.0)) == [LONG]
+
+
+ROLES = """
+accounts:
+  - name: field
+    regions: [eu-west-1]
+    role_arn: arn:aws:iam::111122223333:role/{role}
+    external_id: {external}
+    watch: [{{kind: thing_registration_task, ids: [long]}}]
+aws: {{read_timeout: {timeout}}}
+"""
+TRUST = """
+roles:
+  - {arn: "arn:aws:iam::111122223333:role/one", external_id: first}
+  - {arn: "arn:aws:iam::111122223333:role/two", external_id: second}
+"""
+
+
+@pytest.mark.parametrize(
+    ("role", "external", "timeout", "assumed"),
+    [("one", "first", "8s", 0), ("two", "second", "8s", 1), ("one", "first", "9s", 1)],
+)
+def test_a_role_is_assumed_again_only_where_it_or_the_way_to_aws_changed(
+    role: str, external: str, timeout: str, assumed: int
+) -> None:
+    with simulating(ROLES.format(role="one", external="first", timeout="8s"), SCENARIO + TRUST) as simulation:
+        simulation.exporter.scrape()
+        simulation.exporter.reload(ROLES.format(role=role, external=external, timeout=timeout))
+        asked = simulation.requests_of(lambda: simulation.exporter.scrape(after=1000.0))
+        assert asked.count("/") == assumed
+        assert operations(at_once(simulation.exporter)) == {("eu-west-1", "long")}
+
+
+def test_a_cell_of_another_account_inherits_nothing() -> None:
+    fails = "faults: [{from: 61s, error: InternalFailureException, status: 500}]\n"
+    scenario = SCENARIO.replace('["111122223333"]', '["111122223333", "444455556666"]') + fails
+    with simulating(config(), scenario) as simulation:
+        simulation.exporter.scrape()
+        simulation.exporter.reload(config().replace("111122223333", "444455556666"))
+        assert operations(simulation.exporter.scrape(after=2.0)) == set()
+
+
+def test_while_aws_hangs_a_reload_and_the_configuration_are_answered() -> None:
+    slow = config(more="refresh: {deadline: 1h}\naws: {read_timeout: 1h}\n")
+    with ThreadPoolExecutor(1) as pool, hanging() as (endpoint, aws), exporting(slow, endpoint) as exporter:
+        scraped = pool.submit(http_requests.get, f"{exporter.url}/metrics", timeout=3600)
+        connection, _ = aws.accept()
+        assert http_requests.get(f"{exporter.url}/config").status_code == 200
+        assert exporter.reload("accounts: []").status_code == 500
+        assert exporter.reload(slow).status_code == 200
+        assert not scraped.done()
+        header = {"X-Prometheus-Scrape-Timeout-Seconds": "0.6"}
+        assert http_requests.get(f"{exporter.url}/metrics", headers=header).status_code == 200
+        connection.close()

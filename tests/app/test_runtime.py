@@ -1,0 +1,163 @@
+"""What one configuration leaves to the next: quotas that stay spent, and nothing that grows without bound."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+
+from exporter.app.exporter import new_service
+from exporter.aws.budgets import Budgets
+from exporter.aws.gateway import Gateway
+from exporter.aws.models import Models
+from exporter.collector.cell_refresher import ScopeApi
+from exporter.collector.cells import Cell, cells_of
+from exporter.collector.probe import MOST_KEPT, Prober
+from exporter.collector.targets import Scopes
+from exporter.config.loader import ConfigFile, parse_config
+from exporter.config.sections import Aws, Refresh
+from exporter.core.errors import ApiError, ConfigError, Reason
+from exporter.core.log import new_log
+from exporter.core.model import CellKey, Operation, Reading, Scope, Snapshot
+from exporter.kinds.registry import KINDS
+from exporter.kinds.thing_registration_task import DESCRIBE
+from exporter.metrics.eta import Estimates
+from exporter.metrics.exposition import Exposition
+from exporter.metrics.families import table
+from exporter.metrics.self_metrics import ApiMetrics
+from tests.support.clocks import ManualClock
+from tests.support.exporter_server import aws_environment
+
+
+@given(shares=st.lists(st.floats(0.01, 1.0), max_size=30), takes=st.integers(0, 5))
+def test_no_change_of_the_share_gives_back_what_was_spent(shares: list[float], takes: int) -> None:
+    budgets = Budgets(0.5, ManualClock().clock())
+    bucket = budgets.of("111122223333", "eu-west-1", DESCRIBE).bucket
+    taken = 0
+    for share in (0.5, *shares):
+        budgets.share(share)
+        taken += sum(bucket.take() == 0.0 for _ in range(takes))
+    assert taken <= 5
+
+
+@pytest.mark.parametrize(("share", "ratio"), [(0.25, 0.25), (1.0, 0.9), (0.5, 0.5)])
+def test_a_new_share_is_the_rate_from_now_on_and_throttling_stays_in_force(share: float, ratio: float) -> None:
+    clock = ManualClock()
+    budgets = Budgets(0.5, clock.clock())
+    bucket = budgets.of("111122223333", "eu-west-1", DESCRIBE).bucket
+    bucket.throttled()
+    budgets.share(share)
+    assert budgets.ratios() == {("111122223333", "eu-west-1", "iot", DESCRIBE.name): pytest.approx(ratio / 2)}
+    clock.advance(60)
+    assert bucket.ratio == pytest.approx(ratio)
+
+
+def test_budgets_and_workers_outlive_their_configuration() -> None:
+    async def run() -> None:
+        first = Gateway(Models(), Aws(), ApiMetrics(CollectorRegistry()), ManualClock().clock())
+        (account,) = parse_config('accounts: [{account_id: "111122223333"}]', KINDS).accounts
+        before = await first.connect(account, "eu-west-1", "test")
+        after = await first.renewed(Aws(), [], 0.0).renewed(Aws(), [account], 0.0).connect(account, "eu-west-1", "test")
+        assert after.gateway.budgets is first.budgets
+        assert after.workers is before.workers
+
+    with aws_environment("http://127.0.0.1:1"):
+        asyncio.run(run())
+
+
+def test_clients_of_an_account_are_kept_until_it_is_gone() -> None:
+    async def run() -> list[object]:
+        gateway = Gateway(Models(), Aws(), ApiMetrics(CollectorRegistry()), ManualClock().clock())
+        (account,) = parse_config('accounts: [{account_id: "111122223333"}]', KINDS).accounts
+        found: list[object] = []
+        for accounts in ([account], [account], [], [account]):
+            gateway = gateway.renewed(Aws(), accounts, 0.0)
+            found.append((await gateway.connect(account, "eu-west-1", "test")).clients)
+        return found
+
+    with aws_environment("http://127.0.0.1:1"):
+        one, two, three, four = asyncio.run(run())
+    assert one is two
+    assert two is not three
+    assert three is four
+
+
+def test_the_text_goes_on_until_a_configuration_has_other_labels() -> None:
+    texts = ["", "refresh: {min_age: 5s}", "labels: {tags: [team]}", "labels: {tags: [team]}\nrefresh: {min_age: 5s}"]
+    with aws_environment("http://127.0.0.1:1"):
+        configs = [parse_config(text, KINDS) for text in texts]
+        service = new_service(configs[0], KINDS, new_log("error"), read=lambda: configs.pop(0))
+
+    async def reload() -> list[Exposition]:
+        found = []
+        for _ in texts:
+            await service.reload()
+            found.append(service.current.exposition)
+        return found
+
+    with aws_environment("http://127.0.0.1:1"):
+        first, same, other, same_as_that = asyncio.run(reload())
+    assert first is same
+    assert same is not other
+    assert other is same_as_that
+
+
+def test_only_so_many_probed_operations_are_remembered() -> None:
+    cells = cells_of(parse_config('accounts: [{account_id: "111122223333"}]', KINDS), KINDS, lambda: "eu-west-1")
+    scopes, tables = Scopes(cells, KINDS), {kind.name: table(kind, ()) for kind in KINDS}
+
+    async def refuse(cell: Cell) -> ScopeApi:
+        raise ApiError(Reason.CONNECTION)
+
+    async def run() -> Prober:
+        prober = Prober(scopes, tables, refuse, Refresh(), ManualClock().clock(), new_log("error"))
+        for number in range(MOST_KEPT + 50):
+            await prober.probe(scopes.cell("iot_job", [str(number)]), 60.0)
+        return prober
+
+    kept = asyncio.run(run())._kept
+    assert len(kept) == MOST_KEPT
+    assert {id for _, id in kept} == {str(number) for number in range(50, MOST_KEPT + 50)}
+
+
+def test_estimates_of_cells_that_are_gone_are_forgotten() -> None:
+    estimates, keys = Estimates(), [CellKey("a", "eu-west-1", kind) for kind in ("x", "y")]
+    for key in keys:
+        for at in (0.0, 60.0):
+            reading = Reading(Operation(id="1", status="s", progress=at / 100), at)
+            estimates.note(Snapshot(key, Scope("a", "", "eu-west-1"), (reading,)))
+    estimates.keep(keys[:1])
+    assert estimates.of(keys[0], "1") is not None
+    assert estimates.of(keys[1], "1") is None
+
+
+def test_without_a_file_reading_again_finds_the_defaults_again() -> None:
+    file = ConfigFile(None, KINDS)
+    assert file.read().model_dump() == file.read().model_dump() == parse_config("", KINDS).model_dump()
+
+
+def test_reading_a_file_again_makes_no_new_types(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    file, types = ConfigFile(path, KINDS), set[type]()
+    for name in ("one", "two"):
+        path.write_text(f"accounts: [{{name: {name}, watch: [{{kind: iot_job, discover: true}}]}}]")
+        (account,) = file.read().accounts
+        types |= {type(one) for one in (account, *account.watch, account.watch[0].discover)}
+    assert len(types) == 3
+
+
+def test_an_empty_file_means_defaults_until_it_once_had_content(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("\n")
+    file = ConfigFile(path, KINDS)
+    assert file.read().model_dump() == parse_config("", KINDS).model_dump()
+    path.write_text("aws: {api_budget: 0.1}")
+    file.read()
+    for nothing in (" \n", "# accounts: the rest is on its way\n", "---\n"):
+        path.write_text(nothing)
+        with pytest.raises(ConfigError, match="is empty, and was not before"):
+            file.read()

@@ -1,0 +1,98 @@
+"""Answers that break below HTTP's status: chunks that end too early, encodings that nobody asked for, redirects."""
+
+from __future__ import annotations
+
+import gc
+import gzip
+
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from tests.support.exporter_server import exporting
+from tests.support.exposition_rows import Exposed
+from tests.support.scripted_endpoint import Answer, ScriptedAws, answer
+from tests.support.servers import serving
+
+CONFIG = """
+accounts:
+  - account_id: "111122223333"
+    watch: [{kind: thing_registration_task, ids: [a], discover: {statuses: [InProgress]}}]
+aws: {max_attempts: 1}
+"""
+PATH, LIST = "/thing-registration-tasks/a", "/thing-registration-tasks"
+BODY = b'{"status": "InProgress", "successCount": 5}'
+JSON = {"content-type": "application/json"}
+GZIP = {**JSON, "content-encoding": "gzip"}
+COUNT = "aws_iot_thing_registration_task_succeeded_things"
+
+
+def well() -> ScriptedAws:
+    """An AWS with one task."""
+    return ScriptedAws({PATH: Answer(BODY), LIST: answer({"taskIds": ["a"]})})
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        Answer(gzip.compress(BODY), headers=GZIP),
+        Answer(gzip.compress(BODY)[:20], headers=GZIP),
+        Answer(gzip.compress(BODY)[:20], headers=GZIP, announced=len(gzip.compress(BODY))),
+        Answer(BODY[:20], headers=GZIP, announced=len(BODY)),
+        Answer(gzip.compress(b"0" * 100_000_000), headers=GZIP),
+    ],
+    ids=["whole", "cut", "cut and announced", "not encoded and cut", "a bomb"],
+)
+@pytest.mark.parametrize("path", [PATH, LIST])
+def test_an_encoding_that_nobody_asked_for_is_malformed(path: str, broken: Answer) -> None:
+    aws = well()
+    with serving(aws.app()) as endpoint, exporting(CONFIG, endpoint) as exporter:
+        exporter.scrape()
+        aws.answers[path] = broken
+        exposed = Exposed(exporter.scrape())
+    assert exposed.reasons() == {("thing_registration_task", "malformed")}
+    assert exposed.value(COUNT, id="a") == 5
+
+
+@pytest.mark.parametrize("sent", [b"", BODY[:20], BODY])
+def test_chunks_that_end_without_an_end_are_no_answer(sent: bytes) -> None:
+    """Although all bytes of the last one came: nothing tells that no more were to come."""
+    aws, breaks = well(), list[bool]()
+    app = aws.app()
+
+    async def chunked(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan" or scope["path"] != PATH or not breaks:
+            await app(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+        await send({"type": "http.response.body", "body": sent, "more_body": True})
+
+    with serving(chunked) as endpoint, exporting(CONFIG, endpoint) as exporter:
+        exporter.scrape()
+        breaks.append(True)
+        exposed = Exposed(exporter.scrape())
+        breaks.clear()
+        again = Exposed(exporter.scrape())
+    ((kind, reason),) = exposed.reasons()
+    assert (kind, reason) in {("thing_registration_task", "connection"), ("thing_registration_task", "malformed")}
+    assert exposed.value(COUNT, id="a") == 5
+    assert again.up() == {"thing_registration_task": 1}
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"), [(301, "other"), (302, "other"), (303, "connection"), (307, "other"), (308, "other")]
+)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_redirect_is_not_followed(status: int, reason: str) -> None:
+    """urllib3 cannot make the GET that 303 asks for out of botocore's request, which ends it as a broken connection.
+
+    It leaves the socket to the garbage collector.
+    """
+    aws, elsewhere = well(), ScriptedAws({"/latest/meta-data": Answer(BODY)})
+    with serving(elsewhere.app()) as other, serving(aws.app()) as endpoint, exporting(CONFIG, endpoint) as exporter:
+        exporter.scrape()
+        aws.answers[PATH] = Answer(b"", status, {"location": f"{other}/latest/meta-data"})
+        exposed = Exposed(exporter.scrape())
+    assert exposed.reasons() == {("thing_registration_task", reason)}
+    assert exposed.value(COUNT, id="a") == 5
+    assert elsewhere.requests == []
+    gc.collect()

@@ -1,0 +1,195 @@
+"""boto3's own ways to credentials work: in Kubernetes, by profiles, and by a role on top of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from tests.support.exporter_server import aws_environment, exporting, simulating
+from tests.support.scripted_endpoint import Answer, ScriptedAws, answer
+from tests.support.servers import serving
+
+COUNT = 'aws_iot_thing_registration_task_succeeded_things{aws_account_id="444455556666",aws_region="eu-west-1",id="x"'
+TASK = answer({"status": "InProgress", "successCount": 1})
+WATCH = "watch: [{kind: thing_registration_task, ids: [x]}]"
+KEYS = {"AccessKeyId": "ASIA", "SecretAccessKey": "secret", "Token": "token", "Expiration": "2099-01-01T00:00:00Z"}
+IDENTITY = (
+    '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'
+    "<Arn>arn:aws:sts::444455556666:assumed-role/reader/x</Arn><UserId>x</UserId><Account>444455556666</Account>"
+    "</GetCallerIdentityResult></GetCallerIdentityResponse>"
+)
+
+
+def assumed(action: str) -> Answer:
+    """What STS answers to AssumeRole and its siblings."""
+    body = (
+        f'<{action}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><{action}Result>'
+        "<AssumedRoleUser><Arn>arn:aws:sts::444455556666:assumed-role/reader/x</Arn>"
+        "<AssumedRoleId>AROA:x</AssumedRoleId></AssumedRoleUser><Credentials><AccessKeyId>ASIA</AccessKeyId>"
+        "<SecretAccessKey>secret</SecretAccessKey><SessionToken>token</SessionToken>"
+        f"<Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></{action}Result></{action}Response>"
+    )
+    return Answer(body.encode(), headers={"content-type": "text/xml"})
+
+
+def scrape(aws: ScriptedAws, config: str, **environment: str) -> str:
+    """Return what is exposed with these variables, and without access keys in the environment."""
+    with serving(aws.app()) as endpoint, exporting(config, endpoint) as exporter:
+        keys = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+        variables = {name: value.replace("ENDPOINT", endpoint) for name, value in environment.items()}
+        with aws_environment(endpoint, **keys, **variables):
+            return exporter.scrape()
+
+
+@pytest.fixture
+def token_file(tmp_path: Path) -> str:
+    """A file that holds a service account's token."""
+    file = tmp_path / "token"
+    file.write_text("a-token")
+    return str(file)
+
+
+def test_a_service_account_gets_its_role_by_irsa(token_file: str) -> None:
+    aws = ScriptedAws({"/": assumed("AssumeRoleWithWebIdentity"), "/thing-registration-tasks/x": TASK})
+    role = {"AWS_ROLE_ARN": "arn:aws:iam::444455556666:role/reader", "AWS_WEB_IDENTITY_TOKEN_FILE": token_file}
+    assert COUNT in scrape(aws, f"accounts: [{{{WATCH}}}]", **role)
+    assert aws.requests == ["/", "/thing-registration-tasks/x"]
+
+
+def test_a_pod_gets_its_role_by_pod_identity(token_file: str) -> None:
+    aws = ScriptedAws(
+        {
+            "/v1/credentials": answer(KEYS),
+            "/": Answer(IDENTITY.encode(), headers={"content-type": "text/xml"}),
+            "/thing-registration-tasks/x": TASK,
+        }
+    )
+    agent = {
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": "ENDPOINT/v1/credentials",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": token_file,
+    }
+    assert COUNT in scrape(aws, f"accounts: [{{{WATCH}}}]", **agent)
+
+
+def test_an_account_takes_its_role_on_top_of_what_the_profile_gives(tmp_path: Path) -> None:
+    aws = ScriptedAws({"/": assumed("AssumeRole"), "/thing-registration-tasks/x": TASK})
+    shared = tmp_path / "credentials"
+    shared.write_text("[plant]\naws_access_key_id = AKIA\naws_secret_access_key = secret\n")
+    profile = {"AWS_PROFILE": "plant", "AWS_SHARED_CREDENTIALS_FILE": str(shared)}
+    config = f"accounts: [{{role_arn: 'arn:aws:iam::444455556666:role/reader', {WATCH}}}]"
+    assert COUNT in scrape(aws, config, **profile)
+
+
+def test_without_credentials_the_cell_says_so_and_recovers_when_there_are_some() -> None:
+    aws = ScriptedAws({"/thing-registration-tasks/x": TASK})
+    config = f"accounts: [{{account_id: '444455556666', {WATCH}}}]"
+    with serving(aws.app()) as endpoint, exporting(config, endpoint) as exporter:
+        with aws_environment(endpoint, AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY=""):
+            assert 'reason="credentials"} 1.0' in exporter.scrape()
+        assert COUNT in exporter.scrape()
+
+
+def test_a_role_that_is_refused_is_not_asked_for_with_every_call() -> None:
+    refused = (
+        '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>'
+        "<Code>AccessDenied</Code><Message>no</Message></Error><RequestId>1</RequestId></ErrorResponse>"
+    )
+    aws = ScriptedAws({"/": Answer(refused.encode(), 403, {"content-type": "text/xml"})})
+    watch = "watch: [{kind: thing_registration_task, ids: [x], discover: true}]"
+    config = f"accounts: [{{role_arn: 'arn:aws:iam::444455556666:role/reader', {watch}}}]"
+    with serving(aws.app()) as endpoint, exporting(config, endpoint) as exporter:
+        assert 'reason="access_denied"} 1.0' in exporter.scrape()
+        assert aws.requests == ["/"]
+        exporter.scrape()
+    assert aws.requests == ["/", "/"]
+
+
+ROLE = """
+accounts:
+  - role_arn: arn:aws:iam::444455556666:role/reader
+    watch: [{kind: thing_registration_task, ids: [x, y, z]}]
+"""
+SCENARIO = """
+accounts: ["111122223333", "444455556666"]
+operations:
+  - &task {kind: thing_registration_task, account: "444455556666", id: x, region: eu-west-1,
+           timeline: [{at: 0s, status: InProgress}]}
+  - {<<: *task, id: y}
+  - {<<: *task, id: z}
+"""
+
+
+def test_a_role_is_assumed_anew_after_aws_has_refused_its_session() -> None:
+    with simulating(ROLE, SCENARIO) as simulation:
+        scrape = simulation.exporter.scrape
+        assert simulation.requests_of(scrape).count("/") == 1
+        simulation.exporter.clock.advance(3600)
+        assert 'reason="credentials"} 1.0' in scrape()
+        assert simulation.requests_of(lambda: COUNT in scrape() or pytest.fail("no rows")).count("/") == 1
+        assert simulation.requests_of(scrape).count("/") == 0
+
+
+def test_a_session_that_is_refused_again_and_again_costs_a_new_one_once_a_minute_at_most() -> None:
+    refused = "faults: [{service: iot, error: ExpiredTokenException, status: 403}]\n"
+    with simulating(ROLE, SCENARIO + refused) as simulation:
+        made = [simulation.requests_of(lambda: simulation.exporter.scrape(after=20)).count("/") for _ in range(9)]
+    assert made == [1, 0, 0, 0, 1, 0, 0, 0, 1]
+
+
+def write_keys(file: Path, name: str) -> None:
+    """Write access keys into a file of shared credentials."""
+    file.write_text(f"[default]\naws_access_key_id = AKIA{name}\naws_secret_access_key = secret\n")
+
+
+def test_keys_that_were_replaced_in_their_file_are_taken_after_aws_has_refused_the_old_ones(tmp_path: Path) -> None:
+    async def described(request: Request) -> Response:
+        if "Credential=AKIANEW/" in request.headers["authorization"]:
+            return JSONResponse({"status": "InProgress", "successCount": 1})
+        return JSONResponse({}, 403, {"x-amzn-errortype": "UnrecognizedClientException"})
+
+    shared = tmp_path / "credentials"
+    config = f"accounts: [{{account_id: '444455556666', {WATCH}}}]"
+    app = Starlette(routes=[Route("/{path:path}", described)])
+    with serving(app) as endpoint, exporting(config, endpoint) as exporter:
+        keys = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SHARED_CREDENTIALS_FILE": str(shared)}
+        with aws_environment(endpoint, **keys):
+            write_keys(shared, "OLD")
+            assert 'reason="credentials"} 1.0' in exporter.scrape()
+            write_keys(shared, "NEW")
+            exporter.scrape()
+            assert COUNT in exporter.scrape()
+
+
+def test_what_was_read_with_the_keys_of_one_account_is_told_of_no_other(tmp_path: Path) -> None:
+    numbers = {"OLD": "111122223333", "NEW": "444455556666"}
+    refused = set[str]()
+
+    async def answered(request: Request) -> Response:
+        name = request.headers["authorization"].partition("AKIA")[2][:3]
+        if name in refused:
+            return JSONResponse({}, 403, {"x-amzn-errortype": "UnrecognizedClientException"})
+        if request.url.path == "/":
+            return Response(IDENTITY.replace(numbers["NEW"], numbers[name]), media_type="text/xml")
+        has_ended = name == "OLD" and request.url.path.endswith("x")
+        return JSONResponse({"status": "Completed" if has_ended else "InProgress", "successCount": 1})
+
+    shared = tmp_path / "credentials"
+    config = "accounts: [{watch: [{kind: thing_registration_task, ids: [x, y]}]}]"
+    app = Starlette(routes=[Route("/{path:path}", answered, methods=["GET", "POST"])])
+    with serving(app) as endpoint, exporting(config, endpoint) as exporter:
+        keys = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SHARED_CREDENTIALS_FILE": str(shared)}
+        with aws_environment(endpoint, **keys):
+            write_keys(shared, "OLD")
+            assert 'id="x",kind="thing_registration_task",status="Completed"} 1.0' in exporter.scrape()
+            write_keys(shared, "NEW")
+            refused.add("OLD")
+            exporter.scrape()
+            found = exporter.scrape()
+    assert COUNT in found
+    assert 'status="Completed"} 1.0' not in found
+    assert numbers["OLD"] not in "".join(row for row in found.splitlines(True) if "succeeded_things" in row)

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import inspect
+import ssl
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from botocore import exceptions as aws
+from botocore.parsers import ResponseParserError
+from botocore.retries.standard import ThrottledRetryableChecker, TransientRetryableChecker
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from exporter.aws.errors import REASONS, classify, translate
+from exporter.aws.models import ErrorModel, Models
+from exporter.core.errors import CONNECT_TIMEOUT, ApiError, Reason
+from exporter.kinds.kind import ApiCall
+from exporter.kinds.registry import KINDS
+
+STS = (ApiCall("sts", "AssumeRole", quota=10), ApiCall("sts", "GetCallerIdentity", quota=10))
+CALLS = (*dict.fromkeys(call for kind in KINDS for call in kind.calls), *STS)
+CODES = {*REASONS, *Reason, CONNECT_TIMEOUT, "4xx", "5xx"}
+BY_STATUS: Mapping[int, set[Reason]] = {
+    400: {Reason.OTHER, Reason.THROTTLED, Reason.CREDENTIALS},
+    401: {Reason.ACCESS_DENIED},
+    403: {Reason.ACCESS_DENIED},
+    404: {Reason.NOT_FOUND},
+    429: {Reason.THROTTLED},
+    500: {Reason.SERVER_ERROR},
+    503: {Reason.SERVER_ERROR},
+}
+"""The reasons that fit an error by the HTTP status with which AWS documents it."""
+THROTTLING: Any = ThrottledRetryableChecker()
+PASSING: Any = TransientRetryableChecker()
+SECRET = "arn:aws:iam::111122223333:role/secret"
+
+
+def documented_errors() -> list[Any]:
+    """Return every error that AWS documents for a call of the exporter."""
+    models = Models()
+    return [
+        pytest.param(error, id=f"{call.name}-{error.code}")
+        for call in CALLS
+        for error in models.errors(models.operation(call))
+    ]
+
+
+def refusal(code: str, status: int, **headers: str) -> aws.ClientError:
+    """Return what botocore raises for an answer that is an error."""
+    metadata = {"HTTPStatusCode": status, "HTTPHeaders": headers}
+    response: Any = {"Error": {"Code": code, "Message": SECRET}, "Message": SECRET, "ResponseMetadata": metadata}
+    return aws.ClientError(response, "DescribeThingRegistrationTask")
+
+
+@pytest.mark.parametrize("error", documented_errors())
+def test_every_error_that_aws_documents_keeps_its_name_and_has_a_reason_that_fits(error: ErrorModel) -> None:
+    translated = translate(refusal(error.code, error.status))
+    assert translated.code == error.code
+    assert translated.reason in BY_STATUS[error.status]
+    assert (translated.reason is Reason.THROTTLED) == ("Throttl" in error.code)
+
+
+@pytest.mark.parametrize("code", THROTTLING._throttled_error_codes)
+def test_whatever_botocore_takes_for_throttling_is_throttling(code: str) -> None:
+    assert classify(code, 400) == (Reason.THROTTLED, code)
+
+
+@pytest.mark.parametrize("code", PASSING._transient_error_codes)
+def test_whatever_botocore_takes_for_a_passing_fault_keeps_its_name(code: str) -> None:
+    assert classify(code, 400)[1] == code
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "content_type", "expected"),
+    [
+        ("404", 404, "application/json", (Reason.OTHER, "4xx")),
+        ("403", 403, "application/json", (Reason.ACCESS_DENIED, "4xx")),
+        ("401", 401, "", (Reason.ACCESS_DENIED, "4xx")),
+        ("429", 429, "text/html", (Reason.THROTTLED, "4xx")),
+        ("502", 502, "text/html", (Reason.SERVER_ERROR, "5xx")),
+        ("403", 403, "text/html; charset=utf-8", (Reason.MALFORMED, "malformed")),
+        ("302", 302, "", (Reason.OTHER, "other")),
+        ("NewException", 400, "", (Reason.OTHER, "4xx")),
+        ("ThrottlingException:http://internal.amazon.com/", 400, "", (Reason.THROTTLED, "ThrottlingException")),
+        ("", 0, "", (Reason.OTHER, "other")),
+    ],
+)
+def test_an_error_without_a_known_name_is_classed_by_its_status(
+    code: str, status: int, content_type: str, expected: tuple[Reason, str]
+) -> None:
+    assert classify(code, status, content_type) == expected
+
+
+@given(st.text() | st.sampled_from(sorted(REASONS)), st.integers(0, 999), st.text() | st.just("text/html"))
+@example(SECRET, 400, "")
+def test_the_set_of_codes_is_closed_and_no_word_of_aws_is_repeated(code: str, status: int, content_type: str) -> None:
+    error = translate(refusal(code, status, **{"content-type": content_type}))
+    assert error.code in CODES
+    assert SECRET not in f"{error} {error.detail} {error.code} {error!r}"
+
+
+def botocore_errors() -> list[type[Exception]]:
+    """Return every exception that botocore defines, ClientError's family apart."""
+    classes: list[type[Exception]] = [
+        one for _, one in inspect.getmembers(aws, inspect.isclass) if issubclass(one, aws.BotoCoreError)
+    ]
+    assert len(classes) > 80
+    return classes
+
+
+@pytest.mark.parametrize("kind", botocore_errors())
+def test_every_exception_of_botocore_has_a_reason(kind: type[Exception]) -> None:
+    error = kind.__new__(kind)
+    error.args = (SECRET,)
+    translated = translate(error)
+    assert translated.code in CODES
+    assert (translated.code == CONNECT_TIMEOUT) == issubclass(kind, aws.ConnectTimeoutError)
+    assert SECRET not in f"{translated} {translated.detail}"
+    if issubclass(kind, aws.ConnectionError | aws.HTTPClientError):
+        assert translated.reason in (Reason.CONNECTION, Reason.TIMEOUT)
+
+
+class NewParserError(ResponseParserError):
+    """An error of a parser of tomorrow."""
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (aws.ReadTimeoutError(endpoint_url=SECRET), Reason.TIMEOUT),
+        (aws.ConnectTimeoutError(endpoint_url=SECRET), Reason.TIMEOUT),
+        (aws.EndpointConnectionError(endpoint_url=SECRET), Reason.CONNECTION),
+        (aws.SSLError(endpoint_url=SECRET, error=ssl.SSLError(SECRET)), Reason.CONNECTION),
+        (aws.ProxyConnectionError(proxy_url=SECRET), Reason.CONNECTION),
+        (aws.NoCredentialsError(), Reason.CREDENTIALS),
+        (aws.CredentialRetrievalError(provider="x", error_msg=SECRET), Reason.CREDENTIALS),
+        (aws.ProfileNotFound(profile=SECRET), Reason.CREDENTIALS),
+        (aws.LoginRefreshRequired(), Reason.CREDENTIALS),
+        (aws.UnauthorizedSSOTokenError(), Reason.CREDENTIALS),
+        (aws.NoAuthTokenError(), Reason.CREDENTIALS),
+        (aws.ConfigParseError(path=SECRET), Reason.CREDENTIALS),
+        (aws.InvalidRegionError(region_name=SECRET), Reason.OTHER),
+        (aws.ParamValidationError(report=SECRET), Reason.OTHER),
+        (aws.IncompleteReadError(actual_bytes=1, expected_bytes=2), Reason.MALFORMED),
+        (ResponseParserError(SECRET), Reason.MALFORMED),
+        (NewParserError(SECRET), Reason.MALFORMED),
+        (ValueError(SECRET), Reason.MALFORMED),
+        (ConnectionResetError(SECRET), Reason.CONNECTION),
+        (TimeoutError(SECRET), Reason.TIMEOUT),
+        (OSError(SECRET), Reason.OTHER),
+        (MemoryError(SECRET), Reason.OTHER),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_each_sort_of_failure_has_the_reason_that_says_what_to_do(error: Exception, reason: Reason) -> None:
+    translated = translate(error)
+    assert translated.reason is reason
+    assert SECRET not in f"{translated} {translated.detail}"
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        (
+            "Signature expired: 20261122T100000Z is now earlier than 20261122T105500Z (20261122T110000Z - 5 min.)",
+            "AWS's clock is 60 minutes ahead of this machine's",
+        ),
+        (
+            "Signature not yet current: 20261122T100000Z is still later than x (20261122T093000Z + 5 min.)",
+            "AWS's clock is 30 minutes behind this machine's",
+        ),
+        ("Signature expired: 20261399T100000Z is now earlier than x (20261122T110000Z - 5 min.)", ""),
+        (f"Signature expired: {SECRET}", ""),
+    ],
+)
+@pytest.mark.parametrize(("code", "status"), [("InvalidSignatureException", 403), ("SignatureDoesNotMatch", 403)])
+def test_a_signature_refused_for_a_wrong_clock_says_how_wrong(code: str, status: int, message: str, words: str) -> None:
+    response: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    error = translate(aws.ClientError(response, "ListJobs"))
+    assert error.reason is Reason.CREDENTIALS
+    assert error.detail == f"AWS answered {code} (HTTP {status}) to ListJobs" + (f": {words}" if words else "")
+
+
+def test_an_error_of_our_own_stays_what_it_is() -> None:
+    error = ApiError(Reason.MALFORMED, detail="status is missing")
+    assert translate(error) is error

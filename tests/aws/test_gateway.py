@@ -1,0 +1,136 @@
+"""The way to AWS: tokens are spent when calls are made, and no list goes on for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import botocore.session
+import pytest
+from prometheus_client import CollectorRegistry
+
+from exporter.aws.gateway import Gateway, ScopeApi
+from exporter.aws.models import Models
+from exporter.config.sections import Account, Aws
+from exporter.core.errors import ApiError, Reason
+from exporter.kinds.kind import ApiCall
+from exporter.kinds.registry import KINDS
+from exporter.kinds.thing_registration_task import DESCRIBE, LIST
+from exporter.metrics.self_metrics import ApiMetrics
+from tests.support.clocks import ManualClock
+from tests.support.exporter_server import aws_environment
+from tests.support.scripted_endpoint import Answer, ScriptedAws, answer
+from tests.support.servers import serving
+
+ACCOUNT = Account(account_id="111122223333")
+REGION = "eu-west-1"
+
+
+def ask(aws: ScriptedAws, question: Callable[[ScopeApi], Coroutine[Any, Any, Any]]) -> Any:
+    """Put a question to a scope whose AWS is written down."""
+
+    async def run() -> Any:
+        gateway = Gateway(Models(), Aws(), ApiMetrics(CollectorRegistry()), ManualClock().clock())
+        return await question(await gateway.connect(ACCOUNT, REGION, "test"))
+
+    with serving(aws.app()) as endpoint, aws_environment(endpoint):
+        return asyncio.run(run())
+
+
+async def listed(api: ScopeApi) -> list[str]:
+    """Every id of the list."""
+    return [id async for page in api.pages(LIST) for id in page["taskIds"]]
+
+
+def test_no_token_is_spent_while_every_place_is_taken() -> None:
+    async def wait_for_a_place(api: ScopeApi) -> Any:
+        release = threading.Event()
+        hanging = [asyncio.create_task(api.workers.run(release.wait, 600)) for _ in range(8)]
+        call = asyncio.create_task(api.call(DESCRIBE, taskId="x"))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        bucket = api.gateway.budgets.of(ACCOUNT.known_id, REGION, DESCRIBE).bucket
+        assert [bucket.take() for _ in range(5)] == [0.0] * 5
+        assert bucket.take() > 0
+        for _ in range(5):
+            bucket.refund()
+        release.set()
+        await asyncio.gather(*hanging)
+        return await call
+
+    aws = ScriptedAws({"/thing-registration-tasks/x": answer({"status": "Failed"})})
+    assert ask(aws, wait_for_a_place)["status"] == "Failed"
+
+
+def test_a_list_is_read_page_by_page_and_an_empty_page_does_not_end_it() -> None:
+    aws = ScriptedAws(
+        {
+            "/thing-registration-tasks": answer({"taskIds": ["a"], "nextToken": "2"}),
+            "/thing-registration-tasks?nextToken=2": answer({"taskIds": [], "nextToken": "3"}),
+            "/thing-registration-tasks?nextToken=3": answer({"taskIds": ["b"]}),
+        }
+    )
+    assert ask(aws, listed) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        answer({"taskIds": ["a"], "nextToken": "same"}),
+        answer({"nextToken": "2"}),
+        answer({}),
+        answer({"taskIds": None}),
+        answer({"taskIds": {}}),
+        Answer(b"<html>", headers={"content-type": "text/html"}),
+    ],
+    ids=["a token that repeats", "no list", "nothing", "null", "an object", "HTML"],
+)
+def test_a_list_that_is_none_or_repeats_its_token_is_malformed(page: Answer) -> None:
+    with pytest.raises(ApiError) as caught:
+        ask(ScriptedAws({"/thing-registration-tasks": page}), listed)
+    assert caught.value.reason is Reason.MALFORMED
+
+
+def test_a_list_that_never_ends_is_malformed() -> None:
+    endless = _Endless()
+    with pytest.raises(ApiError, match="more than 1000 pages"):
+        ask(endless, listed)
+    assert len(endless.requests) == 1000
+
+
+def test_apis_that_share_a_quota_share_its_budget_and_others_have_their_own() -> None:
+    gateway = Gateway(Models(), Aws(), ApiMetrics(CollectorRegistry()), ManualClock().clock())
+
+    def budget(account_id: str, region: str, name: str, bucket: str) -> object:
+        return gateway.budgets.of(account_id, region, ApiCall("greengrassv2", name, 30, bucket))
+
+    shared = budget("111122223333", "eu-west-1", "GetDeployment", "control-plane")
+    assert budget("111122223333", "eu-west-1", "ListDeployments", "control-plane") is shared
+    assert budget("111122223333", "eu-west-1", "ListDeployments", "") is not shared
+    assert budget("444455556666", "eu-west-1", "GetDeployment", "control-plane") is not shared
+    assert budget("111122223333", "us-east-1", "GetDeployment", "control-plane") is not shared
+
+
+class _Endless(ScriptedAws):
+    """An AWS whose every page names another one."""
+
+    def find(self, target: str, path: str) -> Answer:
+        return answer({"taskIds": ["a"], "nextToken": str(len(self.requests))})
+
+
+@pytest.mark.parametrize("service", sorted({call.service for kind in KINDS for call in kind.calls} | {"sts"}))
+def test_a_service_is_asked_where_botocore_asks_it_although_little_of_its_data_is_kept(service: str) -> None:
+    regions = ("eu-west-1", "us-east-1", "cn-north-1", "us-gov-west-1", "eusc-de-east-1", "us-iso-east-1", "xx-new-9")
+    with aws_environment(""):
+        kept = endpoints(service, regions, Models(call for kind in KINDS for call in kind.calls))
+        assert kept == endpoints(service, regions, Models())
+
+
+def endpoints(service: str, regions: Sequence[str], models: Models) -> list[tuple[str, str]]:
+    """Where a service is asked in each Region, and which Region signatures name."""
+    session = botocore.session.Session()
+    session.register_component("data_loader", models.loader)
+    clients = [session.create_client(service, region_name=region) for region in regions]
+    return [(client.meta.endpoint_url, client.meta.region_name) for client in clients]

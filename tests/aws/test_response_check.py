@@ -1,0 +1,242 @@
+"""Bodies that botocore takes for success, over real HTTP through real clients: none of them is one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from exporter.aws.gateway import Gateway
+from exporter.aws.models import Models
+from exporter.config.sections import Account, Aws
+from exporter.core.clock import Clock
+from exporter.core.errors import ApiError, Reason
+from exporter.kinds import greengrass_bulk_deployment, thing_registration_task
+from exporter.kinds.kind import Kind, Wanted
+from exporter.metrics.self_metrics import ApiMetrics
+from tests.support.exporter_server import aws_environment
+from tests.support.scripted_endpoint import Answer, ScriptedAws, answer, refusal
+from tests.support.servers import serving
+
+ACCOUNT_ID = "111122223333"
+ACCOUNT = Account(account_id=ACCOUNT_ID)
+TASK, DEPLOYMENT = thing_registration_task.KIND, greengrass_bulk_deployment.KIND
+PATHS = {
+    "DescribeThingRegistrationTask": "/thing-registration-tasks/a",
+    "GetBulkDeploymentStatus": "/greengrass/bulk/deployments/a/status",
+}
+LISTS = {
+    "ListThingRegistrationTasks": "/thing-registration-tasks",
+    "ListBulkDeployments": "/greengrass/bulk/deployments",
+}
+HTML = b"<html><body>Please log in</body></html>"
+JSON = {"content-type": "application/json"}
+IDENTITY = b"""<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+<GetCallerIdentityResult><Account>%s</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"""
+GOOD = {
+    "DescribeThingRegistrationTask": b'{"taskId":"a","status":"Failed"}',
+    "GetBulkDeploymentStatus": b'{"BulkDeploymentStatus":"Failed"}',
+    "ListThingRegistrationTasks": b'{"taskIds":[]}',
+    "ListBulkDeployments": b'{"BulkDeployments":[]}',
+}
+NO_SUCCESS = {
+    "html": Answer(HTML, headers={"content-type": "text/html"}),
+    "html that says it is json": Answer(HTML, headers=JSON),
+    "empty object": Answer(b"{}"),
+    "empty": Answer(b""),
+    "no content": Answer(b"", status=204),
+    "list": Answer(b"[]"),
+    "null": Answer(b"null"),
+    "number": Answer(b"7"),
+    "text": Answer(b'"words"'),
+    "not UTF-8": Answer(b'{"status":"\xff"}'),
+    "deep": Answer(b'{"a":' * 100_000),
+    "two objects": Answer(b"{}{}"),
+}
+PROXYS_WORDS = [b"<!DOCTYPE html><html><br>Bad</html>", b"no healthy upstream", b'["x"]', b"\x1f\x8b\xff", b"{}", b""]
+PASSING = [(429, Reason.THROTTLED), (500, Reason.SERVER_ERROR), (503, Reason.SERVER_ERROR)]
+WRONG = {
+    "DescribeThingRegistrationTask": [
+        b'{"status":""}',
+        b'{"status":null}',
+        b'{"status":7}',
+        b'{"status":["Failed"]}',
+        b'{"status":"Failed","creationDate":NaN}',
+        b'{"status":"Failed","creationDate":Infinity}',
+        b'{"status":"Failed","creationDate":1e300}',
+        b'{"status":"Failed","creationDate":"soon"}',
+        b'{"status":"Failed","creationDate":"10:00 EST"}',
+        b'{"status":"Failed","creationDate":"0001-01-01T00:00:00+10:00"}',
+        b'{"status":"Failed","creationDate":[]}',
+        b'{"status":"Failed","successCount":-1}',
+        b'{"status":"Failed","successCount":1' + b"0" * 400 + b"}",
+        b'{"status":"Failed","successCount":1' + b"0" * 5000 + b"}",
+        b'{"status":"Failed","successCount":"many"}',
+        b'{"status":"Failed","successCount":1.5}',
+        b'{"status":"Failed","successCount":NaN}',
+        b'{"status":"Failed","successCount":{}}',
+        b'{"status":"Failed","percentageProgress":101}',
+        b'{"status":"Failed","inputFileBucket":7}',
+    ],
+    "GetBulkDeploymentStatus": [
+        b'{"BulkDeploymentStatus":{}}',
+        b'{"BulkDeploymentStatus":"Failed","BulkDeploymentMetrics":[]}',
+        b'{"BulkDeploymentStatus":"Failed","BulkDeploymentMetrics":{"RecordsProcessed":-1}}',
+        b'{"BulkDeploymentStatus":"Failed","ErrorDetails":"words"}',
+        b'{"BulkDeploymentStatus":"Failed","ErrorDetails":[7]}',
+        b'{"BulkDeploymentStatus":"Failed","CreatedAt":7}',
+        b'{"BulkDeploymentStatus":"Failed","tags":{"team":7}}',
+        b'{"BulkDeploymentStatus":"Failed","tags":{"team":"' + b"x" * 3000 + b'"}}',
+    ],
+    "ListThingRegistrationTasks": [
+        b'{"taskIds":null}',
+        b'{"taskIds":[null]}',
+        b'{"taskIds":[""]}',
+        b'{"taskIds":[{}]}',
+        b'{"nextToken":"x"}',
+    ],
+    "ListBulkDeployments": [
+        b'{"BulkDeployments":"abc"}',
+        b'{"BulkDeployments":["abc"]}',
+        b'{"BulkDeployments":[{}]}',
+        b'{"BulkDeployments":[{"BulkDeploymentId":7}]}',
+    ],
+}
+NO_LISTS = [
+    ("ListThingRegistrationTasks", b'{"taskIds":"abc"}'),
+    ("ListThingRegistrationTasks", b'{"taskIds":{}}'),
+    ("ListBulkDeployments", b'{"BulkDeployments":{}}'),
+    ("GetBulkDeploymentStatus", b'{"BulkDeploymentStatus":"Failed","ErrorDetails":{}}'),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A scripted AWS, and what one exporter counts of it."""
+
+    aws: ScriptedAws
+    models: Models
+
+    def ask(self, api: str, found: Answer) -> tuple[ApiError | None, CollectorRegistry]:
+        """Call one API, which answers so; return how that failed, and what was counted."""
+        self.aws.answers[(PATHS | LISTS)[api]] = found
+        registry = CollectorRegistry()
+        gateway = Gateway(self.models, Aws(max_attempts=1), ApiMetrics(registry), Clock())
+        try:
+            asyncio.run(_asked(gateway, api))
+        except ApiError as error:
+            return error, registry
+        return None, registry
+
+
+async def _asked(gateway: Gateway, api: str, account: Account = ACCOUNT) -> None:
+    kind: Kind[Any] = DEPLOYMENT if "BulkDeployment" in api else TASK
+    scope = await gateway.connect(account, "eu-west-1", "test")
+    if api in PATHS:
+        await kind.fetch(scope, Wanted("a"))
+        return
+    async for page in scope.pages(kind.discovery.call):
+        list(kind.discovery.entries(page))
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    aws = ScriptedAws()
+    with serving(aws.app()) as endpoint, aws_environment(endpoint):
+        yield World(aws, Models())
+
+
+@pytest.mark.parametrize("api", GOOD)
+def test_a_good_answer_is_a_success(world: World, api: str) -> None:
+    assert world.ask(api, Answer(GOOD[api]))[0] is None
+
+
+@pytest.mark.parametrize("api", GOOD)
+@pytest.mark.parametrize("found", NO_SUCCESS.values(), ids=NO_SUCCESS)
+def test_an_answer_without_what_was_asked_for_is_malformed(world: World, api: str, found: Answer) -> None:
+    error, _ = world.ask(api, found)
+    assert error is not None
+    assert error.reason is Reason.MALFORMED
+    assert "log in" not in f"{error} {error.detail}"
+
+
+@pytest.mark.parametrize("api", GOOD)
+@pytest.mark.parametrize("announced", [1, 1000])
+def test_an_answer_that_is_cut_off_is_malformed(world: World, api: str, announced: int) -> None:
+    error, _ = world.ask(api, Answer(GOOD[api], announced=len(GOOD[api]) + announced))
+    assert error is not None
+    assert error.reason is Reason.MALFORMED
+
+
+@pytest.mark.parametrize("api", GOOD)
+def test_an_answer_of_40_megabytes_is_malformed(world: World, api: str) -> None:
+    error, _ = world.ask(api, Answer(GOOD[api] + b" " * 40_000_000))
+    assert error is not None
+    assert "larger than" in error.detail
+
+
+@pytest.mark.parametrize(("api", "body"), [(api, body) for api, bodies in WRONG.items() for body in bodies])
+def test_a_member_of_another_type_is_malformed(world: World, api: str, body: bytes) -> None:
+    error, _ = world.ask(api, Answer(body, headers=JSON))
+    assert error is not None
+    assert error.reason is Reason.MALFORMED
+
+
+@pytest.mark.parametrize(
+    "body", [HTML, b"", b"{}", b"<GetCallerIdentityResponse/>", IDENTITY[:-40], IDENTITY % b"secret"]
+)
+def test_an_identity_without_an_account_number_is_malformed(world: World, body: bytes) -> None:
+    world.aws.answers["/"] = Answer(body, headers={"content-type": "text/xml"})
+    gateway = Gateway(world.models, Aws(max_attempts=1), ApiMetrics(CollectorRegistry()), Clock())
+    with pytest.raises(ApiError) as caught:
+        asyncio.run(gateway.connect(Account(), "eu-west-1", "test"))
+    assert caught.value.reason is Reason.MALFORMED
+    assert "secret" not in f"{caught.value} {caught.value.detail}"
+
+
+@pytest.mark.parametrize("body", PROXYS_WORDS)
+@pytest.mark.parametrize(("status", "reason"), PASSING)
+def test_a_passing_fault_has_its_reason_and_is_tried_again_whoever_says_it(
+    world: World, status: int, reason: Reason, body: bytes
+) -> None:
+    for path, account in (("/", Account()), (PATHS["DescribeThingRegistrationTask"], ACCOUNT)):
+        world.aws.answers[path] = Answer(body, status, {"content-type": "text/html"})
+        world.aws.requests.clear()
+        gateway = Gateway(world.models, Aws(max_attempts=2), ApiMetrics(CollectorRegistry()), Clock())
+        with pytest.raises(ApiError) as caught:
+            asyncio.run(_asked(gateway, "DescribeThingRegistrationTask", account))
+        assert caught.value.reason is reason
+        assert world.aws.requests == [path, path]
+
+
+@pytest.mark.parametrize(("api", "body"), NO_LISTS)
+def test_a_list_that_is_none_is_malformed(world: World, api: str, body: bytes) -> None:
+    error, _ = world.ask(api, Answer(body, headers=JSON))
+    assert error is not None
+    assert error.reason is Reason.MALFORMED
+
+
+@pytest.mark.parametrize(
+    ("found", "code"),
+    [
+        (Answer(HTML), "malformed"),
+        (answer({}, status=500), "5xx"),
+        (Answer(b"[]", status=400), "malformed"),
+        (refusal("ThrottlingException", 400), "ThrottlingException"),
+        (refusal("NewException", 400, message="secret"), "4xx"),
+    ],
+)
+def test_each_failed_attempt_is_counted_once_by_its_code(world: World, found: Answer, code: str) -> None:
+    api = "DescribeThingRegistrationTask"
+    labels = {"aws_account_id": ACCOUNT_ID, "aws_region": "eu-west-1", "service": "iot", "api": api}
+    error, registry = world.ask(api, found)
+    assert error is not None
+    assert "secret" not in f"{error} {error.detail}"
+    prefix = "aws_iot_bulk_exporter_api_request"
+    assert registry.get_sample_value(f"{prefix}s_total", labels) == 1
+    assert registry.get_sample_value(f"{prefix}_errors_total", {**labels, "code": code}) == 1
+    assert registry.get_sample_value(f"{prefix}_duration_seconds_count", {"service": "iot", "api": api}) == 1

@@ -1,0 +1,168 @@
+"""``check --live``: one real call of each sort for each cell, and the name of what is missing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from exporter.aws.models import Models
+from exporter.kinds.registry import KINDS
+from exporter.simulator.app import application
+from exporter.simulator.scenario import parse_scenario
+from tests.support.exporter_server import aws_environment
+from tests.support.repository import ROOT
+from tests.support.servers import serving
+
+SECRETS = ("s3cret-external-id", "s3cret-access-key", "s3cret-token")
+ROLE = "arn:aws:iam::444455556666:role/exporter"
+OPERATIONS = f"""
+accounts: ["111122223333", "444455556666"]
+roles: [{{arn: "{ROLE}", external_id: {SECRETS[0]}}}]
+operations:
+  - {{kind: thing_registration_task, id: t1, region: eu-west-1, timeline: [{{at: 0s, status: InProgress}}]}}
+  - {{kind: greengrass_bulk_deployment, id: g1, region: eu-west-1, timeline: [{{at: 0s, status: Running}}]}}
+  - {{kind: iot_job, id: j1, region: eu-west-1, timeline: [{{at: 0s, status: SCHEDULED}}]}}
+  - {{kind: greengrass_deployment, id: d1, region: eu-west-1, timeline: [{{at: 0s, status: ACTIVE}}]}}
+  - {{kind: thing_registration_task, id: t2, region: us-east-1, account: "444455556666",
+     timeline: [{{at: 0s, status: Completed}}]}}
+"""
+WATCH = """
+    watch:
+      - {kind: thing_registration_task, discover: true}
+      - {kind: greengrass_bulk_deployment, discover: true, details: true}
+      - {kind: iot_job, discover: true}
+      - {kind: greengrass_deployment, discover: true}
+"""
+TAGS = "labels: {tags: [team]}"
+
+
+@contextmanager
+def simulated(faults: str = "") -> Iterator[None]:
+    """Serve the operations as AWS, with credentials for its first account."""
+    scenario = parse_scenario(OPERATIONS + (f"faults: [{faults}]\n" if faults else ""), KINDS)
+    secrets = {"AWS_SECRET_ACCESS_KEY": SECRETS[1], "AWS_SESSION_TOKEN": SECRETS[2]}
+    with serving(application(scenario, KINDS, Models())) as url, aws_environment(url, **secrets):
+        yield
+
+
+def check(folder: Path, accounts: str, more: str = TAGS) -> tuple[int, list[str]]:
+    """Run ``check --live``; return its exit status and lines, which hold no secret, no key and no whole role."""
+    config = folder / "config.yaml"
+    config.write_text(f"accounts:\n{accounts}\naws: {{max_attempts: 1, read_timeout: 2s}}\n{more}\n")
+    command = [sys.executable, "-W", "error", "-m", "exporter", "check", "--live", f"--config.file={config}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=ROOT)
+    assert done.stderr == ""
+    assert [secret for secret in (*SECRETS, ROLE) if secret in done.stdout] == []
+    return done.returncode, done.stdout.splitlines()
+
+
+def test_all_is_well(tmp_path: Path) -> None:
+    with simulated():
+        status, lines = check(tmp_path, f"  - regions: [eu-west-1]{WATCH}")
+    assert status == 0
+    assert [line.split(": ") for line in lines] == [
+        [
+            "ok     default eu-west-1 thing_registration_task",
+            "1 found on the first page of ListThingRegistrationTasks, t1 is InProgress",
+        ],
+        [
+            "ok     default eu-west-1 greengrass_bulk_deployment",
+            "1 found on the first page of ListBulkDeployments, g1 is Running",
+        ],
+        [
+            "ok     default eu-west-1 iot_job",
+            "2 found on the first page of ListJobs, j1 is SCHEDULED",
+        ],
+        [
+            "ok     default eu-west-1 greengrass_deployment",
+            "1 found on the first page of ListDeployments, d1 is ACTIVE",
+        ],
+    ]
+
+
+def test_an_account_without_operations_is_well_and_says_what_was_not_tried(tmp_path: Path) -> None:
+    with simulated():
+        status, lines = check(tmp_path, f"  - regions: [eu-central-1]{WATCH}")
+    assert status == 0
+    assert lines[0].endswith("nothing there to try DescribeThingRegistrationTask with")
+    assert lines[1].endswith("nothing there to try GetBulkDeploymentStatus with")
+    assert lines[2].endswith("nothing there to try DescribeJob with")
+    assert lines[3].endswith("nothing there to try GetDeployment and DescribeJob with")
+
+
+@pytest.mark.parametrize(
+    "action",
+    sorted({(call.name, Models().iam_action(call)) for kind in KINDS for call in kind.calls}),
+    ids=lambda action: action[1],
+)
+def test_a_refused_call_is_told_with_the_permission_that_it_needs(tmp_path: Path, action: tuple[str, str]) -> None:
+    api, permission = action
+    with simulated(f'{{api: {api}, error: AccessDeniedException, status: 403, message: "{ROLE}"}}'):
+        status, lines = check(tmp_path, f"  - regions: [eu-west-1]{WATCH}")
+    failed = [line for line in lines if line.startswith("FAILED ")]
+    assert status == 1
+    assert failed == [
+        f"FAILED default eu-west-1 {kind.name}: {api}: access_denied (AWS answered AccessDeniedException (HTTP 403) "
+        f"to {api}); needs the permission {permission}"
+        f"{'; AWS ended its support on 2026-10-07' if kind.support_ended else ''}"
+        for kind in KINDS
+        if api in {call.name for call in kind.calls}
+    ]
+
+
+def test_a_permission_for_tags_is_missed_only_where_tags_are_wanted(tmp_path: Path) -> None:
+    with simulated("{api: ListTagsForResource, error: AccessDeniedException, status: 403}"):
+        assert check(tmp_path, f"  - regions: [eu-west-1]{WATCH}")[0] == 1
+        assert check(tmp_path, f"  - regions: [eu-west-1]{WATCH}", more="")[0] == 0
+
+
+def test_a_role_is_assumed_with_its_external_id(tmp_path: Path) -> None:
+    account = f"  - {{name: field, regions: [us-east-1], role_arn: '{ROLE}', external_id: {SECRETS[0]}}}"
+    with simulated():
+        status, lines = check(tmp_path, account)
+    assert status == 0
+    kinds = [kind.name for kind in KINDS if kind.by_default]
+    assert [line.split(": ")[0] for line in lines] == [f"ok     field us-east-1 {kind}" for kind in kinds]
+    assert lines[0].endswith(", t2 is Completed")
+
+
+@pytest.mark.parametrize("external_id", ["", ", external_id: s3cret-but-wrong"])
+def test_a_role_that_may_not_be_assumed_is_told_from_a_missing_permission(tmp_path: Path, external_id: str) -> None:
+    with simulated():
+        status, lines = check(tmp_path, f"  - {{regions: [us-east-1], role_arn: '{ROLE}'{external_id}}}")
+    assert status == 1
+    assert lines == [
+        f"FAILED default us-east-1 {kind.name}: no way into the account, "
+        "access_denied (AWS answered AccessDenied (HTTP 403) to AssumeRole); "
+        "needs sts:AssumeRole, and the role's trust policy must let it"
+        for kind in KINDS
+        if kind.by_default
+    ]
+
+
+def test_an_id_that_aws_does_not_know_is_a_failure_without_a_permission(tmp_path: Path) -> None:
+    watch = "watch: [{kind: thing_registration_task, ids: [none]}]"
+    with simulated():
+        status, lines = check(tmp_path, f"  - {{regions: [eu-west-1], {watch}}}")
+    assert status == 1
+    assert lines[0].endswith("(AWS answered ResourceNotFoundException (HTTP 404) to DescribeThingRegistrationTask)")
+
+
+def test_a_failure_of_one_cell_hides_no_other(tmp_path: Path) -> None:
+    with simulated("{region: eu-west-1, service: greengrass, status: 503, body: down}"):
+        status, lines = check(tmp_path, f"  - regions: [eu-west-1, us-east-1]{WATCH}")
+    assert status == 1
+    assert [line.split()[0] for line in lines] == ["ok", "FAILED", "ok", "ok", "ok", "ok", "ok", "ok"]
+    assert "ListBulkDeployments: server_error" in lines[1]
+
+
+def test_an_endpoint_that_does_not_answer_is_told(tmp_path: Path) -> None:
+    with aws_environment("http://127.0.0.1:9"):
+        status, lines = check(tmp_path, "  - {regions: [eu-west-1], account_id: '111122223333'}")
+    assert status == 1
+    assert "ListThingRegistrationTasks: connection" in lines[0]

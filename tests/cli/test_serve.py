@@ -1,0 +1,186 @@
+"""The exporter as users run it: a process of its own, and signals."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support import http_requests
+from tests.support.certificates import server_files
+from tests.support.exporter_server import aws_environment
+from tests.support.http_edge import rest_of
+from tests.support.passwords import ALICE, BASIC, basic
+from tests.support.scripted_endpoint import ScriptedAws
+from tests.support.servers import hanging, serving
+from tests.support.waiting import until
+
+CONFIG = """
+accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, ids: [a]}]}]
+refresh: {deadline: 1h}
+"""
+
+LOW = 512
+"""A soft limit of open files, with room for this process."""
+
+Process = subprocess.Popen[str]
+
+
+@contextmanager
+def exporter_process(
+    config: Path, endpoint: str, *flags: str, addresses: Sequence[str] = ("127.0.0.1:0",)
+) -> Iterator[tuple[Process, list[str]]]:
+    """Run the exporter as users do; give the process and its URLs, one for each address."""
+    config.write_text(CONFIG)
+    listen = [f"--web.listen-address={address}" for address in addresses]
+    command = [sys.executable, "-m", "exporter", f"--config.file={config}", *listen, *flags]
+    with aws_environment(endpoint):
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
+    assert process.stderr is not None
+    try:
+        lines = [process.stderr.readline() for _ in addresses]
+        yield process, [line.partition("url=")[2].partition("/metrics")[0] for line in lines]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_no_answer_names_the_server(tmp_path: Path) -> None:
+    with serving(ScriptedAws().app()) as endpoint, exporter_process(tmp_path / "config.yaml", endpoint) as (_, (url,)):
+        for path in ("/metrics", "/", "/nothing"):
+            assert "server" not in http_requests.get(url + path).headers
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_process_well_answers_a_scrape_in_flight_and_ends_its_call_to_aws(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    with (
+        hanging() as (endpoint, aws),
+        exporter_process(tmp_path / "config.yaml", endpoint) as (process, (url,)),
+        ThreadPoolExecutor(1) as scraper,
+    ):
+        scrape = scraper.submit(httpx.get, f"{url}/metrics", timeout=60)
+        aws.settimeout(60)
+        connection, _ = aws.accept()
+        process.send_signal(number)
+        response = scrape.result()
+        assert process.wait(timeout=60) == 0
+        with connection:
+            assert b"/thing-registration-tasks/a " in rest_of(connection)
+    assert response.status_code == 200
+    assert "aws_iot_bulk_exporter_up{" in response.text
+
+
+def test_sighup_reads_the_file_again_and_a_bad_one_ends_nothing(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    gauge = "aws_iot_bulk_exporter_config_last_reload_successful"
+    with serving(ScriptedAws().app()) as endpoint, exporter_process(config, endpoint) as (process, (url,)):
+
+        def shows(row: str) -> bool | None:
+            return row in http_requests.get(f"{url}/metrics").text or None
+
+        assert shows('account="default"')
+        config.write_text(CONFIG.replace("account_id", "name: renamed, account_id"))
+        process.send_signal(signal.SIGHUP)
+        until(lambda: shows('account="renamed"'), "the new name")
+        for bad in ("accounts: 7", "", "{"):
+            config.write_text(bad)
+            process.send_signal(signal.SIGHUP)
+            until(lambda: shows(f"{gauge} 0.0"), "the failure")
+            assert shows('account="renamed"')
+            config.write_text(CONFIG)
+            assert http_requests.post(f"{url}/-/reload").text == "reloaded\n"
+            assert shows(f"{gauge} 1.0")
+            config.write_text(CONFIG.replace("account_id", "name: renamed, account_id"))
+            assert http_requests.post(f"{url}/-/reload").text == "reloaded\n"
+        config.unlink()
+        assert http_requests.post(f"{url}/-/reload").text.endswith("No such file or directory\n")
+        assert process.poll() is None
+
+
+def test_a_configuration_that_cannot_be_read_to_its_end_delays_no_end(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    with serving(ScriptedAws().app()) as endpoint, exporter_process(config, endpoint) as (process, (url,)):
+        assert http_requests.get(f"{url}/-/ready").status_code == 200
+        config.unlink()
+        os.mkfifo(config)
+        process.send_signal(signal.SIGHUP)
+        with config.open("w"):  # returns as soon as somebody reads
+            assert "aws_iot_bulk_exporter_up{" in http_requests.get(f"{url}/metrics").text
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=60) == 0
+
+
+def test_the_usual_limit_of_files_is_raised_as_far_as_it_may_be(tmp_path: Path) -> None:
+    usual, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (LOW, most))
+    try:
+        with hanging() as (endpoint, _), exporter_process(tmp_path / "config.yaml", endpoint) as (process, _):
+            assert resource.prlimit(process.pid, resource.RLIMIT_NOFILE) == (most, most)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (usual, most))
+
+
+def test_a_password_that_is_being_checked_does_not_outlive_a_second_signal(tmp_path: Path) -> None:
+    web = tmp_path / "web.yaml"
+    web.write_text(f"basic_auth_users: {{alice: $2b$31${'.' * 53}}}\n")  # hours of work
+    with (
+        serving(ScriptedAws().app()) as endpoint,
+        exporter_process(tmp_path / "config.yaml", endpoint, f"--web.config.file={web}") as (process, (url,)),
+        ThreadPoolExecutor(1) as client,
+    ):
+        login = client.submit(httpx.get, url, headers={"authorization": basic("alice", "wrong")}, timeout=60)
+        until(lambda: (http_requests.get(f"{url}/-/healthy").is_success and _threads(process) > 1) or None, "a check")
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
+        with pytest.raises(httpx.TransportError):
+            login.result()
+
+
+def _threads(process: Process) -> int:
+    return len(list(Path(f"/proc/{process.pid}/task").iterdir()))
+
+
+def test_every_address_is_served_alike(tmp_path: Path) -> None:
+    authority, web = server_files(tmp_path), tmp_path / "web.yaml"
+    web.write_text(
+        f"tls_server_config: {{cert_file: server.pem, key_file: server.key}}\nbasic_auth_users: {{alice: {ALICE}}}\n"
+    )
+    addresses = ["127.0.0.1:0", "127.0.0.1:0", *(["[::1]:0"] if socket.has_dualstack_ipv6() else [])]
+    with (
+        serving(ScriptedAws().app()) as endpoint,
+        exporter_process(tmp_path / "config.yaml", endpoint, f"--web.config.file={web}", addresses=addresses) as (
+            process,
+            urls,
+        ),
+        httpx.Client(verify=authority.client()) as client,
+    ):
+        assert len(set(urls)) == len(addresses)
+        for url in urls:
+            assert url.startswith("https://")
+            assert client.get(f"{url}/-/ready").text == "ready\n"
+            assert client.get(f"{url}/metrics").status_code == 401
+            assert client.get(f"{url}/metrics", headers={"authorization": BASIC["alice"]}).status_code == 200
+            assert client.head(f"{url}/metrics", headers={"authorization": BASIC["alice"]}).content == b""
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics", "/-/healthy", "/-/ready"])
+def test_every_path_answers_head_without_a_body(tmp_path: Path, path: str) -> None:
+    with serving(ScriptedAws().app()) as endpoint, exporter_process(tmp_path / "config.yaml", endpoint) as (_, (url,)):
+        head, whole = http_requests.head(url + path), http_requests.get(url + path)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-type"] == whole.headers["content-type"]

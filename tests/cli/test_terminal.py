@@ -1,0 +1,242 @@
+"""A watch is a live table in a real terminal, and a log of changes anywhere else."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from exporter.aws.models import Models
+from exporter.cli.terminal import picture, plain_view
+from exporter.kinds.phase import Meaning
+from exporter.kinds.registry import KINDS
+from exporter.metrics.summary import CellLine, OperationLine
+from exporter.simulator.app import application
+from exporter.simulator.scenario import parse_scenario
+from tests.support.exporter_server import aws_environment
+from tests.support.servers import serving
+from tests.support.waiting import until
+
+NOW = 1_700_000_000.0
+RUNNING = OperationLine(
+    account="factory",
+    account_id="111122223333",
+    region="eu-west-1",
+    kind="iot_job",
+    title="job",
+    id="firmware-7",
+    name="",
+    target="",
+    input="",
+    status="IN_PROGRESS",
+    known_status="IN_PROGRESS",
+    meaning=Meaning.RUNNING,
+    active=True,
+    continuous=False,
+    progress=0.999,
+    succeeded=4810,
+    failed=12,
+    created=None,
+    updated=None,
+    read=NOW - 7,
+    rate=0.001,
+    estimated_end=NOW + 60,
+)
+ENDED = replace(
+    RUNNING,
+    id="old",
+    status="COMPLETED",
+    meaning=Meaning.COMPLETED,
+    active=False,
+    progress=1.0,
+    rate=None,
+    estimated_end=None,
+)
+CELL = CellLine(
+    account="factory",
+    account_id="111122223333",
+    region="eu-west-1",
+    kind="iot_job",
+    title="job",
+    up=True,
+    reasons=(),
+    last_success=NOW,
+    duration=0.1,
+    operations=1,
+    omitted=0,
+    budgets=(),
+)
+FAILING = replace(CELL, up=False, reasons=("throttled",))
+
+
+def drawn(operations: list[OperationLine], cells: list[CellLine], width: int = 110, height: int = 24) -> list[str]:
+    """The lines of the picture, without colours."""
+    console = Console(file=io.StringIO(), width=width, height=height, color_system=None)
+    with console.capture() as capture:
+        console.print(picture(operations, cells, NOW, (width, height)))
+    return [line.rstrip() for line in capture.get().splitlines()]
+
+
+def test_an_operation_has_a_row_with_a_bar_and_its_figures_and_active_ones_come_first() -> None:
+    head, running, ended = drawn([ENDED, RUNNING], [CELL])
+    assert head.split() == ["operation", "done", "status", "succeeded", "failed", "a", "minute", "ends", "age"]
+    assert re.fullmatch(r"firmware-7 +━+[╸╺]? +99% +IN_PROGRESS +4810 +12 +6\.0% +\w{3} \d\d:\d\d +7s", running)
+    assert re.fullmatch(r"old +━+ +100% +COMPLETED +4810 +12 +7s", ended)
+
+
+@pytest.mark.parametrize("width", [50, 60, 80, 90, 100, 200])
+def test_in_a_narrow_terminal_columns_are_left_out_and_no_figure_or_id_is_cut(width: int) -> None:
+    elsewhere = replace(RUNNING, id="x" * 36, region="us-east-1")
+    lines = drawn([elsewhere] if width < 80 else [RUNNING, elsewhere], [], width)
+    text = "\n".join(lines)
+    assert max(map(len, lines)) <= width
+    assert "…" not in text
+    assert text.count("x") == 36
+    for shown in ("99%", "IN_PROGRESS", "4810", "12"):
+        assert shown in text
+    assert ("us-east-1" in text) == (width >= 80)
+
+
+def test_what_is_not_known_is_left_empty_and_what_cannot_be_read_stands_below() -> None:
+    nothing = replace(RUNNING, progress=None, succeeded=None, failed=None, rate=None, estimated_end=None)
+    _, row, trouble = drawn([nothing], [FAILING])
+    assert row.split() == ["firmware-7", "IN_PROGRESS", "7s"]
+    assert trouble == "factory eu-west-1 iot_job: cannot be read: throttled"
+
+
+@pytest.mark.parametrize(
+    ("meaning", "active", "failed", "colour"),
+    [
+        (Meaning.RUNNING, True, 3, ""),
+        (Meaning.COMPLETED, False, 0, "32"),
+        (Meaning.COMPLETED, False, 1, "31"),
+        (Meaning.FAILED, False, None, "31"),
+        (Meaning.STOPPED, False, 0, "31"),
+        (Meaning.ENDED, False, 0, ""),
+    ],
+)
+def test_only_what_came_to_its_end_without_failures_is_green(
+    meaning: Meaning, active: bool, failed: int | None, colour: str
+) -> None:
+    console = Console(file=io.StringIO(), width=110, force_terminal=True, color_system="standard")
+    row = replace(RUNNING, status="STATUS", meaning=meaning, active=active, failed=failed)
+    with console.capture() as capture:
+        console.print(picture([row], [], NOW, (110, 24)))
+    coloured = re.search(r"\x1b\[(\d+)mSTATUS", capture.get())
+    assert (coloured[1] if coloured else "") == colour
+
+
+def test_what_does_not_fit_into_the_terminal_is_counted() -> None:
+    lines = drawn([replace(RUNNING, id=str(number)) for number in range(50)], [FAILING], height=12)
+    assert len(lines) < 12
+    assert lines[-2:] == ["and 43 more", "factory eu-west-1 iot_job: cannot be read: throttled"]
+
+
+def test_nothing_that_aws_sends_is_a_command_to_the_terminal() -> None:
+    evil = replace(RUNNING, id="\x1b[2Jx\x9b31m", status="[bold]\r\x07\u202e")
+    shown = "\n".join(drawn([evil], []))
+    assert not any(character in shown for character in "\x1b\x9b\r\x07\u202e")
+    assert r"\x1b[2Jx\x9b31m" in shown
+    assert r"[bold]\r\x07" in shown
+
+
+def test_without_a_terminal_each_change_is_a_line_and_nothing_is_said_twice() -> None:
+    stream = io.StringIO()
+    with plain_view(stream) as view:
+        view.show([RUNNING], [CELL], NOW)
+        view.show([replace(RUNNING, read=NOW, rate=0.5)], [FAILING], NOW + 10)
+        view.show([RUNNING], [FAILING], NOW + 20)
+        view.show([replace(RUNNING, failed=13)], [CELL], NOW + 30)
+    assert stream.getvalue().splitlines() == [
+        "2023-11-14T22:13:20Z factory eu-west-1 iot_job firmware-7: IN_PROGRESS, 99%, 4810 succeeded, 12 failed",
+        "2023-11-14T22:13:30Z factory eu-west-1 iot_job: cannot be read: throttled",
+        "2023-11-14T22:13:50Z factory eu-west-1 iot_job firmware-7: IN_PROGRESS, 99%, 4810 succeeded, 13 failed",
+        "2023-11-14T22:13:50Z factory eu-west-1 iot_job: can be read again",
+    ]
+
+
+SCENARIO = """
+accounts: ["111122223333"]
+operations:
+  - &job {kind: iot_job, id: done, region: eu-west-1, items: 9, timeline: [{at: 0s, status: COMPLETED, done: 1.0}]}
+  - {<<: *job, id: running, timeline: [{at: 0s, status: IN_PROGRESS}, {at: 7d, done: 1.0}]}
+"""
+COMMAND = [sys.executable, "-m", "exporter", "watch", "--kind=iot_job"]
+
+
+@contextmanager
+def environment() -> Iterator[dict[str, str]]:
+    """Give the environment in which AWS is the simulator."""
+    app = application(parse_scenario(SCENARIO, KINDS), KINDS, Models())
+    with serving(app) as endpoint, aws_environment(endpoint, TERM="xterm-256color", COLUMNS="100", LINES="24"):
+        yield dict(os.environ)
+
+
+def test_in_a_real_terminal_the_table_is_drawn_in_place_and_the_cursor_comes_back() -> None:
+    with environment() as env:
+        terminal, process_s_end = pty.openpty()
+        command = [*COMMAND, "--id=done", "--until-done"]
+        process = subprocess.Popen(command, stdout=process_s_end, stdin=process_s_end, env=env)
+        os.close(process_s_end)
+        shown = _all_of(terminal)
+        assert process.wait(timeout=60) == 0
+    assert "\x1b[?25l" in shown
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
+    assert "━" in shown
+    assert "1 of 1 operations ended well" in shown
+
+
+def _all_of(terminal: int) -> str:
+    """Return everything that a process writes to its terminal; Linux ends it with an error."""
+    read = bytearray()
+    try:
+        while part := os.read(terminal, 4096):
+            read += part
+    except OSError:
+        pass
+    os.close(terminal)
+    return read.decode()
+
+
+@contextmanager
+def hearing_interrupts() -> Iterator[None]:
+    """Let what is started hear SIGINT: what a shell runs in the background, and all that it starts, ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_watch_and_is_no_success(tmp_path: Path, number: signal.Signals, status: int) -> None:
+    output = tmp_path / "output"
+    with environment() as env, output.open("wb") as file:
+        command = [*COMMAND, "--id=running", "--until-done"]
+        with hearing_interrupts():
+            process = subprocess.Popen(command, stdout=file, stderr=file, env=env)
+        until(lambda: "IN_PROGRESS" in output.read_text() or None, "a line")
+        process.send_signal(number)
+        assert process.wait(timeout=60) == status
+    assert "Traceback" not in output.read_text()
+
+
+def test_when_nobody_reads_its_lines_any_more_the_watch_ends_without_a_word() -> None:
+    with environment() as env:
+        command = [*COMMAND, "--id=done", "--id=running"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
+        assert process.stdout is not None
+        process.stdout.close()
+        _, complaints = process.communicate(timeout=60)
+    assert (process.returncode, complaints) == (141, b"")

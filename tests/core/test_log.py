@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import re
+import select
+import unicodedata
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+import pytest
+from freezegun import freeze_time
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from exporter.core.log import FORMATS, LEVELS, LibraryHandler, new_log
+
+SECRET = "arn:aws:iam::111122223333:role/secret"
+FACT = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|[^ "]*)(?: |$)')
+
+
+def facts_of(line: str, format: str) -> dict[str, Any]:
+    """Return the facts of a line, and hold that it is nothing but facts."""
+    if format == "json":
+        facts: dict[str, Any] = json.loads(line)
+        return facts
+    assert FACT.sub("", line) == ""
+    return {name: _unquoted(value) for name, value in FACT.findall(line)}
+
+
+def _unquoted(value: str) -> str:
+    return re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
+
+
+def lines_of(stream: io.StringIO) -> list[str]:
+    """Return the lines of a log, which ends with a line's end."""
+    text = stream.getvalue()
+    assert not text or text.endswith("\n")
+    return text.split("\n")[:-1]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_line_tells_when_how_grave_and_what(format: str) -> None:
+    stream = io.StringIO()
+    new_log("info", format, stream).warning("call failed", account="factory", what='week "47"', seconds=1.5, up=True)
+    (line,) = lines_of(stream)
+    facts = facts_of(line, format)
+    assert datetime.fromisoformat(facts.pop("ts")).utcoffset() is not None
+    numbers = {"seconds": 1.5, "up": True} if format == "json" else {"seconds": "1.5", "up": "true"}
+    told = {"level": "warning", "msg": "call failed", "account": "factory", "what": 'week "47"'}
+    assert facts == {**told, **numbers}
+
+
+def test_logfmt_starts_with_time_level_and_message() -> None:
+    stream = io.StringIO()
+    new_log(stream=stream).info("listening", cells=3)
+    assert re.fullmatch(r"ts=\S+Z level=info msg=listening cells=3\n", stream.getvalue())
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@given(text=st.text(st.characters()))
+@example(text='a\nlevel=error msg="forged"')
+@example(text='a\r\n\t\0\x1b[31m\x7f\x85\u2028\u202e\ud800\\"')
+def test_an_event_is_one_line_whatever_its_text_holds(format: str, text: str) -> None:
+    stream = io.StringIO()
+    new_log("info", format, stream).info("call failed", what=text, level_of="x")
+    (line,) = lines_of(stream)
+    facts = facts_of(line, format)
+    assert facts["msg"] == "call failed"
+    assert facts["level_of"] == "x"
+    assert not any(unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp") for one in line)
+    if format == "json" or (text.isprintable() and "\\" not in text):
+        assert facts["what"] == text
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_level_hides_what_is_less_grave(level: str) -> None:
+    stream = io.StringIO()
+    log = new_log(level, stream=stream)
+    log.debug("debug")
+    log.info("info")
+    log.warning("warn")
+    log.error("error")
+    shown = [facts_of(line, "logfmt")["msg"] for line in lines_of(stream)]
+    assert shown == list(LEVELS)[list(LEVELS).index(level) :]
+
+
+@pytest.fixture
+def library() -> tuple[logging.Logger, io.StringIO]:
+    """A library's logger, and the stream of what is passed on of it."""
+    stream = io.StringIO()
+    logger = logging.Manager(logging.RootLogger(logging.DEBUG)).getLogger("library.part")
+    logger.addHandler(LibraryHandler(new_log("debug", stream=stream)))
+    return logger, stream
+
+
+def test_a_librarys_warning_is_passed_on_without_its_arguments(library: tuple[logging.Logger, io.StringIO]) -> None:
+    logger, stream = library
+    logger.warning("cannot assume %s", SECRET)
+    (line,) = lines_of(stream)
+    facts = facts_of(line, "logfmt")
+    assert facts["library"] == "library.part"
+    assert facts["where"].startswith("test_log:")
+    assert SECRET not in line
+
+
+def test_a_librarys_exception_is_passed_on_as_its_type(library: tuple[logging.Logger, io.StringIO]) -> None:
+    logger, stream = library
+    try:
+        raise KeyError(SECRET)
+    except KeyError:
+        logger.exception("cannot go on")
+    (line,) = lines_of(stream)
+    assert facts_of(line, "logfmt")["error"] == "KeyError"
+    assert SECRET not in line
+
+
+def test_what_a_library_tells_without_need_is_left_out(library: tuple[logging.Logger, io.StringIO]) -> None:
+    logger, stream = library
+    logger.info("hello")
+    logger.debug("hello")
+    assert stream.getvalue() == ""
+
+
+def test_a_library_that_logs_wrongly_does_no_harm(library: tuple[logging.Logger, io.StringIO]) -> None:
+    logger, stream = library
+    logger.warning("%d of %d", "one")
+    logger.error("no exception", exc_info=(None, None, None))
+    assert len(lines_of(stream)) == 2
+
+
+@freeze_time("2026-11-22T05:00:00.25+01:00")
+def test_a_line_begins_with_its_time_in_utc() -> None:
+    stream = io.StringIO()
+    new_log(stream=stream).info("listening")
+    assert stream.getvalue() == "ts=2026-11-22T04:00:00.250000Z level=info msg=listening\n"
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, TextIO]]:
+    """The end that is read of a pipe, and the other as the stream of a log."""
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w") as stream:
+        yield reader, stream
+
+
+def test_a_pipe_that_nobody_reads_holds_up_nobody_and_lines_come_whole_again(pipe: tuple[int, TextIO]) -> None:
+    reader, stream = pipe
+    log = new_log(stream=stream)
+    for _ in range(100):
+        log.info("configuration not reloaded", problems=10_000 * "x")
+    first = os.read(reader, 2**20)
+    log.info("configuration reloaded")
+    os.set_blocking(reader, False)
+    lines = (first + os.read(reader, 2**20)).decode().splitlines()
+    assert len(lines) < 100
+    assert facts_of(lines[-1], "logfmt")["msg"] == "configuration reloaded"
+    os.close(reader)
+
+
+def test_a_line_longer_than_what_a_pipe_takes_at_once_is_whole(pipe: tuple[int, TextIO]) -> None:
+    reader, stream = pipe
+    new_log(stream=stream).info("configuration not reloaded", problems=5 * select.PIPE_BUF * "x")
+    assert (
+        facts_of(os.read(reader, 2**20).decode().removesuffix("\n"), "logfmt")["problems"] == 5 * select.PIPE_BUF * "x"
+    )
+    os.close(reader)
+
+
+def test_a_pipe_whose_reader_is_gone_fails_nobody(pipe: tuple[int, TextIO]) -> None:
+    reader, stream = pipe
+    os.close(reader)
+    new_log(stream=stream).info("listening")
+
+
+def test_a_full_disk_fails_nobody() -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    with Path("/dev/full").open("w") as stream:
+        new_log(stream=stream).info("listening")
+
+
+def test_a_standard_error_that_is_closed_fails_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr", None)
+    monkeypatch.setattr("sys.stdout", None)
+    new_log().info("listening")

@@ -1,0 +1,218 @@
+"""A kind is one module and one line: a fifth, made up here, is configured, scraped, shown, documented and allowed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from exporter.aws.iam_policy import policy
+from exporter.aws.models import Models
+from exporter.config.loader import config_schema, parse_config
+from exporter.core.errors import ConfigError
+from exporter.core.model import Operation, Tally
+from exporter.kinds import response
+from exporter.kinds.kind import Api, ApiCall, Discovery, ItemRows, Kind, Listed, Rows, Simulation, Wanted
+from exporter.kinds.metric import gauge
+from exporter.kinds.registry import KINDS
+from exporter.kinds.response import Answer
+from exporter.kinds.simulated_operation import Simulated
+from exporter.metrics.reference import kinds_table, metrics_document, metrics_table
+from exporter.monitoring.prometheus import prometheus_rules
+from exporter.monitoring.records import ACTIVE, FAILED, PROCESSED_ITEMS, RUNNING, UNMOVED
+from exporter.monitoring.ruleset import rules
+from tests.kinds import test_kind
+from tests.support import http_requests
+from tests.support.exporter_server import simulating
+from tests.support.promql import promtool
+from tests.support.restarted_exporter import restarting
+
+GET = ApiCall("iot", "GetOTAUpdate", quota=10, resource="arn:*:iot:*:*:otaupdate/*")
+LIST = ApiCall("iot", "ListOTAUpdates", quota=10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtaUpdate(Operation):
+    """An update of firmware over the air."""
+
+    files: int
+
+
+async def fetch(api: Api, wanted: Wanted[OtaUpdate]) -> OtaUpdate:
+    """Return the update that is wanted."""
+    update = response.structure(await api.call(GET, otaUpdateId=wanted.id), "otaUpdateInfo")
+    return OtaUpdate(
+        id=wanted.id,
+        status=response.status(update, "otaUpdateStatus"),
+        created=response.moment(update, "creationDate"),
+        updated=response.moment(update, "lastModifiedDate"),
+        files=len(response.structures(update, "otaUpdateFiles")),
+    )
+
+
+def entries(page: Answer) -> Iterable[Listed]:
+    """Return the updates on a page of the list."""
+    return (Listed(response.status(entry, "otaUpdateId")) for entry in response.structures(page, "otaUpdates"))
+
+
+def simulated_update(update: Simulated) -> dict[str, Any]:
+    """Return what GetOTAUpdate answers."""
+    files = [{"fileName": f"{number}.bin"} for number in range(update.items)]
+    facts = {"otaUpdateStatus": update.status, "creationDate": update.created, "lastModifiedDate": update.updated}
+    return {"otaUpdateInfo": {"otaUpdateId": update.id, "otaUpdateFiles": files, **facts}}
+
+
+KIND: Kind[OtaUpdate] = Kind(
+    name="ota_update",
+    title="update over the air",
+    reference="https://docs.aws.amazon.com/freertos/latest/userguide/freertos-ota-dev.html",
+    operation=OtaUpdate,
+    statuses=(
+        "CREATE_PENDING",
+        "CREATE_IN_PROGRESS",
+        "CREATE_COMPLETE",
+        "CREATE_FAILED",
+        "DELETE_IN_PROGRESS",
+        "DELETE_FAILED",
+    ),
+    active=frozenset({"CREATE_PENDING", "CREATE_IN_PROGRESS", "DELETE_IN_PROGRESS"}),
+    completes=frozenset({"CREATE_COMPLETE"}),
+    id_parameter="otaUpdateId",
+    id_length=128,
+    id_pattern="[a-zA-Z0-9_-]+",
+    describes=(GET,),
+    discovery=Discovery(LIST, entries, status_parameter="otaUpdateStatus"),
+    fetch=fetch,
+    final=lambda update, options: not KIND.is_active(update.status),
+    tally=lambda update: Tally(None, None),
+    metrics=(gauge("aws_iot_ota_update_files", "Files of the update.", lambda update: update.files),),
+    simulation=Simulation({GET: simulated_update}, entry=lambda update: {"otaUpdateId": update.id}),
+    items=ItemRows(processed=(Rows("aws_iot_ota_update_files"),)),
+    failed=frozenset({"CREATE_FAILED", "DELETE_FAILED"}),
+    waiting=frozenset({"CREATE_PENDING"}),
+    ending=frozenset({"DELETE_IN_PROGRESS"}),
+)
+FIVE = (*KINDS, KIND)
+CONFIG = """
+accounts:
+  - account_id: "111122223333"
+    watch: [{kind: ota_update, discover: {statuses: [CREATE_IN_PROGRESS, CREATE_COMPLETE]}}]
+"""
+SCENARIO = """
+accounts: ["111122223333"]
+operations:
+  - {kind: ota_update, id: bootloader, region: eu-west-1, items: 3,
+     timeline: [{at: 0s, status: CREATE_IN_PROGRESS}, {at: 90s, status: CREATE_COMPLETE}]}
+"""
+CONTRACT = [
+    test
+    for name, test in vars(test_kind).items()
+    if name.startswith("test_") and "kind" in inspect.signature(test).parameters
+]
+
+
+@pytest.mark.parametrize("test", CONTRACT, ids=lambda test: test.__name__)
+def test_it_keeps_the_contract_of_every_kind(test: Callable[..., None]) -> None:
+    assert CONTRACT
+    if "switched_on" in inspect.signature(test).parameters:
+        test(KIND, switched_on=True)
+    else:
+        test(KIND)
+
+
+def test_it_is_configured_with_its_own_statuses_and_ids() -> None:
+    (account,) = parse_config(CONFIG, FIVE).accounts
+    assert [watch.kind for watch in account.watch] == ["ota_update"]
+    with pytest.raises(ConfigError) as refused:
+        parse_config(CONFIG.replace("CREATE_COMPLETE]}", 'InProgress]}, ids: ["a/b"]'), FIVE)
+    assert [problem.partition(": ")[0] for problem in refused.value.problems] == [
+        "accounts[0].watch[0].ids[0]",
+        "accounts[0].watch[0].discover.statuses[1]",
+    ]
+    validator = Draft202012Validator(config_schema(FIVE))
+    watch = {"kind": "ota_update", "ids": ["bootloader"]}
+    assert list(validator.iter_errors({"accounts": [{"watch": [watch]}]})) == []
+    assert list(validator.iter_errors({"accounts": [{"watch": [{**watch, "ids": ["a/b"]}]}]})) != []
+
+
+def test_it_is_watched_by_default() -> None:
+    (account,) = parse_config("", FIVE).accounts
+    assert "ota_update" in [watch.kind for watch in account.watch]
+
+
+def test_it_is_simulated_and_scraped_to_its_end() -> None:
+    with simulating(CONFIG, SCENARIO, FIVE) as simulation:
+        exposed = [simulation.exporter.operations() for _ in range(3)]
+        assert simulation.requests_of(simulation.exporter.scrape) == ["/otaUpdates?otaUpdateStatus=CREATE_IN_PROGRESS"]
+    labels = 'aws_account_id="111122223333",aws_region="eu-west-1",id="bootloader",kind="ota_update"'
+    assert f"aws_iot_ota_update_files{{{labels}}} 3.0" in exposed[0]
+    assert f'aws_iot_bulk_operation_status{{{labels},status="CREATE_IN_PROGRESS"}} 1.0' in exposed[0]
+    assert f'aws_iot_bulk_operation_status{{{labels},status="CREATE_COMPLETE"}} 1.0' in exposed[-1]
+
+
+def test_it_outlives_a_restart(tmp_path: Path) -> None:
+    scenario = SCENARIO.replace("[{at: 0s, status: CREATE_IN_PROGRESS}, {at: 90s,", "[{at: 0s,")
+    with restarting(scenario, tmp_path / "state.db", FIVE) as aws:
+        with aws.exporter(CONFIG) as exporter:
+            before = exporter.operations()
+            assert "/otaUpdates/bootloader" in aws.requests
+            asked = len(aws.requests)
+        with aws.exporter(CONFIG) as exporter:
+            assert exporter.operations() == before
+    assert "/otaUpdates/bootloader" not in aws.requests[asked:]
+
+
+def test_it_is_on_the_status_page_and_in_the_json() -> None:
+    with simulating(CONFIG, SCENARIO.replace("CREATE_COMPLETE}", "CREATE_FAILED}"), FIVE) as simulation:
+        for _ in range(3):
+            simulation.exporter.scrape()
+        url, chosen = simulation.exporter.url, {"kind": "ota_update", "view": "attention"}
+        page = http_requests.get(f"{url}/", params=chosen).text
+        (operation,) = http_requests.get(f"{url}/api/v1/operations", params=chosen).json()["operations"]
+        (cell,) = http_requests.get(f"{url}/api/v1/cells", params={"kind": "ota_update"}).json()["cells"]
+        described = http_requests.get(f"{url}/api/v1/openapi.json").json()["paths"]["/api/v1/operations"]["get"]
+    assert '<option value="ota_update" selected>update over the air</option>' in page
+    assert '<span class="badge bad">CREATE_FAILED</span>' in page
+    assert "1 operation needs attention" in page
+    assert (operation["id"], operation["status"], operation["needs_attention"]) == ("bootloader", "CREATE_FAILED", True)
+    assert (cell["kind"], cell["operations"]) == ("ota_update", 1)
+    (offered,) = [one["schema"]["enum"] for one in described["parameters"] if one["name"] == "kind"]
+    assert offered == ["", *(kind.name for kind in FIVE)]
+
+
+def test_it_is_documented() -> None:
+    for text in (metrics_document(FIVE), metrics_table(FIVE)):
+        assert "| `aws_iot_ota_update_files` |  | Files of the update. |" in text
+    assert "- `ota_update`: `CREATE_PENDING`," in metrics_document(FIVE)
+    assert f"| `ota_update` | [update over the air]({KIND.reference}) | ListOTAUpdates, GetOTAUpdate |" in kinds_table(
+        FIVE
+    )
+
+
+def test_it_is_in_the_iam_policy() -> None:
+    statements = {statement["Sid"]: statement for statement in policy(FIVE, Models())["Statement"]}
+    assert statements["OtaUpdateDiscover"]["Action"] == ["iot:ListOTAUpdates"]
+    assert statements["OtaUpdateDescribe"] == {
+        "Sid": "OtaUpdateDescribe",
+        "Effect": "Allow",
+        "Action": ["iot:GetOTAUpdate"],
+        "Resource": ["arn:*:iot:*:*:otaupdate/*"],
+    }
+
+
+def test_it_has_alerts(tmp_path: Path) -> None:
+    file = tmp_path / "rules.yaml"
+    file.write_text(prometheus_rules(rules(FIVE)))
+    promtool("check", "rules", "--lint-fatal", file)
+    queries = {record.name: record.query for record in rules(FIVE).resolved().records}
+    status = 'aws_iot_bulk_operation_status{kind="ota_update",status'
+    assert f'{status}=~"CREATE_IN_PROGRESS|CREATE_PENDING|DELETE_IN_PROGRESS"}}' in queries[ACTIVE]
+    assert f'{status}="CREATE_PENDING"}}' in queries[RUNNING]
+    assert f'{status}=~"CREATE_FAILED|DELETE_FAILED"}}' in queries[FAILED]
+    assert "(aws_iot_ota_update_files)" in queries[PROCESSED_ITEMS]
+    assert "changes(aws_iot_ota_update_files[30m]) > 0" in queries[UNMOVED]

@@ -1,0 +1,233 @@
+"""Greengrass V2 deployments: their job's counts, without a job, with a job that is gone; and one call for each."""
+
+from __future__ import annotations
+
+import pytest
+
+from exporter.kinds.greengrass_deployment import KIND, GreengrassDeployment, with_job
+from tests.support.exporter_server import Exporter, exporting
+from tests.support.scripted_endpoint import Answer, ScriptedAws, answer, refusal
+from tests.support.servers import serving
+
+ARN = "arn:aws:iot:eu-west-1:111122223333:job/job-1"
+DEPLOYMENT = {
+    "deploymentId": "d7d2",
+    "deploymentName": "gateway 1.8",
+    "deploymentStatus": "ACTIVE",
+    "targetArn": "arn:aws:iot:eu-west-1:111122223333:thinggroup/gateways",
+    "iotJobId": "job-1",
+    "iotJobArn": ARN,
+    "creationTimestamp": 1766000000.5,
+    "tags": {"team": "edge"},
+    "components": {"com.example": {"configurationUpdate": {"merge": '{"password": "secret"}'}}},
+}
+COUNTS = {"numberOfSucceededThings": 90, "numberOfFailedThings": 5, "numberOfQueuedThings": 5}
+DETAILS = {"numberOfInProgressThings": 0, **COUNTS}
+JOB = {
+    "jobId": "job-1",
+    "jobArn": ARN,
+    "status": "IN_PROGRESS",
+    "lastUpdatedAt": 1766000600,
+    "jobProcessDetails": DETAILS,
+}
+GET, LIST = "/greengrass/v2/deployments/d7d2", "/greengrass/v2/deployments?historyFilter=LATEST_ONLY&maxResults=100"
+DESCRIBE = "/jobs/job-1"
+JOB_LIST = "/jobs?maxResults=250&status=IN_PROGRESS"
+WATCH = """
+accounts: [{account_id: "111122223333", watch: [%s]}]
+labels: {tags: [team]}
+"""
+BY_ID = WATCH % "{kind: greengrass_deployment, ids: [d7d2]}"
+FOUND = WATCH % "{kind: greengrass_deployment, discover: {statuses: [ACTIVE]}}"
+BOTH = WATCH % "{kind: greengrass_deployment, ids: [d7d2]}, {kind: iot_job, ids: [job-1]}"
+SAME = 'aws_account_id="111122223333",aws_region="eu-west-1"'
+LABELS = f'{SAME},id="d7d2",kind="greengrass_deployment"'
+THINGS = "aws_greengrass_deployment_things{"
+
+
+def listed(status: str) -> Answer:
+    """A page of ListDeployments with the one deployment."""
+    return answer({"deployments": [{"deploymentId": "d7d2", "deploymentStatus": status, "creationTimestamp": 1}]})
+
+
+def aws_with(deployment: dict[str, object], job: Answer) -> ScriptedAws:
+    """An AWS that knows and lists a deployment, and answers so for its job."""
+    status = str(deployment["deploymentStatus"])
+    tags = answer({"tags": []})
+    return ScriptedAws({GET: answer(deployment), LIST: listed(status), DESCRIBE: job, "/tags": tags})
+
+
+def requests(aws: ScriptedAws, exporter: Exporter) -> list[str]:
+    """The requests that one more scrape makes, sorted."""
+    before = len(aws.requests)
+    exporter.scrape()
+    return sorted(aws.requests[before:])
+
+
+def rows_of(aws: ScriptedAws, config: str = BY_ID) -> list[str]:
+    """The rows that one scrape gives."""
+    with serving(aws.app()) as endpoint, exporting(config, endpoint) as exporter:
+        return exporter.operations().splitlines()
+
+
+def test_a_deployment_is_exposed_with_the_things_of_its_job() -> None:
+    rows = rows_of(aws_with(DEPLOYMENT, answer({"job": JOB})))
+    info = (
+        f'{SAME},id="d7d2",input="",kind="greengrass_deployment",name="gateway 1.8",tag_team="edge",'
+        'target="arn:aws:iot:eu-west-1:111122223333:thinggroup/gateways"'
+    )
+    assert rows == [
+        f'aws_iot_bulk_operation_status{{{LABELS},status="ACTIVE"}} 1.0',
+        f'aws_iot_bulk_operation_status{{{LABELS},status="COMPLETED"}} 0.0',
+        f'aws_iot_bulk_operation_status{{{LABELS},status="CANCELED"}} 0.0',
+        f'aws_iot_bulk_operation_status{{{LABELS},status="FAILED"}} 0.0',
+        f'aws_iot_bulk_operation_status{{{LABELS},status="INACTIVE"}} 0.0',
+        f'aws_iot_bulk_operation_status{{{LABELS},status="Unknown"}} 0.0',
+        f"aws_iot_bulk_operation_progress_ratio{{{LABELS}}} 0.95",
+        f"aws_iot_bulk_operation_created_timestamp_seconds{{{LABELS}}} 1.7660000005e+09",
+        f"aws_iot_bulk_operation_updated_timestamp_seconds{{{LABELS}}} 1.7660006e+09",
+        f"aws_iot_bulk_operation_info{{{info}}} 1.0",
+        f'{THINGS}{LABELS},state="queued"}} 5.0',
+        f'{THINGS}{LABELS},state="in_progress"}} 0.0',
+        f'{THINGS}{LABELS},state="succeeded"}} 90.0',
+        f'{THINGS}{LABELS},state="failed"}} 5.0',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("deployment", "job"),
+    [
+        ({**DEPLOYMENT, "iotJobId": None}, answer({"job": JOB})),
+        ({**DEPLOYMENT, "iotJobId": ""}, answer({"job": JOB})),
+        (DEPLOYMENT, refusal("ResourceNotFoundException", 404)),
+    ],
+    ids=["no job", "an empty job id", "a job that is gone"],
+)
+def test_a_deployment_without_its_job_has_a_status_and_no_count(deployment: dict[str, object], job: Answer) -> None:
+    aws = aws_with(deployment, job)
+    with serving(aws.app()) as endpoint, exporting(BY_ID, endpoint) as exporter:
+        exposed = exporter.scrape()
+    assert f'aws_iot_bulk_operation_status{{{LABELS},status="ACTIVE"}} 1.0' in exposed
+    assert THINGS not in exposed
+    assert "aws_iot_bulk_operation_progress_ratio{" not in exposed
+    assert "aws_iot_bulk_exporter_cell_error{" not in exposed
+
+
+@pytest.mark.parametrize(
+    ("job", "reason"),
+    [
+        (refusal("AccessDeniedException", 403), "access_denied"),
+        (answer({}), "malformed"),
+        (answer({"job": None}), "malformed"),
+        (answer({"job": {"jobId": "job-1"}}), "malformed"),
+    ],
+)
+def test_a_job_that_cannot_be_read_leaves_the_last_counts_and_says_why(job: Answer, reason: str) -> None:
+    aws = aws_with(DEPLOYMENT, answer({"job": JOB}))
+    with serving(aws.app()) as endpoint, exporting(BY_ID, endpoint) as exporter:
+        exporter.scrape()
+        aws.answers[DESCRIBE] = job
+        exposed = exporter.scrape()
+    assert f'{THINGS}{LABELS},state="succeeded"}} 90.0' in exposed
+    assert f'reason="{reason}"}} 1.0' in exposed
+
+
+def test_a_found_deployment_costs_a_list_and_one_call_while_its_status_stays() -> None:
+    aws = aws_with(DEPLOYMENT, answer({"job": JOB}))
+    with serving(aws.app()) as endpoint, exporting(FOUND, endpoint) as exporter:
+        assert requests(aws, exporter) == sorted([LIST, GET, DESCRIBE])
+        for _ in range(3):
+            assert requests(aws, exporter) == sorted([LIST, DESCRIBE])
+
+
+def test_a_found_deployment_without_a_job_is_asked_for_it_until_it_has_one() -> None:
+    aws = aws_with({**DEPLOYMENT, "iotJobId": None}, answer({"job": JOB}))
+    with serving(aws.app()) as endpoint, exporting(FOUND, endpoint) as exporter:
+        for _ in range(2):
+            assert requests(aws, exporter) == sorted([LIST, GET])
+        aws.answers[GET] = answer(DEPLOYMENT)
+        assert requests(aws, exporter) == sorted([LIST, GET, DESCRIBE])
+        assert f'{THINGS}{LABELS},state="succeeded"}} 90.0' in exporter.operations()
+        assert requests(aws, exporter) == sorted([LIST, DESCRIBE])
+
+
+def test_the_end_of_a_found_deployment_is_described_in_full_and_then_costs_only_the_list() -> None:
+    aws = aws_with(DEPLOYMENT, answer({"job": JOB}))
+    with serving(aws.app()) as endpoint, exporting(FOUND, endpoint) as exporter:
+        exporter.scrape()
+        ended = {"status": "COMPLETED", "jobProcessDetails": {**DETAILS, "numberOfQueuedThings": 0}}
+        aws.answers |= {
+            LIST: listed("COMPLETED"),
+            GET: answer({**DEPLOYMENT, "deploymentStatus": "COMPLETED"}),
+            DESCRIBE: answer({"job": {**JOB, **ended}}),
+        }
+        assert requests(aws, exporter) == sorted([LIST, GET, DESCRIBE])
+        assert requests(aws, exporter) == [LIST]
+        exposed = exporter.scrape()
+    assert f'status{{{LABELS},status="COMPLETED"}} 1.0' in exposed
+    assert f'{THINGS}{LABELS},state="queued"}} 0.0' in exposed
+
+
+def test_a_list_that_fails_or_lacks_the_deployment_holds_up_nothing() -> None:
+    aws = aws_with(DEPLOYMENT, answer({"job": JOB}))
+    with serving(aws.app()) as endpoint, exporting(FOUND, endpoint) as exporter:
+        exporter.scrape()
+        aws.answers[LIST] = refusal("AccessDeniedException", 403)
+        for _ in range(2):
+            assert {GET, DESCRIBE} < set(requests(aws, exporter))
+        aws.answers[LIST] = answer({"deployments": []})
+        assert requests(aws, exporter) == sorted([LIST, GET, DESCRIBE])
+
+
+def test_a_deployment_in_a_status_that_is_not_wanted_is_not_even_described() -> None:
+    aws = aws_with({**DEPLOYMENT, "deploymentStatus": "COMPLETED"}, answer({"job": JOB}))
+    with serving(aws.app()) as endpoint, exporting(FOUND, endpoint) as exporter:
+        assert requests(aws, exporter) == [LIST]
+
+
+def test_a_named_deployment_is_described_in_full_each_time() -> None:
+    aws = aws_with(DEPLOYMENT, answer({"job": JOB}))
+    with serving(aws.app()) as endpoint, exporting(BY_ID, endpoint) as exporter:
+        for _ in range(2):
+            assert requests(aws, exporter) == sorted([GET, DESCRIBE])
+
+
+def test_a_job_that_two_kinds_watch_is_described_once_in_a_scrape() -> None:
+    aws = aws_with(DEPLOYMENT, answer({"job": JOB}))
+    with serving(aws.app()) as endpoint, exporting(BOTH, endpoint) as exporter:
+        for _ in range(4):
+            assert requests(aws, exporter).count(DESCRIBE) == 1
+        rows = exporter.operations().splitlines()
+    assert {row.partition("{")[0] for row in rows} >= {"aws_iot_job_things", "aws_greengrass_deployment_things"}
+
+
+def test_a_deployment_that_has_ended_asks_for_its_job_itself_since_that_answer_is_kept() -> None:
+    aws = aws_with(DEPLOYMENT, answer({"job": JOB}))
+    with serving(aws.app()) as endpoint, exporting(BOTH, endpoint) as exporter:
+        exporter.scrape()
+        ended = {**JOB, "jobProcessDetails": {**DETAILS, "numberOfQueuedThings": 0}}
+        aws.answers |= {GET: answer({**DEPLOYMENT, "deploymentStatus": "INACTIVE"}), DESCRIBE: answer({"job": ended})}
+        assert requests(aws, exporter).count(DESCRIBE) == 2
+        assert requests(aws, exporter) == [DESCRIBE]
+        assert f'{THINGS}{LABELS},state="queued"}} 0.0' in exporter.operations()
+
+
+def test_what_hinders_one_of_two_kinds_does_not_hinder_the_other() -> None:
+    aws = aws_with(DEPLOYMENT, answer({"job": JOB}))
+    aws.answers[GET] = refusal("InternalServerException", 500)
+    with serving(aws.app()) as endpoint, exporting(BOTH, endpoint) as exporter:
+        for _ in range(2):
+            exposed = exporter.scrape()
+    assert "aws_iot_job_things{" in exposed
+    assert 'kind="greengrass_deployment",reason="server_error"} 1.0' in exposed
+    assert 'kind="iot_job",reason=' not in exposed
+
+
+@pytest.mark.parametrize(
+    ("status", "queued", "final"),
+    [("COMPLETED", 0, True), ("COMPLETED", 1, False), ("INACTIVE", 0, True), ("ACTIVE", 0, False), ("NEW", 0, False)],
+)
+def test_a_deployment_is_final_when_nothing_of_it_can_change(status: str, queued: int, final: bool) -> None:
+    job = {"jobProcessDetails": {"numberOfQueuedThings": queued, "numberOfInProgressThings": 0}}
+    deployment = with_job(GreengrassDeployment(id="a", status=status, job_id="b"), job)
+    assert KIND.final(deployment, frozenset()) is final

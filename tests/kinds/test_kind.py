@@ -1,0 +1,162 @@
+"""The contract that every kind keeps with AWS's own models and with the metric table."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.model import ListShape, MapShape, OperationModel, Shape, StringShape, StructureShape
+
+from exporter.aws.iam_policy import DEPENDENT
+from exporter.core.model import Operation
+from exporter.kinds.kind import DESCRIBE, DISCOVER, Kind, Wanted
+from exporter.kinds.kind import TAGS as TAGS_PURPOSE
+from exporter.kinds.metric import IDENTITY
+from exporter.kinds.registry import KINDS
+from exporter.metrics.families import UNKNOWN, table
+from exporter.state.codec import Codec, Record
+from tests.support.simulated_responses import MODELS, TAGS, SimulatedApi, an_operation, input_members
+
+WORD = re.compile(r"[a-z][a-z0-9_]*")
+RESERVED = re.compile(r"_(total|count|sum|bucket|created)$")
+CELL_LABELS = {"account", "reason"}
+every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+
+
+def shapes(shape: Shape | None) -> Iterator[tuple[str, Shape]]:
+    """Give every member below a shape, with its name."""
+    if isinstance(shape, StructureShape):
+        for name, member in shape.members.items():
+            yield name, member
+            yield from shapes(member)
+    elif isinstance(shape, ListShape):
+        yield from shapes(shape.member)
+    elif isinstance(shape, MapShape):
+        yield from shapes(shape.value)
+
+
+@every_kind
+def test_every_call_is_an_operation_of_aws_s_model(kind: Kind[Any]) -> None:
+    for call in kind.calls:
+        assert isinstance(MODELS.operation(call), OperationModel)
+        assert call.quota > 0
+
+
+@every_kind
+def test_the_statuses_are_those_of_aws_s_model_and_active_ones_are_among_them(kind: Kind[Any]) -> None:
+    outputs = (MODELS.operation(call).output_shape for call in kind.describes)
+    enums = [set(shape.enum) for output in outputs for _, shape in shapes(output) if isinstance(shape, StringShape)]
+    assert set(kind.statuses) in enums
+    assert len(set(kind.statuses)) == len(kind.statuses)
+    assert set() < kind.active < set(kind.statuses)
+    assert UNKNOWN not in kind.statuses
+
+
+@every_kind
+def test_an_id_fits_the_parameter_of_every_call_that_takes_it(kind: Kind[Any]) -> None:
+    takers = [call for call in kind.simulation.answers if kind.id_parameter in input_members(call)]
+    assert takers
+    for call in takers:
+        parameter = input_members(call)[kind.id_parameter].metadata
+        assert kind.id_length <= parameter.get("max", kind.id_length)
+        assert parameter.get("pattern") in (None, kind.id_pattern)
+
+
+@every_kind
+def test_the_list_call_pages_and_knows_its_parameters(kind: Kind[Any]) -> None:
+    discovery, members = kind.discovery, input_members(kind.discovery.call)
+    assert MODELS.pagination(discovery.call).result
+    assert set(discovery.parameters) <= set(members)
+    if discovery.status_parameter:
+        filter = members[discovery.status_parameter]
+        assert isinstance(filter, StringShape)
+        assert set(filter.enum) == set(kind.statuses)
+
+
+def test_names_of_kinds_and_options_are_plain_unique_words() -> None:
+    names = [kind.name for kind in KINDS]
+    assert len(set(names)) == len(names)
+    assert [name for name in names if not WORD.fullmatch(name)] == []
+    for kind in KINDS:
+        options = [option.name for option in kind.options]
+        assert len(set(options)) == len(options)
+        assert set(options) & {"kind", "ids", "options", DISCOVER, DESCRIBE, TAGS_PURPOSE, DEPENDENT} == set()
+        assert all(option.help.endswith(".") for option in kind.options)
+
+
+@every_kind
+def test_metric_names_are_valid_unique_and_not_reserved(kind: Kind[Any]) -> None:
+    names = [metric.name for metric in table(kind, ("team",))]
+    assert len(set(names)) == len(names)
+    assert [name for name in names if not WORD.fullmatch(name) or RESERVED.search(name)] == []
+    assert [metric.name for metric in kind.metrics if not metric.name.startswith("aws_")] == []
+
+
+def test_a_family_that_two_kinds_share_is_the_same_in_both() -> None:
+    rows: dict[str, set[tuple[str, tuple[str, ...]]]] = {}
+    for kind in KINDS:
+        for metric in table(kind, ("team",)):
+            rows.setdefault(metric.name, set()).add((metric.help, metric.labels))
+    assert [name for name, said in rows.items() if len(said) > 1] == []
+
+
+@every_kind
+def test_help_texts_are_sentences_and_the_unit_is_in_the_name(kind: Kind[Any]) -> None:
+    for metric in table(kind, ()):
+        assert metric.help.strip().endswith(".")
+        assert "\n" not in metric.help
+        assert metric.name.endswith("_ratio") == ("0 to 1" in metric.help)
+        assert metric.name.endswith("_timestamp_seconds") == ("Unix seconds" in metric.help)
+
+
+@every_kind
+def test_labels_are_valid_and_never_those_of_the_identity_or_of_a_cell(kind: Kind[Any]) -> None:
+    for metric in table(kind, ("team", "aws:cost-center")):
+        assert [label for label in metric.labels if not WORD.fullmatch(label)] == []
+        assert len(set(metric.labels)) == len(metric.labels)
+        assert set(metric.labels) & {*IDENTITY, *CELL_LABELS} == set()
+
+
+@every_kind
+def test_a_status_of_tomorrow_is_active_and_never_final(kind: Kind[Any]) -> None:
+    assert kind.is_active("StatusOfTomorrow")
+    assert [status for status in kind.statuses if kind.is_active(status)] == [
+        status for status in kind.statuses if status in kind.active
+    ]
+
+
+@every_kind
+def test_an_operation_is_written_down_and_read_again_as_it_was(kind: Kind[Any]) -> None:
+    async def read(status: str) -> Operation:
+        simulated = an_operation(status)
+        wanted: Wanted[Any] = Wanted(simulated.id, frozenset(option.name for option in kind.options))
+        operation: Operation = await kind.fetch(SimulatedApi(kind, simulated), wanted)
+        return operation
+
+    codec = Codec(kind)
+    for operation in (asyncio.run(read(status)) for status in kind.statuses):
+        record = Record(operation, 1.8e9, operation.created, explicit=True, matched=False, rules="a", tags=TAGS)
+        again = codec.decode(codec.encode(record))
+        assert (again, type(again.operation)) == (record, kind.operation)
+
+
+def test_a_typo_in_a_metric_row_is_a_type_error(tmp_path: Path) -> None:
+    snippet = tmp_path / "snippet.py"
+    snippet.write_text(
+        "from exporter.kinds.thing_registration_task import ThingRegistrationTask\n"
+        "from exporter.kinds.metric import Metric, gauge\n"
+        "rows: tuple[Metric[ThingRegistrationTask], ...] = (\n"
+        '    gauge("aws_iot_good", "Good.", lambda task: task.succeeded),\n'
+        '    gauge("aws_iot_bad", "Bad.", lambda task: task.suceeded),\n'
+        ")\n"
+    )
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", f"--cache-dir={tmp_path}", str(snippet)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert re.findall(r"snippet\.py:(\d+): error: .* \[(.*)\]", done.stdout) == [("5", "attr-defined")]

@@ -1,0 +1,106 @@
+"""Completed does not mean success: an operation ended well if it came to its end and nothing in it failed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from exporter.kinds import greengrass_bulk_deployment, greengrass_deployment, iot_job, thing_registration_task
+from exporter.kinds.kind import Kind, Options
+from exporter.kinds.outcome import Outcome, outcome
+from exporter.kinds.registry import KINDS
+
+OPEN, WELL, BADLY = Outcome.OPEN, Outcome.WELL, Outcome.BADLY
+NO_OPTIONS: Options = frozenset()
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_the_statuses_of_what_completed_are_among_those_that_aws_never_leaves(kind: Kind[Any]) -> None:
+    assert set() < kind.completes <= set(kind.statuses) - kind.active
+
+
+@pytest.mark.parametrize(
+    ("status", "failed", "became"),
+    [
+        ("InProgress", 0, OPEN),
+        ("InProgress", 5, OPEN),
+        ("Cancelling", 0, OPEN),
+        ("StatusOfTomorrow", 0, OPEN),
+        ("Completed", 0, WELL),
+        ("Completed", None, BADLY),
+        ("Completed", 1, BADLY),
+        ("Failed", 0, BADLY),
+        ("Cancelled", 0, BADLY),
+    ],
+)
+def test_a_registration_task(status: str, failed: int | None, became: Outcome) -> None:
+    task = thing_registration_task.ThingRegistrationTask(id="x", status=status, succeeded=9, failed=failed)
+    assert outcome(thing_registration_task.KIND, task, NO_OPTIONS) is became
+
+
+JOB = {"jobId": "x", "jobArn": "arn"}
+
+
+@pytest.mark.parametrize(
+    ("status", "selection", "queued", "failed", "became"),
+    [
+        ("IN_PROGRESS", "SNAPSHOT", 0, 0, OPEN),
+        ("COMPLETED", "SNAPSHOT", 0, 0, WELL),
+        ("COMPLETED", "SNAPSHOT", 0, 1, BADLY),
+        ("CANCELED", "SNAPSHOT", 0, 0, BADLY),
+        ("CANCELED", "SNAPSHOT", 1, 0, OPEN),
+        ("IN_PROGRESS", "CONTINUOUS", 3, 0, OPEN),
+        ("IN_PROGRESS", "CONTINUOUS", 0, 0, WELL),
+        ("IN_PROGRESS", "CONTINUOUS", 0, 1, BADLY),
+        ("COMPLETED", "CONTINUOUS", 0, 0, WELL),
+        ("CANCELED", "CONTINUOUS", 0, 0, BADLY),
+        ("CANCELED", "CONTINUOUS", 1, 0, OPEN),
+    ],
+)
+def test_a_job(status: str, selection: str, queued: int, failed: int, became: Outcome) -> None:
+    details = {"numberOfQueuedThings": queued, "numberOfInProgressThings": 0, "numberOfSucceededThings": 1}
+    job = {
+        "status": status,
+        "targetSelection": selection,
+        "jobProcessDetails": {**details, "numberOfFailedThings": failed},
+    }
+    assert outcome(iot_job.KIND, iot_job.parse("x", {"job": {**JOB, **job}}), NO_OPTIONS) is became
+
+
+@pytest.mark.parametrize(("status", "became"), [("IN_PROGRESS", OPEN), ("COMPLETED", BADLY)])
+def test_a_continuous_job_without_counts_has_nothing_to_tell_until_it_ends_and_nothing_good_then(
+    status: str, became: Outcome
+) -> None:
+    job = iot_job.parse("x", {"job": {**JOB, "status": status, "targetSelection": "CONTINUOUS"}})
+    assert outcome(iot_job.KIND, job, NO_OPTIONS) is became
+
+
+@pytest.mark.parametrize(
+    ("status", "selection", "failed", "became"),
+    [
+        ("ACTIVE", "SNAPSHOT", 0, OPEN),
+        ("ACTIVE", "CONTINUOUS", 0, WELL),
+        ("ACTIVE", "CONTINUOUS", 1, BADLY),
+        ("COMPLETED", "SNAPSHOT", 0, WELL),
+        ("COMPLETED", "SNAPSHOT", 1, BADLY),
+        ("INACTIVE", "CONTINUOUS", 0, BADLY),
+        ("FAILED", "", 0, BADLY),
+    ],
+)
+def test_a_deployment(status: str, selection: str, failed: int, became: Outcome) -> None:
+    counts = {"numberOfQueuedThings": 0, "numberOfInProgressThings": 0, "numberOfSucceededThings": 1}
+    job = {"targetSelection": selection, "jobProcessDetails": {**counts, "numberOfFailedThings": failed}}
+    parsed = greengrass_deployment.parse("x", {"deploymentStatus": status})
+    deployment = greengrass_deployment.with_job(parsed, job if selection else {})
+    assert outcome(greengrass_deployment.KIND, deployment, NO_OPTIONS) is became
+
+
+@pytest.mark.parametrize(
+    ("groups", "became"), [(["Success"], WELL), (["Success", "Failure"], BADLY), (["InProgress"], OPEN)]
+)
+def test_a_bulk_deployment_of_greengrass_v1_ends_with_its_groups(groups: list[str], became: Outcome) -> None:
+    counts = tuple((status, groups.count(status)) for status in greengrass_bulk_deployment.GROUP_STATUSES)
+    described = {"BulkDeploymentStatus": "Completed", "BulkDeploymentMetrics": {"InvalidInputRecords": 0}}
+    deployment = greengrass_bulk_deployment.parse("x", described, counts)
+    assert outcome(greengrass_bulk_deployment.KIND, deployment, frozenset({"details"})) is became

@@ -1,0 +1,126 @@
+"""A kind that is added shows up on the dashboards by itself: its counts, its statuses, its failures."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from exporter.kinds.kind import ItemRows, Kind, Rows
+from exporter.kinds.metric import Metric, breakdown, gauge
+from exporter.kinds.phase import Meaning, meaning
+from exporter.kinds.registry import KINDS
+from exporter.monitoring.dashboards import exporter, fleet, operation
+from tests.kinds.test_fifth_kind import CONFIG, FIVE, KIND, SCENARIO
+from tests.support.dashboards import panels
+from tests.support.exporter_server import simulating
+from tests.support.prometheus_history import remembered
+from tests.support.repository import ROOT
+
+SOURCES = sorted((ROOT / "exporter" / "monitoring" / "dashboards").glob("*.py"))
+RICH: Kind[Any] = replace(
+    KIND,
+    metrics=(
+        *KIND.metrics,
+        gauge("aws_iot_ota_update_signing_seconds", "How long.", lambda update: 1.0),
+        gauge("aws_iot_ota_update_image_bytes", "How much.", lambda update: 1.0),
+        gauge("aws_iot_ota_update_signed_timestamp_seconds", "When, in Unix seconds.", lambda update: 1.0),
+        breakdown("aws_iot_ota_update_devices", "How many, by phase.", "phase", lambda update: (("bad", 2),)),
+    ),
+    items=ItemRows(
+        failed=(Rows("aws_iot_ota_update_files"), Rows("aws_iot_ota_update_devices", "phase", ("bad", "worse")))
+    ),
+)
+
+
+def detail(*kinds: Kind[Any]) -> dict[str, dict[str, Any]]:
+    """Return the panels of the dashboard of one operation by their titles."""
+    return {panel["title"]: panel for panel in panels(json.loads(operation(kinds)))}
+
+
+def test_what_a_kind_counts_is_among_the_counts() -> None:
+    added = detail(*FIVE)["Counts"]["targets"][-1]
+    assert added["legendFormat"] == "files"
+    assert "(aws_iot_ota_update_files{" in added["expr"]
+    assert added["refId"] not in {target["refId"] for target in detail(*KINDS)["Counts"]["targets"]}
+
+
+def test_a_unit_or_a_label_of_its_own_makes_a_panel_of_its_own() -> None:
+    before, after = detail(*FIVE), detail(*KINDS, RICH)
+    units = {title: after[title]["fieldConfig"]["defaults"]["unit"] for title in after.keys() - before.keys()}
+    assert units == {"Durations": "s", "Sizes": "bytes", "Moments": "dateTimeAsIso", "Devices by phase": "short"}
+    assert after["Moments"]["targets"][0]["expr"].endswith(" * 1000")
+    (phases,) = after["Devices by phase"]["targets"]
+    assert phases["legendFormat"] == "{{phase}}"
+    assert phases["expr"].startswith("max by (aws_account_id, aws_region, kind, id, phase) (")
+    assert after["Devices by phase"]["description"] == "How many, by phase."
+
+
+def test_more_queries_than_letters_are_told_apart() -> None:
+    many: tuple[Metric[Any], ...] = tuple(
+        gauge(f"aws_iot_ota_update_{number}", "Many.", lambda update: 1.0) for number in range(60)
+    )
+    targets = detail(replace(KIND, metrics=many))["Counts"]["targets"]
+    assert len({target["refId"] for target in targets}) == len(targets) == 60
+
+
+def test_its_statuses_are_sorted_and_coloured_by_what_they_come_to() -> None:
+    assert {status: meaning(KIND, status) for status in (*KIND.statuses, "Unknown")} == {
+        "CREATE_PENDING": Meaning.WAITING,
+        "CREATE_IN_PROGRESS": Meaning.RUNNING,
+        "CREATE_COMPLETE": Meaning.COMPLETED,
+        "CREATE_FAILED": Meaning.FAILED,
+        "DELETE_IN_PROGRESS": Meaning.ENDING,
+        "DELETE_FAILED": Meaning.FAILED,
+        "Unknown": Meaning.UNKNOWN,
+    }
+    matchers = [one["matcher"]["options"] for one in detail(*FIVE)["Status"]["fieldConfig"]["overrides"]]
+    assert {f"/^({status})$/i" for status in KIND.statuses} <= set(matchers)
+
+
+def test_a_status_comes_to_the_same_in_every_kind() -> None:
+    found: dict[str, set[Meaning]] = {}
+    for kind in KINDS:
+        for status in kind.statuses:
+            found.setdefault(status, set()).add(meaning(kind, status))
+    assert {status: meanings for status, meanings in found.items() if len(meanings) > 1} == {}
+    assert {one: sorted(status for status, meanings in found.items() if one in meanings) for one in Meaning} == {
+        Meaning.WAITING: ["SCHEDULED"],
+        Meaning.RUNNING: ["ACTIVE", "IN_PROGRESS", "InProgress", "Initializing", "Running"],
+        Meaning.ENDING: ["Cancelling", "DELETION_IN_PROGRESS", "Stopping"],
+        Meaning.UNKNOWN: [],
+        Meaning.FAILED: ["FAILED", "Failed"],
+        Meaning.STOPPED: ["CANCELED", "Cancelled", "Stopped"],
+        Meaning.COMPLETED: ["COMPLETED", "Completed"],
+        Meaning.ENDED: ["INACTIVE"],
+    }
+
+
+def test_prometheus_answers_for_it(tmp_path_factory: pytest.TempPathFactory) -> None:
+    kinds = (*KINDS, RICH)
+    figures = {panel["title"]: panel["targets"][0]["expr"] for panel in panels(json.loads(fleet(kinds)))}
+    folder = tmp_path_factory.mktemp("fifth")
+    with (
+        simulating(CONFIG, SCENARIO, kinds) as simulation,
+        remembered(simulation.exporter, 1, ("a:10098",), folder) as history,
+    ):
+        everything = {"$account": ".*", "$region": ".*", "$kind": ".*", "$stalled": "30m"}
+        for title, number in {"Going on": 1, "Failed": 0, "With failures": 1, "Stalled": 0}.items():
+            expression = figures[title]
+            for name, value in everything.items():
+                expression = expression.replace(name, value)
+            (series,) = history.now(expression)
+            assert float(series["value"][1]) == number
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda file: file.stem)
+def test_no_dashboard_names_a_kind_or_what_only_one_counts(file: Any) -> None:
+    text = file.read_text(encoding="utf-8")
+    names = {kind.name for kind in KINDS} | {metric.name for kind in KINDS for metric in kind.metrics}
+    assert {name for name in names if name in text} == set()
+
+
+def test_the_exporter_s_own_dashboard_knows_no_kind() -> None:
+    assert "status=~" not in exporter()

@@ -1,0 +1,125 @@
+"""The dashboards are what Grafana's own types, of each version from 10 to 13, say that a dashboard is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.dashboards import PRINTED
+from tests.support.repository import ROOT
+from tests.support.required_programs import lacking, program
+
+SOURCE = ROOT / "tests" / "monitoring" / "grafana_types"
+LOCK = SOURCE / "package-lock.json"
+VERSIONS = sorted(json.loads((SOURCE / "package.json").read_text())["devDependencies"].keys() - {"typescript"})
+IMPORT = 'import type { Custom, Drawn, Field, Options, Section, Variable, Whole } from "./model";'
+
+MISTAKES = (
+    ("dashboard", '"graphTooltip": 1', '"graphTooltip": 7'),
+    ("dashboard", '"schemaVersion": 39', '"schemaVersion": "39"'),
+    ("variable_account", '"includeAll": true', '"includeEverything": true'),
+    ("section", '"collapsed": false', '"closed": false'),
+    ("panel1", '"mode": "absolute"', '"mode": "absolut"'),
+    ("options1", '"graphMode": "none"', '"graphMode": "nothing"'),
+    ("options1", '"reduceOptions"', '"reducedOptions"'),
+    ("options8", '"sortBy"', '"footer": {"enablePagination": 1}, "sortBy"'),
+    ("custom11", '"drawStyle": "line"', '"drawStyle": "lines"'),
+    ("custom8_4", '"type": "color-background"', '"type": "background"'),
+)
+"""A constant, what is right in it, and what would not be."""
+
+
+@pytest.fixture(scope="module")
+def compiler(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the types and the compiler, as the lock file names them."""
+    folder = tmp_path_factory.mktemp("types")
+    shutil.copytree(SOURCE, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("node_modules"))
+    command = [program("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    program("node")
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
+    return folder if done.returncode == 0 else lacking(f"npm installed no types: {done.stderr}")
+
+
+def complaints(compiler: Path, version: str, sources: Mapping[str, str]) -> list[str]:
+    """Return what the compiler has to say about sources that use the types of one version of Grafana."""
+    types = f"./node_modules/{version}"
+    options = {
+        "strict": True,
+        "noEmit": True,
+        "skipLibCheck": True,
+        "module": "esnext",
+        "moduleResolution": "bundler",
+        "paths": {"@grafana/schema": [types], "@grafana/schema/*": [f"{types}/*"]},
+    }
+    files = {f"{name}.ts": source for name, source in sources.items()}
+    files["tsconfig.json"] = json.dumps({"compilerOptions": options, "files": list(files)})
+    for name, content in files.items():
+        (compiler / name).write_text(content, encoding="utf-8")
+    command = [program("node"), "node_modules/typescript/bin/tsc", "--project", "tsconfig.json", "--pretty", "false"]
+    done = subprocess.run(command, cwd=compiler, capture_output=True, text=True, check=False, timeout=300)
+    assert (done.returncode == 0) == (done.stdout == ""), done.stderr
+    return [line for line in done.stdout.splitlines() if not line.startswith(" ")]
+
+
+def typed(dashboard: dict[str, Any]) -> str:
+    """Return a dashboard in parts, each a constant of its type: a whole literal would be compared less strictly."""
+    constants = [IMPORT, *_head(dashboard)]
+    for panel in dashboard["panels"]:
+        constants += _section(panel) if panel["type"] == "row" else _panel(panel)
+    return "\n".join(constants) + "\n"
+
+
+def _constant(name: str, type: str, value: object) -> str:
+    return f"export const {name}: {type} = {json.dumps(value)};"
+
+
+def _head(dashboard: dict[str, Any]) -> Iterator[str]:
+    head = {key: value for key, value in dashboard.items() if key not in ("panels", "templating")}
+    yield _constant("dashboard", "Whole", head)
+    for variable in dashboard["templating"]["list"]:
+        yield _constant(f"variable_{variable['name']}", "Variable", variable)
+
+
+def _section(panel: dict[str, Any]) -> Iterator[str]:
+    yield _constant(f"section{panel['id']}", "Section", panel)
+
+
+def _panel(panel: dict[str, Any]) -> Iterator[str]:
+    id, type = panel["id"], f'"{panel["type"]}"'
+    yield _constant(f"panel{id}", "Drawn", panel)
+    yield _constant(f"options{id}", f"Options<{type}>", panel["options"])
+    yield _constant(f"custom{id}", f"Custom<{type}>", panel["fieldConfig"]["defaults"]["custom"])
+    for number, override in enumerate(panel["fieldConfig"]["overrides"]):
+        properties = {one["id"]: one["value"] for one in override["properties"]}
+        own = {name: value for name, value in properties.items() if not name.startswith("custom.")}
+        custom = {name.partition(".")[2]: value for name, value in properties.items() if name not in own}
+        yield _constant(f"field{id}_{number}", "Field", own)
+        yield _constant(f"custom{id}_{number}", f"Custom<{type}>", custom)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_dashboards_have_the_types_of_grafana(compiler: Path, version: str) -> None:
+    sources = {subject: typed(dashboard) for subject, dashboard in PRINTED.items()}
+    assert complaints(compiler, version, sources) == []
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_types_tell_every_mistake(compiler: Path, version: str) -> None:
+    lines = typed(PRINTED["dashboard"]).splitlines()
+    sources = {}
+    for number, (constant, right, wrong) in enumerate(MISTAKES):
+        line = next(line for line in lines if line.startswith(f"export const {constant}"))
+        assert right in line
+        sources[f"mistake{number}"] = f"{IMPORT}\n{line.replace(right, wrong, 1)}\n"
+    told = complaints(compiler, version, sources)
+    assert sorted({line.partition(".ts(")[0] for line in told}) == sorted(sources)
+
+
+def test_the_lock_file_names_no_host() -> None:
+    assert "://" not in LOCK.read_text(encoding="utf-8")

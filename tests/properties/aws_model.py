@@ -1,0 +1,188 @@
+"""A plain model of AWS for tests: every operation with all it ever was, and whatever may go wrong on the way to it.
+
+Each version of an operation carries its number in all of its members, so that a reading of two of them would show.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from botocore.awsrequest import AWSPreparedRequest
+from botocore.exceptions import EndpointConnectionError
+
+from exporter.kinds.kind import ApiCall, Kind
+from exporter.kinds.registry import KINDS
+from exporter.kinds.simulated_operation import Simulated
+from exporter.simulator.answers import serialised
+from tests.properties.response_strategies import CALLS, IDENTITY
+from tests.support.scripted_endpoint import Answer, answer, refusal
+from tests.support.simulated_responses import MODELS, output_shape, parsed
+from tests.support.virtual_loop import TODAY
+
+BY_NAME: Mapping[str, Kind[Any]] = {kind.name: kind for kind in KINDS}
+OWN = "444455556666"
+"""The account of the credentials that the exporter starts with."""
+CREATED = datetime.fromtimestamp(TODAY, UTC) - timedelta(hours=2)
+ITEMS = 1000
+TAGS = (("team", "blue"),)
+ASSUMED = (
+    '<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>'
+    "<AccessKeyId>ASIA%s</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>"
+    "<Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>"
+)
+XML = {"content-type": "text/xml"}
+FAULTS: Mapping[str, Answer] = {
+    "throttled": refusal("ThrottlingException", 429),
+    "denied": refusal("AccessDeniedException", 403),
+    "server error": answer({}, 503),
+    "garbage": Answer(b"<html>Please log in</html>"),
+    "cut": Answer(b'{"status": "Comp', announced=400),
+    "no path": Answer(b"404 page not found", 404, {"content-type": "text/html"}),
+}
+UNREACHABLE = "unreachable"
+
+Key = tuple[str, str, str, str]
+"""An account's number, a Region, a kind and an id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What an operation was from a moment on, in virtual seconds; None when AWS no longer knew it."""
+
+    since: float
+    state: Simulated | None
+
+
+def version(key: Key, number: int, status: str) -> Simulated:
+    """Return an operation as the version of this number has it."""
+    account, region, _, id = key
+    return Simulated(
+        id=id,
+        account=account,
+        region=region,
+        status=status,
+        created=CREATED,
+        updated=CREATED + timedelta(seconds=number),
+        items=ITEMS,
+        succeeded=2 * number,
+        failed=number,
+        retries=number,
+        name=f"v{number}",
+        input=f"s3://bucket/v{number}",
+        target=f"arn:aws:iot:{region}:{account}:thinggroup/v{number}",
+        tags=TAGS,
+    )
+
+
+@dataclass
+class Cloud:
+    """AWS. Its lists are ``lag`` seconds behind, and ``finals`` counts how often one call described what has ended."""
+
+    now: Callable[[], float]
+    history: dict[Key, list[Version]] = field(default_factory=dict)
+    lag: float = 0.0
+    faults: dict[tuple[str, str], str] = field(default_factory=dict)
+    finals: Counter[Key] = field(default_factory=Counter)
+
+    def put(self, key: Key, status: str) -> None:
+        """Create an operation, or let it go on."""
+        versions = self.history.setdefault(key, [])
+        versions.append(Version(self.now(), version(key, len(versions), status)))
+
+    def delete(self, key: Key) -> None:
+        """Let AWS forget an operation."""
+        self.history[key].append(Version(self.now(), None))
+
+    def state(self, key: Key, at: float | None = None) -> Simulated | None:
+        """Return what an operation is, or was at a time."""
+        when = self.now() if at is None else at
+        past = [one.state for one in self.history.get(key, ()) if one.since <= when]
+        return past[-1] if past else None
+
+    def alive(self) -> Iterator[tuple[Key, Simulated]]:
+        """Give every operation that AWS knows now."""
+        for key in self.history:
+            if state := self.state(key):
+                yield key, state
+
+    def __call__(self, api: str, request: AWSPreparedRequest) -> Answer:
+        """Return the answer to a request. Raises what a network that does not answer makes of it."""
+        signed = re.search(r"Credential=(?:ASIA)?(\w+)/\d+/([\w-]+)/", _text(request.headers["Authorization"]))
+        assert signed is not None
+        account, region = signed[1] if signed[1].isdigit() else OWN, signed[2]
+        service = CALLS[api].service if api in CALLS else "sts"
+        fault = self.faults.get((region, service))
+        if fault == UNREACHABLE:
+            raise EndpointConnectionError(endpoint_url=request.url)
+        if fault:
+            return FAULTS[fault]
+        return self._identity(request) if service == "sts" else self._told(CALLS[api], account, region, request.url)
+
+    def _identity(self, request: AWSPreparedRequest) -> Answer:
+        role = re.search(r"iam%3A%3A(\d{12})", _text(request.body))
+        text = ASSUMED % role[1] if role else IDENTITY.replace("111122223333", OWN)
+        return Answer(text.encode(), headers=XML)
+
+    def _told(self, call: ApiCall, account: str, region: str, url: str) -> Answer:
+        lister = next((kind for kind in KINDS if kind.discovery.call == call), None)
+        if lister:
+            return answer(serialised(output_shape(call), self._list(lister, account, region, url)))
+        content = self._description(call, account, region, url)
+        if content is None:
+            return refusal("ResourceNotFoundException", 404)
+        return answer(serialised(output_shape(call), content))
+
+    def _list(self, kind: Kind[Any], account: str, region: str, url: str) -> dict[str, Any]:
+        wanted = parse_qs(urlsplit(url).query).get(kind.discovery.status_parameter, [""])[0]
+        there = (
+            self.state(key, self.now() - self.lag) for key in self.history if key[:3] == (account, region, kind.name)
+        )
+        listed = [one for one in there if one and wanted in ("", one.status)]
+        return {MODELS.pagination(kind.discovery.call).result: [kind.simulation.entry(one) for one in listed]}
+
+    def _description(self, call: ApiCall, account: str, region: str, url: str) -> Mapping[str, Any] | None:
+        words = _words(url)
+        for key, state in self.alive():
+            kind = BY_NAME[key[2]]
+            asked = kind.simulation.answers.get(call) if key[:2] == (account, region) else None
+            if asked and kind.naming(call).name(state) in words:
+                self.finals[key] += kind.describes == (call,) and not (kind.options or kind.is_active(state.status))
+                return asked(state)
+        return None
+
+
+def _words(url: str) -> set[str]:
+    """Return everything that a URL may name an operation by."""
+    split = urlsplit(url)
+    values = [value for found in parse_qs(split.query).values() for value in found]
+    return {*map(unquote, split.path.split("/")), *values}
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class TwoMoments:
+    """AWS as a kind sees one operation: its first call is answered by one version of it, the others by a later one."""
+
+    kind: Kind[Any]
+    first: Simulated
+    second: Simulated
+
+    async def call(self, call: ApiCall, **parameters: Any) -> Mapping[str, Any]:
+        """Return the answer to a call, as botocore parses it."""
+        state = self.first if call.name == self.kind.describes[0].name else self.second
+        asked = next(one for one in self.kind.simulation.answers if one.name == call.name)
+        content = self.kind.simulation.answers[asked](state)
+        return parsed(call, content or {})
+
+    async def pages(self, call: ApiCall, **parameters: Any) -> AsyncIterator[Mapping[str, Any]]:
+        """Give the one page of a list."""
+        yield await self.call(call, **parameters)

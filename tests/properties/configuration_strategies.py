@@ -1,0 +1,135 @@
+"""Configurations for a machine to go through: whatever may change between two of them changes in some."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from hypothesis import strategies as st
+
+from exporter.config.loader import parse_config
+from exporter.config.sections import Account, Config, Watch
+from exporter.kinds.registry import KINDS
+from tests.properties.aws_model import BY_NAME, OWN
+
+IDS = ("op-1", "op-2")
+ACCOUNTS: Mapping[str, Mapping[str, str]] = {
+    "assumed": {"role_arn": "arn:aws:iam::111122223333:role/exporter"},
+    "own": {"account_id": OWN},
+    "twin": {},
+}
+"""An account with a role, that of the credentials, and one that turns out to be it."""
+NUMBERS = {"assumed": "111122223333", "own": OWN, "twin": OWN}
+BROKEN = (
+    "accounts: [",
+    "accounts: 7",
+    "refresh: {min_age: 1}",
+    "accounts: [{external_id: secret-value}]",
+    "accounts: [{name: own}, {name: own}]",
+    "\ud800",
+    "labels: {tags: [a, a]}",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A configuration that can be used: its text and what it says."""
+
+    document: Mapping[str, Any]
+    text: str
+    config: Config
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags that are labels."""
+        return self.config.labels.tags
+
+    @property
+    def cells(self) -> frozenset[tuple[str, str, str]]:
+        """The cells, by account, Region and kind."""
+        return frozenset((account.name, region, watch.kind) for account, region, watch in self.watches())
+
+    def watches(self) -> list[tuple[Account, str, Watch]]:
+        """Return what is watched in each Region of each account."""
+        return [
+            (account, region, watch)
+            for account in self.config.accounts
+            for region in account.regions
+            for watch in account.watch
+        ]
+
+
+def _watch(kind: str) -> st.SearchStrategy[dict[str, Any]]:
+    active = sorted(BY_NAME[kind].active)
+    rules = [True, {"statuses": active}, {"max_operations": 1}, {"id_pattern": "1$"}, {"max_age": "1h"}]
+    options = {option.name: st.booleans() for option in BY_NAME[kind].options}
+    return st.one_of(
+        st.fixed_dictionaries({"kind": st.just(kind), "discover": st.sampled_from(rules)}, optional=options),
+        st.fixed_dictionaries({"kind": st.just(kind), "ids": _some(IDS)}, optional=options),
+        st.fixed_dictionaries(
+            {"kind": st.just(kind), "ids": _some(IDS), "discover": st.sampled_from(rules)}, optional=options
+        ),
+    )
+
+
+def _some(values: tuple[str, ...]) -> st.SearchStrategy[list[str]]:
+    return st.lists(st.sampled_from(values), min_size=1, unique=True)
+
+
+_WATCHES = st.lists(
+    st.sampled_from(sorted(BY_NAME)).flatmap(_watch), min_size=1, max_size=2, unique_by=lambda watch: watch["kind"]
+)
+_NAMES = st.sampled_from([("own",), ("assumed",), ("own", "twin"), ("assumed", "own")])
+_REGIONS = st.sampled_from([["eu-west-1"], ["eu-west-1"], ["us-east-1", "eu-west-1"]])
+
+
+def _accounts() -> st.SearchStrategy[list[dict[str, Any]]]:
+    """Give accounts that watch the same: what becomes of one must not become of the other."""
+
+    def named(names: tuple[str, ...], regions: list[str], watch: list[Any]) -> list[dict[str, Any]]:
+        return [{"name": name, **ACCOUNTS[name], "regions": regions, "watch": watch} for name in names]
+
+    return st.builds(named, _NAMES, _REGIONS, _WATCHES)
+
+
+_SECTIONS: Mapping[str, st.SearchStrategy[Any]] = {
+    "accounts": _accounts(),
+    "refresh": st.fixed_dictionaries(
+        {
+            "min_age": st.sampled_from(["5s", "10s"]),
+            "deadline": st.sampled_from(["1s", "9s"]),
+            "stale_after": st.sampled_from(["30s", "10m"]),
+        }
+    ),
+    "aws": st.fixed_dictionaries(
+        {"max_attempts": st.just(1), "read_timeout": st.sampled_from(["2s", "4s"])},
+        optional={"api_budget": st.sampled_from([0.1, 1.0])},
+    ),
+    "labels": st.fixed_dictionaries({"tags": st.sampled_from([[], ["team"], ["team", "site"]])}),
+}
+
+
+def _wish(document: Mapping[str, Any]) -> Wish:
+    text = yaml.safe_dump(document, sort_keys=False)
+    return Wish(document, text, parse_config(text, KINDS))
+
+
+wishes: st.SearchStrategy[Wish] = st.fixed_dictionaries(dict(_SECTIONS)).map(_wish)
+
+
+def after(wish: Wish) -> st.SearchStrategy[Wish]:
+    """Give the configuration after another one: mostly the same, save for one section."""
+
+    def with_section(name: str) -> st.SearchStrategy[Wish]:
+        return _SECTIONS[name].map(lambda section: _wish({**wish.document, name: section}))
+
+    return st.just(wish) | st.sampled_from(sorted(_SECTIONS)).flatmap(with_section) | _narrower(wish)
+
+
+def _narrower(wish: Wish) -> st.SearchStrategy[Wish]:
+    """Give a configuration that lacks what another one watches."""
+    accounts = wish.document["accounts"]
+    fewer = [accounts[:1], accounts[-1:], [{**one, "watch": one["watch"][:1]} for one in accounts]]
+    return st.sampled_from(fewer).map(lambda left: _wish({**wish.document, "accounts": left}))

@@ -1,0 +1,126 @@
+"""What AWS may answer, from botocore's own models of every call of every kind: rightly, wrongly, or nonsense."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.model import ListShape, MapShape, Shape, StructureShape
+from hypothesis import strategies as st
+
+from exporter.aws.errors import REASONS
+from exporter.kinds.kind import ApiCall
+from exporter.kinds.registry import KINDS
+from tests.properties.json_strategies import anything, mutated, texts
+from tests.support.scripted_endpoint import Answer
+from tests.support.simulated_responses import output_shape
+
+CALLS: Mapping[str, ApiCall] = {call.name: call for kind in KINDS for call in kind.calls}
+NEEDED = frozenset({"status", "BulkDeploymentStatus", "deploymentStatus", "DeploymentStatus", "job", "jobId"})
+NEEDED |= {"deploymentId", "BulkDeploymentId", "taskIds", "BulkDeployments", "Deployments", "jobs", "deployments"}
+NEEDED |= {"jobArn", "tags", "Key"}
+"""Members without which nobody can tell what an answer is about, or what its tags are."""
+LEFT_OUT = frozenset({"nextToken", "NextToken"})
+"""Of an answer that is right: the same page again would be a list without an end."""
+IDS = ("a", "task-1", "B_2", "0" * 36)
+ACCOUNT_ID = "111122223333"
+IDENTITY = (
+    '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'
+    f"<Account>{ACCOUNT_ID}</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"
+)
+STS = Answer(IDENTITY.encode(), headers={"content-type": "text/xml"})
+
+Answers = Mapping[str, Answer]
+"""The answer to each API, by its name."""
+
+
+def encoded(content: Any) -> Answer:
+    """Return a JSON answer; what UTF-8 cannot hold is escaped."""
+    return Answer(json.dumps(content).encode(), headers={"content-type": "application/json"})
+
+
+def of(shape: Shape, name: str = "") -> st.SearchStrategy[Any]:
+    """Give JSON of a shape, as AWS may send it; ``name`` is what it is called where it stands."""
+    if isinstance(shape, StructureShape):
+        return _of_structure(shape)
+    if isinstance(shape, ListShape):
+        unique = str if name == "taskIds" else None
+        return st.lists(of(shape.member, name), max_size=3, unique_by=unique)
+    if isinstance(shape, MapShape):
+        keys = st.sampled_from(["team", "cost center"]) | _short
+        return st.dictionaries(keys, of(shape.value, name), max_size=3)
+    return _of_leaf(shape, name)
+
+
+_short = texts.filter(lambda text: len(text) <= 256)
+
+
+def _of_structure(shape: StructureShape) -> st.SearchStrategy[Any]:
+    members = {
+        member.serialization.get("name", name): of(member, name)
+        for name, member in shape.members.items()
+        if name not in LEFT_OUT
+    }
+    needed = {name: values for name, values in members.items() if name in NEEDED}
+    return st.fixed_dictionaries(needed, optional={name: one for name, one in members.items() if name not in needed})
+
+
+def _of_leaf(shape: Shape, name: str) -> st.SearchStrategy[Any]:
+    limits = shape.metadata
+    if "enum" in limits:
+        return st.sampled_from(limits["enum"])
+    match shape.type_name:
+        case "integer" | "long":
+            return st.integers(limits.get("min", 0), 100 if "percent" in name else 2**53)
+        case "timestamp":
+            return st.integers(0, 253402300799) | st.floats(0, 4e9)
+        case "double" | "float":
+            return st.floats(0, 100)
+        case "boolean":
+            return st.booleans()
+    return _text(name)
+
+
+def _text(name: str) -> st.SearchStrategy[str]:
+    if name in ("taskIds", "jobId", "iotJobId", "deploymentId", "BulkDeploymentId"):
+        return st.sampled_from(IDS)
+    if name == "jobArn":
+        return st.just("arn:aws:iot:eu-west-1:111122223333:job/a")
+    statuses = {"status", "BulkDeploymentStatus", "DeploymentStatus"}
+    if name in statuses:
+        return st.sampled_from([status for kind in KINDS for status in kind.statuses]) | st.just("Tomorrow")
+    return _short.filter(bool) if name in ("targets", "Key") else _short
+
+
+def right(call: ApiCall) -> st.SearchStrategy[Any]:
+    """Give the content of an answer as AWS documents it."""
+    return of(output_shape(call))
+
+
+ODD_HEADERS: st.SearchStrategy[Mapping[str, str]] = st.dictionaries(
+    st.sampled_from(["content-type", "content-length", "x-amzn-errortype", "x-amzn-requestid", "date", "retry-after"]),
+    st.sampled_from(["", "0", "-1", "abc", "text/html", "application/json", "Throttling", *REASONS])
+    | st.text(st.characters(codec="latin-1"), max_size=20),
+    max_size=3,
+)
+
+
+def wrong(call: ApiCall) -> st.SearchStrategy[Answer]:
+    """Give an answer that may be wrong in any way: a member, the whole, the status, the headers, the bytes."""
+    bodies = st.one_of(
+        right(call).flatmap(mutated).map(json.dumps).map(str.encode),
+        right(call).map(json.dumps).map(lambda text: text[: len(text) // 2].encode()),
+        anything.map(json.dumps).map(str.encode),
+        st.binary(max_size=40),
+        st.sampled_from([b"", b"{}", b"[]", b"null", b"<html>Please log in</html>", b"\xff\xfe{}", b'{"a":' * 3000]),
+    )
+    statuses = (
+        st.just(200) | st.sampled_from([201, 204, 299, 300, 302, 400, 403, 404, 429, 500, 503]) | st.integers(100, 999)
+    )
+    return st.builds(Answer, bodies, statuses, ODD_HEADERS)
+
+
+def some_wrong() -> st.SearchStrategy[Answers]:
+    """Give an answer for each API, of which about half are wrong."""
+    return st.fixed_dictionaries({name: right(call).map(encoded) | wrong(call) for name, call in CALLS.items()})

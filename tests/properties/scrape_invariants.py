@@ -1,0 +1,121 @@
+"""What holds of every answer to a scrape, whatever happened before."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+from prometheus_client.samples import Sample
+
+from exporter.core.errors import Reason
+from exporter.kinds.kind import Kind
+from exporter.kinds.metric import IDENTITY
+from exporter.kinds.registry import KINDS
+from exporter.kinds.response import LONGEST_TEXT
+from exporter.metrics.families import UNKNOWN, table
+from exporter.metrics.reference import metrics_document
+from exporter.metrics.self_metrics import PREFIX
+from tests.support.exposition_rows import STATUS, parse_openmetrics
+
+Identity = tuple[str, str, str, str]
+"""The values of an operation's identifying labels."""
+Labels = Mapping[str, str]
+
+BY_NAME: Mapping[str, Kind[Any]] = {kind.name: kind for kind in KINDS}
+DOCUMENTED = frozenset(re.findall(r"^\| `(\w+)`", metrics_document(KINDS), re.MULTILINE))
+OF_LIBRARIES = ("process_", "python_")
+SUFFIX = re.compile("_(bucket|count|sum|total|info)$")
+LONGEST_LABEL = 2 * LONGEST_TEXT + len("s3:///")
+"""The input, which is put together from a bucket and a key, is the longest."""
+READ = "aws_iot_bulk_operation_last_success_timestamp_seconds"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An exposition that passed: the rows of each operation, and those of each cell by metric."""
+
+    operations: Mapping[Identity, Mapping[tuple[str, tuple[tuple[str, str], ...]], float]]
+    samples: tuple[Sample, ...]
+
+    def rows(self, name: str) -> list[tuple[Labels, float]]:
+        """Return the labels and the value of each row of a metric."""
+        return [(one.labels, one.value) for one in self.samples if one.name == name]
+
+    def cells(self, name: str) -> dict[tuple[str, str, str], float]:
+        """Return a metric of the cells, by account, Region and kind."""
+        return {cell_of(labels): value for labels, value in self.rows(PREFIX + name)}
+
+
+def cell_of(labels: Labels) -> tuple[str, str, str]:
+    """Return which cell a row is about."""
+    return (labels["account"], labels["aws_region"], labels["kind"])
+
+
+def judged(text: str, tags: Iterable[str] = (), openmetrics: bool = False) -> Judged:
+    """Return what an exposition says. Fails where it breaks what holds of every one."""
+    families = list(parse_openmetrics(text) if openmetrics else parse_text(text))
+    samples = tuple(sample for family in families for sample in family.samples)
+    _is_parseable_once(samples)
+    _is_documented(samples)
+    operations = _operations(samples, tuple(tags))
+    for identity, rows in operations.items():
+        _has_one_status(identity, rows)
+    found = Judged(operations, samples)
+    _tells_why(found)
+    return found
+
+
+def _is_parseable_once(samples: Iterable[Sample]) -> None:
+    series = Counter((one.name, tuple(sorted(one.labels.items()))) for one in samples)
+    assert [one for one, number in series.items() if number > 1] == []
+
+
+def _is_documented(samples: Iterable[Sample]) -> None:
+    names = {one.name for one in samples if not one.name.startswith(OF_LIBRARIES)}
+    assert {name for name in names if {name, SUFFIX.sub("", name)}.isdisjoint(DOCUMENTED)} == set()
+
+
+def _operations(samples: Iterable[Sample], tags: tuple[str, ...]) -> dict[Identity, dict[Any, float]]:
+    labels_of = {
+        kind.name: {metric.name: {*IDENTITY, *metric.labels} for metric in table(kind, tags)} for kind in KINDS
+    }
+    found: dict[Identity, dict[Any, float]] = defaultdict(dict)
+    for one in samples:
+        if one.name.startswith((PREFIX, *OF_LIBRARIES)):
+            continue
+        labels = dict(one.labels)
+        assert labels.keys() == labels_of[labels["kind"]][one.name]
+        _is_modest(labels, one.value)
+        identity = (labels["aws_account_id"], labels["aws_region"], labels["kind"], labels["id"])
+        extra = tuple(sorted((name, value) for name, value in labels.items() if name not in IDENTITY))
+        found[identity][one.name, extra] = one.value
+    return found
+
+
+def _is_modest(labels: Labels, value: float) -> None:
+    assert math.isfinite(value)
+    assert max(map(len, labels.values())) <= LONGEST_LABEL
+    assert "".join(labels.values()).encode()
+
+
+def _has_one_status(identity: Identity, rows: Mapping[tuple[str, Any], float]) -> None:
+    statuses = {extra[0][1]: value for (name, extra), value in rows.items() if name == STATUS}
+    assert statuses.keys() == {*BY_NAME[identity[2]].statuses, UNKNOWN}
+    assert sorted(statuses.values()) == [0.0] * (len(statuses) - 1) + [1.0]
+    assert (READ, ()) in rows
+    assert BY_NAME[identity[2]].is_id(identity[3]) or "?" in identity[3]
+
+
+def _tells_why(found: Judged) -> None:
+    failing = {cell_of(labels) for labels, value in found.rows(PREFIX + "cell_error") if value == 1}
+    reasons = {labels["reason"] for labels, _ in found.rows(PREFIX + "cell_error")}
+    assert reasons <= set(Reason)
+    ended = found.cells("refresh_duration_seconds").keys()
+    for cell, up in found.cells("up").items():
+        assert up in (0.0, 1.0)
+        assert cell not in failing if up else cell in failing or cell not in ended

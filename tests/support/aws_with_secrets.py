@@ -1,0 +1,173 @@
+"""An AWS in whose answers secrets are planted, wherever AWS itself puts some and wherever it could."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tests.support.scripted_endpoint import Answer, answer, refusal
+from tests.support.secret_canaries import planted
+
+SECRETS = planted(
+    (
+        "AWS: access key of a role",
+        "AWS: secret key of a role",
+        "AWS: session token of a role",
+        "AWS: session of a role",
+        "AWS: a message",
+        "AWS: a presigned URL",
+        "AWS: a token in a presigned URL",
+        "AWS: a template",
+        "AWS: a role that a service uses",
+        "AWS: configuration of a component",
+        "AWS: a comment",
+        "AWS: details of a status",
+        "AWS: a tag that is no label",
+        "AWS: a header",
+        "AWS: a body that is no JSON",
+    )
+)
+PRESIGNED = (
+    f"https://{SECRETS['AWS: a presigned URL']}.s3.amazonaws.com/key?X-Amz-Signature={SECRETS['AWS: a presigned URL']}"
+    f"&X-Amz-Security-Token={SECRETS['AWS: a token in a presigned URL']}"
+)
+ROLE = f"arn:aws:iam::444455556666:role/{SECRETS['AWS: a role that a service uses']}"
+WORDS = f"{SECRETS['AWS: a message']}: {ROLE} may not read {PRESIGNED}"
+HEADERS = {"x-amzn-requestid": SECRETS["AWS: a header"], "x-amz-security-token": SECRETS["AWS: a header"]}
+MORE = {
+    "message": WORDS,
+    "roleArn": ROLE,
+    "resourceLinks": [PRESIGNED],
+    "InputFileUri": PRESIGNED,
+    "comment": SECRETS["AWS: a comment"],
+    "statusDetails": {"detailsMap": {"reason": SECRETS["AWS: details of a status"]}},
+    "reasonCode": SECRETS["AWS: details of a status"],
+    "tags": {"team": "gateways", "owner": SECRETS["AWS: a tag that is no label"]},
+}
+"""Members that one answer or another of AWS has."""
+SHOWN = "shown-input.jsonl"
+"""What is told of an operation, so that a page with it is known to have been filled from these answers."""
+TASK = {
+    **MORE,
+    "taskId": "good",
+    "status": "Failed",
+    "templateBody": f'{{"Parameters": "{SECRETS["AWS: a template"]}"}}',
+    "inputFileBucket": "things",
+    "inputFileKey": SHOWN,
+}
+BULK = {
+    **MORE,
+    "BulkDeploymentStatus": "Failed",
+    "ErrorMessage": WORDS,
+    "ErrorDetails": [{"DetailedErrorCode": WORDS, "DetailedErrorMessage": WORDS}],
+}
+REPORT = {**MORE, "DeploymentStatus": "Failure", "ErrorMessage": WORDS, "GroupArn": ROLE}
+JOB = {
+    **MORE,
+    "jobId": "job",
+    "status": "IN_PROGRESS",
+    "targets": ["arn:aws:iot:eu-west-1:111122223333:thinggroup/all"],
+    "description": WORDS,
+    "documentParameters": {"url": PRESIGNED},
+    "presignedUrlConfig": {"roleArn": ROLE, "expiresInSec": 60},
+}
+DEPLOYMENT = {
+    **MORE,
+    "deploymentId": "deployment",
+    "deploymentStatus": "FAILED",
+    "targetArn": "arn:aws:iot:eu-west-1:111122223333:thinggroup/all",
+    "deploymentName": "roll-out",
+    "components": {
+        "com.example": {
+            "componentVersion": "1.0.0",
+            "configurationUpdate": {"merge": SECRETS["AWS: configuration of a component"]},
+        }
+    },
+}
+CREDENTIALS = {
+    "AccessKeyId": SECRETS["AWS: access key of a role"],
+    "SecretAccessKey": SECRETS["AWS: secret key of a role"],
+    "SessionToken": SECRETS["AWS: session token of a role"],
+    "Expiration": "2199-01-01T00:00:00Z",
+}
+ANSWERS: Mapping[str, Answer] = {
+    "/thing-registration-tasks/good": answer(TASK),
+    "/thing-registration-tasks/denied": refusal("AccessDeniedException", 403, WORDS),
+    "/thing-registration-tasks/throttled": refusal("ThrottlingException", 429, WORDS),
+    "/thing-registration-tasks/broken": Answer(WORDS.encode()),
+    "/thing-registration-tasks/page": Answer(
+        f"<html>{SECRETS['AWS: a body that is no JSON']}</html>".encode(), 200, {"content-type": "text/html"}
+    ),
+    "/thing-registration-tasks/cut": Answer(json.dumps(TASK).encode()[:200]),
+    "/thing-registration-tasks/odd": answer({**TASK, "taskId": "odd", "successCount": WORDS}),
+    "/thing-registration-tasks/down": Answer(WORDS.encode(), 500),
+    "/thing-registration-tasks/moved": Answer(b"", 302, {"location": PRESIGNED}),
+    "/thing-registration-tasks/gone": refusal("ResourceNotFoundException", 404, WORDS),
+    "/thing-registration-tasks/code": refusal(SECRETS["AWS: a message"], 418, WORDS),
+    "/thing-registration-tasks": answer({"taskIds": [], "message": WORDS}),
+    "/greengrass/bulk/deployments/bulk/status": answer(BULK),
+    "/greengrass/bulk/deployments/bulk/detailed-reports": answer({"Deployments": [REPORT]}),
+    "/greengrass/bulk/deployments/refused/status": answer({"Message": WORDS}, 400),
+    "/greengrass/bulk/deployments": answer({"BulkDeployments": WORDS}),
+    "/jobs/job": answer({"job": JOB, "documentSource": PRESIGNED}),
+    "/tags": answer({"tags": [{"Key": "owner", "Value": SECRETS["AWS: a tag that is no label"]}]}),
+    "/greengrass/v2/deployments/deployment": answer(DEPLOYMENT),
+}
+"""What is answered at a path; every shape of failure carries a secret too."""
+
+
+def _sts(name: str, content: str, status: int = 200) -> Answer:
+    body = f'<{name} xmlns="https://sts.amazonaws.com/doc/2011-06-15/">{content}</{name}>'
+    return Answer(body.encode(), status, {"content-type": "text/xml"})
+
+
+ASSUMED = _sts(
+    "AssumeRoleResponse",
+    "<AssumeRoleResult><Credentials>"
+    + "".join(f"<{name}>{value}</{name}>" for name, value in CREDENTIALS.items())
+    + "</Credentials><AssumedRoleUser><AssumedRoleId>AROA:x</AssumedRoleId>"
+    + f"<Arn>arn:aws:sts::444455556666:assumed-role/x/{SECRETS['AWS: session of a role']}</Arn>"
+    + "</AssumedRoleUser></AssumeRoleResult>",
+)
+REFUSED = _sts(
+    "ErrorResponse",
+    f"<Error><Type>Sender</Type><Code>AccessDenied</Code><Message>{WORDS.replace('&', '&amp;')}</Message></Error>",
+    403,
+)
+WHO = _sts(
+    "GetCallerIdentityResponse",
+    f"<GetCallerIdentityResult><Arn>{SECRETS['AWS: session of a role']}</Arn><Account>444455556666</Account>"
+    "</GetCallerIdentityResult>",
+)
+
+
+@dataclass
+class PlantedAws:
+    """The endpoint. ``heard`` is all that was sent to it, line by line as HTTP has it."""
+
+    heard: list[str] = field(default_factory=list)
+
+    def app(self) -> Starlette:
+        """Return the endpoint."""
+
+        async def handle(request: Request) -> Response:
+            body = (await request.body()).decode()
+            headers = (f"{name}: {value}" for name, value in request.headers.items())
+            self.heard += [f"{request.method} {request.url.path}?{request.url.query}", *headers, body]
+            found = _found(request.url.path, body)
+            return Response(found.body, found.status, {**HEADERS, **found.headers})
+
+        return Starlette(routes=[Route("/{path:path}", handle, methods=["GET", "POST"])])
+
+
+def _found(path: str, body: str) -> Answer:
+    by_action: Mapping[str, Any] = {"refused": REFUSED, "AssumeRole": ASSUMED, "GetCallerIdentity": WHO}
+    actions = (answered for word, answered in by_action.items() if path == "/" and word in body)
+    return next(actions, None) or ANSWERS.get(path) or refusal("ResourceNotFoundException", 404, WORDS)

@@ -1,0 +1,32 @@
+"""The command line run to its end, as its users do it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from exporter.cli.main import PROGRAM
+from tests.support.exporter_server import aws_environment
+from tests.support.repository import ROOT
+
+
+def exporter(*arguments: str, region: str = "eu-west-1") -> subprocess.CompletedProcess[str]:
+    """Run the exporter to its end, with the AWS configuration of nobody."""
+    with aws_environment("http://127.0.0.1:9", AWS_DEFAULT_REGION=region, AWS_REGION=region):
+        return subprocess.run(
+            [sys.executable, "-m", "exporter", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            cwd=ROOT,
+        )
+
+
+def refusal(*arguments: str, region: str = "eu-west-1") -> list[str]:
+    """Return the reasons of an exit with status 2; each stands on a line that begins with the program's name."""
+    done = exporter(*arguments, region=region)
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    lines = done.stderr.splitlines()
+    assert [line for line in lines if not line.startswith(f"{PROGRAM}: ")] == []
+    return [line.removeprefix(f"{PROGRAM}: ") for line in lines]

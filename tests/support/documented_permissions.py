@@ -1,0 +1,133 @@
+"""The kinds' permissions as the documents and the templates of ``deploy/aws`` hold them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator, Sequence
+from textwrap import indent
+from typing import Any
+
+import yaml
+
+from exporter.aws.iam_policy import DEPENDENT, Permission, permissions
+from exporter.kinds.kind import DESCRIBE, DISCOVER, TAGS, Kind
+from exporter.kinds.registry import KINDS
+from tests.support.repository import ROOT
+from tests.support.simulated_responses import MODELS
+
+ALWAYS = (DESCRIBE, DEPENDENT)
+"""Whoever watches a kind needs these; all other purposes follow from the configuration."""
+ANY_PARTITION = "arn:*:"
+OF_EVERY_KIND = {DISCOVER: "Find operations by AWS's lists.", TAGS: "Read the tags that a description lacks."}
+
+
+def permissions_table(kinds: Sequence[Kind[Any]]) -> str:
+    """Return the table of what each kind needs for which purpose, in Markdown."""
+    head = ("| kind | purpose | actions | resource | needed |", "|---|---|---|---|---|")
+    return "\n".join((*head, *(_row(one) for _, one in _every(kinds))))
+
+
+def terraform_data(kinds: Sequence[Kind[Any]]) -> str:
+    """Return the table as the Terraform module reads it."""
+    rows = [
+        {
+            "kind": one.kind,
+            "by_default": kind.by_default,
+            "purpose": one.purpose,
+            "sid": one.sid,
+            "actions": one.actions,
+            "resources": one.resources,
+        }
+        for kind, one in _every(kinds)
+    ]
+    return json.dumps(rows, indent=2) + "\n"
+
+
+def cloudformation_parameters(kinds: Sequence[Kind[Any]]) -> str:
+    """Return a switch for each kind, and one for each purpose that some kind can do without."""
+    of_kinds = {_word(kind.name): _switch(f"Watch each {kind.title}.", kind.by_default) for kind in kinds}
+    options = {option.name: option.help for kind in kinds for option in kind.options}
+    optional = {**OF_EVERY_KIND, **options}.items()
+    of_purposes = {_word(name): _switch(help, name == DISCOVER) for name, help in optional}
+    return _yaml({**of_kinds, **of_purposes}, 2)
+
+
+def cloudformation_conditions(kinds: Sequence[Kind[Any]]) -> str:
+    """Return a condition for each statement."""
+    return _yaml({one.sid: _condition(one) for _, one in _every(kinds)}, 2)
+
+
+def cloudformation_statements(kinds: Sequence[Kind[Any]]) -> str:
+    """Return the statements, each there by its condition."""
+    return _yaml([_if(one.sid, _statement(one)) for _, one in _every(kinds)], 14)
+
+
+def wanted_statements(
+    kinds: Collection[str], purposes: Collection[str], partition: str, regions: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Return the statements that a template has to come to for these kinds and purposes."""
+    found = [one for _, one in _every(KINDS) if one.kind in kinds and one.purpose in (*ALWAYS, *purposes)]
+    statements = [one.statement(regions) for one in found]
+    for statement in statements:
+        statement["Resource"] = [text.replace(ANY_PARTITION, f"arn:{partition}:") for text in statement["Resource"]]
+    return statements
+
+
+def documented_trust(sid: str) -> dict[str, Any]:
+    """Return the trust policy that docs/aws-permissions.md shows under this name of its statement."""
+    page = (ROOT / "docs" / "aws-permissions.md").read_text(encoding="utf-8")
+    documents = [json.loads(text) for text in re.findall(r"^```json\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)]
+    (found,) = [document for document in documents if document["Statement"][0]["Sid"] == sid]
+    return dict(found)
+
+
+def _every(kinds: Sequence[Kind[Any]]) -> Iterator[tuple[Kind[Any], Permission]]:
+    return ((kind, one) for kind in kinds for one in permissions(kind, MODELS))
+
+
+def _row(one: Permission) -> str:
+    needed = "always" if one.purpose in ALWAYS else f"with `{one.purpose}`"
+    cells = (one.kind, one.purpose, *("<br>".join(map(_code, texts)) for texts in (one.actions, one.resources)))
+    return f"| `{cells[0]}` | {cells[1]} | {cells[2]} | {cells[3]} | {needed} |"
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"
+
+
+def _word(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+def _switch(description: str, default: bool) -> dict[str, Any]:
+    values = ["true", "false"]
+    return {"Type": "String", "Description": description, "AllowedValues": values, "Default": str(default).lower()}
+
+
+def _condition(one: Permission) -> dict[str, Any]:
+    names = [one.kind] if one.purpose in ALWAYS else [one.kind, one.purpose]
+    tests = [{"Fn::Equals": [{"Ref": _word(name)}, "true"]} for name in names]
+    return tests[0] if len(tests) == 1 else {"Fn::And": tests}
+
+
+def _statement(one: Permission) -> dict[str, Any]:
+    resources = [_in_partition(resource) for resource in one.resources]
+    within = {"StringEquals": {"aws:RequestedRegion": {"Ref": "Regions"}}}
+    return {**one.statement(), "Resource": resources, "Condition": _if("InRegions", within)}
+
+
+def _if(condition: str, content: Any) -> dict[str, Any]:
+    return {"Fn::If": [condition, content, {"Ref": "AWS::NoValue"}]}
+
+
+def _in_partition(resource: str) -> Any:
+    if not resource.startswith(ANY_PARTITION):
+        return resource
+    return {"Fn::Sub": f"arn:${{AWS::Partition}}:{resource.removeprefix(ANY_PARTITION)}"}
+
+
+def _yaml(content: Any, spaces: int) -> str:
+    return indent(yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=1000), " " * spaces).rstrip(
+        "\n"
+    )

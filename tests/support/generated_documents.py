@@ -1,0 +1,67 @@
+"""Prints the generated parts of documents and templates: ``python -m tests.support.generated_documents``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from exporter.kinds.kind import Kind
+from exporter.kinds.registry import KINDS
+from exporter.metrics.reference import kinds_table, metrics_table
+from exporter.monitoring.document import alerts_table, parameters_table, records_table
+from tests.support.documented_permissions import (
+    cloudformation_conditions,
+    cloudformation_parameters,
+    cloudformation_statements,
+    permissions_table,
+    terraform_data,
+)
+from tests.support.repository import ROOT
+
+Part = Callable[[Sequence[Kind[Any]]], str]
+
+PARTS: Mapping[Path, Mapping[str, Part]] = {
+    ROOT / "README.md": {"kinds": kinds_table, "metrics": metrics_table},
+    ROOT / "docs" / "monitoring.md": {
+        "alerts": alerts_table,
+        "parameters": parameters_table,
+        "records": records_table,
+    },
+    ROOT / "docs" / "aws-permissions.md": {"permissions": permissions_table},
+    ROOT / "deploy" / "aws" / "cloudformation.yaml": {
+        "parameters": cloudformation_parameters,
+        "conditions": cloudformation_conditions,
+        "statements": cloudformation_statements,
+    },
+}
+"""The files with generated parts. A part stands between its marks, comments that say its name and ``end``."""
+WHOLE: Mapping[Path, Part] = {
+    ROOT / "deploy" / "aws" / "terraform" / "documents" / "permissions.json": terraform_data,
+}
+MARKS = {".md": ("<!-- {} -->", "<!-- end -->"), ".yaml": ("# generated: {}", "# generated: end")}
+
+
+def generated(file: Path) -> str:
+    """Return what a file has to hold: a whole one, or its text with each part anew."""
+    if file in WHOLE:
+        return WHOLE[file](KINDS)
+    text = file.read_text(encoding="utf-8")
+    for name, part in PARTS[file].items():
+        text = with_part(text, name, part(KINDS), *MARKS[file.suffix])
+    return text
+
+
+def with_part(text: str, name: str, part: str, begin: str, end: str) -> str:
+    """Return a text with another part between the marks of its name."""
+    first, last = re.escape(begin.format(name)), re.escape(end)
+    marked = re.compile(rf"({first}\n).*?(\n *{last})", re.DOTALL)
+    assert len(marked.findall(text)) == 1, name
+    before, opened, closed, after = marked.split(text)
+    return f"{before}{opened}{part}{closed}{after}"
+
+
+if __name__ == "__main__":
+    for file in (*PARTS, *WHOLE):
+        file.write_text(generated(file), encoding="utf-8")

@@ -1,0 +1,104 @@
+"""The chart as the real helm renders it, and what is in it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Hashable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.support.repository import ROOT
+from tests.support.required_programs import program
+
+CHART = ROOT / "helm"
+CI_VALUES = sorted((CHART / "ci").glob("*-values.yaml"))
+SHARDED_CLAIMS = ROOT / "tests" / "chart" / "persistence-shards-values.yaml"
+"""Stands apart: checkers of manifests that know no claims of a StatefulSet miss its volume."""
+KUBE_VERSION = "--kube-version=1.34.0"
+"""Named, because a helm that was built without its release flags assumes a version older than the chart accepts."""
+
+Document = dict[str, Any]
+
+
+class _Loader(yaml.CSafeLoader):
+    """A loader that refuses a mapping with the same key twice, which Kubernetes' own would merge in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        assert len(keys) == len(set(keys)), f"a key stands twice: {keys}"
+        return super().construct_mapping(node, deep)
+
+
+def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run helm, whatever it answers."""
+    return subprocess.run([program("helm"), *arguments], capture_output=True, text=True, check=False, timeout=300)
+
+
+@cache
+def template(*arguments: str, release: str = "fleet") -> subprocess.CompletedProcess[str]:
+    """Run ``helm template`` on the chart, whatever it answers: the same to the same arguments."""
+    return helm("template", release, str(CHART), "--namespace=monitoring", KUBE_VERSION, *arguments)
+
+
+def render(*arguments: str, release: str = "fleet") -> list[Document]:
+    """Return the objects that the chart makes."""
+    result = template(*arguments, release=release)
+    assert result.returncode == 0, result.stderr
+    return [document for document in yaml.load_all(result.stdout, _Loader) if document]
+
+
+def ci_values(name: str) -> str:
+    """Return the argument that takes one of the values files."""
+    return f"--values={CHART / 'ci' / f'{name}-values.yaml'}"
+
+
+def refusal(*arguments: str) -> str:
+    """Return why helm refuses the values; fail when it does not."""
+    result = template(*arguments)
+    assert result.returncode != 0, "the values were accepted"
+    return result.stderr
+
+
+def objects(documents: Sequence[Document], kind: str) -> list[Document]:
+    """Return the objects of a kind."""
+    return [document for document in documents if document["kind"] == kind]
+
+
+def one(documents: Sequence[Document], kind: str) -> Document:
+    """Return the only object of a kind."""
+    (document,) = objects(documents, kind)
+    return document
+
+
+def workload(documents: Sequence[Document]) -> Document:
+    """Return the Deployment or the StatefulSet."""
+    (document,) = objects(documents, "Deployment") + objects(documents, "StatefulSet")
+    return document
+
+
+def pod_of(documents: Sequence[Document]) -> Document:
+    """Return the pod template of the exporter."""
+    pod: Document = workload(documents)["spec"]["template"]
+    return pod
+
+
+def container_of(documents: Sequence[Document], name: str = "exporter") -> Document:
+    """Return a container of the exporter's pod."""
+    (container,) = [one for one in pod_of(documents)["spec"]["containers"] if one["name"] == name]
+    found: Document = container
+    return found
+
+
+def schema() -> Document:
+    """Return the schema of the values."""
+    found: Document = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    return found
+
+
+def read(path: Path) -> Any:
+    """Return what a YAML file of the chart says."""
+    return _Loader(path.read_text(encoding="utf-8")).get_single_data()

@@ -1,0 +1,125 @@
+"""The HTTP edge for tests: any application behind a web configuration, limits and a clock."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import yaml
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from exporter.core.clock import Clock
+from exporter.core.log import new_log
+from exporter.web.listener.connections import Limits
+from exporter.web.listener.server import Address, Server, Site, listen
+from exporter.web.protection.live_config import LiveWebConfig
+from exporter.web.protection.security import Readiness, secured
+from tests.support import http_requests
+from tests.support.http_requests import NO_AUTHORITY
+from tests.support.waiting import PATIENCE
+
+NEVER = 3600.0
+
+
+def pages(metrics: str = "up 1\n") -> Starlette:
+    """Return an application with the paths that every exporter has."""
+
+    async def page(request: Request) -> Response:
+        return PlainTextResponse(metrics if request.url.path == "/metrics" else "fine\n")
+
+    return Starlette(routes=[Route(path, page) for path in ("/metrics", "/-/healthy", "/-/ready")])
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A server that runs; ``stop`` is what a signal does."""
+
+    url: str
+    port: int
+    log: io.StringIO
+    stop: Callable[[], None]
+    thread: threading.Thread
+    opened: list[socket.socket] = field(default_factory=list)
+
+    def get(self, path: str = "/metrics", context: ssl.SSLContext | bool = NO_AUTHORITY, **more: str) -> httpx.Response:
+        """Return what a path answers on a new connection; ``more`` are headers, with _ for -."""
+        headers = {name.replace("_", "-"): value for name, value in more.items()}
+        return http_requests.get(self.url + path, verify=context, headers=headers)
+
+    def status(self, context: ssl.SSLContext | bool = NO_AUTHORITY, **headers: str) -> int | None:
+        """Return the status of the metrics on a new connection, None for who is not let in."""
+        try:
+            return self.get(context=context, **headers).status_code
+        except httpx.TransportError:
+            return None
+
+    def connect(self, sent: bytes = b"") -> socket.socket:
+        """Return a new connection, on which something was sent; it is closed when the server is."""
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+        self.opened.append(connection)
+        connection.sendall(sent)
+        return connection
+
+
+@contextmanager
+def edge(
+    config: Path | None = None, app: ASGIApp | None = None, limits: Limits = Limits(), clock: Clock = Clock()
+) -> Iterator[Edge]:
+    """Serve an application as the exporter is served, on a free port, while the block runs."""
+    log, readiness = io.StringIO(), Readiness()
+    live = LiveWebConfig(config, new_log(stream=log))
+    site = Site(secured(app or pages(), live, readiness, clock), listen(Address("127.0.0.1", 0)), live.tls)
+    server, loop = Server([site], readiness.end, limits), asyncio.new_event_loop()
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(server.run())
+
+    def stop() -> None:
+        if thread.is_alive():
+            loop.call_soon_threadsafe(server.stop)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    served = Edge(site.url, site.listener.getsockname()[1], log, stop, thread)
+    try:
+        yield served
+    finally:
+        stop()
+        stop()
+        thread.join(PATIENCE)
+        for connection in served.opened:
+            connection.close()
+
+
+@contextmanager
+def secure_edge(folder: Path, **settings: object) -> Iterator[Edge]:
+    """Serve over TLS with the folder's certificate and more settings of ``tls_server_config``."""
+    file = folder / "web.yaml"
+    pair = {"cert_file": "server.pem", "key_file": "server.key"}
+    file.write_text(yaml.safe_dump({"tls_server_config": {**pair, **settings}}))
+    with edge(file) as server:
+        yield server
+
+
+def rest_of(connection: socket.socket) -> bytes:
+    """Return what a connection gives until the server ends it."""
+    parts = []
+    try:
+        while part := connection.recv(65536):
+            parts.append(part)
+    except ConnectionError:
+        pass
+    return b"".join(parts)

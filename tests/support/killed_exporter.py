@@ -1,0 +1,87 @@
+"""An exporter that is killed, and what each of its lives showed."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from tests.support.exporter_server import aws_environment
+from tests.support.repository import ROOT
+from tests.support.waiting import PATIENCE, until
+
+ID = re.compile(r',id="([^"]*)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """A process from its start to its end."""
+
+    process: subprocess.Popen[bytes]
+    output: Path
+
+    @property
+    def url(self) -> str | None:
+        """Where it listens, as soon as it does."""
+        assert self.process.poll() is None, self.output.read_text()
+        found = re.search(r"url=(\S+)/metrics", self.output.read_text())
+        return found[1] if found else None
+
+    def scrape(self, within: str = "30") -> str:
+        """Return what /metrics answers."""
+        headers = {"X-Prometheus-Scrape-Timeout-Seconds": within}
+        return httpx.get(f"{until(lambda: self.url, 'the start')}/metrics", headers=headers, timeout=PATIENCE).text
+
+    def kill(self) -> None:
+        """End it as a crash does."""
+        self.process.kill()
+        self.process.wait(PATIENCE)
+
+    def end(self) -> int:
+        """End it as an orchestrator does; return its status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE)
+
+
+@contextmanager
+def life(folder: Path, config: str, endpoint: str, *flags: str) -> Iterator[Life]:
+    """Run ``serve`` as users do; whatever is left of it at the end is killed."""
+    file, output = folder / "config.yaml", folder / "exporter.log"
+    file.write_text(config)
+    command = [sys.executable, "-m", "exporter", f"--config.file={file}", "--web.listen-address=127.0.0.1:0", *flags]
+    with aws_environment(endpoint), output.open("wb") as log:
+        process = subprocess.Popen(command, stderr=log, cwd=ROOT, env=dict(os.environ))
+    try:
+        yield Life(process, output)
+    finally:
+        process.kill()
+        process.wait(PATIENCE)
+
+
+def facts(exposed: str) -> dict[str, frozenset[str]]:
+    """Return what is exposed of each operation by its id, but not when it was read."""
+    found: dict[str, set[str]] = {}
+    for row in exposed.splitlines():
+        id = ID.search(row)
+        if id and not row.startswith("aws_iot_bulk_operation_last_success"):
+            found.setdefault(id[1], set()).add(row)
+    return {id: frozenset(rows) for id, rows in found.items()}
+
+
+def total(exposed: str, name: str) -> float:
+    """Return the sum of the samples of which the line begins so."""
+    return sum(float(row.rpartition(" ")[2]) for row in exposed.splitlines() if row.startswith(name))
+
+
+def ended(known: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+    """Return what is known of operations that have ended."""
+    over = re.compile(r'status="(Completed|COMPLETED)"} 1\.0$')
+    return {id: rows for id, rows in known.items() if any(over.search(row) for row in rows)}

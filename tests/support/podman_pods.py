@@ -1,0 +1,128 @@
+"""The chart's pods as podman plays them, which knows no StatefulSet, and the network that they share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+
+import yaml
+
+from tests.support.containers import done, inspected, podman
+from tests.support.helm_chart import Document, objects
+from tests.support.required_programs import lacking
+
+FOR_OTHERS = ("ports", "livenessProbe", "readinessProbe", "startupProbe")
+"""What is not a container's own: podman would open the ports on this machine, where two pods cannot have the same one,
+and probe with curl in the container, which does not have it. A test asks as a node would."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A pod that runs: its name, its address on the network, and its exporter's container."""
+
+    name: str
+    address: str
+    container: str
+
+
+@contextmanager
+def network(name: str) -> Iterator[str]:
+    """Make a network that leads nowhere while the block runs; give its name."""
+    made = podman("network", "create", "--internal", name)
+    if made.returncode != 0:
+        lacking(f"podman cannot make a network here: {made.stderr.strip()}")
+    try:
+        yield name
+    finally:
+        podman("network", "rm", "--force", name)
+
+
+def address_of(container: str, network: str) -> str:
+    """Return a container's address on a network."""
+    return str(inspected("container", container)["NetworkSettings"]["Networks"][network]["IPAddress"])
+
+
+def pods_of(stateful_set: Document) -> list[Document]:
+    """Return the pods that Kubernetes makes of a StatefulSet, each named by its ordinal, as is its host.
+
+    Labels, names and claims are those that pkg/controller/statefulset/stateful_set_utils.go of Kubernetes gives.
+    """
+    return [_pod(stateful_set, ordinal) for ordinal in range(stateful_set["spec"]["replicas"])]
+
+
+def _pod(stateful_set: Document, ordinal: int) -> Document:
+    template, metadata = deepcopy(stateful_set["spec"]["template"]), stateful_set["metadata"]
+    name = f"{metadata['name']}-{ordinal}"
+    labels = {"statefulset.kubernetes.io/pod-name": name, "apps.kubernetes.io/pod-index": str(ordinal)}
+    named = {"name": name, "namespace": metadata["namespace"], "labels": {**template["metadata"]["labels"], **labels}}
+    host = {"hostname": name, "subdomain": stateful_set["spec"]["serviceName"]}
+    claimed = [
+        _claimed(claim["metadata"]["name"], name) for claim in stateful_set["spec"].get("volumeClaimTemplates", [])
+    ]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {**template["metadata"], **named},
+        "spec": {**template["spec"], **host, "volumes": [*template["spec"]["volumes"], *claimed]},
+    }
+
+
+def _claimed(volume: str, pod: str) -> Document:
+    return {"name": volume, "persistentVolumeClaim": {"claimName": f"{volume}-{pod}"}}
+
+
+def playable(documents: Sequence[Document]) -> list[Document]:
+    """Return what podman needs of a chart's objects to run its pods, each as it is but for what is for others."""
+    found = deepcopy([*objects(documents, "ConfigMap"), *objects(documents, "Deployment")])
+    found += [pod for stateful_set in objects(documents, "StatefulSet") for pod in pods_of(stateful_set)]
+    for document in found:
+        if document["kind"] != "ConfigMap":
+            _leave_out(document["spec"].get("template", document))
+    return found
+
+
+def _leave_out(pod: Document) -> None:
+    """Podman allows an annotation 63 characters, as if it were a label."""
+    pod["metadata"].pop("annotations", None)
+    for container in pod["spec"]["containers"]:
+        for key in FOR_OTHERS:
+            container.pop(key, None)
+
+
+@contextmanager
+def claims(documents: Sequence[Document]) -> Iterator[list[str]]:
+    """Keep what the pods of a chart write into their claims while the block runs; give the claims' names.
+
+    Podman makes a volume of each when a pod wants it.
+    """
+    pods = [document for document in playable(documents) if document["kind"] != "ConfigMap"]
+    volumes = [volume for pod in pods for volume in pod["spec"].get("template", pod)["spec"]["volumes"]]
+    names = [volume["persistentVolumeClaim"]["claimName"] for volume in volumes if "persistentVolumeClaim" in volume]
+    try:
+        yield names
+    finally:
+        podman("volume", "rm", *names)
+
+
+@contextmanager
+def playing(documents: Sequence[Document], network: str) -> Iterator[list[Pod]]:
+    """Run the pods of a chart on a network while the block runs; give them in their order."""
+    text = yaml.safe_dump_all(playable(documents))
+    played = podman("kube", "play", f"--network={network}", "-", given=text)
+    ids = re.findall(r"^Pod:\n(\w+)$", played.stdout, re.MULTILINE)
+    try:
+        done(played)
+        yield [_running(id, network) for id in ids]
+    finally:
+        podman("kube", "down", "-", given=text)
+        podman("volume", "rm", *(one["metadata"]["name"] for one in objects(documents, "ConfigMap")))
+
+
+def _running(id: str, network: str) -> Pod:
+    pod = inspected("pod", id)
+    infra = pod["InfraContainerID"]
+    (container,) = (one["Id"] for one in pod["Containers"] if one["Id"] != infra)
+    return Pod(pod["Name"], address_of(infra, network), container)

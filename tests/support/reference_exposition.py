@@ -1,0 +1,53 @@
+"""prometheus_client as the oracle of the exposition: the same snapshots and metric table, rendered by it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from prometheus_client import CollectorRegistry
+from prometheus_client import generate_latest as generate_text
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.registry import Collector
+
+from exporter.core.model import Snapshot
+from exporter.kinds.metric import IDENTITY
+from exporter.metrics.families import Table
+
+END = b"# EOF\n"
+
+_openmetrics: Callable[[CollectorRegistry], bytes] = generate_openmetrics
+
+
+class Operations(Collector):
+    """The families of all operations that have rows, as prometheus_client sees them."""
+
+    def __init__(self, snapshots: Sequence[Snapshot], tables: Mapping[str, Table]) -> None:
+        self._snapshots = snapshots
+        self._tables = tables
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the families in the order of the table."""
+        families = {
+            metric.name: GaugeMetricFamily(metric.name, metric.help, labels=(*IDENTITY, *metric.labels))
+            for table in self._tables.values()
+            for metric in table
+        }
+        told: set[tuple[str, ...]] = set()
+        for snapshot in self._snapshots:
+            kind = snapshot.key.kind
+            for reading in snapshot.readings:
+                known = (snapshot.scope.account_id, snapshot.scope.region, kind, reading.operation.id)
+                if known not in told:
+                    told.add(known)
+                    for metric in self._tables[kind]:
+                        for extra, value in metric.read(reading):
+                            families[metric.name].add_metric((*known, *extra), value)
+        return [family for family in families.values() if family.samples]
+
+
+def rendered(snapshots: Sequence[Snapshot], tables: Mapping[str, Table], openmetrics: bool) -> bytes:
+    """Return what prometheus_client makes of the snapshots, without an end mark."""
+    registry = CollectorRegistry()
+    registry.register(Operations(snapshots, tables))
+    return _openmetrics(registry).removesuffix(END) if openmetrics else generate_text(registry)

@@ -1,0 +1,92 @@
+"""A simulated operation, and AWS as its kind's simulation answers: parsed by botocore, with no server between them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.model import Shape, StructureShape
+from botocore.parsers import create_parser
+
+from exporter.aws.models import Models
+from exporter.core.errors import ApiError, Reason
+from exporter.kinds.kind import ApiCall, Kind
+from exporter.kinds.simulated_operation import Simulated
+from exporter.simulator.answers import serialised
+
+MODELS = Models()
+ID = "8b5a2f6e-2f0c-4a55-9a3e-0d1b6f7c1a11"
+TAGS = (("site", "dublin"), ("team", "gateways"))
+
+
+def an_operation(status: str, id: str = ID, region: str = "eu-west-1") -> Simulated:
+    """Return an operation with figures in every field."""
+    when = datetime(2026, 11, 1, tzinfo=UTC)
+    return Simulated(
+        id=id,
+        account="111122223333",
+        region=region,
+        status=status,
+        created=when,
+        updated=when,
+        items=10,
+        succeeded=5,
+        failed=2,
+        retries=1,
+        name="pilot",
+        input="s3://bucket/key",
+        target=f"arn:aws:iot:{region}:111122223333:thinggroup/pilot",
+        message="words",
+        error_codes=("InvalidInput",),
+        tags=TAGS,
+    )
+
+
+def input_members(call: ApiCall) -> Mapping[str, Shape]:
+    """Return the members of an API's request."""
+    shape = MODELS.operation(call).input_shape
+    return dict(shape.members) if shape is not None else {}
+
+
+def output_shape(call: ApiCall) -> StructureShape:
+    """Return the shape of an API's answer."""
+    shape = MODELS.operation(call).output_shape
+    assert isinstance(shape, StructureShape)
+    return shape
+
+
+def parsed(call: ApiCall, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of an answer as botocore gives it to a kind."""
+    shape = output_shape(call)
+    body = json.dumps(serialised(shape, content)).encode()
+    found: dict[str, Any] = create_parser("rest-json").parse({"status_code": 200, "headers": {}, "body": body}, shape)
+    return found
+
+
+class SimulatedApi:
+    """The simulation of one operation as its kind sees it; ``asked`` are the calls that named it rightly."""
+
+    def __init__(self, kind: Kind[Any], operation: Simulated) -> None:
+        self._kind = kind
+        self._operation = operation
+        self.asked: list[ApiCall] = []
+
+    async def call(self, call: ApiCall, **parameters: Any) -> dict[str, Any]:
+        """Return the answer to a call. Raises ApiError where the call names no operation, or not this one."""
+        naming = self._kind.naming(call)
+        assert parameters.keys() <= input_members(call).keys()
+        if parameters.get(naming.parameter) != naming.name(self._operation):
+            raise ApiError(Reason.NOT_FOUND)
+        self.asked.append(call)
+        content = self._kind.simulation.answers[call](self._operation)
+        if content is None:
+            raise ApiError(Reason.NOT_FOUND)
+        return parsed(call, content)
+
+    async def pages(self, call: ApiCall, **parameters: Any) -> AsyncIterator[dict[str, Any]]:
+        """Give the one page of a list. Raises ApiError as ``call`` does."""
+        page = await self.call(call, **parameters)
+        assert isinstance(page[MODELS.pagination(call).result], list)
+        yield page

@@ -1,0 +1,81 @@
+"""A status page of as many operations as a test wants: a real store and real routes, filled by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry
+
+from exporter.core.model import CellKey, Operation, Reading, Scope, Snapshot
+from exporter.core.store import Store
+from exporter.kinds.thing_registration_task import KIND, ThingRegistrationTask
+from exporter.metrics.eta import Estimates
+from exporter.metrics.exposition import Exposition
+from exporter.metrics.summary import Overview
+from exporter.web.api.routes import api_routes
+from exporter.web.context import Status
+from exporter.web.metrics import Metrics
+from exporter.web.routes import application
+from exporter.web.ui.pages import page_routes
+from tests.support.clocks import ManualClock
+from tests.support.servers import serving
+
+KEY = CellKey("default", "eu-west-1", KIND.name)
+SCOPE = Scope("default", "111122223333", "eu-west-1")
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A page that is being served; ``patience`` is that of each refresh it asked for."""
+
+    url: str
+    store: Store
+    clock: ManualClock
+    patience: list[float | None]
+
+    def fill(self, operations: Sequence[Operation]) -> None:
+        """Let the cell hold these operations, read just now."""
+        readings = tuple(Reading(operation, self.clock.at) for operation in operations)
+        self.store.put(Snapshot(KEY, SCOPE, readings, up=True, last_success=self.clock.at, duration=0.5))
+
+
+def tasks(number: int, done: int = 0) -> list[Operation]:
+    """Return registration tasks, every one of them with ``done`` more things than it began with."""
+    return [_task(place, done) for place in range(number)]
+
+
+def _task(place: int, done: int) -> ThingRegistrationTask:
+    return ThingRegistrationTask(
+        id=f"task-{place:05}",
+        status="Completed" if place % 5 == 0 else "InProgress",
+        progress=min(1.0, (place % 100 + done) / 100),
+        created=datetime(2026, 11, 1, place % 24, place % 60, tzinfo=UTC),
+        input=f"s3://factory/2026/input-{place:05}.jsonl",
+        succeeded=place * 10 + done,
+        failed=place % 7,
+    )
+
+
+@contextmanager
+def filled(operations: Sequence[Operation] = (), path: str = "/metrics") -> Iterator[Filled]:
+    """Serve a page of one cell with these operations."""
+    clock, patience = ManualClock(), list[float | None]()
+    store, estimates = Store(()), Estimates()
+
+    overview = Overview((KIND,), store, estimates)
+    metrics = Metrics(store, Exposition({KIND.name: ()}), CollectorRegistry())
+
+    async def refreshed(seconds: float | None) -> Metrics:
+        patience.append(seconds)
+        return metrics
+
+    status = Status((KIND,), lambda: overview, refreshed, lambda: clock.at)
+    app = application(refreshed, path, [*api_routes(status), *page_routes(status, path)])
+    with serving(app) as url:
+        page = Filled(url, store, clock, patience)
+        if operations:
+            page.fill(operations)
+        yield page

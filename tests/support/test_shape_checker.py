@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from exporter.aws.models import Models
+from exporter.kinds.kind import ApiCall
+from tests.support.shape_checker import departures
+
+TASK = ApiCall("iot", "DescribeThingRegistrationTask", quota=10)
+LIST = ApiCall("iot", "ListThingRegistrationTasks", quota=10)
+DEPLOYMENT = ApiCall("greengrass", "GetBulkDeploymentStatus", quota=30)
+
+
+def told(call: ApiCall, value: Any) -> list[str]:
+    shape = Models().operation(call).output_shape
+    assert shape is not None
+    return departures(shape, value)
+
+
+def test_an_answer_that_fits_departs_nowhere() -> None:
+    assert told(TASK, {"taskId": "a", "creationDate": 1.5, "status": "Failed", "percentageProgress": 100}) == []
+
+
+@pytest.mark.parametrize(
+    ("call", "value"),
+    [
+        (TASK, []),
+        (TASK, {"taskId": None}),
+        (TASK, {"taskId": 7}),
+        (TASK, {"taskId": "x" * 41}),
+        (TASK, {"status": "Running"}),
+        (TASK, {"successCount": "5"}),
+        (TASK, {"successCount": 5.0}),
+        (TASK, {"successCount": True}),
+        (TASK, {"percentageProgress": 101}),
+        (TASK, {"creationDate": "2026-01-01T00:00:00Z"}),
+        (TASK, {"roleArn": "short"}),
+        (TASK, {"total": 5}),
+        (LIST, {"taskIds": ["a", None]}),
+        (DEPLOYMENT, {"tags": {"a": 1}}),
+        (DEPLOYMENT, {"CreatedAt": 1.5}),
+    ],
+)
+def test_every_departure_is_told_once(call: ApiCall, value: Any) -> None:
+    assert len(told(call, value)) == 1

@@ -1,0 +1,108 @@
+"""An exporter in one thread, on virtual time, whose AWS is a function: whatever happens can happen again."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import product
+from typing import Any
+
+from exporter.app.exporter import Service, new_process
+from exporter.app.runtime import Generation, Process, first, following
+from exporter.aws.budgets import Budgets
+from exporter.aws.clients import Clients
+from exporter.aws.gateway import AT_ONCE, CONNECTIONS, Gateway, Means, ScopeRecorder
+from exporter.aws.models import Models
+from exporter.aws.workers import Workers
+from exporter.config.loader import parse_config
+from exporter.config.sections import Config
+from exporter.core.clock import Clock
+from exporter.core.log import new_log
+from exporter.core.model import Shard
+from exporter.kinds.registry import KINDS
+from tests.support.asgi_client import Answered, Headers, ask
+from tests.support.exporter_server import aws_environment
+from tests.support.in_memory_http import Respond, answering
+from tests.support.virtual_loop import VirtualLoop
+
+OPENMETRICS = ((b"accept", b"application/openmetrics-text; version=1.0.0"),)
+PATIENCE = 60.0
+
+Begin = Callable[[Callable[[], None]], None]
+
+
+@dataclass(slots=True)
+class Stage:
+    """An exporter on a loop of its own."""
+
+    loop: VirtualLoop
+    service: Service
+    log: io.StringIO
+    texts: list[str] = field(default_factory=list)
+
+    def get(self, path: str, query: str = "", headers: Headers = (), method: str = "GET") -> Answered:
+        """Return the answer to one request, however long it takes."""
+        return self.loop.result(ask(self.service.app, path, query, headers, method))
+
+    def scrape(self, headers: Headers = (), patience: float = PATIENCE) -> str:
+        """Return what /metrics answers to who has so much patience."""
+        timeout = (b"x-prometheus-scrape-timeout-seconds", str(patience + 0.5).encode())
+        answered = self.get("/metrics", headers=(timeout, *headers))
+        assert answered.status == 200
+        return answered.text
+
+
+@dataclass(frozen=True, slots=True)
+class Theatre:
+    """What stages share because it is slow to make: botocore's models, read once."""
+
+    models: Models
+    seed: Generation
+
+    @contextmanager
+    def stage(self, text: str, begin: Begin = lambda call: call(), accounts: Iterable[str] = ()) -> Iterator[Stage]:
+        """Give an exporter for a configuration. ``begin`` starts the calls of its accounts, and of others by name."""
+        loop, log, texts = VirtualLoop(), io.StringIO(), [text]
+
+        def read() -> Config:
+            return parse_config(texts[-1], KINDS)
+
+        async def begun() -> Service:
+            config, process = read(), new_process(KINDS, new_log("debug", stream=log), Shard(), loop.clock())
+            names = {*accounts, *(account.name for account in config.accounts)}
+            seed = replace(self.seed, gateway=self._gateway(process, config, _workers(names, begin)))
+            return Service(process, following(process, seed, config), read, "/metrics")
+
+        try:
+            yield Stage(loop, loop.result(begun()), log, texts)
+        finally:
+            loop.close()
+
+    def _gateway(self, process: Process, config: Config, workers: dict[tuple[str, str, str], Workers]) -> Gateway:
+        budgets = Budgets(config.aws.api_budget, process.clock)
+
+        def recorder(account_id: str, region: str) -> ScopeRecorder:
+            return ScopeRecorder(budgets, process.metrics, account_id, region)
+
+        clients = Clients(self.models, config.aws, CONNECTIONS, recorder, process.clock)
+        means = Means(budgets, workers, clients)
+        return Gateway(self.models, config.aws, process.metrics, process.clock, config.refresh.min_age, means)
+
+
+REGIONS = ("eu-west-1", "us-east-1")
+
+
+def _workers(accounts: Iterable[str], begin: Begin) -> dict[tuple[str, str, str], Workers]:
+    kinds: Sequence[Any] = ("", *(kind.name for kind in KINDS))
+    return {cell: Workers(AT_ONCE, begin) for cell in product(accounts, REGIONS, kinds)}
+
+
+@contextmanager
+def theatre(respond: Respond) -> Iterator[Theatre]:
+    """Give a place for stages whose AWS is a function, with credentials that mean nothing."""
+    with aws_environment("http://aws.invalid"), answering(respond):
+        process = new_process(KINDS, new_log("error", stream=io.StringIO()), Shard(), Clock())
+        seed = first(process, parse_config("", KINDS), lambda cells: ())
+        yield Theatre(Models(only=(call for kind in KINDS for call in kind.calls)), seed)

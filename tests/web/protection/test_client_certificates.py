@@ -1,0 +1,106 @@
+"""Who must show which certificate to be let in."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from tests.support.certificates import Authority, self_signed, server_files
+from tests.support.http_edge import secure_edge
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for certificates."""
+    return tmp_path_factory.mktemp("tls")
+
+
+@pytest.fixture(scope="module")
+def authority(folder: Path) -> Authority:
+    """The authority of the server's certificate, and of clients'."""
+    return server_files(folder)
+
+
+@pytest.mark.parametrize(
+    ("policy", "without", "trusted", "untrusted"),
+    [
+        ("NoClientCert", 200, 200, 200),
+        ("RequestClientCert", 200, 200, 200),
+        ("VerifyClientCertIfGiven", 200, 200, None),
+        ("RequireAndVerifyClientCert", None, 200, None),
+    ],
+)
+def test_a_client_must_show_what_the_policy_asks_for(
+    folder: Path, authority: Authority, policy: str, without: int | None, trusted: int | None, untrusted: int | None
+) -> None:
+    stranger = Authority(folder, "stranger").issue("strange-client", "client.example")
+    known = authority.issue("client", "client.example")
+    authorities = {} if policy == "NoClientCert" else {"client_ca_file": "ca.pem"}
+    with secure_edge(folder, client_auth_type=policy, **authorities) as server:
+        assert server.status(authority.client()) == without
+        assert server.status(authority.client(known)) == trusted
+        assert server.status(authority.client(stranger)) == untrusted
+
+
+def test_without_authorities_those_of_the_system_count(
+    folder: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = authority.issue("client", "client.example")
+    with secure_edge(folder, client_auth_type="RequireAndVerifyClientCert") as server:
+        assert server.status(authority.client(known)) is None
+    monkeypatch.setenv("SSL_CERT_FILE", str(folder / "ca.pem"))
+    with secure_edge(folder, client_auth_type="RequireAndVerifyClientCert") as server:
+        assert server.status(authority.client(known)) == 200
+
+
+def test_an_authority_may_stand_inline_and_need_not_be_a_root(folder: Path, authority: Authority) -> None:
+    below = Authority(folder, "below", parent=authority)
+    policy = {"client_ca": below.file.read_text(), "client_auth_type": "RequireAndVerifyClientCert"}
+    with secure_edge(folder, **policy) as server:
+        assert server.status(authority.client(below.issue("client-below", "client.example"))) == 200
+        assert server.status(authority.client(authority.issue("client", "client.example"))) is None
+
+
+@pytest.mark.parametrize(
+    ("allowed", "answer"),
+    [
+        (["prometheus.example"], 200),
+        (["scraper@example.org"], 200),
+        (["10.0.0.1"], 200),
+        (["2001:db8::1"], 200),
+        (["spiffe://example.org/prometheus"], 200),
+        (["other.example", "prometheus.example"], 200),
+        (["PROMETHEUS.example"], None),
+        (["example"], None),
+        (["own"], None),
+        ([], None),
+    ],
+)
+def test_a_client_needs_one_of_the_names_that_are_allowed(
+    folder: Path, authority: Authority, allowed: list[str], answer: int | None
+) -> None:
+    names = (
+        x509.DNSName("prometheus.example"),
+        x509.RFC822Name("scraper@example.org"),
+        x509.IPAddress(ipaddress.ip_address("10.0.0.1")),
+        x509.IPAddress(ipaddress.ip_address("2001:db8::1")),
+        x509.UniformResourceIdentifier("spiffe://example.org/prometheus"),
+    )
+    own = self_signed(folder, "own", *names)
+    policy = {
+        "client_ca_file": "own.pem",
+        "client_auth_type": "RequireAndVerifyClientCert",
+        "client_allowed_sans": allowed,
+    }
+    with secure_edge(folder, **policy) as server:
+        assert server.status(authority.client(own)) == answer
+
+
+def test_who_shows_no_certificate_where_none_is_needed_needs_no_name(folder: Path, authority: Authority) -> None:
+    policy = {"client_ca_file": "ca.pem", "client_auth_type": "VerifyClientCertIfGiven", "client_allowed_sans": ["a"]}
+    with secure_edge(folder, **policy) as server:
+        assert server.status(authority.client()) == 200
+        assert server.status(authority.client(authority.issue("client", "client.example"))) is None

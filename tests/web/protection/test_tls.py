@@ -1,0 +1,149 @@
+"""TLS as clients meet it: certificates, versions, ciphers and curves."""
+
+from __future__ import annotations
+
+import ssl
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.certificates import Authority, server_files
+from tests.support.http_edge import Edge, rest_of, secure_edge
+
+AES_128, AES_256 = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"
+OPENSSL = {AES_128: "ECDHE-ECDSA-AES128-GCM-SHA256", AES_256: "ECDHE-ECDSA-AES256-GCM-SHA384"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for certificates."""
+    return tmp_path_factory.mktemp("tls")
+
+
+@pytest.fixture(scope="module")
+def authority(folder: Path) -> Authority:
+    """The authority of the server's certificate, and of clients'."""
+    return server_files(folder)
+
+
+def handshake(server: Edge, client: ssl.SSLContext) -> ssl.SSLSocket:
+    """Return a connection whose handshake is over."""
+    secured = client.wrap_socket(server.connect(), server_hostname="localhost")
+    server.opened.append(secured)
+    return secured
+
+
+def cipher_of(server: Edge, client: ssl.SSLContext) -> str | None:
+    """Return the cipher that a handshake agrees on."""
+    cipher = handshake(server, client).cipher()
+    return cipher[0] if cipher else None
+
+
+def speaking(client: ssl.SSLContext, lowest: ssl.TLSVersion, highest: ssl.TLSVersion) -> ssl.SSLContext:
+    """Let a client speak these versions only, however weak they are."""
+    with warnings.catch_warnings(action="ignore"):
+        client.minimum_version, client.maximum_version = lowest, highest
+    if highest < ssl.TLSVersion.TLSv1_2:
+        client.set_ciphers("DEFAULT:@SECLEVEL=0")
+    return client
+
+
+def tls12(client: ssl.SSLContext, *ciphers: str) -> ssl.SSLContext:
+    """Let a client speak TLS 1.2 with these ciphers only."""
+    client.set_ciphers(":".join(ciphers))
+    return speaking(client, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_2)
+
+
+def test_who_trusts_the_certificate_is_answered_and_nobody_without_tls(folder: Path, authority: Authority) -> None:
+    with secure_edge(folder) as server:
+        assert server.url.startswith("https://")
+        assert server.status(authority.client()) == 200
+        assert rest_of(server.connect(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")) == b""
+
+
+def test_health_needs_tls_too(folder: Path, authority: Authority) -> None:
+    with secure_edge(folder) as server:
+        assert server.get("/-/healthy", authority.client()).text == "fine\n"
+        assert rest_of(server.connect(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")) == b""
+
+
+def test_an_inline_certificate_is_served(folder: Path, authority: Authority) -> None:
+    inline = {name: (folder / f"server.{end}").read_text() for name, end in (("cert", "pem"), ("key", "key"))}
+    with secure_edge(folder, **inline, cert_file="", key_file="") as server:
+        assert server.status(authority.client()) == 200
+
+
+@pytest.mark.parametrize(
+    ("settings", "spoken"),
+    [
+        ({}, {"TLSv1.2", "TLSv1.3"}),
+        ({"min_version": "TLS13"}, {"TLSv1.3"}),
+        ({"max_version": "TLS12"}, {"TLSv1.2"}),
+        ({"min_version": "TLS11"}, {"TLSv1.1", "TLSv1.2", "TLSv1.3"}),
+        ({"min_version": "TLS10", "max_version": "TLS11"}, {"TLSv1", "TLSv1.1"}),
+        ({"cipher_suites": ["TLS_AES_128_GCM_SHA256"]}, {"TLSv1.3"}),
+    ],
+)
+def test_the_versions_are_those_that_are_named(
+    folder: Path, authority: Authority, settings: dict[str, Any], spoken: set[str]
+) -> None:
+    versions = [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
+    found = set()
+    with secure_edge(folder, **settings) as server:
+        for version in versions:
+            try:
+                found.add(handshake(server, speaking(authority.client(), version, version)).version())
+            except OSError:
+                continue
+    assert found == spoken
+
+
+@pytest.mark.parametrize(
+    ("offered", "wanted", "chosen"),
+    [
+        ([AES_128, AES_256], [AES_256], AES_256),
+        ([AES_128], [AES_256, AES_128], AES_128),
+        ([AES_128], [AES_256], None),
+    ],
+    ids=["some", "another", "none"],
+)
+def test_a_cipher_is_one_that_both_have(
+    folder: Path, authority: Authority, offered: list[str], wanted: list[str], chosen: str | None
+) -> None:
+    client = tls12(authority.client(), *(OPENSSL[name] for name in wanted))
+    with secure_edge(folder, cipher_suites=offered) as server:
+        if chosen is None:
+            with pytest.raises(ssl.SSLError):
+                handshake(server, client)
+        else:
+            assert cipher_of(server, client) == OPENSSL[chosen]
+
+
+@pytest.mark.parametrize(("prefer", "chosen"), [(None, AES_256), ("true", AES_256), ("false", AES_128)])
+def test_the_order_of_the_ciphers_is_the_servers_unless_it_is_told_to_be_the_clients(
+    folder: Path, authority: Authority, prefer: str | None, chosen: str
+) -> None:
+    settings = {} if prefer is None else {"prefer_server_cipher_suites": prefer}
+    client = tls12(authority.client(), OPENSSL[AES_128], OPENSSL[AES_256])
+    with secure_edge(folder, cipher_suites=[AES_256, AES_128], **settings) as server:
+        assert cipher_of(server, client) == OPENSSL[chosen]
+
+
+@pytest.mark.parametrize(("curve", "is_common"), [("secp384r1", True), ("prime256v1", False)])
+def test_a_curve_is_one_that_both_have(folder: Path, authority: Authority, curve: str, is_common: bool) -> None:
+    client = authority.client()
+    client.set_ecdh_curve(curve)
+    with secure_edge(folder, curve_preferences=["CurveP384"]) as server:
+        assert (server.status(client) == 200) == is_common
+
+
+@pytest.mark.parametrize(("offered", "chosen"), [(["h2", "http/1.1"], "http/1.1"), (["h2"], None), ([], None)])
+def test_a_client_that_prefers_http2_falls_back(
+    folder: Path, authority: Authority, offered: list[str], chosen: str | None
+) -> None:
+    client = authority.client()
+    client.set_alpn_protocols(offered)
+    with secure_edge(folder) as server:
+        assert handshake(server, client).selected_alpn_protocol() == chosen

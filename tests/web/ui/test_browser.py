@@ -1,0 +1,184 @@
+"""The status page in a real browser: an exporter on the simulator, whose clock the tests move."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.support.exporter_server import Exporter, simulating
+from tests.support.page_checks import CONFIG, SCENARIO, look_again, shown
+from tests.web.ui.conftest import Open
+
+PHONE = {"viewport": {"width": 375, "height": 812}, "has_touch": True, "is_mobile": True}
+
+
+@pytest.fixture(scope="module")
+def exporter() -> Iterator[Exporter]:
+    """An exporter that has read a small fleet; what tests do to its clock stays done."""
+    with simulating(CONFIG, SCENARIO) as simulation:
+        simulation.exporter.scrape(after=0.0)
+        yield simulation.exporter
+
+
+def row(page: Page, name: str) -> dict[str, str]:
+    """Return the cells of an operation's row by their headings."""
+    cells = page.locator(".operations tbody tr", has_text=name).locator("td").all()
+    return {cell.get_attribute("data-label") or "": " ".join(cell.inner_text().split()) for cell in cells}
+
+
+def test_every_operation_and_every_cell_has_a_row(exporter: Exporter, open_page: Open) -> None:
+    page = open_page(exporter.url)
+    assert shown(page) == ["running", "broken", "clean", "partly"]
+    partly = row(page, "partly")
+    assert partly["Account"] == "field 444455556666"
+    assert (partly["Region"], partly["Status"], partly["Progress"]) == ("us-east-1", "Completed", "100 %")
+    assert (partly["Succeeded"], partly["Failed"]) == ("75", "25")
+    assert (partly["Created"], partly["May end"]) == ("3 h ago", "ended")
+    assert row(page, "clean")["Succeeded"] == "200,000"
+    assert page.get_by_role("table", name="Operations").get_by_role("row").count() == 5
+    cells = page.get_by_role("table", name="Cells").locator("tbody tr")
+    assert [cell.locator(".badge").inner_text() for cell in cells.all()] == ["up"] * 3
+    expect(cells.first).to_contain_text("DescribeThingRegistrationTask 50 %")
+
+
+def test_a_banner_tells_what_needs_attention_and_leads_there(exporter: Exporter, open_page: Open) -> None:
+    page = open_page(f"{exporter.url}?status=InProgress")
+    assert page.title().startswith("(2) ")
+    assert shown(page) == ["running"]
+    expect(page.locator("#attention")).to_have_text("2 operations need attention")
+    page.get_by_role("link", name="Show these operations").click()
+    expect(page.locator("#result")).to_contain_text("2 of 4 operations.")
+    assert shown(page) == ["broken", "partly"]
+    assert page.get_by_label("Status", exact=True).input_value() == ""
+
+
+@pytest.mark.parametrize(
+    ("label", "choice", "left"),
+    [
+        ("Status", "Failed", ["broken"]),
+        ("Kind", "bulk registration of things", ["running", "clean", "partly"]),
+        ("Account", "field", ["partly"]),
+        ("Sort by", "Succeeded", ["partly", "running", "clean", "broken"]),
+    ],
+)
+def test_a_filter_works_as_soon_as_it_is_chosen(
+    exporter: Exporter, open_page: Open, label: str, choice: str, left: list[str]
+) -> None:
+    page = open_page(exporter.url)
+    page.get_by_label(label, exact=True).select_option(label=choice)
+    with page.expect_response(lambda response: response.request.resource_type == "fetch"):
+        page.clock.fast_forward(1_000)
+    expect(page.locator(".operations tbody .name")).to_have_text(left)
+    page.reload()
+    assert shown(page) == left
+    assert page.get_by_label(label, exact=True).locator("option:checked").inner_text() == choice
+
+
+def test_text_is_searched_while_it_is_typed(exporter: Exporter, open_page: Open) -> None:
+    page = open_page(exporter.url)
+    field = page.get_by_label("Text")
+    field.press_sequentially("LAMPS us-east")
+    with page.expect_response(lambda response: response.request.resource_type == "fetch"):
+        page.clock.fast_forward(1_000)
+    expect(page.locator(".operations tbody .name")).to_have_text(["partly"])
+    expect(field).to_be_focused()
+    expect(page.locator("#announcer")).to_have_text("1 of 4 operations.")
+    field.fill("no such thing")
+    with page.expect_response(lambda response: response.request.resource_type == "fetch"):
+        page.clock.fast_forward(1_000)
+    expect(page.locator("#result")).to_have_text("0 of 4 operations.")
+    expect(page.locator(".operations")).to_be_hidden()
+
+
+def test_a_heading_sorts_both_ways_and_back_goes_back(exporter: Exporter, open_page: Open) -> None:
+    page = open_page(exporter.url)
+    heading = page.get_by_role("columnheader", name="Failed")
+    heading.get_by_role("link").click()
+    expect(heading).to_have_attribute("aria-sort", "ascending")
+    assert shown(page) == ["running", "broken", "clean", "partly"]
+    heading.get_by_role("link").click()
+    expect(heading).to_have_attribute("aria-sort", "descending")
+    assert shown(page)[0] == "partly"
+    assert page.get_by_label("Order").input_value() == "desc"
+    page.go_back()
+    expect(heading).to_have_attribute("aria-sort", "ascending")
+    assert page.get_by_label("Order").input_value() == "asc"
+
+
+def test_progress_moves_and_the_view_stays(exporter: Exporter, open_page: Open) -> None:
+    page = open_page(f"{exporter.url}?status=InProgress&q=sensors", viewport={"width": 1440, "height": 300})
+    before = int(row(page, "running")["Progress"].split()[0])
+    page.evaluate("scrollTo(0, 150)")
+    page.evaluate("getSelection().selectAllChildren(document.querySelector('.operations tbody .name'))")
+    page.get_by_label("Status", exact=True).focus()
+    scrolled = page.evaluate("scrollY")
+    exporter.scrape(after=120.0)
+    look_again(page)
+    bar = page.get_by_role("progressbar")
+    expect(bar).not_to_have_attribute("aria-valuenow", str(before))
+    assert int(row(page, "running")["Progress"].split()[0]) >= before + 9
+    assert page.evaluate("scrollY") == scrolled > 0
+    assert page.evaluate("String(getSelection())") == "running"
+    expect(page.get_by_label("Status", exact=True)).to_be_focused()
+    assert shown(page) == ["running"]
+    assert "min" in row(page, "running")["May end"]
+
+
+def test_updates_can_be_paused(exporter: Exporter, open_page: Open) -> None:
+    page = open_page(exporter.url)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if request.resource_type == "fetch" else None)
+    page.get_by_role("button", name="Pause updates").click()
+    page.clock.fast_forward(60_000)
+    assert asked == []
+    with page.expect_response(lambda response: response.ok):
+        page.get_by_role("button", name="Resume updates").click()
+
+
+def test_everything_works_without_javascript(exporter: Exporter, open_page: Open) -> None:
+    page = open_page(exporter.url, java_script_enabled=False)
+    expect(page.get_by_role("button", name="Pause updates")).to_be_hidden()
+    page.get_by_label("Account").select_option(label="factory")
+    page.get_by_role("button", name="Apply").click()
+    assert shown(page) == ["running", "broken", "clean"]
+    page.get_by_role("columnheader", name="Operation").get_by_role("link").click()
+    assert shown(page) == ["broken", "clean", "running"]
+    assert page.get_by_label("Account").input_value() == "factory"
+    page.get_by_role("link", name="1 Active").click()
+    assert shown(page) == ["running"]
+    page.get_by_role("link", name="Clear").click()
+    assert len(shown(page)) == 4
+
+
+def test_a_phone_scrolls_down_and_never_sideways(exporter: Exporter, open_page: Open) -> None:
+    page = open_page(exporter.url, **PHONE)
+    assert page.evaluate("document.documentElement.scrollWidth") == 375
+    for table in (".operations", ".cells"):
+        assert page.locator(table).evaluate("table => table.scrollWidth <= table.parentElement.clientWidth")
+    first, last = (page.locator(".operations tbody tr").first.locator(cell) for cell in ("th", "td:last-child"))
+    assert last.evaluate("cell => cell.offsetTop") > first.evaluate("cell => cell.offsetTop + cell.offsetHeight")
+
+
+def test_dark_is_dark_and_light_is_light(exporter: Exporter, open_page: Open) -> None:
+    ground = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)"
+    light = open_page(exporter.url, color_scheme="light").evaluate(ground)
+    dark = open_page(exporter.url, color_scheme="dark").evaluate(ground)
+    assert min(light) > 220
+    assert max(dark) < 40
+
+
+def test_the_keyboard_reaches_everything(exporter: Exporter, open_page: Open) -> None:
+    page = open_page(exporter.url)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the operations")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="4 Operations")).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator(".operations tbody .name")).to_have_text(["running"])
+    expect(page.get_by_role("link", name="1 Active")).to_be_focused()
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"

@@ -1,0 +1,141 @@
+"""What the status page makes of figures: bars, colours, times, and the lines they come from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from exporter.core.model import CellKey, Operation, Reading, Scope, Snapshot
+from exporter.core.store import Store
+from exporter.kinds.phase import Meaning
+from exporter.kinds.thing_registration_task import KIND
+from exporter.metrics.eta import Estimates
+from exporter.metrics.summary import CellLine, OperationLine, Overview
+from exporter.web.time_format import distance, moment, span
+from exporter.web.ui.rows import Bar, operation_row
+from tests.support.status_page import KEY, SCOPE, tasks
+
+NOW = 1_800_000_000.0
+
+
+def line_of(operation: Operation) -> OperationLine:
+    """Return the line of an operation that was read just now."""
+    (line,) = overview(Snapshot(KEY, SCOPE, (Reading(operation, NOW),))).operations()
+    return line
+
+
+def overview(*snapshots: Snapshot, budgets: dict[tuple[str, str, str, str], float] | None = None) -> Overview:
+    """Return an overview of these snapshots."""
+    return Overview((KIND,), Store(snapshots), Estimates(), lambda: budgets or {})
+
+
+LINE = line_of(tasks(2)[1])
+
+
+@pytest.mark.parametrize(
+    ("progress", "succeeded", "failed", "bar"),
+    [
+        (None, 5, 1, None),
+        (0.0, 0, 0, Bar(0, 0, 0, 0)),
+        (0.57, 57, 0, Bar(57, 57, 0, 57)),
+        (0.9999, 9999, 0, Bar(99, 99.99, 0, 99.99)),
+        (1.0, 100, None, Bar(100, 100, 0, 100)),
+        (0.5, 30, 10, Bar(50, 37.5, 12.5, 37.5)),
+        (1.0, 99_999, 1, Bar(100, 100, 3, 97)),
+        (1.0, 0, 8, Bar(100, 0, 100, 0)),
+        (0.4, None, 8, Bar(40, 40, 3, 40)),
+        (0.0, 0, 8, Bar(0, 0, 3, 0)),
+        (1.7, 1, 0, Bar(100, 100, 0, 100)),
+    ],
+)
+def test_a_bar_shows_what_failed_and_is_full_only_at_the_end(
+    progress: float | None, succeeded: int | None, failed: int | None, bar: Bar | None
+) -> None:
+    line = replace(LINE, progress=progress, succeeded=succeeded, failed=failed)
+    assert operation_row(line, NOW).bar == bar
+
+
+@pytest.mark.parametrize(
+    ("meaning", "active", "failed", "tone", "attention"),
+    [
+        (Meaning.RUNNING, True, 0, "active", False),
+        (Meaning.RUNNING, True, 3, "active", True),
+        (Meaning.ENDING, True, 0, "active", False),
+        (Meaning.UNKNOWN, True, None, "active", False),
+        (Meaning.COMPLETED, False, 0, "good", False),
+        (Meaning.COMPLETED, False, None, "good", False),
+        (Meaning.COMPLETED, False, 1, "warn", True),
+        (Meaning.ENDED, False, 0, "plain", False),
+        (Meaning.STOPPED, False, 0, "warn", True),
+        (Meaning.STOPPED, False, None, "warn", True),
+        (Meaning.FAILED, False, None, "bad", True),
+        (Meaning.FAILED, False, 0, "bad", True),
+    ],
+)
+def test_the_status_and_the_counts_tell_what_needs_attention(
+    meaning: Meaning, active: bool, failed: int | None, tone: str, attention: bool
+) -> None:
+    line = replace(LINE, meaning=meaning, active=active, failed=failed)
+    assert (operation_row(line, NOW).tone, line.needs_attention) == (tone, attention)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-5, "0 s"), (0.9, "0 s"), (119.9, "119 s"), (120, "2 min"), (7199, "119 min"), (7200, "2 h"), (172_800, "2 d")],
+)
+def test_a_span_is_told_in_one_unit(seconds: float, text: str) -> None:
+    assert span(seconds) == text
+
+
+def test_a_time_that_a_clock_cannot_have_reached_is_ahead() -> None:
+    assert (distance(NOW - 60, NOW), distance(NOW, NOW), distance(NOW + 300, NOW)) == (
+        "60 s ago",
+        "0 s ago",
+        "in 5 min",
+    )
+
+
+@pytest.mark.parametrize("seconds", [None, 1e12, 1e300, -1e15])
+def test_what_no_calendar_holds_is_unknown(seconds: float | None) -> None:
+    assert moment(seconds) is None
+    assert operation_row(replace(LINE, estimated_end=seconds, created=seconds), NOW).end is None
+
+
+def test_a_moment_is_in_utc() -> None:
+    assert moment(0.5) == datetime(1970, 1, 1, 0, 0, 0, 500_000, tzinfo=UTC)
+
+
+def test_text_that_utf_8_cannot_hold_is_mended() -> None:
+    line = line_of(replace(tasks(1)[0], id="é\ud800", name="\udfff", input="ok", target="\ud83d\ude00"))
+    assert (line.id, line.name, line.input, line.target) == ("é?", "?", "ok", "??")
+
+
+def cell_of(snapshot: Snapshot, budgets: dict[tuple[str, str, str, str], float]) -> CellLine:
+    """Return the line of a snapshot's cell."""
+    (line,) = overview(snapshot, budgets=budgets).cells()
+    return line
+
+
+def test_a_cell_has_the_budgets_of_its_own_account_region_and_kind() -> None:
+    found = {
+        ("111122223333", "eu-west-1", "iot", "DescribeThingRegistrationTask"): 0.25,
+        ("111122223333", "eu-west-1", "greengrass", "greengrass"): 0.5,
+        ("111122223333", "us-east-1", "iot", "ListThingRegistrationTasks"): 0.5,
+        ("444455556666", "eu-west-1", "iot", "ListThingRegistrationTasks"): 0.5,
+    }
+    (budget,) = cell_of(Snapshot(KEY, SCOPE), found).budgets
+    assert (budget.service, budget.api, budget.ratio) == ("iot", "DescribeThingRegistrationTask", 0.25)
+
+
+@pytest.mark.parametrize(
+    ("up", "duration", "waits", "attention"),
+    [(False, None, True, False), (True, 1.0, False, False), (False, 1.0, False, True)],
+)
+def test_a_cell_that_was_never_read_waits_and_one_that_failed_needs_attention(
+    up: bool, duration: float | None, waits: bool, attention: bool
+) -> None:
+    key = CellKey("field", "us-east-1", KIND.name)
+    line = cell_of(Snapshot(key, Scope("field", "", "us-east-1"), up=up, duration=duration), {})
+    assert (line.waits, line.needs_attention) == (waits, attention)

@@ -1,0 +1,146 @@
+"""The status page does no harm: hostile names are text, nothing comes from elsewhere, and everybody can use it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from tests.support import http_requests
+from tests.support.exporter_server import Exporter, exporting, simulating
+from tests.support.page_checks import CONFIG, SCENARIO, look_again, shown
+from tests.support.scripted_endpoint import ScriptedAws, answer, refusal
+from tests.support.servers import serving
+from tests.support.status_page import filled
+from tests.web.ui.conftest import Open
+
+HOSTILE = "<img src=x onerror=alert(1)>\"'--><script>alert(2)</script>"
+HOSTILE_CONFIG = """
+accounts:
+  - name: "<b>bold</b>"
+    account_id: "111122223333"
+    watch:
+      - {kind: greengrass_deployment, ids: [d1]}
+      - {kind: thing_registration_task, ids: [t1, gone]}
+"""
+ANSWERS = {
+    "/greengrass/v2/deployments/d1": answer(
+        {
+            "deploymentId": "d1",
+            "deploymentStatus": HOSTILE,
+            "deploymentName": HOSTILE,
+            "targetArn": f"javascript:{HOSTILE}",
+        }
+    ),
+    "/thing-registration-tasks/t1": answer(
+        {"taskId": "t1", "status": "Completed", "inputFileBucket": "things", "inputFileKey": HOSTILE + "\ud800"}
+    ),
+    "/thing-registration-tasks/gone": refusal("ResourceNotFoundException", 404, HOSTILE),
+}
+MODES: dict[str, dict[str, Any]] = {
+    "light": {"color_scheme": "light"},
+    "dark": {"color_scheme": "dark"},
+    "phone": {"viewport": {"width": 375, "height": 812}, "color_scheme": "light"},
+    "dark phone": {"viewport": {"width": 375, "height": 812}, "color_scheme": "dark"},
+    "contrast": {"forced_colors": "active"},
+}
+
+
+@pytest.fixture(scope="module")
+def hostile() -> Iterator[Exporter]:
+    """An exporter whose AWS answers markup."""
+    with serving(ScriptedAws(ANSWERS).app()) as endpoint, exporting(HOSTILE_CONFIG, endpoint) as exporter:
+        exporter.scrape()
+        yield exporter
+
+
+@pytest.fixture(scope="module")
+def exporter() -> Iterator[Exporter]:
+    """An exporter of a small fleet, one account of which it may not read."""
+    with simulating(CONFIG.replace("role/iot", "role/no-such"), SCENARIO + ROLES) as simulation:
+        simulation.exporter.scrape()
+        yield simulation.exporter
+
+
+ROLES = 'roles: [{arn: "arn:aws:iam::444455556666:role/iot-bulk-exporter"}]\n'
+
+
+def test_markup_from_aws_is_shown_as_text(hostile: Exporter, open_page: Open) -> None:
+    page = open_page(hostile.url)
+    assert HOSTILE in shown(page)
+    assert page.locator(".badge", has_text=HOSTILE).count() == 1
+    assert page.locator(".about").all_inner_texts() == [f"javascript:{HOSTILE}", f"s3://things/{HOSTILE}?"]
+    assert page.locator("img").evaluate_all("images => images.map(image => image.className)") == [""]
+    assert page.locator("main img, main script, main b:has-text('bold')").count() == 0
+    assert set(
+        page.locator("a, form").evaluate_all("all => all.map(one => new URL(one.href ?? one.action).protocol)")
+    ) == {"http:"}
+
+
+def test_markup_stays_text_when_the_page_refreshes_itself(hostile: Exporter, open_page: Open) -> None:
+    page = open_page(hostile.url)
+    hostile.scrape(after=90.0)
+    look_again(page)
+    expect(page.locator(".operations tbody .name").first).to_have_text(HOSTILE)
+    assert page.locator("main img, main script").count() == 0
+
+
+def test_markup_in_the_address_is_shown_as_text(hostile: Exporter, open_page: Open) -> None:
+    page = open_page(str(httpx.URL(hostile.url, params={"q": HOSTILE, "account": HOSTILE, "status": HOSTILE})))
+    assert page.get_by_label("Text").input_value() == HOSTILE
+    assert page.get_by_label("Account", exact=True).input_value() == HOSTILE
+    expect(page.locator("#result")).to_have_text("0 of 2 operations.")
+
+
+def test_nothing_comes_from_elsewhere_and_nothing_runs_inline(exporter: Exporter) -> None:
+    response = http_requests.get(exporter.url)
+    policy = dict(rule.split(" ", 1) for rule in response.headers["content-security-policy"].split("; "))
+    assert policy.pop("default-src") == "'none'"
+    assert set(policy.values()) == {"'self'", "'none'"}
+    assert {"base-uri", "form-action", "frame-ancestors"} < set(policy)
+    assert response.headers["cache-control"] == "no-store"
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.headers["referrer-policy"] == "no-referrer"
+    assert re.findall(r'(?:src|href|action)="(?!\./|\?|#|static/)[^"]*"', response.text) == []
+    assert re.findall(r"<style| style=| on\w+=|<script(?! type=\"module\" src=)", response.text) == []
+
+
+def test_a_file_may_be_kept_for_ever_because_its_path_changes_with_its_content(exporter: Exporter) -> None:
+    paths = set(re.findall(r'"(static/[^"]+)"', http_requests.get(exporter.url).text))
+    assert {path.rpartition(".")[2] for path in paths} == {"css", "js", "svg"}
+    for path in paths:
+        response = http_requests.get(f"{exporter.url}/{path}")
+        assert response.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert re.search(r"\.[0-9a-f]{16}\.", path)
+    assert http_requests.get(f"{exporter.url}/static/status.js").status_code == 404
+
+
+@pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
+def test_no_rule_of_accessibility_is_broken(exporter: Exporter, open_page: Open, mode: dict[str, Any]) -> None:
+    page = open_page(exporter.url, **mode)
+    expect(page.locator(".cells")).to_contain_text("access_denied")
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
+
+
+@pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
+def test_no_rule_of_accessibility_is_broken_where_nothing_is_known(open_page: Open, mode: dict[str, Any]) -> None:
+    with filled() as empty:
+        page = open_page(empty.url, **mode)
+        results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
+
+
+def test_a_cell_that_cannot_be_read_is_told_with_its_reason(exporter: Exporter, open_page: Open) -> None:
+    page = open_page(exporter.url)
+    expect(page.locator("#attention")).to_contain_text("1 of 3 cells cannot be read")
+    expect(page.locator("section.banner.bad")).to_contain_text(
+        "field, us-east-1, bulk registration of things: access_denied"
+    )
+    page.get_by_role("link", name="Show the cells").click()
+    assert page.url.endswith("#cells")
