@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from prometheus_client import disable_created_metrics
 
-from exporter.app.runtime import Generation, Process, first, following
-from exporter.collector.cache import Saved
+from exporter.app.runtime import ProcessContext, Runtime, first, following
+from exporter.collector.cache import CellCache
 from exporter.config.sections import Config
 from exporter.config.shown import shown
 from exporter.core.clock import Clock
@@ -38,7 +38,9 @@ _without_created_series: Callable[[], None] = disable_created_metrics
 class Service:
     """A running exporter. ``current`` is the generation that holds; a reload replaces it as a whole."""
 
-    def __init__(self, process: Process, generation: Generation, read: Callable[[], Config], metrics_path: str) -> None:
+    def __init__(
+        self, process: ProcessContext, generation: Runtime, read: Callable[[], Config], metrics_path: str
+    ) -> None:
         self._process = process
         self._read = read
         self._reloading = asyncio.Lock()
@@ -121,17 +123,17 @@ def new_service(
 
 def new_process(
     kinds: Sequence[Kind[Any]], log: Log, shard: Shard, clock: Clock, archive: Archive | None = None
-) -> Process:
+) -> ProcessContext:
     """Return what a process has whatever its configuration says."""
     _without_created_series()
     registry = new_registry(shard)
     if archive:
         registry.register(StateCollector(lambda: archive.is_usable, lambda: archive.restored))
-    saved = _in_file(archive) if archive else Saved()
-    return Process(kinds, shard, clock, log, registry, ApiMetrics(registry), Estimates(), saved)
+    saved = _in_file(archive) if archive else CellCache()
+    return ProcessContext(kinds, shard, clock, log, registry, ApiMetrics(registry), Estimates(), saved)
 
 
-def _in_file(archive: Archive) -> Saved:
-    from exporter.state.cell_cache import SavedInFile
+def _in_file(archive: Archive) -> CellCache:
+    from exporter.state.cell_cache import FileCellCache
 
-    return SavedInFile(archive)
+    return FileCellCache(archive)

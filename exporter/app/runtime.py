@@ -10,12 +10,12 @@ from prometheus_client import CollectorRegistry
 
 from exporter.aws.gateway import Gateway, ScopeApi
 from exporter.aws.models import Models
-from exporter.collector.cache import Saved
+from exporter.collector.cache import CellCache
 from exporter.collector.cells import Cell, cells_of, scope_name
 from exporter.collector.probe import Prober
-from exporter.collector.scheduler import Refresher
+from exporter.collector.scheduler import RefreshScheduler
 from exporter.collector.shards import of_shard
-from exporter.collector.targets import Scopes
+from exporter.collector.targets import TargetResolver
 from exporter.config.sections import Config
 from exporter.core.clock import Clock
 from exporter.core.log import Log
@@ -30,7 +30,7 @@ from exporter.metrics.summary import Overview
 
 
 @dataclass(frozen=True, slots=True)
-class Process:
+class ProcessContext:
     """What stays the same whatever the configuration says.
 
     ``registry`` holds what is counted since the start, ``saved`` makes that of each cell which outlives the process.
@@ -43,32 +43,32 @@ class Process:
     registry: CollectorRegistry
     metrics: ApiMetrics
     estimates: Estimates
-    saved: Saved = Saved()
+    saved: CellCache = CellCache()
 
 
 @dataclass(frozen=True, slots=True)
-class Generation:
+class Runtime:
     """One configuration and its parts. Whoever answers takes one generation, and so never mixes two."""
 
     config: Config
     cells: tuple[Cell, ...]
     gateway: Gateway
     store: Store
-    refresher: Refresher
+    refresher: RefreshScheduler
     exposition: Exposition
     registry: CollectorRegistry
     overview: Overview
     prober: Prober
 
 
-def first(process: Process, config: Config, choose: Callable[[tuple[Cell, ...]], tuple[Cell, ...]]) -> Generation:
+def first(process: ProcessContext, config: Config, choose: Callable[[tuple[Cell, ...]], tuple[Cell, ...]]) -> Runtime:
     """Return the generation that a process starts with, of the cells that are chosen. Raises ConfigError."""
     models = Models(only=(call for kind in process.kinds for call in kind.calls))
     gateway = Gateway(models, config.aws, process.metrics, process.clock, config.refresh.min_age)
     return _assembled(process, config, choose(_cells(process, config, gateway)), gateway, None)
 
 
-def following(process: Process, before: Generation, config: Config) -> Generation:
+def following(process: ProcessContext, before: Runtime, config: Config) -> Runtime:
     """Return the generation after another one, which ends with it. Raises ConfigError, and then nothing has changed.
 
     A cell that is read as before keeps its data and its refresh. Nothing waits in here: no event comes in between.
@@ -79,24 +79,24 @@ def following(process: Process, before: Generation, config: Config) -> Generatio
     return _assembled(process, config, cells, gateway, before)
 
 
-def _cells(process: Process, config: Config, gateway: Gateway) -> tuple[Cell, ...]:
+def _cells(process: ProcessContext, config: Config, gateway: Gateway) -> tuple[Cell, ...]:
     return of_shard(cells_of(config, process.kinds, gateway.default_region), scope_name, process.shard)
 
 
 def _assembled(
-    process: Process, config: Config, cells: tuple[Cell, ...], gateway: Gateway, before: Generation | None
-) -> Generation:
+    process: ProcessContext, config: Config, cells: tuple[Cell, ...], gateway: Gateway, before: Runtime | None
+) -> Runtime:
     async def connect(cell: Cell) -> ScopeApi:
         return await gateway.connect(cell.account, cell.region, cell.kind.name)
 
     tables = {kind.name: table(kind, config.labels.tags) for kind in process.kinds}
     store = Store((), process.estimates.note)
-    return Generation(
+    return Runtime(
         config,
         cells,
         gateway,
         store,
-        Refresher(
+        RefreshScheduler(
             cells,
             connect,
             store,
@@ -109,16 +109,16 @@ def _assembled(
         _exposition(tables, config, before),
         _registry(process, store, gateway),
         Overview(process.kinds, store, process.estimates, gateway.budgets.ratios),
-        Prober(Scopes(cells, process.kinds), tables, connect, config.refresh, process.clock, process.log),
+        Prober(TargetResolver(cells, process.kinds), tables, connect, config.refresh, process.clock, process.log),
     )
 
 
-def _exposition(tables: Mapping[str, Table], config: Config, before: Generation | None) -> Exposition:
+def _exposition(tables: Mapping[str, Table], config: Config, before: Runtime | None) -> Exposition:
     """Return what renders the operations: the one before where its rows are the same, since it has their text."""
     return before.exposition if before and before.config.labels == config.labels else Exposition(tables)
 
 
-def _registry(process: Process, store: Store, gateway: Gateway) -> CollectorRegistry:
+def _registry(process: ProcessContext, store: Store, gateway: Gateway) -> CollectorRegistry:
     registry = CollectorRegistry()
     registry.register(JoinedCollector(process.registry))
     registry.register(BudgetCollector(store, gateway.budgets.ratios))

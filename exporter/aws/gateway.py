@@ -36,7 +36,7 @@ MOST_PAGES = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class SharedResources:
     """What a gateway shares with the one after it: quotas and threads are the process's, whatever it watches."""
 
     budgets: Budgets
@@ -57,25 +57,25 @@ class Gateway:
         metrics: ApiMetrics,
         clock: Clock,
         fresh_seconds: float = 0.0,
-        means: Means | None = None,
+        means: SharedResources | None = None,
     ) -> None:
         self.models = models
         self.shared = SharedAnswers(fresh_seconds, clock)
         self._settings = settings
         self._metrics = metrics
         self._clock = clock
-        self._means = means or _means(models, settings, metrics, clock)
+        self._shared_resources = means or _shared_resources(models, settings, metrics, clock)
         self._identifying: dict[tuple[str, str], asyncio.Task[tuple[AccountClients, str]]] = {}
         self._cells: dict[tuple[str, str, str], ScopeApi] = {}
-        self.budgets = self._means.budgets
-        self.default_region = self._means.clients.default_region
+        self.budgets = self._shared_resources.budgets
+        self.default_region = self._shared_resources.clients.default_region
 
     def renewed(self, settings: Aws, accounts: Iterable[Account], fresh_seconds: float) -> Gateway:
         """Return the gateway of the next configuration, with these budgets and workers, which take its share at once.
 
         Clients and credentials of accounts stay where neither the account nor a time-out changed.
         """
-        means = self._means
+        means = self._shared_resources
         means.budgets.share(settings.api_budget)
         means.clients.keep(accounts)
         if not means.clients.fit(settings):
@@ -84,7 +84,7 @@ class Gateway:
 
     def use(self, clients: AccountClients, function: Callable[[], T]) -> T:
         """Return what a function gives that calls AWS with an account's clients, and blocks."""
-        return self._means.clients.use(clients, function)
+        return self._shared_resources.clients.use(clients, function)
 
     @property
     def deadline(self) -> float:
@@ -110,13 +110,13 @@ class Gateway:
         """Learn the account's number, once for all kinds of a scope."""
 
         def identify() -> tuple[AccountClients, str]:
-            clients = self._means.clients.of(account)
+            clients = self._shared_resources.clients.of(account)
             return clients, self.use(clients, partial(clients.account_id, region))
 
         return await self.run(self._workers(account, region, ""), identify)
 
     def _workers(self, account: Account, region: str, kind: str) -> Workers:
-        return self._means.workers.setdefault((account.name, region, kind), Workers(AT_ONCE))
+        return self._shared_resources.workers.setdefault((account.name, region, kind), Workers(AT_ONCE))
 
     async def run(self, workers: Workers, function: Callable[[], T]) -> T:
         """Return what a blocking function gives. Raises ApiError."""
@@ -126,9 +126,9 @@ class Gateway:
             raise translate(error) from None
 
 
-def _means(models: Models, settings: Aws, metrics: ApiMetrics, clock: Clock) -> Means:
+def _shared_resources(models: Models, settings: Aws, metrics: ApiMetrics, clock: Clock) -> SharedResources:
     budgets = Budgets(settings.api_budget, clock)
-    return Means(budgets, {}, _clients(models, settings, metrics, clock, budgets))
+    return SharedResources(budgets, {}, _clients(models, settings, metrics, clock, budgets))
 
 
 def _clients(models: Models, settings: Aws, metrics: ApiMetrics, clock: Clock, budgets: Budgets) -> Clients:

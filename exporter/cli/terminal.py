@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from exporter.core.log import printable
-from exporter.kinds.phase import Meaning
+from exporter.kinds.phase import Phase
 from exporter.metrics.summary import CellLine, OperationLine
 
 BAR_WIDTH = 16
@@ -145,7 +145,7 @@ def _bar(progress: float | None) -> RenderableType:
 def _colour(row: OperationLine) -> str:
     if row.active:
         return ""
-    return "red" if row.needs_attention else "green" if row.meaning is Meaning.COMPLETED else ""
+    return "red" if row.needs_attention else "green" if row.phase is Phase.COMPLETED else ""
 
 
 def _sentence(operation: OperationLine) -> str:

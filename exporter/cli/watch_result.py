@@ -19,8 +19,8 @@ HOPELESS = frozenset({Reason.ACCESS_DENIED, Reason.CREDENTIALS, Reason.END_OF_SU
 class Ending(IntEnum):
     """How a watch ended, as an exit status."""
 
-    WELL = 0
-    BADLY = 1
+    SUCCEEDED = 0
+    FAILED = 1
     UNREACHABLE = 3
 
 
@@ -44,7 +44,7 @@ class Watching:
         self._read_at = dict.fromkeys(self._cells, clock.monotonic())
         self._read: set[CellKey] = set()
         self._past: set[tuple[CellKey, str]] = set()
-        self._outcomes = {(cell.key, id): Outcome.OPEN for cell in cells for id in cell.watch.ids}
+        self._outcomes = {(cell.key, id): Outcome.PENDING for cell in cells for id in cell.watch.ids}
 
     def look(self, snapshots: Iterable[Snapshot]) -> Findings:
         """Take in the newest snapshots, and return what is known now."""
@@ -64,7 +64,7 @@ class Watching:
         for reading in snapshot.readings:
             one = (snapshot.key, reading.operation.id)
             now = outcome(cell.kind, reading.operation, cell.watch.options)
-            if one not in self._outcomes and now is not Outcome.OPEN and snapshot.key not in self._read:
+            if one not in self._outcomes and now is not Outcome.PENDING and snapshot.key not in self._read:
                 self._past.add(one)
             if one not in self._past:
                 self._outcomes[one] = now
@@ -75,8 +75,8 @@ class Watching:
         named = self._cells[snapshot.key].watch.ids
         for (key, id), now in self._outcomes.items():
             left_out = snapshot.omitted and id not in named
-            if key == snapshot.key and id not in known and now is Outcome.OPEN and not left_out:
-                self._outcomes[key, id] = Outcome.BADLY
+            if key == snapshot.key and id not in known and now is Outcome.PENDING and not left_out:
+                self._outcomes[key, id] = Outcome.FAILED
 
     def _is_readable(self, snapshot: Snapshot) -> bool:
         """Tell whether a finished refresh read everything, but ids that AWS does not know."""
@@ -85,13 +85,13 @@ class Watching:
     def _findings(self, refused: Sequence[CellKey]) -> Findings:
         latest = self._clock.monotonic() - self._give_up_after
         unreachable = (*refused, *(key for key, at in self._read_at.items() if at <= latest and key not in refused))
-        badly = self._ended(Outcome.BADLY)
+        badly = self._ended(Outcome.FAILED)
         ending = None
         if unreachable:
             ending = Ending.UNREACHABLE
-        elif self._read >= self._cells.keys() and Outcome.OPEN not in self._outcomes.values():
-            ending = Ending.BADLY if badly else Ending.WELL
-        return Findings(ending, self._ended(Outcome.WELL), badly, unreachable)
+        elif self._read >= self._cells.keys() and Outcome.PENDING not in self._outcomes.values():
+            ending = Ending.FAILED if badly else Ending.SUCCEEDED
+        return Findings(ending, self._ended(Outcome.SUCCEEDED), badly, unreachable)
 
     def _ended(self, wanted: Outcome) -> tuple[str, ...]:
         return tuple(id for (_, id), one in self._outcomes.items() if one is wanted)

@@ -6,51 +6,53 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import NamedTuple
 
-from exporter.collector.cache import Recalled, Saved
+from exporter.collector.cache import CachedOperation, CellCache
 from exporter.collector.cells import Cell
-from exporter.collector.end_of_support import Support
-from exporter.collector.inventory import Tracked
+from exporter.collector.end_of_support import EndOfSupportDetector
+from exporter.collector.inventory import TrackedOperation
 from exporter.collector.listing import Lists
-from exporter.collector.result import NEVER, Verdict
+from exporter.collector.result import NEVER, LastRefresh
 from exporter.config.sections import Discover
 from exporter.core.clock import Clock
 from exporter.core.model import Scope
-from exporter.kinds.kind import Listed
+from exporter.kinds.kind import ListEntry
 
 
-class Memory(NamedTuple):
+class CellState(NamedTuple):
     """One cell: where it is, its operations by id, AWS's lists, how refreshes went, whether AWS still serves it.
 
     ``saved`` is what of it outlives the process.
     """
 
     scope: Scope
-    tracked: dict[str, Tracked]
+    tracked: dict[str, TrackedOperation]
     lists: Lists | None
-    verdict: Verdict
-    support: Support
-    saved: Saved
+    verdict: LastRefresh
+    support: EndOfSupportDetector
+    saved: CellCache
 
 
-def blank(cell: Cell, clock: Clock, saved: Saved = Saved()) -> Memory:
+def initial(cell: Cell, clock: Clock, saved: CellCache = CellCache()) -> CellState:
     """Return what is known of a cell before its first refresh: the ids of the configuration."""
-    named = {id: Tracked(Listed(id), explicit=True, matched=True) for id in cell.watch.ids}
-    return Memory(cell.untouched().scope, named, _lists(cell, clock), Verdict(), Support(cell.kind, clock), saved)
+    named = {id: TrackedOperation(ListEntry(id), explicit=True, matched=True) for id in cell.watch.ids}
+    return CellState(
+        cell.untouched().scope, named, _lists(cell, clock), LastRefresh(), EndOfSupportDetector(cell.kind, clock), saved
+    )
 
 
-def entered(memory: Memory, scope: Scope, cell: Cell, clock: Clock) -> Memory:
+def with_scope(memory: CellState, scope: Scope, cell: Cell, clock: Clock) -> CellState:
     """Return what is known of a cell in the scope that AWS has told: with credentials of another account, nothing."""
     is_same = memory.scope.account_id in ("", scope.account_id)
-    known = memory if is_same else blank(cell, clock, memory.saved.anew())
+    known = memory if is_same else initial(cell, clock, memory.saved.for_new_cell())
     return known._replace(scope=scope)
 
 
-def inherited(memory: Memory, before: Cell, cell: Cell, clock: Clock) -> Memory:
+def carry_over(memory: CellState, before: Cell, cell: Cell, clock: Clock) -> CellState:
     """Return what is known of a cell that is read in another way: what is still watched keeps all that was read of it.
 
     Other options mean other readings, and another account other operations: then nothing is kept.
     """
-    new = blank(cell, clock, memory.saved.anew())
+    new = initial(cell, clock, memory.saved.for_new_cell())
     if cell.watch.options != before.watch.options or cell.account.known_id != before.account.known_id:
         return new
     same_rules = cell.is_found_as(before)
@@ -59,14 +61,16 @@ def inherited(memory: Memory, before: Cell, cell: Cell, clock: Clock) -> Memory:
     return memory._replace(tracked=tracked, lists=memory.lists if same_rules else new.lists)
 
 
-def recalled(tracked: dict[str, Tracked], found: Iterable[Recalled], cell: Cell) -> dict[str, Tracked]:
+def restore(
+    tracked: dict[str, TrackedOperation], found: Iterable[CachedOperation], cell: Cell
+) -> dict[str, TrackedOperation]:
     """Return the operations with those that outlived a process, where nothing newer is known of them."""
     kept = {one.listed.id: _kept(one, cell, same_rules) for one, same_rules in found}
     newer = {id: one for id, one in tracked.items() if one.reading}
     return {**tracked, **{id: one for id, one in kept.items() if one}, **newer}
 
 
-def _kept(one: Tracked, cell: Cell, same_rules: bool) -> Tracked | None:
+def _kept(one: TrackedOperation, cell: Cell, same_rules: bool) -> TrackedOperation | None:
     """Return the operation as it goes on, None where nothing names or finds it; the lists tell again what they told."""
     rules = cell.watch.discover
     if one.listed.id in cell.watch.ids:
@@ -78,7 +82,7 @@ def _kept(one: Tracked, cell: Cell, same_rules: bool) -> Tracked | None:
     return replace(one, explicit=False, matched=True, unlisted=0, looked_at=NEVER) if _fits(one, rules) else None
 
 
-def _fits(one: Tracked, rules: Discover) -> bool:
+def _fits(one: TrackedOperation, rules: Discover) -> bool:
     wanted = not rules.statuses or one.status in rules.statuses
     return wanted and (rules.id_pattern is None or bool(rules.id_pattern.search(one.listed.id)))
 

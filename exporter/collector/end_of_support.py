@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from exporter.collector.result import Pass
+from exporter.collector.result import RefreshAttempt
 from exporter.core.clock import Clock
 from exporter.core.errors import CONNECT_TIMEOUT, ApiError, Reason
 from exporter.core.model import Snapshot
@@ -22,7 +22,7 @@ AT_ONCE = ("ValidationException", "MissingAuthenticationToken", "MissingAuthenti
 """What AWS answers for APIs that it has taken away, besides refusing access; the last two to signed requests too."""
 
 
-class Support:
+class EndOfSupportDetector:
     """Whether AWS still serves one kind in one scope, judged after each refresh."""
 
     def __init__(self, kind: Kind[Any], clock: Clock) -> None:
@@ -34,7 +34,7 @@ class Support:
         self._needed = 0
         self.is_ended = False
 
-    def note(self, this: Pass) -> None:
+    def note(self, this: RefreshAttempt) -> None:
         """Note how a refresh went; one that met anything else than refusals makes the service a living one."""
         errors = this.errors.values()
         if this.answered or not errors or not all(self._is_at_once(one) or self._may_pass(one) for one in errors):

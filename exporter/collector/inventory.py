@@ -11,7 +11,7 @@ from typing import Any
 from exporter.collector.result import NEVER
 from exporter.config.sections import Discover, Watch
 from exporter.core.model import Operation, Reading
-from exporter.kinds.kind import Kind, Listed
+from exporter.kinds.kind import Kind, ListEntry
 from exporter.kinds.response import Tags
 
 SETTLING_SHARE = 0.1
@@ -20,14 +20,14 @@ every minute, and later ever more rarely."""
 
 
 @dataclass(slots=True, eq=False)
-class Tracked:
+class TrackedOperation:
     """What is known of one operation between refreshes; times are monotonic seconds.
 
     ``unlisted`` counts the lists in a row that lacked it, the newest of them read at ``looked_at``. ``tags`` is None
     until a kind whose operations do not bring their tags has read them.
     """
 
-    listed: Listed
+    listed: ListEntry
     explicit: bool
     matched: bool
     reading: Reading[Operation] | None = None
@@ -71,12 +71,12 @@ class Tracked:
 class Selection:
     """The operations that have rows once they are read, those to read for the first time, and how many are left out."""
 
-    kept: tuple[Tracked, ...]
-    unread: tuple[Tracked, ...]
+    kept: tuple[TrackedOperation, ...]
+    unread: tuple[TrackedOperation, ...]
     omitted: int
 
 
-def select(tracked: Iterable[Tracked], rules: Discover | None, kind: Kind[Any], now: float) -> Selection:
+def select(tracked: Iterable[TrackedOperation], rules: Discover | None, kind: Kind[Any], now: float) -> Selection:
     """Return what is kept: what is configured, and of what was found and read, active and then newest ones.
 
     ``now`` is in Unix seconds. What was never read is read once, since only that tells its status and its date.
@@ -92,7 +92,7 @@ def select(tracked: Iterable[Tracked], rules: Discover | None, kind: Kind[Any], 
     return Selection((*explicit, *read[: rules.max_operations]), unread, omitted)
 
 
-def unsettled(tracked: Iterable[Tracked], rules: Discover | None, now: float) -> list[Tracked]:
+def unsettled(tracked: Iterable[TrackedOperation], rules: Discover | None, now: float) -> list[TrackedOperation]:
     """Return the found operations that may still get a wanted status, where AWS's list cannot tell."""
     if rules is None:
         return []
@@ -100,18 +100,18 @@ def unsettled(tracked: Iterable[Tracked], rules: Discover | None, now: float) ->
     return [one for one in read if not _is_too_old(one, rules, now)]
 
 
-def _eligible(one: Tracked, rules: Discover, now: float) -> bool:
+def _eligible(one: TrackedOperation, rules: Discover, now: float) -> bool:
     if one.reading is not None and not one.matched:
         return False
     return not _is_too_old(one, rules, now)
 
 
-def _is_too_old(one: Tracked, rules: Discover, now: float) -> bool:
+def _is_too_old(one: TrackedOperation, rules: Discover, now: float) -> bool:
     if rules.max_age is None or one.created is None:
         return False
     return now - one.created.timestamp() > rules.max_age
 
 
-def _rank(one: Tracked, kind: Kind[Any]) -> tuple[bool, float, str]:
+def _rank(one: TrackedOperation, kind: Kind[Any]) -> tuple[bool, float, str]:
     created = one.created.timestamp() if one.created else math.inf
     return (not kind.is_active(one.status), -created, one.listed.id)

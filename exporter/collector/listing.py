@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from exporter.collector.inventory import Tracked
+from exporter.collector.inventory import TrackedOperation
 from exporter.collector.result import NEVER
 from exporter.config.sections import Discover
 from exporter.core.clock import Clock
 from exporter.core.errors import EndlessListError
-from exporter.kinds.kind import Api, Kind, Listed
+from exporter.kinds.kind import Api, Kind, ListEntry
 
 ANY_STATUS = ""
 """Stands for the one list of a kind whose list cannot be filtered by status."""
@@ -24,7 +24,7 @@ class _List:
     """A list as it was read at one moment, in monotonic seconds."""
 
     at: float
-    entries: Mapping[str, Listed]
+    entries: Mapping[str, ListEntry]
 
 
 class Lists:
@@ -69,9 +69,9 @@ class Lists:
             self._endless[status] = self._clock.monotonic()
             raise
 
-    async def _entries(self, api: Api, status: str, chosen: Mapping[str, str]) -> Mapping[str, Listed]:
+    async def _entries(self, api: Api, status: str, chosen: Mapping[str, str]) -> Mapping[str, ListEntry]:
         discovery = self._kind.discovery
-        entries: dict[str, Listed] = {}
+        entries: dict[str, ListEntry] = {}
         async for page in api.pages(discovery.call, **discovery.parameters, **chosen):
             for entry in discovery.entries(page):
                 entries[entry.id] = entry if entry.status else replace(entry, status=status)
@@ -82,7 +82,7 @@ class Lists:
         """Whether a list was given up because it did not end."""
         return bool(self._endless)
 
-    def found(self) -> dict[str, Listed]:
+    def found(self) -> dict[str, ListEntry]:
         """Return what the lists of the wanted statuses hold, by id, as far as the id's pattern allows."""
         statuses = self._wanted() if self._kind.discovery.status_parameter else (ANY_STATUS,)
         pattern = self._rules.id_pattern
@@ -94,7 +94,7 @@ class Lists:
             if self._kind.is_id(id) and self._is_wanted(listed) and (pattern is None or pattern.search(id))
         }
 
-    def look_for(self, one: Tracked) -> None:
+    def look_for(self, one: TrackedOperation) -> None:
         """Note whether the newest list of its status holds an operation; each list counts once."""
         newest = self._lists.get(one.status if self._kind.discovery.status_parameter else ANY_STATUS)
         if newest is None or newest.at <= one.looked_at or (one.final and newest.at <= one.read_at):
@@ -102,7 +102,7 @@ class Lists:
         one.looked_at = newest.at
         one.unlisted = 0 if one.listed.id in newest.entries else one.unlisted + 1
 
-    def _is_wanted(self, listed: Listed) -> bool:
+    def _is_wanted(self, listed: ListEntry) -> bool:
         return listed.status not in self._kind.statuses or listed.status in self._wanted()
 
     def _wanted(self) -> tuple[str, ...]:

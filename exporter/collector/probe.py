@@ -12,7 +12,7 @@ from exporter.collector.cell_refresh import CellRefresh
 from exporter.collector.cell_refresher import Connect, Report, ScopeApi, Tracker
 from exporter.collector.cells import Cell
 from exporter.collector.result import NEVER
-from exporter.collector.targets import Scopes
+from exporter.collector.targets import TargetResolver
 from exporter.config.sections import Refresh
 from exporter.core.clock import Clock
 from exporter.core.errors import ApiError, ExporterError, Reason
@@ -48,7 +48,7 @@ class Prober:
 
     def __init__(
         self,
-        scopes: Scopes,
+        scopes: TargetResolver,
         tables: Mapping[str, Table],
         connect: Connect,
         settings: Refresh,

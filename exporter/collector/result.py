@@ -11,7 +11,7 @@ NEVER = -math.inf
 
 
 @dataclass(slots=True)
-class Pass:
+class RefreshAttempt:
     """One refresh so far; ``since`` is in monotonic seconds."""
 
     since: float
@@ -33,7 +33,7 @@ class Pass:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class LastRefresh:
     """What the last finished refresh came to; ``success`` is in Unix seconds, ``answered`` in monotonic ones."""
 
     reasons: frozenset[Reason] = frozenset()
@@ -42,10 +42,10 @@ class Verdict:
     answered: float = NEVER
     duration: float | None = None
 
-    def after(self, this: Pass, now: float, monotonic: float) -> Verdict:
+    def after(self, this: RefreshAttempt, now: float, monotonic: float) -> LastRefresh:
         """Return the verdict when a refresh has ended."""
         up = not this.reasons
-        return Verdict(
+        return LastRefresh(
             reasons=frozenset(this.reasons),
             up=up,
             success=now if up else self.success,

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from exporter.collector.cache import Saved
+from exporter.collector.cache import CellCache
 from exporter.collector.cell_refresh import CellRefresh
 from exporter.collector.cell_refresher import Connect, Report, Tracker
-from exporter.collector.cell_state import blank, inherited
+from exporter.collector.cell_state import carry_over, initial
 from exporter.collector.cells import Cell
 from exporter.collector.end_of_support import ASK_AGAIN_SECONDS as SUPPORT_SECONDS
 from exporter.config.sections import Refresh
@@ -22,7 +22,7 @@ from exporter.core.model import CellKey
 from exporter.core.store import Store
 
 
-class Refresher:
+class RefreshScheduler:
     """Keeps one refresh going for each cell at most; its snapshots go to the store.
 
     ``before`` is the refresher of the configuration before: it ends, and what goes on in its cells goes on here.
@@ -37,8 +37,8 @@ class Refresher:
         settings: Refresh,
         clock: Clock,
         log: Log,
-        before: Refresher | None = None,
-        saved: Saved = Saved(),
+        before: RefreshScheduler | None = None,
+        saved: CellCache = CellCache(),
     ) -> None:
         self._connect = connect
         self._store = store
@@ -92,9 +92,9 @@ class Refresher:
             before.go_on(cell, self._settings, self._store.put)
             return before
         if before:
-            memory = inherited(before.tracker.memory(), before.tracker.cell, cell, self._clock)
+            memory = carry_over(before.tracker.memory(), before.tracker.cell, cell, self._clock)
         else:
-            memory = blank(cell, self._clock, self._saved.anew())
+            memory = initial(cell, self._clock, self._saved.for_new_cell())
         tracker = Tracker(cell, self._settings, self._clock, self._reporter(cell), memory)
         return CellRefresh(tracker, self._store.put)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from exporter.collector.inventory import Tracked
+from exporter.collector.inventory import TrackedOperation
 from exporter.core.errors import ApiError, Reason
 from exporter.core.model import Operation, Reading
 from exporter.kinds.kind import Api, TagSource
@@ -20,11 +20,11 @@ class Tagging:
         self._source = source
         self._refused = False
 
-    def is_missing(self, one: Tracked) -> bool:
+    def is_missing(self, one: TrackedOperation) -> bool:
         """Tell whether an operation's tags are still to be read, and may be asked for."""
         return self._source is not None and not self._refused and one.tags is None
 
-    async def learn(self, api: Api, one: Tracked, operation: Operation) -> None:
+    async def learn(self, api: Api, one: TrackedOperation, operation: Operation) -> None:
         """Read the tags of an operation. Raises ApiError."""
         if self._source is None:
             return
@@ -37,11 +37,11 @@ class Tagging:
             one.tags = ()
 
 
-def tagged(operation: Operation, one: Tracked) -> Operation:
+def tagged(operation: Operation, one: TrackedOperation) -> Operation:
     """Return the operation with the tags that were read apart from it, if any were."""
     return operation if one.tags is None else replace(operation, tags=one.tags)
 
 
-def retagged(one: Tracked) -> Reading[Operation] | None:
+def retagged(one: TrackedOperation) -> Reading[Operation] | None:
     """Return an operation's reading with the tags that were read after it."""
     return one.reading and replace(one.reading, operation=tagged(one.reading.operation, one))

@@ -12,7 +12,7 @@ from exporter.core.errors import ConfigError
 from exporter.kinds.kind import Kind
 
 
-class Scopes:
+class TargetResolver:
     """A fence around the accounts and Regions of the cells. No problem that it tells quotes what was asked for."""
 
     def __init__(self, cells: Iterable[Cell], kinds: Sequence[Kind[Any]]) -> None:

@@ -25,7 +25,7 @@ def seconds(text: Any) -> float:
     return -total if text.startswith("-") else total
 
 
-def written(total: float) -> str:
+def format_duration(total: float) -> str:
     """Return seconds as a duration, in the largest units that fit."""
     rest, parts = round(abs(total) * 1000, 6), list[str]()
     for unit in ("d", "h", "m", "s"):
@@ -39,7 +39,7 @@ def written(total: float) -> str:
 Duration = Annotated[
     float,
     BeforeValidator(seconds),
-    PlainSerializer(written, when_used="json"),
+    PlainSerializer(format_duration, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": PATTERN}),
 ]
 """A field that is written as a duration and read as seconds."""

@@ -33,7 +33,7 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
 
 
-def written(pattern: str, saying: str) -> Any:
+def pattern_type(pattern: str, saying: str) -> Any:
     """Return a type of text that matches a pattern; ``saying`` tells what is expected."""
     compiled = re.compile(pattern, re.ASCII)
 
@@ -100,11 +100,11 @@ def _secret(pattern: str, saying: str) -> Any:
 
 
 Name = Annotated[str, Strict(), Field(min_length=1, max_length=128)]
-AccountId = written(r"\d{12}", "the 12 digits of an AWS account, in quotes")
-Region = written(r"[a-z]{2,4}(-[a-z]+)+-\d{1,2}", "a Region such as eu-west-1")
-RoleArn = written(
+AccountId = pattern_type(r"\d{12}", "the 12 digits of an AWS account, in quotes")
+Region = pattern_type(r"[a-z]{2,4}(-[a-z]+)+-\d{1,2}", "a Region such as eu-west-1")
+RoleArn = pattern_type(
     r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,576}", "a role such as arn:aws:iam::111122223333:role/NAME"
 )
-SessionName = written(r"[\w+=,.@-]{2,64}", "2 to 64 letters, digits or any of _+=,.@-")
+SessionName = pattern_type(r"[\w+=,.@-]{2,64}", "2 to 64 letters, digits or any of _+=,.@-")
 ExternalId = _secret(r"[\w+=,.@:/-]{2,1224}", "2 to 1224 letters, digits or any of _+=,.@:/-")
 Regex = Annotated[re.Pattern[str], BeforeValidator(_regex), WithJsonSchema({"type": "string", "format": "regex"})]

@@ -34,7 +34,7 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class ItemCounts:
     """How many items of an operation ended well and badly; None where AWS does not tell."""
 
     succeeded: int | None

@@ -16,24 +16,24 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from exporter.core.model import Operation, Tally
+from exporter.core.model import ItemCounts, Operation
 from exporter.kinds import response
 from exporter.kinds.kind import (
     Api,
     ApiCall,
     Discovery,
-    ItemRows,
+    FetchRequest,
+    ItemSeries,
     Kind,
-    Listed,
+    ListEntry,
     Option,
     Options,
-    Rows,
+    SeriesSelector,
     Simulation,
-    Wanted,
 )
 from exporter.kinds.metric import breakdown, gauge
 from exporter.kinds.response import Answer
-from exporter.kinds.simulated_operation import Simulated
+from exporter.kinds.simulated_operation import SimulatedOperation
 
 RESOURCE = "arn:*:greengrass:*:*:/greengrass/bulk/deployments/*"
 OVERALL = "greengrass"
@@ -70,7 +70,7 @@ class GreengrassBulkDeployment(Operation):
     groups: Counts | None = None
 
 
-async def fetch(api: Api, wanted: Wanted[GreengrassBulkDeployment]) -> GreengrassBulkDeployment:
+async def fetch(api: Api, wanted: FetchRequest[GreengrassBulkDeployment]) -> GreengrassBulkDeployment:
     """Return the bulk deployment that is wanted, with its groups where the option asks for them."""
     described = await api.call(STATUS, BulkDeploymentId=wanted.id)
     groups = await _groups(api, wanted.id) if DETAILS.name in wanted.options else None
@@ -95,7 +95,7 @@ def parse(id: str, described: Answer, groups: Counts | None = None) -> Greengras
     return GreengrassBulkDeployment(
         id=id,
         status=response.status(described, "BulkDeploymentStatus"),
-        created=response.written_moment(described, "CreatedAt"),
+        created=response.iso_timestamp(described, "CreatedAt"),
         tags=response.tags(described, "tags"),
         processed=response.count(metrics, "RecordsProcessed"),
         invalid=response.count(metrics, "InvalidInputRecords"),
@@ -120,25 +120,25 @@ def is_final(deployment: GreengrassBulkDeployment, options: Options) -> bool:
     return not KIND.is_active(deployment.status) and not under_way
 
 
-def tally(deployment: GreengrassBulkDeployment) -> Tally:
+def item_counts(deployment: GreengrassBulkDeployment) -> ItemCounts:
     """Return how many group deployments ended well and badly; without details only the invalid records are known.
 
     A record that is invalid may never have become a group deployment.
     """
     if deployment.groups is None:
-        return Tally(None, deployment.invalid)
+        return ItemCounts(None, deployment.invalid)
     groups = dict(deployment.groups)
-    return Tally(groups["Success"], max(groups["Failure"], deployment.invalid or 0))
+    return ItemCounts(groups["Success"], max(groups["Failure"], deployment.invalid or 0))
 
 
-def entries(page: Answer) -> Iterable[Listed]:
+def entries(page: Answer) -> Iterable[ListEntry]:
     """Return the bulk deployments on a page of the list, which says when they were created, but not their status."""
     for entry in response.structures(page, "BulkDeployments"):
         id = response.status(entry, "BulkDeploymentId")
-        yield Listed(id, response.written_moment(entry, "CreatedAt"))
+        yield ListEntry(id, response.iso_timestamp(entry, "CreatedAt"))
 
 
-def simulated_status(deployment: Simulated) -> dict[str, Any]:
+def simulated_status(deployment: SimulatedOperation) -> dict[str, Any]:
     """Return what GetBulkDeploymentStatus answers for a simulated bulk deployment."""
     return {
         "BulkDeploymentStatus": deployment.status,
@@ -156,7 +156,7 @@ def simulated_status(deployment: Simulated) -> dict[str, Any]:
     }
 
 
-def simulated_entry(deployment: Simulated) -> dict[str, Any]:
+def simulated_entry(deployment: SimulatedOperation) -> dict[str, Any]:
     """Return what ListBulkDeployments says of a simulated bulk deployment."""
     return {
         "BulkDeploymentArn": f"arn:aws:greengrass:{deployment.region}:{deployment.account}"
@@ -166,7 +166,7 @@ def simulated_entry(deployment: Simulated) -> dict[str, Any]:
     }
 
 
-def simulated_reports(deployment: Simulated) -> dict[str, Any]:
+def simulated_reports(deployment: SimulatedOperation) -> dict[str, Any]:
     """Return what ListBulkDeploymentDetailedReports answers: a group for each record that is done or under way."""
     under_way = min(1, deployment.items - deployment.processed) if deployment.status in ACTIVE else 0
     counts = {"Success": deployment.succeeded, "Failure": deployment.failed, "InProgress": under_way}
@@ -186,7 +186,7 @@ def simulated_reports(deployment: Simulated) -> dict[str, Any]:
     }
 
 
-def _written(deployment: Simulated) -> str:
+def _written(deployment: SimulatedOperation) -> str:
     return deployment.created.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -204,7 +204,7 @@ KIND: Kind[GreengrassBulkDeployment] = Kind(
     discovery=Discovery(LIST, entries),
     fetch=fetch,
     final=is_final,
-    tally=tally,
+    item_counts=item_counts,
     metrics=(
         gauge(
             PROCESSED,
@@ -238,12 +238,12 @@ KIND: Kind[GreengrassBulkDeployment] = Kind(
         answers={STATUS: simulated_status, REPORTS: simulated_reports},
         entry=simulated_entry,
     ),
-    items=ItemRows(
-        succeeded=(Rows(GROUPS, "status", ("Success",)),),
-        failed=(Rows(INVALID), Rows(GROUPS, "status", ("Failure",))),
-        processed=(Rows(PROCESSED),),
-        invalid=(Rows(INVALID),),
-        retried=(Rows(RETRIES),),
+    items=ItemSeries(
+        succeeded=(SeriesSelector(GROUPS, "status", ("Success",)),),
+        failed=(SeriesSelector(INVALID), SeriesSelector(GROUPS, "status", ("Failure",))),
+        processed=(SeriesSelector(PROCESSED),),
+        invalid=(SeriesSelector(INVALID),),
+        retried=(SeriesSelector(RETRIES),),
     ),
     failed=frozenset({"Failed"}),
     stopped=frozenset({"Stopped"}),

@@ -22,18 +22,18 @@ from exporter.kinds.job_counts import (
     JOB,
     Things,
     is_continuous,
+    item_counts,
     job_arn,
     parse_things,
     progress,
     simulated_job,
-    tally,
     things_metric,
-    things_rows,
+    things_series,
     under_way,
 )
-from exporter.kinds.kind import Api, ApiCall, Discovery, Kind, Listed, Naming, Options, Simulation, Wanted
+from exporter.kinds.kind import Api, ApiCall, Discovery, FetchRequest, Kind, ListEntry, Naming, Options, Simulation
 from exporter.kinds.response import Answer
-from exporter.kinds.simulated_operation import Simulated
+from exporter.kinds.simulated_operation import SimulatedOperation
 
 OVERALL = "greengrassv2"
 """AWS counts 30 calls a second for all control-plane APIs of Greengrass V2 together."""
@@ -65,7 +65,7 @@ class GreengrassDeployment(Operation):
     things: Things = ()
 
 
-async def fetch(api: Api, wanted: Wanted[GreengrassDeployment]) -> GreengrassDeployment:
+async def fetch(api: Api, wanted: FetchRequest[GreengrassDeployment]) -> GreengrassDeployment:
     """Return the deployment that is wanted, with the counts of its job.
 
     Where the list has just told that the status is what it was, only the job can have changed; one may yet come.
@@ -124,17 +124,17 @@ def is_final(deployment: GreengrassDeployment, options: Options) -> bool:
     return not KIND.is_active(deployment.status) and not under_way(deployment.things)
 
 
-def entries(page: Answer) -> Iterable[Listed]:
+def entries(page: Answer) -> Iterable[ListEntry]:
     """Return the deployments on a page of the list, which has their statuses and not their jobs."""
     for entry in response.structures(page, "deployments"):
-        yield Listed(
+        yield ListEntry(
             response.status(entry, "deploymentId"),
             response.moment(entry, "creationTimestamp"),
             response.text(entry, "deploymentStatus"),
         )
 
 
-def simulated_deployment(deployment: Simulated) -> dict[str, Any]:
+def simulated_deployment(deployment: SimulatedOperation) -> dict[str, Any]:
     """Return what GetDeployment answers for a simulated deployment."""
     job = as_job(deployment)
     return {
@@ -148,7 +148,7 @@ def simulated_deployment(deployment: Simulated) -> dict[str, Any]:
     }
 
 
-def simulated_entry(deployment: Simulated) -> dict[str, Any]:
+def simulated_entry(deployment: SimulatedOperation) -> dict[str, Any]:
     """Return what ListDeployments says of a simulated deployment."""
     everything = f"arn:aws:iot:{deployment.region}:{deployment.account}:thinggroup/everything"
     return {
@@ -162,7 +162,7 @@ def simulated_entry(deployment: Simulated) -> dict[str, Any]:
     }
 
 
-def as_job(deployment: Simulated) -> Simulated | None:
+def as_job(deployment: SimulatedOperation) -> SimulatedOperation | None:
     """Return the job of a simulated deployment; one that failed never got a job."""
     if deployment.status == "FAILED":
         return None
@@ -170,13 +170,13 @@ def as_job(deployment: Simulated) -> Simulated | None:
     return replace(deployment, id=_job_id(deployment), status=status)
 
 
-def simulated_job_of(deployment: Simulated) -> dict[str, Any] | None:
+def simulated_job_of(deployment: SimulatedOperation) -> dict[str, Any] | None:
     """Return what DescribeJob answers for the job of a simulated deployment, None where there is none."""
     job = as_job(deployment)
     return simulated_job(job) if job else None
 
 
-def _job_id(deployment: Simulated) -> str:
+def _job_id(deployment: SimulatedOperation) -> str:
     return str(uuid5(NAMESPACE_URL, f"job of {deployment.id}"))
 
 
@@ -196,7 +196,7 @@ KIND: Kind[GreengrassDeployment] = Kind(
     ),
     fetch=fetch,
     final=is_final,
-    tally=lambda deployment: tally(deployment.things),
+    item_counts=lambda deployment: item_counts(deployment.things),
     continuous=lambda deployment: deployment.continuous,
     metrics=(
         things_metric(
@@ -211,7 +211,7 @@ KIND: Kind[GreengrassDeployment] = Kind(
         namings={DESCRIBE_JOB: Naming("jobId", _job_id)},
         also_as={JOB: as_job},
     ),
-    items=things_rows(THINGS),
+    items=things_series(THINGS),
     failed=frozenset({"FAILED"}),
     stopped=frozenset({"CANCELED"}),
 )

@@ -24,20 +24,31 @@ from exporter.kinds.job_counts import (
     STATUSES,
     Things,
     is_continuous,
+    item_counts,
     job_arn,
     parse_things,
     progress,
     simulated_entry,
     simulated_job,
-    tally,
     targets,
     things_metric,
-    things_rows,
+    things_series,
     under_way,
 )
-from exporter.kinds.kind import Api, ApiCall, Discovery, Kind, Listed, Naming, Options, Simulation, TagSource, Wanted
+from exporter.kinds.kind import (
+    Api,
+    ApiCall,
+    Discovery,
+    FetchRequest,
+    Kind,
+    ListEntry,
+    Naming,
+    Options,
+    Simulation,
+    TagSource,
+)
 from exporter.kinds.response import Answer, Tags
-from exporter.kinds.simulated_operation import Simulated
+from exporter.kinds.simulated_operation import SimulatedOperation
 
 LIST = ApiCall("iot", "ListJobs", quota=10)
 LIST_TAGS = ApiCall("iot", "ListTagsForResource", quota=10, resource=RESOURCE)
@@ -53,7 +64,7 @@ class IotJob(Operation):
     things: Things
 
 
-async def fetch(api: Api, wanted: Wanted[IotJob]) -> IotJob:
+async def fetch(api: Api, wanted: FetchRequest[IotJob]) -> IotJob:
     """Return the job that is wanted."""
     return parse(wanted.id, await api.call(DESCRIBE_JOB, jobId=wanted.id))
 
@@ -92,15 +103,15 @@ def is_final(job: IotJob, options: Options) -> bool:
     return not KIND.is_active(job.status) and completes and not under_way(job.things)
 
 
-def entries(page: Answer) -> Iterable[Listed]:
+def entries(page: Answer) -> Iterable[ListEntry]:
     """Return the jobs on a page of the list, which has no counts."""
     for entry in response.structures(page, "jobs"):
-        yield Listed(
+        yield ListEntry(
             response.status(entry, "jobId"), response.moment(entry, "createdAt"), response.text(entry, "status")
         )
 
 
-def simulated_tags(job: Simulated) -> dict[str, Any]:
+def simulated_tags(job: SimulatedOperation) -> dict[str, Any]:
     """Return what ListTagsForResource answers for a simulated job."""
     return {"tags": [{"Key": key, "Value": value} for key, value in job.tags]}
 
@@ -120,7 +131,7 @@ KIND: Kind[IotJob] = Kind(
     discovery=Discovery(LIST, entries, status_parameter="status", parameters={"maxResults": 250}),
     fetch=fetch,
     final=is_final,
-    tally=lambda job: tally(job.things),
+    item_counts=lambda job: item_counts(job.things),
     continuous=lambda job: job.continuous,
     metrics=(
         things_metric(
@@ -134,7 +145,7 @@ KIND: Kind[IotJob] = Kind(
         entry=simulated_entry,
         namings={LIST_TAGS: Naming("resourceArn", job_arn)},
     ),
-    items=things_rows(THINGS),
+    items=things_series(THINGS),
     stopped=frozenset({"CANCELED"}),
     waiting=frozenset({"SCHEDULED"}),
     ending=frozenset({"DELETION_IN_PROGRESS"}),

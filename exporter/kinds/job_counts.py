@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from exporter.core.model import Operation, Tally
+from exporter.core.model import ItemCounts, Operation
 from exporter.kinds import response
-from exporter.kinds.kind import ApiCall, ItemRows, Rows
+from exporter.kinds.kind import ApiCall, ItemSeries, SeriesSelector
 from exporter.kinds.metric import Metric, breakdown
 from exporter.kinds.response import Answer
-from exporter.kinds.simulated_operation import Simulated
+from exporter.kinds.simulated_operation import SimulatedOperation
 
 T = TypeVar("T", bound=Operation)
 
@@ -72,11 +72,11 @@ def under_way(things: Things) -> int:
     return sum(count for state, count in things if state in UNDER_WAY)
 
 
-def tally(things: Things) -> Tally:
+def item_counts(things: Things) -> ItemCounts:
     """Return how many things ended well and badly."""
     counts = dict(things)
     failed = [counts[state] for state in FAILURES if state in counts]
-    return Tally(counts.get("succeeded"), sum(failed) if failed else None)
+    return ItemCounts(counts.get("succeeded"), sum(failed) if failed else None)
 
 
 def things_metric(name: str, help: str, things: Callable[[T], Things]) -> Metric[T]:
@@ -84,12 +84,12 @@ def things_metric(name: str, help: str, things: Callable[[T], Things]) -> Metric
     return breakdown(name, help, "state", things)
 
 
-def things_rows(name: str) -> ItemRows:
+def things_series(name: str) -> ItemSeries:
     """Return what the rows of the family mean."""
-    return ItemRows(
-        succeeded=(Rows(name, "state", ("succeeded",)),),
-        failed=(Rows(name, "state", FAILURES),),
-        under_way=(Rows(name, "state", UNDER_WAY),),
+    return ItemSeries(
+        succeeded=(SeriesSelector(name, "state", ("succeeded",)),),
+        failed=(SeriesSelector(name, "state", FAILURES),),
+        under_way=(SeriesSelector(name, "state", UNDER_WAY),),
     )
 
 
@@ -99,7 +99,7 @@ def targets(arns: Iterable[str]) -> str:
     return f"{first} +{len(rest) - 1}" if len(rest) > 1 else first
 
 
-def simulated_job(job: Simulated) -> dict[str, Any]:
+def simulated_job(job: SimulatedOperation) -> dict[str, Any]:
     """Return what DescribeJob answers for a simulated job."""
     return {
         "job": {
@@ -111,7 +111,7 @@ def simulated_job(job: Simulated) -> dict[str, Any]:
     }
 
 
-def simulated_entry(job: Simulated) -> dict[str, Any]:
+def simulated_entry(job: SimulatedOperation) -> dict[str, Any]:
     """Return what ListJobs says of a simulated job."""
     return {
         "jobArn": job_arn(job),
@@ -125,7 +125,7 @@ def simulated_entry(job: Simulated) -> dict[str, Any]:
     }
 
 
-def _simulated_details(job: Simulated) -> dict[str, Any]:
+def _simulated_details(job: SimulatedOperation) -> dict[str, Any]:
     """Return the counts of a simulated job; what is not done when it ends was cancelled."""
     rest = job.items - job.processed
     running = min(rest, max(1, job.items // 50)) if job.status == "IN_PROGRESS" else 0
@@ -141,6 +141,6 @@ def _simulated_details(job: Simulated) -> dict[str, Any]:
     return {member: counts.get(state, 0) for state, member in MEMBERS.items()}
 
 
-def job_arn(job: Simulated) -> str:
+def job_arn(job: SimulatedOperation) -> str:
     """Return the ARN of a simulated job."""
     return f"arn:aws:iot:{job.region}:{job.account}:job/{job.id}"

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
-from exporter.core.model import Operation, Tally
+from exporter.core.model import ItemCounts, Operation
 from exporter.kinds.metric import Metric
 from exporter.kinds.response import Answer, Tags
-from exporter.kinds.simulated_operation import Simulated
+from exporter.kinds.simulated_operation import SimulatedOperation
 
 T = TypeVar("T", bound=Operation)
 
@@ -61,7 +61,7 @@ class Api(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListEntry:
     """An operation as a list names it; what the list does not say is None or empty."""
 
     id: str
@@ -77,7 +77,7 @@ class Discovery:
     """
 
     call: ApiCall
-    entries: Callable[[Answer], Iterable[Listed]]
+    entries: Callable[[Answer], Iterable[ListEntry]]
     status_parameter: str = ""
     tells_status: bool = False
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -97,7 +97,7 @@ Options = frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted(Generic[T]):
+class FetchRequest(Generic[T]):
     """What is to be read of AWS: an operation, with what is known of it already.
 
     ``before`` is the operation as it was read last; ``listed`` the status in a list that was read just now, else empty.
@@ -122,7 +122,7 @@ class Naming:
     """How a call names an operation that does not go by its id there: the parameter, and what it holds."""
 
     parameter: str
-    name: Callable[[Simulated], str]
+    name: Callable[[SimulatedOperation], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +132,10 @@ class Simulation:
     ``also_as`` gives what an operation looks like as one of another kind, by that kind's name: a deployment's job.
     """
 
-    answers: Mapping[ApiCall, Callable[[Simulated], Mapping[str, Any] | None]]
-    entry: Callable[[Simulated], Any]
+    answers: Mapping[ApiCall, Callable[[SimulatedOperation], Mapping[str, Any] | None]]
+    entry: Callable[[SimulatedOperation], Any]
     namings: Mapping[ApiCall, Naming] = field(default_factory=dict)
-    also_as: Mapping[str, Callable[[Simulated], Simulated | None]] = field(default_factory=dict)
+    also_as: Mapping[str, Callable[[SimulatedOperation], SimulatedOperation | None]] = field(default_factory=dict)
 
 
 def _never(operation: Operation) -> bool:
@@ -143,7 +143,7 @@ def _never(operation: Operation) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class SeriesSelector:
     """Rows of one of a kind's metrics: all of them, or those whose label has one of the values. They are added up."""
 
     metric: str
@@ -152,7 +152,7 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ItemRows:
+class ItemSeries:
     """Which rows tell how the items of an operation fare, for alerts, which see rows and no operations.
 
     Of several sources of one count the largest holds. Without ``processed``, that is what succeeded and what failed;
@@ -160,12 +160,12 @@ class ItemRows:
     that failed because the input is wrong, ``retried`` attempts that are made again.
     """
 
-    succeeded: tuple[Rows, ...] = ()
-    failed: tuple[Rows, ...] = ()
-    processed: tuple[Rows, ...] = ()
-    under_way: tuple[Rows, ...] = ()
-    invalid: tuple[Rows, ...] = ()
-    retried: tuple[Rows, ...] = ()
+    succeeded: tuple[SeriesSelector, ...] = ()
+    failed: tuple[SeriesSelector, ...] = ()
+    processed: tuple[SeriesSelector, ...] = ()
+    under_way: tuple[SeriesSelector, ...] = ()
+    invalid: tuple[SeriesSelector, ...] = ()
+    retried: tuple[SeriesSelector, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,12 +193,12 @@ class Kind(Generic[T]):
     id_length: int
     describes: tuple[ApiCall, ...]
     discovery: Discovery
-    fetch: Callable[[Api, Wanted[T]], Awaitable[T]]
+    fetch: Callable[[Api, FetchRequest[T]], Awaitable[T]]
     final: Callable[[T, Options], bool]
-    tally: Callable[[T], Tally]
+    item_counts: Callable[[T], ItemCounts]
     metrics: tuple[Metric[T], ...]
     simulation: Simulation
-    items: ItemRows = ItemRows()
+    items: ItemSeries = ItemSeries()
     failed: frozenset[str] = frozenset()
     stopped: frozenset[str] = frozenset()
     waiting: frozenset[str] = frozenset()

@@ -12,9 +12,9 @@ from exporter.kinds.kind import Kind, Options
 class Outcome(StrEnum):
     """Whether an operation goes on, or how it ended."""
 
-    OPEN = "open"
-    WELL = "well"
-    BADLY = "badly"
+    PENDING = "open"
+    SUCCEEDED = "well"
+    FAILED = "badly"
 
 
 def outcome(kind: Kind[Any], operation: Operation, options: Options) -> Outcome:
@@ -24,10 +24,10 @@ def outcome(kind: Kind[Any], operation: Operation, options: Options) -> Outcome:
     A continuous one never ends: it counts as ended while nothing of it is under way.
     """
     if not (kind.final(operation, options) or _pauses(kind, operation)):
-        return Outcome.OPEN
+        return Outcome.PENDING
     goes_on = kind.continuous(operation) and kind.is_active(operation.status)
     completed = operation.status in kind.completes or goes_on
-    return Outcome.WELL if completed and kind.tally(operation).failed == 0 else Outcome.BADLY
+    return Outcome.SUCCEEDED if completed and kind.item_counts(operation).failed == 0 else Outcome.FAILED
 
 
 def _pauses(kind: Kind[Any], operation: Operation) -> bool:

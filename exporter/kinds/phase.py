@@ -8,7 +8,7 @@ from typing import Any
 from exporter.kinds.kind import Kind
 
 
-class Meaning(Enum):
+class Phase(Enum):
     """What a status comes to. ``UNKNOWN`` is one of tomorrow, ``ENDED`` any end that is none of the others."""
 
     WAITING = "waiting"
@@ -21,16 +21,16 @@ class Meaning(Enum):
     ENDED = "ended"
 
 
-def meaning(kind: Kind[Any], status: str) -> Meaning:
+def phase(kind: Kind[Any], status: str) -> Phase:
     """Return what a status of a kind comes to."""
     if status not in kind.statuses:
-        return Meaning.UNKNOWN
+        return Phase.UNKNOWN
     named = (
-        (Meaning.WAITING, kind.waiting),
-        (Meaning.ENDING, kind.ending),
-        (Meaning.FAILED, kind.failed),
-        (Meaning.STOPPED, kind.stopped),
-        (Meaning.COMPLETED, kind.completes),
+        (Phase.WAITING, kind.waiting),
+        (Phase.ENDING, kind.ending),
+        (Phase.FAILED, kind.failed),
+        (Phase.STOPPED, kind.stopped),
+        (Phase.COMPLETED, kind.completes),
     )
-    other = Meaning.RUNNING if kind.is_active(status) else Meaning.ENDED
+    other = Phase.RUNNING if kind.is_active(status) else Phase.ENDED
     return next((one for one, statuses in named if status in statuses), other)

@@ -63,7 +63,7 @@ def moment(answer: Answer, member: str) -> datetime | None:
         raise malformed(f"{member} is beyond the calendar") from None
 
 
-def written_moment(answer: Answer, member: str) -> datetime | None:
+def iso_timestamp(answer: Answer, member: str) -> datetime | None:
     """Return a time that AWS sends as ISO 8601 text; None where it is missing or unreadable.
 
     The format of such a text is not documented, so an odd one costs its own row and no other.

@@ -7,7 +7,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Simulated:
+class SimulatedOperation:
     """One operation of a scenario at one moment; the counts are of items: things, records or groups."""
 
     id: str

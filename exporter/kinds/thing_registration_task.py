@@ -12,12 +12,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.core.model import Operation, Tally
+from exporter.core.model import ItemCounts, Operation
 from exporter.kinds import response
-from exporter.kinds.kind import Api, ApiCall, Discovery, ItemRows, Kind, Listed, Rows, Simulation, Wanted
+from exporter.kinds.kind import (
+    Api,
+    ApiCall,
+    Discovery,
+    FetchRequest,
+    ItemSeries,
+    Kind,
+    ListEntry,
+    SeriesSelector,
+    Simulation,
+)
 from exporter.kinds.metric import gauge
 from exporter.kinds.response import Answer
-from exporter.kinds.simulated_operation import Simulated
+from exporter.kinds.simulated_operation import SimulatedOperation
 
 DESCRIBE = ApiCall("iot", "DescribeThingRegistrationTask", quota=10)
 LIST = ApiCall("iot", "ListThingRegistrationTasks", quota=10)
@@ -35,7 +45,7 @@ class ThingRegistrationTask(Operation):
     failed: int | None
 
 
-async def fetch(api: Api, wanted: Wanted[ThingRegistrationTask]) -> ThingRegistrationTask:
+async def fetch(api: Api, wanted: FetchRequest[ThingRegistrationTask]) -> ThingRegistrationTask:
     """Return the task that is wanted."""
     return parse(wanted.id, await api.call(DESCRIBE, taskId=wanted.id))
 
@@ -62,12 +72,12 @@ def _input(described: Answer) -> str:
     return f"s3://{bucket}/{key}" if bucket else ""
 
 
-def entries(page: Answer) -> Iterable[Listed]:
+def entries(page: Answer) -> Iterable[ListEntry]:
     """Return the tasks on a page of the list, which holds ids and nothing else."""
-    return (Listed(id) for id in response.texts(page, "taskIds"))
+    return (ListEntry(id) for id in response.texts(page, "taskIds"))
 
 
-def simulated_task(task: Simulated) -> dict[str, Any]:
+def simulated_task(task: SimulatedOperation) -> dict[str, Any]:
     """Return what DescribeThingRegistrationTask answers for a simulated task."""
     bucket, _, key = task.input.removeprefix("s3://").partition("/")
     return {
@@ -100,7 +110,7 @@ KIND: Kind[ThingRegistrationTask] = Kind(
     discovery=Discovery(LIST, entries, status_parameter="status", parameters={"maxResults": 250}),
     fetch=fetch,
     final=lambda task, options: not KIND.is_active(task.status),
-    tally=lambda task: Tally(task.succeeded, task.failed),
+    item_counts=lambda task: ItemCounts(task.succeeded, task.failed),
     metrics=(
         gauge(
             SUCCEEDED,
@@ -114,7 +124,7 @@ KIND: Kind[ThingRegistrationTask] = Kind(
         ),
     ),
     simulation=Simulation(answers={DESCRIBE: simulated_task}, entry=lambda task: task.id),
-    items=ItemRows(succeeded=(Rows(SUCCEEDED),), failed=(Rows(FAILED),)),
+    items=ItemSeries(succeeded=(SeriesSelector(SUCCEEDED),), failed=(SeriesSelector(FAILED),)),
     failed=frozenset({"Failed"}),
     stopped=frozenset({"Cancelled"}),
     ending=frozenset({"Cancelling"}),

@@ -9,12 +9,12 @@ from typing import Any
 from exporter.core.model import Operation, Reading, Snapshot
 from exporter.core.store import Store, without_twins
 from exporter.kinds.kind import Kind
-from exporter.kinds.phase import Meaning, meaning
+from exporter.kinds.phase import Phase, phase
 from exporter.metrics.eta import Estimates
 from exporter.metrics.families import UNKNOWN
 from exporter.metrics.self_metrics import BudgetKey
 
-GIVEN_UP = (Meaning.FAILED, Meaning.STOPPED)
+GIVEN_UP = (Phase.FAILED, Phase.STOPPED)
 """What a status comes to that asks for attention, whatever the counts say."""
 
 
@@ -37,7 +37,7 @@ class OperationLine:
     input: str
     status: str
     known_status: str
-    meaning: Meaning
+    phase: Phase
     active: bool
     continuous: bool
     progress: float | None
@@ -52,7 +52,7 @@ class OperationLine:
     @property
     def needs_attention(self) -> bool:
         """Whether something of it failed, or all of it was given up: a status alone does not tell."""
-        return bool(self.failed) or self.meaning in GIVEN_UP
+        return bool(self.failed) or self.phase in GIVEN_UP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +125,7 @@ class Overview:
             yield self._operation(snapshot, kind, reading)
 
     def _operation(self, snapshot: Snapshot, kind: Kind[Any], reading: Reading[Operation]) -> OperationLine:
-        operation, tally = reading.operation, kind.tally(reading.operation)
+        operation, item_counts = reading.operation, kind.item_counts(reading.operation)
         active = kind.is_active(operation.status)
         estimate = self._estimates.of(snapshot.key, operation.id) if active else None
         return OperationLine(
@@ -140,12 +140,12 @@ class Overview:
             input=_written(operation.input),
             status=_written(operation.status),
             known_status=operation.status if operation.status in kind.statuses else UNKNOWN,
-            meaning=meaning(kind, operation.status),
+            phase=phase(kind, operation.status),
             active=active,
             continuous=kind.continuous(operation),
             progress=operation.progress,
-            succeeded=tally.succeeded,
-            failed=tally.failed,
+            succeeded=item_counts.succeeded,
+            failed=item_counts.failed,
             created=operation.created.timestamp() if operation.created else None,
             updated=operation.updated.timestamp() if operation.updated else None,
             read=reading.at,

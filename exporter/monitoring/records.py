@@ -7,7 +7,7 @@ from typing import Any
 
 from exporter.aws.errors import REASONS
 from exporter.core.errors import Reason
-from exporter.kinds.kind import Kind, Rows
+from exporter.kinds.kind import Kind, SeriesSelector
 from exporter.monitoring.rule import OF_API, OF_CELL, OF_OPERATION, Record, by, on
 
 NOTHING = "(vector(0) > 0)"
@@ -173,12 +173,12 @@ def _in_status(kinds: Sequence[Kind[Any]], statuses: Callable[[Kind[Any]], Itera
     return f"{MAX} ({_any(rows)}) == 1"
 
 
-def _counted(kinds: Sequence[Kind[Any]], sources: Callable[[Kind[Any]], Sequence[Rows]]) -> str:
+def _counted(kinds: Sequence[Kind[Any]], sources: Callable[[Kind[Any]], Sequence[SeriesSelector]]) -> str:
     """Return the count of every kind that has it; a row that several exporters report counts once."""
     return _any(_largest([_sum(rows) for rows in sources(kind)]) for kind in kinds if sources(kind))
 
 
-def _sum(rows: Rows) -> str:
+def _sum(rows: SeriesSelector) -> str:
     if not rows.label:
         return f"{MAX} ({rows.metric})"
     distinct = by((*OF_OPERATION, rows.label))

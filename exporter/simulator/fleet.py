@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from exporter.kinds.kind import ApiCall, Kind
-from exporter.kinds.simulated_operation import Simulated
+from exporter.kinds.simulated_operation import SimulatedOperation
 from exporter.simulator.scenario import Planned
 from exporter.simulator.timeline import Stage, stages, state
 
@@ -27,19 +27,19 @@ class _Life:
         self.created = started + planned.created
         self._stages = stages(planned.timeline, planned.items)
 
-    def at(self, now: float) -> Simulated | None:
+    def at(self, now: float) -> SimulatedOperation | None:
         """Return what the operation looks like, None before it is created."""
         if now < self.created:
             return None
         return self._simulated(state(self._stages, now - self.created), now >= self.created + self._stages[-1].at)
 
-    def turns(self) -> Iterator[Simulated]:
+    def turns(self) -> Iterator[SimulatedOperation]:
         """Yield what the operation looks like at each point of its timeline."""
         return (self._simulated(stage, stage is self._stages[-1]) for stage in self._stages)
 
-    def _simulated(self, stage: Stage, over: bool) -> Simulated:
+    def _simulated(self, stage: Stage, over: bool) -> SimulatedOperation:
         planned = self.planned
-        return Simulated(
+        return SimulatedOperation(
             id=planned.id,
             account=planned.account,
             region=planned.region,
@@ -74,15 +74,15 @@ class Member:
     """
 
     life: _Life
-    seen: Callable[[Simulated], Simulated | None]
-    known: Simulated
+    seen: Callable[[SimulatedOperation], SimulatedOperation | None]
+    known: SimulatedOperation
 
     @property
     def planned_id(self) -> str:
         """The id in the scenario."""
         return self.life.planned.id
 
-    def at(self, now: float) -> Simulated | None:
+    def at(self, now: float) -> SimulatedOperation | None:
         """Return what it looks like as one of the kind, None while there is none."""
         simulated = self.life.at(now)
         return self.seen(simulated) if simulated else None
@@ -108,7 +108,7 @@ class Fleet:
         """Return the operation that a call means by a name, whether or not it exists by now."""
         return self._by_name.get((*place, call.service, call.name), {}).get(name)
 
-    def existing(self, place: Place, now: float) -> Iterator[tuple[int, Simulated]]:
+    def existing(self, place: Place, now: float) -> Iterator[tuple[int, SimulatedOperation]]:
         """Yield the operations that exist, newest first, each with a rank that it keeps when others come or go."""
         for rank, member in enumerate(self._by_place.get(place, ())):
             if simulated := member.at(now):
@@ -124,7 +124,7 @@ def _members(life: _Life, kinds: Mapping[str, Kind[Any]]) -> Iterator[tuple[str,
             yield name, Member(life, seen, known)
 
 
-def _itself(simulated: Simulated) -> Simulated | None:
+def _itself(simulated: SimulatedOperation) -> SimulatedOperation | None:
     return simulated
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from exporter.aws.models import Models, Pagination
 from exporter.kinds.kind import ApiCall, Kind, Naming
-from exporter.kinds.simulated_operation import Simulated
+from exporter.kinds.simulated_operation import SimulatedOperation
 from exporter.simulator.answers import serialised
 from exporter.simulator.callers import Caller
 from exporter.simulator.constraints import check
@@ -38,7 +38,7 @@ class Answering:
 
     kind: str
     naming: Naming
-    answer: Callable[[Simulated], Mapping[str, Any] | None]
+    answer: Callable[[SimulatedOperation], Mapping[str, Any] | None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ DAMAGES = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
+class CellId:
     """Whose rows they are: a cell in the account of this number, read with the same options, written in one form."""
 
     key: CellKey
@@ -84,9 +84,9 @@ class Found:
     others: int = 0
 
 
-Change = tuple[tuple[Owner, bytes], bytes | None]
+Change = tuple[tuple[CellId, bytes], bytes | None]
 """The new body of an owner's row of this id, None where there is none any more."""
-Changes = Mapping[tuple[Owner, bytes], bytes | None]
+Changes = Mapping[tuple[CellId, bytes], bytes | None]
 
 
 class Database:
@@ -97,7 +97,7 @@ class Database:
         self._tell = tell
         self._damage = ""
 
-    def read(self, owner: Owner) -> Found:
+    def read(self, owner: CellId) -> Found:
         """Return what is there of an owner, as far as the file can be read. Raises StateError."""
         found = Found()
         try:
@@ -108,7 +108,7 @@ class Database:
             self._damage = str(error)
         return found
 
-    def write(self, owners: Iterable[Owner], changes: Changes, now: float) -> bytes:
+    def write(self, owners: Iterable[CellId], changes: Changes, now: float) -> bytes:
         """Write everything or nothing, at a time in Unix seconds; ``owners`` are those that are in use.
 
         Return the name of the file's content, another one each time it was begun anew. Raises StateError.
@@ -122,7 +122,7 @@ class Database:
             self._tell(str(error))
             return self._write(everyone, changes, now)
 
-    def _write(self, owners: Iterable[Owner], changes: Changes, now: float) -> bytes:
+    def _write(self, owners: Iterable[CellId], changes: Changes, now: float) -> bytes:
         if self._damage:
             raise DamagedError(self._damage)
         if not has_content(self.path):
@@ -155,7 +155,7 @@ class Database:
             raise DamagedError("its schema is damaged") from None  # SQLite quotes it in an error
 
 
-def _read(connection: sqlite3.Connection, owner: Owner, found: Found) -> None:
+def _read(connection: sqlite3.Connection, owner: CellId, found: Found) -> None:
     """Add what is there row by row, so that what comes before a damage is kept."""
     if _number(connection, "PRAGMA user_version") != FORMAT:
         return
@@ -182,7 +182,7 @@ def _begun(connection: sqlite3.Connection) -> bytes:
     return row[0]
 
 
-def _used(connection: sqlite3.Connection, owner: Owner, now: float) -> int:
+def _used(connection: sqlite3.Connection, owner: CellId, now: float) -> int:
     """Note that an owner's rows are in use; return its number in the file."""
     connection.execute(USE, (owner.name, owner.form, now))
     return _number(connection, NUMBER, owner.name, owner.form)
@@ -195,7 +195,7 @@ def _number(connection: sqlite3.Connection, query: str, *values: str) -> int:
     return row[0]
 
 
-def _rows(changes: Changes, numbers: Mapping[Owner, int]) -> Iterator[tuple[int, bytes, bytes, bytes]]:
+def _rows(changes: Changes, numbers: Mapping[CellId, int]) -> Iterator[tuple[int, bytes, bytes, bytes]]:
     for (owner, id), body in changes.items():
         if body is not None:
             yield numbers[owner], id, body, owner.digest(id, body)

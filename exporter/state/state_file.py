@@ -11,7 +11,7 @@ from exporter.core.log import Log
 from exporter.core.model import Operation
 from exporter.kinds.kind import Kind
 from exporter.state.codec import Codec, Record
-from exporter.state.database import Change, Database, Found, Owner
+from exporter.state.database import CellId, Change, Database, Found
 from exporter.state.file_check import StateError
 from exporter.state.write_queue import Batch, Pending
 from exporter.state.writer import Disk, Pace
@@ -59,17 +59,17 @@ class Archive:
         """Write what is left, as far as the disk takes it soon enough."""
         self._disk.close()
 
-    def put(self, owner: Owner, id: str, record: Row | None) -> None:
+    def put(self, owner: CellId, id: str, record: Row | None) -> None:
         """Write a record soon, or remove it where there is none."""
         self._pending.put(owner, _key(id), record)
         self._disk.wake()
 
-    def check(self, owner: Owner) -> None:
+    def check(self, owner: CellId) -> None:
         """See soon whether the file is what it was, and note there now and then that an owner's records are in use."""
         self._pending.use(owner)
         self._disk.wake()
 
-    async def load(self, owner: Owner) -> Sequence[Row]:
+    async def load(self, owner: CellId) -> Sequence[Row]:
         """Return the records of an owner, none where the file cannot be read, or not soon enough."""
         try:
             return await self._disk.run(lambda: self._read(owner))
@@ -77,7 +77,7 @@ class Archive:
             self._failed(error)
             return ()
 
-    def _read(self, owner: Owner) -> Sequence[Row]:
+    def _read(self, owner: CellId) -> Sequence[Row]:
         try:
             found = self._database.read(owner)
             records = list(self._decoded(owner, found))
@@ -89,7 +89,7 @@ class Archive:
         self.restored += len(records)
         return records
 
-    def _decoded(self, owner: Owner, found: Found) -> Iterator[Row]:
+    def _decoded(self, owner: CellId, found: Found) -> Iterator[Row]:
         for id, body in found.bodies.items():
             try:
                 yield self._codecs[owner.key.kind].decode(body)
@@ -132,7 +132,7 @@ class Archive:
         self.epoch += 1
         self._log.warning("state file begun anew", file=self._path, why=why)
 
-    def _tell_ignored(self, owner: Owner, found: Found) -> None:
+    def _tell_ignored(self, owner: CellId, found: Found) -> None:
         if found.damaged:
             why = f"{len(found.damaged)} of them are damaged"
         elif found.others and not found.bodies:

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 
 from exporter.core.model import Operation
 from exporter.state.codec import Record
-from exporter.state.database import Owner
+from exporter.state.database import CellId
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Records by owner and id, None where one is to be removed, and owners whose records are in use."""
 
-    records: dict[tuple[Owner, bytes], Record[Operation] | None] = field(default_factory=dict)
-    used: dict[Owner, None] = field(default_factory=dict)
+    records: dict[tuple[CellId, bytes], Record[Operation] | None] = field(default_factory=dict)
+    used: dict[CellId, None] = field(default_factory=dict)
 
 
 class Pending:
@@ -26,12 +26,12 @@ class Pending:
         self._lock = threading.Lock()
         self._batch = Batch()
 
-    def put(self, owner: Owner, id: bytes, record: Record[Operation] | None) -> None:
+    def put(self, owner: CellId, id: bytes, record: Record[Operation] | None) -> None:
         """Add a record, or the word that there is none any more."""
         with self._lock:
             self._batch.records[owner, id] = record
 
-    def use(self, owner: Owner, damaged: Iterable[bytes] = ()) -> None:
+    def use(self, owner: CellId, damaged: Iterable[bytes] = ()) -> None:
         """Note that an owner's records are in use, save for those that are damaged."""
         with self._lock:
             self._batch.used[owner] = None

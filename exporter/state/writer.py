@@ -27,7 +27,7 @@ class Pace:
     pause: float = 1.0
     retry: float = 10.0
     patience: float = 20.0
-    farewell: float = 5.0
+    shutdown_timeout: float = 5.0
     monotonic: Callable[[], float] = time.monotonic
 
 
@@ -87,7 +87,7 @@ class Disk:
         self._ended.set()
         self.wake()
         if self._thread.is_alive():
-            self._thread.join(self._pace.farewell)
+            self._thread.join(self._pace.shutdown_timeout)
 
     def _work(self) -> None:
         due, unwritten, ended = NEVER, True, False

@@ -17,7 +17,7 @@ from exporter.aws.models import Models
 from exporter.collector.cell_refresher import ScopeApi
 from exporter.collector.cells import Cell, cells_of
 from exporter.collector.probe import MOST_KEPT, Prober
-from exporter.collector.targets import Scopes
+from exporter.collector.targets import TargetResolver
 from exporter.config.loader import ConfigFile, parse_config
 from exporter.config.sections import Aws, Refresh
 from exporter.core.errors import ApiError, ConfigError, Reason
@@ -108,7 +108,7 @@ def test_the_text_goes_on_until_a_configuration_has_other_labels() -> None:
 
 def test_only_so_many_probed_operations_are_remembered() -> None:
     cells = cells_of(parse_config('accounts: [{account_id: "111122223333"}]', KINDS), KINDS, lambda: "eu-west-1")
-    scopes, tables = Scopes(cells, KINDS), {kind.name: table(kind, ()) for kind in KINDS}
+    scopes, tables = TargetResolver(cells, KINDS), {kind.name: table(kind, ()) for kind in KINDS}
 
     async def refuse(cell: Cell) -> ScopeApi:
         raise ApiError(Reason.CONNECTION)

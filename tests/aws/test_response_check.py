@@ -16,7 +16,7 @@ from exporter.config.sections import Account, Aws
 from exporter.core.clock import Clock
 from exporter.core.errors import ApiError, Reason
 from exporter.kinds import greengrass_bulk_deployment, thing_registration_task
-from exporter.kinds.kind import Kind, Wanted
+from exporter.kinds.kind import FetchRequest, Kind
 from exporter.metrics.self_metrics import ApiMetrics
 from tests.support.exporter_server import aws_environment
 from tests.support.scripted_endpoint import Answer, ScriptedAws, answer, refusal
@@ -137,7 +137,7 @@ async def _asked(gateway: Gateway, api: str, account: Account = ACCOUNT) -> None
     kind: Kind[Any] = DEPLOYMENT if "BulkDeployment" in api else TASK
     scope = await gateway.connect(account, "eu-west-1", "test")
     if api in PATHS:
-        await kind.fetch(scope, Wanted("a"))
+        await kind.fetch(scope, FetchRequest("a"))
         return
     async for page in scope.pages(kind.discovery.call):
         list(kind.discovery.entries(page))

@@ -33,13 +33,13 @@ refresh: {deadline: 1h}
 LOW = 512
 """A soft limit of open files, with room for this process."""
 
-Process = subprocess.Popen[str]
+ProcessContext = subprocess.Popen[str]
 
 
 @contextmanager
 def exporter_process(
     config: Path, endpoint: str, *flags: str, addresses: Sequence[str] = ("127.0.0.1:0",)
-) -> Iterator[tuple[Process, list[str]]]:
+) -> Iterator[tuple[ProcessContext, list[str]]]:
     """Run the exporter as users do; give the process and its URLs, one for each address."""
     config.write_text(CONFIG)
     listen = [f"--web.listen-address={address}" for address in addresses]
@@ -149,7 +149,7 @@ def test_a_password_that_is_being_checked_does_not_outlive_a_second_signal(tmp_p
             login.result()
 
 
-def _threads(process: Process) -> int:
+def _threads(process: ProcessContext) -> int:
     return len(list(Path(f"/proc/{process.pid}/task").iterdir()))
 
 

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from exporter.aws.models import Models
 from exporter.cli.terminal import picture, plain_view
-from exporter.kinds.phase import Meaning
+from exporter.kinds.phase import Phase
 from exporter.kinds.registry import KINDS
 from exporter.metrics.summary import CellLine, OperationLine
 from exporter.simulator.app import application
@@ -41,7 +41,7 @@ RUNNING = OperationLine(
     input="",
     status="IN_PROGRESS",
     known_status="IN_PROGRESS",
-    meaning=Meaning.RUNNING,
+    phase=Phase.RUNNING,
     active=True,
     continuous=False,
     progress=0.999,
@@ -57,7 +57,7 @@ ENDED = replace(
     RUNNING,
     id="old",
     status="COMPLETED",
-    meaning=Meaning.COMPLETED,
+    phase=Phase.COMPLETED,
     active=False,
     progress=1.0,
     rate=None,
@@ -118,19 +118,19 @@ def test_what_is_not_known_is_left_empty_and_what_cannot_be_read_stands_below() 
 @pytest.mark.parametrize(
     ("meaning", "active", "failed", "colour"),
     [
-        (Meaning.RUNNING, True, 3, ""),
-        (Meaning.COMPLETED, False, 0, "32"),
-        (Meaning.COMPLETED, False, 1, "31"),
-        (Meaning.FAILED, False, None, "31"),
-        (Meaning.STOPPED, False, 0, "31"),
-        (Meaning.ENDED, False, 0, ""),
+        (Phase.RUNNING, True, 3, ""),
+        (Phase.COMPLETED, False, 0, "32"),
+        (Phase.COMPLETED, False, 1, "31"),
+        (Phase.FAILED, False, None, "31"),
+        (Phase.STOPPED, False, 0, "31"),
+        (Phase.ENDED, False, 0, ""),
     ],
 )
 def test_only_what_came_to_its_end_without_failures_is_green(
-    meaning: Meaning, active: bool, failed: int | None, colour: str
+    phase: Phase, active: bool, failed: int | None, colour: str
 ) -> None:
     console = Console(file=io.StringIO(), width=110, force_terminal=True, color_system="standard")
-    row = replace(RUNNING, status="STATUS", meaning=meaning, active=active, failed=failed)
+    row = replace(RUNNING, status="STATUS", phase=phase, active=active, failed=failed)
     with console.capture() as capture:
         console.print(picture([row], [], NOW, (110, 24)))
     coloured = re.search(r"\x1b\[(\d+)mSTATUS", capture.get())

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from exporter.app.exporter import new_process
-from exporter.app.runtime import Generation, first
+from exporter.app.runtime import Runtime, first
 from exporter.aws.models import Models
 from exporter.cli.commands.watch import Pace, Wish, _chosen, _default_config, follow
 from exporter.cli.watch_result import Findings
@@ -68,7 +68,7 @@ def simulated(clock: ManualClock, scenario: str = SCENARIO) -> Iterator[None]:
         yield
 
 
-def generation(clock: ManualClock, wish: Wish, config: str = "") -> Generation:
+def generation(clock: ManualClock, wish: Wish, config: str = "") -> Runtime:
     read = parse_config(config, KINDS) if config else _default_config(wish)
     process = new_process(KINDS, new_log("error"), Shard(), clock.clock())
     return first(process, read, lambda cells: _chosen(cells, wish))

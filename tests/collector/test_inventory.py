@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.collector.inventory import Tracked, select
+from exporter.collector.inventory import TrackedOperation, select
 from exporter.config.sections import Discover
 from exporter.core.model import Operation, Reading
-from exporter.kinds.kind import Listed
+from exporter.kinds.kind import ListEntry
 from exporter.kinds.thing_registration_task import KIND
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -18,22 +18,22 @@ NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
 def found(
     id: str, hours: float | None = None, status: str = "Completed", *, explicit: bool = False, matched: bool = True
-) -> Tracked:
+) -> TrackedOperation:
     """Return an operation that was created so many hours ago and is read already; without hours it is only listed."""
     if hours is None:
-        return Tracked(Listed(id, status=status), explicit=explicit, matched=matched)
+        return TrackedOperation(ListEntry(id, status=status), explicit=explicit, matched=matched)
     created = NOW - timedelta(hours=hours)
     operation = Operation(id=id, status=status, created=created)
-    return Tracked(Listed(id), explicit=explicit, matched=matched, reading=Reading(operation, 0.0))
+    return TrackedOperation(ListEntry(id), explicit=explicit, matched=matched, reading=Reading(operation, 0.0))
 
 
-def kept(tracked: Iterable[Tracked], rules: Discover | None) -> tuple[list[str], int]:
+def kept(tracked: Iterable[TrackedOperation], rules: Discover | None) -> tuple[list[str], int]:
     """Return the ids that are kept, in order, and how many are left out."""
     selection = select(tracked, rules, KIND, NOW.timestamp())
     return [one.listed.id for one in selection.kept], selection.omitted
 
 
-def unread(tracked: Iterable[Tracked], rules: Discover) -> list[str]:
+def unread(tracked: Iterable[TrackedOperation], rules: Discover) -> list[str]:
     """Return the ids that are to be read for the first time."""
     return [one.listed.id for one in select(tracked, rules, KIND, NOW.timestamp()).unread]
 
@@ -83,7 +83,7 @@ def test_what_was_never_read_takes_the_place_of_nothing_that_was() -> None:
 
 
 def test_the_date_of_a_list_counts_before_the_operation_is_read() -> None:
-    tracked = Tracked(Listed("a", created=NOW - timedelta(hours=3)), explicit=False, matched=True)
+    tracked = TrackedOperation(ListEntry("a", created=NOW - timedelta(hours=3)), explicit=False, matched=True)
     assert kept([tracked], most(1, max_age="1h")) == ([], 0)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.config.duration import seconds, written
+from exporter.config.duration import format_duration, seconds
 from exporter.config.fields import MASK
 from exporter.config.loader import parse_config
 from exporter.config.shown import shown
@@ -48,12 +48,12 @@ def test_defaults_are_shown_and_secrets_are_not() -> None:
 
 @given(st.integers(min_value=-(10**9), max_value=10**11))
 def test_a_duration_is_written_as_it_is_read(milliseconds: int) -> None:
-    assert seconds(written(milliseconds / 1000)) == pytest.approx(milliseconds / 1000, rel=1e-12)
+    assert seconds(format_duration(milliseconds / 1000)) == pytest.approx(milliseconds / 1000, rel=1e-12)
 
 
 @pytest.mark.parametrize("text", ["0ms", "0.25ms", "10s", "1h30m", "7d", "-5m", "1d1ms"])
 def test_a_duration_in_its_shortest_form_stays_as_it_is(text: str) -> None:
-    assert written(seconds(text)) == text
+    assert format_duration(seconds(text)) == text
 
 
 def test_the_page_is_plain_text_that_nobody_keeps() -> None:

@@ -15,13 +15,23 @@ from exporter.aws.iam_policy import policy
 from exporter.aws.models import Models
 from exporter.config.loader import config_schema, parse_config
 from exporter.core.errors import ConfigError
-from exporter.core.model import Operation, Tally
+from exporter.core.model import ItemCounts, Operation
 from exporter.kinds import response
-from exporter.kinds.kind import Api, ApiCall, Discovery, ItemRows, Kind, Listed, Rows, Simulation, Wanted
+from exporter.kinds.kind import (
+    Api,
+    ApiCall,
+    Discovery,
+    FetchRequest,
+    ItemSeries,
+    Kind,
+    ListEntry,
+    SeriesSelector,
+    Simulation,
+)
 from exporter.kinds.metric import gauge
 from exporter.kinds.registry import KINDS
 from exporter.kinds.response import Answer
-from exporter.kinds.simulated_operation import Simulated
+from exporter.kinds.simulated_operation import SimulatedOperation
 from exporter.metrics.reference import kinds_table, metrics_document, metrics_table
 from exporter.monitoring.prometheus import prometheus_rules
 from exporter.monitoring.records import ACTIVE, FAILED, PROCESSED_ITEMS, RUNNING, UNMOVED
@@ -43,7 +53,7 @@ class OtaUpdate(Operation):
     files: int
 
 
-async def fetch(api: Api, wanted: Wanted[OtaUpdate]) -> OtaUpdate:
+async def fetch(api: Api, wanted: FetchRequest[OtaUpdate]) -> OtaUpdate:
     """Return the update that is wanted."""
     update = response.structure(await api.call(GET, otaUpdateId=wanted.id), "otaUpdateInfo")
     return OtaUpdate(
@@ -55,12 +65,12 @@ async def fetch(api: Api, wanted: Wanted[OtaUpdate]) -> OtaUpdate:
     )
 
 
-def entries(page: Answer) -> Iterable[Listed]:
+def entries(page: Answer) -> Iterable[ListEntry]:
     """Return the updates on a page of the list."""
-    return (Listed(response.status(entry, "otaUpdateId")) for entry in response.structures(page, "otaUpdates"))
+    return (ListEntry(response.status(entry, "otaUpdateId")) for entry in response.structures(page, "otaUpdates"))
 
 
-def simulated_update(update: Simulated) -> dict[str, Any]:
+def simulated_update(update: SimulatedOperation) -> dict[str, Any]:
     """Return what GetOTAUpdate answers."""
     files = [{"fileName": f"{number}.bin"} for number in range(update.items)]
     facts = {"otaUpdateStatus": update.status, "creationDate": update.created, "lastModifiedDate": update.updated}
@@ -89,10 +99,10 @@ KIND: Kind[OtaUpdate] = Kind(
     discovery=Discovery(LIST, entries, status_parameter="otaUpdateStatus"),
     fetch=fetch,
     final=lambda update, options: not KIND.is_active(update.status),
-    tally=lambda update: Tally(None, None),
+    item_counts=lambda update: ItemCounts(None, None),
     metrics=(gauge("aws_iot_ota_update_files", "Files of the update.", lambda update: update.files),),
     simulation=Simulation({GET: simulated_update}, entry=lambda update: {"otaUpdateId": update.id}),
-    items=ItemRows(processed=(Rows("aws_iot_ota_update_files"),)),
+    items=ItemSeries(processed=(SeriesSelector("aws_iot_ota_update_files"),)),
     failed=frozenset({"CREATE_FAILED", "DELETE_FAILED"}),
     waiting=frozenset({"CREATE_PENDING"}),
     ending=frozenset({"DELETE_IN_PROGRESS"}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.core.model import Tally
+from exporter.core.model import ItemCounts
 from exporter.kinds.greengrass_bulk_deployment import KIND, parse
 from tests.support.exporter_server import Exporter, exporting
 from tests.support.scripted_endpoint import Answer, ScriptedAws, answer, refusal
@@ -79,5 +79,5 @@ def test_reports_that_cannot_be_read_leave_the_last_groups_and_say_why() -> None
 def test_the_tally_knows_successes_by_the_groups_alone() -> None:
     described = {"BulkDeploymentStatus": "Completed", "BulkDeploymentMetrics": {"InvalidInputRecords": 4}}
     groups = (("Building", 0), ("InProgress", 0), ("Success", 7), ("Failure", 2), ("Unknown", 0))
-    assert KIND.tally(parse("bulk", described)) == Tally(None, 4)
-    assert KIND.tally(parse("bulk", described, groups)) == Tally(7, 4)
+    assert KIND.item_counts(parse("bulk", described)) == ItemCounts(None, 4)
+    assert KIND.item_counts(parse("bulk", described, groups)) == ItemCounts(7, 4)

@@ -15,7 +15,7 @@ from botocore.model import ListShape, MapShape, OperationModel, Shape, StringSha
 
 from exporter.aws.iam_policy import DEPENDENT
 from exporter.core.model import Operation
-from exporter.kinds.kind import DESCRIBE, DISCOVER, Kind, Wanted
+from exporter.kinds.kind import DESCRIBE, DISCOVER, FetchRequest, Kind
 from exporter.kinds.kind import TAGS as TAGS_PURPOSE
 from exporter.kinds.metric import IDENTITY
 from exporter.kinds.registry import KINDS
@@ -135,7 +135,7 @@ def test_a_status_of_tomorrow_is_active_and_never_final(kind: Kind[Any]) -> None
 def test_an_operation_is_written_down_and_read_again_as_it_was(kind: Kind[Any]) -> None:
     async def read(status: str) -> Operation:
         simulated = an_operation(status)
-        wanted: Wanted[Any] = Wanted(simulated.id, frozenset(option.name for option in kind.options))
+        wanted: FetchRequest[Any] = FetchRequest(simulated.id, frozenset(option.name for option in kind.options))
         operation: Operation = await kind.fetch(SimulatedApi(kind, simulated), wanted)
         return operation
 

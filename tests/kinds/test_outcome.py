@@ -11,7 +11,7 @@ from exporter.kinds.kind import Kind, Options
 from exporter.kinds.outcome import Outcome, outcome
 from exporter.kinds.registry import KINDS
 
-OPEN, WELL, BADLY = Outcome.OPEN, Outcome.WELL, Outcome.BADLY
+PENDING, SUCCEEDED, FAILED = Outcome.PENDING, Outcome.SUCCEEDED, Outcome.FAILED
 NO_OPTIONS: Options = frozenset()
 
 
@@ -23,15 +23,15 @@ def test_the_statuses_of_what_completed_are_among_those_that_aws_never_leaves(ki
 @pytest.mark.parametrize(
     ("status", "failed", "became"),
     [
-        ("InProgress", 0, OPEN),
-        ("InProgress", 5, OPEN),
-        ("Cancelling", 0, OPEN),
-        ("StatusOfTomorrow", 0, OPEN),
-        ("Completed", 0, WELL),
-        ("Completed", None, BADLY),
-        ("Completed", 1, BADLY),
-        ("Failed", 0, BADLY),
-        ("Cancelled", 0, BADLY),
+        ("InProgress", 0, PENDING),
+        ("InProgress", 5, PENDING),
+        ("Cancelling", 0, PENDING),
+        ("StatusOfTomorrow", 0, PENDING),
+        ("Completed", 0, SUCCEEDED),
+        ("Completed", None, FAILED),
+        ("Completed", 1, FAILED),
+        ("Failed", 0, FAILED),
+        ("Cancelled", 0, FAILED),
     ],
 )
 def test_a_registration_task(status: str, failed: int | None, became: Outcome) -> None:
@@ -45,17 +45,17 @@ JOB = {"jobId": "x", "jobArn": "arn"}
 @pytest.mark.parametrize(
     ("status", "selection", "queued", "failed", "became"),
     [
-        ("IN_PROGRESS", "SNAPSHOT", 0, 0, OPEN),
-        ("COMPLETED", "SNAPSHOT", 0, 0, WELL),
-        ("COMPLETED", "SNAPSHOT", 0, 1, BADLY),
-        ("CANCELED", "SNAPSHOT", 0, 0, BADLY),
-        ("CANCELED", "SNAPSHOT", 1, 0, OPEN),
-        ("IN_PROGRESS", "CONTINUOUS", 3, 0, OPEN),
-        ("IN_PROGRESS", "CONTINUOUS", 0, 0, WELL),
-        ("IN_PROGRESS", "CONTINUOUS", 0, 1, BADLY),
-        ("COMPLETED", "CONTINUOUS", 0, 0, WELL),
-        ("CANCELED", "CONTINUOUS", 0, 0, BADLY),
-        ("CANCELED", "CONTINUOUS", 1, 0, OPEN),
+        ("IN_PROGRESS", "SNAPSHOT", 0, 0, PENDING),
+        ("COMPLETED", "SNAPSHOT", 0, 0, SUCCEEDED),
+        ("COMPLETED", "SNAPSHOT", 0, 1, FAILED),
+        ("CANCELED", "SNAPSHOT", 0, 0, FAILED),
+        ("CANCELED", "SNAPSHOT", 1, 0, PENDING),
+        ("IN_PROGRESS", "CONTINUOUS", 3, 0, PENDING),
+        ("IN_PROGRESS", "CONTINUOUS", 0, 0, SUCCEEDED),
+        ("IN_PROGRESS", "CONTINUOUS", 0, 1, FAILED),
+        ("COMPLETED", "CONTINUOUS", 0, 0, SUCCEEDED),
+        ("CANCELED", "CONTINUOUS", 0, 0, FAILED),
+        ("CANCELED", "CONTINUOUS", 1, 0, PENDING),
     ],
 )
 def test_a_job(status: str, selection: str, queued: int, failed: int, became: Outcome) -> None:
@@ -68,7 +68,7 @@ def test_a_job(status: str, selection: str, queued: int, failed: int, became: Ou
     assert outcome(iot_job.KIND, iot_job.parse("x", {"job": {**JOB, **job}}), NO_OPTIONS) is became
 
 
-@pytest.mark.parametrize(("status", "became"), [("IN_PROGRESS", OPEN), ("COMPLETED", BADLY)])
+@pytest.mark.parametrize(("status", "became"), [("IN_PROGRESS", PENDING), ("COMPLETED", FAILED)])
 def test_a_continuous_job_without_counts_has_nothing_to_tell_until_it_ends_and_nothing_good_then(
     status: str, became: Outcome
 ) -> None:
@@ -79,13 +79,13 @@ def test_a_continuous_job_without_counts_has_nothing_to_tell_until_it_ends_and_n
 @pytest.mark.parametrize(
     ("status", "selection", "failed", "became"),
     [
-        ("ACTIVE", "SNAPSHOT", 0, OPEN),
-        ("ACTIVE", "CONTINUOUS", 0, WELL),
-        ("ACTIVE", "CONTINUOUS", 1, BADLY),
-        ("COMPLETED", "SNAPSHOT", 0, WELL),
-        ("COMPLETED", "SNAPSHOT", 1, BADLY),
-        ("INACTIVE", "CONTINUOUS", 0, BADLY),
-        ("FAILED", "", 0, BADLY),
+        ("ACTIVE", "SNAPSHOT", 0, PENDING),
+        ("ACTIVE", "CONTINUOUS", 0, SUCCEEDED),
+        ("ACTIVE", "CONTINUOUS", 1, FAILED),
+        ("COMPLETED", "SNAPSHOT", 0, SUCCEEDED),
+        ("COMPLETED", "SNAPSHOT", 1, FAILED),
+        ("INACTIVE", "CONTINUOUS", 0, FAILED),
+        ("FAILED", "", 0, FAILED),
     ],
 )
 def test_a_deployment(status: str, selection: str, failed: int, became: Outcome) -> None:
@@ -97,7 +97,7 @@ def test_a_deployment(status: str, selection: str, failed: int, became: Outcome)
 
 
 @pytest.mark.parametrize(
-    ("groups", "became"), [(["Success"], WELL), (["Success", "Failure"], BADLY), (["InProgress"], OPEN)]
+    ("groups", "became"), [(["Success"], SUCCEEDED), (["Success", "Failure"], FAILED), (["InProgress"], PENDING)]
 )
 def test_a_bulk_deployment_of_greengrass_v1_ends_with_its_groups(groups: list[str], became: Outcome) -> None:
     counts = tuple((status, groups.count(status)) for status in greengrass_bulk_deployment.GROUP_STATUSES)

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from exporter.core.model import Operation, Reading, Tally
+from exporter.core.model import ItemCounts, Operation, Reading
 from exporter.kinds import greengrass_bulk_deployment
-from exporter.kinds.kind import Kind, Rows, Wanted
+from exporter.kinds.kind import FetchRequest, Kind, SeriesSelector
 from exporter.kinds.registry import KINDS
 from tests.support.simulated_responses import SimulatedApi, an_operation
 
@@ -22,11 +22,11 @@ async def described(kind: Kind[Any], status: str, switched_on: bool) -> Operatio
     """Return an operation of a status with figures in every field, its options on or off."""
     simulated = replace(an_operation(status, id="one"), items=20, failed=9)
     options = frozenset(option.name for option in kind.options if switched_on)
-    operation: Operation = await kind.fetch(SimulatedApi(kind, simulated), Wanted("one", options))
+    operation: Operation = await kind.fetch(SimulatedApi(kind, simulated), FetchRequest("one", options))
     return operation
 
 
-def added_up(kind: Kind[Any], operation: Operation, sources: Sequence[Rows]) -> int | None:
+def added_up(kind: Kind[Any], operation: Operation, sources: Sequence[SeriesSelector]) -> int | None:
     """Return the largest of the sums of the sources, as the recording rules do; None where there is no row."""
     metrics = {metric.name: metric for metric in kind.metrics}
     sums = []
@@ -44,8 +44,8 @@ def added_up(kind: Kind[Any], operation: Operation, sources: Sequence[Rows]) -> 
 def test_the_rows_add_up_to_the_tally(kind: Kind[Any], switched_on: bool) -> None:
     for status in kind.statuses:
         operation = asyncio.run(described(kind, status, switched_on))
-        rows = Tally(*(added_up(kind, operation, rows) for rows in (kind.items.succeeded, kind.items.failed)))
-        assert rows == kind.tally(operation), status
+        rows = ItemCounts(*(added_up(kind, operation, rows) for rows in (kind.items.succeeded, kind.items.failed)))
+        assert rows == kind.item_counts(operation), status
 
 
 @every_kind

@@ -11,7 +11,7 @@ import pytest
 from botocore.model import StringShape
 
 from exporter.core.model import Operation, Reading
-from exporter.kinds.kind import ApiCall, Kind, Options, TagSource, Wanted
+from exporter.kinds.kind import ApiCall, FetchRequest, Kind, Options, TagSource
 from exporter.kinds.registry import KINDS
 from exporter.kinds.response import Tags
 from exporter.metrics.families import table
@@ -40,7 +40,7 @@ def calls_about_one(kind: Kind[Any], options: Options) -> set[ApiCall]:
 
 def fetched(kind: Kind[Any], api: SimulatedApi, options: Options = frozenset()) -> Operation:
     async def read() -> Operation:
-        operation: Operation = await kind.fetch(api, Wanted(ID, options))
+        operation: Operation = await kind.fetch(api, FetchRequest(ID, options))
         return operation
 
     return asyncio.run(read())

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from exporter.kinds.kind import ItemRows, Kind, Rows
+from exporter.kinds.kind import ItemSeries, Kind, SeriesSelector
 from exporter.kinds.metric import Metric, breakdown, gauge
-from exporter.kinds.phase import Meaning, meaning
+from exporter.kinds.phase import Phase, phase
 from exporter.kinds.registry import KINDS
 from exporter.monitoring.dashboards import exporter, fleet, operation
 from tests.kinds.test_fifth_kind import CONFIG, FIVE, KIND, SCENARIO
@@ -29,8 +29,11 @@ RICH: Kind[Any] = replace(
         gauge("aws_iot_ota_update_signed_timestamp_seconds", "When, in Unix seconds.", lambda update: 1.0),
         breakdown("aws_iot_ota_update_devices", "How many, by phase.", "phase", lambda update: (("bad", 2),)),
     ),
-    items=ItemRows(
-        failed=(Rows("aws_iot_ota_update_files"), Rows("aws_iot_ota_update_devices", "phase", ("bad", "worse")))
+    items=ItemSeries(
+        failed=(
+            SeriesSelector("aws_iot_ota_update_files"),
+            SeriesSelector("aws_iot_ota_update_devices", "phase", ("bad", "worse")),
+        )
     ),
 )
 
@@ -67,34 +70,34 @@ def test_more_queries_than_letters_are_told_apart() -> None:
 
 
 def test_its_statuses_are_sorted_and_coloured_by_what_they_come_to() -> None:
-    assert {status: meaning(KIND, status) for status in (*KIND.statuses, "Unknown")} == {
-        "CREATE_PENDING": Meaning.WAITING,
-        "CREATE_IN_PROGRESS": Meaning.RUNNING,
-        "CREATE_COMPLETE": Meaning.COMPLETED,
-        "CREATE_FAILED": Meaning.FAILED,
-        "DELETE_IN_PROGRESS": Meaning.ENDING,
-        "DELETE_FAILED": Meaning.FAILED,
-        "Unknown": Meaning.UNKNOWN,
+    assert {status: phase(KIND, status) for status in (*KIND.statuses, "Unknown")} == {
+        "CREATE_PENDING": Phase.WAITING,
+        "CREATE_IN_PROGRESS": Phase.RUNNING,
+        "CREATE_COMPLETE": Phase.COMPLETED,
+        "CREATE_FAILED": Phase.FAILED,
+        "DELETE_IN_PROGRESS": Phase.ENDING,
+        "DELETE_FAILED": Phase.FAILED,
+        "Unknown": Phase.UNKNOWN,
     }
     matchers = [one["matcher"]["options"] for one in detail(*FIVE)["Status"]["fieldConfig"]["overrides"]]
     assert {f"/^({status})$/i" for status in KIND.statuses} <= set(matchers)
 
 
 def test_a_status_comes_to_the_same_in_every_kind() -> None:
-    found: dict[str, set[Meaning]] = {}
+    found: dict[str, set[Phase]] = {}
     for kind in KINDS:
         for status in kind.statuses:
-            found.setdefault(status, set()).add(meaning(kind, status))
-    assert {status: meanings for status, meanings in found.items() if len(meanings) > 1} == {}
-    assert {one: sorted(status for status, meanings in found.items() if one in meanings) for one in Meaning} == {
-        Meaning.WAITING: ["SCHEDULED"],
-        Meaning.RUNNING: ["ACTIVE", "IN_PROGRESS", "InProgress", "Initializing", "Running"],
-        Meaning.ENDING: ["Cancelling", "DELETION_IN_PROGRESS", "Stopping"],
-        Meaning.UNKNOWN: [],
-        Meaning.FAILED: ["FAILED", "Failed"],
-        Meaning.STOPPED: ["CANCELED", "Cancelled", "Stopped"],
-        Meaning.COMPLETED: ["COMPLETED", "Completed"],
-        Meaning.ENDED: ["INACTIVE"],
+            found.setdefault(status, set()).add(phase(kind, status))
+    assert {status: phases for status, phases in found.items() if len(phases) > 1} == {}
+    assert {one: sorted(status for status, phases in found.items() if one in phases) for one in Phase} == {
+        Phase.WAITING: ["SCHEDULED"],
+        Phase.RUNNING: ["ACTIVE", "IN_PROGRESS", "InProgress", "Initializing", "Running"],
+        Phase.ENDING: ["Cancelling", "DELETION_IN_PROGRESS", "Stopping"],
+        Phase.UNKNOWN: [],
+        Phase.FAILED: ["FAILED", "Failed"],
+        Phase.STOPPED: ["CANCELED", "Cancelled", "Stopped"],
+        Phase.COMPLETED: ["COMPLETED", "Completed"],
+        Phase.ENDED: ["INACTIVE"],
     }
 
 

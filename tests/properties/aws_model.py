@@ -18,7 +18,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from exporter.kinds.kind import ApiCall, Kind
 from exporter.kinds.registry import KINDS
-from exporter.kinds.simulated_operation import Simulated
+from exporter.kinds.simulated_operation import SimulatedOperation
 from exporter.simulator.answers import serialised
 from tests.properties.response_strategies import CALLS, IDENTITY
 from tests.support.scripted_endpoint import Answer, answer, refusal
@@ -56,13 +56,13 @@ class Version:
     """What an operation was from a moment on, in virtual seconds; None when AWS no longer knew it."""
 
     since: float
-    state: Simulated | None
+    state: SimulatedOperation | None
 
 
-def version(key: Key, number: int, status: str) -> Simulated:
+def version(key: Key, number: int, status: str) -> SimulatedOperation:
     """Return an operation as the version of this number has it."""
     account, region, _, id = key
-    return Simulated(
+    return SimulatedOperation(
         id=id,
         account=account,
         region=region,
@@ -99,13 +99,13 @@ class Cloud:
         """Let AWS forget an operation."""
         self.history[key].append(Version(self.now(), None))
 
-    def state(self, key: Key, at: float | None = None) -> Simulated | None:
+    def state(self, key: Key, at: float | None = None) -> SimulatedOperation | None:
         """Return what an operation is, or was at a time."""
         when = self.now() if at is None else at
         past = [one.state for one in self.history.get(key, ()) if one.since <= when]
         return past[-1] if past else None
 
-    def alive(self) -> Iterator[tuple[Key, Simulated]]:
+    def alive(self) -> Iterator[tuple[Key, SimulatedOperation]]:
         """Give every operation that AWS knows now."""
         for key in self.history:
             if state := self.state(key):
@@ -173,8 +173,8 @@ class TwoMoments:
     """AWS as a kind sees one operation: its first call is answered by one version of it, the others by a later one."""
 
     kind: Kind[Any]
-    first: Simulated
-    second: Simulated
+    first: SimulatedOperation
+    second: SimulatedOperation
 
     async def call(self, call: ApiCall, **parameters: Any) -> Mapping[str, Any]:
         """Return the answer to a call, as botocore parses it."""

@@ -10,8 +10,8 @@ from typing import Any
 
 from exporter.config.sections import Discover, Watch
 from exporter.core.model import Operation, Reading
-from exporter.kinds.kind import Kind, Wanted
-from exporter.kinds.simulated_operation import Simulated
+from exporter.kinds.kind import FetchRequest, Kind
+from exporter.kinds.simulated_operation import SimulatedOperation
 from exporter.metrics.families import table
 from tests.properties.aws_model import BY_NAME, Cloud, TwoMoments, Version
 from tests.properties.configuration_strategies import NUMBERS, Wish
@@ -23,7 +23,7 @@ DEPLOYMENT = "greengrass_deployment"
 SLACK = 45.0
 """Seconds for which an answer may be on its way: shared with another kind, or waiting for the rest of its reading."""
 
-Rows = Mapping[tuple[str, tuple[tuple[str, str], ...]], float]
+SeriesSelector = Mapping[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Truth:
     """What may be told of a cloud; readings that were asked for once are kept."""
 
     cloud: Cloud
-    told: dict[tuple[Any, ...], Rows] = field(default_factory=dict)
+    told: dict[tuple[Any, ...], SeriesSelector] = field(default_factory=dict)
     read: dict[Identity, tuple[float, float, float]] = field(default_factory=dict)
 
     def check(self, found: Judged, wish: Wish, now: float) -> None:
@@ -77,7 +77,7 @@ class Truth:
                         may.add(key)
         return must, may
 
-    def moment_of(self, identity: Identity, rows: Rows, wish: Wish) -> tuple[Version, Version] | None:
+    def moment_of(self, identity: Identity, rows: SeriesSelector, wish: Wish) -> tuple[Version, Version] | None:
         """Return the versions, the second no older than the first, that a reading may have been made of."""
         told = {key: value for key, value in rows.items() if key[0] != READ}
         options = {watch.options for watch in _watches(identity, wish)}
@@ -95,7 +95,7 @@ class Truth:
         options: frozenset[str],
         tags: tuple[str, ...],
         tagged: bool,
-    ) -> Rows:
+    ) -> SeriesSelector:
         key = (identity, first.since, second.since, options, tags, tagged)
         if key not in self.told:
             assert first.state
@@ -128,12 +128,12 @@ class Truth:
 
 def expected(
     identity: Identity,
-    first: Simulated,
-    second: Simulated,
+    first: SimulatedOperation,
+    second: SimulatedOperation,
     options: frozenset[str],
     tags: tuple[str, ...],
     tagged: bool,
-) -> Rows:
+) -> SeriesSelector:
     """Return the rows of an operation whose first description is older than the rest, without when it was read."""
     kind = BY_NAME[identity[2]]
     operation = asyncio.run(_fetched(kind, TwoMoments(kind, first, second), identity[3], options))
@@ -148,7 +148,7 @@ def expected(
 
 
 async def _fetched(kind: Kind[Any], api: TwoMoments, id: str, options: frozenset[str]) -> Operation:
-    found: Operation = await kind.fetch(api, Wanted(id, options))
+    found: Operation = await kind.fetch(api, FetchRequest(id, options))
     return found
 
 
@@ -161,7 +161,7 @@ def _watches(identity: Identity, wish: Wish) -> list[Watch]:
     ]
 
 
-def _must(rules: Discover, state: Simulated) -> bool:
+def _must(rules: Discover, state: SimulatedOperation) -> bool:
     """Tell whether an operation must be found; of one kind in one scope only so many may be kept."""
     wanted = not rules.statuses or state.status in rules.statuses
     fits = rules.id_pattern is None or bool(rules.id_pattern.search(state.id))

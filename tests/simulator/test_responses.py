@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.core.model import Operation
-from exporter.kinds.kind import ApiCall, Kind, Wanted
+from exporter.kinds.kind import ApiCall, FetchRequest, Kind
 from exporter.kinds.registry import KINDS
 from exporter.kinds.response import Answer
 from exporter.simulator.answers import serialised
@@ -41,7 +41,7 @@ class BotoApi:
 
 async def fetched(kind: Kind[Any], aws: Aws, id: str) -> Operation:
     options = frozenset(option.name for option in kind.options)
-    operation: Operation = await kind.fetch(BotoApi(aws), Wanted(id, options))
+    operation: Operation = await kind.fetch(BotoApi(aws), FetchRequest(id, options))
     return operation
 
 

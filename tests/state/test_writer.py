@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from exporter.state.database import Changes, Database, Owner
+from exporter.state.database import CellId, Changes, Database
 from exporter.state.file_check import StateError
 from exporter.state.state_file import Archive
 from exporter.state.writer import Disk, Pace
@@ -160,7 +160,7 @@ class HangingDatabase(Database):
         super().__init__(path, lambda why: None)
         self.is_hanging, self.is_released = threading.Event(), threading.Event()
 
-    def write(self, owners: Iterable[Owner], changes: Changes, now: float) -> bytes:
+    def write(self, owners: Iterable[CellId], changes: Changes, now: float) -> bytes:
         """Hang, and then write."""
         self.is_hanging.set()
         self.is_released.wait(PATIENCE)
@@ -169,7 +169,7 @@ class HangingDatabase(Database):
 
 def test_nobody_waits_long_for_a_disk_that_hangs(tmp_path: Path) -> None:
     file = tmp_path / "state.db"
-    database, pace = HangingDatabase(file), Pace(pause=0.0, retry=0.0, patience=0.05, farewell=PATIENCE)
+    database, pace = HangingDatabase(file), Pace(pause=0.0, retry=0.0, patience=0.05, shutdown_timeout=PATIENCE)
 
     def hang(archive: Archive) -> None:
         archive._database = database
@@ -205,7 +205,7 @@ def test_the_file_is_for_its_owner_alone_and_holds_no_secret(tmp_path: Path) -> 
 
 def test_a_disk_that_hangs_answers_again_when_it_does(tmp_path: Path) -> None:
     released = threading.Event()
-    disk = Disk(lambda: True, Pace(patience=0.05, farewell=PATIENCE))
+    disk = Disk(lambda: True, Pace(patience=0.05, shutdown_timeout=PATIENCE))
     disk.start()
     with pytest.raises(StateError):
         asyncio.run(disk.run(lambda: released.wait(PATIENCE)))
@@ -225,7 +225,7 @@ def test_a_disk_that_hangs_remembers_no_more_than_that_there_is_something_to_wri
         written.append(released.wait(PATIENCE))
         return True
 
-    disk = Disk(write, Pace(pause=0.0, farewell=PATIENCE))
+    disk = Disk(write, Pace(pause=0.0, shutdown_timeout=PATIENCE))
     disk.start()
     assert hangs.wait(PATIENCE)
     for _ in range(1000):

@@ -7,17 +7,17 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from exporter.collector.cells import Cell, cells_of
-from exporter.collector.inventory import Tracked
+from exporter.collector.inventory import TrackedOperation
 from exporter.config.sections import Config
 from exporter.core.clock import Clock
 from exporter.core.log import new_log
 from exporter.core.model import Reading, Scope
-from exporter.kinds.kind import Listed, Wanted
+from exporter.kinds.kind import FetchRequest, ListEntry
 from exporter.kinds.registry import KINDS
-from exporter.kinds.simulated_operation import Simulated
+from exporter.kinds.simulated_operation import SimulatedOperation
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.scenario import Scenario
-from exporter.state.cell_cache import SavedInFile
+from exporter.state.cell_cache import FileCellCache
 from exporter.state.state_file import Archive
 from tests.support.restarted_exporter import AT_ONCE
 from tests.support.simulated_responses import SimulatedApi
@@ -58,11 +58,11 @@ def write_ended(file: Path, config: Config, scenario: Scenario, now: float) -> N
     archive.close()
 
 
-async def _write(archive: Archive, cell: Cell, found: Iterable[Simulated], now: float) -> None:
-    saved = SavedInFile(archive)
+async def _write(archive: Archive, cell: Cell, found: Iterable[SimulatedOperation], now: float) -> None:
+    saved = FileCellCache(archive)
     await saved.recall(cell, Scope(cell.account.name, ACCOUNT, REGION), now)
     for one in found:
-        operation = await cell.kind.fetch(SimulatedApi(cell.kind, one), Wanted(one.id))
-        tracked = Tracked(Listed(one.id, one.created), explicit=False, matched=True)
+        operation = await cell.kind.fetch(SimulatedApi(cell.kind, one), FetchRequest(one.id))
+        tracked = TrackedOperation(ListEntry(one.id, one.created), explicit=False, matched=True)
         tracked.take(Reading(operation, now), cell.kind, cell.watch, now)
         saved.note(tracked)

@@ -17,7 +17,7 @@ from tests.support.clocks import ManualClock
 from tests.support.exporter_server import Exporter, caused_by, exporting, simulated_aws
 from tests.support.waiting import PATIENCE
 
-AT_ONCE = Pace(pause=0.0, retry=0.0, patience=PATIENCE, farewell=PATIENCE)
+AT_ONCE = Pace(pause=0.0, retry=0.0, patience=PATIENCE, shutdown_timeout=PATIENCE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from botocore.parsers import create_parser
 from exporter.aws.models import Models
 from exporter.core.errors import ApiError, Reason
 from exporter.kinds.kind import ApiCall, Kind
-from exporter.kinds.simulated_operation import Simulated
+from exporter.kinds.simulated_operation import SimulatedOperation
 from exporter.simulator.answers import serialised
 
 MODELS = Models()
@@ -21,10 +21,10 @@ ID = "8b5a2f6e-2f0c-4a55-9a3e-0d1b6f7c1a11"
 TAGS = (("site", "dublin"), ("team", "gateways"))
 
 
-def an_operation(status: str, id: str = ID, region: str = "eu-west-1") -> Simulated:
+def an_operation(status: str, id: str = ID, region: str = "eu-west-1") -> SimulatedOperation:
     """Return an operation with figures in every field."""
     when = datetime(2026, 11, 1, tzinfo=UTC)
-    return Simulated(
+    return SimulatedOperation(
         id=id,
         account="111122223333",
         region=region,
@@ -68,7 +68,7 @@ def parsed(call: ApiCall, content: Mapping[str, Any]) -> dict[str, Any]:
 class SimulatedApi:
     """The simulation of one operation as its kind sees it; ``asked`` are the calls that named it rightly."""
 
-    def __init__(self, kind: Kind[Any], operation: Simulated) -> None:
+    def __init__(self, kind: Kind[Any], operation: SimulatedOperation) -> None:
         self._kind = kind
         self._operation = operation
         self.asked: list[ApiCall] = []

@@ -15,7 +15,7 @@ from exporter.core.model import CellKey
 from exporter.kinds.registry import KINDS
 from exporter.kinds.thing_registration_task import KIND, ThingRegistrationTask
 from exporter.state.codec import Record
-from exporter.state.database import Owner
+from exporter.state.database import CellId
 from exporter.state.state_file import Archive, Row
 from tests.support.clocks import ManualClock
 from tests.support.restarted_exporter import AT_ONCE
@@ -40,9 +40,9 @@ class Opened:
         for id, record in records.items():
             self.archive.put(self.owner(account), id, record)
 
-    def owner(self, account: str) -> Owner:
+    def owner(self, account: str) -> CellId:
         """Return who has the records of an account."""
-        return Owner(CELL, account, frozenset(), self.archive.form(KIND.name))
+        return CellId(CELL, account, frozenset(), self.archive.form(KIND.name))
 
 
 @contextmanager

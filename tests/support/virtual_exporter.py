@@ -10,10 +10,10 @@ from itertools import product
 from typing import Any
 
 from exporter.app.exporter import Service, new_process
-from exporter.app.runtime import Generation, Process, first, following
+from exporter.app.runtime import ProcessContext, Runtime, first, following
 from exporter.aws.budgets import Budgets
 from exporter.aws.clients import Clients
-from exporter.aws.gateway import AT_ONCE, CONNECTIONS, Gateway, Means, ScopeRecorder
+from exporter.aws.gateway import AT_ONCE, CONNECTIONS, Gateway, ScopeRecorder, SharedResources
 from exporter.aws.models import Models
 from exporter.aws.workers import Workers
 from exporter.config.loader import parse_config
@@ -59,7 +59,7 @@ class Theatre:
     """What stages share because it is slow to make: botocore's models, read once."""
 
     models: Models
-    seed: Generation
+    seed: Runtime
 
     @contextmanager
     def stage(self, text: str, begin: Begin = lambda call: call(), accounts: Iterable[str] = ()) -> Iterator[Stage]:
@@ -80,14 +80,16 @@ class Theatre:
         finally:
             loop.close()
 
-    def _gateway(self, process: Process, config: Config, workers: dict[tuple[str, str, str], Workers]) -> Gateway:
+    def _gateway(
+        self, process: ProcessContext, config: Config, workers: dict[tuple[str, str, str], Workers]
+    ) -> Gateway:
         budgets = Budgets(config.aws.api_budget, process.clock)
 
         def recorder(account_id: str, region: str) -> ScopeRecorder:
             return ScopeRecorder(budgets, process.metrics, account_id, region)
 
         clients = Clients(self.models, config.aws, CONNECTIONS, recorder, process.clock)
-        means = Means(budgets, workers, clients)
+        means = SharedResources(budgets, workers, clients)
         return Gateway(self.models, config.aws, process.metrics, process.clock, config.refresh.min_age, means)
 
 

@@ -18,7 +18,7 @@ from exporter.config.validation import both
 from exporter.core.clock import Clock
 from exporter.core.errors import ApiError, Reason
 from exporter.core.log import printable
-from exporter.kinds.kind import ApiCall, Kind, Wanted
+from exporter.kinds.kind import ApiCall, FetchRequest, Kind
 from exporter.kinds.registry import KINDS
 from exporter.kinds.response import Answer
 from exporter.metrics.self_metrics import ApiMetrics
@@ -86,7 +86,7 @@ async def _touch(api: _Watched, cell: Cell) -> str:
             said.append(f"{len(found)} found on the first page of {discovery.call.name}")
             break
     for id in ids:
-        operation = await cell.kind.fetch(api, Wanted(id, cell.watch.options))
+        operation = await cell.kind.fetch(api, FetchRequest(id, cell.watch.options))
         if cell.tag_source:
             await cell.tag_source.read(api, operation)
         said.append(f"{id} is {operation.status}")

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from exporter.app.exporter import new_process
-from exporter.app.runtime import Generation, first
+from exporter.app.runtime import Runtime, first
 from exporter.cli.terminal import View, view_of
 from exporter.cli.watch_result import Ending, Findings, Watching
 from exporter.collector.cells import Cell
-from exporter.collector.targets import Scopes
+from exporter.collector.targets import TargetResolver
 from exporter.config.loader import parse_config, read_config
 from exporter.config.sections import Config
 from exporter.core.clock import Clock
@@ -68,7 +68,7 @@ def run(config_file: Path | None, wish: Wish, pace: Pace) -> int:
         return UNREAD
 
 
-async def follow(generation: Generation, view: View, clock: Clock, pace: Pace) -> Findings:
+async def follow(generation: Runtime, view: View, clock: Clock, pace: Pace) -> Findings:
     """Show what is watched until it is done, and return what was found; without ``until_done`` it never returns."""
     watching = Watching(generation.cells, clock, pace.give_up_after)
     while True:
@@ -114,7 +114,7 @@ def _chosen(cells: Sequence[Cell], wish: Wish) -> tuple[Cell, ...]:
     """Return the cells that are wished for. Raises ConfigError."""
     if wish.ids:
         try:
-            return (Scopes(cells, KINDS).cell(wish.kind, wish.ids, wish.region, wish.account),)
+            return (TargetResolver(cells, KINDS).cell(wish.kind, wish.ids, wish.region, wish.account),)
         except ConfigError as error:
             raise ConfigError(f"--{problem}" for problem in error.problems) from None
     fitting = tuple(cell for cell in cells if _fits(cell, wish))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from exporter.kinds.phase import Meaning
+from exporter.kinds.phase import Phase
 from exporter.monitoring.dashboards import queries, variables
 from exporter.monitoring.dashboards.drawings import AREAS, LINES
 from exporter.monitoring.dashboards.layout import FLEET, Row, dashboard
@@ -62,7 +62,7 @@ def _troubles(kinds: Kinds) -> tuple[Panel, ...]:
         _bad(
             "Failed",
             "Operations that ended with a status of failure.",
-            queries.in_status(statuses(kinds, Meaning.FAILED), CHOSEN),
+            queries.in_status(statuses(kinds, Phase.FAILED), CHOSEN),
         ),
         _bad(
             "With failures",

@@ -22,7 +22,7 @@ from exporter.monitoring.dashboards.panels import (
     table,
 )
 from exporter.monitoring.dashboards.queries import ONE
-from exporter.monitoring.dashboards.statuses import COLORS, Kinds, meanings
+from exporter.monitoring.dashboards.statuses import COLORS, Kinds, phases
 
 STATUS: Final = queries.per_operation(f"{queries.STATUS}{{{ONE}}} == 1", "status")
 PROGRESS: Final = queries.per_operation(f"{queries.PROGRESS}{{{ONE}}}")
@@ -155,7 +155,7 @@ def _history(kinds: Kinds) -> Panel:
 
 
 def _status_colors(kinds: Kinds) -> tuple[Model, ...]:
-    return colored((status, COLORS[one]) for status, one in meanings(kinds).items())
+    return colored((status, COLORS[one]) for status, one in phases(kinds).items())
 
 
 def _progress() -> Panel:

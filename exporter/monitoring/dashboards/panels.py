@@ -190,11 +190,11 @@ def _joined(fields: Sequence[str], more: str) -> tuple[Model, ...]:
     )
 
 
-def words(meanings: Mapping[str, tuple[str, str]]) -> tuple[Model, ...]:
+def words(phases: Mapping[str, tuple[str, str]]) -> tuple[Model, ...]:
     """Return mappings of values to words, each with its colour."""
     options = {
         value: {"index": number, "text": text, "color": color}
-        for number, (value, (text, color)) in enumerate(meanings.items())
+        for number, (value, (text, color)) in enumerate(phases.items())
     }
     return ({"type": "value", "options": options},)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import reduce
 from typing import Any
 
-from exporter.kinds.kind import Kind, Rows
+from exporter.kinds.kind import Kind, SeriesSelector
 from exporter.kinds.metric import IDENTITY, Metric
 from exporter.metrics.families import PREFIX as OPERATION
 from exporter.metrics.self_metrics import CELL
@@ -97,7 +97,7 @@ def failures(kinds: Kinds, chosen: str) -> str:
     )
 
 
-def _items(rows: Rows, chosen: str) -> str:
+def _items(rows: SeriesSelector, chosen: str) -> str:
     if not rows.label:
         return per_operation(f"{rows.metric}{{{chosen}}}")
     of_values = f'{rows.metric}{{{chosen}, {rows.label}=~"{"|".join(rows.values)}"}}'

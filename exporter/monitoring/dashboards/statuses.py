@@ -6,37 +6,37 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from exporter.kinds.kind import Kind
-from exporter.kinds.phase import Meaning, meaning
+from exporter.kinds.phase import Phase, phase
 from exporter.metrics.families import UNKNOWN
 
 Kinds = Sequence[Kind[Any]]
 
-COLORS: Final[Mapping[Meaning, str]] = {
-    Meaning.WAITING: "purple",
-    Meaning.RUNNING: "blue",
-    Meaning.ENDING: "yellow",
-    Meaning.UNKNOWN: "super-light-yellow",
-    Meaning.FAILED: "red",
-    Meaning.STOPPED: "orange",
+COLORS: Final[Mapping[Phase, str]] = {
+    Phase.WAITING: "purple",
+    Phase.RUNNING: "blue",
+    Phase.ENDING: "yellow",
+    Phase.UNKNOWN: "super-light-yellow",
+    Phase.FAILED: "red",
+    Phase.STOPPED: "orange",
     # No green: completed does not mean success, and the count of failures has the colours for that.
-    Meaning.COMPLETED: "#7b8087",
-    Meaning.ENDED: "#7b8087",
+    Phase.COMPLETED: "#7b8087",
+    Phase.ENDED: "#7b8087",
 }
-MOVING = (Meaning.RUNNING, Meaning.ENDING, Meaning.UNKNOWN)
-GOING = (Meaning.WAITING, *MOVING)
+MOVING = (Phase.RUNNING, Phase.ENDING, Phase.UNKNOWN)
+GOING = (Phase.WAITING, *MOVING)
 
 
-def meanings(kinds: Kinds) -> Mapping[str, Meaning]:
+def phases(kinds: Kinds) -> Mapping[str, Phase]:
     """Return every status of the kinds with what it comes to, in AWS's order."""
     return dict(_pairs(kinds))
 
 
-def _pairs(kinds: Kinds) -> Iterator[tuple[str, Meaning]]:
+def _pairs(kinds: Kinds) -> Iterator[tuple[str, Phase]]:
     for kind in kinds:
         for status in (*kind.statuses, UNKNOWN):
-            yield status, meaning(kind, status)
+            yield status, phase(kind, status)
 
 
-def statuses(kinds: Kinds, *wanted: Meaning) -> str:
+def statuses(kinds: Kinds, *wanted: Phase) -> str:
     """Return the statuses that come to one of these, as a regular expression of PromQL."""
-    return "|".join(status for status, one in meanings(kinds).items() if one in wanted)
+    return "|".join(status for status, one in phases(kinds).items() if one in wanted)

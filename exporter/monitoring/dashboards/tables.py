@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from exporter.kinds.phase import Meaning
+from exporter.kinds.phase import Phase
 from exporter.monitoring.dashboards import queries
 from exporter.monitoring.dashboards.layout import OPERATION
 from exporter.monitoring.dashboards.panels import (
@@ -19,7 +19,7 @@ from exporter.monitoring.dashboards.panels import (
     words,
 )
 from exporter.monitoring.dashboards.queries import CHOSEN
-from exporter.monitoring.dashboards.statuses import COLORS, Kinds, meanings, statuses
+from exporter.monitoring.dashboards.statuses import COLORS, Kinds, phases, statuses
 
 FAILURES: Final = {"thresholds": thresholds(GOOD_AT_ZERO), "decimals": 0, **IN_COLOR}
 STALLED: Final = {"mappings": list(words({"1": ("stalled", "red")})), "custom.width": 90, **IN_COLOR}
@@ -62,7 +62,7 @@ def operations(kinds: Kinds) -> Panel:
 
 
 def _columns(kinds: Kinds) -> tuple[Column, ...]:
-    colors = words({status: (status, COLORS[one]) for status, one in meanings(kinds).items()})
+    colors = words({status: (status, COLORS[one]) for status, one in phases(kinds).items()})
     return (
         *PLACE,
         Column("id", "Operation", {"custom.width": 310, "links": [_link()]}),
@@ -99,7 +99,7 @@ def places(kinds: Kinds) -> Panel:
         (
             f"count {BY_PLACE} ({queries.last_read(CHOSEN)})",
             f"count {BY_PLACE} ({queries.going(kinds, CHOSEN)})",
-            f"count {BY_PLACE} ({queries.in_status(statuses(kinds, Meaning.FAILED), CHOSEN)})",
+            f"count {BY_PLACE} ({queries.in_status(statuses(kinds, Phase.FAILED), CHOSEN)})",
             f"count {BY_PLACE} (({failures}) > 0)",
             f"sum {BY_PLACE} ({failures})",
         ),

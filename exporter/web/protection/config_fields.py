@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import AfterValidator, BeforeValidator, SecretStr, Strict
 from pydantic_core import PydanticCustomError
 
-from exporter.config.fields import written
+from exporter.config.fields import pattern_type
 
 SUITES = {
     "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA": "ECDHE-ECDSA-AES128-SHA",
@@ -109,8 +109,8 @@ def _one_of(words: Iterable[str]) -> Any:
 Text = Annotated[str, Strict()]
 Secret = Annotated[SecretStr, Strict()]
 PasswordHash = Annotated[SecretStr, Strict(), AfterValidator(_hash)]
-UserName = written(r"[^:]*", "a name without a colon, which ends it in HTTP's Basic scheme")
-HeaderValue = written(r"[\x20-\x7e]*", "printable ASCII characters")
+UserName = pattern_type(r"[^:]*", "a name without a colon, which ends it in HTTP's Basic scheme")
+HeaderValue = pattern_type(r"[\x20-\x7e]*", "printable ASCII characters")
 GoDuration = Annotated[float, BeforeValidator(go_duration)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Switch = Annotated[bool, BeforeValidator(_switch)]

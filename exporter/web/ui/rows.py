@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from exporter.kinds.phase import Meaning
+from exporter.kinds.phase import Phase
 from exporter.metrics.summary import CellLine, OperationLine
 from exporter.web.time_format import distance, moment
 
@@ -88,13 +88,13 @@ def when(at: float | None, now: float) -> When | None:
 
 
 def _tone(line: OperationLine) -> Tone:
-    if line.meaning is Meaning.FAILED:
+    if line.phase is Phase.FAILED:
         return "bad"
     if line.active:
         return "active"
     if line.needs_attention:
         return "warn"
-    return "good" if line.meaning is Meaning.COMPLETED else "plain"
+    return "good" if line.phase is Phase.COMPLETED else "plain"
 
 
 def _bar(line: OperationLine) -> Bar | None:

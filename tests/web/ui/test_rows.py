@@ -9,7 +9,7 @@ import pytest
 
 from exporter.core.model import CellKey, Operation, Reading, Scope, Snapshot
 from exporter.core.store import Store
-from exporter.kinds.phase import Meaning
+from exporter.kinds.phase import Phase
 from exporter.kinds.thing_registration_task import KIND
 from exporter.metrics.eta import Estimates
 from exporter.metrics.summary import CellLine, OperationLine, Overview
@@ -60,24 +60,24 @@ def test_a_bar_shows_what_failed_and_is_full_only_at_the_end(
 @pytest.mark.parametrize(
     ("meaning", "active", "failed", "tone", "attention"),
     [
-        (Meaning.RUNNING, True, 0, "active", False),
-        (Meaning.RUNNING, True, 3, "active", True),
-        (Meaning.ENDING, True, 0, "active", False),
-        (Meaning.UNKNOWN, True, None, "active", False),
-        (Meaning.COMPLETED, False, 0, "good", False),
-        (Meaning.COMPLETED, False, None, "good", False),
-        (Meaning.COMPLETED, False, 1, "warn", True),
-        (Meaning.ENDED, False, 0, "plain", False),
-        (Meaning.STOPPED, False, 0, "warn", True),
-        (Meaning.STOPPED, False, None, "warn", True),
-        (Meaning.FAILED, False, None, "bad", True),
-        (Meaning.FAILED, False, 0, "bad", True),
+        (Phase.RUNNING, True, 0, "active", False),
+        (Phase.RUNNING, True, 3, "active", True),
+        (Phase.ENDING, True, 0, "active", False),
+        (Phase.UNKNOWN, True, None, "active", False),
+        (Phase.COMPLETED, False, 0, "good", False),
+        (Phase.COMPLETED, False, None, "good", False),
+        (Phase.COMPLETED, False, 1, "warn", True),
+        (Phase.ENDED, False, 0, "plain", False),
+        (Phase.STOPPED, False, 0, "warn", True),
+        (Phase.STOPPED, False, None, "warn", True),
+        (Phase.FAILED, False, None, "bad", True),
+        (Phase.FAILED, False, 0, "bad", True),
     ],
 )
 def test_the_status_and_the_counts_tell_what_needs_attention(
-    meaning: Meaning, active: bool, failed: int | None, tone: str, attention: bool
+    phase: Phase, active: bool, failed: int | None, tone: str, attention: bool
 ) -> None:
-    line = replace(LINE, meaning=meaning, active=active, failed=failed)
+    line = replace(LINE, phase=phase, active=active, failed=failed)
     assert (operation_row(line, NOW).tone, line.needs_attention) == (tone, attention)
 
 
