@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -16,8 +17,7 @@ from tests.support.repository import ROOT
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("core",),
     ("kinds",),
-    ("config",),
-    ("metrics",),
+    ("config", "metrics"),
     ("aws", "collector"),
     ("monitoring", "simulator", "state", "web"),
     ("app",),
@@ -131,6 +131,23 @@ def test_a_package_says_what_belongs_into_it_and_what_does_not(package: str) -> 
 @pytest.mark.parametrize("package", LEVELS)
 def test_the_architecture_describes_every_package(package: str) -> None:
     assert f"| `{package}/` |" in (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
+def test_the_diagram_of_the_packages_shows_every_import_and_no_other() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    drawn = {(start, end) for start, end in re.findall(r"^ +(\w+) --> (\w+)$", text, re.MULTILINE)}
+    reachable = set(drawn)
+    for _ in LAYERS:
+        reachable |= {(start, end) for start, middle in reachable for next_start, end in drawn if middle == next_start}
+    imported = {
+        (package_of(module_of(file)), package_of(module))
+        for file in SOURCES
+        for module in imports_of(file)
+        if is_inside(module, ("exporter",))
+    }
+    used = {(start, end) for start, end in imported if start in LEVELS and end in LEVELS and start != end}
+    assert drawn <= used
+    assert used <= reachable
 
 
 @every_source
