@@ -11,8 +11,8 @@ from prometheus_client import disable_created_metrics
 
 from exporter.app.runtime import ProcessContext, Runtime, first, following
 from exporter.collector.cache import CellCache
+from exporter.config.loader import masked_yaml
 from exporter.config.sections import Config
-from exporter.config.shown import shown
 from exporter.core.clock import Clock
 from exporter.core.errors import ConfigError
 from exporter.core.log import Log
@@ -50,7 +50,7 @@ class Service:
         self.current = generation
         status = Status(process.kinds, lambda: self.current.overview, self.refreshed, process.clock.now)
         routes = [
-            *lifecycle_routes(self.reload, lambda: shown(self.current.config)),
+            *lifecycle_routes(self.reload, lambda: masked_yaml(self.current.config)),
             *probe_routes(lambda: self.current.prober),
             *api_routes(status),
             *page_routes(status, metrics_path),

@@ -77,7 +77,7 @@ class Clients:
     def of(self, account: Account) -> AccountClients:
         """Return the clients that use an account's credentials."""
         with self._lock:
-            access = account.access
+            access = account.credentials_key
             if access not in self._accounts:
                 assumed = (self._assumed(account), threading.Lock()) if account.role_arn else None
                 session, lock = assumed or (self._source, self._source_lock)
@@ -87,7 +87,7 @@ class Clients:
 
     def keep(self, accounts: Iterable[Account]) -> None:
         """Forget the clients and the credentials of every other account."""
-        kept = {account.access for account in accounts}
+        kept = {account.credentials_key for account in accounts}
         with self._lock:
             self._accounts = {key: clients for key, clients in self._accounts.items() if key in kept}
 

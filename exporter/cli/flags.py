@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from exporter.config.duration import seconds
+from exporter.config.duration import parse_duration
 from exporter.core.errors import ConfigError
 
 
@@ -132,7 +132,7 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
 def duration(text: str) -> float:
     """Return a duration in seconds. Raises ValueError."""
     try:
-        length = seconds(text)
+        length = parse_duration(text)
     except ValueError:
         length = 0.0
     if length <= 0:

@@ -40,7 +40,7 @@ class Cell:
         Watches are compared by what they say: each reading of the configuration makes types of its own.
         """
         same_watch = self.watch.model_dump() == other.watch.model_dump()
-        return same_watch and self.account.access == other.account.access
+        return same_watch and self.account.credentials_key == other.account.credentials_key
 
     def is_found_as(self, other: Cell) -> bool:
         """Tell whether both cells find operations by the same rules."""

@@ -1,6 +1,7 @@
-"""Faults between fields. They are read from the raw file, so that they are told together with those of each field.
+"""Check settings that depend on each other.
 
-What has a wrong type here is a fault of its own field, which is told there.
+The checks read the raw file, so that their problems are reported together with those of single settings.
+They ignore values of a wrong type, because the model reports those.
 """
 
 from __future__ import annotations
@@ -10,64 +11,64 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 Section = Mapping[str, Any]
+# The sections of a list, each with its position in that list.
 Numbered = Sequence[tuple[int, Section]]
-"""The sections of a list, each with its number there."""
 
 
-def faults_across(raw: Any, kinds: Collection[str], by_default: Sequence[str]) -> Iterator[str]:
-    """Give every fault between fields, with its path; ``by_default`` is watched where an account names nothing."""
+def cross_check_problems(raw: Any, kinds: Collection[str], default_kinds: Sequence[str]) -> Iterator[str]:
+    """Yield each problem with its path. An account without ``watch`` watches ``default_kinds``."""
     accounts = _sections(raw, "accounts")
-    yield from _same_names(accounts)
+    yield from _duplicate_names(accounts)
     for number, account in accounts:
-        yield from _in_account(f"accounts[{number}]", account)
-    yield from _same_cells(accounts, kinds, by_default)
+        yield from _account_problems(f"accounts[{number}]", account)
+    yield from _duplicate_cells(accounts, kinds, default_kinds)
 
 
-def _same_names(accounts: Numbered) -> Iterator[str]:
+def _duplicate_names(accounts: Numbered) -> Iterator[str]:
     first: dict[str, int] = {}
     for number, account in accounts:
         name = account.get("name", "default")
         if isinstance(name, str) and first.setdefault(name, number) != number:
-            yield f"accounts[{number}].name: accounts[{first[name]}] has this name too; give each its own"
+            yield f"accounts[{number}].name: accounts[{first[name]}] has the same name; use a different name"
 
 
-def _in_account(path: str, account: Section) -> Iterator[str]:
+def _account_problems(path: str, account: Section) -> Iterator[str]:
     role, account_id = account.get("role_arn"), account.get("account_id")
     if role is None and account.get("external_id") is not None:
-        yield f"{path}.external_id: needs role_arn"
-    if isinstance(account_id, str) and _account_of(role) not in ("", account_id):
-        yield f"{path}.account_id: role_arn names another account"
+        yield f"{path}.external_id: requires role_arn; set role_arn or remove external_id"
+    if isinstance(account_id, str) and _account_of_role(role) not in ("", account_id):
+        yield f"{path}.account_id: differs from the account in role_arn; correct one of them"
     first: dict[str, int] = {}
     for number, watch in _sections(account, "watch"):
         kind = watch.get("kind")
         if isinstance(kind, str) and first.setdefault(kind, number) != number:
-            yield f"{path}.watch[{number}].kind: watch[{first[kind]}] has this kind too; make them one"
+            yield f"{path}.watch[{number}].kind: watch[{first[kind]}] has the same kind; merge the two entries"
         if watch.get("ids", []) == [] and watch.get("discover", False) is False:
-            yield f"{path}.watch[{number}]: watches nothing: name ids, or set discover to true"
+            yield f"{path}.watch[{number}]: watches nothing; add ids or set discover to true"
 
 
-def _same_cells(accounts: Numbered, kinds: Collection[str], by_default: Sequence[str]) -> Iterator[str]:
+def _duplicate_cells(accounts: Numbered, kinds: Collection[str], default_kinds: Sequence[str]) -> Iterator[str]:
     first: dict[tuple[str, str, str], int] = {}
     for number, account in accounts:
         known_id = _known_id(account)
         if known_id is None:
             continue
         for path, region in _regions(f"accounts[{number}]", account):
-            for kind in _kinds(account, kinds, by_default):
+            for kind in _watched_kinds(account, kinds, default_kinds):
                 earlier = first.setdefault((known_id, region, kind), number)
                 if earlier != number:
-                    yield f"{path}: accounts[{earlier}] watches {kind} there too, and is the same account"
+                    yield f"{path}: accounts[{earlier}] watches {kind} in the same account and Region; remove one"
 
 
 def _known_id(account: Section) -> str | None:
-    """The account's number, empty for that of the default credentials, None where it cannot be told."""
+    """Return the account id, "" for the account of the default credentials, or None if it is unknown."""
     account_id, role = account.get("account_id"), account.get("role_arn")
     if account_id is not None:
         return account_id if isinstance(account_id, str) else None
-    return "" if role is None else _account_of(role) or None
+    return "" if role is None else _account_of_role(role) or None
 
 
-def _account_of(role: Any) -> str:
+def _account_of_role(role: Any) -> str:
     match = re.match(r"arn:[a-z-]+:iam::([0-9]{12}):role/", role) if isinstance(role, str) else None
     return match[1] if match else ""
 
@@ -81,9 +82,9 @@ def _regions(path: str, account: Section) -> Iterator[tuple[str, str]]:
             yield f"{path}.regions[{number}]", region
 
 
-def _kinds(account: Section, kinds: Collection[str], by_default: Sequence[str]) -> Sequence[str]:
+def _watched_kinds(account: Section, kinds: Collection[str], default_kinds: Sequence[str]) -> Sequence[str]:
     if "watch" not in account:
-        return by_default
+        return default_kinds
     named = [watch.get("kind") for _, watch in _sections(account, "watch")]
     return [kind for kind in kinds if kind in named]
 

@@ -1,4 +1,4 @@
-"""Durations as Prometheus writes them: ``90s``, ``5m``, ``1h30m``, ``7d``."""
+"""Durations in the notation of Prometheus: ``90s``, ``5m``, ``1h30m``, ``7d``."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ PATTERN = rf"^-?(?:{PART})+$"
 POSITIVE = rf"^(?=.*[1-9])(?:{PART})+$"
 
 
-def seconds(text: Any) -> float:
-    """Return a duration in seconds. Raises pydantic's error for anything that is not such a text."""
+def parse_duration(text: Any) -> float:
+    """Return a duration in seconds. Raises PydanticCustomError if the value is not a duration."""
     if not isinstance(text, str) or not re.fullmatch(PATTERN, text, re.ASCII):
         raise PydanticCustomError("duration", "expected a duration such as 10s, 5m or 7d")
     total = sum(float(number) * SECONDS[unit] for number, unit in re.findall(PART, text))
     if total > LONGEST:
-        raise PydanticCustomError("duration", "is longer than 10 years")
+        raise PydanticCustomError("duration", "must be at most 10 years")
     return -total if text.startswith("-") else total
 
 
 def format_duration(total: float) -> str:
-    """Return seconds as a duration, in the largest units that fit."""
+    """Return a number of seconds as a duration, in the largest units that fit."""
     rest, parts = round(abs(total) * 1000, 6), list[str]()
     for unit in ("d", "h", "m", "s"):
         number, rest = divmod(rest, SECONDS[unit] * 1000)
@@ -36,10 +36,10 @@ def format_duration(total: float) -> str:
     return ("-" if total < 0 else "") + "".join(parts)
 
 
+# The file contains a duration; the field contains seconds.
 Duration = Annotated[
     float,
-    BeforeValidator(seconds),
+    BeforeValidator(parse_duration),
     PlainSerializer(format_duration, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": PATTERN}),
 ]
-"""A field that is written as a duration and read as seconds."""

@@ -1,4 +1,4 @@
-"""The types of single configuration values; what AWS's documentation bounds is bounded here."""
+"""The types of single settings, with the limits that the AWS documentation gives."""
 
 from __future__ import annotations
 
@@ -23,80 +23,83 @@ from exporter.kinds.kind import PLAIN_ID
 
 T = TypeVar("T")
 
+# Replaces each secret wherever the configuration is shown.
 MASK = "<secret>"
-"""What stands for a secret wherever the configuration is shown."""
 
 
-class Frozen(BaseModel):
-    """A section: frozen, and closed against unknown keys."""
+class StrictModel(BaseModel):
+    """A section that is immutable and rejects unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
 
 
-def pattern_type(pattern: str, saying: str) -> Any:
-    """Return a type of text that matches a pattern; ``saying`` tells what is expected."""
-    compiled = re.compile(pattern, re.ASCII)
+def pattern_type(pattern: str, description: str) -> Any:
+    """Return a type for text that matches a pattern. An error message contains the description."""
 
     def check(text: str) -> str:
-        if not compiled.fullmatch(text):
-            raise PydanticCustomError("written", "expected {saying}", {"saying": saying})
-        return text
+        return _matching(text, text, pattern, description)
 
-    return Annotated[str, Strict(), AfterValidator(check), Field(json_schema_extra={"pattern": f"^(?:{pattern})$"})]
+    return Annotated[str, Strict(), AfterValidator(check), _pattern_schema(pattern)]
 
 
-def distinct(values: tuple[T, ...]) -> tuple[T, ...]:
-    """Return a list's values. Raises pydantic's error where one stands there again."""
+def _secret_type(pattern: str, description: str) -> Any:
+    def check(secret: SecretStr) -> SecretStr:
+        return _matching(secret, secret.get_secret_value(), pattern, description)
+
+    masked = PlainSerializer(lambda secret: MASK, when_used="json-unless-none")
+    return Annotated[SecretStr, Strict(), AfterValidator(check), masked, _pattern_schema(pattern)]
+
+
+def _matching(value: T, text: str, pattern: str, description: str) -> T:
+    if not re.fullmatch(pattern, text, re.ASCII):
+        raise PydanticCustomError("pattern", "expected {description}", {"description": description})
+    return value
+
+
+def _pattern_schema(pattern: str) -> Any:
+    return Field(json_schema_extra={"pattern": f"^(?:{pattern})$"})
+
+
+def _distinct(values: tuple[T, ...]) -> tuple[T, ...]:
     first: dict[T, int] = {}
-    again = [f"[{number}]" for number, value in enumerate(values) if first.setdefault(value, number) != number]
-    if again:
-        raise PydanticCustomError("distinct", "the same value again at {again}", {"again": ", ".join(again)})
+    duplicates = [f"[{number}]" for number, value in enumerate(values) if first.setdefault(value, number) != number]
+    if duplicates:
+        raise PydanticCustomError("distinct", "duplicate value at {paths}", {"paths": ", ".join(duplicates)})
     return values
 
 
-DISTINCT = (AfterValidator(distinct), Field(json_schema_extra={"uniqueItems": True}))
-"""What makes a list's type refuse a value that stands there twice."""
+# The metadata of a list that rejects duplicate values.
+DISTINCT = (AfterValidator(_distinct), Field(json_schema_extra={"uniqueItems": True}))
 
 
-def form_of_id(pattern: str) -> str:
-    """Return in words what an id looks like."""
+def id_description(pattern: str) -> str:
+    """Return a description of the ids that match a pattern."""
     plain = "an id without white space, control characters or only dots"
-    return plain if pattern == PLAIN_ID else f"an id of the form {pattern}"
+    return plain if pattern == PLAIN_ID else f"an id that matches {pattern}"
 
 
 def operation_id(length: int, pattern: str) -> Any:
-    """Return the type of an operation's id: an empty one or ``..`` would name another AWS path."""
+    """Return the type of an operation id. An empty id, ``.`` or ``..`` would select another AWS path."""
 
     def check(id: str) -> str:
         if not re.fullmatch(pattern, id) or id in (".", ".."):
-            raise PydanticCustomError("id", "expected {saying}", {"saying": form_of_id(pattern)})
+            raise PydanticCustomError("id", "expected {description}", {"description": id_description(pattern)})
         return id
 
-    # For the schema alone: pydantic's own patterns are Rust's, which cannot look ahead.
+    # This pattern is for the JSON schema only: the patterns of pydantic do not support look-ahead.
     extra: dict[str, Any] = {"pattern": rf"^(?!\.{{1,2}}$){pattern}$"}
     limits = Field(min_length=1, max_length=length, json_schema_extra=extra)
     return Annotated[str, Strict(), limits, AfterValidator(check)]
 
 
-def _regex(text: Any) -> re.Pattern[str]:
+def _parse_regex(text: Any) -> re.Pattern[str]:
     if not isinstance(text, str):
         raise PydanticCustomError("regex", "expected a regular expression in quotes")
     try:
         with warnings.catch_warnings(action="ignore"):
             return re.compile(text)
     except (re.error, RecursionError, OverflowError):
-        raise PydanticCustomError("regex", "is no valid regular expression") from None
-
-
-def _secret(pattern: str, saying: str) -> Any:
-    def check(secret: SecretStr) -> SecretStr:
-        if not re.fullmatch(pattern, secret.get_secret_value(), re.ASCII):
-            raise PydanticCustomError("secret", "expected {saying}", {"saying": saying})
-        return secret
-
-    extra: dict[str, Any] = {"pattern": f"^(?:{pattern})$"}
-    masked = PlainSerializer(lambda secret: MASK, when_used="json-unless-none")
-    return Annotated[SecretStr, Strict(), AfterValidator(check), masked, Field(json_schema_extra=extra)]
+        raise PydanticCustomError("regex", "invalid regular expression") from None
 
 
 Name = Annotated[str, Strict(), Field(min_length=1, max_length=128)]
@@ -106,5 +109,5 @@ RoleArn = pattern_type(
     r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,576}", "a role such as arn:aws:iam::111122223333:role/NAME"
 )
 SessionName = pattern_type(r"[\w+=,.@-]{2,64}", "2 to 64 letters, digits or any of _+=,.@-")
-ExternalId = _secret(r"[\w+=,.@:/-]{2,1224}", "2 to 1224 letters, digits or any of _+=,.@:/-")
-Regex = Annotated[re.Pattern[str], BeforeValidator(_regex), WithJsonSchema({"type": "string", "format": "regex"})]
+ExternalId = _secret_type(r"[\w+=,.@:/-]{2,1224}", "2 to 1224 letters, digits or any of _+=,.@:/-")
+Regex = Annotated[re.Pattern[str], BeforeValidator(_parse_regex), WithJsonSchema({"type": "string", "format": "regex"})]

@@ -1,4 +1,4 @@
-"""The configuration: a YAML text becomes a frozen ``Config``, or a ConfigError with every problem and its path."""
+"""Load a configuration file into a frozen ``Config``. A ConfigError contains every problem with its path."""
 
 from __future__ import annotations
 
@@ -6,79 +6,75 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import ValidationError
 
-from exporter.config.cross_checks import faults_across
+from exporter.config.cross_checks import cross_check_problems
 from exporter.config.kind_models import config_model
 from exporter.config.sections import Account, Aws, Config, Discover, Labels, Refresh, Watch
 from exporter.config.strict_yaml import parse_yaml, read_text
-from exporter.config.validation import keys_of, problems
+from exporter.config.validation import keys_of, problem_lines
 from exporter.core.errors import ConfigError
 from exporter.kinds.kind import Kind
 
-__all__ = [
-    "Account",
-    "Aws",
-    "Config",
-    "ConfigFile",
-    "Discover",
-    "Watch",
-    "config_schema",
-    "parse_config",
-    "read_config",
-]
-
 
 class ConfigFile:
-    """A configuration that is read more than once, or every default where there is no file."""
+    """A configuration file that is read at each reload. Without a path, every setting has its default."""
 
     def __init__(self, path: Path | None, kinds: Sequence[Kind[Any]]) -> None:
         self._path = path
         self._kinds = kinds
-        self._model = config_model(kinds)  # once: pydantic's models are never freed
+        # The model is created once, because pydantic never frees a model.
+        self._model = config_model(kinds)
         self._had_content = False
 
     def read(self) -> Config:
-        """Return what the file says now. Raises ConfigError, also when nothing is left of what it said before.
+        """Return the current configuration. Raises ConfigError.
 
-        An empty file means every default; one that became empty, or comments alone, is rather being written.
+        An empty file is valid and means the defaults. A file that had content at an earlier read is refused when
+        it is empty, because another program is probably writing it.
         """
         raw = parse_yaml("" if self._path is None else read_text(self._path))
         if self._had_content and raw is None:
-            raise ConfigError([f"{self._path}: is empty, and was not before"])
-        config = _described(raw, self._kinds, self._model)
+            raise ConfigError([f"{self._path}: the file is empty but had content before; restart to use the defaults"])
+        config = _validated(raw, self._kinds, self._model)
         self._had_content = raw is not None
         return config
 
 
 def read_config(path: Path | None, kinds: Sequence[Kind[Any]]) -> Config:
-    """Return the configuration of a file, or every default where there is none. Raises ConfigError."""
+    """Return the configuration in a file, or the defaults without a path. Raises ConfigError."""
     return parse_config("" if path is None else read_text(path), kinds)
 
 
 def parse_config(text: str, kinds: Sequence[Kind[Any]]) -> Config:
-    """Return the configuration that a YAML text describes; an empty text means every default.
+    """Return the configuration in a YAML text; an empty text means the defaults.
 
-    Raises ConfigError with all problems at once. No problem quotes a value: it may be a secret.
+    Raises ConfigError with all problems. No problem contains a value, because a value may be a secret.
     """
-    return _described(parse_yaml(text), kinds, config_model(kinds))
+    return _validated(parse_yaml(text), kinds, config_model(kinds))
 
 
-def _described(raw: Any, kinds: Sequence[Kind[Any]], model: type[Config]) -> Config:
-    by_default = [kind.name for kind in kinds if kind.by_default]
+def _validated(raw: Any, kinds: Sequence[Kind[Any]], model: type[Config]) -> Config:
+    default_kinds = [kind.name for kind in kinds if kind.by_default]
     names = [kind.name for kind in kinds]
-    found = [*faults_across(raw, names, by_default)]
+    problems = [*cross_check_problems(raw, names, default_kinds)]
     try:
         config = model.model_validate({} if raw is None else raw)
     except ValidationError as error:
-        raise ConfigError([*found, *problems(error, names, _keys(kinds))]) from None
-    if found:
-        raise ConfigError(found)
+        raise ConfigError([*problems, *problem_lines(error, names, _keys(kinds))]) from None
+    if problems:
+        raise ConfigError(problems)
     return config
 
 
+def masked_yaml(config: Config) -> str:
+    """Return the configuration with its defaults as YAML. Each secret is ``<secret>``; unset keys are omitted."""
+    return yaml.safe_dump(config.model_dump(mode="json", exclude_none=True), sort_keys=False, allow_unicode=True)
+
+
 def config_schema(kinds: Sequence[Kind[Any]]) -> dict[str, Any]:
-    """Return the JSON schema of the configuration, by which editors complete and check it."""
+    """Return the JSON schema of the configuration file, for editors."""
     schema = config_model(kinds).model_json_schema(mode="validation")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "aws-iot-bulk-exporter"}
 

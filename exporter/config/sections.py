@@ -1,4 +1,4 @@
-"""The sections of the configuration, with defaults; ``narrow`` fits them to the kinds."""
+"""The sections of the configuration file, with their defaults. ``kind_models`` completes them for the kinds."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from exporter.config.fields import (
     DISTINCT,
     AccountId,
     ExternalId,
-    Frozen,
     Name,
     Regex,
     Region,
     RoleArn,
     SessionName,
+    StrictModel,
 )
 from exporter.kinds.kind import Options
 
@@ -31,106 +31,115 @@ def _duration(default: str, description: str) -> Any:
     return Field(default=default, description=description)
 
 
-class Discover(Frozen):
-    """Which operations are found without naming them."""
+class Discover(StrictModel):
+    """Rules that select operations without their ids."""
 
-    statuses: tuple[str, ...] = Field(
-        default=(), description="Find operations of these statuses; none named: of every status."
+    statuses: tuple[str, ...] = Field(default=(), description="Find operations with these statuses. Default: all.")
+    max_age: Positive | None = Field(
+        default=None, description="Ignore operations that were created longer ago than this. Default: no limit."
     )
-    max_age: Positive | None = Field(default=None, description="Leave out operations created longer ago than this.")
     max_operations: Annotated[Whole, Field(ge=1)] = Field(
-        default=1000, description="Keep this many, active and then newest first; the rest is counted as omitted."
+        default=1000,
+        description="Keep at most this many, active ones first, then the newest. The others are counted as omitted.",
     )
     id_pattern: Regex | None = Field(
-        default=None, description="A regular expression that the id must contain a match of."
+        default=None, description="Find only operations whose id contains a match of this regular expression."
     )
 
 
-class Watch(Frozen):
-    """What is watched of one kind: operations by id, and operations that are found."""
+class Watch(StrictModel):
+    """The operations of one kind that the exporter watches."""
 
     kind: str = Field(description="The kind of operation.")
-    ids: tuple[str, ...] = Field(default=(), description="Ids that are always watched.")
-    discover: Discover | None = Field(default=None, description="true, or rules: find operations by AWS's lists.")
+    ids: tuple[str, ...] = Field(default=(), description="The ids of operations that are always watched.")
+    discover: Discover | None = Field(
+        default=None, description="true or rules: find operations with the list APIs of AWS."
+    )
 
     @property
     def options(self) -> Options:
-        """The switches of the kind that are on."""
+        """The options of the kind that are on."""
         own = type(self).model_fields.keys() - Watch.model_fields.keys()
         return frozenset(name for name in own if getattr(self, name))
 
 
-class Account(Frozen):
-    """One AWS account: where, with which credentials, and what is watched there."""
+class Account(StrictModel):
+    """One AWS account: its Regions, its credentials and the operations to watch."""
 
-    name: Name = Field(default="default", description="The account's name in the exporter's own metrics and logs.")
+    name: Name = Field(default="default", description="The name of the account in the exporter's metrics and logs.")
     regions: Annotated[tuple[Region, ...], *DISTINCT] = Field(
-        default=(), description="Regions; none named: the Region of the AWS configuration."
+        default=(), description="The Regions to watch. Default: the Region of the AWS configuration."
     )
     role_arn: RoleArn | None = Field(
-        default=None, description="A role to assume; without one the default credential chain.", repr=False
+        default=None, description="The role to assume. Default: use the default credentials.", repr=False
     )
     external_id: ExternalId | None = Field(
-        default=None, description="The external id of the role's trust policy; never shown."
+        default=None, description="The external id that the role's trust policy requires. It is a secret."
     )
-    session_name: SessionName = Field(default="aws-iot-bulk-exporter", description="The name of the role's session.")
+    session_name: SessionName = Field(
+        default="aws-iot-bulk-exporter", description="The session name for the assumed role."
+    )
     account_id: AccountId | None = Field(
-        default=None, description="The account's number; without one it is taken from the role, or asked of STS once."
+        default=None, description="The account id. Default: the account of role_arn or of the credentials."
     )
-    watch: tuple[Watch, ...] = Field(default=(), description="What is watched; without it every active operation.")
+    watch: tuple[Watch, ...] = Field(
+        default=(), description="The operations to watch. Default: every active operation of each supported kind."
+    )
 
     @property
     def known_id(self) -> str:
-        """The account's number where the configuration tells it, else empty."""
+        """The account id if the configuration contains it, else empty."""
         return self.account_id or (self.role_arn.split(":")[4] if self.role_arn else "")
 
     @property
-    def access(self) -> Hashable:
-        """What the account's credentials follow from; a role is assumed in the first Region."""
+    def credentials_key(self) -> Hashable:
+        """The settings that determine the credentials. The role is assumed in the first Region."""
         role = (self.role_arn, self.external_id, self.session_name, self.regions[:1])
         return (self.name, self.known_id, role if self.role_arn else None)
 
 
-class Refresh(Frozen):
-    """When data is read again and how long it is shown."""
+class Refresh(StrictModel):
+    """When the exporter reads data again, and how long it exposes old data."""
 
     min_age: Positive = _duration("10s", "Data younger than this is not read again.")
-    deadline: Positive = _duration("9s", "How long a scrape that names no timeout waits for fresh data.")
-    stale_after: Positive = _duration("10m", "Rows that could not be read again vanish after this.")
+    deadline: Positive = _duration("9s", "How long a scrape without a time-out header waits for fresh data.")
+    stale_after: Positive = _duration("10m", "Series disappear when their data cannot be refreshed for this long.")
 
     @model_validator(mode="after")
-    def _stays_until_it_is_read_again(self) -> Refresh:
+    def _stale_after_is_not_below_min_age(self) -> Refresh:
         if self.stale_after < self.min_age:
-            raise PydanticCustomError("stale", "stale_after is shorter than min_age: rows would vanish between reads")
+            raise PydanticCustomError(
+                "stale", "stale_after must be at least min_age, or series disappear between two refreshes"
+            )
         return self
 
 
-class Aws(Frozen):
-    """How AWS's APIs are called."""
+class Aws(StrictModel):
+    """How the exporter calls the AWS APIs."""
 
     api_budget: Annotated[Number, Field(gt=0, le=1)] = Field(
-        default=0.5, description="The share of each AWS quota that the exporter allows itself."
+        default=0.5, description="The share of each AWS quota that the exporter may use."
     )
-    connect_timeout: Positive = _duration("4s", "How long to wait for a connection.")
-    read_timeout: Positive = _duration("8s", "How long to wait for each part of an answer.")
+    connect_timeout: Positive = _duration("4s", "The time-out for opening a connection.")
+    read_timeout: Positive = _duration("8s", "The time-out for each part of a response.")
     max_attempts: Annotated[Whole, Field(ge=1, le=10)] = Field(
-        default=2, description="HTTP attempts for each call, the first one included."
+        default=2, description="The number of HTTP attempts for each call, the first one included."
     )
 
 
-class Labels(Frozen):
-    """Labels beyond the fixed ones."""
+class Labels(StrictModel):
+    """Additional labels."""
 
     tags: Annotated[tuple[Name, ...], *DISTINCT] = Field(
         default=(), description="AWS tags that become labels of aws_iot_bulk_operation_info."
     )
 
 
-class Config(Frozen):
+class Config(StrictModel):
     """The whole configuration."""
 
     accounts: tuple[Account, ...] = Field(
-        default=(), description="Accounts; without any that of the default credentials."
+        default=(), description="The accounts to watch. Default: the account of the default credentials."
     )
     refresh: Refresh = Field(default_factory=Refresh, description=Refresh.__doc__)
     aws: Aws = Field(default_factory=Aws, description=Aws.__doc__)

@@ -1,4 +1,4 @@
-"""pydantic's errors as lines for people: the path as it stands in the file, and the cure, never a value."""
+"""Turn the errors of pydantic into messages: the path in the file, the fault and the cure, but never a value."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from exporter.core.errors import ConfigError
 S = TypeVar("S")
 T = TypeVar("T")
 
-NO_TEXT = "expected text; put it in quotes"
-_SAYINGS: Mapping[str, str] = {
+EXPECTED_TEXT = "expected text; put it in quotes"
+# The messages by pydantic's type of error. For any other type pydantic's own message is used.
+MESSAGES: Mapping[str, str] = {
     "missing": "is missing",
-    "string_type": NO_TEXT,
+    "string_type": EXPECTED_TEXT,
+    "string_pattern_mismatch": "must match the regular expression {pattern}",
     "int_type": "expected a whole number",
     "int_from_float": "expected a whole number",
     "float_type": "expected a number",
@@ -40,69 +42,68 @@ _SAYINGS: Mapping[str, str] = {
     "less_than": "must be below {lt:g}",
     "less_than_equal": "must be at most {le:g}",
 }
-"""What is said for pydantic's types of error; where none is said here, pydantic's own sentence stands."""
-_KEY = "[key]"
-"""What pydantic puts behind a key that is wrong itself."""
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,23}")
-"""A key that is shown. Any other may be a value: ``{external_id:secret}`` lacks a space and is all key."""
+# Pydantic appends this to the path if the key itself is invalid.
+KEY_MARK = "[key]"
+# Other keys are hidden, because a key can be a value: without a space, ``{external_id:secret}`` is one key.
+PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,23}")
 
 
-def both(first: Callable[[], S], second: Callable[[], T]) -> tuple[S, T]:
-    """Return what two steps give that do not need each other. Raises ConfigError with the problems of both."""
+def run_both(first: Callable[[], S], second: Callable[[], T]) -> tuple[S, T]:
+    """Return the results of two independent functions. Raises ConfigError with the problems of both."""
     try:
-        found = first()
+        result = first()
     except ConfigError as error:
         try:
             second()
-        except ConfigError as other:
-            raise ConfigError([*error.problems, *other.problems]) from None
+        except ConfigError as second_error:
+            raise ConfigError([*error.problems, *second_error.problems]) from None
         raise
-    return found, second()
+    return result, second()
 
 
-def problems(error: ValidationError, tags: Iterable[str] = (), known: Iterable[str] = ()) -> tuple[str, ...]:
-    """Return a line for each fault, ``accounts[1].watch[0].ids[2]: longer than 40 characters``.
+def problem_lines(error: ValidationError, tags: Iterable[str] = (), known: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return a line for each fault, such as ``accounts[1].watch[0].ids[2]: longer than 40 characters``.
 
-    ``tags`` are the names by which a union is told apart: pydantic puts them into the path, the file has none there.
-    ``known`` are the keys that an unknown one may have been meant to be.
+    ``tags`` are the names of the members of a union. Pydantic puts them into the path, but the file does not
+    contain them. ``known`` are the valid keys, which are suggested for an unknown key.
     """
     hidden, keys = frozenset(tags), tuple(known)
     found = error.errors(include_url=False, include_input=False)
-    # Of keys that are not shown, one looks like the other.
-    return tuple(dict.fromkeys(_line(one, hidden, keys) for one in found if not _follows(one, found)))
+    # Two hidden keys give the same line.
+    lines = (_line(details, hidden, keys) for details in found if not _is_consequence(details, found))
+    return tuple(dict.fromkeys(lines))
 
 
 def keys_of(*models: type[BaseModel]) -> tuple[str, ...]:
-    """Return the keys that the models know, for hints."""
+    """Return the sorted keys of the models."""
     return tuple(sorted({field.alias or name for model in models for name, field in model.model_fields.items()}))
 
 
-def _follows(error: ErrorDetails, found: list[ErrorDetails]) -> bool:
-    """A list that lost its faulty members counts as empty for pydantic: that is no fault of its own."""
-    here = error["loc"]
-    inside = (one for one in found if one is not error and one["loc"][: len(here)] == here)
+def _is_consequence(error: ErrorDetails, found: list[ErrorDetails]) -> bool:
+    """Return whether a list counts as empty only because its members are invalid and have their own errors."""
+    path = error["loc"]
+    inside = (details for details in found if details is not error and details["loc"][: len(path)] == path)
     return error["type"] == "too_short" and any(inside)
 
 
 def _line(error: ErrorDetails, tags: frozenset[str], known: tuple[str, ...]) -> str:
     path = _path(error, tags, known)
     if error["type"] == "extra_forbidden":
-        said = "unknown key" + _hint(str(error["loc"][-1]), known)
+        message = "unknown key" + _hint(str(error["loc"][-1]), known)
     else:
-        saying = _SAYINGS.get(error["type"])
-        said = saying.format_map(error.get("ctx", {})) if saying else error["msg"]
-    return f"{path}: {said}" if path else said
+        template = MESSAGES.get(error["type"])
+        message = template.format_map(error.get("ctx", {})) if template else error["msg"]
+    return f"{path}: {message}" if path else message
 
 
 def _path(error: ErrorDetails, tags: frozenset[str], known: tuple[str, ...]) -> str:
-    # pydantic's last part says so where it is the key itself that is wrong.
-    parts = tuple(part for part in error["loc"] if part != _KEY)
+    parts = tuple(part for part in error["loc"] if part != KEY_MARK)
     if not parts:
         return ""
     *parents, last = parts
-    # An unknown key may be called like a tag, and a tag is never the last part of its path.
+    # The last part is never a tag, but an unknown key may have the name of a tag.
     path = "".join(_part(before, part, tags, known) for before, part in zip((None, *parents), parents, strict=False))
-    path += f"[{last}]" if isinstance(last, int) else f".{_shown(last, known)}"
+    path += f"[{last}]" if isinstance(last, int) else f".{_shown_key(last, known)}"
     if error["type"].startswith("union_tag"):
         path += "." + error["ctx"]["discriminator"].strip("'")
     return path.removeprefix(".")
@@ -111,15 +112,15 @@ def _path(error: ErrorDetails, tags: frozenset[str], known: tuple[str, ...]) -> 
 def _part(before: int | str | None, part: int | str, tags: frozenset[str], known: tuple[str, ...]) -> str:
     if isinstance(part, int):
         return f"[{part}]"
-    return "" if isinstance(before, int) and part in tags else f".{_shown(part, known)}"
+    return "" if isinstance(before, int) and part in tags else f".{_shown_key(part, known)}"
 
 
-def _shown(key: str, known: tuple[str, ...]) -> str:
-    return key if key in known or _PLAIN.fullmatch(key) else "?"
+def _shown_key(key: str, known: tuple[str, ...]) -> str:
+    return key if key in known or PLAIN_KEY.fullmatch(key) else "?"
 
 
 def _hint(key: str, known: tuple[str, ...]) -> str:
-    if not _PLAIN.fullmatch(key):
-        return ", not shown because it is no plain word"
-    near = difflib.get_close_matches(key, [one for one in known if one != key], n=1)
+    if not PLAIN_KEY.fullmatch(key):
+        return ", hidden because it may be a value"
+    near = difflib.get_close_matches(key, [name for name in known if name != key], n=1)
     return f"; did you mean {near[0]}?" if near and key not in known else ""

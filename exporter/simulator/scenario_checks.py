@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from exporter.config.fields import form_of_id
+from exporter.config.fields import id_description
 from exporter.kinds.kind import ApiCall, Kind
 from exporter.simulator.skew import TOLERATED_SKEW
 
@@ -76,7 +76,7 @@ def id_fault(ids: Sequence[str], kind: Kind[Any] | None) -> str:
     if kind is None or all(map(kind.is_id, ids)):
         return ""
     too_long = any(len(id) > kind.id_length for id in ids)
-    return f"longer than {kind.id_length} characters" if too_long else f"expected {form_of_id(kind.id_pattern)}"
+    return f"longer than {kind.id_length} characters" if too_long else f"expected {id_description(kind.id_pattern)}"
 
 
 def target_fault(target: str) -> str:

@@ -21,7 +21,7 @@ from pydantic_core import PydanticCustomError
 from exporter.config.duration import Duration
 from exporter.config.fields import AccountId, Region, RoleArn
 from exporter.config.strict_yaml import parse_yaml
-from exporter.config.validation import keys_of, problems
+from exporter.config.validation import keys_of, problem_lines
 from exporter.core.errors import ConfigError
 from exporter.kinds.kind import Kind
 from exporter.simulator.scenario_checks import (
@@ -224,7 +224,7 @@ def _passed(value: T, *faults: str) -> T:
 
 def _lines(error: ValidationError) -> Iterator[str]:
     known = (*keys_of(ScenarioFile, OperationEntry, PointEntry, RoleEntry, FaultEntry), "from")
-    for line in problems(error, known=known):
+    for line in problem_lines(error, known=known):
         path, colon, said = line.partition(": ")
         for fault in said.split("\n"):
             yield path + fault if fault.startswith(("[", ".")) else f"{path}{colon}{fault}"

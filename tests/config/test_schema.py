@@ -30,7 +30,7 @@ Path_ = tuple[str, ...]
 def readable(path: Path) -> bool:
     """Tell whether a file is YAML: a schema can say nothing of what is none."""
     lines = path.with_suffix(".txt").read_text(encoding="utf-8")
-    return "no valid YAML" not in lines and "cycle" not in path.stem
+    return "invalid YAML" not in lines and "cycle" not in path.stem
 
 
 FOLDER = Path(__file__).parent
