@@ -11,7 +11,7 @@ from benchmarks import harness
 from exporter.config.loader import parse_config
 from exporter.kinds.registry import KINDS
 from exporter.simulator.scenario import parse_scenario
-from tests.support.finished_state_file import LAST, ended_config, ended_scenario, write_ended
+from tests.support.finished_state_file import LAST, finished_config, finished_scenario, write_finished
 
 EACH = 2500
 OPERATIONS = EACH * len(LAST)
@@ -22,10 +22,10 @@ OPERATION = "aws_iot_bulk_operation_info{"
 
 def report() -> str:
     """Return seconds from the start of the process until every operation is served, and what that costs."""
-    config, scenario = ended_config(EACH), ended_scenario(EACH)
+    config, scenario = finished_config(EACH), finished_scenario(EACH)
     with TemporaryDirectory() as name, harness.simulator(Path(name), scenario) as endpoint:
         file = Path(name) / "state.db"
-        write_ended(file, parse_config(config, KINDS), parse_scenario(scenario, KINDS), time.time())
+        write_finished(file, parse_config(config, KINDS), parse_scenario(scenario, KINDS), time.time())
         size = file.stat().st_size / 2**20
         began = time.perf_counter()
         with harness.exporter(Path(name), config, endpoint, f"--state.file={file}") as port:

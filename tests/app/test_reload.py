@@ -8,9 +8,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from tests.support import http_requests
-from tests.support.exporter_server import Exporter, exporting, simulating
-from tests.support.servers import hanging
-from tests.support.waiting import until
+from tests.support.exporter_server import Exporter, serve_exporter, serve_simulation
+from tests.support.servers import hanging_endpoint
+from tests.support.waiting import wait_until
 
 ACCOUNT = '{{account_id: "111122223333", regions: [{regions}], watch: [{watch}]}}'
 IDS = "{{kind: thing_registration_task, ids: [{}]}}"
@@ -56,7 +56,7 @@ def at_once(exporter: Exporter) -> str:
 
 
 def test_the_same_file_again_costs_no_call_and_no_row() -> None:
-    with simulating(config(), SCENARIO) as simulation:
+    with serve_simulation(config(), SCENARIO) as simulation:
         before = simulation.exporter.scrape()
         assert simulation.requests_of(lambda: simulation.exporter.reload(config())) == []
         assert simulation.requests_of(lambda: at_once(simulation.exporter)) == []
@@ -65,7 +65,7 @@ def test_the_same_file_again_costs_no_call_and_no_row() -> None:
 
 
 def test_what_is_gone_from_the_file_is_gone_from_the_metrics_at_once_and_counters_go_on() -> None:
-    with simulating(config(regions="eu-west-1, us-east-1"), SCENARIO) as simulation:
+    with serve_simulation(config(regions="eu-west-1, us-east-1"), SCENARIO) as simulation:
         simulation.exporter.scrape()
         simulation.exporter.reload(config())
         exposed = at_once(simulation.exporter)
@@ -76,7 +76,7 @@ def test_what_is_gone_from_the_file_is_gone_from_the_metrics_at_once_and_counter
 
 
 def test_an_added_id_is_read_with_the_next_scrape_and_a_finished_one_is_not_read_again() -> None:
-    with simulating(config(IDS.format("short")), SCENARIO) as simulation:
+    with serve_simulation(config(IDS.format("short")), SCENARIO) as simulation:
         simulation.exporter.scrape()
         simulation.exporter.reload(config())
         assert simulation.requests_of(lambda: at_once(simulation.exporter)) == [LONG]
@@ -108,7 +108,7 @@ def test_what_is_still_watched_keeps_its_rows_while_aws_cannot_be_read(
     before: str, after: str, stays: set[str]
 ) -> None:
     fails = "faults: [{from: 61s, error: InternalFailureException, status: 500}]\n"
-    with simulating(config(before), SCENARIO + fails) as simulation:
+    with serve_simulation(config(before), SCENARIO + fails) as simulation:
         simulation.exporter.scrape()
         assert simulation.exporter.reload(config(after)).status_code == 200
         assert operations(simulation.exporter.scrape(after=2.0)) == {("eu-west-1", id) for id in stays}
@@ -116,7 +116,7 @@ def test_what_is_still_watched_keeps_its_rows_while_aws_cannot_be_read(
 
 def test_a_bad_file_is_refused_with_all_its_problems_and_the_old_one_stays() -> None:
     bad = config(more="refresh: {min_age: SECRET}\naws: {api_budget: 7}\n")
-    with simulating(config(), SCENARIO) as simulation:
+    with serve_simulation(config(), SCENARIO) as simulation:
         exporter = simulation.exporter
         exporter.scrape()
         response = exporter.reload(bad)
@@ -136,7 +136,7 @@ def test_a_bad_file_is_refused_with_all_its_problems_and_the_old_one_stays() -> 
 
 
 def test_a_refresh_of_a_cell_that_is_gone_does_not_put_its_rows_back() -> None:
-    with simulating(config(regions="eu-west-1, us-east-1"), SCENARIO + "latency: 300ms\n") as simulation:
+    with serve_simulation(config(regions="eu-west-1, us-east-1"), SCENARIO + "latency: 300ms\n") as simulation:
         simulation.exporter.scrape(within="0.51")
         simulation.exporter.reload(config())
         for _ in range(3):
@@ -147,9 +147,9 @@ def test_a_refresh_of_a_cell_that_is_gone_does_not_put_its_rows_back() -> None:
 
 def test_a_scrape_in_flight_is_answered_by_the_new_configuration_alone() -> None:
     hangs = "faults: [{region: us-east-1, delay: 60s}]\n"
-    with simulating(config(regions="us-east-1"), SCENARIO + hangs) as simulation, ThreadPoolExecutor(1) as pool:
+    with serve_simulation(config(regions="us-east-1"), SCENARIO + hangs) as simulation, ThreadPoolExecutor(1) as pool:
         scraped = pool.submit(simulation.exporter.scrape)
-        until(lambda: simulation.requests or None, "a request")
+        wait_until(lambda: simulation.requests or None, "a request")
         simulation.exporter.reload(config())
         exposed = scraped.result(timeout=30)
     assert operations(exposed) == {("eu-west-1", "short"), ("eu-west-1", "long")}
@@ -157,7 +157,7 @@ def test_a_scrape_in_flight_is_answered_by_the_new_configuration_alone() -> None
 
 
 def test_reloads_at_the_same_time_all_succeed_one_after_the_other() -> None:
-    with simulating(config(), SCENARIO) as simulation, ThreadPoolExecutor(8) as pool:
+    with serve_simulation(config(), SCENARIO) as simulation, ThreadPoolExecutor(8) as pool:
         exporter = simulation.exporter
         answers = list(pool.map(lambda _: exporter.reload(config()).status_code, range(16)))
         assert answers == [200] * 16
@@ -165,7 +165,7 @@ def test_reloads_at_the_same_time_all_succeed_one_after_the_other() -> None:
 
 
 def test_limits_and_labels_change_with_the_file() -> None:
-    with simulating(config(), SCENARIO) as simulation:
+    with serve_simulation(config(), SCENARIO) as simulation:
         simulation.exporter.scrape()
         simulation.exporter.reload(
             config(more="aws: {api_budget: 0.25}\nlabels: {tags: [team]}\nrefresh: {min_age: 2m}\n")
@@ -200,7 +200,7 @@ roles:
 def test_a_role_is_assumed_again_only_where_it_or_the_way_to_aws_changed(
     role: str, external: str, timeout: str, assumed: int
 ) -> None:
-    with simulating(ROLES.format(role="one", external="first", timeout="8s"), SCENARIO + TRUST) as simulation:
+    with serve_simulation(ROLES.format(role="one", external="first", timeout="8s"), SCENARIO + TRUST) as simulation:
         simulation.exporter.scrape()
         simulation.exporter.reload(ROLES.format(role=role, external=external, timeout=timeout))
         asked = simulation.requests_of(lambda: simulation.exporter.scrape(after=1000.0))
@@ -211,7 +211,7 @@ def test_a_role_is_assumed_again_only_where_it_or_the_way_to_aws_changed(
 def test_a_cell_of_another_account_inherits_nothing() -> None:
     fails = "faults: [{from: 61s, error: InternalFailureException, status: 500}]\n"
     scenario = SCENARIO.replace('["111122223333"]', '["111122223333", "444455556666"]') + fails
-    with simulating(config(), scenario) as simulation:
+    with serve_simulation(config(), scenario) as simulation:
         simulation.exporter.scrape()
         simulation.exporter.reload(config().replace("111122223333", "444455556666"))
         assert operations(simulation.exporter.scrape(after=2.0)) == set()
@@ -219,7 +219,11 @@ def test_a_cell_of_another_account_inherits_nothing() -> None:
 
 def test_while_aws_hangs_a_reload_and_the_configuration_are_answered() -> None:
     slow = config(more="refresh: {deadline: 1h}\naws: {read_timeout: 1h}\n")
-    with ThreadPoolExecutor(1) as pool, hanging() as (endpoint, aws), exporting(slow, endpoint) as exporter:
+    with (
+        ThreadPoolExecutor(1) as pool,
+        hanging_endpoint() as (endpoint, aws),
+        serve_exporter(slow, endpoint) as exporter,
+    ):
         scraped = pool.submit(http_requests.get, f"{exporter.url}/metrics", timeout=3600)
         connection, _ = aws.accept()
         assert http_requests.get(f"{exporter.url}/config").status_code == 200

@@ -8,10 +8,10 @@ import gzip
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from tests.support.exporter_server import exporting
-from tests.support.exposition_rows import Exposed
-from tests.support.scripted_endpoint import Answer, ScriptedAws, answer
-from tests.support.servers import serving
+from tests.support.exporter_server import serve_exporter
+from tests.support.exposition_rows import Scrape
+from tests.support.scripted_endpoint import HttpResponse, ScriptedAws, json_response
+from tests.support.servers import serve_app
 
 CONFIG = """
 accounts:
@@ -28,27 +28,27 @@ COUNT = "aws_iot_thing_registration_task_succeeded_things"
 
 def well() -> ScriptedAws:
     """An AWS with one task."""
-    return ScriptedAws({PATH: Answer(BODY), LIST: answer({"taskIds": ["a"]})})
+    return ScriptedAws({PATH: HttpResponse(BODY), LIST: json_response({"taskIds": ["a"]})})
 
 
 @pytest.mark.parametrize(
     "broken",
     [
-        Answer(gzip.compress(BODY), headers=GZIP),
-        Answer(gzip.compress(BODY)[:20], headers=GZIP),
-        Answer(gzip.compress(BODY)[:20], headers=GZIP, announced=len(gzip.compress(BODY))),
-        Answer(BODY[:20], headers=GZIP, announced=len(BODY)),
-        Answer(gzip.compress(b"0" * 100_000_000), headers=GZIP),
+        HttpResponse(gzip.compress(BODY), headers=GZIP),
+        HttpResponse(gzip.compress(BODY)[:20], headers=GZIP),
+        HttpResponse(gzip.compress(BODY)[:20], headers=GZIP, announced=len(gzip.compress(BODY))),
+        HttpResponse(BODY[:20], headers=GZIP, announced=len(BODY)),
+        HttpResponse(gzip.compress(b"0" * 100_000_000), headers=GZIP),
     ],
     ids=["whole", "cut", "cut and announced", "not encoded and cut", "a bomb"],
 )
 @pytest.mark.parametrize("path", [PATH, LIST])
-def test_an_encoding_that_nobody_asked_for_is_malformed(path: str, broken: Answer) -> None:
+def test_an_encoding_that_nobody_asked_for_is_malformed(path: str, broken: HttpResponse) -> None:
     aws = well()
-    with serving(aws.app()) as endpoint, exporting(CONFIG, endpoint) as exporter:
+    with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         exporter.scrape()
         aws.answers[path] = broken
-        exposed = Exposed(exporter.scrape())
+        exposed = Scrape(exporter.scrape())
     assert exposed.reasons() == {("thing_registration_task", "malformed")}
     assert exposed.value(COUNT, id="a") == 5
 
@@ -66,12 +66,12 @@ def test_chunks_that_end_without_an_end_are_no_answer(sent: bytes) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
         await send({"type": "http.response.body", "body": sent, "more_body": True})
 
-    with serving(chunked) as endpoint, exporting(CONFIG, endpoint) as exporter:
+    with serve_app(chunked) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         exporter.scrape()
         breaks.append(True)
-        exposed = Exposed(exporter.scrape())
+        exposed = Scrape(exporter.scrape())
         breaks.clear()
-        again = Exposed(exporter.scrape())
+        again = Scrape(exporter.scrape())
     ((kind, reason),) = exposed.reasons()
     assert (kind, reason) in {("thing_registration_task", "connection"), ("thing_registration_task", "malformed")}
     assert exposed.value(COUNT, id="a") == 5
@@ -87,11 +87,15 @@ def test_a_redirect_is_not_followed(status: int, reason: str) -> None:
 
     It leaves the socket to the garbage collector.
     """
-    aws, elsewhere = well(), ScriptedAws({"/latest/meta-data": Answer(BODY)})
-    with serving(elsewhere.app()) as other, serving(aws.app()) as endpoint, exporting(CONFIG, endpoint) as exporter:
+    aws, elsewhere = well(), ScriptedAws({"/latest/meta-data": HttpResponse(BODY)})
+    with (
+        serve_app(elsewhere.app()) as other,
+        serve_app(aws.app()) as endpoint,
+        serve_exporter(CONFIG, endpoint) as exporter,
+    ):
         exporter.scrape()
-        aws.answers[PATH] = Answer(b"", status, {"location": f"{other}/latest/meta-data"})
-        exposed = Exposed(exporter.scrape())
+        aws.answers[PATH] = HttpResponse(b"", status, {"location": f"{other}/latest/meta-data"})
+        exposed = Scrape(exporter.scrape())
     assert exposed.reasons() == {("thing_registration_task", reason)}
     assert exposed.value(COUNT, id="a") == 5
     assert elsewhere.requests == []

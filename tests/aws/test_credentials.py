@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tests.support.exporter_server import aws_environment, exporting, simulating
-from tests.support.scripted_endpoint import Answer, ScriptedAws, answer
-from tests.support.servers import serving
+from tests.support.exporter_server import aws_environment, serve_exporter, serve_simulation
+from tests.support.scripted_endpoint import HttpResponse, ScriptedAws, json_response
+from tests.support.servers import serve_app
 
 COUNT = 'aws_iot_thing_registration_task_succeeded_things{aws_account_id="444455556666",aws_region="eu-west-1",id="x"'
-TASK = answer({"status": "InProgress", "successCount": 1})
+TASK = json_response({"status": "InProgress", "successCount": 1})
 WATCH = "watch: [{kind: thing_registration_task, ids: [x]}]"
 KEYS = {"AccessKeyId": "ASIA", "SecretAccessKey": "secret", "Token": "token", "Expiration": "2099-01-01T00:00:00Z"}
 IDENTITY = (
@@ -25,7 +25,7 @@ IDENTITY = (
 )
 
 
-def assumed(action: str) -> Answer:
+def assumed(action: str) -> HttpResponse:
     """What STS answers to AssumeRole and its siblings."""
     body = (
         f'<{action}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><{action}Result>'
@@ -34,12 +34,12 @@ def assumed(action: str) -> Answer:
         "<SecretAccessKey>secret</SecretAccessKey><SessionToken>token</SessionToken>"
         f"<Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></{action}Result></{action}Response>"
     )
-    return Answer(body.encode(), headers={"content-type": "text/xml"})
+    return HttpResponse(body.encode(), headers={"content-type": "text/xml"})
 
 
 def scrape(aws: ScriptedAws, config: str, **environment: str) -> str:
     """Return what is exposed with these variables, and without access keys in the environment."""
-    with serving(aws.app()) as endpoint, exporting(config, endpoint) as exporter:
+    with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint) as exporter:
         keys = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
         variables = {name: value.replace("ENDPOINT", endpoint) for name, value in environment.items()}
         with aws_environment(endpoint, **keys, **variables):
@@ -64,8 +64,8 @@ def test_a_service_account_gets_its_role_by_irsa(token_file: str) -> None:
 def test_a_pod_gets_its_role_by_pod_identity(token_file: str) -> None:
     aws = ScriptedAws(
         {
-            "/v1/credentials": answer(KEYS),
-            "/": Answer(IDENTITY.encode(), headers={"content-type": "text/xml"}),
+            "/v1/credentials": json_response(KEYS),
+            "/": HttpResponse(IDENTITY.encode(), headers={"content-type": "text/xml"}),
             "/thing-registration-tasks/x": TASK,
         }
     )
@@ -88,7 +88,7 @@ def test_an_account_takes_its_role_on_top_of_what_the_profile_gives(tmp_path: Pa
 def test_without_credentials_the_cell_says_so_and_recovers_when_there_are_some() -> None:
     aws = ScriptedAws({"/thing-registration-tasks/x": TASK})
     config = f"accounts: [{{account_id: '444455556666', {WATCH}}}]"
-    with serving(aws.app()) as endpoint, exporting(config, endpoint) as exporter:
+    with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint) as exporter:
         with aws_environment(endpoint, AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY=""):
             assert 'reason="credentials"} 1.0' in exporter.scrape()
         assert COUNT in exporter.scrape()
@@ -99,10 +99,10 @@ def test_a_role_that_is_refused_is_not_asked_for_with_every_call() -> None:
         '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>'
         "<Code>AccessDenied</Code><Message>no</Message></Error><RequestId>1</RequestId></ErrorResponse>"
     )
-    aws = ScriptedAws({"/": Answer(refused.encode(), 403, {"content-type": "text/xml"})})
+    aws = ScriptedAws({"/": HttpResponse(refused.encode(), 403, {"content-type": "text/xml"})})
     watch = "watch: [{kind: thing_registration_task, ids: [x], discover: true}]"
     config = f"accounts: [{{role_arn: 'arn:aws:iam::444455556666:role/reader', {watch}}}]"
-    with serving(aws.app()) as endpoint, exporting(config, endpoint) as exporter:
+    with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint) as exporter:
         assert 'reason="access_denied"} 1.0' in exporter.scrape()
         assert aws.requests == ["/"]
         exporter.scrape()
@@ -125,7 +125,7 @@ operations:
 
 
 def test_a_role_is_assumed_anew_after_aws_has_refused_its_session() -> None:
-    with simulating(ROLE, SCENARIO) as simulation:
+    with serve_simulation(ROLE, SCENARIO) as simulation:
         scrape = simulation.exporter.scrape
         assert simulation.requests_of(scrape).count("/") == 1
         simulation.exporter.clock.advance(3600)
@@ -136,7 +136,7 @@ def test_a_role_is_assumed_anew_after_aws_has_refused_its_session() -> None:
 
 def test_a_session_that_is_refused_again_and_again_costs_a_new_one_once_a_minute_at_most() -> None:
     refused = "faults: [{service: iot, error: ExpiredTokenException, status: 403}]\n"
-    with simulating(ROLE, SCENARIO + refused) as simulation:
+    with serve_simulation(ROLE, SCENARIO + refused) as simulation:
         made = [simulation.requests_of(lambda: simulation.exporter.scrape(after=20)).count("/") for _ in range(9)]
     assert made == [1, 0, 0, 0, 1, 0, 0, 0, 1]
 
@@ -155,7 +155,7 @@ def test_keys_that_were_replaced_in_their_file_are_taken_after_aws_has_refused_t
     shared = tmp_path / "credentials"
     config = f"accounts: [{{account_id: '444455556666', {WATCH}}}]"
     app = Starlette(routes=[Route("/{path:path}", described)])
-    with serving(app) as endpoint, exporting(config, endpoint) as exporter:
+    with serve_app(app) as endpoint, serve_exporter(config, endpoint) as exporter:
         keys = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SHARED_CREDENTIALS_FILE": str(shared)}
         with aws_environment(endpoint, **keys):
             write_keys(shared, "OLD")
@@ -181,7 +181,7 @@ def test_what_was_read_with_the_keys_of_one_account_is_told_of_no_other(tmp_path
     shared = tmp_path / "credentials"
     config = "accounts: [{watch: [{kind: thing_registration_task, ids: [x, y]}]}]"
     app = Starlette(routes=[Route("/{path:path}", answered, methods=["GET", "POST"])])
-    with serving(app) as endpoint, exporting(config, endpoint) as exporter:
+    with serve_app(app) as endpoint, serve_exporter(config, endpoint) as exporter:
         keys = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SHARED_CREDENTIALS_FILE": str(shared)}
         with aws_environment(endpoint, **keys):
             write_keys(shared, "OLD")

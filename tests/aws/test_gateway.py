@@ -21,8 +21,8 @@ from exporter.kinds.thing_registration_task import DESCRIBE, LIST
 from exporter.metrics.self_metrics import ApiMetrics
 from tests.support.clocks import ManualClock
 from tests.support.exporter_server import aws_environment
-from tests.support.scripted_endpoint import Answer, ScriptedAws, answer
-from tests.support.servers import serving
+from tests.support.scripted_endpoint import HttpResponse, ScriptedAws, json_response
+from tests.support.servers import serve_app
 
 ACCOUNT = Account(account_id="111122223333")
 REGION = "eu-west-1"
@@ -35,7 +35,7 @@ def ask(aws: ScriptedAws, question: Callable[[ScopeApi], Coroutine[Any, Any, Any
         gateway = Gateway(Models(), Aws(), ApiMetrics(CollectorRegistry()), ManualClock().clock())
         return await question(await gateway.connect(ACCOUNT, REGION, "test"))
 
-    with serving(aws.app()) as endpoint, aws_environment(endpoint):
+    with serve_app(aws.app()) as endpoint, aws_environment(endpoint):
         return asyncio.run(run())
 
 
@@ -60,16 +60,16 @@ def test_no_token_is_spent_while_every_place_is_taken() -> None:
         await asyncio.gather(*hanging)
         return await call
 
-    aws = ScriptedAws({"/thing-registration-tasks/x": answer({"status": "Failed"})})
+    aws = ScriptedAws({"/thing-registration-tasks/x": json_response({"status": "Failed"})})
     assert ask(aws, wait_for_a_place)["status"] == "Failed"
 
 
 def test_a_list_is_read_page_by_page_and_an_empty_page_does_not_end_it() -> None:
     aws = ScriptedAws(
         {
-            "/thing-registration-tasks": answer({"taskIds": ["a"], "nextToken": "2"}),
-            "/thing-registration-tasks?nextToken=2": answer({"taskIds": [], "nextToken": "3"}),
-            "/thing-registration-tasks?nextToken=3": answer({"taskIds": ["b"]}),
+            "/thing-registration-tasks": json_response({"taskIds": ["a"], "nextToken": "2"}),
+            "/thing-registration-tasks?nextToken=2": json_response({"taskIds": [], "nextToken": "3"}),
+            "/thing-registration-tasks?nextToken=3": json_response({"taskIds": ["b"]}),
         }
     )
     assert ask(aws, listed) == ["a", "b"]
@@ -78,16 +78,16 @@ def test_a_list_is_read_page_by_page_and_an_empty_page_does_not_end_it() -> None
 @pytest.mark.parametrize(
     "page",
     [
-        answer({"taskIds": ["a"], "nextToken": "same"}),
-        answer({"nextToken": "2"}),
-        answer({}),
-        answer({"taskIds": None}),
-        answer({"taskIds": {}}),
-        Answer(b"<html>", headers={"content-type": "text/html"}),
+        json_response({"taskIds": ["a"], "nextToken": "same"}),
+        json_response({"nextToken": "2"}),
+        json_response({}),
+        json_response({"taskIds": None}),
+        json_response({"taskIds": {}}),
+        HttpResponse(b"<html>", headers={"content-type": "text/html"}),
     ],
     ids=["a token that repeats", "no list", "nothing", "null", "an object", "HTML"],
 )
-def test_a_list_that_is_none_or_repeats_its_token_is_malformed(page: Answer) -> None:
+def test_a_list_that_is_none_or_repeats_its_token_is_malformed(page: HttpResponse) -> None:
     with pytest.raises(ApiError) as caught:
         ask(ScriptedAws({"/thing-registration-tasks": page}), listed)
     assert caught.value.reason is Reason.MALFORMED
@@ -116,8 +116,8 @@ def test_apis_that_share_a_quota_share_its_budget_and_others_have_their_own() ->
 class _Endless(ScriptedAws):
     """An AWS whose every page names another one."""
 
-    def find(self, target: str, path: str) -> Answer:
-        return answer({"taskIds": ["a"], "nextToken": str(len(self.requests))})
+    def find(self, target: str, path: str) -> HttpResponse:
+        return json_response({"taskIds": ["a"], "nextToken": str(len(self.requests))})
 
 
 @pytest.mark.parametrize("service", sorted({call.service for kind in KINDS for call in kind.calls} | {"sts"}))

@@ -17,8 +17,8 @@ from exporter.cli.main import PROGRAM
 from exporter.config.loader import parse_config
 from exporter.kinds.kind import DESCRIBE, DISCOVER, TAGS, ApiCall, Kind
 from exporter.kinds.registry import KINDS
-from tests.support.exporter_server import simulating
-from tests.support.exposition_rows import Exposed
+from tests.support.exporter_server import serve_simulation
+from tests.support.exposition_rows import Scrape
 from tests.support.repository import ROOT
 from tests.support.simulated_responses import MODELS
 
@@ -57,8 +57,8 @@ def dependent(kinds: Iterable[Kind[Any]]) -> set[str]:
 
 def called(config: str) -> set[str]:
     """Return the actions of the calls that a real exporter makes of the simulated AWS."""
-    with simulating(config, SCENARIO) as simulation:
-        exposed = Exposed(simulation.exporter.scrape())
+    with serve_simulation(config, SCENARIO) as simulation:
+        exposed = Scrape(simulation.exporter.scrape())
         assert simulation.requests
     assert {value for _, value in exposed.rows("aws_iot_bulk_exporter_up")} == {1}
     rows = exposed.rows("aws_iot_bulk_exporter_api_requests_total")

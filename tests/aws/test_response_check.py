@@ -19,8 +19,8 @@ from exporter.kinds import greengrass_bulk_deployment, thing_registration_task
 from exporter.kinds.kind import FetchRequest, Kind
 from exporter.metrics.self_metrics import ApiMetrics
 from tests.support.exporter_server import aws_environment
-from tests.support.scripted_endpoint import Answer, ScriptedAws, answer, refusal
-from tests.support.servers import serving
+from tests.support.scripted_endpoint import HttpResponse, ScriptedAws, error_response, json_response
+from tests.support.servers import serve_app
 
 ACCOUNT_ID = "111122223333"
 ACCOUNT = Account(account_id=ACCOUNT_ID)
@@ -44,18 +44,18 @@ GOOD = {
     "ListBulkDeployments": b'{"BulkDeployments":[]}',
 }
 NO_SUCCESS = {
-    "html": Answer(HTML, headers={"content-type": "text/html"}),
-    "html that says it is json": Answer(HTML, headers=JSON),
-    "empty object": Answer(b"{}"),
-    "empty": Answer(b""),
-    "no content": Answer(b"", status=204),
-    "list": Answer(b"[]"),
-    "null": Answer(b"null"),
-    "number": Answer(b"7"),
-    "text": Answer(b'"words"'),
-    "not UTF-8": Answer(b'{"status":"\xff"}'),
-    "deep": Answer(b'{"a":' * 100_000),
-    "two objects": Answer(b"{}{}"),
+    "html": HttpResponse(HTML, headers={"content-type": "text/html"}),
+    "html that says it is json": HttpResponse(HTML, headers=JSON),
+    "empty object": HttpResponse(b"{}"),
+    "empty": HttpResponse(b""),
+    "no content": HttpResponse(b"", status=204),
+    "list": HttpResponse(b"[]"),
+    "null": HttpResponse(b"null"),
+    "number": HttpResponse(b"7"),
+    "text": HttpResponse(b'"words"'),
+    "not UTF-8": HttpResponse(b'{"status":"\xff"}'),
+    "deep": HttpResponse(b'{"a":' * 100_000),
+    "two objects": HttpResponse(b"{}{}"),
 }
 PROXYS_WORDS = [b"<!DOCTYPE html><html><br>Bad</html>", b"no healthy upstream", b'["x"]', b"\x1f\x8b\xff", b"{}", b""]
 PASSING = [(429, Reason.THROTTLED), (500, Reason.SERVER_ERROR), (503, Reason.SERVER_ERROR)]
@@ -121,7 +121,7 @@ class World:
     aws: ScriptedAws
     models: Models
 
-    def ask(self, api: str, found: Answer) -> tuple[ApiError | None, CollectorRegistry]:
+    def ask(self, api: str, found: HttpResponse) -> tuple[ApiError | None, CollectorRegistry]:
         """Call one API, which answers so; return how that failed, and what was counted."""
         self.aws.answers[(PATHS | LISTS)[api]] = found
         registry = CollectorRegistry()
@@ -146,18 +146,18 @@ async def _asked(gateway: Gateway, api: str, account: Account = ACCOUNT) -> None
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
     aws = ScriptedAws()
-    with serving(aws.app()) as endpoint, aws_environment(endpoint):
+    with serve_app(aws.app()) as endpoint, aws_environment(endpoint):
         yield World(aws, Models())
 
 
 @pytest.mark.parametrize("api", GOOD)
 def test_a_good_answer_is_a_success(world: World, api: str) -> None:
-    assert world.ask(api, Answer(GOOD[api]))[0] is None
+    assert world.ask(api, HttpResponse(GOOD[api]))[0] is None
 
 
 @pytest.mark.parametrize("api", GOOD)
 @pytest.mark.parametrize("found", NO_SUCCESS.values(), ids=NO_SUCCESS)
-def test_an_answer_without_what_was_asked_for_is_malformed(world: World, api: str, found: Answer) -> None:
+def test_an_answer_without_what_was_asked_for_is_malformed(world: World, api: str, found: HttpResponse) -> None:
     error, _ = world.ask(api, found)
     assert error is not None
     assert error.reason is Reason.MALFORMED
@@ -167,21 +167,21 @@ def test_an_answer_without_what_was_asked_for_is_malformed(world: World, api: st
 @pytest.mark.parametrize("api", GOOD)
 @pytest.mark.parametrize("announced", [1, 1000])
 def test_an_answer_that_is_cut_off_is_malformed(world: World, api: str, announced: int) -> None:
-    error, _ = world.ask(api, Answer(GOOD[api], announced=len(GOOD[api]) + announced))
+    error, _ = world.ask(api, HttpResponse(GOOD[api], announced=len(GOOD[api]) + announced))
     assert error is not None
     assert error.reason is Reason.MALFORMED
 
 
 @pytest.mark.parametrize("api", GOOD)
 def test_an_answer_of_40_megabytes_is_malformed(world: World, api: str) -> None:
-    error, _ = world.ask(api, Answer(GOOD[api] + b" " * 40_000_000))
+    error, _ = world.ask(api, HttpResponse(GOOD[api] + b" " * 40_000_000))
     assert error is not None
     assert "larger than" in error.detail
 
 
 @pytest.mark.parametrize(("api", "body"), [(api, body) for api, bodies in WRONG.items() for body in bodies])
 def test_a_member_of_another_type_is_malformed(world: World, api: str, body: bytes) -> None:
-    error, _ = world.ask(api, Answer(body, headers=JSON))
+    error, _ = world.ask(api, HttpResponse(body, headers=JSON))
     assert error is not None
     assert error.reason is Reason.MALFORMED
 
@@ -190,7 +190,7 @@ def test_a_member_of_another_type_is_malformed(world: World, api: str, body: byt
     "body", [HTML, b"", b"{}", b"<GetCallerIdentityResponse/>", IDENTITY[:-40], IDENTITY % b"secret"]
 )
 def test_an_identity_without_an_account_number_is_malformed(world: World, body: bytes) -> None:
-    world.aws.answers["/"] = Answer(body, headers={"content-type": "text/xml"})
+    world.aws.answers["/"] = HttpResponse(body, headers={"content-type": "text/xml"})
     gateway = Gateway(world.models, Aws(max_attempts=1), ApiMetrics(CollectorRegistry()), Clock())
     with pytest.raises(ApiError) as caught:
         asyncio.run(gateway.connect(Account(), "eu-west-1", "test"))
@@ -204,7 +204,7 @@ def test_a_passing_fault_has_its_reason_and_is_tried_again_whoever_says_it(
     world: World, status: int, reason: Reason, body: bytes
 ) -> None:
     for path, account in (("/", Account()), (PATHS["DescribeThingRegistrationTask"], ACCOUNT)):
-        world.aws.answers[path] = Answer(body, status, {"content-type": "text/html"})
+        world.aws.answers[path] = HttpResponse(body, status, {"content-type": "text/html"})
         world.aws.requests.clear()
         gateway = Gateway(world.models, Aws(max_attempts=2), ApiMetrics(CollectorRegistry()), Clock())
         with pytest.raises(ApiError) as caught:
@@ -215,7 +215,7 @@ def test_a_passing_fault_has_its_reason_and_is_tried_again_whoever_says_it(
 
 @pytest.mark.parametrize(("api", "body"), NO_LISTS)
 def test_a_list_that_is_none_is_malformed(world: World, api: str, body: bytes) -> None:
-    error, _ = world.ask(api, Answer(body, headers=JSON))
+    error, _ = world.ask(api, HttpResponse(body, headers=JSON))
     assert error is not None
     assert error.reason is Reason.MALFORMED
 
@@ -223,14 +223,14 @@ def test_a_list_that_is_none_is_malformed(world: World, api: str, body: bytes) -
 @pytest.mark.parametrize(
     ("found", "code"),
     [
-        (Answer(HTML), "malformed"),
-        (answer({}, status=500), "5xx"),
-        (Answer(b"[]", status=400), "malformed"),
-        (refusal("ThrottlingException", 400), "ThrottlingException"),
-        (refusal("NewException", 400, message="secret"), "4xx"),
+        (HttpResponse(HTML), "malformed"),
+        (json_response({}, status=500), "5xx"),
+        (HttpResponse(b"[]", status=400), "malformed"),
+        (error_response("ThrottlingException", 400), "ThrottlingException"),
+        (error_response("NewException", 400, message="secret"), "4xx"),
     ],
 )
-def test_each_failed_attempt_is_counted_once_by_its_code(world: World, found: Answer, code: str) -> None:
+def test_each_failed_attempt_is_counted_once_by_its_code(world: World, found: HttpResponse, code: str) -> None:
     api = "DescribeThingRegistrationTask"
     labels = {"aws_account_id": ACCOUNT_ID, "aws_region": "eu-west-1", "service": "iot", "api": api}
     error, registry = world.ask(api, found)

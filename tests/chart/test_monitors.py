@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.helm_chart import Document, ci_values, objects, one, pod_of, render
+from tests.support.helm_chart import Document, ci_values, objects_of_kind, only_object, pod_of, render
 
 MONITORS = pytest.mark.parametrize(
     ("value", "kind"), [("serviceMonitor", "ServiceMonitor"), ("podMonitor", "PodMonitor")]
@@ -20,40 +20,43 @@ def endpoint_of(monitor: Document) -> Document:
 
 @MONITORS
 def test_no_monitor_is_made_unless_asked(value: str, kind: str) -> None:
-    assert objects(render(), kind) == []
-    assert endpoint_of(one(render(f"--set={value}.enabled=true"), kind)) == {"port": "http", "honorLabels": True}
+    assert objects_of_kind(render(), kind) == []
+    assert endpoint_of(only_object(render(f"--set={value}.enabled=true"), kind)) == {
+        "port": "http",
+        "honorLabels": True,
+    }
 
 
 def test_a_service_monitor_selects_the_service_and_a_port_of_it() -> None:
     for shards in (1, 2):
         documents = render(f"--set=serviceMonitor.enabled=true,shards={shards}")
-        monitor, service = one(documents, "ServiceMonitor"), one(documents, "Service")
+        monitor, service = only_object(documents, "ServiceMonitor"), only_object(documents, "Service")
         assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
         assert endpoint_of(monitor)["port"] in {port["name"] for port in service["spec"]["ports"]}
 
 
 def test_a_pod_monitor_selects_the_exporter_s_pods_and_not_that_of_helm_test() -> None:
     documents = render("--set=podMonitor.enabled=true")
-    selector = one(documents, "PodMonitor")["spec"]["selector"]["matchLabels"].items()
+    selector = only_object(documents, "PodMonitor")["spec"]["selector"]["matchLabels"].items()
     assert selector <= pod_of(documents)["metadata"]["labels"].items()
-    assert not selector <= one(documents, "Pod")["metadata"]["labels"].items()
+    assert not selector <= only_object(documents, "Pod")["metadata"]["labels"].items()
     ports = {port["name"] for port in pod_of(documents)["spec"]["containers"][0]["ports"]}
-    assert endpoint_of(one(documents, "PodMonitor"))["port"] in ports
+    assert endpoint_of(only_object(documents, "PodMonitor"))["port"] in ports
 
 
 @MONITORS
 def test_a_monitor_elsewhere_looks_into_the_namespace_of_the_release(value: str, kind: str) -> None:
     on = f"--set={value}.enabled=true"
-    monitor = one(render(f"{on},{value}.namespace=prometheus"), kind)
+    monitor = only_object(render(f"{on},{value}.namespace=prometheus"), kind)
     assert monitor["metadata"]["namespace"] == "prometheus"
     assert monitor["spec"]["namespaceSelector"] == {"matchNames": ["monitoring"]}
     for same in (on, f"{on},{value}.namespace=monitoring"):
-        assert "namespaceSelector" not in one(render(same), kind)["spec"]
+        assert "namespaceSelector" not in only_object(render(same), kind)["spec"]
 
 
 @MONITORS
 def test_every_field_can_be_set_and_the_selector_cannot(value: str, kind: str) -> None:
-    monitor = one(
+    monitor = only_object(
         render(
             f"--set={value}.enabled=true,{value}.interval=30s,{value}.scrapeTimeout=20s",
             f"--set={value}.relabelings[0].targetLabel=a,{value}.metricRelabelings[0].action=drop",
@@ -79,11 +82,11 @@ def test_every_field_can_be_set_and_the_selector_cannot(value: str, kind: str) -
 def test_the_job_is_called_the_same_with_one_shard_and_with_several() -> None:
     for shards in (1, 2):
         documents = render(f"--set=serviceMonitor.enabled=true,shards={shards}")
-        label = one(documents, "ServiceMonitor")["spec"]["jobLabel"]
-        assert one(documents, "Service")["metadata"]["labels"][label] == "aws-iot-bulk-exporter"
+        label = only_object(documents, "ServiceMonitor")["spec"]["jobLabel"]
+        assert only_object(documents, "Service")["metadata"]["labels"][label] == "aws-iot-bulk-exporter"
 
 
 def test_scrapes_of_a_monitor_are_those_of_its_values_file() -> None:
-    monitor = one(render(ci_values("client-certificate")), "PodMonitor")
+    monitor = only_object(render(ci_values("client-certificate")), "PodMonitor")
     assert endpoint_of(monitor)["path"] == "/bulk/metrics"
     assert endpoint_of(monitor)["tlsConfig"]["serverName"] == "exporter.example"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from tests.support.helm_chart import Document, ci_values, one, pod_of, render
+from tests.support.helm_chart import Document, ci_values, only_object, pod_of, render
 
 ON = "--set=networkPolicy.enabled=true"
 
 
 def policy(*arguments: str) -> Document:
     """The specification of the NetworkPolicy."""
-    found: Document = one(render(ON, *arguments), "NetworkPolicy")["spec"]
+    found: Document = only_object(render(ON, *arguments), "NetworkPolicy")["spec"]
     return found
 
 
@@ -66,31 +66,31 @@ def test_everybody_may_scrape_the_port_of_the_pods() -> None:
 
 def test_who_may_scrape_can_be_limited_and_helm_test_still_may() -> None:
     documents = render(ci_values("network-policy"))
-    (scrape, extra) = one(documents, "NetworkPolicy")["spec"]["ingress"]
+    (scrape, extra) = only_object(documents, "NetworkPolicy")["spec"]["ingress"]
     tester, prometheus = scrape["from"]
-    assert tester["podSelector"]["matchLabels"].items() <= one(documents, "Pod")["metadata"]["labels"].items()
+    assert tester["podSelector"]["matchLabels"].items() <= only_object(documents, "Pod")["metadata"]["labels"].items()
     assert prometheus["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "prometheus"}
     assert extra["from"] == [{"ipBlock": {"cidr": "192.0.2.0/24"}}]
 
 
 def test_the_policy_is_that_of_the_exporter_s_pods_and_not_of_helm_test() -> None:
     documents = render(ON)
-    selector = one(documents, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"].items()
+    selector = only_object(documents, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"].items()
     assert selector <= pod_of(documents)["metadata"]["labels"].items()
-    assert not selector <= one(documents, "Pod")["metadata"]["labels"].items()
+    assert not selector <= only_object(documents, "Pod")["metadata"]["labels"].items()
 
 
 def test_a_service_never_takes_the_pod_of_helm_test_for_an_exporter() -> None:
     documents = render()
-    selector = one(documents, "Service")["spec"]["selector"].items()
-    assert not selector <= one(documents, "Pod")["metadata"]["labels"].items()
+    selector = only_object(documents, "Service")["spec"]["selector"].items()
+    assert not selector <= only_object(documents, "Pod")["metadata"]["labels"].items()
 
 
 def test_a_service_can_have_both_families_of_addresses() -> None:
-    service = one(render(ci_values("ipv6")), "Service")["spec"]
+    service = only_object(render(ci_values("ipv6")), "Service")["spec"]
     assert service["ipFamilyPolicy"] == "RequireDualStack"
     assert service["ipFamilies"] == ["IPv6", "IPv4"]
-    assert not one(render(), "Service")["spec"].keys() & {"ipFamilyPolicy", "ipFamilies", "clusterIP"}
+    assert not only_object(render(), "Service")["spec"].keys() & {"ipFamilyPolicy", "ipFamilies", "clusterIP"}
 
 
 def test_the_exporter_listens_for_both_families() -> None:
@@ -98,16 +98,16 @@ def test_the_exporter_listens_for_both_families() -> None:
 
 
 def test_the_service_of_shards_is_headless_and_no_other_service_changed() -> None:
-    alone, sharded = one(render(), "Service"), one(render("--set=shards=2"), "Service")
+    alone, sharded = only_object(render(), "Service"), only_object(render("--set=shards=2"), "Service")
     assert sharded["spec"]["clusterIP"] == "None"
     assert sharded["metadata"]["name"] != alone["metadata"]["name"]
-    assert one(render("--set=shards=2"), "StatefulSet")["spec"]["serviceName"] == sharded["metadata"]["name"]
+    assert only_object(render("--set=shards=2"), "StatefulSet")["spec"]["serviceName"] == sharded["metadata"]["name"]
 
 
 def test_a_budget_lets_one_pod_go_unless_told_otherwise() -> None:
     def budget(*settings: str) -> Document:
         documents = render("--set=podDisruptionBudget.enabled=true", *settings)
-        found: Document = one(documents, "PodDisruptionBudget")["spec"]
+        found: Document = only_object(documents, "PodDisruptionBudget")["spec"]
         found.pop("selector")
         return found
 

@@ -13,7 +13,7 @@ import yaml
 
 from exporter import __version__
 from exporter.cli.main import COMMANDS
-from tests.support.helm_chart import CHART, container_of, one, pod_of, render, template
+from tests.support.helm_chart import CHART, container_of, only_object, pod_of, render, template
 from tests.support.repository import ROOT
 from tests.support.required_programs import program
 
@@ -88,16 +88,16 @@ def test_what_the_readme_deletes_is_what_its_release_makes() -> None:
     deleted = [words[words.index("delete") + 1 :] for words in commands("kubectl") if "delete" in words]
     assert deleted == [
         ["persistentvolumeclaim", "--selector", "app.kubernetes.io/instance=exporter"],
-        [f"statefulset/{one(shared, 'StatefulSet')['metadata']['name']}"],
+        [f"statefulset/{only_object(shared, 'StatefulSet')['metadata']['name']}"],
     ]
     # Kubernetes gives the claims of shards the labels by which their pods are selected.
-    selected = one(shared, "StatefulSet")["spec"]["selector"]["matchLabels"]
-    for labels in (one(alone, "PersistentVolumeClaim")["metadata"]["labels"], selected):
+    selected = only_object(shared, "StatefulSet")["spec"]["selector"]["matchLabels"]
+    for labels in (only_object(alone, "PersistentVolumeClaim")["metadata"]["labels"], selected):
         assert labels["app.kubernetes.io/instance"] == "exporter"
 
 
 def test_the_guide_to_scaling_names_the_service_of_the_shards() -> None:
-    (service,) = [one for one in render("--set=shards=2", release=RELEASE) if one["kind"] == "Service"]
+    (service,) = [document for document in render("--set=shards=2", release=RELEASE) if document["kind"] == "Service"]
     (named,) = re.findall(r"names: \[(\S+)\]", (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8"))
     assert named == f"{service['metadata']['name']}.monitoring.svc.cluster.local"
 
@@ -131,12 +131,12 @@ def test_the_scrape_job_finds_the_exporter_s_pods_and_not_that_of_helm_test(tmp_
     name, port = (rule["regex"] for rule in job["relabel_configs"][:2])
     documents = render()
     assert pod_of(documents)["metadata"]["labels"]["app.kubernetes.io/name"] == name
-    assert one(documents, "Pod")["metadata"]["labels"]["app.kubernetes.io/name"] != name
+    assert only_object(documents, "Pod")["metadata"]["labels"]["app.kubernetes.io/name"] != name
     assert container_of(documents)["ports"][0]["name"] == port
 
 
 def test_the_alert_of_the_page_is_one_that_its_values_make(pieces: tuple[str, ...]) -> None:
-    groups = one(render(*pieces), "PrometheusRule")["spec"]["groups"]
+    groups = only_object(render(*pieces), "PrometheusRule")["spec"]["groups"]
     alerts = {rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule}
     named = {*re.findall(r"`(AwsIot\w+)`", PAGE)}
     assert named

@@ -19,11 +19,11 @@ from tests.support.helm_chart import (
     SHARDED_CLAIMS,
     Document,
     helm,
-    objects,
+    objects_of_kind,
     pod_of,
     render,
-    schema,
     template,
+    values_schema,
     workload,
 )
 
@@ -37,7 +37,7 @@ EVERY_FILE = pytest.mark.parametrize(
 def pods_of(documents: Sequence[Document]) -> Iterator[Document]:
     """Give the specification of each pod."""
     yield pod_of(documents)["spec"]
-    yield from (document["spec"] for document in objects(documents, "Pod"))
+    yield from (document["spec"] for document in objects_of_kind(documents, "Pod"))
 
 
 def test_helm_lint_finds_nothing() -> None:
@@ -76,14 +76,14 @@ def test_the_operator_accepts_every_field_of_a_monitor(values: Path) -> None:
 
 @EVERY_FILE
 def test_the_operator_of_grafana_accepts_every_field_of_a_dashboard(values: Path) -> None:
-    for dashboard in objects(render(f"--values={values}"), "GrafanaDashboard"):
+    for dashboard in objects_of_kind(render(f"--values={values}"), "GrafanaDashboard"):
         accepted("grafana.dashboardSpec", dashboard["spec"], but={"instanceSelector", "json"})
 
 
 def accepted(definition: str, fields: Document, but: set[str]) -> None:
     """Fail when a definition of the schema does not know a field, apart from those that are values of their own."""
     own = {*but, "relabelings", "metricRelabelings"}
-    described = {"$ref": f"#/definitions/{definition}", "definitions": schema()["definitions"]}
+    described = {"$ref": f"#/definitions/{definition}", "definitions": values_schema()["definitions"]}
     jsonschema.validate({key: value for key, value in fields.items() if key not in own}, described)
 
 
@@ -126,7 +126,7 @@ def test_what_is_mounted_probed_and_selected_exists(values: Path) -> None:
             assert {handler["port"] for handler in handlers} <= ports
     labels = pod_of(documents)["metadata"]["labels"].items()
     assert workload(documents)["spec"]["selector"]["matchLabels"].items() <= labels
-    for document in objects(documents, "Service") + objects(documents, "PodDisruptionBudget"):
+    for document in objects_of_kind(documents, "Service") + objects_of_kind(documents, "PodDisruptionBudget"):
         selector = document["spec"]["selector"]
         assert selector.get("matchLabels", selector).items() <= labels
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import httpx
 
-from tests.support.helm_chart import Document, ci_values, container_of, one, pod_of, render
+from tests.support.helm_chart import Document, ci_values, container_of, only_object, pod_of, render
 from tests.support.repository import ROOT
-from tests.support.waiting import until
+from tests.support.waiting import wait_until
 
 CONFIG = "/etc/aws-iot-bulk-exporter"
 SIMULATED = "127.0.0.1:10099"
@@ -67,7 +67,7 @@ def operations(url: str) -> list[str]:
 def test_the_pod_of_the_simulated_values_starts_is_probed_and_shows_operations(tmp_path: Path) -> None:
     port, simulated = free_port(), free_port()
     documents = render(ci_values("simulated"), f"--set=containerPort={port}")
-    (tmp_path / "config.yaml").write_text(one(documents, "ConfigMap")["data"]["config.yaml"])
+    (tmp_path / "config.yaml").write_text(only_object(documents, "ConfigMap")["data"]["config.yaml"])
     replaced = {CONFIG: str(tmp_path), SIMULATED: f"127.0.0.1:{simulated}"}
     exporter = container_of(documents)
     assert container_of(documents, "aws")["image"] == exporter["image"]
@@ -76,5 +76,5 @@ def test_the_pod_of_the_simulated_values_starts_is_probed_and_shows_operations(t
             stack.enter_context(running(container, replaced, tmp_path / f"{container['name']}.log"))
         for probe in ("livenessProbe", "readinessProbe"):
             url = f"http://127.0.0.1:{port}{exporter[probe]['httpGet']['path']}"
-            assert until(partial(answer, url), url)
-        assert until(lambda: operations(f"http://127.0.0.1:{port}/metrics") or None, "operations")
+            assert wait_until(partial(answer, url), url)
+        assert wait_until(lambda: operations(f"http://127.0.0.1:{port}/metrics") or None, "operations")

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.support.exporter_server import exporting
-from tests.support.helm_chart import CHART, ci_values, one, render
-from tests.support.servers import hanging
+from tests.support.exporter_server import serve_exporter
+from tests.support.helm_chart import CHART, ci_values, only_object, render
+from tests.support.servers import hanging_endpoint
 
 LOGIN = {"EXPORTER_USERNAME": "prometheus", "EXPORTER_PASSWORD": "hush"}
 
@@ -64,7 +64,7 @@ def answering(
 
 def scrape(url: str, environment: Mapping[str, str] | None = None, shards: int = 1) -> subprocess.CompletedProcess[str]:
     """Run what the chart's test pod runs, on another URL and with this machine's Python."""
-    (container,) = one(render(), "Pod")["spec"]["containers"]
+    (container,) = only_object(render(), "Pod")["spec"]["containers"]
     command = [sys.executable, *container["command"][1:], container["args"][0], url, str(shards)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environment or {})
 
@@ -77,7 +77,7 @@ def certified(name: str, authority: trustme.CA) -> ssl.SSLContext:
 
 
 def test_a_real_exporter_passes() -> None:
-    with hanging() as (aws, _), exporting("refresh: {deadline: 1s}", aws) as exporter:
+    with hanging_endpoint() as (aws, _), serve_exporter("refresh: {deadline: 1s}", aws) as exporter:
         result = scrape(f"{exporter.url}/metrics")
     assert result.stdout == "127.0.0.1: status 200\n"
     assert result.returncode == 0, result.stderr
@@ -144,7 +144,7 @@ def test_what_cannot_be_reached_is_named() -> None:
 
 def test_the_pod_asks_the_service_by_its_name_and_expects_every_shard() -> None:
     def words(*arguments: str) -> list[str]:
-        found: list[str] = one(render(*arguments), "Pod")["spec"]["containers"][0]["args"][1:]
+        found: list[str] = only_object(render(*arguments), "Pod")["spec"]["containers"][0]["args"][1:]
         return found
 
     name = "fleet-aws-iot-bulk-exporter"
@@ -154,7 +154,7 @@ def test_the_pod_asks_the_service_by_its_name_and_expects_every_shard() -> None:
 
 
 def test_the_pod_gets_the_login_and_the_authority_but_never_the_key() -> None:
-    pod = one(render(ci_values("tls")), "Pod")["spec"]
+    pod = only_object(render(ci_values("tls")), "Pod")["spec"]
     (container,) = pod["containers"]
     keys = {variable["name"]: variable["valueFrom"]["secretKeyRef"]["key"] for variable in container["env"]}
     assert keys == {"EXPORTER_USERNAME": "username", "EXPORTER_PASSWORD": "password"}

@@ -15,12 +15,12 @@ from tests.support.helm_chart import (
     Document,
     ci_values,
     container_of,
-    objects,
-    one,
+    objects_of_kind,
+    only_object,
     pod_of,
-    read,
+    read_yaml,
     render,
-    schema,
+    values_schema,
 )
 
 TLS = "--set=web.config.tls_server_config.cert_file=tls.crt,web.config.tls_server_config.key_file=tls.key"
@@ -35,7 +35,7 @@ def probes(documents: list[Document]) -> list[dict[str, Any]]:
 
 def endpoint(*arguments: str) -> Document:
     """The endpoint of the ServiceMonitor."""
-    found: Document = one(render("--set=serviceMonitor.enabled=true", *arguments), "ServiceMonitor")["spec"][
+    found: Document = only_object(render("--set=serviceMonitor.enabled=true", *arguments), "ServiceMonitor")["spec"][
         "endpoints"
     ][0]
     return found
@@ -47,14 +47,14 @@ def test_without_a_web_configuration_everything_is_plain_http() -> None:
         {"path": "/-/healthy", "port": "http"},
         {"path": "/-/ready", "port": "http"},
     ]
-    assert objects(documents, "Secret") == []
+    assert objects_of_kind(documents, "Secret") == []
     assert not any("web.config" in argument for argument in container_of(documents)["args"])
     assert not endpoint().keys() & {"scheme", "tlsConfig", "basicAuth", "path"}
 
 
 def test_the_web_configuration_is_kept_in_a_secret_as_it_was_written() -> None:
-    secret = one(render(ci_values("tls")), "Secret")
-    written = read(CHART / "ci" / "tls-values.yaml")["web"]["config"]
+    secret = only_object(render(ci_values("tls")), "Secret")
+    written = read_yaml(CHART / "ci" / "tls-values.yaml")["web"]["config"]
     assert yaml.safe_load(base64.b64decode(secret["data"]["web.yaml"])) == written
 
 
@@ -71,7 +71,7 @@ def test_the_web_configuration_is_kept_in_a_secret_as_it_was_written() -> None:
 def test_the_schema_knows_the_keys_of_the_web_configuration_that_the_exporter_reads(
     section: type[BaseModel], path: list[str]
 ) -> None:
-    part = schema()["definitions"]["webConfig"]
+    part = values_schema()["definitions"]["webConfig"]
     for key in path:
         part = part["properties"][key]
     assert part["properties"].keys() == section.model_json_schema()["properties"].keys()
@@ -93,7 +93,7 @@ def test_an_existing_secret_is_mounted_and_none_is_made() -> None:
     (volume,) = [volume for volume in pod_of(documents)["spec"]["volumes"] if volume["name"] == "web"]
     (source,) = volume["projected"]["sources"]
     assert source["secret"] == {"name": "mine", "items": [{"key": "web.yml", "path": "web.yaml"}]}
-    assert objects(documents, "Secret") == []
+    assert objects_of_kind(documents, "Secret") == []
 
 
 @pytest.mark.parametrize("setting", [TLS, "--set=web.existingSecret.name=a,web.existingSecret.tls=true"])
@@ -114,13 +114,13 @@ def test_where_a_client_certificate_is_required_probes_only_connect(setting: str
     for probe in probes(documents):
         assert probe["tcpSocket"] == {"port": "http"}
         assert "httpGet" not in probe
-    assert objects(documents, "Pod") == []
+    assert objects_of_kind(documents, "Pod") == []
 
 
 def test_a_client_certificate_that_may_be_left_out_changes_no_probe() -> None:
     documents = render(f"{CLIENTS}VerifyClientCertIfGiven")
     assert all("httpGet" in probe for probe in probes(documents))
-    assert objects(documents, "Pod") != []
+    assert objects_of_kind(documents, "Pod") != []
 
 
 def test_a_handler_of_one_s_own_replaces_the_chart_s() -> None:
@@ -138,7 +138,7 @@ def test_a_scrape_logs_in_and_knows_the_authority_and_the_name_of_the_certificat
         "username": {"name": "exporter-login", "key": "username"},
         "password": {"name": "exporter-login", "key": "password"},
     }
-    service = one(render(ci_values("tls")), "Service")["metadata"]
+    service = only_object(render(ci_values("tls")), "Service")["metadata"]
     assert scrape["tlsConfig"] == {
         "ca": {"secret": {"name": "exporter-tls", "key": "ca.crt"}},
         "serverName": f"{service['name']}.{service['namespace']}.svc",
@@ -155,4 +155,4 @@ def test_the_path_of_the_metrics_is_the_same_everywhere() -> None:
     documents = render(*arguments)
     assert "--web.telemetry-path=/bulk" in container_of(documents)["args"]
     assert endpoint(*arguments)["path"] == "/bulk"
-    assert one(documents, "Pod")["spec"]["containers"][0]["args"][1].endswith(":10098/bulk")
+    assert only_object(documents, "Pod")["spec"]["containers"][0]["args"][1].endswith(":10098/bulk")

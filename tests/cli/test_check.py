@@ -16,7 +16,7 @@ from exporter.simulator.app import application
 from exporter.simulator.scenario import parse_scenario
 from tests.support.exporter_server import aws_environment
 from tests.support.repository import ROOT
-from tests.support.servers import serving
+from tests.support.servers import serve_app
 
 SECRETS = ("s3cret-external-id", "s3cret-access-key", "s3cret-token")
 ROLE = "arn:aws:iam::444455556666:role/exporter"
@@ -46,7 +46,7 @@ def simulated(faults: str = "") -> Iterator[None]:
     """Serve the operations as AWS, with credentials for its first account."""
     scenario = parse_scenario(OPERATIONS + (f"faults: [{faults}]\n" if faults else ""), KINDS)
     secrets = {"AWS_SECRET_ACCESS_KEY": SECRETS[1], "AWS_SESSION_TOKEN": SECRETS[2]}
-    with serving(application(scenario, KINDS, Models())) as url, aws_environment(url, **secrets):
+    with serve_app(application(scenario, KINDS, Models())) as url, aws_environment(url, **secrets):
         yield
 
 

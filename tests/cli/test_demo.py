@@ -5,14 +5,14 @@ from __future__ import annotations
 from exporter.cli.commands.demo import demo_config
 from exporter.kinds.registry import KINDS
 from exporter.simulator.scenario import scenario_text
-from tests.support.exporter_server import simulating
+from tests.support.exporter_server import serve_simulation
 
 SET = "aws_iot_bulk_operation_status{"
 
 
 def test_every_status_of_every_kind_shows_up_within_two_minutes() -> None:
     seen: set[tuple[str, str]] = set()
-    with simulating(demo_config(), scenario_text()) as simulation:
+    with serve_simulation(demo_config(), scenario_text()) as simulation:
         began = simulation.exporter.clock.at
         while simulation.exporter.clock.at < began + 115:
             for row in simulation.exporter.scrape(after=5.0).splitlines():

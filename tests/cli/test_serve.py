@@ -19,11 +19,11 @@ import pytest
 from tests.support import http_requests
 from tests.support.certificates import server_files
 from tests.support.exporter_server import aws_environment
-from tests.support.http_edge import rest_of
+from tests.support.http_edge import read_to_end
 from tests.support.passwords import ALICE, BASIC, basic
 from tests.support.scripted_endpoint import ScriptedAws
-from tests.support.servers import hanging, serving
-from tests.support.waiting import until
+from tests.support.servers import hanging_endpoint, serve_app
+from tests.support.waiting import wait_until
 
 CONFIG = """
 accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, ids: [a]}]}]
@@ -56,7 +56,10 @@ def exporter_process(
 
 
 def test_no_answer_names_the_server(tmp_path: Path) -> None:
-    with serving(ScriptedAws().app()) as endpoint, exporter_process(tmp_path / "config.yaml", endpoint) as (_, (url,)):
+    with (
+        serve_app(ScriptedAws().app()) as endpoint,
+        exporter_process(tmp_path / "config.yaml", endpoint) as (_, (url,)),
+    ):
         for path in ("/metrics", "/", "/nothing"):
             assert "server" not in http_requests.get(url + path).headers
 
@@ -66,7 +69,7 @@ def test_a_signal_ends_the_process_well_answers_a_scrape_in_flight_and_ends_its_
     tmp_path: Path, number: signal.Signals
 ) -> None:
     with (
-        hanging() as (endpoint, aws),
+        hanging_endpoint() as (endpoint, aws),
         exporter_process(tmp_path / "config.yaml", endpoint) as (process, (url,)),
         ThreadPoolExecutor(1) as scraper,
     ):
@@ -77,7 +80,7 @@ def test_a_signal_ends_the_process_well_answers_a_scrape_in_flight_and_ends_its_
         response = scrape.result()
         assert process.wait(timeout=60) == 0
         with connection:
-            assert b"/thing-registration-tasks/a " in rest_of(connection)
+            assert b"/thing-registration-tasks/a " in read_to_end(connection)
     assert response.status_code == 200
     assert "aws_iot_bulk_exporter_up{" in response.text
 
@@ -85,7 +88,7 @@ def test_a_signal_ends_the_process_well_answers_a_scrape_in_flight_and_ends_its_
 def test_sighup_reads_the_file_again_and_a_bad_one_ends_nothing(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     gauge = "aws_iot_bulk_exporter_config_last_reload_successful"
-    with serving(ScriptedAws().app()) as endpoint, exporter_process(config, endpoint) as (process, (url,)):
+    with serve_app(ScriptedAws().app()) as endpoint, exporter_process(config, endpoint) as (process, (url,)):
 
         def shows(row: str) -> bool | None:
             return row in http_requests.get(f"{url}/metrics").text or None
@@ -93,11 +96,11 @@ def test_sighup_reads_the_file_again_and_a_bad_one_ends_nothing(tmp_path: Path) 
         assert shows('account="default"')
         config.write_text(CONFIG.replace("account_id", "name: renamed, account_id"))
         process.send_signal(signal.SIGHUP)
-        until(lambda: shows('account="renamed"'), "the new name")
+        wait_until(lambda: shows('account="renamed"'), "the new name")
         for bad in ("accounts: 7", "", "{"):
             config.write_text(bad)
             process.send_signal(signal.SIGHUP)
-            until(lambda: shows(f"{gauge} 0.0"), "the failure")
+            wait_until(lambda: shows(f"{gauge} 0.0"), "the failure")
             assert shows('account="renamed"')
             config.write_text(CONFIG)
             assert http_requests.post(f"{url}/-/reload").text == "reloaded\n"
@@ -111,7 +114,7 @@ def test_sighup_reads_the_file_again_and_a_bad_one_ends_nothing(tmp_path: Path) 
 
 def test_a_configuration_that_cannot_be_read_to_its_end_delays_no_end(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
-    with serving(ScriptedAws().app()) as endpoint, exporter_process(config, endpoint) as (process, (url,)):
+    with serve_app(ScriptedAws().app()) as endpoint, exporter_process(config, endpoint) as (process, (url,)):
         assert http_requests.get(f"{url}/-/ready").status_code == 200
         config.unlink()
         os.mkfifo(config)
@@ -126,7 +129,7 @@ def test_the_usual_limit_of_files_is_raised_as_far_as_it_may_be(tmp_path: Path) 
     usual, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (LOW, most))
     try:
-        with hanging() as (endpoint, _), exporter_process(tmp_path / "config.yaml", endpoint) as (process, _):
+        with hanging_endpoint() as (endpoint, _), exporter_process(tmp_path / "config.yaml", endpoint) as (process, _):
             assert resource.prlimit(process.pid, resource.RLIMIT_NOFILE) == (most, most)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (usual, most))
@@ -136,12 +139,14 @@ def test_a_password_that_is_being_checked_does_not_outlive_a_second_signal(tmp_p
     web = tmp_path / "web.yaml"
     web.write_text(f"basic_auth_users: {{alice: $2b$31${'.' * 53}}}\n")  # hours of work
     with (
-        serving(ScriptedAws().app()) as endpoint,
+        serve_app(ScriptedAws().app()) as endpoint,
         exporter_process(tmp_path / "config.yaml", endpoint, f"--web.config.file={web}") as (process, (url,)),
         ThreadPoolExecutor(1) as client,
     ):
         login = client.submit(httpx.get, url, headers={"authorization": basic("alice", "wrong")}, timeout=60)
-        until(lambda: (http_requests.get(f"{url}/-/healthy").is_success and _threads(process) > 1) or None, "a check")
+        wait_until(
+            lambda: (http_requests.get(f"{url}/-/healthy").is_success and _threads(process) > 1) or None, "a check"
+        )
         process.send_signal(signal.SIGTERM)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0
@@ -160,7 +165,7 @@ def test_every_address_is_served_alike(tmp_path: Path) -> None:
     )
     addresses = ["127.0.0.1:0", "127.0.0.1:0", *(["[::1]:0"] if socket.has_dualstack_ipv6() else [])]
     with (
-        serving(ScriptedAws().app()) as endpoint,
+        serve_app(ScriptedAws().app()) as endpoint,
         exporter_process(tmp_path / "config.yaml", endpoint, f"--web.config.file={web}", addresses=addresses) as (
             process,
             urls,
@@ -180,7 +185,10 @@ def test_every_address_is_served_alike(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/metrics", "/-/healthy", "/-/ready"])
 def test_every_path_answers_head_without_a_body(tmp_path: Path, path: str) -> None:
-    with serving(ScriptedAws().app()) as endpoint, exporter_process(tmp_path / "config.yaml", endpoint) as (_, (url,)):
+    with (
+        serve_app(ScriptedAws().app()) as endpoint,
+        exporter_process(tmp_path / "config.yaml", endpoint) as (_, (url,)),
+    ):
         head, whole = http_requests.head(url + path), http_requests.get(url + path)
         assert (head.status_code, head.content) == (200, b"")
         assert head.headers["content-type"] == whole.headers["content-type"]

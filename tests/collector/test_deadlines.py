@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from tests.support.exporter_server import exporting, simulating
-from tests.support.servers import serving
-from tests.support.waiting import until
+from tests.support.exporter_server import serve_exporter, serve_simulation
+from tests.support.servers import serve_app
+from tests.support.waiting import wait_until
 
 CONFIG = """
 accounts:
@@ -53,9 +53,9 @@ async def drip(request: Request) -> Response:
 
 
 def test_a_scrape_without_time_answers_at_once_and_a_later_one_gets_the_rest_for_no_further_call() -> None:
-    with simulating(CONFIG, SCENARIO + "latency: 300ms\n") as simulation:
+    with serve_simulation(CONFIG, SCENARIO + "latency: 300ms\n") as simulation:
         assert regions(simulation.exporter.scrape(within="0.51")) == set()
-        later = until(lambda: regions(simulation.exporter.scrape(after=0.0, within="0.6")) or None, "rows")
+        later = wait_until(lambda: regions(simulation.exporter.scrape(after=0.0, within="0.6")) or None, "rows")
         assert later <= {"eu-west-1", "us-east-1"}
         assert regions(simulation.exporter.scrape(after=0.0)) == {"eu-west-1", "us-east-1"}
         assert len(simulation.requests) == 2
@@ -63,8 +63,8 @@ def test_a_scrape_without_time_answers_at_once_and_a_later_one_gets_the_rest_for
 
 def test_a_scope_that_hangs_leaves_the_rows_of_the_others_alone() -> None:
     hangs = "faults: [{region: us-east-1, delay: 60s}]\n"
-    with simulating(CONFIG, SCENARIO + hangs) as simulation:
-        until(lambda: regions(simulation.exporter.scrape(after=0.0, within="1")) or None, "rows")
+    with serve_simulation(CONFIG, SCENARIO + hangs) as simulation:
+        wait_until(lambda: regions(simulation.exporter.scrape(after=0.0, within="1")) or None, "rows")
         for _ in range(2):
             exposed = simulation.exporter.scrape(within="1")
             assert regions(exposed) == {"eu-west-1"}
@@ -73,7 +73,10 @@ def test_a_scope_that_hangs_leaves_the_rows_of_the_others_alone() -> None:
 
 def test_a_call_that_outlives_its_deadline_is_a_timeout_although_bytes_keep_coming() -> None:
     slow = CONFIG.replace("{max_attempts: 1}", "{max_attempts: 1, connect_timeout: 300ms, read_timeout: 300ms}")
-    with serving(Starlette(routes=[Route("/{path:path}", drip)])) as endpoint, exporting(slow, endpoint) as exporter:
+    with (
+        serve_app(Starlette(routes=[Route("/{path:path}", drip)])) as endpoint,
+        serve_exporter(slow, endpoint) as exporter,
+    ):
         exposed = exporter.scrape()
         assert exposed.count('kind="thing_registration_task",reason="timeout"} 1.0') == 2
         assert exporter.log.getvalue().count("the call took longer than its deadline") == 2
@@ -81,7 +84,7 @@ def test_a_call_that_outlives_its_deadline_is_a_timeout_although_bytes_keep_comi
 
 def test_throttling_is_counted_halves_the_budget_and_costs_no_row() -> None:
     throttled = "faults: [{api: DescribeThingRegistrationTask, from: 61s, until: 119s, error: ThrottlingException}]\n"
-    with simulating(CONFIG.replace(", us-east-1", ""), SCENARIO + throttled) as simulation:
+    with serve_simulation(CONFIG.replace(", us-east-1", ""), SCENARIO + throttled) as simulation:
         ratio = "aws_iot_bulk_exporter_api_budget_ratio{"
         assert regions(simulation.exporter.scrape(after=0.0)) == {"eu-west-1"}
         exposed = simulation.exporter.scrape(after=62.0)
@@ -97,7 +100,7 @@ def test_throttling_is_counted_halves_the_budget_and_costs_no_row() -> None:
 def test_retries_are_counted_as_attempts_and_paid_for() -> None:
     fails = "faults: [{api: DescribeThingRegistrationTask, until: 1s, error: InternalFailureException, status: 500}]\n"
     config = CONFIG.replace(", us-east-1", "").replace("max_attempts: 1", "max_attempts: 3")
-    with simulating(config, SCENARIO + fails) as simulation:
+    with serve_simulation(config, SCENARIO + fails) as simulation:
         exposed = simulation.exporter.scrape(after=0.0)
         same = 'api="DescribeThingRegistrationTask",aws_account_id="111122223333",aws_region="eu-west-1"'
         assert f'aws_iot_bulk_exporter_api_requests_total{{{same},service="iot"}} 3.0' in exposed

@@ -12,9 +12,9 @@ import pytest
 
 from exporter.kinds.greengrass_bulk_deployment import KIND
 from tests.support.clocks import ManualClock
-from tests.support.exporter_server import Exporter, exporting
-from tests.support.scripted_endpoint import Answer, ScriptedAws, answer, refusal
-from tests.support.servers import serving
+from tests.support.exporter_server import Exporter, serve_exporter
+from tests.support.scripted_endpoint import HttpResponse, ScriptedAws, error_response, json_response
+from tests.support.servers import serve_app
 
 CONFIG = """
 accounts:
@@ -30,13 +30,13 @@ TASK, BULK, LIST = (
     "/greengrass/bulk/deployments/bulk/status",
     "/greengrass/bulk/deployments",
 )
-RUNNING = answer({"BulkDeploymentStatus": "Running"})
+RUNNING = json_response({"BulkDeploymentStatus": "Running"})
 HOUR = 3600.0
 
 
-def aws_answering(refused: Answer, task: Answer | None = None) -> ScriptedAws:
+def aws_answering(refused: HttpResponse, task: HttpResponse | None = None) -> ScriptedAws:
     """An AWS whose Greengrass V1 answers only so."""
-    known = answer({"status": "InProgress", "successCount": 1})
+    known = json_response({"status": "InProgress", "successCount": 1})
     return ScriptedAws({TASK: task or known, BULK: refused, LIST: refused})
 
 
@@ -53,24 +53,24 @@ def reasons(exposed: str) -> dict[str, set[str]]:
 @contextmanager
 def exporter_of(aws: ScriptedAws, config: str = CONFIG, clock: ManualClock | None = None) -> Iterator[Exporter]:
     """An exporter of such an AWS."""
-    with serving(aws.app()) as endpoint, exporting(config, endpoint, clock) as exporter:
+    with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint, clock) as exporter:
         yield exporter
 
 
 REFUSALS = {
-    "AccessDeniedException": refusal("AccessDeniedException", 403),
-    "AccessDeniedException with 400": refusal("AccessDeniedException", 400),
-    "ForbiddenException": refusal("ForbiddenException", 400),
-    "a bare 403": Answer(b'{"message": "Forbidden"}', 403, {"content-type": "application/json"}),
-    "ValidationException": refusal("ValidationException", 400),
-    "MissingAuthenticationTokenException": refusal("MissingAuthenticationTokenException", 403),
+    "AccessDeniedException": error_response("AccessDeniedException", 403),
+    "AccessDeniedException with 400": error_response("AccessDeniedException", 400),
+    "ForbiddenException": error_response("ForbiddenException", 400),
+    "a bare 403": HttpResponse(b'{"message": "Forbidden"}', 403, {"content-type": "application/json"}),
+    "ValidationException": error_response("ValidationException", 400),
+    "MissingAuthenticationTokenException": error_response("MissingAuthenticationTokenException", 403),
 }
 
 
 @pytest.mark.parametrize("config", [CONFIG, ALONE], ids=["beside another kind", "alone"])
 @pytest.mark.parametrize("refused", REFUSALS.values(), ids=REFUSALS)
 def test_a_kind_that_alone_is_refused_after_its_end_of_support_is_recognised_at_once(
-    refused: Answer, config: str
+    refused: HttpResponse, config: str
 ) -> None:
     with exporter_of(aws_answering(refused), config) as exporter:
         exposed = exporter.scrape()
@@ -79,7 +79,7 @@ def test_a_kind_that_alone_is_refused_after_its_end_of_support_is_recognised_at_
 
 
 def test_a_throttle_that_does_not_end_is_recognised_after_some_refreshes() -> None:
-    with exporter_of(aws_answering(refusal("ThrottlingException", 400))) as exporter:
+    with exporter_of(aws_answering(error_response("ThrottlingException", 400))) as exporter:
         seen = [reasons(exporter.scrape())[KIND.name] for _ in range(4)]
     assert seen == [{"throttled"}, {"throttled"}, {"end_of_support"}, {"end_of_support"}]
 
@@ -96,7 +96,7 @@ def test_an_endpoint_that_takes_no_connection_is_recognised_after_some_refreshes
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException"])
 def test_where_another_kind_is_refused_too_the_service_is_not_to_blame(code: str) -> None:
-    refused = refusal(code, 400)
+    refused = error_response(code, 400)
     with exporter_of(aws_answering(refused, task=refused)) as exporter:
         for _ in range(5):
             seen = reasons(exporter.scrape())
@@ -106,17 +106,22 @@ def test_where_another_kind_is_refused_too_the_service_is_not_to_blame(code: str
 
 
 def test_another_failure_of_another_kind_does_not_hide_it() -> None:
-    aws = aws_answering(REFUSALS["ForbiddenException"], task=refusal("InternalFailureException", 500))
+    aws = aws_answering(REFUSALS["ForbiddenException"], task=error_response("InternalFailureException", 500))
     with exporter_of(aws) as exporter:
         assert reasons(exporter.scrape())[KIND.name] == {"end_of_support"}
 
 
 @pytest.mark.parametrize(
     "refused",
-    [refusal("InternalServerException", 500), answer({}), refusal("BadRequestException", 400), refusal("x", 404)],
+    [
+        error_response("InternalServerException", 500),
+        json_response({}),
+        error_response("BadRequestException", 400),
+        error_response("x", 404),
+    ],
     ids=["500", "an empty answer", "a bad request", "404"],
 )
-def test_what_is_no_refusal_keeps_its_own_reason(refused: Answer) -> None:
+def test_what_is_no_refusal_keeps_its_own_reason(refused: HttpResponse) -> None:
     with exporter_of(aws_answering(refused)) as exporter:
         for _ in range(5):
             seen = reasons(exporter.scrape())
@@ -138,7 +143,7 @@ def test_a_service_that_was_switched_off_is_asked_once_an_hour_and_believed_when
         for _ in range(50):
             assert reasons(exporter.scrape(after=60.0)) == {KIND.name: {"end_of_support"}}
         assert len([one for one in aws.requests if one != TASK]) == asked
-        aws.answers |= {BULK: RUNNING, LIST: answer({"BulkDeployments": []})}
+        aws.answers |= {BULK: RUNNING, LIST: json_response({"BulkDeployments": []})}
         exposed = exporter.scrape(after=HOUR)
         assert reasons(exposed) == {}
         assert 'aws_iot_bulk_operation_status{aws_account_id="111122223333",aws_region="eu-west-1",id="bulk"' in exposed
@@ -155,7 +160,7 @@ def test_a_role_that_may_not_be_assumed_says_nothing_about_the_service() -> None
     config = ALONE.replace("account_id:", "role_arn: arn:aws:iam::111122223333:role/reader\n    account_id:")
     denied = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"
     aws = aws_answering(RUNNING)
-    aws.answers["/"] = Answer(denied.encode(), 403, {"content-type": "text/xml"})
+    aws.answers["/"] = HttpResponse(denied.encode(), 403, {"content-type": "text/xml"})
     with exporter_of(aws, config) as exporter:
         assert reasons(exporter.scrape())[KIND.name] == {"access_denied"}
 

@@ -6,9 +6,9 @@ import socket
 
 import pytest
 
-from tests.support.exporter_server import aws_environment, exporting
-from tests.support.scripted_endpoint import Answer, ScriptedAws, answer, refusal
-from tests.support.servers import serving
+from tests.support.exporter_server import aws_environment, serve_exporter
+from tests.support.scripted_endpoint import HttpResponse, ScriptedAws, error_response, json_response
+from tests.support.servers import serve_app
 
 CONFIG = """
 accounts:
@@ -27,7 +27,7 @@ SUCCEEDED = "aws_iot_thing_registration_task_succeeded_things"
 
 def all_well() -> ScriptedAws:
     """An AWS that knows every operation of the configuration."""
-    return ScriptedAws({GOOD: answer(TASK), OTHER: answer(TASK), BULK_STATUS: answer(BULK)})
+    return ScriptedAws({GOOD: json_response(TASK), OTHER: json_response(TASK), BULK_STATUS: json_response(BULK)})
 
 
 def ids_with_rows(exposed: str) -> set[str]:
@@ -42,44 +42,44 @@ def reasons(exposed: str) -> set[tuple[str, str]]:
 
 
 BROKEN = {
-    "HTML with 200": Answer(b"<html>log in</html>", headers={"content-type": "text/html"}),
-    "an empty object": answer({}),
-    "an empty body": Answer(b""),
-    "a truncated body": Answer(b'{"status": "InProg', headers={"content-type": "application/json"}),
-    "a body shorter than announced": Answer(b'{"status": "InProgress"}', announced=500),
-    "a list": answer([TASK]),
-    "null": answer(None),
-    "a status that is no text": answer({"status": 7}),
-    "an empty status": answer({"status": ""}),
-    "a count that is no number": answer({**TASK, "successCount": "many"}),
-    "true for a count": answer({**TASK, "successCount": True}),
-    "a negative count": answer({**TASK, "successCount": -1}),
-    "a count beyond all things": answer({**TASK, "failureCount": 10**30}),
-    "a percentage above 100": answer({**TASK, "percentageProgress": 101}),
-    "a time that is none": answer({**TASK, "creationDate": "soon"}),
-    "a text longer than any of AWS": answer({**TASK, "inputFileBucket": "x" * 3000}),
-    "a structure for a text": answer({**TASK, "inputFileBucket": {"a": "b"}}),
+    "HTML with 200": HttpResponse(b"<html>log in</html>", headers={"content-type": "text/html"}),
+    "an empty object": json_response({}),
+    "an empty body": HttpResponse(b""),
+    "a truncated body": HttpResponse(b'{"status": "InProg', headers={"content-type": "application/json"}),
+    "a body shorter than announced": HttpResponse(b'{"status": "InProgress"}', announced=500),
+    "a list": json_response([TASK]),
+    "null": json_response(None),
+    "a status that is no text": json_response({"status": 7}),
+    "an empty status": json_response({"status": ""}),
+    "a count that is no number": json_response({**TASK, "successCount": "many"}),
+    "true for a count": json_response({**TASK, "successCount": True}),
+    "a negative count": json_response({**TASK, "successCount": -1}),
+    "a count beyond all things": json_response({**TASK, "failureCount": 10**30}),
+    "a percentage above 100": json_response({**TASK, "percentageProgress": 101}),
+    "a time that is none": json_response({**TASK, "creationDate": "soon"}),
+    "a text longer than any of AWS": json_response({**TASK, "inputFileBucket": "x" * 3000}),
+    "a structure for a text": json_response({**TASK, "inputFileBucket": {"a": "b"}}),
 }
 
 
 @pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
-def test_a_success_without_usable_content_is_malformed_and_costs_no_row(broken: Answer) -> None:
+def test_a_success_without_usable_content_is_malformed_and_costs_no_row(broken: HttpResponse) -> None:
     aws = all_well()
-    with serving(aws.app()) as endpoint, exporting(CONFIG, endpoint) as exporter:
+    with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         assert ids_with_rows(exporter.scrape()) == {"good", "other"}
         aws.answers[GOOD] = broken
         exposed = exporter.scrape()
         assert ids_with_rows(exposed) == {"good", "other"}
         assert f"aws_iot_bulk_exporter_up{{{CELL}}} 0.0" in exposed
         assert reasons(exposed) == {("thing_registration_task", "malformed")}
-        aws.answers[GOOD] = answer(TASK)
+        aws.answers[GOOD] = json_response(TASK)
         assert f"aws_iot_bulk_exporter_up{{{CELL}}} 1.0" in exporter.scrape()
 
 
 def test_a_broken_answer_never_makes_a_row_of_its_own() -> None:
     aws = all_well()
-    aws.answers[GOOD] = answer({})
-    with serving(aws.app()) as endpoint, exporting(CONFIG, endpoint) as exporter:
+    aws.answers[GOOD] = json_response({})
+    with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         exposed = exporter.scrape()
     assert ids_with_rows(exposed) == {"other"}
     assert 'id="good"' not in exposed
@@ -88,14 +88,14 @@ def test_a_broken_answer_never_makes_a_row_of_its_own() -> None:
 def test_an_id_that_aws_does_not_know_has_no_row_and_is_not_asked_for_again_soon() -> None:
     aws = all_well()
     del aws.answers[GOOD]
-    with serving(aws.app()) as endpoint, exporting(CONFIG, endpoint) as exporter:
+    with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         for _ in range(3):
             exposed = exporter.scrape()
             assert ids_with_rows(exposed) == {"other"}
             assert reasons(exposed) == {("thing_registration_task", "not_found")}
         assert aws.requests.count(GOOD) == 1
         assert exporter.log.getvalue().count("not_found") == 1
-        aws.answers[GOOD] = answer(TASK)
+        aws.answers[GOOD] = json_response(TASK)
         exporter.clock.advance(3600)
         assert ids_with_rows(exporter.scrape()) == {"good", "other"}
         assert reasons(exporter.scrape()) == set()
@@ -104,20 +104,20 @@ def test_an_id_that_aws_does_not_know_has_no_row_and_is_not_asked_for_again_soon
 @pytest.mark.parametrize(
     ("refused", "reason"),
     [
-        (refusal("AccessDeniedException", 403), "access_denied"),
-        (refusal("UnauthorizedException", 401), "access_denied"),
-        (refusal("ExpiredTokenException", 403), "credentials"),
-        (refusal("UnrecognizedClientException", 403), "credentials"),
-        (refusal("ThrottlingException", 400), "throttled"),
-        (refusal("InvalidRequestException", 400), "other"),
-        (refusal("InternalFailureException", 500), "server_error"),
-        (Answer(b"<html>bad gateway</html>", 502, {"content-type": "text/html"}), "server_error"),
-        (Answer(b"<html>not here</html>", 404, {"content-type": "text/html"}), "malformed"),
+        (error_response("AccessDeniedException", 403), "access_denied"),
+        (error_response("UnauthorizedException", 401), "access_denied"),
+        (error_response("ExpiredTokenException", 403), "credentials"),
+        (error_response("UnrecognizedClientException", 403), "credentials"),
+        (error_response("ThrottlingException", 400), "throttled"),
+        (error_response("InvalidRequestException", 400), "other"),
+        (error_response("InternalFailureException", 500), "server_error"),
+        (HttpResponse(b"<html>bad gateway</html>", 502, {"content-type": "text/html"}), "server_error"),
+        (HttpResponse(b"<html>not here</html>", 404, {"content-type": "text/html"}), "malformed"),
     ],
 )
-def test_a_refused_call_keeps_the_last_rows_and_names_the_reason(refused: Answer, reason: str) -> None:
+def test_a_refused_call_keeps_the_last_rows_and_names_the_reason(refused: HttpResponse, reason: str) -> None:
     aws = all_well()
-    with serving(aws.app()) as endpoint, exporting(CONFIG, endpoint) as exporter:
+    with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         exporter.scrape()
         aws.answers[GOOD] = aws.answers[OTHER] = refused
         exposed = exporter.scrape()
@@ -128,9 +128,9 @@ def test_a_refused_call_keeps_the_last_rows_and_names_the_reason(refused: Answer
 
 def test_rows_that_cannot_be_read_again_vanish_after_stale_after() -> None:
     aws = all_well()
-    with serving(aws.app()) as endpoint, exporting(CONFIG, endpoint) as exporter:
+    with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         exporter.scrape()
-        aws.answers[GOOD] = refusal("InternalFailureException", 500)
+        aws.answers[GOOD] = error_response("InternalFailureException", 500)
         exporter.clock.advance(400)
         assert ids_with_rows(exporter.scrape()) == {"good", "other"}
         exporter.clock.advance(300)
@@ -142,8 +142,8 @@ def test_an_unreachable_endpoint_of_one_service_leaves_the_other_service_alone()
         unused.bind(("127.0.0.1", 0))
         closed = f"http://127.0.0.1:{unused.getsockname()[1]}"
         with (
-            serving(all_well().app()) as endpoint,
-            exporting(CONFIG, endpoint) as exporter,
+            serve_app(all_well().app()) as endpoint,
+            serve_exporter(CONFIG, endpoint) as exporter,
             aws_environment(endpoint, AWS_ENDPOINT_URL_GREENGRASS=closed),
         ):
             exposed = exporter.scrape()
@@ -153,11 +153,11 @@ def test_an_unreachable_endpoint_of_one_service_leaves_the_other_service_alone()
 
 def test_a_throttling_answer_that_asks_for_an_hour_is_not_waited_for_and_not_asked_again_and_again() -> None:
     aws = all_well()
-    with serving(aws.app()) as endpoint, exporting(CONFIG, endpoint) as exporter:
+    with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         exporter.scrape()
         before = len(aws.requests)
         body = b'{"message": "slow down"}'
-        aws.answers[GOOD] = aws.answers[OTHER] = Answer(
+        aws.answers[GOOD] = aws.answers[OTHER] = HttpResponse(
             body, 429, {"retry-after": "3600", "x-amz-retry-after": "3600000"}
         )
         exposed = exporter.scrape()
@@ -167,8 +167,8 @@ def test_a_throttling_answer_that_asks_for_an_hour_is_not_waited_for_and_not_ask
 
 
 def test_an_operation_that_ended_keeps_its_rows_while_nothing_is_asked_because_another_id_is_unknown() -> None:
-    aws = ScriptedAws({GOOD: answer({**TASK, "status": "Completed"}), BULK_STATUS: answer(BULK)})
-    with serving(aws.app()) as endpoint, exporting(CONFIG, endpoint) as exporter:
+    aws = ScriptedAws({GOOD: json_response({**TASK, "status": "Completed"}), BULK_STATUS: json_response(BULK)})
+    with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         for _ in range(3):
             exposed = exporter.scrape(after=700)
             assert ids_with_rows(exposed) == {"good"}

@@ -23,10 +23,10 @@ from exporter.kinds import thing_registration_task
 from exporter.kinds.kind import ApiCall, Kind
 from exporter.kinds.registry import KINDS
 from tests.support.clocks import ManualClock
-from tests.support.exporter_server import exporting, simulating
-from tests.support.scripted_endpoint import Answer, ScriptedAws, answer, refusal
-from tests.support.servers import serving
-from tests.support.waiting import until
+from tests.support.exporter_server import serve_exporter, serve_simulation
+from tests.support.scripted_endpoint import HttpResponse, ScriptedAws, error_response, json_response
+from tests.support.servers import serve_app
+from tests.support.waiting import wait_until
 
 TASK = {"status": "InProgress", "successCount": 5}
 BOTH = """
@@ -44,8 +44,8 @@ def rows(exposed: str, name: str) -> list[str]:
 
 
 def test_a_list_that_is_refused_leaves_configured_ids_alone_and_is_not_tried_for_every_status() -> None:
-    aws = ScriptedAws({GOOD: answer(TASK), LIST: refusal("AccessDeniedException", 403)})
-    with serving(aws.app()) as endpoint, exporting(BOTH, endpoint) as exporter:
+    aws = ScriptedAws({GOOD: json_response(TASK), LIST: error_response("AccessDeniedException", 403)})
+    with serve_app(aws.app()) as endpoint, serve_exporter(BOTH, endpoint) as exporter:
         for _ in range(3):
             exposed = exporter.scrape()
             assert len(rows(exposed, COUNT)) == 1
@@ -67,8 +67,8 @@ def test_an_active_operation_does_not_wait_for_the_pages_of_a_long_list() -> Non
         return JSONResponse(TASK)
 
     routes = [Route(LIST, listed), Route(LIST + "/{id}", described)]
-    with serving(Starlette(routes=routes)) as endpoint, exporting(BOTH, endpoint) as exporter:
-        found = until(lambda: rows(exporter.scrape(after=0.0, within="1"), COUNT) or None, "the row")
+    with serve_app(Starlette(routes=routes)) as endpoint, serve_exporter(BOTH, endpoint) as exporter:
+        found = wait_until(lambda: rows(exporter.scrape(after=0.0, within="1"), COUNT) or None, "the row")
         assert len(found) == 1
 
 
@@ -89,8 +89,8 @@ accounts:
       - {kind: thing_registration_task, ids: [good]}
 """
     routes = [Route("/greengrass/{path:path}", hang), Route(GOOD, described)]
-    with serving(Starlette(routes=routes)) as endpoint, exporting(config, endpoint) as exporter:
-        found = until(lambda: rows(exporter.scrape(after=0.0, within="1"), COUNT) or None, "the row")
+    with serve_app(Starlette(routes=routes)) as endpoint, serve_exporter(config, endpoint) as exporter:
+        found = wait_until(lambda: rows(exporter.scrape(after=0.0, within="1"), COUNT) or None, "the row")
         assert len(found) == 1
 
 
@@ -103,7 +103,7 @@ operations:
   - {kind: greengrass_bulk_deployment, id: b, region: eu-west-1, items: 10,
      timeline: [{at: 0s, status: Running}, {at: 100s, status: Failed, done: 1.0, failed: 0.1}]}
 """
-    with simulating(config, scenario) as simulation:
+    with serve_simulation(config, scenario) as simulation:
         status = "aws_iot_bulk_operation_status{"
         assert rows(simulation.exporter.scrape(), status) == []
         assert len(rows(simulation.exporter.scrape(), status)) == 7
@@ -112,26 +112,29 @@ operations:
 
 def test_a_finished_id_that_was_configured_causes_no_list() -> None:
     config = BOTH.replace("discover: true", "discover: {statuses: [InProgress]}")
-    aws = ScriptedAws({GOOD: answer({"status": "Completed"}), LIST: answer({"taskIds": []})})
-    with serving(aws.app()) as endpoint, exporting(config, endpoint) as exporter:
+    aws = ScriptedAws({GOOD: json_response({"status": "Completed"}), LIST: json_response({"taskIds": []})})
+    with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint) as exporter:
         for _ in range(3):
             exporter.scrape()
     assert [target for target in aws.requests if "status=Completed" in target] == []
 
 
 def test_a_configured_id_that_was_gone_is_asked_for_again_when_a_list_has_it() -> None:
-    aws = ScriptedAws({LIST: answer({"taskIds": []})})
-    with serving(aws.app()) as endpoint, exporting(BOTH, endpoint) as exporter:
+    aws = ScriptedAws({LIST: json_response({"taskIds": []})})
+    with serve_app(aws.app()) as endpoint, serve_exporter(BOTH, endpoint) as exporter:
         assert 'reason="not_found"} 1.0' in exporter.scrape()
-        aws.answers |= {GOOD: answer(TASK), LIST + "?maxResults=250&status=InProgress": answer({"taskIds": ["good"]})}
+        aws.answers |= {
+            GOOD: json_response(TASK),
+            LIST + "?maxResults=250&status=InProgress": json_response({"taskIds": ["good"]}),
+        }
         exposed = exporter.scrape()
         assert len(rows(exposed, COUNT)) == 1
         assert "cell_error{" not in exposed
 
 
 def test_a_list_that_never_ends_is_given_up_for_five_minutes_and_still_told() -> None:
-    endless = _Endless({GOOD: answer(TASK)})
-    with serving(endless.app()) as endpoint, exporting(BOTH, endpoint) as exporter:
+    endless = _Endless({GOOD: json_response(TASK)})
+    with serve_app(endless.app()) as endpoint, serve_exporter(BOTH, endpoint) as exporter:
         for _ in range(3):
             exposed = exporter.scrape()
             assert len(rows(exposed, COUNT)) == 1
@@ -154,7 +157,7 @@ operations:
   - {kind: greengrass_bulk_deployment, id: done, count: 6, region: eu-west-1, created: -1h,
      timeline: [{at: 0s, status: Completed}]}
 """
-    with simulating(config.replace("DISCOVER", "discover: {max_operations: 2}"), scenario) as simulation:
+    with serve_simulation(config.replace("DISCOVER", "discover: {max_operations: 2}"), scenario) as simulation:
         for _ in range(2):
             exposed = simulation.exporter.scrape()
             shown = {row.split(',id="')[1].split('"')[0] for row in rows(exposed, "aws_iot_bulk_operation_info{")}
@@ -165,27 +168,27 @@ operations:
 
 def test_left_out_operations_that_aws_lists_no_more_are_counted_no_more() -> None:
     ids = ["a", "b", "c", "d", "e"]
-    described = {f"{LIST}/{id}": answer(TASK) for id in ids}
+    described = {f"{LIST}/{id}": json_response(TASK) for id in ids}
     running = LIST + "?maxResults=250&status=InProgress"
-    aws = ScriptedAws({LIST: answer({"taskIds": []}), running: answer({"taskIds": ids}), **described})
+    aws = ScriptedAws({LIST: json_response({"taskIds": []}), running: json_response({"taskIds": ids}), **described})
     config = BOTH.replace("ids: [good], discover: true", "discover: {max_operations: 2}")
     omitted = "aws_iot_bulk_exporter_operations_omitted{"
-    with serving(aws.app()) as endpoint, exporting(config, endpoint) as exporter:
+    with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint) as exporter:
         assert rows(exporter.scrape(), omitted)[0].endswith(" 3.0")
-        aws.answers[running] = answer({"taskIds": ["a", "b"]})
+        aws.answers[running] = json_response({"taskIds": ["a", "b"]})
         exporter.scrape()
         assert rows(exporter.scrape(), omitted)[0].endswith(" 0.0")
 
 
 def test_a_404_that_is_not_of_aws_makes_no_operation_gone() -> None:
-    aws = ScriptedAws({GOOD: answer(TASK), LIST: answer({"taskIds": []})})
-    with serving(aws.app()) as endpoint, exporting(BOTH, endpoint) as exporter:
+    aws = ScriptedAws({GOOD: json_response(TASK), LIST: json_response({"taskIds": []})})
+    with serve_app(aws.app()) as endpoint, serve_exporter(BOTH, endpoint) as exporter:
         exporter.scrape()
-        aws.answers[GOOD] = Answer(b"404 page not found", 404, {"content-type": "text/plain"})
+        aws.answers[GOOD] = HttpResponse(b"404 page not found", 404, {"content-type": "text/plain"})
         exposed = exporter.scrape()
         assert len(rows(exposed, COUNT)) == 1
         assert 'reason="other"} 1.0' in exposed
-        aws.answers[GOOD] = answer(TASK)
+        aws.answers[GOOD] = json_response(TASK)
         assert "cell_error{" not in exporter.scrape()
 
 
@@ -238,8 +241,8 @@ class _Endless(ScriptedAws):
 
     over = False
 
-    def find(self, target: str, path: str) -> Answer:
+    def find(self, target: str, path: str) -> HttpResponse:
         if path != LIST:
             return super().find(target, path)
         more = {} if self.over or "status=InProgress" not in target else {"nextToken": str(len(self.requests))}
-        return answer({"taskIds": [], **more})
+        return json_response({"taskIds": [], **more})

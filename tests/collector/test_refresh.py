@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.support.exporter_server import Simulation, simulating
+from tests.support.exporter_server import Simulation, serve_simulation
 
 IDS = """
 accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, ids: [short, long]}]}]
@@ -50,14 +50,14 @@ def value(exposed: str, name: str) -> float:
 
 
 def test_data_younger_than_min_age_is_not_read_again() -> None:
-    with simulating(IDS, SCENARIO) as simulation:
+    with serve_simulation(IDS, SCENARIO) as simulation:
         assert scrape(simulation) == [LONG, SHORT]
         assert scrape(simulation, after=9.9) == []
         assert scrape(simulation, after=0.2) == [LONG, SHORT]
 
 
 def test_scrapes_at_the_same_time_cost_no_more_than_one() -> None:
-    with simulating(IDS, SCENARIO.replace("quotas: false", "quotas: false\nlatency: 200ms")) as simulation:
+    with serve_simulation(IDS, SCENARIO.replace("quotas: false", "quotas: false\nlatency: 200ms")) as simulation:
         with ThreadPoolExecutor(6) as pool:
             answers = list(pool.map(lambda _: simulation.exporter.scrape(after=0.0), range(6)))
         assert sorted(simulation.requests) == [LONG, SHORT]
@@ -65,7 +65,7 @@ def test_scrapes_at_the_same_time_cost_no_more_than_one() -> None:
 
 
 def test_a_finished_operation_is_described_once_and_keeps_its_final_counts() -> None:
-    with simulating(IDS, SCENARIO) as simulation:
+    with serve_simulation(IDS, SCENARIO) as simulation:
         scrape(simulation)
         assert scrape(simulation) == [LONG, SHORT]
         for _ in range(20):
@@ -77,7 +77,7 @@ def test_a_finished_operation_is_described_once_and_keeps_its_final_counts() -> 
 
 def test_discovery_reads_active_lists_each_time_and_finished_ones_every_five_minutes() -> None:
     all_lists = [LIST.format(status) for status in ("Cancelled", "Cancelling", "Completed", "Failed", "InProgress")]
-    with simulating(DISCOVER % "true", SCENARIO) as simulation:
+    with serve_simulation(DISCOVER % "true", SCENARIO) as simulation:
         assert scrape(simulation) == sorted([*all_lists, LONG, SHORT])
         assert scrape(simulation) == sorted([*ACTIVE_LISTS, LONG, SHORT])
         for _ in range(3):
@@ -86,7 +86,7 @@ def test_discovery_reads_active_lists_each_time_and_finished_ones_every_five_min
 
 
 def test_an_operation_that_was_found_while_active_is_followed_to_its_end() -> None:
-    with simulating(DISCOVER % "{statuses: [InProgress]}", SCENARIO) as simulation:
+    with serve_simulation(DISCOVER % "{statuses: [InProgress]}", SCENARIO) as simulation:
         in_progress = LIST.format("InProgress")
         assert scrape(simulation) == sorted([in_progress, LONG, SHORT])
         assert scrape(simulation) == sorted([in_progress, LONG, SHORT])
@@ -95,13 +95,13 @@ def test_an_operation_that_was_found_while_active_is_followed_to_its_end() -> No
 
 
 def test_an_operation_that_ended_before_it_was_found_is_not_found_by_active_statuses() -> None:
-    with simulating(DISCOVER % "{statuses: [InProgress]}", SCENARIO) as simulation:
+    with serve_simulation(DISCOVER % "{statuses: [InProgress]}", SCENARIO) as simulation:
         assert ids(simulation.exporter.scrape(after=200)) == {"long"}
 
 
 def test_a_found_operation_that_two_lists_in_a_row_lack_leaves_with_its_rows() -> None:
     hidden = "\nfaults: [{api: ListThingRegistrationTasks, from: 300s, body: '{\"taskIds\": []}'}]"
-    with simulating(DISCOVER % "true", SCENARIO + hidden) as simulation:
+    with serve_simulation(DISCOVER % "true", SCENARIO + hidden) as simulation:
         simulation.exporter.scrape()
         assert ids(simulation.exporter.scrape()) == {"long", "short"}
         assert ids(simulation.exporter.scrape(after=400)) == {"long", "short"}
@@ -110,7 +110,7 @@ def test_a_found_operation_that_two_lists_in_a_row_lack_leaves_with_its_rows() -
 
 def test_a_list_that_cannot_be_read_loses_no_row() -> None:
     refused = "\nfaults: [{api: ListThingRegistrationTasks, from: 100s, body: '{}'}]"
-    with simulating(DISCOVER % "true", SCENARIO + refused) as simulation:
+    with serve_simulation(DISCOVER % "true", SCENARIO + refused) as simulation:
         simulation.exporter.scrape()
         exposed = simulation.exporter.scrape(after=400)
         assert ids(exposed) == {"long", "short"}
@@ -120,7 +120,7 @@ def test_a_list_that_cannot_be_read_loses_no_row() -> None:
 
 def test_active_and_then_newest_operations_are_kept_and_the_rest_is_counted() -> None:
     older = "\n  - {<<: *task, id: older, created: -1h}\n  - {<<: *task, id: oldest, created: -2h}\n"
-    with simulating(DISCOVER % "{max_operations: 3}", SCENARIO + older) as simulation:
+    with serve_simulation(DISCOVER % "{max_operations: 3}", SCENARIO + older) as simulation:
         exposed = simulation.exporter.scrape(after=150)
         assert ids(exposed) == {"long", "short", "older"}
         assert value(exposed, "aws_iot_bulk_exporter_operations_omitted") == 1
@@ -129,7 +129,9 @@ def test_active_and_then_newest_operations_are_kept_and_the_rest_is_counted() ->
 
 def test_too_old_operations_and_other_ids_are_left_out_without_being_counted() -> None:
     older = "\n  - {<<: *task, id: older, created: -2d}\n  - {<<: *task, id: shorty}\n"
-    with simulating(DISCOVER % '{max_age: 1d, id_pattern: "(short|long|older)$"}', SCENARIO + older) as simulation:
+    with serve_simulation(
+        DISCOVER % '{max_age: 1d, id_pattern: "(short|long|older)$"}', SCENARIO + older
+    ) as simulation:
         exposed = simulation.exporter.scrape()
         assert ids(exposed) == {"long", "short"}
         assert value(exposed, "aws_iot_bulk_exporter_operations_omitted") == 0
@@ -152,7 +154,7 @@ accounts:
     scenario = SCENARIO.replace('["111122223333"]', '["111122223333", "444455556666"]')
     scenario += '  - {<<: *task, id: far, account: "444455556666"}\n'
     scenario += 'roles: [{arn: "arn:aws:iam::444455556666:role/iot-bulk-exporter", external_id: told-in-secret}]\n'
-    with simulating(config, scenario) as simulation:
+    with serve_simulation(config, scenario) as simulation:
         exposed = simulation.exporter.scrape()
     assert f'{FAILED}{{aws_account_id="111122223333",aws_region="eu-west-1",id="short"' in exposed
     assert f'{FAILED}{{aws_account_id="444455556666",aws_region="eu-west-1",id="far"' in exposed
@@ -168,14 +170,14 @@ accounts:
       - {kind: thing_registration_task, ids: [short]}
       - {kind: greengrass_bulk_deployment, discover: true}
 """
-    with simulating(config, SCENARIO) as simulation:
+    with serve_simulation(config, SCENARIO) as simulation:
         scrape(simulation)
         assert 1 <= simulation.requests.count("/") <= 2
         assert "/" not in scrape(simulation)
 
 
 def test_a_clock_that_jumps_neither_hurries_nor_stops_the_refresh_and_loses_no_row() -> None:
-    with simulating(IDS, SCENARIO) as simulation:
+    with serve_simulation(IDS, SCENARIO) as simulation:
         scrape(simulation)
         for seconds in (-3600.0, 7200.0):
             simulation.exporter.clock.jump(seconds)

@@ -12,9 +12,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tests.support import http_requests
-from tests.support.exporter_server import exporting
-from tests.support.servers import serving
-from tests.support.waiting import until
+from tests.support.exporter_server import serve_exporter
+from tests.support.servers import serve_app
+from tests.support.waiting import wait_until
 
 CONFIG = """
 accounts:
@@ -35,15 +35,15 @@ def test_a_kind_is_not_taken_for_ended_while_its_neighbour_has_yet_to_fail_the_s
         return DENIED
 
     routes = [Route("/greengrass/{path:path}", refuse), Route("/thing-registration-tasks/slow", refuse_late)]
-    with serving(Starlette(routes=routes)) as endpoint, exporting(CONFIG, endpoint) as exporter:
+    with serve_app(Starlette(routes=routes)) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
 
         def refused(number: int) -> Any:
             cells = http_requests.get(f"{exporter.url}/api/v1/cells").json()["cells"]
             return cells if sum(cell["duration"] is not None for cell in cells) == number else None
 
-        until(lambda: refused(1), "the first refusal")
+        wait_until(lambda: refused(1), "the first refusal")
         early = refused(1)[0]
         go_on.set()
-        both = until(lambda: refused(2), "both refusals")
+        both = wait_until(lambda: refused(2), "both refusals")
     assert early["reasons"] == ["access_denied"]
     assert [cell["reasons"] for cell in both] == [["access_denied"], ["access_denied"]]

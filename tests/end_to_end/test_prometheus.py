@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.exposition_rows import exposed
-from tests.support.processes import demo
-from tests.support.prometheus import prometheus, query
+from tests.support.exposition_rows import metrics_with
+from tests.support.processes import run_demo
+from tests.support.prometheus import query_series, run_prometheus
 from tests.support.required_programs import program
-from tests.support.waiting import until
+from tests.support.waiting import wait_until
 
 REGISTERED = 'aws_iot_thing_registration_task_succeeded_things{aws_region="us-east-1"} > 0'
 
@@ -19,25 +19,27 @@ REGISTERED = 'aws_iot_thing_registration_task_succeeded_things{aws_region="us-ea
 @pytest.fixture(scope="module")
 def metrics_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a running demo's metrics."""
-    with demo(tmp_path_factory.mktemp("demo")) as url:
+    with run_demo(tmp_path_factory.mktemp("demo")) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def prometheus_url(metrics_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a Prometheus that scrapes the demo."""
-    with prometheus(tmp_path_factory.mktemp("prometheus"), metrics_url) as url:
+    with run_prometheus(tmp_path_factory.mktemp("prometheus"), metrics_url) as url:
         yield url
 
 
 def test_promtool_has_nothing_to_say_about_the_metrics(metrics_url: str) -> None:
-    text = until(lambda: exposed(metrics_url, "aws_greengrass_bulk_deployment_groups"), "rows of every kind").encode()
+    text = wait_until(
+        lambda: metrics_with(metrics_url, "aws_greengrass_bulk_deployment_groups"), "rows of every kind"
+    ).encode()
     checked = subprocess.run([program("promtool"), "check", "metrics"], input=text, capture_output=True, check=False)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
 
 
 def test_prometheus_scrapes_the_demo_and_a_query_returns_the_simulated_counts(prometheus_url: str) -> None:
-    series = until(lambda: query(prometheus_url, REGISTERED) or None, "the counts of registered things")
+    series = wait_until(lambda: query_series(prometheus_url, REGISTERED) or None, "the counts of registered things")
     ended_yesterday = [one for one in series if one["metric"]["id"] == "74652f3c-0157-551c-a6fc-3aa21927e640"]
     assert [one["metric"]["aws_account_id"] for one in ended_yesterday] == ["111122223333"]
     assert [one["metric"]["kind"] for one in ended_yesterday] == ["thing_registration_task"]
@@ -49,12 +51,14 @@ def test_counts_join_with_the_status_and_the_info_of_their_operation(prometheus_
     elsewhere = REGISTERED.replace("us-east", "eu-west")
     running = f'aws_iot_bulk_operation_status{{status="InProgress"}} == 1 and {same} ({elsewhere})'
     named = f"({REGISTERED}) * {same} group_left (input) aws_iot_bulk_operation_info"
-    until(lambda: query(prometheus_url, running) or None, "a running task with counts")
-    series = until(lambda: query(prometheus_url, named) or None, "counts with their input")
+    wait_until(lambda: query_series(prometheus_url, running) or None, "a running task with counts")
+    series = wait_until(lambda: query_series(prometheus_url, named) or None, "counts with their input")
     assert all(one["metric"]["input"].startswith("s3://") for one in series)
 
 
 def test_every_scrape_of_prometheus_succeeds(prometheus_url: str) -> None:
-    until(lambda: query(prometheus_url, 'up{job="aws-iot-bulk"} == 1') or None, "a scrape")
-    assert query(prometheus_url, 'min_over_time(up{job="aws-iot-bulk"}[5m]) == 0') == []
-    until(lambda: not query(prometheus_url, "aws_iot_bulk_exporter_up == 0") or None, "cells that are all up")
+    wait_until(lambda: query_series(prometheus_url, 'up{job="aws-iot-bulk"} == 1') or None, "a scrape")
+    assert query_series(prometheus_url, 'min_over_time(up{job="aws-iot-bulk"}[5m]) == 0') == []
+    wait_until(
+        lambda: not query_series(prometheus_url, "aws_iot_bulk_exporter_up == 0") or None, "cells that are all up"
+    )

@@ -9,9 +9,9 @@ import yaml
 
 from tests.support.certificates import server_files
 from tests.support.passwords import ALICE
-from tests.support.processes import demo
-from tests.support.prometheus import prometheus, query
-from tests.support.waiting import until
+from tests.support.processes import run_demo
+from tests.support.prometheus import query_series, run_prometheus
+from tests.support.waiting import wait_until
 
 WEB = {
     "tls_server_config": {
@@ -33,9 +33,11 @@ def test_a_scrape_over_tls_with_a_password_and_a_certificate_succeeds(tmp_path: 
     login = {"username": "alice", "password": "wonderland"}
     tls = {"ca_file": str(authority.file), "cert_file": str(certificate), "key_file": str(key)}
     with (
-        demo(tmp_path, f"--web.config.file={config}") as url,
-        prometheus(tmp_path, url, basic_auth=login, tls_config=tls) as prometheus_url,
+        run_demo(tmp_path, f"--web.config.file={config}") as url,
+        run_prometheus(tmp_path, url, basic_auth=login, tls_config=tls) as prometheus_url,
     ):
         assert httpx.get(url, verify=authority.client((certificate, key))).status_code == 401
         status = 'aws_iot_bulk_operation_status{kind="thing_registration_task"}'
-        assert until(lambda: query(prometheus_url, f"up == 1 and on () {status}") or None, "a scrape that succeeds")
+        assert wait_until(
+            lambda: query_series(prometheus_url, f"up == 1 and on () {status}") or None, "a scrape that succeeds"
+        )

@@ -11,7 +11,7 @@ from tests.faults.fault_table import FAULTS, Case, Fault, cases
 from tests.faults.network import SERVICES, WIRE_FAULTS, uses, wire_case
 from tests.faults.observation import FEWER, FRESH, KEPT, NONE, UNKNOWN, UNTAGGED, Seen
 from tests.faults.scopes import SCOPE_FAULTS, scope_case
-from tests.support.generated_documents import MARKS, with_part
+from tests.support.generated_documents import MARKS, text_with_part
 from tests.support.repository import ROOT
 
 FILE = ROOT / "docs" / "reliability.md"
@@ -34,7 +34,7 @@ ROWS = {
 def written(results: Results) -> str:
     """Return the whole document with the tables of these results."""
     begin, end = MARKS[FILE.suffix]
-    return with_part(FILE.read_text(encoding="utf-8"), NAME, "\n".join(_lines(results)), begin, end)
+    return text_with_part(FILE.read_text(encoding="utf-8"), NAME, "\n".join(_lines(results)), begin, end)
 
 
 def _lines(results: Results) -> Iterator[str]:

@@ -21,9 +21,9 @@ from tests.faults.observation import KEPT, NONE, Seen
 from tests.faults.runner import MINUTE, Watched, seen
 from tests.support.certificates import Authority
 from tests.support.clocks import ManualClock
-from tests.support.exporter_server import aws_environment, exporting
-from tests.support.relay import ZONE, Address, Names, Network, Relay, relaying, resolving
-from tests.support.servers import serving
+from tests.support.exporter_server import aws_environment, serve_exporter
+from tests.support.relay import ZONE, Address, Names, Network, Relay, replace_resolver, run_relay
+from tests.support.servers import serve_app
 
 SERVICES = tuple(dict.fromkeys(call.service for kind in KINDS for call in kind.calls))
 
@@ -96,7 +96,7 @@ def run_service(service: str) -> Mapping[str, Seen]:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         authority = Authority(Path(folder), "authority")
         wire, plain = _wire(stack, service, clock, authority)
-        exporter = stack.enter_context(exporting(json.dumps(_config()), plain, clock))
+        exporter = stack.enter_context(serve_exporter(json.dumps(_config()), plain, clock))
         way = {f"AWS_ENDPOINT_URL_{service.upper()}": f"https://{wire.host}:{wire.relay.port}"}
         stack.enter_context(aws_environment(plain, AWS_CA_BUNDLE=str(authority.file), **way))
         watched = Watched(exporter)
@@ -110,12 +110,12 @@ def _wire(stack: ExitStack, service: str, clock: ManualClock, authority: Authori
     """Return the wire to a service, and the URL of the same AWS without one."""
     simulator = application(parse_scenario(json.dumps(_scenario()), KINDS), KINDS, Models(), now=lambda: clock.at)
     host = f"{service}{ZONE}"
-    plain = stack.enter_context(serving(simulator))
-    trusted = stack.enter_context(serving(simulator, authority.issue("trusted", host)))
+    plain = stack.enter_context(serve_app(simulator))
+    trusted = stack.enter_context(serve_app(simulator, authority.issue("trusted", host)))
     stranger = Authority(authority.file.parent, "stranger")
-    untrusted = stack.enter_context(serving(simulator, stranger.issue("untrusted", host)))
-    relay = stack.enter_context(relaying(_address(trusted)))
-    names = stack.enter_context(resolving())
+    untrusted = stack.enter_context(serve_app(simulator, stranger.issue("untrusted", host)))
+    relay = stack.enter_context(run_relay(_address(trusted)))
+    names = stack.enter_context(replace_resolver())
     return Wire(relay, names, host, _address(trusted), _address(untrusted), _address(plain)), plain
 
 

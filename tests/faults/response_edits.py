@@ -12,7 +12,7 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from exporter.kinds.kind import ApiCall, Kind
 from exporter.simulator.answers import serialised
-from tests.support.simulated_responses import MODELS, an_operation, output_shape
+from tests.support.simulated_responses import MODELS, output_shape, sample_operation
 
 CANARY = "canary-4f1d"
 """Stands in whatever AWS says: none of it may come out of the exporter."""
@@ -52,7 +52,7 @@ class Answered:
     @cached_property
     def content(self) -> Mapping[str, Any]:
         """The answer as the body of an HTTP answer holds it, with one entry of a list."""
-        operation = an_operation(self.kind.statuses[0])
+        operation = sample_operation(self.kind.statuses[0])
         shape = output_shape(self.call)
         if self.is_list:
             return serialised(shape, {self.lists[0]: [self.kind.simulation.entry(operation)]})

@@ -11,8 +11,8 @@ from tests.faults.fault_accounts import BEGINS, ENDS, STALE_AFTER, Place, Subjec
 from tests.faults.observation import Seen
 from tests.faults.response_edits import CANARY
 from tests.faults.scrape_view import Sight, sight
-from tests.support.exporter_server import Exporter, simulating
-from tests.support.waiting import until
+from tests.support.exporter_server import Exporter, serve_simulation
+from tests.support.waiting import wait_until
 
 MINUTE = 60.0
 PATIENCE = "600"
@@ -45,7 +45,7 @@ class Watched:
         assert httpx.get(f"{self._exporter.url}/-/healthy", timeout=60).status_code == 200
         assert CANARY not in self._exporter.log.getvalue()
         assert "unexpected" not in self._exporter.log.getvalue()
-        until(lambda: not _calls() or None, "calls that were abandoned")
+        wait_until(lambda: not _calls() or None, "calls that were abandoned")
 
 
 def _calls() -> list[str]:
@@ -54,7 +54,7 @@ def _calls() -> list[str]:
 
 def run(world: World) -> Mapping[str, Seen]:
     """Return what became of each subject of a world, by their names."""
-    with simulating(world.config, world.scenario) as simulation:
+    with serve_simulation(world.config, world.scenario) as simulation:
         watched = Watched(simulation.exporter)
         if world.waits:
             # The first scrape makes every client, which on a busy machine may take longer than short time-outs allow.

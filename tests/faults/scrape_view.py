@@ -10,7 +10,7 @@ from prometheus_client.samples import Sample
 
 from tests.faults.fault_accounts import Place
 from tests.faults.observation import FEWER, FRESH, KEPT, NONE, UNKNOWN, UNTAGGED
-from tests.support.exposition_rows import Exposed
+from tests.support.exposition_rows import Scrape
 
 READ_AT = "aws_iot_bulk_operation_last_success_timestamp_seconds"
 INFO = "aws_iot_bulk_operation_info"
@@ -65,7 +65,7 @@ def sight(text: str, since: float) -> Sight:
     """Return what an exposition shows. Fails for one that cannot be parsed."""
     rows, read_at, up = defaultdict(set), {}, {}
     reasons: dict[Place, list[str]] = defaultdict(list)
-    for sample in Exposed(text).samples:
+    for sample in Scrape(text).samples:
         place = _place(sample)
         if sample.name == READ_AT:
             read_at[place, sample.labels["id"]] = sample.value

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from exporter import __version__
-from tests.support.containers import done, image, inspected, podman, run
+from tests.support.containers import image, inspect, output_of, podman, run_image
 from tests.support.repository import ROOT
 from tests.support.required_programs import program
 
@@ -34,14 +34,14 @@ OURS = "/opt/venv"
 @pytest.fixture(scope="module")
 def modes() -> dict[str, int]:
     """The mode of everything in the image, by path."""
-    lines = done(run("-c", LIST, options=("--user=0", "--entrypoint=python"))).splitlines()
+    lines = output_of(run_image("-c", LIST, options=("--user=0", "--entrypoint=python"))).splitlines()
     return {path: int(mode) for mode, path in (line.split(" ", 1) for line in lines)}
 
 
 @pytest.fixture(scope="module")
 def labels() -> dict[str, str]:
     """The labels of the OCI's vocabulary."""
-    found = inspected("image", image())["Labels"]
+    found = inspect("image", image())["Labels"]
     return {name.removeprefix(LABEL): value for name, value in found.items() if name.startswith(LABEL)}
 
 
@@ -78,11 +78,11 @@ def test_the_labels_tell_what_it_is_and_of_which_sources(labels: dict[str, str])
 
 
 def test_its_settings_are_those_that_orchestrators_understand() -> None:
-    config = inspected("image", image())["Config"]
+    config = inspect("image", image())["Config"]
     assert config["User"] == "65532:65532"
     assert config["StopSignal"] in ("SIGTERM", "15")
     assert (config["Entrypoint"], config["Cmd"]) == (["aws-iot-bulk-exporter"], ["serve"])
-    assert inspected("image", image())["Healthcheck"]["Test"][0] == "CMD"
+    assert inspect("image", image())["Healthcheck"]["Test"][0] == "CMD"
     assert config["ExposedPorts"].keys() == {"10098/tcp"}
 
 
@@ -98,7 +98,7 @@ def test_the_same_sources_elsewhere_and_at_another_time_make_the_same_layers(
     words = ("image", "ENGINE=podman", f"IMAGE={again}", f"BUILD_FLAGS={flags}", f"COMMITTED={committed}")
     try:
         subprocess.run([program("make"), *words], cwd=tmp_path, check=True, capture_output=True)
-        assert inspected("image", again)["RootFS"]["Layers"] == inspected("image", image())["RootFS"]["Layers"]
+        assert inspect("image", again)["RootFS"]["Layers"] == inspect("image", image())["RootFS"]["Layers"]
     finally:
         podman("rmi", again)
 

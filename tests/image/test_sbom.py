@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from exporter import __version__
-from tests.support.containers import done, image, run
+from tests.support.containers import image, output_of, run_image
 from tests.support.repository import ROOT
 from tests.support.required_programs import program
 
@@ -59,7 +59,7 @@ def test_cyclonedx_accepts_it_and_would_not_accept_everything(text: str) -> None
 
 
 def test_it_names_every_package_of_the_image_and_no_other(sbom: dict[str, Any]) -> None:
-    there = done(run("-c", LIST, options=("--entrypoint=python",))).split()
+    there = output_of(run_image("-c", LIST, options=("--entrypoint=python",))).split()
     assert sorted(f"{one['name']}=={one['version']}" for one in sbom["components"]) == there
     assert f"aws-iot-bulk-exporter=={__version__}" in there
 

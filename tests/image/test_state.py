@@ -10,12 +10,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.containers import done, inside, podman, run
-from tests.support.exposition_rows import Exposed
+from tests.support.containers import output_of, podman, run_image, run_in_container
+from tests.support.exposition_rows import Scrape
 from tests.support.helm_chart import Document, container_of, render
-from tests.support.podman_pods import Pod, claims, playing
-from tests.support.podman_releases import Release, simulated_aws, values
-from tests.support.waiting import until
+from tests.support.podman_pods import Pod, claimed_volumes, play_pods
+from tests.support.podman_releases import Release, run_simulated_aws, values_argument
+from tests.support.waiting import wait_until
 
 NETWORK = f"exporter-state-{os.getpid()}"
 FOLDER = "/var/lib/aws-iot-bulk-exporter"
@@ -37,20 +37,20 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     operations = "".join(f"  - {{region: {region}, {tasks}}}\n" for region in REGIONS)
     (folder / "ended.yaml").write_text(f'accounts: ["111122223333"]\noperations:\n{operations}')
     options = (f"--volume={folder}:/scenario:ro",)
-    with simulated_aws(NETWORK, "--scenario=/scenario/ended.yaml", options=options) as url:
+    with run_simulated_aws(NETWORK, "--scenario=/scenario/ended.yaml", options=options) as url:
         yield url
 
 
 def release_of(aws: str, folder: Path, name: str, *arguments: str) -> list[Document]:
     """What the chart makes with persistence and these arguments."""
     on = "--set=persistence.enabled=true"
-    return render(values(aws, CONFIG, folder), on, *arguments, release=f"{name}-{os.getpid()}")
+    return render(values_argument(aws, CONFIG, folder), on, *arguments, release=f"{name}-{os.getpid()}")
 
 
-def scraped(target: str) -> Exposed | None:
+def scraped(target: str) -> Scrape | None:
     """What a pod answers; nothing while it does not."""
     try:
-        return Exposed(httpx.get(f"http://{target}/metrics", timeout=30).text)
+        return Scrape(httpx.get(f"http://{target}/metrics", timeout=30).text)
     except httpx.TransportError:
         return None
 
@@ -66,35 +66,37 @@ def failed_things(release: Release) -> dict[str, float] | None:
 def described(release: Release) -> float:
     """How many calls the pods have made since they started to have an operation described."""
     metric, api = "aws_iot_bulk_exporter_api_requests_total", "DescribeThingRegistrationTask"
-    exposed = [until(partial(scraped, target), target) for target in release.targets]
+    exposed = [wait_until(partial(scraped, target), target) for target in release.targets]
     return sum(value for one in exposed for _, value in one.rows(metric, api=api))
 
 
 def kept(pod: Pod) -> list[str]:
     """The mode, the owner and the name of each file in the folder of a pod's state."""
-    return done(inside(pod.container, "find", FOLDER, "-type", "f", "-printf", "%m %U %f\n")).splitlines()
+    return output_of(
+        run_in_container(pod.container, "find", FOLDER, "-type", "f", "-printf", "%m %U %f\n")
+    ).splitlines()
 
 
 def written(pods: list[Pod]) -> int:
     """How many ended operations pods have in their state files: podman does not wait for the end of a pod's process."""
-    asked = [inside(pod.container, "grep", "-a", "-o", "Completed", f"{FOLDER}/state.db") for pod in pods]
+    asked = [run_in_container(pod.container, "grep", "-a", "-o", "Completed", f"{FOLDER}/state.db") for pod in pods]
     return sum(len(one.stdout.splitlines()) for one in asked)
 
 
 @pytest.mark.parametrize("shards", [1, 2])
 def test_the_pods_after_them_ask_for_nothing_that_had_ended(aws: str, tmp_path: Path, shards: int) -> None:
     documents = release_of(aws, tmp_path, f"claim-{shards}", f"--set=shards={shards}")
-    with claims(documents) as names:
+    with claimed_volumes(documents) as names:
         assert len(names) == shards
-        with playing(documents, NETWORK) as pods:
+        with play_pods(documents, NETWORK) as pods:
             first = Release(documents, pods)
-            told = until(partial(failed_things, first), "every operation")
+            told = wait_until(partial(failed_things, first), "every operation")
             assert described(first) >= len(told)
-            until(lambda: written(pods) >= len(told) or None, "the state files")
+            wait_until(lambda: written(pods) >= len(told) or None, "the state files")
             assert [kept(pod) for pod in pods] == [["600 65532 state.db"]] * shards
-        with playing(documents, NETWORK) as pods:
+        with play_pods(documents, NETWORK) as pods:
             second = Release(documents, pods)
-            assert until(partial(failed_things, second), "every operation again") == told
+            assert wait_until(partial(failed_things, second), "every operation again") == told
             assert described(second) == 0
 
 
@@ -102,26 +104,26 @@ def test_the_pods_after_them_ask_for_nothing_that_had_ended(aws: str, tmp_path: 
 def temporary(aws: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
     """A release of one pod with an empty directory for its state."""
     documents = release_of(aws, tmp_path_factory.mktemp("values"), "temporary", "--set=persistence.type=emptyDir")
-    with playing(documents, NETWORK) as pods:
+    with play_pods(documents, NETWORK) as pods:
         yield Release(documents, pods)
 
 
 def test_the_rest_of_the_pod_stays_read_only(temporary: Release) -> None:
     (pod,) = temporary.pods
-    status = done(inside(pod.container, "cat", "/proc/1/status"))
+    status = output_of(run_in_container(pod.container, "cat", "/proc/1/status"))
     for line in ("Uid:\t65532\t", f"CapBnd:\t{0:016}\n", "NoNewPrivs:\t1\n"):
         assert line in status
-    assert "Read-only file system" in inside(pod.container, "touch", "/var/lib/file").stderr
-    done(inside(pod.container, "touch", f"{FOLDER}/file"))
+    assert "Read-only file system" in run_in_container(pod.container, "touch", "/var/lib/file").stderr
+    output_of(run_in_container(pod.container, "touch", f"{FOLDER}/file"))
 
 
 def test_a_container_that_its_node_restarts_finds_the_state_in_an_empty_dir(temporary: Release) -> None:
-    told = until(partial(failed_things, temporary), "every operation")
+    told = wait_until(partial(failed_things, temporary), "every operation")
     assert described(temporary) >= len(told)
     # Its own process ends, since podman stops the whole pod when somebody else stops its only container.
-    done(inside(temporary.pods[0].container, "python", "-c", "import os; os.kill(1, 15)"))
-    until(lambda: described(temporary) == 0 or None, "a process that describes nothing")
-    assert until(partial(failed_things, temporary), "every operation again") == told
+    output_of(run_in_container(temporary.pods[0].container, "python", "-c", "import os; os.kill(1, 15)"))
+    wait_until(lambda: described(temporary) == 0 or None, "a process that describes nothing")
+    assert wait_until(partial(failed_things, temporary), "every operation again") == told
 
 
 def test_the_folder_of_the_volume_is_the_one_of_the_image() -> None:
@@ -129,13 +131,13 @@ def test_the_folder_of_the_volume_is_the_one_of_the_image() -> None:
         one for one in container_of(render("--set=persistence.enabled=true"))["volumeMounts"] if one["name"] == "state"
     ]
     assert mount["mountPath"] == FOLDER
-    assert done(run("-c", "%a %u %g", FOLDER, options=("--entrypoint=stat",))) == "700 65532 65532"
+    assert output_of(run_image("-c", "%a %u %g", FOLDER, options=("--entrypoint=stat",))) == "700 65532 65532"
 
 
 def test_a_new_named_volume_is_the_exporter_s_to_write_to() -> None:
     volume = f"state-{os.getpid()}"
     options = ("--read-only", "--cap-drop=ALL", f"--volume={volume}:{FOLDER}", "--entrypoint=touch")
     try:
-        done(run(f"{FOLDER}/file", options=options))
+        output_of(run_image(f"{FOLDER}/file", options=options))
     finally:
         podman("volume", "rm", volume)

@@ -13,7 +13,7 @@ import boto3
 
 from tests.support import http_requests
 from tests.support.exporter_server import aws_environment
-from tests.support.processes import printing
+from tests.support.processes import run_until_printed
 from tests.support.required_programs import program
 
 KEY = SECRET = "testing"
@@ -68,7 +68,7 @@ def ministack(folder: Path, account: str) -> Iterator[Endpoint]:
         "TMPDIR": str(folder),
     }
     command = [program("ministack", ".venv-ministack")]
-    with printing(URL, command, folder / "ministack.log", environment) as url, aws_environment(url):
+    with run_until_printed(URL, command, folder / "ministack.log", environment) as url, aws_environment(url):
         yield Endpoint(url, "/_ministack/reset")
 
 
@@ -77,5 +77,5 @@ def moto(folder: Path) -> Iterator[Endpoint]:
     """Serve moto while the block runs."""
     command = [program("moto_server", ".venv-moto"), "-H", "127.0.0.1", "-p", "0"]
     environment = {"HOME": str(folder), "TMPDIR": str(folder)}
-    with printing(URL, command, folder / "moto.log", environment) as url, aws_environment(url):
+    with run_until_printed(URL, command, folder / "moto.log", environment) as url, aws_environment(url):
         yield Endpoint(url, "/moto-api/reset")

@@ -10,8 +10,8 @@ import pytest
 from exporter.kinds.registry import KINDS
 from tests.independent.endpoints import Endpoint, ministack
 from tests.support.documented_permissions import documented_trust, wanted_statements
-from tests.support.exporter_server import exporting
-from tests.support.exposition_rows import Exposed
+from tests.support.exporter_server import serve_exporter
+from tests.support.exposition_rows import Scrape
 from tests.support.repository import ROOT
 
 ACCOUNT, OTHER_ACCOUNT = "111122223333", "444455556666"
@@ -78,7 +78,7 @@ def test_the_role_of_a_stack_lets_the_exporter_in_and_only_in_its_regions(aws: E
     created(aws, OTHER_ACCOUNT, **trust, Tags="true", Regions=regions)
     role = f"role_arn: 'arn:aws:iam::{OTHER_ACCOUNT}:role/{NAME}', external_id: change-me"
     config = f"accounts: [{{{role}, watch: [{{kind: iot_job, discover: true}}]}}]\nlabels: {{tags: [team]}}"
-    with exporting(config, aws.url) as exporter:
-        exposed = Exposed(exporter.scrape())
+    with serve_exporter(config, aws.url) as exporter:
+        exposed = Scrape(exporter.scrape())
     assert exposed.up() == {"iot_job": up}
     assert exposed.ids() == ({"there"} if up else set())

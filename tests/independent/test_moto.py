@@ -10,8 +10,8 @@ from exporter.kinds.job_counts import STATUSES
 from exporter.kinds.registry import KINDS
 from exporter.metrics.families import UNKNOWN
 from tests.independent.endpoints import REGION, Endpoint, moto
-from tests.support.exporter_server import exporting
-from tests.support.exposition_rows import STATUS, Exposed
+from tests.support.exporter_server import serve_exporter
+from tests.support.exposition_rows import STATUS, Scrape
 
 ACCOUNT, OTHER_ACCOUNT = "123456789012", "444455556666"
 CREATED = "aws_iot_bulk_operation_created_timestamp_seconds"
@@ -26,8 +26,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
 
 def test_a_status_that_aws_does_not_have_is_unknown_and_costs_no_other_row(aws: Endpoint) -> None:
     aws.create_job("firmware", aws.create_things("a"))
-    with exporting(JOBS, aws.url) as exporter:
-        exposed = Exposed(exporter.scrape())
+    with serve_exporter(JOBS, aws.url) as exporter:
+        exposed = Scrape(exporter.scrape())
     assert exposed.by("status", STATUS, id="firmware") == {**dict.fromkeys(STATUSES, 0), UNKNOWN: 1}
     assert exposed.value("aws_iot_bulk_operation_progress_ratio") == 0
     assert exposed.up() == {"iot_job": 1}
@@ -35,8 +35,8 @@ def test_a_status_that_aws_does_not_have_is_unknown_and_costs_no_other_row(aws: 
 
 def test_a_count_that_is_not_sent_has_no_row(aws: Endpoint) -> None:
     aws.create_job("firmware", aws.create_things("a"))
-    with exporting(JOBS, aws.url) as exporter:
-        exposed = Exposed(exporter.scrape())
+    with serve_exporter(JOBS, aws.url) as exporter:
+        exposed = Scrape(exporter.scrape())
     states = ("in_progress", "succeeded", "failed", "rejected", "removed", "canceled")
     assert exposed.by("state", "aws_iot_job_things") == {"queued": 1, **dict.fromkeys(states, 0)}
 
@@ -46,28 +46,28 @@ def test_a_job_that_the_list_of_every_status_holds_has_its_rows_once(aws: Endpoi
     for id in ("running", "cancelled"):
         aws.create_job(id, targets)
     aws.client("iot").cancel_job(jobId="cancelled")
-    with exporting(JOBS, aws.url) as exporter:
+    with serve_exporter(JOBS, aws.url) as exporter:
         for _ in range(3):
-            exposed = Exposed(exporter.scrape())
+            exposed = Scrape(exporter.scrape())
             assert exposed.by("id", CREATED).keys() == {"running", "cancelled"}
             assert (exposed.status("running"), exposed.status("cancelled")) == (UNKNOWN, "CANCELED")
 
 
 def test_a_job_that_is_deleted_leaves(aws: Endpoint) -> None:
     aws.create_job("firmware", aws.create_things("a"))
-    with exporting(JOBS, aws.url) as exporter:
-        assert Exposed(exporter.scrape()).ids() == {"firmware"}
+    with serve_exporter(JOBS, aws.url) as exporter:
+        assert Scrape(exporter.scrape()).ids() == {"firmware"}
         aws.client("iot").delete_job(jobId="firmware", force=True)
-        exposed = Exposed(exporter.scrape())
+        exposed = Scrape(exporter.scrape())
     assert exposed.ids() == set()
     assert exposed.up() == {"iot_job": 1}
 
 
 def test_html_instead_of_tags_costs_no_row(aws: Endpoint) -> None:
     aws.create_job("firmware", aws.create_things("a"), tags=[{"Key": "team", "Value": "gateways"}])
-    with exporting(f"{JOBS}\nlabels: {{tags: [team]}}", aws.url) as exporter:
+    with serve_exporter(f"{JOBS}\nlabels: {{tags: [team]}}", aws.url) as exporter:
         for _ in range(2):
-            exposed = Exposed(exporter.scrape())
+            exposed = Scrape(exporter.scrape())
             assert exposed.by("tag_team", "aws_iot_bulk_operation_info") == {"": 1}
             assert exposed.value("aws_iot_job_things", state="queued") == 1
             assert exposed.up() == {"iot_job": 0}
@@ -80,8 +80,8 @@ def test_an_api_that_is_not_there_ends_in_a_reason_and_takes_no_other_kind_down(
         f"{{kind: {kind.name}, discover: true, ids: [one]}}" for kind in KINDS if kind.name != "iot_job"
     )
     config = JOBS.replace("watch: [", f"watch: [{watches}, ")
-    with exporting(config, aws.url) as exporter:
-        exposed = Exposed(exporter.scrape())
+    with serve_exporter(config, aws.url) as exporter:
+        exposed = Scrape(exporter.scrape())
     assert exposed.ids() == {"firmware"}
     assert exposed.up() == {**{kind.name: 0 for kind in KINDS}, "iot_job": 1}
     assert exposed.reasons() == {
@@ -99,8 +99,8 @@ def test_the_rows_of_an_assumed_role_carry_the_number_of_its_account(aws: Endpoi
     aws.create_job("there", aws.create_things("a", key=other), key=other)
     watch = "watch: [{kind: iot_job, discover: true}]"
     config = f"accounts: [{{name: one, {watch}}}, {{name: other, role_arn: '{role}', {watch}}}]"
-    with exporting(config, aws.url) as exporter:
-        exposed = Exposed(exporter.scrape())
+    with serve_exporter(config, aws.url) as exporter:
+        exposed = Scrape(exporter.scrape())
     assert exposed.ids(aws_account_id=ACCOUNT, aws_region=REGION) == {"here"}
     assert exposed.ids(aws_account_id=OTHER_ACCOUNT, aws_region=REGION) == {"there"}
     assert exposed.by("account", "aws_iot_bulk_exporter_up") == {"one": 1, "other": 1}

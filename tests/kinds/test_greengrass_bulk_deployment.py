@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from exporter.core.model import ItemCounts
 from exporter.kinds.greengrass_bulk_deployment import KIND, parse
-from tests.support.exporter_server import Exporter, exporting
-from tests.support.scripted_endpoint import Answer, ScriptedAws, answer, refusal
-from tests.support.servers import serving
+from tests.support.exporter_server import Exporter, serve_exporter
+from tests.support.scripted_endpoint import HttpResponse, ScriptedAws, error_response, json_response
+from tests.support.servers import serve_app
 
 CONFIG = """
 accounts:
@@ -18,15 +18,15 @@ REPORTS = "/greengrass/bulk/deployments/bulk/detailed-reports"
 GROUPS = "aws_greengrass_bulk_deployment_groups{"
 
 
-def status(text: str) -> Answer:
+def status(text: str) -> HttpResponse:
     """What GetBulkDeploymentStatus answers."""
     metrics = {"RecordsProcessed": 3, "InvalidInputRecords": 1, "RetryAttempts": 0}
-    return answer({"BulkDeploymentStatus": text, "BulkDeploymentMetrics": metrics})
+    return json_response({"BulkDeploymentStatus": text, "BulkDeploymentMetrics": metrics})
 
 
-def reports(*groups: str, token: str | None = None) -> Answer:
+def reports(*groups: str, token: str | None = None) -> HttpResponse:
     """A page of ListBulkDeploymentDetailedReports."""
-    return answer({"Deployments": [{"DeploymentStatus": group} for group in groups], "NextToken": token})
+    return json_response({"Deployments": [{"DeploymentStatus": group} for group in groups], "NextToken": token})
 
 
 def counts(exporter: Exporter) -> dict[str, float]:
@@ -38,7 +38,7 @@ def counts(exporter: Exporter) -> dict[str, float]:
 
 def test_groups_are_read_until_every_one_is_final_and_then_no_more() -> None:
     aws = ScriptedAws({STATUS: status("Running"), REPORTS: reports("Building", "InProgress", "Success")})
-    with serving(aws.app()) as endpoint, exporting(CONFIG, endpoint) as exporter:
+    with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         assert counts(exporter) == {"Building": 1, "InProgress": 1, "Success": 1}
         aws.answers |= {STATUS: status("Completed"), REPORTS: reports("InProgress", "Failure", "Success")}
         assert counts(exporter) == {"InProgress": 1, "Failure": 1, "Success": 1}
@@ -52,26 +52,26 @@ def test_groups_are_read_until_every_one_is_final_and_then_no_more() -> None:
 def test_the_groups_of_every_page_count() -> None:
     first = {STATUS: status("Running"), REPORTS: reports("Success", "Failure", token="2")}
     aws = ScriptedAws({**first, f"{REPORTS}?NextToken=2": reports("Success", "StatusOfTomorrow")})
-    with serving(aws.app()) as endpoint, exporting(CONFIG, endpoint) as exporter:
+    with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         assert counts(exporter) == {"Success": 2, "Failure": 1, "Unknown": 1}
 
 
 def test_a_group_that_two_pages_tell_of_counts_once_as_the_later_one_has_it() -> None:
-    def page(token: str | None, **groups: str) -> Answer:
+    def page(token: str | None, **groups: str) -> HttpResponse:
         reports = [{"DeploymentId": id, "DeploymentStatus": status} for id, status in groups.items()]
-        return answer({"Deployments": reports, "NextToken": token})
+        return json_response({"Deployments": reports, "NextToken": token})
 
     first = {STATUS: status("Running"), REPORTS: page("2", a="Success", b="InProgress")}
     aws = ScriptedAws({**first, f"{REPORTS}?NextToken=2": page(None, b="Failure", c="Success")})
-    with serving(aws.app()) as endpoint, exporting(CONFIG, endpoint) as exporter:
+    with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         assert counts(exporter) == {"Success": 2, "Failure": 1}
 
 
 def test_reports_that_cannot_be_read_leave_the_last_groups_and_say_why() -> None:
     aws = ScriptedAws({STATUS: status("Running"), REPORTS: reports("Success", "Success")})
-    with serving(aws.app()) as endpoint, exporting(CONFIG, endpoint) as exporter:
+    with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         assert counts(exporter) == {"Success": 2}
-        aws.answers |= {STATUS: status("Completed"), REPORTS: refusal("InternalServerException", 500)}
+        aws.answers |= {STATUS: status("Completed"), REPORTS: error_response("InternalServerException", 500)}
         assert counts(exporter) == {"Success": 2}
         assert 'reason="server_error"} 1.0' in exporter.scrape()
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from exporter.kinds.greengrass_deployment import KIND, GreengrassDeployment, with_job
-from tests.support.exporter_server import Exporter, exporting
-from tests.support.scripted_endpoint import Answer, ScriptedAws, answer, refusal
-from tests.support.servers import serving
+from tests.support.exporter_server import Exporter, serve_exporter
+from tests.support.scripted_endpoint import HttpResponse, ScriptedAws, error_response, json_response
+from tests.support.servers import serve_app
 
 ARN = "arn:aws:iot:eu-west-1:111122223333:job/job-1"
 DEPLOYMENT = {
@@ -45,16 +45,18 @@ LABELS = f'{SAME},id="d7d2",kind="greengrass_deployment"'
 THINGS = "aws_greengrass_deployment_things{"
 
 
-def listed(status: str) -> Answer:
+def listed(status: str) -> HttpResponse:
     """A page of ListDeployments with the one deployment."""
-    return answer({"deployments": [{"deploymentId": "d7d2", "deploymentStatus": status, "creationTimestamp": 1}]})
+    return json_response(
+        {"deployments": [{"deploymentId": "d7d2", "deploymentStatus": status, "creationTimestamp": 1}]}
+    )
 
 
-def aws_with(deployment: dict[str, object], job: Answer) -> ScriptedAws:
+def aws_with(deployment: dict[str, object], job: HttpResponse) -> ScriptedAws:
     """An AWS that knows and lists a deployment, and answers so for its job."""
     status = str(deployment["deploymentStatus"])
-    tags = answer({"tags": []})
-    return ScriptedAws({GET: answer(deployment), LIST: listed(status), DESCRIBE: job, "/tags": tags})
+    tags = json_response({"tags": []})
+    return ScriptedAws({GET: json_response(deployment), LIST: listed(status), DESCRIBE: job, "/tags": tags})
 
 
 def requests(aws: ScriptedAws, exporter: Exporter) -> list[str]:
@@ -66,12 +68,12 @@ def requests(aws: ScriptedAws, exporter: Exporter) -> list[str]:
 
 def rows_of(aws: ScriptedAws, config: str = BY_ID) -> list[str]:
     """The rows that one scrape gives."""
-    with serving(aws.app()) as endpoint, exporting(config, endpoint) as exporter:
+    with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint) as exporter:
         return exporter.operations().splitlines()
 
 
 def test_a_deployment_is_exposed_with_the_things_of_its_job() -> None:
-    rows = rows_of(aws_with(DEPLOYMENT, answer({"job": JOB})))
+    rows = rows_of(aws_with(DEPLOYMENT, json_response({"job": JOB})))
     info = (
         f'{SAME},id="d7d2",input="",kind="greengrass_deployment",name="gateway 1.8",tag_team="edge",'
         'target="arn:aws:iot:eu-west-1:111122223333:thinggroup/gateways"'
@@ -97,15 +99,17 @@ def test_a_deployment_is_exposed_with_the_things_of_its_job() -> None:
 @pytest.mark.parametrize(
     ("deployment", "job"),
     [
-        ({**DEPLOYMENT, "iotJobId": None}, answer({"job": JOB})),
-        ({**DEPLOYMENT, "iotJobId": ""}, answer({"job": JOB})),
-        (DEPLOYMENT, refusal("ResourceNotFoundException", 404)),
+        ({**DEPLOYMENT, "iotJobId": None}, json_response({"job": JOB})),
+        ({**DEPLOYMENT, "iotJobId": ""}, json_response({"job": JOB})),
+        (DEPLOYMENT, error_response("ResourceNotFoundException", 404)),
     ],
     ids=["no job", "an empty job id", "a job that is gone"],
 )
-def test_a_deployment_without_its_job_has_a_status_and_no_count(deployment: dict[str, object], job: Answer) -> None:
+def test_a_deployment_without_its_job_has_a_status_and_no_count(
+    deployment: dict[str, object], job: HttpResponse
+) -> None:
     aws = aws_with(deployment, job)
-    with serving(aws.app()) as endpoint, exporting(BY_ID, endpoint) as exporter:
+    with serve_app(aws.app()) as endpoint, serve_exporter(BY_ID, endpoint) as exporter:
         exposed = exporter.scrape()
     assert f'aws_iot_bulk_operation_status{{{LABELS},status="ACTIVE"}} 1.0' in exposed
     assert THINGS not in exposed
@@ -116,15 +120,15 @@ def test_a_deployment_without_its_job_has_a_status_and_no_count(deployment: dict
 @pytest.mark.parametrize(
     ("job", "reason"),
     [
-        (refusal("AccessDeniedException", 403), "access_denied"),
-        (answer({}), "malformed"),
-        (answer({"job": None}), "malformed"),
-        (answer({"job": {"jobId": "job-1"}}), "malformed"),
+        (error_response("AccessDeniedException", 403), "access_denied"),
+        (json_response({}), "malformed"),
+        (json_response({"job": None}), "malformed"),
+        (json_response({"job": {"jobId": "job-1"}}), "malformed"),
     ],
 )
-def test_a_job_that_cannot_be_read_leaves_the_last_counts_and_says_why(job: Answer, reason: str) -> None:
-    aws = aws_with(DEPLOYMENT, answer({"job": JOB}))
-    with serving(aws.app()) as endpoint, exporting(BY_ID, endpoint) as exporter:
+def test_a_job_that_cannot_be_read_leaves_the_last_counts_and_says_why(job: HttpResponse, reason: str) -> None:
+    aws = aws_with(DEPLOYMENT, json_response({"job": JOB}))
+    with serve_app(aws.app()) as endpoint, serve_exporter(BY_ID, endpoint) as exporter:
         exporter.scrape()
         aws.answers[DESCRIBE] = job
         exposed = exporter.scrape()
@@ -133,33 +137,33 @@ def test_a_job_that_cannot_be_read_leaves_the_last_counts_and_says_why(job: Answ
 
 
 def test_a_found_deployment_costs_a_list_and_one_call_while_its_status_stays() -> None:
-    aws = aws_with(DEPLOYMENT, answer({"job": JOB}))
-    with serving(aws.app()) as endpoint, exporting(FOUND, endpoint) as exporter:
+    aws = aws_with(DEPLOYMENT, json_response({"job": JOB}))
+    with serve_app(aws.app()) as endpoint, serve_exporter(FOUND, endpoint) as exporter:
         assert requests(aws, exporter) == sorted([LIST, GET, DESCRIBE])
         for _ in range(3):
             assert requests(aws, exporter) == sorted([LIST, DESCRIBE])
 
 
 def test_a_found_deployment_without_a_job_is_asked_for_it_until_it_has_one() -> None:
-    aws = aws_with({**DEPLOYMENT, "iotJobId": None}, answer({"job": JOB}))
-    with serving(aws.app()) as endpoint, exporting(FOUND, endpoint) as exporter:
+    aws = aws_with({**DEPLOYMENT, "iotJobId": None}, json_response({"job": JOB}))
+    with serve_app(aws.app()) as endpoint, serve_exporter(FOUND, endpoint) as exporter:
         for _ in range(2):
             assert requests(aws, exporter) == sorted([LIST, GET])
-        aws.answers[GET] = answer(DEPLOYMENT)
+        aws.answers[GET] = json_response(DEPLOYMENT)
         assert requests(aws, exporter) == sorted([LIST, GET, DESCRIBE])
         assert f'{THINGS}{LABELS},state="succeeded"}} 90.0' in exporter.operations()
         assert requests(aws, exporter) == sorted([LIST, DESCRIBE])
 
 
 def test_the_end_of_a_found_deployment_is_described_in_full_and_then_costs_only_the_list() -> None:
-    aws = aws_with(DEPLOYMENT, answer({"job": JOB}))
-    with serving(aws.app()) as endpoint, exporting(FOUND, endpoint) as exporter:
+    aws = aws_with(DEPLOYMENT, json_response({"job": JOB}))
+    with serve_app(aws.app()) as endpoint, serve_exporter(FOUND, endpoint) as exporter:
         exporter.scrape()
         ended = {"status": "COMPLETED", "jobProcessDetails": {**DETAILS, "numberOfQueuedThings": 0}}
         aws.answers |= {
             LIST: listed("COMPLETED"),
-            GET: answer({**DEPLOYMENT, "deploymentStatus": "COMPLETED"}),
-            DESCRIBE: answer({"job": {**JOB, **ended}}),
+            GET: json_response({**DEPLOYMENT, "deploymentStatus": "COMPLETED"}),
+            DESCRIBE: json_response({"job": {**JOB, **ended}}),
         }
         assert requests(aws, exporter) == sorted([LIST, GET, DESCRIBE])
         assert requests(aws, exporter) == [LIST]
@@ -169,32 +173,32 @@ def test_the_end_of_a_found_deployment_is_described_in_full_and_then_costs_only_
 
 
 def test_a_list_that_fails_or_lacks_the_deployment_holds_up_nothing() -> None:
-    aws = aws_with(DEPLOYMENT, answer({"job": JOB}))
-    with serving(aws.app()) as endpoint, exporting(FOUND, endpoint) as exporter:
+    aws = aws_with(DEPLOYMENT, json_response({"job": JOB}))
+    with serve_app(aws.app()) as endpoint, serve_exporter(FOUND, endpoint) as exporter:
         exporter.scrape()
-        aws.answers[LIST] = refusal("AccessDeniedException", 403)
+        aws.answers[LIST] = error_response("AccessDeniedException", 403)
         for _ in range(2):
             assert {GET, DESCRIBE} < set(requests(aws, exporter))
-        aws.answers[LIST] = answer({"deployments": []})
+        aws.answers[LIST] = json_response({"deployments": []})
         assert requests(aws, exporter) == sorted([LIST, GET, DESCRIBE])
 
 
 def test_a_deployment_in_a_status_that_is_not_wanted_is_not_even_described() -> None:
-    aws = aws_with({**DEPLOYMENT, "deploymentStatus": "COMPLETED"}, answer({"job": JOB}))
-    with serving(aws.app()) as endpoint, exporting(FOUND, endpoint) as exporter:
+    aws = aws_with({**DEPLOYMENT, "deploymentStatus": "COMPLETED"}, json_response({"job": JOB}))
+    with serve_app(aws.app()) as endpoint, serve_exporter(FOUND, endpoint) as exporter:
         assert requests(aws, exporter) == [LIST]
 
 
 def test_a_named_deployment_is_described_in_full_each_time() -> None:
-    aws = aws_with(DEPLOYMENT, answer({"job": JOB}))
-    with serving(aws.app()) as endpoint, exporting(BY_ID, endpoint) as exporter:
+    aws = aws_with(DEPLOYMENT, json_response({"job": JOB}))
+    with serve_app(aws.app()) as endpoint, serve_exporter(BY_ID, endpoint) as exporter:
         for _ in range(2):
             assert requests(aws, exporter) == sorted([GET, DESCRIBE])
 
 
 def test_a_job_that_two_kinds_watch_is_described_once_in_a_scrape() -> None:
-    aws = aws_with(DEPLOYMENT, answer({"job": JOB}))
-    with serving(aws.app()) as endpoint, exporting(BOTH, endpoint) as exporter:
+    aws = aws_with(DEPLOYMENT, json_response({"job": JOB}))
+    with serve_app(aws.app()) as endpoint, serve_exporter(BOTH, endpoint) as exporter:
         for _ in range(4):
             assert requests(aws, exporter).count(DESCRIBE) == 1
         rows = exporter.operations().splitlines()
@@ -202,20 +206,23 @@ def test_a_job_that_two_kinds_watch_is_described_once_in_a_scrape() -> None:
 
 
 def test_a_deployment_that_has_ended_asks_for_its_job_itself_since_that_answer_is_kept() -> None:
-    aws = aws_with(DEPLOYMENT, answer({"job": JOB}))
-    with serving(aws.app()) as endpoint, exporting(BOTH, endpoint) as exporter:
+    aws = aws_with(DEPLOYMENT, json_response({"job": JOB}))
+    with serve_app(aws.app()) as endpoint, serve_exporter(BOTH, endpoint) as exporter:
         exporter.scrape()
         ended = {**JOB, "jobProcessDetails": {**DETAILS, "numberOfQueuedThings": 0}}
-        aws.answers |= {GET: answer({**DEPLOYMENT, "deploymentStatus": "INACTIVE"}), DESCRIBE: answer({"job": ended})}
+        aws.answers |= {
+            GET: json_response({**DEPLOYMENT, "deploymentStatus": "INACTIVE"}),
+            DESCRIBE: json_response({"job": ended}),
+        }
         assert requests(aws, exporter).count(DESCRIBE) == 2
         assert requests(aws, exporter) == [DESCRIBE]
         assert f'{THINGS}{LABELS},state="queued"}} 0.0' in exporter.operations()
 
 
 def test_what_hinders_one_of_two_kinds_does_not_hinder_the_other() -> None:
-    aws = aws_with(DEPLOYMENT, answer({"job": JOB}))
-    aws.answers[GET] = refusal("InternalServerException", 500)
-    with serving(aws.app()) as endpoint, exporting(BOTH, endpoint) as exporter:
+    aws = aws_with(DEPLOYMENT, json_response({"job": JOB}))
+    aws.answers[GET] = error_response("InternalServerException", 500)
+    with serve_app(aws.app()) as endpoint, serve_exporter(BOTH, endpoint) as exporter:
         for _ in range(2):
             exposed = exporter.scrape()
     assert "aws_iot_job_things{" in exposed

@@ -7,9 +7,9 @@ from urllib.parse import quote
 import pytest
 
 from exporter.kinds.iot_job import KIND, parse
-from tests.support.exporter_server import Exporter, exporting
-from tests.support.scripted_endpoint import ScriptedAws, answer, refusal
-from tests.support.servers import serving
+from tests.support.exporter_server import Exporter, serve_exporter
+from tests.support.scripted_endpoint import ScriptedAws, error_response, json_response
+from tests.support.servers import serve_app
 
 ARN = "arn:aws:iot:eu-west-1:111122223333:job/firmware-7"
 COUNTS = {
@@ -56,10 +56,10 @@ def described(job: dict[str, object]) -> dict[str, object]:
 
 def aws_with(job: dict[str, object]) -> ScriptedAws:
     """An AWS that knows the job, lists it under its status, and has no tags of it."""
-    lists = {f"/jobs?maxResults=250&status={status}": answer({"jobs": []}) for status in KIND.statuses}
+    lists = {f"/jobs?maxResults=250&status={status}": json_response({"jobs": []}) for status in KIND.statuses}
     entry = {key: job[key] for key in ("jobArn", "jobId", "status", "createdAt")}
-    lists[f"/jobs?maxResults=250&status={job['status']}"] = answer({"jobs": [entry]})
-    return ScriptedAws({PATH: answer(described(job)), **lists})
+    lists[f"/jobs?maxResults=250&status={job['status']}"] = json_response({"jobs": [entry]})
+    return ScriptedAws({PATH: json_response(described(job)), **lists})
 
 
 def requests(aws: ScriptedAws, exporter: Exporter) -> list[str]:
@@ -72,7 +72,7 @@ def requests(aws: ScriptedAws, exporter: Exporter) -> list[str]:
 def test_a_job_is_exposed_with_its_things_by_state_and_progress() -> None:
     labels = f'{SAME},id="firmware-7",kind="iot_job"'
     aws = aws_with(JOB)
-    with serving(aws.app()) as endpoint, exporting(CONFIG, endpoint) as exporter:
+    with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         rows = exporter.operations().splitlines()
     target = 'target="arn:aws:iot:eu-west-1:111122223333:thinggroup/edge +2"'
     assert rows == [
@@ -127,17 +127,17 @@ def test_the_progress_of_a_job_without_things_or_without_counts_is_not_told() ->
 
 def test_a_finished_job_is_described_once_and_a_continuous_one_again_and_again() -> None:
     aws = aws_with(DONE)
-    with serving(aws.app()) as endpoint, exporting(CONFIG, endpoint) as exporter:
+    with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         assert [requests(aws, exporter) for _ in range(3)] == [[PATH], [], []]
     aws = aws_with({**DONE, "status": "IN_PROGRESS", "targetSelection": "CONTINUOUS"})
-    with serving(aws.app()) as endpoint, exporting(CONFIG, endpoint) as exporter:
+    with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         assert [requests(aws, exporter) for _ in range(3)] == [[PATH], [PATH], [PATH]]
 
 
 def test_what_goes_on_after_the_end_is_read_ever_more_rarely_and_its_row_stays() -> None:
     lingering = {**DONE, "status": "CANCELED", "jobProcessDetails": {**ENDED, "numberOfInProgressThings": 1}}
     aws = aws_with(lingering)
-    with serving(aws.app()) as endpoint, exporting(CONFIG, endpoint) as exporter:
+    with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         for _ in range(200):
             assert 'state="in_progress"} 1.0' in exporter.scrape(after=60)
     assert 20 < aws.requests.count(PATH) < 100
@@ -146,28 +146,28 @@ def test_what_goes_on_after_the_end_is_read_ever_more_rarely_and_its_row_stays()
 def test_an_end_of_lingering_things_is_seen_and_then_costs_nothing() -> None:
     lingering = {**DONE, "status": "CANCELED", "jobProcessDetails": {**ENDED, "numberOfInProgressThings": 1}}
     aws = aws_with(lingering)
-    with serving(aws.app()) as endpoint, exporting(CONFIG, endpoint) as exporter:
+    with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         exporter.scrape()
-        aws.answers[PATH] = answer(described({**DONE, "status": "CANCELED"}))
+        aws.answers[PATH] = json_response(described({**DONE, "status": "CANCELED"}))
         assert 'state="in_progress"} 0.0' in exporter.scrape()
         assert requests(aws, exporter) == []
 
 
 def test_a_list_that_ignores_the_filter_gives_each_job_once_under_its_own_status() -> None:
-    everything = answer({"jobs": [{"jobId": "firmware-7", "status": "COMPLETED", "createdAt": 1766000000}]})
-    aws = ScriptedAws({"/jobs": everything, PATH: answer(described(DONE))})
+    everything = json_response({"jobs": [{"jobId": "firmware-7", "status": "COMPLETED", "createdAt": 1766000000}]})
+    aws = ScriptedAws({"/jobs": everything, PATH: json_response(described(DONE))})
     only = DISCOVERING.replace("discover: true", "discover: {statuses: [IN_PROGRESS]}")
     for config, rows in ((DISCOVERING, 1), (only, 0)):
-        with serving(aws.app()) as endpoint, exporting(config, endpoint) as exporter:
+        with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint) as exporter:
             assert exporter.operations().count("aws_iot_bulk_operation_info{") == rows
 
 
 def test_a_job_that_is_deleted_leaves_when_aws_no_longer_knows_it() -> None:
     aws = aws_with({**JOB, "status": "DELETION_IN_PROGRESS"})
-    with serving(aws.app()) as endpoint, exporting(DISCOVERING, endpoint) as exporter:
+    with serve_app(aws.app()) as endpoint, serve_exporter(DISCOVERING, endpoint) as exporter:
         assert 'status="DELETION_IN_PROGRESS"} 1.0' in exporter.operations()
-        aws.answers[PATH] = refusal("ResourceNotFoundException", 404)
-        aws.answers["/jobs?maxResults=250&status=DELETION_IN_PROGRESS"] = answer({"jobs": []})
+        aws.answers[PATH] = error_response("ResourceNotFoundException", 404)
+        aws.answers["/jobs?maxResults=250&status=DELETION_IN_PROGRESS"] = json_response({"jobs": []})
         exposed = exporter.scrape()
     assert 'id="firmware-7"' not in exposed
     assert "aws_iot_bulk_exporter_cell_error{" not in exposed
@@ -176,9 +176,12 @@ def test_a_job_that_is_deleted_leaves_when_aws_no_longer_knows_it() -> None:
 def test_tags_are_read_once_for_each_job_and_names_that_collide_get_a_number() -> None:
     aws = aws_with(JOB)
     first = {"tags": [{"Key": "team", "Value": "edge"}, {"Key": "secret", "Value": "x"}], "nextToken": "2"}
-    aws.answers["/tags"] = answer({"tags": [{"Key": "te_am", "Value": "third"}]})
-    aws.answers[f"/tags?resourceArn={quote(ARN, safe='')}"] = answer(first)
-    with serving(aws.app()) as endpoint, exporting(TAGGED.replace("te_am", "te-am, te_am"), endpoint) as exporter:
+    aws.answers["/tags"] = json_response({"tags": [{"Key": "te_am", "Value": "third"}]})
+    aws.answers[f"/tags?resourceArn={quote(ARN, safe='')}"] = json_response(first)
+    with (
+        serve_app(aws.app()) as endpoint,
+        serve_exporter(TAGGED.replace("te_am", "te-am, te_am"), endpoint) as exporter,
+    ):
         exposed = exporter.scrape()
         asked = [one for one in aws.requests if one.startswith("/tags")]
         assert requests(aws, exporter) == [PATH]
@@ -189,13 +192,13 @@ def test_tags_are_read_once_for_each_job_and_names_that_collide_get_a_number() -
 
 def test_tags_that_are_refused_cost_no_row_and_one_call_a_refresh_until_they_are_allowed() -> None:
     aws = aws_with(DONE)
-    aws.answers["/tags"] = refusal("AccessDeniedException", 403)
-    with serving(aws.app()) as endpoint, exporting(TAGGED, endpoint) as exporter:
+    aws.answers["/tags"] = error_response("AccessDeniedException", 403)
+    with serve_app(aws.app()) as endpoint, serve_exporter(TAGGED, endpoint) as exporter:
         exposed = exporter.scrape()
         assert 'state="succeeded"} 840.0' in exposed
         assert 'reason="access_denied"} 1.0' in exposed
         assert len(requests(aws, exporter)) == 1
-        aws.answers["/tags"] = answer({"tags": [{"Key": "team", "Value": "edge"}]})
+        aws.answers["/tags"] = json_response({"tags": [{"Key": "team", "Value": "edge"}]})
         exposed = exporter.scrape()
         assert 'tag_team="edge"' in exposed
         assert "aws_iot_bulk_exporter_cell_error{" not in exposed
@@ -204,18 +207,18 @@ def test_tags_that_are_refused_cost_no_row_and_one_call_a_refresh_until_they_are
 
 def test_no_tag_is_asked_for_where_none_is_wanted() -> None:
     aws = aws_with(JOB)
-    with serving(aws.app()) as endpoint, exporting(CONFIG, endpoint) as exporter:
+    with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         exporter.scrape()
     assert aws.requests == [PATH]
 
 
 def test_a_finished_job_that_is_listed_as_being_deleted_is_read_again() -> None:
     aws = aws_with(DONE)
-    with serving(aws.app()) as endpoint, exporting(DISCOVERING, endpoint) as exporter:
+    with serve_app(aws.app()) as endpoint, serve_exporter(DISCOVERING, endpoint) as exporter:
         assert 'status="COMPLETED"} 1.0' in exporter.scrape()
         for path in [path for path in aws.answers if path.startswith("/jobs?")]:
-            aws.answers[path] = answer({"jobs": []})
+            aws.answers[path] = json_response({"jobs": []})
         deleting = {**DONE, "status": "DELETION_IN_PROGRESS"}
         aws.answers |= {path: one for path, one in aws_with(deleting).answers.items() if "DELETION" in path}
-        aws.answers[PATH] = answer(described(deleting))
+        aws.answers[PATH] = json_response(described(deleting))
         assert 'status="DELETION_IN_PROGRESS"} 1.0' in exporter.scrape()

@@ -21,7 +21,7 @@ from exporter.kinds.metric import IDENTITY
 from exporter.kinds.registry import KINDS
 from exporter.metrics.families import UNKNOWN, table
 from exporter.state.codec import Codec, Record
-from tests.support.simulated_responses import MODELS, TAGS, SimulatedApi, an_operation, input_members
+from tests.support.simulated_responses import MODELS, TAGS, SimulatedApi, input_members, sample_operation
 
 WORD = re.compile(r"[a-z][a-z0-9_]*")
 RESERVED = re.compile(r"_(total|count|sum|bucket|created)$")
@@ -134,7 +134,7 @@ def test_a_status_of_tomorrow_is_active_and_never_final(kind: Kind[Any]) -> None
 @every_kind
 def test_an_operation_is_written_down_and_read_again_as_it_was(kind: Kind[Any]) -> None:
     async def read(status: str) -> Operation:
-        simulated = an_operation(status)
+        simulated = sample_operation(status)
         wanted: FetchRequest[Any] = FetchRequest(simulated.id, frozenset(option.name for option in kind.options))
         operation: Operation = await kind.fetch(SimulatedApi(kind, simulated), wanted)
         return operation

@@ -13,14 +13,14 @@ from exporter.core.model import ItemCounts, Operation, Reading
 from exporter.kinds import greengrass_bulk_deployment
 from exporter.kinds.kind import FetchRequest, Kind, SeriesSelector
 from exporter.kinds.registry import KINDS
-from tests.support.simulated_responses import SimulatedApi, an_operation
+from tests.support.simulated_responses import SimulatedApi, sample_operation
 
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 
 
 async def described(kind: Kind[Any], status: str, switched_on: bool) -> Operation:
     """Return an operation of a status with figures in every field, its options on or off."""
-    simulated = replace(an_operation(status, id="one"), items=20, failed=9)
+    simulated = replace(sample_operation(status, id="one"), items=20, failed=9)
     options = frozenset(option.name for option in kind.options if switched_on)
     operation: Operation = await kind.fetch(SimulatedApi(kind, simulated), FetchRequest("one", options))
     return operation

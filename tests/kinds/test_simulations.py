@@ -16,16 +16,16 @@ from exporter.kinds.registry import KINDS
 from exporter.kinds.response import Tags
 from exporter.metrics.families import table
 from exporter.simulator.answers import serialised
-from tests.support.shape_checker import departures
+from tests.support.shape_checker import shape_violations
 from tests.support.simulated_responses import (
     ID,
     MODELS,
     TAGS,
     SimulatedApi,
-    an_operation,
     input_members,
     output_shape,
-    parsed,
+    parsed_response,
+    sample_operation,
 )
 
 BY_NAME = {kind.name: kind for kind in KINDS}
@@ -56,10 +56,10 @@ def test_the_simulation_answers_every_call_about_one_operation_as_aws_would(kind
     tags = {kind.tag_source.call} if kind.tag_source else set()
     assert set(kind.simulation.answers) == calls_about_one(kind, every_option) | tags
     for call, answered in kind.simulation.answers.items():
-        contents = [answered(an_operation(status)) for status in kind.statuses]
+        contents = [answered(sample_operation(status)) for status in kind.statuses]
         assert any(contents)
         for content in filter(None, contents):
-            assert departures(output_shape(call), serialised(output_shape(call), content)) == []
+            assert shape_violations(output_shape(call), serialised(output_shape(call), content)) == []
 
 
 @every_kind
@@ -71,7 +71,7 @@ def test_every_call_about_one_operation_names_it_as_its_model_asks(kind: Kind[An
         assert shape is not None
         assert naming.parameter in shape.required_members
         parameter = input_members(call)[naming.parameter]
-        (name,) = {naming.name(an_operation(status)) for status in kind.statuses}
+        (name,) = {naming.name(sample_operation(status)) for status in kind.statuses}
         assert isinstance(parameter, StringShape)
         assert len(name) <= parameter.metadata.get("max", len(name))
         assert re.fullmatch(parameter.metadata.get("pattern", ".+"), name)
@@ -82,16 +82,16 @@ def test_a_name_differs_with_the_id_and_the_derived_one_is_an_id_of_every_kind(k
     assert kind.is_id(str(uuid.uuid4()))
     for call in kind.simulation.answers:
         name = kind.naming(call).name
-        assert len({name(an_operation(kind.statuses[0], id)) for id in ("a", "b", "c")}) == 3
+        assert len({name(sample_operation(kind.statuses[0], id)) for id in ("a", "b", "c")}) == 3
 
 
 @every_kind
 def test_an_entry_of_the_simulated_list_is_found_again(kind: Kind[Any]) -> None:
     call = kind.discovery.call
     for status in kind.statuses:
-        page = {MODELS.pagination(call).result: [kind.simulation.entry(an_operation(status))]}
-        assert departures(output_shape(call), serialised(output_shape(call), page)) == []
-        (listed,) = kind.discovery.entries(parsed(call, page))
+        page = {MODELS.pagination(call).result: [kind.simulation.entry(sample_operation(status))]}
+        assert shape_violations(output_shape(call), serialised(output_shape(call), page)) == []
+        (listed,) = kind.discovery.entries(parsed_response(call, page))
         assert listed.id == ID
         assert listed.status == status if kind.discovery.tells_status else listed.status in ("", status)
 
@@ -101,7 +101,7 @@ def test_an_entry_of_the_simulated_list_is_found_again(kind: Kind[Any]) -> None:
 def test_every_metric_of_a_simulated_operation_can_be_read(kind: Kind[Any], switched_on: bool) -> None:
     options = frozenset(option.name for option in kind.options if switched_on)
     for status in kind.statuses:
-        operation = fetched(kind, SimulatedApi(kind, an_operation(status)), options)
+        operation = fetched(kind, SimulatedApi(kind, sample_operation(status)), options)
         assert (operation.id, operation.status) == (ID, status)
         assert kind.final(operation, options) in ((False,) if kind.is_active(status) else (False, True))
         for metric in table(kind, ("team",)):
@@ -116,7 +116,7 @@ def test_each_operation_is_asked_for_by_every_call_that_knows_it(kind: Kind[Any]
     options = frozenset(option.name for option in kind.options if switched_on)
     calls, ever = calls_about_one(kind, options), set[ApiCall]()
     for status in kind.statuses:
-        made = an_operation(status)
+        made = sample_operation(status)
         api = SimulatedApi(kind, made)
         fetched(kind, api, options)
         assert {call for call in calls if kind.simulation.answers[call](made) is not None} == set(api.asked)
@@ -131,7 +131,7 @@ def test_each_operation_is_asked_for_by_every_call_that_knows_it(kind: Kind[Any]
 )
 def test_tags_that_are_asked_for_apart_are_those_of_the_operation(kind: Kind[Any], source: TagSource[Any]) -> None:
     for status in kind.statuses:
-        api = SimulatedApi(kind, an_operation(status))
+        api = SimulatedApi(kind, sample_operation(status))
         operation = fetched(kind, api)
         assert operation.tags == ()
         assert asyncio.run(tags_of(source, api, operation)) == TAGS
@@ -142,7 +142,7 @@ def test_tags_that_are_asked_for_apart_are_those_of_the_operation(kind: Kind[Any
 def test_what_shows_up_as_one_of_another_kind_is_a_right_one_of_it_by_one_id(kind: Kind[Any]) -> None:
     for name, seen in kind.simulation.also_as.items():
         other = BY_NAME[name]
-        found = list(filter(None, (seen(an_operation(status)) for status in kind.statuses)))
+        found = list(filter(None, (seen(sample_operation(status)) for status in kind.statuses)))
         (id,) = {one.id for one in found}
         assert other.is_id(id)
         assert id != ID
@@ -150,4 +150,4 @@ def test_what_shows_up_as_one_of_another_kind_is_a_right_one_of_it_by_one_id(kin
         for one in found:
             assert (one.account, one.region, one.items, one.tags) == ("111122223333", "eu-west-1", 10, TAGS)
             for call, answered in other.simulation.answers.items():
-                assert departures(output_shape(call), serialised(output_shape(call), answered(one) or {})) == []
+                assert shape_violations(output_shape(call), serialised(output_shape(call), answered(one) or {})) == []

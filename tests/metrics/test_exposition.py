@@ -16,11 +16,11 @@ from exporter.kinds.metric import Metric, Row, breakdown, gauge
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.families import Table, shared_metrics
 from tests.support import http_requests
-from tests.support.exporter_server import exporting
+from tests.support.exporter_server import serve_exporter
 from tests.support.exposition_rows import parse_openmetrics
-from tests.support.reference_exposition import END, Operations, rendered
-from tests.support.scripted_endpoint import Answer, ScriptedAws
-from tests.support.servers import serving
+from tests.support.reference_exposition import END, Operations, reference_exposition
+from tests.support.scripted_endpoint import HttpResponse, ScriptedAws
+from tests.support.servers import serve_app
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +114,7 @@ def samples(families: Iterable[Family]) -> list[tuple[str, tuple[tuple[str, str]
 @some
 @given(snapshots, st.booleans())
 def test_the_text_is_to_the_byte_what_prometheus_client_renders(found: list[Snapshot], openmetrics: bool) -> None:
-    assert Exposition(TABLES).render(found, openmetrics) == rendered(found, TABLES, openmetrics)
+    assert Exposition(TABLES).render(found, openmetrics) == reference_exposition(found, TABLES, openmetrics)
 
 
 @some
@@ -131,7 +131,7 @@ def test_the_parsers_of_prometheus_client_read_the_same_from_both_formats(found:
 def test_what_was_rendered_before_never_shows_in_a_later_scrape(scrapes: list[list[Snapshot]]) -> None:
     exposition = Exposition(TABLES)
     for found in scrapes:
-        assert exposition.render(found) == rendered(found, TABLES, openmetrics=False)
+        assert exposition.render(found) == reference_exposition(found, TABLES, openmetrics=False)
 
 
 def test_a_family_without_rows_is_left_out() -> None:
@@ -192,9 +192,9 @@ def test_text_that_utf_8_cannot_hold_does_not_break_the_scrape() -> None:
 
 def test_a_task_whose_text_is_broken_is_scraped_all_the_same() -> None:
     body = rb'{"status": "Failed", "inputFileBucket": "b\u0000", "inputFileKey": "\ud800\n\"", "successCount": 7}'
-    aws = ScriptedAws({"/thing-registration-tasks/a": Answer(body)})
+    aws = ScriptedAws({"/thing-registration-tasks/a": HttpResponse(body)})
     config = 'accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, ids: [a]}]}]'
-    with serving(aws.app()) as endpoint, exporting(config, endpoint) as exporter:
+    with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint) as exporter:
         scraped = http_requests.get(f"{exporter.url}/metrics").content.decode()
     assert 'input="s3://b\0/?\\n\\""' in scraped
     assert [one.value for f in parse_text(scraped) for one in f.samples if "_succeeded_" in one.name] == [7]

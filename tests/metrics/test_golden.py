@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tests.support.exporter_server import exporting
-from tests.support.scripted_endpoint import ScriptedAws, answer
-from tests.support.servers import serving
+from tests.support.exporter_server import serve_exporter
+from tests.support.scripted_endpoint import ScriptedAws, json_response
+from tests.support.servers import serve_app
 
 TASK = {
     "taskId": "a1b2",
@@ -44,8 +44,8 @@ SAME = 'aws_account_id="111122223333",aws_region="eu-west-1"'
 
 def rows_of(config: str, answers: dict[str, object]) -> str:
     """Return the rows that the exporter makes of these answers."""
-    aws = ScriptedAws({path: answer(content) for path, content in answers.items()})
-    with serving(aws.app()) as endpoint, exporting(config, endpoint) as exporter:
+    aws = ScriptedAws({path: json_response(content) for path, content in answers.items()})
+    with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint) as exporter:
         return exporter.operations()
 
 

@@ -15,8 +15,8 @@ from exporter.kinds.registry import KINDS
 from exporter.monitoring.dashboards import exporter, fleet, operation
 from tests.kinds.test_fifth_kind import CONFIG, FIVE, KIND, SCENARIO
 from tests.support.dashboards import panels
-from tests.support.exporter_server import simulating
-from tests.support.prometheus_history import remembered
+from tests.support.exporter_server import serve_simulation
+from tests.support.prometheus_history import prometheus_with_history
 from tests.support.repository import ROOT
 
 SOURCES = sorted((ROOT / "exporter" / "monitoring" / "dashboards").glob("*.py"))
@@ -106,8 +106,8 @@ def test_prometheus_answers_for_it(tmp_path_factory: pytest.TempPathFactory) -> 
     figures = {panel["title"]: panel["targets"][0]["expr"] for panel in panels(json.loads(fleet(kinds)))}
     folder = tmp_path_factory.mktemp("fifth")
     with (
-        simulating(CONFIG, SCENARIO, kinds) as simulation,
-        remembered(simulation.exporter, 1, ("a:10098",), folder) as history,
+        serve_simulation(CONFIG, SCENARIO, kinds) as simulation,
+        prometheus_with_history(simulation.exporter, 1, ("a:10098",), folder) as history,
     ):
         everything = {"$account": ".*", "$region": ".*", "$kind": ".*", "$stalled": "30m"}
         for title, number in {"Going on": 1, "Failed": 0, "With failures": 1, "Stalled": 0}.items():

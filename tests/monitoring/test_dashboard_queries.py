@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.support.dashboards import PRINTED, panels, queries, variables
-from tests.support.prometheus_history import History, remembered
-from tests.support.restarted_exporter import restarting
+from tests.support.prometheus_history import History, prometheus_with_history
+from tests.support.restarted_exporter import restartable_exporter
 
 FACTORY, FIELD = "111122223333", "444455556666"
 CONFIG = """
@@ -72,9 +72,9 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
     """A Prometheus that knows an hour of two exporters, which say the same."""
     folder = tmp_path_factory.mktemp("history")
     with (
-        restarting(SCENARIO, folder / "state.db") as restarts,
+        restartable_exporter(SCENARIO, folder / "state.db") as restarts,
         restarts.exporter(CONFIG) as exporter,
-        remembered(exporter, MINUTES, ("a:10098", "b:10098"), folder) as known,
+        prometheus_with_history(exporter, MINUTES, ("a:10098", "b:10098"), folder) as known,
     ):
         yield known
 

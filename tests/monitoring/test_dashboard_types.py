@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.dashboards import PRINTED
 from tests.support.repository import ROOT
-from tests.support.required_programs import lacking, program
+from tests.support.required_programs import program, skip_or_fail
 
 SOURCE = ROOT / "tests" / "monitoring" / "grafana_types"
 LOCK = SOURCE / "package-lock.json"
@@ -43,7 +43,7 @@ def compiler(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [program("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
     program("node")
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
-    return folder if done.returncode == 0 else lacking(f"npm installed no types: {done.stderr}")
+    return folder if done.returncode == 0 else skip_or_fail(f"npm installed no types: {done.stderr}")
 
 
 def complaints(compiler: Path, version: str, sources: Mapping[str, str]) -> list[str]:

@@ -15,12 +15,12 @@ from exporter.config.loader import parse_config
 from exporter.kinds.registry import KINDS
 from exporter.metrics.reference import metrics_document
 from exporter.monitoring.settings import parse_settings
-from tests.support.exposition_rows import exposed
-from tests.support.generated_documents import PARTS, WHOLE, generated
-from tests.support.processes import running
+from tests.support.exposition_rows import metrics_with
+from tests.support.generated_documents import PARTS, WHOLE, generated_text
+from tests.support.processes import run_process
 from tests.support.repository import ROOT
 from tests.support.required_programs import program
-from tests.support.waiting import until
+from tests.support.waiting import wait_until
 
 README = (ROOT / "README.md").read_text()
 MONITORING = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "docs" / "monitoring.md").read_text(), re.MULTILINE | re.DOTALL)
@@ -48,10 +48,10 @@ def test_every_file_that_is_linked_exists() -> None:
 def test_the_demo_answers_as_the_readme_says(tmp_path: Path) -> None:
     assert "make demo\n" in blocks("sh")[0]
     output = tmp_path / "demo.log"
-    with running([program("make"), "demo", "ARGS=--web.listen-address=127.0.0.1:0"], output):
-        found = until(lambda: re.search(r"http://\S+/metrics", output.read_text()), "the demo's URL")
+    with run_process([program("make"), "demo", "ARGS=--web.listen-address=127.0.0.1:0"], output):
+        found = wait_until(lambda: re.search(r"http://\S+/metrics", output.read_text()), "the demo's URL")
         shown = {line.partition("{")[0] for line in blocks("text")[0].splitlines()}
-        assert until(lambda: exposed(found[0], *shown), "the rows that are shown")
+        assert wait_until(lambda: metrics_with(found[0], *shown), "the rows that are shown")
 
 
 def test_every_configuration_is_right() -> None:
@@ -99,7 +99,7 @@ def test_every_command_and_flag_exists(line: str) -> None:
 
 @pytest.mark.parametrize("file", [*PARTS, *WHOLE], ids=lambda file: file.name)
 def test_what_is_generated_is_that_of_the_code(file: Path) -> None:
-    assert file.read_text(encoding="utf-8") == generated(file)
+    assert file.read_text(encoding="utf-8") == generated_text(file)
 
 
 def test_every_kind_is_in_the_readme_once() -> None:

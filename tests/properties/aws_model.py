@@ -21,8 +21,8 @@ from exporter.kinds.registry import KINDS
 from exporter.kinds.simulated_operation import SimulatedOperation
 from exporter.simulator.answers import serialised
 from tests.properties.response_strategies import CALLS, IDENTITY
-from tests.support.scripted_endpoint import Answer, answer, refusal
-from tests.support.simulated_responses import MODELS, output_shape, parsed
+from tests.support.scripted_endpoint import HttpResponse, error_response, json_response
+from tests.support.simulated_responses import MODELS, output_shape, parsed_response
 from tests.support.virtual_loop import TODAY
 
 BY_NAME: Mapping[str, Kind[Any]] = {kind.name: kind for kind in KINDS}
@@ -37,13 +37,13 @@ ASSUMED = (
     "<Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>"
 )
 XML = {"content-type": "text/xml"}
-FAULTS: Mapping[str, Answer] = {
-    "throttled": refusal("ThrottlingException", 429),
-    "denied": refusal("AccessDeniedException", 403),
-    "server error": answer({}, 503),
-    "garbage": Answer(b"<html>Please log in</html>"),
-    "cut": Answer(b'{"status": "Comp', announced=400),
-    "no path": Answer(b"404 page not found", 404, {"content-type": "text/html"}),
+FAULTS: Mapping[str, HttpResponse] = {
+    "throttled": error_response("ThrottlingException", 429),
+    "denied": error_response("AccessDeniedException", 403),
+    "server error": json_response({}, 503),
+    "garbage": HttpResponse(b"<html>Please log in</html>"),
+    "cut": HttpResponse(b'{"status": "Comp', announced=400),
+    "no path": HttpResponse(b"404 page not found", 404, {"content-type": "text/html"}),
 }
 UNREACHABLE = "unreachable"
 
@@ -111,7 +111,7 @@ class Cloud:
             if state := self.state(key):
                 yield key, state
 
-    def __call__(self, api: str, request: AWSPreparedRequest) -> Answer:
+    def __call__(self, api: str, request: AWSPreparedRequest) -> HttpResponse:
         """Return the answer to a request. Raises what a network that does not answer makes of it."""
         signed = re.search(r"Credential=(?:ASIA)?(\w+)/\d+/([\w-]+)/", _text(request.headers["Authorization"]))
         assert signed is not None
@@ -124,19 +124,19 @@ class Cloud:
             return FAULTS[fault]
         return self._identity(request) if service == "sts" else self._told(CALLS[api], account, region, request.url)
 
-    def _identity(self, request: AWSPreparedRequest) -> Answer:
+    def _identity(self, request: AWSPreparedRequest) -> HttpResponse:
         role = re.search(r"iam%3A%3A(\d{12})", _text(request.body))
         text = ASSUMED % role[1] if role else IDENTITY.replace("111122223333", OWN)
-        return Answer(text.encode(), headers=XML)
+        return HttpResponse(text.encode(), headers=XML)
 
-    def _told(self, call: ApiCall, account: str, region: str, url: str) -> Answer:
+    def _told(self, call: ApiCall, account: str, region: str, url: str) -> HttpResponse:
         lister = next((kind for kind in KINDS if kind.discovery.call == call), None)
         if lister:
-            return answer(serialised(output_shape(call), self._list(lister, account, region, url)))
+            return json_response(serialised(output_shape(call), self._list(lister, account, region, url)))
         content = self._description(call, account, region, url)
         if content is None:
-            return refusal("ResourceNotFoundException", 404)
-        return answer(serialised(output_shape(call), content))
+            return error_response("ResourceNotFoundException", 404)
+        return json_response(serialised(output_shape(call), content))
 
     def _list(self, kind: Kind[Any], account: str, region: str, url: str) -> dict[str, Any]:
         wanted = parse_qs(urlsplit(url).query).get(kind.discovery.status_parameter, [""])[0]
@@ -181,7 +181,7 @@ class TwoMoments:
         state = self.first if call.name == self.kind.describes[0].name else self.second
         asked = next(one for one in self.kind.simulation.answers if one.name == call.name)
         content = self.kind.simulation.answers[asked](state)
-        return parsed(call, content or {})
+        return parsed_response(call, content or {})
 
     async def pages(self, call: ApiCall, **parameters: Any) -> AsyncIterator[Mapping[str, Any]]:
         """Give the one page of a list."""

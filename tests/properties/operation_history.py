@@ -16,7 +16,7 @@ from exporter.metrics.families import table
 from tests.properties.aws_model import BY_NAME, Cloud, TwoMoments, Version
 from tests.properties.configuration_strategies import NUMBERS, Wish
 from tests.properties.scrape_invariants import READ, Identity, Judged
-from tests.support.virtual_loop import SOON, TODAY
+from tests.support.virtual_loop import INSTANT, TODAY
 
 DEPLOYMENT = "greengrass_deployment"
 """What GetDeployment says of it is read again only when its status changes."""
@@ -106,9 +106,9 @@ class Truth:
     def _is_no_older_than_before(self, identity: Identity, read: float, now: float) -> None:
         """Of answers that come in one moment nobody can tell which is the later one."""
         at, newest, before = self.read.get(identity, (now, 0.0, 0.0))
-        if now > at + SOON:
+        if now > at + INSTANT:
             before = newest
-        assert read >= before - SOON
+        assert read >= before - INSTANT
         self.read[identity] = (now, max(read, newest), before)
 
     def _is_watched(self, identity: Identity, wish: Wish) -> None:
@@ -119,7 +119,7 @@ class Truth:
     ) -> None:
         versions = self.cloud.history[identity]
         later = versions[versions.index(pair[1]) + 1 :]
-        assert pair[1].since - SOON <= read <= now + SOON
+        assert pair[1].since - INSTANT <= read <= now + INSTANT
         assert not later or later[0].since >= read - SLACK
         state = pair[1].state
         if state and BY_NAME[identity[2]].is_active(state.status):

@@ -13,7 +13,7 @@ from exporter.aws.errors import REASONS
 from exporter.kinds.kind import ApiCall
 from exporter.kinds.registry import KINDS
 from tests.properties.json_strategies import anything, mutated, texts
-from tests.support.scripted_endpoint import Answer
+from tests.support.scripted_endpoint import HttpResponse
 from tests.support.simulated_responses import output_shape
 
 CALLS: Mapping[str, ApiCall] = {call.name: call for kind in KINDS for call in kind.calls}
@@ -29,15 +29,15 @@ IDENTITY = (
     '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'
     f"<Account>{ACCOUNT_ID}</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"
 )
-STS = Answer(IDENTITY.encode(), headers={"content-type": "text/xml"})
+STS = HttpResponse(IDENTITY.encode(), headers={"content-type": "text/xml"})
 
-Answers = Mapping[str, Answer]
+Answers = Mapping[str, HttpResponse]
 """The answer to each API, by its name."""
 
 
-def encoded(content: Any) -> Answer:
+def encoded(content: Any) -> HttpResponse:
     """Return a JSON answer; what UTF-8 cannot hold is escaped."""
-    return Answer(json.dumps(content).encode(), headers={"content-type": "application/json"})
+    return HttpResponse(json.dumps(content).encode(), headers={"content-type": "application/json"})
 
 
 def of(shape: Shape, name: str = "") -> st.SearchStrategy[Any]:
@@ -106,7 +106,7 @@ ODD_HEADERS: st.SearchStrategy[Mapping[str, str]] = st.dictionaries(
 )
 
 
-def wrong(call: ApiCall) -> st.SearchStrategy[Answer]:
+def wrong(call: ApiCall) -> st.SearchStrategy[HttpResponse]:
     """Give an answer that may be wrong in any way: a member, the whole, the status, the headers, the bytes."""
     bodies = st.one_of(
         right(call).flatmap(mutated).map(json.dumps).map(str.encode),
@@ -118,7 +118,7 @@ def wrong(call: ApiCall) -> st.SearchStrategy[Answer]:
     statuses = (
         st.just(200) | st.sampled_from([201, 204, 299, 300, 302, 400, 403, 404, 429, 500, 503]) | st.integers(100, 999)
     )
-    return st.builds(Answer, bodies, statuses, ODD_HEADERS)
+    return st.builds(HttpResponse, bodies, statuses, ODD_HEADERS)
 
 
 def some_wrong() -> st.SearchStrategy[Answers]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.properties.example_counts import tried
 from tests.properties.scrape_invariants import judged
-from tests.support.exporter_server import Exporter, exporting
+from tests.support.exporter_server import Exporter, serve_exporter
 
 CONFIG = """
 accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, ids: [a]}]}]
@@ -89,7 +89,7 @@ def wire() -> Wire:
 def exporter(wire: Wire) -> Iterator[Exporter]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=wire.serve, args=(listener,), daemon=True).start()
-        with exporting(CONFIG, f"http://127.0.0.1:{listener.getsockname()[1]}") as found:
+        with serve_exporter(CONFIG, f"http://127.0.0.1:{listener.getsockname()[1]}") as found:
             yield found
         listener.shutdown(socket.SHUT_RDWR)
 

@@ -19,8 +19,8 @@ from tests.properties.json_strategies import anything, mutated
 from tests.properties.user_files import CONFIG, SECRET, SORTS, Sort, written
 from tests.support.exporter_server import aws_environment
 from tests.support.repository import ROOT
-from tests.support.scripted_endpoint import refusal
-from tests.support.virtual_exporter import Theatre, theatre
+from tests.support.scripted_endpoint import error_response
+from tests.support.virtual_exporter import VirtualExporters, virtual_exporters
 
 WORDS = [
     SECRET,
@@ -134,7 +134,7 @@ def test_every_fault_that_was_planted_is_named_and_no_other(plan: Plan, folder: 
 
 @tried(20)
 @given(data=st.data())
-def test_a_file_that_is_refused_changes_nothing(place: Theatre, data: st.DataObject) -> None:
+def test_a_file_that_is_refused_changes_nothing(place: VirtualExporters, data: st.DataObject) -> None:
     with place.stage("") as stage:
         before, shown = stage.service.current, stage.get("/config").text
         stage.texts.append(yaml.safe_dump(data.draw(mutated(data.draw(st.sampled_from(CONFIG.right))))))
@@ -148,8 +148,8 @@ def test_a_file_that_is_refused_changes_nothing(place: Theatre, data: st.DataObj
 
 
 @pytest.fixture(scope="module")
-def place(machine: None) -> Iterator[Theatre]:
-    with theatre(lambda api, request: refusal("AccessDeniedException", 403)) as found:
+def place(machine: None) -> Iterator[VirtualExporters]:
+    with virtual_exporters(lambda api, request: error_response("AccessDeniedException", 403)) as found:
         yield found
 
 

@@ -16,9 +16,9 @@ from tests.properties.example_counts import tried
 from tests.properties.operation_history import Truth
 from tests.properties.scrape_invariants import Judged, judged
 from tests.properties.virtual_clients import Clients, Look
-from tests.support.asgi_client import Answered, ask
-from tests.support.virtual_exporter import OPENMETRICS, Theatre, theatre
-from tests.support.virtual_loop import SOON
+from tests.support.asgi_client import AsgiResponse, send_request
+from tests.support.virtual_exporter import OPENMETRICS, VirtualExporters, virtual_exporters
+from tests.support.virtual_loop import INSTANT
 
 SUCCESSFUL = "aws_iot_bulk_exporter_config_last_reload_successful"
 SERVICES: Mapping[str, str] = {kind.name: kind.describes[0].service for kind in BY_NAME.values()}
@@ -26,12 +26,12 @@ MOMENTS = st.sampled_from([0.0, 0.0, 0.3, 6.0, 11.0, 11.0, 40.0, 700.0])
 patience = st.sampled_from([0.0, 0.5, 3.0, 20.0])
 
 
-def read_well(answered: Answered, at: float) -> None:
+def read_well(answered: AsgiResponse, at: float) -> None:
     """Look at a page that always has an answer."""
     assert answered.status == 200
 
 
-def answered_or_refused(answered: Answered, at: float) -> None:
+def answered_or_refused(answered: AsgiResponse, at: float) -> None:
     """Look at a probe, which may ask for what is not watched."""
     assert answered.status in (200, 400)
 
@@ -39,7 +39,7 @@ def answered_or_refused(answered: Answered, at: float) -> None:
 class Anything(RuleBasedStateMachine):
     """An exporter, its clients and its AWS. ``wishes`` are the configurations that have held, the last one holds."""
 
-    place: Theatre
+    place: VirtualExporters
     clouds: list[Cloud]
 
     @initialize(wish=wishes, data=st.data())
@@ -119,8 +119,8 @@ class Anything(RuleBasedStateMachine):
         for seconds in patiences:
             headers = ((b"x-prometheus-scrape-timeout-seconds", str(seconds + 0.5).encode()),)
             more = OPENMETRICS if openmetrics else ()
-            doing = ask(self.stage.service.app, "/metrics", headers=(*headers, *more))
-            self.clients.ask(doing, seconds, self._scraped(openmetrics))
+            doing = send_request(self.stage.service.app, "/metrics", headers=(*headers, *more))
+            self.clients.send(doing, seconds, self._scraped(openmetrics))
         self.clients.settle()
 
     @rule(seconds=MOMENTS)
@@ -129,7 +129,7 @@ class Anything(RuleBasedStateMachine):
 
     @rule(path=st.sampled_from(["/", "/api/v1/operations", "/api/v1/cells", "/config", "/-/ready"]))
     def pages_are_read(self, path: str) -> None:
-        self.clients.ask(ask(self.stage.service.app, path), 0.0, read_well)
+        self.clients.send(send_request(self.stage.service.app, path), 0.0, read_well)
         self.clients.settle()
 
     @rule(data=st.data(), account=st.sampled_from(sorted(ACCOUNTS)), seconds=patience)
@@ -138,7 +138,7 @@ class Anything(RuleBasedStateMachine):
         _, region, kind, id = self._key(data)
         headers = ((b"x-prometheus-scrape-timeout-seconds", str(seconds + 0.5).encode()),)
         query = f"kind={kind}&id={id}&region={region}&account={account}"
-        self.clients.ask(ask(self.stage.service.app, "/probe", query, headers), seconds, answered_or_refused)
+        self.clients.send(send_request(self.stage.service.app, "/probe", query, headers), seconds, answered_or_refused)
         self.clients.settle()
 
     @rule(data=st.data(), by_signal=st.booleans())
@@ -164,12 +164,12 @@ class Anything(RuleBasedStateMachine):
             self.loop.call_soon(self.stage.service.reload_soon)
             self.loop.settle()
         else:
-            answered = self.loop.result(ask(self.stage.service.app, "/-/reload", method="POST"))
+            answered = self.loop.result(send_request(self.stage.service.app, "/-/reload", method="POST"))
             assert answered.status == status
             assert "secret-value" not in answered.text
 
     def _scraped(self, openmetrics: bool) -> Look:
-        def look(answered: Answered, at: float) -> None:
+        def look(answered: AsgiResponse, at: float) -> None:
             assert answered.status == 200
             found, wish = self._one_of(answered.text, self._held(at), openmetrics)
             self.truth.check(found, wish, at)
@@ -183,7 +183,7 @@ class Anything(RuleBasedStateMachine):
         """Return the configurations that held at a time: where one took another's place just then, both."""
         ends = [*(since for since, _ in self.wishes[1:]), math.inf]
         spans = zip(self.wishes, ends, strict=True)
-        return [wish for (since, wish), end in spans if since <= at + 2 * SOON and end >= at - 2 * SOON]
+        return [wish for (since, wish), end in spans if since <= at + 2 * INSTANT and end >= at - 2 * INSTANT]
 
     def _one_of(self, text: str, wishes: list[Wish], openmetrics: bool) -> tuple[Judged, Wish]:
         """Return which configuration an answer is of: its cells and labels must all be those of one."""
@@ -232,6 +232,6 @@ class Anything(RuleBasedStateMachine):
 
 def test_every_answer_is_true_and_of_one_configuration_whatever_happens_before() -> None:
     clouds: list[Cloud] = []
-    with theatre(lambda api, request: clouds[0](api, request)) as place:
+    with virtual_exporters(lambda api, request: clouds[0](api, request)) as place:
         machine = type("Everything", (Anything,), {"place": place, "clouds": clouds})
         run_state_machine_as_test(machine, settings=tried(15, stateful_step_count=30))

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from exporter.core.log import new_log
 from exporter.web.protection.live_config import LiveWebConfig
-from exporter.web.protection.security import Readiness, secured
+from exporter.web.protection.security import Readiness, protected_app
 from tests.properties.example_counts import tried
 from tests.properties.json_strategies import texts
 from tests.properties.scrape_invariants import judged
-from tests.support.asgi_client import ask
-from tests.support.scripted_endpoint import answer
-from tests.support.virtual_exporter import Stage, theatre
+from tests.support.asgi_client import send_request
+from tests.support.scripted_endpoint import json_response
+from tests.support.virtual_exporter import VirtualExporter, virtual_exporters
 
 CONFIG = """
 accounts:
@@ -94,8 +94,8 @@ def _quoted(text: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with theatre(lambda api, request: answer({"jobs": []})) as place, place.stage(CONFIG) as found:
+def stage() -> Iterator[VirtualExporter]:
+    with virtual_exporters(lambda api, request: json_response({"jobs": []})) as place, place.stage(CONFIG) as found:
         yield found
 
 
@@ -107,11 +107,11 @@ def stage() -> Iterator[Stage]:
     method=st.sampled_from(["GET", "GET", "GET", "HEAD", "POST", "PUT", "OPTIONS", "", "get", "\u00e9"]),
 )
 def test_any_request_is_answered_or_refused(
-    stage: Stage, path: str, query: str, sent: tuple[tuple[bytes, bytes], ...], method: str
+    stage: VirtualExporter, path: str, query: str, sent: tuple[tuple[bytes, bytes], ...], method: str
 ) -> None:
     live = LiveWebConfig(None, new_log("error", stream=io.StringIO()))
-    app = secured(stage.service.app, live, Readiness(), stage.loop.clock())
-    answered = stage.loop.result(ask(app, path, query, sent, method))
+    app = protected_app(stage.service.app, live, Readiness(), stage.loop.clock())
+    answered = stage.loop.result(send_request(app, path, query, sent, method))
     event(f"status: {answered.status}")
     assert answered.status < 500
     assert stage.loop.faults == []
@@ -119,7 +119,9 @@ def test_any_request_is_answered_or_refused(
 
 @tried(50)
 @given(query=pairs)
-def test_any_probe_is_answered_by_rows_or_by_what_is_wrong(stage: Stage, query: list[tuple[str, str]]) -> None:
+def test_any_probe_is_answered_by_rows_or_by_what_is_wrong(
+    stage: VirtualExporter, query: list[tuple[str, str]]
+) -> None:
     known = {"kind": "iot_job", "id": "a", "region": "eu-west-1"}
     asked = "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in {**known, **dict(query)}.items())
     answered = stage.get("/probe", asked)

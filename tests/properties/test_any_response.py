@@ -18,8 +18,8 @@ from tests.properties.html_reader import text_of, texts_of
 from tests.properties.response_strategies import CALLS, STS, Answers, encoded, right, some_wrong
 from tests.properties.scrape_invariants import Judged, judged
 from tests.support.required_programs import program
-from tests.support.scripted_endpoint import Answer
-from tests.support.virtual_exporter import OPENMETRICS, Stage, Theatre, theatre
+from tests.support.scripted_endpoint import HttpResponse
+from tests.support.virtual_exporter import OPENMETRICS, VirtualExporter, VirtualExporters, virtual_exporters
 
 TAGS = ("team", "cost center", "cost-center")
 CONFIG = """
@@ -79,9 +79,9 @@ COUNTS: Mapping[str, tuple[str, ...]] = {
 class Told:
     """An AWS that gives each API one answer."""
 
-    answers: Mapping[str, Answer] = field(default_factory=dict)
+    answers: Mapping[str, HttpResponse] = field(default_factory=dict)
 
-    def __call__(self, api: str, request: AWSPreparedRequest) -> Answer:
+    def __call__(self, api: str, request: AWSPreparedRequest) -> HttpResponse:
         """Return the answer of an API."""
         return self.answers.get(api, STS)
 
@@ -93,12 +93,12 @@ def told() -> Told:
 
 
 @pytest.fixture(scope="module")
-def place(told: Told) -> Iterator[Theatre]:
-    with theatre(told) as found:
+def place(told: Told) -> Iterator[VirtualExporters]:
+    with virtual_exporters(told) as found:
         yield found
 
 
-def all_shown(stage: Stage) -> Judged:
+def all_shown(stage: VirtualExporter) -> Judged:
     """Return what is exposed; fails where formats differ, or where a page or the JSON cannot be read or says else."""
     found = judged(stage.scrape(), TAGS)
     again = judged(stage.scrape(OPENMETRICS), TAGS, openmetrics=True)
@@ -116,7 +116,7 @@ def all_shown(stage: Stage) -> Judged:
 
 @tried(50)
 @given(some_wrong())
-def test_any_answer_is_survived_and_nothing_else_is_told(place: Theatre, told: Told, answers: Answers) -> None:
+def test_any_answer_is_survived_and_nothing_else_is_told(place: VirtualExporters, told: Told, answers: Answers) -> None:
     told.answers = answers
     with place.stage(CONFIG) as stage:
         counts_are_those_of(judged(stage.scrape(), TAGS), told.answers)
@@ -128,7 +128,7 @@ def test_any_answer_is_survived_and_nothing_else_is_told(place: Theatre, told: T
 
 @tried(30)
 @given(st.fixed_dictionaries({name: right(call) for name, call in CALLS.items()}))
-def test_a_right_answer_always_gives_its_rows(place: Theatre, told: Told, contents: Mapping[str, Any]) -> None:
+def test_a_right_answer_always_gives_its_rows(place: VirtualExporters, told: Told, contents: Mapping[str, Any]) -> None:
     told.answers = {name: encoded(content) for name, content in contents.items()}
     with place.stage(CONFIG) as stage:
         found = all_shown(stage)
@@ -141,7 +141,7 @@ def test_a_right_answer_always_gives_its_rows(place: Theatre, told: Told, conten
 
 @tried(3)
 @given(st.fixed_dictionaries({name: right(call) for name, call in CALLS.items()}))
-def test_promtool_has_nothing_against_it(place: Theatre, told: Told, contents: Mapping[str, Any]) -> None:
+def test_promtool_has_nothing_against_it(place: VirtualExporters, told: Told, contents: Mapping[str, Any]) -> None:
     told.answers = {name: encoded(content) for name, content in contents.items()}
     with place.stage(CONFIG) as stage:
         text = stage.scrape().encode()
@@ -161,7 +161,7 @@ def listed_in(contents: Mapping[str, Any]) -> dict[str, list[str]]:
     }
 
 
-def counts_are_those_of(found: Judged, answers: Mapping[str, Answer]) -> None:
+def counts_are_those_of(found: Judged, answers: Mapping[str, HttpResponse]) -> None:
     """Fail where a count is not to the digit what AWS wrote."""
     for name, (api, *path) in COUNTS.items():
         for labels, value in found.rows(name):

@@ -7,10 +7,10 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.support.asgi_client import Answered
-from tests.support.virtual_loop import SOON, VirtualLoop
+from tests.support.asgi_client import AsgiResponse
+from tests.support.virtual_loop import INSTANT, VirtualLoop
 
-Look = Callable[[Answered, float], None]
+Look = Callable[[AsgiResponse, float], None]
 """Is told of an answer, and when it came in virtual seconds."""
 
 
@@ -18,7 +18,7 @@ Look = Callable[[Answered, float], None]
 class Request:
     """A request that waits: since when, how long it may, and who looks at the answer."""
 
-    task: asyncio.Task[tuple[Answered, float]]
+    task: asyncio.Task[tuple[AsgiResponse, float]]
     since: float
     patience: float
     look: Look
@@ -31,10 +31,10 @@ class Clients:
     loop: VirtualLoop
     waiting: list[Request] = field(default_factory=list)
 
-    def ask(self, doing: Coroutine[Any, Any, Answered], patience: float, look: Look) -> None:
+    def send(self, doing: Coroutine[Any, Any, AsgiResponse], patience: float, look: Look) -> None:
         """Send a request that is to be answered in so many seconds."""
 
-        async def timed() -> tuple[Answered, float]:
+        async def timed() -> tuple[AsgiResponse, float]:
             return await doing, self.loop.at
 
         self.waiting.append(Request(self.loop.create_task(timed()), self.loop.at, patience, look))
@@ -43,13 +43,13 @@ class Clients:
         """Let time pass, and look at every answer when it comes. Fails where one is late."""
         until = self.loop.at + seconds
         while self.loop.at < until:
-            due = [one.since + one.patience + SOON for one in self.waiting]
-            self.loop.pass_time(max(SOON, min([until, *due]) - self.loop.at))
+            due = [one.since + one.patience + INSTANT for one in self.waiting]
+            self.loop.pass_time(max(INSTANT, min([until, *due]) - self.loop.at))
             self._look()
 
     def settle(self) -> None:
         """Let everything happen that waits for no time to pass."""
-        self.let(SOON)
+        self.let(INSTANT)
 
     def _look(self) -> None:
         for one in tuple(self.waiting):
@@ -57,5 +57,5 @@ class Clients:
                 self.waiting.remove(one)
                 one.look(*one.task.result())
             else:
-                assert self.loop.at - one.since <= one.patience + 2 * SOON, "a client waits too long"
+                assert self.loop.at - one.since <= one.patience + 2 * INSTANT, "a client waits too long"
         assert self.loop.faults == []

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.raw_listeners import DOORS, Door, door
+from tests.support.raw_listeners import WEB_CONFIGS, RawListener, run_listener
 
 NOWHERE = {
     "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
@@ -17,19 +17,19 @@ NOWHERE = {
 }
 
 
-def opened(name: str, factory: pytest.TempPathFactory) -> Iterator[Door]:
+def opened(name: str, factory: pytest.TempPathFactory) -> Iterator[RawListener]:
     """Open the door of a web configuration."""
-    with door(factory.mktemp("door"), DOORS[name], NOWHERE, ("--log.level=debug",)) as found:
+    with run_listener(factory.mktemp("door"), WEB_CONFIGS[name], NOWHERE, ("--log.level=debug",)) as found:
         yield found
 
 
 @pytest.fixture(scope="module", params=["plain", "tls"])
-def open_door(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+def open_door(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RawListener]:
     """An exporter that answers everybody, with and without TLS."""
     yield from opened(request.param, tmp_path_factory)
 
 
 @pytest.fixture(scope="module", params=["password", "tls and password"])
-def locked_door(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+def locked_door(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RawListener]:
     """An exporter that asks for a password, with and without TLS."""
     yield from opened(request.param, tmp_path_factory)

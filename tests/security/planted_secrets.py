@@ -11,9 +11,9 @@ import bcrypt
 
 from tests.support.aws_with_secrets import SECRETS as OF_AWS
 from tests.support.certificates import Authority, server_files
-from tests.support.secret_canaries import planted
+from tests.support.secret_canaries import canaries
 
-OF_THE_ENVIRONMENT = planted(
+OF_THE_ENVIRONMENT = canaries(
     (
         "environment: access key",
         "environment: secret key",
@@ -25,7 +25,7 @@ OF_THE_ENVIRONMENT = planted(
         "environment: token of the metadata service",
     )
 )
-OF_FILES = planted(
+OF_FILES = canaries(
     (
         "files: access key of the profile",
         "files: secret key of the profile",
@@ -37,7 +37,7 @@ OF_FILES = planted(
         "files: password",
     )
 )
-OF_REQUESTS = planted(
+OF_REQUESTS = canaries(
     (
         "requests: wrong password",
         "requests: bearer token",

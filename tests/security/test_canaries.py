@@ -7,7 +7,7 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from tests.support.secret_canaries import PART, canary, found
+from tests.support.secret_canaries import PART, canary, leaks
 
 SECRET = canary("somewhere")
 SHOWN = {
@@ -27,8 +27,8 @@ SHOWN = {
 
 @pytest.mark.parametrize("text", SHOWN.values(), ids=SHOWN)
 def test_a_secret_is_found_in_whatever_shape(text: str) -> None:
-    assert found({"somewhere": SECRET}, {"log": text.encode()}) == ["somewhere in log"]
+    assert leaks({"somewhere": SECRET}, {"log": text.encode()}) == ["somewhere in log"]
 
 
 def test_no_other_word_is_taken_for_it() -> None:
-    assert found({"somewhere": SECRET}, {"log": canary("elsewhere").encode(), "page": b""}) == []
+    assert leaks({"somewhere": SECRET}, {"log": canary("elsewhere").encode(), "page": b""}) == []

@@ -16,7 +16,7 @@ from tests.security import (
 )
 from tests.support.aws_with_secrets import SECRETS
 from tests.support.repository import ROOT
-from tests.support.secret_canaries import canary, shapes
+from tests.support.secret_canaries import canary, encodings
 
 OF_WEB = ("key", "hash of a password")
 PLANTED = (SECRETS, planted_secrets.OF_THE_ENVIRONMENT, planted_secrets.OF_FILES, planted_secrets.OF_REQUESTS, OF_WEB)
@@ -24,7 +24,7 @@ FIGURES: dict[str, tuple[int, ...]] = {
     "test_framing": (len(test_framing.CASES),),
     "test_paths": (len(test_paths.METHODS), len(test_paths.FILES), len(test_paths.PAST_THE_PASSWORD)),
     "test_reflection": (len(test_reflection.NAMES), len(test_reflection.PATHS), len(test_reflection.BREAKS)),
-    "test_planted": (len(list(shapes(canary("any")))), sum(map(len, PLANTED))),
+    "test_planted": (len(list(encodings(canary("any")))), sum(map(len, PLANTED))),
     "test_planted_commands": (len(planted_secrets.BAD_CONFIGS), len(test_planted_commands.BAD_WEB)),
     "test_injection": (len(test_injection.HOSTILE),),
 }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.support.raw_listeners import Door
+from tests.support.raw_listeners import RawListener
 
 HEAD = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n"
 HIDDEN = b"GET /-/healthy?hidden HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -118,13 +118,15 @@ CASES: Mapping[str, tuple[bytes, list[int]]] = {
 
 
 @pytest.mark.parametrize(("sent", "statuses"), CASES.values(), ids=CASES)
-def test_a_connection_goes_on_only_where_a_request_is_clear(open_door: Door, sent: bytes, statuses: list[int]) -> None:
+def test_a_connection_goes_on_only_where_a_request_is_clear(
+    open_door: RawListener, sent: bytes, statuses: list[int]
+) -> None:
     found = open_door.statuses(sent)
     # h11 says 400 of a head that is too long if it came in pieces, before anybody could say 431.
     assert found == statuses or (statuses == TOO_LONG and found == REFUSED)
 
 
-def test_requests_that_are_sent_together_are_answered_one_after_the_other(open_door: Door) -> None:
+def test_requests_that_are_sent_together_are_answered_one_after_the_other(open_door: RawListener) -> None:
     assert open_door.statuses((HEAD + b"\r\n") * 3 + HEAD.replace(b"healthy", b"nowhere") + b"\r\n") == [
         200,
         200,
@@ -134,7 +136,7 @@ def test_requests_that_are_sent_together_are_answered_one_after_the_other(open_d
     ]
 
 
-def test_what_strangers_send_is_no_line_of_the_log(open_door: Door) -> None:
+def test_what_strangers_send_is_no_line_of_the_log(open_door: RawListener) -> None:
     before = open_door.output.read_text()
     for sent, _ in CASES.values():
         open_door.ask(sent)

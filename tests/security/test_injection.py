@@ -14,13 +14,13 @@ import pytest
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from tests.support.exporter_server import Exporter, exporting
+from tests.support.exporter_server import Exporter, serve_exporter
 from tests.support.exposition_rows import parse_openmetrics
 from tests.support.promql import exposed_metrics
 from tests.support.repository import ROOT
 from tests.support.required_programs import program
-from tests.support.scripted_endpoint import ScriptedAws, answer, refusal
-from tests.support.servers import serving
+from tests.support.scripted_endpoint import ScriptedAws, error_response, json_response
+from tests.support.servers import serve_app
 
 HOSTILE = (
     '"} 1\n# HELP evil x\n# TYPE evil counter\nevil 1\n',
@@ -68,11 +68,13 @@ aws: {{api_budget: 1.0}}
 """
 ANSWERS = {
     **{
-        f"/thing-registration-tasks/t{number}": answer({"status": text, "inputFileBucket": "b", "inputFileKey": text})
+        f"/thing-registration-tasks/t{number}": json_response(
+            {"status": text, "inputFileBucket": "b", "inputFileKey": text}
+        )
         for number, text in enumerate(HOSTILE)
     },
     **{
-        f"/greengrass/v2/deployments/d{number}": answer(
+        f"/greengrass/v2/deployments/d{number}": json_response(
             {
                 "deploymentId": f"d{number}",
                 "deploymentStatus": "COMPLETED",
@@ -83,10 +85,10 @@ ANSWERS = {
         )
         for number, text in enumerate(HOSTILE)
     },
-    "/greengrass/bulk/deployments/bulk/status": answer(
+    "/greengrass/bulk/deployments/bulk/status": json_response(
         {"BulkDeploymentStatus": "Failed", "ErrorDetails": [{"DetailedErrorCode": text} for text in HOSTILE]}
     ),
-    "/greengrass/bulk/deployments": answer(
+    "/greengrass/bulk/deployments": json_response(
         {"BulkDeployments": [{"BulkDeploymentId": text} for text in (*HOSTILE, *REFUSED) if text]}
     ),
 }
@@ -100,13 +102,13 @@ def shown(text: str) -> str:
 @pytest.fixture(scope="module")
 def aws() -> ScriptedAws:
     """An AWS that calls things by hostile names, and refuses what it does not know with one."""
-    return ScriptedAws({**ANSWERS, "/thing-registration-tasks/gone": refusal(HOSTILE[0], 404, HOSTILE[0])})
+    return ScriptedAws({**ANSWERS, "/thing-registration-tasks/gone": error_response(HOSTILE[0], 404, HOSTILE[0])})
 
 
 @pytest.fixture(scope="module")
 def hostile(aws: ScriptedAws) -> Iterator[Exporter]:
     """An exporter of that AWS, which has read all of it."""
-    with serving(aws.app()) as endpoint, exporting(CONFIG, endpoint) as exporter:
+    with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         exporter.scrape()
         yield exporter
 
@@ -162,7 +164,7 @@ def test_nothing_is_asked_of_aws_for_an_id_that_is_none(hostile: Exporter, aws: 
 def test_no_command_is_given_to_the_terminal(aws: ScriptedAws, tmp_path: Path, words: list[str]) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(CONFIG)
-    with serving(aws.app()) as endpoint:
+    with serve_app(aws.app()) as endpoint:
         environment = {"AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
         command = [sys.executable, "-m", "exporter", *words, f"--config.file={config}"]
         ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False, timeout=60)

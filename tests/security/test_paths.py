@@ -8,7 +8,7 @@ import pytest
 
 from exporter.web.ui.assets import read_assets
 from tests.support.passwords import BASIC
-from tests.support.raw_listeners import Door
+from tests.support.raw_listeners import RawListener
 
 ASSET = next(iter(read_assets().values())).path
 UP, TWICE = "..%2f", "..%252f"
@@ -96,25 +96,25 @@ def request(method: str, target: str, *headers: str) -> bytes:
 
 
 @pytest.mark.parametrize("path", FILES)
-def test_no_path_leads_to_a_file(open_door: Door, path: str) -> None:
+def test_no_path_leads_to_a_file(open_door: RawListener, path: str) -> None:
     answer = open_door.ask(request("GET", path))
     assert answer.startswith(b"HTTP/1.1 404 ")
     assert b"root:" not in answer
 
 
-def test_the_file_itself_is_served(open_door: Door) -> None:
+def test_the_file_itself_is_served(open_door: RawListener) -> None:
     assert open_door.statuses(request("GET", f"/{ASSET}")) == [200, 200]
 
 
 @pytest.mark.parametrize("path", PAST_THE_PASSWORD)
-def test_no_spelling_of_a_path_leads_past_the_password(locked_door: Door, path: str) -> None:
+def test_no_spelling_of_a_path_leads_past_the_password(locked_door: RawListener, path: str) -> None:
     answer = locked_door.ask(b"".join(request(method, path) for method in METHODS))
     assert locked_door.statuses(b"".join(request(method, path) for method in METHODS)) == [401] * len(METHODS) + [200]
     assert re.findall(rb"aws_iot|accounts:|<html|reloaded", answer) == []
 
 
 @pytest.mark.parametrize("path", HEALTHY)
-def test_what_needs_no_password_tells_nothing_but_health(locked_door: Door, path: str) -> None:
+def test_what_needs_no_password_tells_nothing_but_health(locked_door: RawListener, path: str) -> None:
     answer = locked_door.ask(request("GET", path, "Connection: close"), last=b"")
     assert answer.endswith((b"\r\n\r\nhealthy\n", b"\r\n\r\nready\n"))
     assert locked_door.statuses(request("POST", path)) == [405, 200]
@@ -142,16 +142,16 @@ def test_what_needs_no_password_tells_nothing_but_health(locked_door: Door, path
         f"Authorization: Basic x\r\nAuthorization: {BASIC['alice']}",
     ],
 )
-def test_no_other_header_is_a_password(locked_door: Door, header: str) -> None:
+def test_no_other_header_is_a_password(locked_door: RawListener, header: str) -> None:
     assert locked_door.statuses(request("GET", "/metrics", header)) == [401, 200]
 
 
-def test_the_password_opens_the_door(locked_door: Door) -> None:
+def test_the_password_opens_the_door(locked_door: RawListener) -> None:
     assert locked_door.statuses(request("GET", "/metrics", f"Authorization: {BASIC['alice']}")) == [200, 200]
     assert locked_door.statuses(request("GET", "http://alice:wonderland@x/metrics")) == [401, 200]
 
 
 @pytest.mark.parametrize("header", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"])
-def test_a_header_is_no_method(open_door: Door, header: str) -> None:
+def test_a_header_is_no_method(open_door: RawListener, header: str) -> None:
     assert open_door.statuses(request("GET", "/-/reload?_method=POST", f"{header}: POST")) == [405, 200]
     assert "configuration reloaded" not in open_door.output.read_text()

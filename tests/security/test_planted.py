@@ -12,11 +12,11 @@ import httpx
 import pytest
 
 from tests.security.planted_secrets import BAD_CONFIGS, CONFIG, LOGIN, OF_REQUESTS, Planted, plant
-from tests.support.aws_with_secrets import ANSWERS, SHOWN, PlantedAws
-from tests.support.raw_listeners import Door, door
-from tests.support.secret_canaries import found
-from tests.support.servers import serving
-from tests.support.waiting import until
+from tests.support.aws_with_secrets import RESPONSES, SHOWN_INPUT, AwsWithSecrets
+from tests.support.raw_listeners import RawListener, run_listener
+from tests.support.secret_canaries import leaks
+from tests.support.servers import serve_app
+from tests.support.waiting import wait_until
 
 PAGES = (
     "/metrics",
@@ -28,7 +28,7 @@ PAGES = (
     "/-/healthy",
     "/-/ready",
 )
-PROBES = [("default", Path(path).name) for path in ANSWERS if path.startswith("/thing-registration-tasks/")]
+PROBES = [("default", Path(path).name) for path in RESPONSES if path.startswith("/thing-registration-tasks/")]
 STATE = "state.db"
 KEPT = f"AWS: a tag that is no label in {STATE}"
 """A tag may become a label with the next configuration, which must find it."""
@@ -46,20 +46,20 @@ class Told:
 @pytest.fixture(scope="module", params=["logfmt", "json"])
 def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Told:
     """Everything that a process says in its life: with keys in its environment, or in a profile and logs as JSON."""
-    folder, aws = tmp_path_factory.mktemp("planted"), PlantedAws()
-    with serving(aws.app()) as endpoint:
+    folder, aws = tmp_path_factory.mktemp("planted"), AwsWithSecrets()
+    with serve_app(aws.app()) as endpoint:
         planted = plant(folder, endpoint, by_profile=request.param == "json")
         state = folder / STATE
         verbose = ("--log.level=debug", f"--log.format={request.param}")
         flags = (f"--config.file={planted.config}", f"--state.file={state}", *verbose)
-        with door(folder, planted.web, planted.environment, flags, planted.authority) as opened:
+        with run_listener(folder, planted.web, planted.environment, flags, planted.authority) as opened:
             outputs = {**answers(opened), **refusals(opened), **reloads(opened, planted.config)}
             outputs |= {"command line": Path(f"/proc/{opened.process.pid}/cmdline").read_bytes()}
-            outputs |= {STATE: until(lambda: content(state), "the state file"), "log": end(opened)}
+            outputs |= {STATE: wait_until(lambda: content(state), "the state file"), "log": end(opened)}
     return Told(planted, outputs, "\n".join(aws.heard))
 
 
-def client_of(opened: Door, **headers: str) -> httpx.Client:
+def client_of(opened: RawListener, **headers: str) -> httpx.Client:
     """Return a client that knows the password."""
     assert opened.client
     return httpx.Client(base_url=opened.url, verify=opened.client, auth=LOGIN, headers=headers, timeout=60)
@@ -70,7 +70,7 @@ def whole(response: httpx.Response) -> bytes:
     return b"\r\n".join([str(response.status_code).encode(), *map(b": ".join, response.headers.raw), response.content])
 
 
-def answers(opened: Door) -> dict[str, bytes]:
+def answers(opened: RawListener) -> dict[str, bytes]:
     """Return what each page says, in each format, before and after AWS has been asked."""
     openmetrics = {"Accept": "application/openmetrics-text"}
     with client_of(opened) as client:
@@ -83,7 +83,7 @@ def answers(opened: Door) -> dict[str, bytes]:
     return told
 
 
-def refusals(opened: Door) -> dict[str, bytes]:
+def refusals(opened: RawListener) -> dict[str, bytes]:
     """Return what requests are answered that carry secrets of their own, right ones and wrong ones."""
     had = {place.removeprefix("requests: "): secret for place, secret in OF_REQUESTS.items()}
     carried = {"Cookie": f"session={had['cookie']}", "X-Amz-Security-Token": had["header"], "Referer": had["header"]}
@@ -106,7 +106,7 @@ def refusals(opened: Door) -> dict[str, bytes]:
     return told
 
 
-def reloads(opened: Door, config: Path) -> dict[str, bytes]:
+def reloads(opened: RawListener, config: Path) -> dict[str, bytes]:
     """Return what reloads of broken files are answered; what the web configuration's are comes to the log alone."""
     told = {}
     with client_of(opened) as client:
@@ -130,7 +130,7 @@ def content(state: Path) -> bytes | None:
     return held if all(id in held for id in (b"good", b"bulk", b"deployment")) else None
 
 
-def end(opened: Door) -> bytes:
+def end(opened: RawListener) -> bytes:
     """Return the whole log, with what Python's fault handler says of a process that is made to crash."""
     resource.prlimit(opened.process.pid, resource.RLIMIT_CORE, (0, 0))
     opened.process.send_signal(signal.SIGABRT)
@@ -139,7 +139,7 @@ def end(opened: Door) -> bytes:
 
 
 def test_no_secret_comes_out(told: Told) -> None:
-    assert [one for one in found(told.planted.secrets, told.outputs) if one != KEPT] == []
+    assert [one for one in leaks(told.planted.secrets, told.outputs) if one != KEPT] == []
 
 
 def test_the_outputs_are_those_of_an_exporter_that_read_the_answers(told: Told) -> None:
@@ -151,7 +151,7 @@ def test_the_outputs_are_those_of_an_exporter_that_read_the_answers(told: Told) 
         "/probe of default good",
         "/probe of assumed good",
     ):
-        assert SHOWN.encode() in told.outputs[path], path
+        assert SHOWN_INPUT.encode() in told.outputs[path], path
     for reason in (b"access_denied", b"throttled", b"malformed", b"server_error", b"not_found"):
         assert reason in told.outputs["log"]
         assert reason in told.outputs["/metrics"]
@@ -180,5 +180,5 @@ def test_the_secrets_were_really_used(told: Told) -> None:
     sent = [key.format(part) for key in (keys, "AWS: {} of a role") for part in ("access key", "session token")]
     sent += ["files: external id", "files: external id of a role that is refused", "environment: query of the endpoint"]
     assert [place for place in sent if told.planted.secrets[place] not in told.heard] == []
-    asked = {path for path in ANSWERS if f"GET {path}?" in told.heard}
-    assert asked == ANSWERS.keys() - {"/tags"}
+    asked = {path for path in RESPONSES if f"GET {path}?" in told.heard}
+    assert asked == RESPONSES.keys() - {"/tags"}

@@ -16,10 +16,10 @@ import pytest
 from exporter.cli.commands.check import run
 from exporter.core.errors import ConfigError
 from tests.security.planted_secrets import BAD_CONFIGS, Planted, plant
-from tests.support.aws_with_secrets import PlantedAws
+from tests.support.aws_with_secrets import AwsWithSecrets
 from tests.support.repository import ROOT
-from tests.support.secret_canaries import found
-from tests.support.servers import serving
+from tests.support.secret_canaries import leaks
+from tests.support.servers import serve_app
 
 SCOPE = ("--account=default", "--kind=thing_registration_task")
 COMMANDS: dict[str, tuple[Sequence[str], int, bytes]] = {
@@ -50,7 +50,7 @@ BAD_WEB = {
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
     """What the commands are given."""
-    with serving(PlantedAws().app()) as endpoint:
+    with serve_app(AwsWithSecrets().app()) as endpoint:
         yield plant(tmp_path_factory.mktemp("planted"), endpoint, by_profile=False)
 
 
@@ -67,7 +67,7 @@ def printed(words: Sequence[str], planted: Planted) -> tuple[bytes, int]:
 def test_a_command_prints_no_secret(planted: Planted, words: Sequence[str], status: int, shown: bytes) -> None:
     output, ended = printed(words, planted)
     assert (ended, shown in output) == (status, True), output
-    assert found(planted.secrets, {words[0]: output}) == []
+    assert leaks(planted.secrets, {words[0]: output}) == []
 
 
 def test_a_live_table_shows_no_secret(planted: Planted) -> None:
@@ -81,7 +81,7 @@ def test_a_live_table_shows_no_secret(planted: Planted) -> None:
         output = drained(terminal)
     assert process.returncode == 1
     assert b"good" in output
-    assert found(planted.secrets, {"terminal": output}) == []
+    assert leaks(planted.secrets, {"terminal": output}) == []
 
 
 def drained(terminal: int) -> bytes:
@@ -106,7 +106,7 @@ def refusal(config: Path, web: Path | None) -> bytes:
 def test_what_is_said_of_a_wrong_configuration_quotes_no_secret(planted: Planted, tmp_path: Path, text: str) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(text)
-    assert found(planted.secrets, {"refusal": refusal(file, None)}) == []
+    assert leaks(planted.secrets, {"refusal": refusal(file, None)}) == []
 
 
 @pytest.mark.parametrize("command", ["serve", "watch"])
@@ -116,7 +116,7 @@ def test_what_cannot_start_quotes_no_secret(planted: Planted, tmp_path: Path, co
     file.write_text(text)
     output, ended = printed([command], replace(planted, config=file))
     assert (ended, output.startswith(b"aws-iot-bulk-exporter: ")) == (2, True)
-    assert found(planted.secrets, {"output": output}) == []
+    assert leaks(planted.secrets, {"output": output}) == []
 
 
 @pytest.mark.parametrize("text", BAD_WEB.values(), ids=BAD_WEB)
@@ -126,4 +126,4 @@ def test_what_is_said_of_a_wrong_web_configuration_quotes_no_secret(
     had = {place.removeprefix("files: "): secret for place, secret in planted.secrets.items()}
     file = planted.config.with_name(f"{tmp_path.name}.yaml")
     file.write_text(text % {**had, "hash": had["hash of a password"]})
-    assert found(planted.secrets, {"refusal": refusal(planted.config, file)}) == []
+    assert leaks(planted.secrets, {"refusal": refusal(planted.config, file)}) == []

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.support.raw_listeners import Door
+from tests.support.raw_listeners import RawListener
 
 POISON = "evil.example"
 INJECTED = "Injected"
@@ -62,7 +62,7 @@ OURS = {
 """Every header that an answer may have; none of another site's rights, none that sets a cookie or leads elsewhere."""
 
 
-def head_of(door: Door, method: str, target: str, host: str = POISON) -> tuple[str, set[str]]:
+def head_of(door: RawListener, method: str, target: str, host: str = POISON) -> tuple[str, set[str]]:
     """Return what a poisoned request is answered, without the body, and the names of its headers."""
     lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", *(f"{name}: {POISON}" for name in NAMES)]
     answer = door.ask("\r\n".join([*lines, "Connection: close", "", ""]).encode(), last=b"")
@@ -72,7 +72,7 @@ def head_of(door: Door, method: str, target: str, host: str = POISON) -> tuple[s
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS"])
-def test_nothing_of_a_request_comes_back_in_a_header(open_door: Door, method: str, path: str) -> None:
+def test_nothing_of_a_request_comes_back_in_a_header(open_door: RawListener, method: str, path: str) -> None:
     head, names = head_of(open_door, method, f"{path}?q={POISON}&next=//{POISON}")
     assert POISON not in head
     assert names <= OURS
@@ -82,7 +82,7 @@ def test_nothing_of_a_request_comes_back_in_a_header(open_door: Door, method: st
 
 @pytest.mark.parametrize("broken", BREAKS)
 @pytest.mark.parametrize("path", PATHS)
-def test_the_end_of_a_line_in_a_url_ends_no_line_of_the_answer(open_door: Door, path: str, broken: str) -> None:
+def test_the_end_of_a_line_in_a_url_ends_no_line_of_the_answer(open_door: RawListener, path: str, broken: str) -> None:
     evil = f"{broken}{INJECTED}:%20yes{broken}{broken}<script>"
     for target in (f"{path}?q={evil}", f"{path}?{evil}=x", f"{path}{evil}", f"{path}{evil}/"):
         head, names = head_of(open_door, "GET", target.replace("<", "%3c").replace(">", "%3e"))
@@ -91,14 +91,14 @@ def test_the_end_of_a_line_in_a_url_ends_no_line_of_the_answer(open_door: Door, 
 
 
 @pytest.mark.parametrize("host", ['evil"><script>', "evil/path", "evil@good", "[::1", "", "x:99999", "\xff"])
-def test_no_host_is_believed(open_door: Door, host: str) -> None:
+def test_no_host_is_believed(open_door: RawListener, host: str) -> None:
     for path in ("/", "/metrics/", "/nowhere"):
         head, names = head_of(open_door, "GET", path, host)
         assert re.match(r"HTTP/1\.1 (200|400|404) ", head)
         assert names <= OURS
 
 
-def test_a_page_may_not_be_framed_and_loads_nothing_from_elsewhere(open_door: Door) -> None:
+def test_a_page_may_not_be_framed_and_loads_nothing_from_elsewhere(open_door: RawListener) -> None:
     for path in ("/", "/?limit=x", "/config", "/api/v1/operations"):
         head, _ = head_of(open_door, "GET", path)
         (policy,) = re.findall(r"(?im)^content-security-policy: (.*)$", head)

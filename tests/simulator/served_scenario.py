@@ -17,8 +17,8 @@ from exporter.kinds.kind import ApiCall, Kind
 from exporter.kinds.registry import KINDS
 from exporter.simulator.app import application
 from exporter.simulator.scenario import parse_scenario
-from tests.support.servers import serving
-from tests.support.simulated_responses import MODELS, an_operation
+from tests.support.servers import serve_app
+from tests.support.simulated_responses import MODELS, sample_operation
 
 START = 1_790_000_000.0
 ACCOUNT = "111122223333"
@@ -79,7 +79,7 @@ class Aws:
     def answer(self, kind: Kind[Any], call: ApiCall, id: str = "", region: str = REGION) -> httpx.Response:
         """Return the raw answer to a kind's call; one about an operation names it as the kind says."""
         naming, operation = kind.naming(call), MODELS.operation(call)
-        name = naming.name(an_operation(kind.statuses[0], id, region))
+        name = naming.name(sample_operation(kind.statuses[0], id, region))
         named = {naming.parameter: name} if call in kind.simulation.answers else {}
         request = create_serializer("rest-json").serialize_to_request(named, operation)
         service, query = operation.service_model.signing_name, request["query_string"]
@@ -97,5 +97,5 @@ def simulated(text: str, kinds: Sequence[Kind[Any]] = KINDS) -> Iterator[Aws]:
     """Serve a scenario; it begins at START."""
     clock = Clock()
     app = application(parse_scenario(text, kinds), kinds, MODELS, clock)
-    with serving(app) as url, httpx.Client() as http:
+    with serve_app(app) as url, httpx.Client() as http:
         yield Aws(url, clock, http)

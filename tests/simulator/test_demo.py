@@ -10,7 +10,7 @@ from exporter.kinds.registry import KINDS
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.scenario import Scenario, parse_scenario, scenario_text
 from tests.simulator.served_scenario import ACCOUNT, START, Credentials, simulated
-from tests.support.shape_checker import departures
+from tests.support.shape_checker import shape_violations
 from tests.support.simulated_responses import output_shape
 
 BY_NAME = {kind.name: kind for kind in KINDS}
@@ -79,7 +79,7 @@ def test_every_answer_of_the_demo_fits_its_shape_at_any_time() -> None:
             for one, call in asked:
                 answer = aws.answer(BY_NAME[one.kind], call, one.id, one.region)
                 found[answer.status_code].add(call.name)
-                assert answer.status_code == 404 or departures(output_shape(call), answer.json()) == []
+                assert answer.status_code == 404 or shape_violations(output_shape(call), answer.json()) == []
     assert found[200] == {call.name for kind in KINDS for call in kind.calls}
 
 

@@ -19,8 +19,8 @@ from exporter.simulator.answers import serialised
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.scenario import Planned, Point
 from tests.simulator.served_scenario import ACCOUNT, ACCOUNTS, REGION, START, Aws, simulated
-from tests.support.shape_checker import departures
-from tests.support.simulated_responses import an_operation, output_shape
+from tests.support.shape_checker import shape_violations
+from tests.support.simulated_responses import output_shape, sample_operation
 
 
 class BotoApi:
@@ -67,9 +67,9 @@ def test_every_api_of_every_kind_answers_exactly_what_its_shape_allows(kind: Kin
         for call, status in product(kind.calls, kind.statuses):
             answer = aws.answer(kind, call, status.lower())
             answered = kind.simulation.answers.get(call, bool)
-            assert answer.status_code == (404 if answered(an_operation(status)) is None else 200), answer.text
+            assert answer.status_code == (404 if answered(sample_operation(status)) is None else 200), answer.text
             assert answer.headers["content-type"] == "application/json"
-            assert answer.status_code == 404 or departures(output_shape(call), answer.json()) == []
+            assert answer.status_code == 404 or shape_violations(output_shape(call), answer.json()) == []
 
 
 def test_every_kind_reads_every_status_through_boto3(kind: Kind[Any]) -> None:
@@ -169,4 +169,4 @@ def test_whatever_the_time_answers_fit_their_shapes(
     assert operation is not None
     for call, answer in kind.simulation.answers.items():
         content = serialised(output_shape(call), answer(operation) or {})
-        assert departures(output_shape(call), content) == []
+        assert shape_violations(output_shape(call), content) == []

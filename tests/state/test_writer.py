@@ -22,9 +22,9 @@ from exporter.state.writer import Disk, Pace
 from tests.state.test_restarts import config, described, ids, operation, scenario
 from tests.support.exporter_server import Exporter
 from tests.support.required_programs import program
-from tests.support.restarted_exporter import restarting
-from tests.support.state_files import opened, records
-from tests.support.waiting import PATIENCE, until
+from tests.support.restarted_exporter import restartable_exporter
+from tests.support.state_files import open_state_file, records
+from tests.support.waiting import TIMEOUT_SECONDS, wait_until
 
 USABLE = "aws_iot_bulk_exporter_state_file_usable"
 RECORDS = records(200)
@@ -32,7 +32,7 @@ RECORDS = records(200)
 
 def is_usable(exporter: Exporter, expected: bool) -> None:
     """Wait until the gauge says so."""
-    until(lambda: f"{USABLE} {float(expected)}" in exporter.scrape(after=0.0) or None, "the gauge")
+    wait_until(lambda: f"{USABLE} {float(expected)}" in exporter.scrape(after=0.0) or None, "the gauge")
 
 
 def mount(folder: Path, options: str) -> bool:
@@ -75,7 +75,7 @@ def pipe(folder: Path) -> Path:
 def test_where_no_file_can_be_the_exporter_serves_without(
     place: Callable[[Path], Path], why: str, tmp_path: Path
 ) -> None:
-    with restarting(scenario(operation("over")), place(tmp_path)) as aws, aws.exporter(config()) as exporter:
+    with restartable_exporter(scenario(operation("over")), place(tmp_path)) as aws, aws.exporter(config()) as exporter:
         for _ in range(3):
             assert ids(exporter) == {"over"}
         is_usable(exporter, False)
@@ -84,7 +84,7 @@ def test_where_no_file_can_be_the_exporter_serves_without(
 
 
 def test_on_a_read_only_disk_what_is_there_is_served(tmp_path: Path) -> None:
-    with mounted(tmp_path), restarting(scenario(operation("over")), tmp_path / "state.db") as aws:
+    with mounted(tmp_path), restartable_exporter(scenario(operation("over")), tmp_path / "state.db") as aws:
         with aws.exporter(config()) as exporter:
             assert ids(exporter) == {"over"}
         assert mount(tmp_path, "remount,ro")
@@ -124,29 +124,29 @@ def test_when_the_disk_has_room_again_everything_is_written(disk: Callable[[Path
     folder = tmp_path / "disk"
     folder.mkdir()
     with disk(folder) as make_room:
-        with opened(folder / "state.db") as state:
+        with open_state_file(folder / "state.db") as state:
             state.put(records(1))
-            until(lambda: state.archive.is_usable or None, "the first write")
+            wait_until(lambda: state.archive.is_usable or None, "the first write")
             state.put(RECORDS)
-            until(lambda: not state.archive.is_usable or None, "the failure")
+            wait_until(lambda: not state.archive.is_usable or None, "the failure")
             state.put({"task-00000": None})
             assert state.load().items() <= RECORDS.items()
             assert state.log.getvalue().count("state file not usable") == 1
             make_room()
-            until(lambda: state.archive.is_usable or None, "the recovery")
-        with opened(folder / "state.db") as state:
+            wait_until(lambda: state.archive.is_usable or None, "the recovery")
+        with open_state_file(folder / "state.db") as state:
             assert state.load().keys() == RECORDS.keys() - {"task-00000"}
 
 
 def test_a_file_that_is_removed_meanwhile_is_begun_and_filled_again(tmp_path: Path) -> None:
     file = tmp_path / "state.db"
-    with restarting(scenario(operation("over"), operation("more")), file) as aws:
+    with restartable_exporter(scenario(operation("over"), operation("more")), file) as aws:
         with aws.exporter(config()) as exporter:
             exporter.scrape()
-            until(lambda: file.exists() or None, "the file")
+            wait_until(lambda: file.exists() or None, "the file")
             file.unlink()
             exporter.scrape()
-            until(lambda: file.exists() or None, "the file again")
+            wait_until(lambda: file.exists() or None, "the file again")
             exporter.scrape()
             is_usable(exporter, True)
         with aws.exporter(config()) as exporter:
@@ -163,19 +163,22 @@ class HangingDatabase(Database):
     def write(self, owners: Iterable[CellId], changes: Changes, now: float) -> bytes:
         """Hang, and then write."""
         self.is_hanging.set()
-        self.is_released.wait(PATIENCE)
+        self.is_released.wait(TIMEOUT_SECONDS)
         return super().write(owners, changes, now)
 
 
 def test_nobody_waits_long_for_a_disk_that_hangs(tmp_path: Path) -> None:
     file = tmp_path / "state.db"
-    database, pace = HangingDatabase(file), Pace(pause=0.0, retry=0.0, patience=0.05, shutdown_timeout=PATIENCE)
+    database, pace = HangingDatabase(file), Pace(pause=0.0, retry=0.0, patience=0.05, shutdown_timeout=TIMEOUT_SECONDS)
 
     def hang(archive: Archive) -> None:
         archive._database = database
 
-    with restarting(scenario(operation("over")), file) as aws, aws.exporter(config(), "", pace, hang) as exporter:
-        assert database.is_hanging.wait(PATIENCE)
+    with (
+        restartable_exporter(scenario(operation("over")), file) as aws,
+        aws.exporter(config(), "", pace, hang) as exporter,
+    ):
+        assert database.is_hanging.wait(TIMEOUT_SECONDS)
         for _ in range(2):
             assert ids(exporter) == {"over"}
         is_usable(exporter, False)
@@ -191,7 +194,7 @@ def test_the_file_is_for_its_owner_alone_and_holds_no_secret(tmp_path: Path) -> 
     message = operation("over").replace("items: 40", "items: 40, message: SECRET-MESSAGE")
     file, mask = tmp_path / "state.db", os.umask(0)
     try:
-        with restarting(scenario(message, more=roles), file) as aws, aws.exporter(watch) as exporter:
+        with restartable_exporter(scenario(message, more=roles), file) as aws, aws.exporter(watch) as exporter:
             assert ids(exporter) == {"over"}
     finally:
         os.umask(mask)
@@ -205,13 +208,13 @@ def test_the_file_is_for_its_owner_alone_and_holds_no_secret(tmp_path: Path) -> 
 
 def test_a_disk_that_hangs_answers_again_when_it_does(tmp_path: Path) -> None:
     released = threading.Event()
-    disk = Disk(lambda: True, Pace(patience=0.05, shutdown_timeout=PATIENCE))
+    disk = Disk(lambda: True, Pace(patience=0.05, shutdown_timeout=TIMEOUT_SECONDS))
     disk.start()
     with pytest.raises(StateError):
-        asyncio.run(disk.run(lambda: released.wait(PATIENCE)))
+        asyncio.run(disk.run(lambda: released.wait(TIMEOUT_SECONDS)))
     assert disk.hangs
     released.set()
-    until(lambda: not disk.hangs or None, "the disk")
+    wait_until(lambda: not disk.hangs or None, "the disk")
     assert asyncio.run(disk.run(lambda: 7)) == 7
     disk.close()
     assert disk.hangs
@@ -222,12 +225,12 @@ def test_a_disk_that_hangs_remembers_no_more_than_that_there_is_something_to_wri
 
     def write() -> bool:
         hangs.set()
-        written.append(released.wait(PATIENCE))
+        written.append(released.wait(TIMEOUT_SECONDS))
         return True
 
-    disk = Disk(write, Pace(pause=0.0, shutdown_timeout=PATIENCE))
+    disk = Disk(write, Pace(pause=0.0, shutdown_timeout=TIMEOUT_SECONDS))
     disk.start()
-    assert hangs.wait(PATIENCE)
+    assert hangs.wait(TIMEOUT_SECONDS)
     for _ in range(1000):
         disk.wake()
     released.set()

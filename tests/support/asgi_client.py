@@ -13,7 +13,7 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class AsgiResponse:
     """What an application answered; ``headers`` have names in lower case."""
 
     status: int
@@ -26,7 +26,9 @@ class Answered:
         return self.body.decode()
 
 
-async def ask(app: ASGIApp, path: str, query: str = "", headers: Headers = (), method: str = "GET") -> Answered:
+async def send_request(
+    app: ASGIApp, path: str, query: str = "", headers: Headers = (), method: str = "GET"
+) -> AsgiResponse:
     """Return what the application answers. Raises whatever the application raises."""
     sent: list[Message] = []
     said: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
@@ -43,7 +45,7 @@ async def ask(app: ASGIApp, path: str, query: str = "", headers: Headers = (), m
     start = next(message for message in sent if message["type"] == "http.response.start")
     body = b"".join(message.get("body", b"") for message in sent if message["type"] == "http.response.body")
     told = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in start["headers"]}
-    return Answered(start["status"], told, body)
+    return AsgiResponse(start["status"], told, body)
 
 
 def _scope(path: str, query: str, headers: Headers, method: str) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def audit(ask: Ask, locks: Sequence[Path], say: Callable[[str], None], where_rea
     return int(any(one.vulnerable or one.unknown or not one.audited for one in found.values()))
 
 
-def ask_pip_audit(lock: Path, service: str) -> str:
+def run_pip_audit(lock: Path, service: str) -> str:
     """Run pip-audit on a lock file as it is: nothing is installed or resolved."""
     words = ("--requirement", lock, "--require-hashes", "--disable-pip", "--vulnerability-service", service)
     how = ("--format", "json", "--progress-spinner", "off")
@@ -76,4 +76,4 @@ def ask_pip_audit(lock: Path, service: str) -> str:
 if __name__ == "__main__":
     # The smallest file first: whether a service answers is soon known.
     ordered = sorted(LOCKS, key=lambda lock: lock.stat().st_size)
-    sys.exit(audit(ask_pip_audit, ordered, print, WHERE_REACHABLE in sys.argv))
+    sys.exit(audit(run_pip_audit, ordered, print, WHERE_REACHABLE in sys.argv))

@@ -12,10 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tests.support.scripted_endpoint import Answer, answer, refusal
-from tests.support.secret_canaries import planted
+from tests.support.scripted_endpoint import HttpResponse, error_response, json_response
+from tests.support.secret_canaries import canaries
 
-SECRETS = planted(
+SECRETS = canaries(
     (
         "AWS: access key of a role",
         "AWS: secret key of a role",
@@ -52,7 +52,7 @@ MORE = {
     "tags": {"team": "gateways", "owner": SECRETS["AWS: a tag that is no label"]},
 }
 """Members that one answer or another of AWS has."""
-SHOWN = "shown-input.jsonl"
+SHOWN_INPUT = "shown-input.jsonl"
 """What is told of an operation, so that a page with it is known to have been filled from these answers."""
 TASK = {
     **MORE,
@@ -60,7 +60,7 @@ TASK = {
     "status": "Failed",
     "templateBody": f'{{"Parameters": "{SECRETS["AWS: a template"]}"}}',
     "inputFileBucket": "things",
-    "inputFileKey": SHOWN,
+    "inputFileKey": SHOWN_INPUT,
 }
 BULK = {
     **MORE,
@@ -97,35 +97,35 @@ CREDENTIALS = {
     "SessionToken": SECRETS["AWS: session token of a role"],
     "Expiration": "2199-01-01T00:00:00Z",
 }
-ANSWERS: Mapping[str, Answer] = {
-    "/thing-registration-tasks/good": answer(TASK),
-    "/thing-registration-tasks/denied": refusal("AccessDeniedException", 403, WORDS),
-    "/thing-registration-tasks/throttled": refusal("ThrottlingException", 429, WORDS),
-    "/thing-registration-tasks/broken": Answer(WORDS.encode()),
-    "/thing-registration-tasks/page": Answer(
+RESPONSES: Mapping[str, HttpResponse] = {
+    "/thing-registration-tasks/good": json_response(TASK),
+    "/thing-registration-tasks/denied": error_response("AccessDeniedException", 403, WORDS),
+    "/thing-registration-tasks/throttled": error_response("ThrottlingException", 429, WORDS),
+    "/thing-registration-tasks/broken": HttpResponse(WORDS.encode()),
+    "/thing-registration-tasks/page": HttpResponse(
         f"<html>{SECRETS['AWS: a body that is no JSON']}</html>".encode(), 200, {"content-type": "text/html"}
     ),
-    "/thing-registration-tasks/cut": Answer(json.dumps(TASK).encode()[:200]),
-    "/thing-registration-tasks/odd": answer({**TASK, "taskId": "odd", "successCount": WORDS}),
-    "/thing-registration-tasks/down": Answer(WORDS.encode(), 500),
-    "/thing-registration-tasks/moved": Answer(b"", 302, {"location": PRESIGNED}),
-    "/thing-registration-tasks/gone": refusal("ResourceNotFoundException", 404, WORDS),
-    "/thing-registration-tasks/code": refusal(SECRETS["AWS: a message"], 418, WORDS),
-    "/thing-registration-tasks": answer({"taskIds": [], "message": WORDS}),
-    "/greengrass/bulk/deployments/bulk/status": answer(BULK),
-    "/greengrass/bulk/deployments/bulk/detailed-reports": answer({"Deployments": [REPORT]}),
-    "/greengrass/bulk/deployments/refused/status": answer({"Message": WORDS}, 400),
-    "/greengrass/bulk/deployments": answer({"BulkDeployments": WORDS}),
-    "/jobs/job": answer({"job": JOB, "documentSource": PRESIGNED}),
-    "/tags": answer({"tags": [{"Key": "owner", "Value": SECRETS["AWS: a tag that is no label"]}]}),
-    "/greengrass/v2/deployments/deployment": answer(DEPLOYMENT),
+    "/thing-registration-tasks/cut": HttpResponse(json.dumps(TASK).encode()[:200]),
+    "/thing-registration-tasks/odd": json_response({**TASK, "taskId": "odd", "successCount": WORDS}),
+    "/thing-registration-tasks/down": HttpResponse(WORDS.encode(), 500),
+    "/thing-registration-tasks/moved": HttpResponse(b"", 302, {"location": PRESIGNED}),
+    "/thing-registration-tasks/gone": error_response("ResourceNotFoundException", 404, WORDS),
+    "/thing-registration-tasks/code": error_response(SECRETS["AWS: a message"], 418, WORDS),
+    "/thing-registration-tasks": json_response({"taskIds": [], "message": WORDS}),
+    "/greengrass/bulk/deployments/bulk/status": json_response(BULK),
+    "/greengrass/bulk/deployments/bulk/detailed-reports": json_response({"Deployments": [REPORT]}),
+    "/greengrass/bulk/deployments/refused/status": json_response({"Message": WORDS}, 400),
+    "/greengrass/bulk/deployments": json_response({"BulkDeployments": WORDS}),
+    "/jobs/job": json_response({"job": JOB, "documentSource": PRESIGNED}),
+    "/tags": json_response({"tags": [{"Key": "owner", "Value": SECRETS["AWS: a tag that is no label"]}]}),
+    "/greengrass/v2/deployments/deployment": json_response(DEPLOYMENT),
 }
 """What is answered at a path; every shape of failure carries a secret too."""
 
 
-def _sts(name: str, content: str, status: int = 200) -> Answer:
+def _sts(name: str, content: str, status: int = 200) -> HttpResponse:
     body = f'<{name} xmlns="https://sts.amazonaws.com/doc/2011-06-15/">{content}</{name}>'
-    return Answer(body.encode(), status, {"content-type": "text/xml"})
+    return HttpResponse(body.encode(), status, {"content-type": "text/xml"})
 
 
 ASSUMED = _sts(
@@ -149,7 +149,7 @@ WHO = _sts(
 
 
 @dataclass
-class PlantedAws:
+class AwsWithSecrets:
     """The endpoint. ``heard`` is all that was sent to it, line by line as HTTP has it."""
 
     heard: list[str] = field(default_factory=list)
@@ -167,7 +167,7 @@ class PlantedAws:
         return Starlette(routes=[Route("/{path:path}", handle, methods=["GET", "POST"])])
 
 
-def _found(path: str, body: str) -> Answer:
+def _found(path: str, body: str) -> HttpResponse:
     by_action: Mapping[str, Any] = {"refused": REFUSED, "AssumeRole": ASSUMED, "GetCallerIdentity": WHO}
     actions = (answered for word, answered in by_action.items() if path == "/" and word in body)
-    return next(actions, None) or ANSWERS.get(path) or refusal("ResourceNotFoundException", 404, WORDS)
+    return next(actions, None) or RESPONSES.get(path) or error_response("ResourceNotFoundException", 404, WORDS)

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.support.required_programs import program
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TIMEOUT_SECONDS
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
+def run_chromium() -> Iterator[Browser]:
     """Run Chromium without a window, and wait patiently for what its pages shall show.
 
     In a container it has no sandbox of its own.
@@ -20,6 +20,6 @@ def chromium() -> Iterator[Browser]:
     path = program("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        expect.set_options(timeout=PATIENCE * 1000)
+        expect.set_options(timeout=TIMEOUT_SECONDS * 1000)
         yield browser
         browser.close()

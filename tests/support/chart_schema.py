@@ -25,7 +25,7 @@ KUBERNETES = "1.37.0"
 Schema = Mapping[str, Any]
 
 
-def with_definitions(schema: str) -> str:
+def schema_with_definitions(schema: str) -> str:
     """Return the schema with the definitions that are not its own: a line for each, after those that are."""
     foreign = re.compile(r'^    "(?:io\.k8s|exporter)\..*\n', re.MULTILINE)
     own = foreign.sub("", schema).removesuffix("\n  }\n}\n").removesuffix(",")
@@ -92,4 +92,4 @@ def _by_kind(discriminator: Schema, prefix: str) -> Schema:
 
 
 if __name__ == "__main__":
-    SCHEMA.write_text(with_definitions(SCHEMA.read_text(encoding="utf-8")), encoding="utf-8")
+    SCHEMA.write_text(schema_with_definitions(SCHEMA.read_text(encoding="utf-8")), encoding="utf-8")

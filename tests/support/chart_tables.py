@@ -24,7 +24,7 @@ class Setting:
     meaning: str
 
 
-def with_values(readme: str, values: str) -> str:
+def readme_with_values(readme: str, values: str) -> str:
     """Return the README with a table for each section of the values between its marks."""
     marked = re.compile(r"<!-- values -->\n.*?<!-- end -->", re.DOTALL)
     (before, after) = marked.split(readme)
@@ -72,5 +72,5 @@ def _table(settings: Sequence[Setting]) -> str:
 
 
 if __name__ == "__main__":
-    tables = with_values(README.read_text(encoding="utf-8"), VALUES.read_text(encoding="utf-8"))
+    tables = readme_with_values(README.read_text(encoding="utf-8"), VALUES.read_text(encoding="utf-8"))
     README.write_text(tables, encoding="utf-8")

@@ -10,7 +10,7 @@ from tests.support.exporter_server import aws_environment
 from tests.support.repository import ROOT
 
 
-def exporter(*arguments: str, region: str = "eu-west-1") -> subprocess.CompletedProcess[str]:
+def run_exporter(*arguments: str, region: str = "eu-west-1") -> subprocess.CompletedProcess[str]:
     """Run the exporter to its end, with the AWS configuration of nobody."""
     with aws_environment("http://127.0.0.1:9", AWS_DEFAULT_REGION=region, AWS_REGION=region):
         return subprocess.run(
@@ -23,9 +23,9 @@ def exporter(*arguments: str, region: str = "eu-west-1") -> subprocess.Completed
         )
 
 
-def refusal(*arguments: str, region: str = "eu-west-1") -> list[str]:
+def usage_errors(*arguments: str, region: str = "eu-west-1") -> list[str]:
     """Return the reasons of an exit with status 2; each stands on a line that begins with the program's name."""
-    done = exporter(*arguments, region=region)
+    done = run_exporter(*arguments, region=region)
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     lines = done.stderr.splitlines()
     assert [line for line in lines if not line.startswith(f"{PROGRAM}: ")] == []

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.support.required_programs import lacking, program
+from tests.support.required_programs import program, skip_or_fail
 
 VARIABLE = "EXPORTER_IMAGE"
 LOCKED = ("--read-only", "--read-only-tmpfs=false", "--cap-drop=ALL", "--security-opt=no-new-privileges")
@@ -23,7 +23,7 @@ Ended = subprocess.CompletedProcess[str]
 
 def image() -> str:
     """Return the name of the image to test; skip the test where there is none, or fail it when CI is set."""
-    return os.environ.get(VARIABLE) or lacking(f"{VARIABLE} names no image: `make image` builds one")
+    return os.environ.get(VARIABLE) or skip_or_fail(f"{VARIABLE} names no image: `make image` builds one")
 
 
 def podman(*arguments: str, given: str | None = None) -> Ended:
@@ -32,35 +32,35 @@ def podman(*arguments: str, given: str | None = None) -> Ended:
     return subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=300)
 
 
-def done(ended: Ended) -> str:
+def output_of(ended: Ended) -> str:
     """Return what a program has printed; fail the test if it did not do what it was told."""
     assert ended.returncode == 0, ended.stderr
     return ended.stdout.strip()
 
 
-def inspected(what: str, name: str) -> dict[str, Any]:
+def inspect(what: str, name: str) -> dict[str, Any]:
     """Return what podman knows of a container, image, pod or network."""
-    found = json.loads(done(podman(what, "inspect", name)))
+    found = json.loads(output_of(podman(what, "inspect", name)))
     details: dict[str, Any] = found[0] if isinstance(found, list) else found
     return details
 
 
-def run(*arguments: str, options: tuple[str, ...] = LOCKED) -> Ended:
+def run_image(*arguments: str, options: tuple[str, ...] = LOCKED) -> Ended:
     """Run the image to its end, without a network."""
     return podman("run", "--rm", "--pull=never", "--network=none", *options, image(), *arguments)
 
 
 @contextmanager
-def container(*arguments: str, options: tuple[str, ...] = (*LOCKED, "--network=none")) -> Iterator[str]:
+def run_container(*arguments: str, options: tuple[str, ...] = (*LOCKED, "--network=none")) -> Iterator[str]:
     """Run the image while the block runs; give the container's id."""
-    id = done(podman("run", "--detach", "--pull=never", *options, image(), *arguments))
+    id = output_of(podman("run", "--detach", "--pull=never", *options, image(), *arguments))
     try:
         yield id
     finally:
         podman("rm", "--force", "--time=0", id)
 
 
-def inside(id: str, *command: str) -> Ended:
+def run_in_container(id: str, *command: str) -> Ended:
     """Run a command in a container."""
     return podman("exec", id, *command)
 
@@ -71,12 +71,12 @@ def logs(id: str) -> str:
     return ended.stdout + ended.stderr
 
 
-def printed(id: str, pattern: str) -> Callable[[], str | None]:
+def log_match(id: str, pattern: str) -> Callable[[], str | None]:
     """Return what looks for a pattern in what a container has printed; the container must not have ended."""
 
     def look() -> str | None:
         match = re.search(pattern, logs(id))
-        assert match or inspected("container", id)["State"]["Running"], logs(id)
+        assert match or inspect("container", id)["State"]["Running"], logs(id)
         return match[0] if match else None
 
     return look

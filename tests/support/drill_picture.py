@@ -9,7 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
-from tests.support.browser import chromium
+from tests.support.browser import run_chromium
 from tests.support.repository import ROOT
 
 PICTURE = "alerts-firing.png"
@@ -22,7 +22,7 @@ NOT_FOUND = 404
 
 def _take(url: str, picture: Path) -> None:
     """Open the page of alerts, and write a picture of the whole of it."""
-    with chromium() as browser:
+    with run_chromium() as browser:
         page = browser.new_page(viewport={"width": 1200, "height": 900})
         _open(page, url)
         page.get_by_text(SHOWN).first.click()

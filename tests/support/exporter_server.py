@@ -24,7 +24,7 @@ from exporter.simulator.scenario import parse_scenario
 from exporter.state.state_file import Archive
 from tests.support import http_requests
 from tests.support.clocks import ManualClock
-from tests.support.servers import serving
+from tests.support.servers import serve_app
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def _is_fact(row: str) -> bool:
 
 
 @contextmanager
-def exporting(
+def serve_exporter(
     config: str,
     endpoint: str,
     clock: ManualClock | None = None,
@@ -83,7 +83,7 @@ def exporting(
             return parse_config(files[-1], kinds)
 
         service = new_service(read(), kinds, log, clock=clock.clock(), read=read, archive=kept)
-        with serving(service.app) as url:
+        with serve_app(service.app) as url:
             yield Exporter(url, clock, text, files)
 
 
@@ -121,10 +121,10 @@ class Simulation:
 
     def requests_of(self, scrape: Callable[[], object]) -> list[str]:
         """Return the requests that a scrape caused, sorted."""
-        return caused_by(scrape, self.requests)
+        return added_requests(scrape, self.requests)
 
 
-def caused_by(scrape: Callable[[], object], requests: list[str]) -> list[str]:
+def added_requests(scrape: Callable[[], object], requests: list[str]) -> list[str]:
     """Return what a scrape adds to a list of requests, sorted."""
     before = len(requests)
     scrape()
@@ -132,18 +132,18 @@ def caused_by(scrape: Callable[[], object], requests: list[str]) -> list[str]:
 
 
 @contextmanager
-def simulating(config: str, scenario: str, kinds: Sequence[Kind[Any]] = KINDS) -> Iterator[Simulation]:
+def serve_simulation(config: str, scenario: str, kinds: Sequence[Kind[Any]] = KINDS) -> Iterator[Simulation]:
     """Serve an exporter whose AWS is the simulator with a scenario."""
     clock = ManualClock()
     with (
-        simulated_aws(scenario, clock, kinds) as (endpoint, requests),
-        exporting(config, endpoint, clock, kinds) as exporter,
+        serve_simulated_aws(scenario, clock, kinds) as (endpoint, requests),
+        serve_exporter(config, endpoint, clock, kinds) as exporter,
     ):
         yield Simulation(exporter, requests)
 
 
 @contextmanager
-def simulated_aws(
+def serve_simulated_aws(
     scenario: str, clock: ManualClock, kinds: Sequence[Kind[Any]] = KINDS
 ) -> Iterator[tuple[str, list[str]]]:
     """Serve the simulator with a scenario; give its URL, and the targets of the requests that it gets."""
@@ -156,5 +156,5 @@ def simulated_aws(
             requests.append(scope["path"] + (f"?{query}" if query else ""))
         await simulator(scope, receive, send)
 
-    with serving(recorded) as endpoint:
+    with serve_app(recorded) as endpoint:
         yield endpoint, requests

@@ -18,14 +18,14 @@ parse_openmetrics: Callable[[str], Iterator[Metric]] = _parse_openmetrics
 """What prometheus_client has no type for."""
 
 
-def exposed(url: str, *names: str) -> str | None:
+def metrics_with(url: str, *names: str) -> str | None:
     """Return what a URL answers, None while it lacks rows of these names: a scrape waits only so long for AWS."""
     text = http_requests.get(url).text
     return text if all(f"\n{name}{{" in text for name in names) else None
 
 
 @dataclass(frozen=True)
-class Exposed:
+class Scrape:
     """What /metrics answered."""
 
     text: str

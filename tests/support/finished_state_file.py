@@ -19,7 +19,7 @@ from exporter.simulator.fleet import Fleet
 from exporter.simulator.scenario import Scenario
 from exporter.state.cell_cache import FileCellCache
 from exporter.state.state_file import Archive
-from tests.support.restarted_exporter import AT_ONCE
+from tests.support.restarted_exporter import WRITE_AT_ONCE
 from tests.support.simulated_responses import SimulatedApi
 
 ACCOUNT, REGION = "111122223333", "eu-west-1"
@@ -35,21 +35,21 @@ OPERATION = """
      timeline: [{{at: 0s, status: {status}, done: 0.9, failed: 0.1}}]}}"""
 
 
-def ended_scenario(each: int) -> str:
+def finished_scenario(each: int) -> str:
     """Return a scenario of so many finished operations of each kind."""
     every = (OPERATION.format(kind=kind, status=status, count=each) for kind, status in LAST.items())
     return f'accounts: ["{ACCOUNT}"]\nquotas: false\noperations:' + "".join(every)
 
 
-def ended_config(each: int) -> str:
+def finished_config(each: int) -> str:
     """Return a configuration that watches all of them."""
     watch = "".join(f"\n      - {{kind: {kind}, discover: {{max_operations: {each}}}}}" for kind in LAST)
     return f'accounts:\n  - account_id: "{ACCOUNT}"\n    regions: [{REGION}]\n    watch:{watch}\n'
 
 
-def write_ended(file: Path, config: Config, scenario: Scenario, now: float) -> None:
+def write_finished(file: Path, config: Config, scenario: Scenario, now: float) -> None:
     """Write down every operation of a scenario that begins at a Unix time, as each cell does with what it has read."""
-    archive = Archive(file, KINDS, Clock(), new_log("error"), AT_ONCE)
+    archive = Archive(file, KINDS, Clock(), new_log("error"), WRITE_AT_ONCE)
     archive.start()
     fleet = Fleet(scenario.operations, KINDS, now)
     for cell in cells_of(config, KINDS, lambda: REGION):

@@ -10,7 +10,7 @@ from typing import Any
 from exporter.kinds.kind import Kind
 from exporter.kinds.registry import KINDS
 from exporter.metrics.reference import kinds_table, metrics_table
-from exporter.monitoring.document import alerts_table, parameters_table, records_table
+from exporter.monitoring.reference_tables import alerts_table, parameters_table, records_table
 from tests.support.documented_permissions import (
     cloudformation_conditions,
     cloudformation_parameters,
@@ -43,17 +43,17 @@ WHOLE: Mapping[Path, Part] = {
 MARKS = {".md": ("<!-- {} -->", "<!-- end -->"), ".yaml": ("# generated: {}", "# generated: end")}
 
 
-def generated(file: Path) -> str:
+def generated_text(file: Path) -> str:
     """Return what a file has to hold: a whole one, or its text with each part anew."""
     if file in WHOLE:
         return WHOLE[file](KINDS)
     text = file.read_text(encoding="utf-8")
     for name, part in PARTS[file].items():
-        text = with_part(text, name, part(KINDS), *MARKS[file.suffix])
+        text = text_with_part(text, name, part(KINDS), *MARKS[file.suffix])
     return text
 
 
-def with_part(text: str, name: str, part: str, begin: str, end: str) -> str:
+def text_with_part(text: str, name: str, part: str, begin: str, end: str) -> str:
     """Return a text with another part between the marks of its name."""
     first, last = re.escape(begin.format(name)), re.escape(end)
     marked = re.compile(rf"({first}\n).*?(\n *{last})", re.DOTALL)
@@ -64,4 +64,4 @@ def with_part(text: str, name: str, part: str, begin: str, end: str) -> str:
 
 if __name__ == "__main__":
     for file in (*PARTS, *WHOLE):
-        file.write_text(generated(file), encoding="utf-8")
+        file.write_text(generated_text(file), encoding="utf-8")

@@ -56,27 +56,27 @@ def ci_values(name: str) -> str:
     return f"--values={CHART / 'ci' / f'{name}-values.yaml'}"
 
 
-def refusal(*arguments: str) -> str:
+def render_error(*arguments: str) -> str:
     """Return why helm refuses the values; fail when it does not."""
     result = template(*arguments)
     assert result.returncode != 0, "the values were accepted"
     return result.stderr
 
 
-def objects(documents: Sequence[Document], kind: str) -> list[Document]:
+def objects_of_kind(documents: Sequence[Document], kind: str) -> list[Document]:
     """Return the objects of a kind."""
     return [document for document in documents if document["kind"] == kind]
 
 
-def one(documents: Sequence[Document], kind: str) -> Document:
+def only_object(documents: Sequence[Document], kind: str) -> Document:
     """Return the only object of a kind."""
-    (document,) = objects(documents, kind)
+    (document,) = objects_of_kind(documents, kind)
     return document
 
 
 def workload(documents: Sequence[Document]) -> Document:
     """Return the Deployment or the StatefulSet."""
-    (document,) = objects(documents, "Deployment") + objects(documents, "StatefulSet")
+    (document,) = objects_of_kind(documents, "Deployment") + objects_of_kind(documents, "StatefulSet")
     return document
 
 
@@ -88,17 +88,19 @@ def pod_of(documents: Sequence[Document]) -> Document:
 
 def container_of(documents: Sequence[Document], name: str = "exporter") -> Document:
     """Return a container of the exporter's pod."""
-    (container,) = [one for one in pod_of(documents)["spec"]["containers"] if one["name"] == name]
+    (container,) = [
+        only_object for only_object in pod_of(documents)["spec"]["containers"] if only_object["name"] == name
+    ]
     found: Document = container
     return found
 
 
-def schema() -> Document:
+def values_schema() -> Document:
     """Return the schema of the values."""
     found: Document = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
     return found
 
 
-def read(path: Path) -> Any:
+def read_yaml(path: Path) -> Any:
     """Return what a YAML file of the chart says."""
     return _Loader(path.read_text(encoding="utf-8")).get_single_data()

@@ -22,18 +22,18 @@ from starlette.types import ASGIApp
 
 from exporter.core.clock import Clock
 from exporter.core.log import new_log
-from exporter.web.listener.connections import Limits
-from exporter.web.listener.server import Address, Server, Site, listen
+from exporter.web.limits import Limits
+from exporter.web.listener.server import Address, ServedApp, Server, listen
 from exporter.web.protection.live_config import LiveWebConfig
-from exporter.web.protection.security import Readiness, secured
+from exporter.web.protection.security import Readiness, protected_app
 from tests.support import http_requests
 from tests.support.http_requests import NO_AUTHORITY
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TIMEOUT_SECONDS
 
 NEVER = 3600.0
 
 
-def pages(metrics: str = "up 1\n") -> Starlette:
+def stub_app(metrics: str = "up 1\n") -> Starlette:
     """Return an application with the paths that every exporter has."""
 
     async def page(request: Request) -> Response:
@@ -43,7 +43,7 @@ def pages(metrics: str = "up 1\n") -> Starlette:
 
 
 @dataclass(frozen=True, slots=True)
-class Edge:
+class HttpServer:
     """A server that runs; ``stop`` is what a signal does."""
 
     url: str
@@ -67,20 +67,22 @@ class Edge:
 
     def connect(self, sent: bytes = b"") -> socket.socket:
         """Return a new connection, on which something was sent; it is closed when the server is."""
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=TIMEOUT_SECONDS)
         self.opened.append(connection)
         connection.sendall(sent)
         return connection
 
 
 @contextmanager
-def edge(
+def run_server(
     config: Path | None = None, app: ASGIApp | None = None, limits: Limits = Limits(), clock: Clock = Clock()
-) -> Iterator[Edge]:
+) -> Iterator[HttpServer]:
     """Serve an application as the exporter is served, on a free port, while the block runs."""
     log, readiness = io.StringIO(), Readiness()
     live = LiveWebConfig(config, new_log(stream=log))
-    site = Site(secured(app or pages(), live, readiness, clock), listen(Address("127.0.0.1", 0)), live.tls)
+    site = ServedApp(
+        protected_app(app or stub_app(), live, readiness, clock), listen(Address("127.0.0.1", 0)), live.tls
+    )
     server, loop = Server([site], readiness.end, limits), asyncio.new_event_loop()
 
     def run() -> None:
@@ -93,28 +95,28 @@ def edge(
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    served = Edge(site.url, site.listener.getsockname()[1], log, stop, thread)
+    served = HttpServer(site.url, site.listener.getsockname()[1], log, stop, thread)
     try:
         yield served
     finally:
         stop()
         stop()
-        thread.join(PATIENCE)
+        thread.join(TIMEOUT_SECONDS)
         for connection in served.opened:
             connection.close()
 
 
 @contextmanager
-def secure_edge(folder: Path, **settings: object) -> Iterator[Edge]:
+def run_tls_server(folder: Path, **settings: object) -> Iterator[HttpServer]:
     """Serve over TLS with the folder's certificate and more settings of ``tls_server_config``."""
     file = folder / "web.yaml"
     pair = {"cert_file": "server.pem", "key_file": "server.key"}
     file.write_text(yaml.safe_dump({"tls_server_config": {**pair, **settings}}))
-    with edge(file) as server:
+    with run_server(file) as server:
         yield server
 
 
-def rest_of(connection: socket.socket) -> bytes:
+def read_to_end(connection: socket.socket) -> bytes:
     """Return what a connection gives until the server ends it."""
     parts = []
     try:

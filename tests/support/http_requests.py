@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TIMEOUT_SECONDS
 
 NO_AUTHORITY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Trusts nobody. Without it httpx would read all public authorities for each request, which takes the longest."""
@@ -15,7 +15,7 @@ NO_AUTHORITY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 def request(method: str, url: str, **how: Any) -> httpx.Response:
     """Return what a URL without TLS answers."""
-    return httpx.request(method, url, **{"verify": NO_AUTHORITY, "timeout": PATIENCE, **how})
+    return httpx.request(method, url, **{"verify": NO_AUTHORITY, "timeout": TIMEOUT_SECONDS, **how})
 
 
 def get(url: str, **how: Any) -> httpx.Response:

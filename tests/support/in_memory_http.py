@@ -11,9 +11,9 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.handlers import BUILTIN_HANDLERS
 
-from tests.support.scripted_endpoint import Answer
+from tests.support.scripted_endpoint import HttpResponse
 
-Respond = Callable[[str, AWSPreparedRequest], Answer]
+Respond = Callable[[str, AWSPreparedRequest], HttpResponse]
 """Gives the answer to a request, by the name of the API; what it raises is a failure of the network."""
 
 
@@ -29,7 +29,7 @@ class _Body:
 
 
 @contextmanager
-def answering(respond: Respond) -> Iterator[None]:
+def respond_in_memory(respond: Respond) -> Iterator[None]:
     """Let a function answer every client of a session that is made while the block runs."""
 
     def send(request: AWSPreparedRequest, event_name: str, **_: Any) -> AWSResponse:

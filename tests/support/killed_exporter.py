@@ -16,13 +16,13 @@ import httpx
 
 from tests.support.exporter_server import aws_environment
 from tests.support.repository import ROOT
-from tests.support.waiting import PATIENCE, until
+from tests.support.waiting import TIMEOUT_SECONDS, wait_until
 
 ID = re.compile(r',id="([^"]*)"')
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class ExporterProcess:
     """A process from its start to its end."""
 
     process: subprocess.Popen[bytes]
@@ -38,21 +38,23 @@ class Life:
     def scrape(self, within: str = "30") -> str:
         """Return what /metrics answers."""
         headers = {"X-Prometheus-Scrape-Timeout-Seconds": within}
-        return httpx.get(f"{until(lambda: self.url, 'the start')}/metrics", headers=headers, timeout=PATIENCE).text
+        return httpx.get(
+            f"{wait_until(lambda: self.url, 'the start')}/metrics", headers=headers, timeout=TIMEOUT_SECONDS
+        ).text
 
     def kill(self) -> None:
         """End it as a crash does."""
         self.process.kill()
-        self.process.wait(PATIENCE)
+        self.process.wait(TIMEOUT_SECONDS)
 
     def end(self) -> int:
         """End it as an orchestrator does; return its status."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(PATIENCE)
+        return self.process.wait(TIMEOUT_SECONDS)
 
 
 @contextmanager
-def life(folder: Path, config: str, endpoint: str, *flags: str) -> Iterator[Life]:
+def run_exporter_process(folder: Path, config: str, endpoint: str, *flags: str) -> Iterator[ExporterProcess]:
     """Run ``serve`` as users do; whatever is left of it at the end is killed."""
     file, output = folder / "config.yaml", folder / "exporter.log"
     file.write_text(config)
@@ -60,13 +62,13 @@ def life(folder: Path, config: str, endpoint: str, *flags: str) -> Iterator[Life
     with aws_environment(endpoint), output.open("wb") as log:
         process = subprocess.Popen(command, stderr=log, cwd=ROOT, env=dict(os.environ))
     try:
-        yield Life(process, output)
+        yield ExporterProcess(process, output)
     finally:
         process.kill()
-        process.wait(PATIENCE)
+        process.wait(TIMEOUT_SECONDS)
 
 
-def facts(exposed: str) -> dict[str, frozenset[str]]:
+def rows_by_operation(exposed: str) -> dict[str, frozenset[str]]:
     """Return what is exposed of each operation by its id, but not when it was read."""
     found: dict[str, set[str]] = {}
     for row in exposed.splitlines():
@@ -76,12 +78,12 @@ def facts(exposed: str) -> dict[str, frozenset[str]]:
     return {id: frozenset(rows) for id, rows in found.items()}
 
 
-def total(exposed: str, name: str) -> float:
+def sample_sum(exposed: str, name: str) -> float:
     """Return the sum of the samples of which the line begins so."""
     return sum(float(row.rpartition(" ")[2]) for row in exposed.splitlines() if row.startswith(name))
 
 
-def ended(known: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+def ended_operations(known: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
     """Return what is known of operations that have ended."""
     over = re.compile(r'status="(Completed|COMPLETED)"} 1\.0$')
     return {id: rows for id, rows in known.items() if any(over.search(row) for row in rows)}

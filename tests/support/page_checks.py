@@ -51,13 +51,13 @@ EVERY = 5_000
 """Milliseconds between two looks of an open page."""
 
 
-def look_again(page: Page) -> None:
+def wait_for_update(page: Page) -> None:
     """Let the page's time pass until it has asked for itself anew."""
     with page.expect_response(lambda response: response.request.resource_type == "fetch"):
         page.clock.fast_forward(EVERY)
 
 
-def shown(page: Page) -> list[str]:
+def operation_names(page: Page) -> list[str]:
     """Return what the rows of operations begin with, from the top down, when the page is there."""
     page.wait_for_load_state()
     return page.locator(".operations tbody .name").all_inner_texts()

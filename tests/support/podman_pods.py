@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import yaml
 
-from tests.support.containers import done, inspected, podman
-from tests.support.helm_chart import Document, objects
-from tests.support.required_programs import lacking
+from tests.support.containers import inspect, output_of, podman
+from tests.support.helm_chart import Document, objects_of_kind
+from tests.support.required_programs import skip_or_fail
 
 FOR_OTHERS = ("ports", "livenessProbe", "readinessProbe", "startupProbe")
 """What is not a container's own: podman would open the ports on this machine, where two pods cannot have the same one,
@@ -29,11 +29,11 @@ class Pod:
 
 
 @contextmanager
-def network(name: str) -> Iterator[str]:
+def create_network(name: str) -> Iterator[str]:
     """Make a network that leads nowhere while the block runs; give its name."""
     made = podman("network", "create", "--internal", name)
     if made.returncode != 0:
-        lacking(f"podman cannot make a network here: {made.stderr.strip()}")
+        skip_or_fail(f"podman cannot make a network here: {made.stderr.strip()}")
     try:
         yield name
     finally:
@@ -42,7 +42,7 @@ def network(name: str) -> Iterator[str]:
 
 def address_of(container: str, network: str) -> str:
     """Return a container's address on a network."""
-    return str(inspected("container", container)["NetworkSettings"]["Networks"][network]["IPAddress"])
+    return str(inspect("container", container)["NetworkSettings"]["Networks"][network]["IPAddress"])
 
 
 def pods_of(stateful_set: Document) -> list[Document]:
@@ -76,8 +76,8 @@ def _claimed(volume: str, pod: str) -> Document:
 
 def playable(documents: Sequence[Document]) -> list[Document]:
     """Return what podman needs of a chart's objects to run its pods, each as it is but for what is for others."""
-    found = deepcopy([*objects(documents, "ConfigMap"), *objects(documents, "Deployment")])
-    found += [pod for stateful_set in objects(documents, "StatefulSet") for pod in pods_of(stateful_set)]
+    found = deepcopy([*objects_of_kind(documents, "ConfigMap"), *objects_of_kind(documents, "Deployment")])
+    found += [pod for stateful_set in objects_of_kind(documents, "StatefulSet") for pod in pods_of(stateful_set)]
     for document in found:
         if document["kind"] != "ConfigMap":
             _leave_out(document["spec"].get("template", document))
@@ -93,7 +93,7 @@ def _leave_out(pod: Document) -> None:
 
 
 @contextmanager
-def claims(documents: Sequence[Document]) -> Iterator[list[str]]:
+def claimed_volumes(documents: Sequence[Document]) -> Iterator[list[str]]:
     """Keep what the pods of a chart write into their claims while the block runs; give the claims' names.
 
     Podman makes a volume of each when a pod wants it.
@@ -108,21 +108,21 @@ def claims(documents: Sequence[Document]) -> Iterator[list[str]]:
 
 
 @contextmanager
-def playing(documents: Sequence[Document], network: str) -> Iterator[list[Pod]]:
+def play_pods(documents: Sequence[Document], network: str) -> Iterator[list[Pod]]:
     """Run the pods of a chart on a network while the block runs; give them in their order."""
     text = yaml.safe_dump_all(playable(documents))
     played = podman("kube", "play", f"--network={network}", "-", given=text)
     ids = re.findall(r"^Pod:\n(\w+)$", played.stdout, re.MULTILINE)
     try:
-        done(played)
+        output_of(played)
         yield [_running(id, network) for id in ids]
     finally:
         podman("kube", "down", "-", given=text)
-        podman("volume", "rm", *(one["metadata"]["name"] for one in objects(documents, "ConfigMap")))
+        podman("volume", "rm", *(one["metadata"]["name"] for one in objects_of_kind(documents, "ConfigMap")))
 
 
 def _running(id: str, network: str) -> Pod:
-    pod = inspected("pod", id)
+    pod = inspect("pod", id)
     infra = pod["InfraContainerID"]
     (container,) = (one["Id"] for one in pod["Containers"] if one["Id"] != infra)
     return Pod(pod["Name"], address_of(infra, network), container)

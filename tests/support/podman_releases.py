@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from exporter.cli.commands.simulate import environment
-from tests.support.containers import LOCKED, container, image, printed
+from tests.support.containers import LOCKED, image, log_match, run_container
 from tests.support.helm_chart import Document, container_of
-from tests.support.podman_pods import Pod, address_of, network
-from tests.support.waiting import until
+from tests.support.podman_pods import Pod, address_of, create_network
+from tests.support.waiting import wait_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +31,16 @@ class Release:
 
 
 @contextmanager
-def simulated_aws(name: str, *arguments: str, options: tuple[str, ...] = ()) -> Iterator[str]:
+def run_simulated_aws(name: str, *arguments: str, options: tuple[str, ...] = ()) -> Iterator[str]:
     """Run a simulated AWS on a network of this name while the block runs; give its URL."""
     image()  # asked first: without one nothing is made
     words = ("simulate", "--listen-address=:10099", *arguments)
-    with network(name), container(*words, options=(*LOCKED, f"--network={name}", *options)) as id:
-        until(printed(id, "simulated on"), "the simulated AWS")
+    with create_network(name), run_container(*words, options=(*LOCKED, f"--network={name}", *options)) as id:
+        wait_until(log_match(id, "simulated on"), "the simulated AWS")
         yield f"http://{address_of(id, name)}:10099"
 
 
-def values(aws: str, config: Any, folder: Path) -> str:
+def values_argument(aws: str, config: Any, folder: Path) -> str:
     """Return the argument that takes the values: this image, a configuration and a simulated AWS."""
     repository, _, tag = image().rpartition(":")
     variables = [{"name": name, "value": value} for name, value in environment(aws).items()]

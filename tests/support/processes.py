@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.repository import ROOT
-from tests.support.waiting import until
+from tests.support.waiting import wait_until
 
 
 @contextmanager
-def running(
+def run_process(
     command: list[str], output: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a program while the block runs, its output in a file; SIGTERM ends it.
@@ -31,15 +31,15 @@ def running(
 
 
 @contextmanager
-def printing(
+def run_until_printed(
     pattern: str, command: list[str], output: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[str]:
     """Run a program while the block runs; give what it prints that the pattern matches, as soon as it does."""
-    with running(command, output, environment) as process:
-        yield printed(pattern, process, output)
+    with run_process(command, output, environment) as process:
+        yield wait_for_output(pattern, process, output)
 
 
-def printed(pattern: str, process: subprocess.Popen[bytes], output: Path) -> str:
+def wait_for_output(pattern: str, process: subprocess.Popen[bytes], output: Path) -> str:
     """Return what a program prints into a file that the pattern matches, as soon as it does."""
 
     def look() -> str | None:
@@ -47,12 +47,12 @@ def printed(pattern: str, process: subprocess.Popen[bytes], output: Path) -> str
         match = re.search(pattern, output.read_text())
         return match[0] if match else None
 
-    return until(look, pattern)
+    return wait_until(look, pattern)
 
 
 @contextmanager
-def demo(folder: Path, *flags: str) -> Iterator[str]:
+def run_demo(folder: Path, *flags: str) -> Iterator[str]:
     """Run the demo on free ports, with more flags; give the URL that it prints for the metrics."""
     command = [sys.executable, "-m", "exporter", "demo", "--web.listen-address=127.0.0.1:0", *flags]
-    with printing(r"https?://\S+/metrics", command, folder / "demo.log") as url:
+    with run_until_printed(r"https?://\S+/metrics", command, folder / "demo.log") as url:
         yield url

@@ -14,9 +14,9 @@ import httpx
 
 from tests.support import http_requests
 from tests.support.exporter_server import Exporter
-from tests.support.prometheus import configured
+from tests.support.prometheus import run_configured_prometheus
 from tests.support.required_programs import program
-from tests.support.waiting import until
+from tests.support.waiting import wait_until
 
 STEP = 60.0
 ROW = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
@@ -50,7 +50,9 @@ class History:
 
 
 @contextmanager
-def remembered(exporter: Exporter, scrapes: int, instances: Sequence[str], folder: Path) -> Iterator[History]:
+def prometheus_with_history(
+    exporter: Exporter, scrapes: int, instances: Sequence[str], folder: Path
+) -> Iterator[History]:
     """Scrape an exporter each minute of its own clock, and let a Prometheus know of it, as of each of the instances."""
     text, data = folder / "scraped.txt", folder / "data"
     with text.open("w", encoding="utf-8") as file:
@@ -60,8 +62,8 @@ def remembered(exporter: Exporter, scrapes: int, instances: Sequence[str], folde
         file.write("# EOF\n")
     command = [program("promtool"), "tsdb", "create-blocks-from", "openmetrics", str(text), str(data)]
     subprocess.run(command, check=True, capture_output=True, timeout=300)
-    with configured(folder, {}) as url:
-        until(lambda: _is_ready(url) or None, "Prometheus")
+    with run_configured_prometheus(folder, {}) as url:
+        wait_until(lambda: _is_ready(url) or None, "Prometheus")
         yield History(url, exporter.clock.at)
 
 

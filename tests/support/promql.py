@@ -20,7 +20,7 @@ OF_PROMETHEUS = {"up"}
 """What Prometheus itself records of every target."""
 
 
-def metrics_of(query: str) -> set[str]:
+def metric_names(query: str) -> set[str]:
     """Return every name in a query that is neither a label, nor a word of PromQL, nor a function."""
     for noise in (LITERAL, MATCHERS, RANGE, GROUPING):
         query = noise.sub(" ", query)

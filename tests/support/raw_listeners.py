@@ -14,21 +14,21 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.support.certificates import Authority, server_files
-from tests.support.http_edge import rest_of
+from tests.support.http_edge import read_to_end
 from tests.support.passwords import ALICE
-from tests.support.processes import printed, running
-from tests.support.waiting import PATIENCE
+from tests.support.processes import run_process, wait_for_output
+from tests.support.waiting import TIMEOUT_SECONDS
 
 LAST = b"GET /-/ready?last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 """A request that ends its connection: what is answered before it was one request to the exporter."""
 TLS = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n"
 PASSWORD = f"basic_auth_users: {{alice: {ALICE}}}\n"
-DOORS: Mapping[str, str] = {"plain": "", "tls": TLS, "password": PASSWORD, "tls and password": TLS + PASSWORD}
+WEB_CONFIGS: Mapping[str, str] = {"plain": "", "tls": TLS, "password": PASSWORD, "tls and password": TLS + PASSWORD}
 """Web configurations by what a stranger has to pass."""
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class RawListener:
     """Where a process listens."""
 
     url: str
@@ -40,14 +40,14 @@ class Door:
         """Return a new connection, its handshake done."""
         place = urlsplit(self.url)
         assert place.hostname
-        connection = socket.create_connection((place.hostname, place.port or 0), timeout=PATIENCE)
+        connection = socket.create_connection((place.hostname, place.port or 0), timeout=TIMEOUT_SECONDS)
         return self.client.wrap_socket(connection, server_hostname=place.hostname) if self.client else connection
 
     def ask(self, sent: bytes, last: bytes = LAST) -> bytes:
         """Return all that a connection gives for some bytes and the last request, in one piece."""
         with self.connect() as connection:
             connection.sendall(sent + last)
-            return rest_of(connection)
+            return read_to_end(connection)
 
     def statuses(self, sent: bytes) -> list[int]:
         """Return what the exporter takes for requests in some bytes, by their answers; the last request is counted."""
@@ -55,18 +55,18 @@ class Door:
 
 
 @contextmanager
-def door(
+def run_listener(
     folder: Path,
     web: str,
     environment: Mapping[str, str],
     flags: Sequence[str] = (),
     authority: Authority | None = None,
-) -> Iterator[Door]:
+) -> Iterator[RawListener]:
     """Run an exporter behind a web configuration and with nothing else of this machine, while the block runs."""
     authority = authority or server_files(folder)
     file, output = folder / "web.yaml", folder / "output"
     file.write_text(web)
     options = (f"--web.config.file={file}", "--web.listen-address=127.0.0.1:0", *flags)
-    with running([sys.executable, "-m", "exporter", "serve", *options], output, environment) as process:
-        url = printed(r"https?://[\d.:]+/metrics", process, output).removesuffix("/metrics")
-        yield Door(url, authority.client() if url.startswith("https") else None, output, process)
+    with run_process([sys.executable, "-m", "exporter", "serve", *options], output, environment) as process:
+        url = wait_for_output(r"https?://[\d.:]+/metrics", process, output).removesuffix("/metrics")
+        yield RawListener(url, authority.client() if url.startswith("https") else None, output, process)

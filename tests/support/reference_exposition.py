@@ -46,7 +46,7 @@ class Operations(Collector):
         return [family for family in families.values() if family.samples]
 
 
-def rendered(snapshots: Sequence[Snapshot], tables: Mapping[str, Table], openmetrics: bool) -> bytes:
+def reference_exposition(snapshots: Sequence[Snapshot], tables: Mapping[str, Table], openmetrics: bool) -> bytes:
     """Return what prometheus_client makes of the snapshots, without an end mark."""
     registry = CollectorRegistry()
     registry.register(Operations(snapshots, tables))

@@ -136,7 +136,7 @@ class Names:
 
 
 @contextmanager
-def resolving() -> Iterator[Names]:
+def replace_resolver() -> Iterator[Names]:
     """Let this process resolve names by a resolver that can lose them."""
     names, before = Names(), socket.getaddrinfo
     socket.getaddrinfo = names.getaddrinfo
@@ -147,7 +147,7 @@ def resolving() -> Iterator[Names]:
 
 
 @contextmanager
-def relaying(target: Address) -> Iterator[Relay]:
+def run_relay(target: Address) -> Iterator[Relay]:
     """Give a relay in front of an address while the block runs."""
     relay = Relay(target)
     thread = threading.Thread(target=relay.run, daemon=True)

@@ -18,10 +18,10 @@ def program(name: str, environment: str = "") -> str:
     """
     path = shutil.which(name, path=str(ROOT / environment / "bin") if environment else None)
     where = f" in {environment}" if environment else ""
-    return path or lacking(f"the program {name} is not installed{where}")
+    return path or skip_or_fail(f"the program {name} is not installed{where}")
 
 
-def lacking(reason: str) -> NoReturn:
+def skip_or_fail(reason: str) -> NoReturn:
     """Skip the test for what the machine lacks, or fail it when CI is set."""
     if os.environ.get("CI"):
         pytest.fail(reason)

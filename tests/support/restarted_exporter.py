@@ -14,14 +14,14 @@ from exporter.kinds.registry import KINDS
 from exporter.state.state_file import Archive
 from exporter.state.writer import Pace
 from tests.support.clocks import ManualClock
-from tests.support.exporter_server import Exporter, caused_by, exporting, simulated_aws
-from tests.support.waiting import PATIENCE
+from tests.support.exporter_server import Exporter, added_requests, serve_exporter, serve_simulated_aws
+from tests.support.waiting import TIMEOUT_SECONDS
 
-AT_ONCE = Pace(pause=0.0, retry=0.0, patience=PATIENCE, shutdown_timeout=PATIENCE)
+WRITE_AT_ONCE = Pace(pause=0.0, retry=0.0, patience=TIMEOUT_SECONDS, shutdown_timeout=TIMEOUT_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
-class Restarts:
+class RestartableExporter:
     """A simulated AWS, and an exporter of it each time one is asked for."""
 
     url: str
@@ -35,7 +35,7 @@ class Restarts:
         self,
         config: str,
         url: str = "",
-        pace: Pace = AT_ONCE,
+        pace: Pace = WRITE_AT_ONCE,
         prepare: Callable[[Archive], None] = lambda archive: None,
     ) -> Iterator[Exporter]:
         """Serve an exporter with the state file, of AWS or whatever has the URL; at its end all is written.
@@ -51,7 +51,7 @@ class Restarts:
             return archives[0]
 
         try:
-            with exporting(config, url or self.url, self.clock, self.kinds, archive) as exporter:
+            with serve_exporter(config, url or self.url, self.clock, self.kinds, archive) as exporter:
                 yield exporter
         finally:
             for one in archives:
@@ -59,12 +59,14 @@ class Restarts:
 
     def requests_of(self, scrape: Callable[[], object]) -> list[str]:
         """Return the requests that a scrape caused, sorted."""
-        return caused_by(scrape, self.requests)
+        return added_requests(scrape, self.requests)
 
 
 @contextmanager
-def restarting(scenario: str, file: Path, kinds: Sequence[Kind[Any]] = KINDS) -> Iterator[Restarts]:
+def restartable_exporter(
+    scenario: str, file: Path, kinds: Sequence[Kind[Any]] = KINDS
+) -> Iterator[RestartableExporter]:
     """Simulate an AWS for exporters that share a state file."""
     clock = ManualClock()
-    with simulated_aws(scenario, clock, kinds) as (url, requests):
-        yield Restarts(url, requests, clock, file, kinds)
+    with serve_simulated_aws(scenario, clock, kinds) as (url, requests):
+        yield RestartableExporter(url, requests, clock, file, kinds)

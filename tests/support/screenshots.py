@@ -8,9 +8,9 @@ from typing import Any
 
 from exporter.cli.commands.demo import demo_config
 from exporter.simulator.scenario import scenario_text
-from tests.support.browser import chromium
+from tests.support.browser import run_chromium
 from tests.support.drill_picture import take_drill
-from tests.support.exporter_server import simulating
+from tests.support.exporter_server import serve_simulation
 from tests.support.repository import ROOT
 
 IMAGES = ROOT / "docs" / "images"
@@ -28,7 +28,7 @@ PICTURES: Mapping[str, Mapping[str, Any]] = {
 
 def take_page(folder: Path) -> None:
     """Write the pictures of the status page into a folder: of the demo, as it is after a while."""
-    with simulating(demo_config(), scenario_text()) as simulation, chromium() as browser:
+    with serve_simulation(demo_config(), scenario_text()) as simulation, run_chromium() as browser:
         for _ in range(SCRAPES):
             simulation.exporter.scrape(after=EVERY)
         for name, options in PICTURES.items():

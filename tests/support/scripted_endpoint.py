@@ -16,7 +16,7 @@ ACCOUNT_ID = "111122223333"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """An HTTP answer; ``announced`` replaces the length that the header tells."""
 
     body: bytes
@@ -25,27 +25,27 @@ class Answer:
     announced: int | None = None
 
 
-def answer(content: Any, status: int = 200) -> Answer:
+def json_response(content: Any, status: int = 200) -> HttpResponse:
     """Return a JSON answer."""
-    return Answer(json.dumps(content).encode(), status, {"content-type": "application/json"})
+    return HttpResponse(json.dumps(content).encode(), status, {"content-type": "application/json"})
 
 
-def refusal(code: str, status: int, message: str = "no") -> Answer:
+def error_response(code: str, status: int, message: str = "no") -> HttpResponse:
     """Return an error as AWS's rest-json services write it."""
-    return Answer(json.dumps({"message": message}).encode(), status, {"x-amzn-errortype": code})
+    return HttpResponse(json.dumps({"message": message}).encode(), status, {"x-amzn-errortype": code})
 
 
 @dataclass
 class ScriptedAws:
     """Answers by path; what is not written down is not found. ``requests`` holds each request's path and query."""
 
-    answers: dict[str, Answer] = field(default_factory=dict)
+    answers: dict[str, HttpResponse] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
 
-    def find(self, target: str, path: str) -> Answer:
+    def find(self, target: str, path: str) -> HttpResponse:
         """Return the answer for a path with its query, or else for the path alone."""
         found = self.answers.get(target) or self.answers.get(path)
-        return found or refusal("ResourceNotFoundException", 404)
+        return found or error_response("ResourceNotFoundException", 404)
 
     def app(self) -> Starlette:
         """Return the endpoint."""
@@ -59,7 +59,7 @@ class ScriptedAws:
         return Starlette(routes=[Route("/{path:path}", handle, methods=["GET", "POST"])])
 
 
-def _response(found: Answer) -> Response:
+def _response(found: HttpResponse) -> Response:
     response = Response(found.body, found.status, dict(found.headers))
     if found.announced is not None:
         response.headers["content-length"] = str(found.announced)

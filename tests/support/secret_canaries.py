@@ -16,7 +16,7 @@ def canary(place: str) -> str:
     return f"C4N4RY{hashlib.sha256(place.encode()).hexdigest()[:26].upper()}"
 
 
-def shapes(secret: str) -> Iterator[bytes]:
+def encodings(secret: str) -> Iterator[bytes]:
     """Give what a secret looks like as it is, and encoded as headers, URLs, signatures and dumps encode."""
     for part in (secret[:PART], secret[-PART:]):
         plain = part.encode()
@@ -34,16 +34,16 @@ def _in_base64(plain: bytes) -> Iterator[bytes]:
         yield encoded[4 if before else 0 : -4]
 
 
-def found(planted: Mapping[str, str], outputs: Mapping[str, bytes]) -> list[str]:
+def leaks(canaries: Mapping[str, str], outputs: Mapping[str, bytes]) -> list[str]:
     """Return which secret is in which output."""
     return [
         f"{place} in {where}"
-        for place, secret in planted.items()
+        for place, secret in canaries.items()
         for where, output in outputs.items()
-        if any(shape in output for shape in shapes(secret))
+        if any(shape in output for shape in encodings(secret))
     ]
 
 
-def planted(places: Iterable[str]) -> dict[str, str]:
+def canaries(places: Iterable[str]) -> dict[str, str]:
     """Return a canary for each place."""
     return {place: canary(place) for place in places}

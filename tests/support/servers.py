@@ -18,7 +18,7 @@ KEPT_SECONDS = 60
 
 
 @contextmanager
-def serving(app: ASGIApp, pair: tuple[Path, Path] | None = None) -> Iterator[str]:
+def serve_app(app: ASGIApp, pair: tuple[Path, Path] | None = None) -> Iterator[str]:
     """Serve an application while the block runs; give its base URL. With a certificate and its key it speaks TLS.
 
     Connections are kept for long: on a busy machine the next request of a test may come late.
@@ -38,7 +38,7 @@ def serving(app: ASGIApp, pair: tuple[Path, Path] | None = None) -> Iterator[str
 
 
 @contextmanager
-def hanging() -> Iterator[tuple[str, socket.socket]]:
+def hanging_endpoint() -> Iterator[tuple[str, socket.socket]]:
     """Give the URL of an endpoint that takes connections and requests and never answers, and its socket."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}", listener

@@ -32,7 +32,7 @@ CLASSES = {
 """Classes of Java's patterns that Python lacks, as far as ASCII goes: what the simulator says is ASCII."""
 
 
-def departures(shape: Shape, value: Any, path: str = "answer") -> list[str]:
+def shape_violations(shape: Shape, value: Any, path: str = "answer") -> list[str]:
     """Return where a JSON value of the protocol rest-json departs from its shape, each with its path."""
     return list(_value(shape, value, path))
 

@@ -21,7 +21,7 @@ ID = "8b5a2f6e-2f0c-4a55-9a3e-0d1b6f7c1a11"
 TAGS = (("site", "dublin"), ("team", "gateways"))
 
 
-def an_operation(status: str, id: str = ID, region: str = "eu-west-1") -> SimulatedOperation:
+def sample_operation(status: str, id: str = ID, region: str = "eu-west-1") -> SimulatedOperation:
     """Return an operation with figures in every field."""
     when = datetime(2026, 11, 1, tzinfo=UTC)
     return SimulatedOperation(
@@ -57,7 +57,7 @@ def output_shape(call: ApiCall) -> StructureShape:
     return shape
 
 
-def parsed(call: ApiCall, content: Mapping[str, Any]) -> dict[str, Any]:
+def parsed_response(call: ApiCall, content: Mapping[str, Any]) -> dict[str, Any]:
     """Return the content of an answer as botocore gives it to a kind."""
     shape = output_shape(call)
     body = json.dumps(serialised(shape, content)).encode()
@@ -83,7 +83,7 @@ class SimulatedApi:
         content = self._kind.simulation.answers[call](self._operation)
         if content is None:
             raise ApiError(Reason.NOT_FOUND)
-        return parsed(call, content)
+        return parsed_response(call, content)
 
     async def pages(self, call: ApiCall, **parameters: Any) -> AsyncIterator[dict[str, Any]]:
         """Give the one page of a list. Raises ApiError as ``call`` does."""

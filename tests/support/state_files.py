@@ -18,13 +18,13 @@ from exporter.state.codec import Record
 from exporter.state.database import CellId
 from exporter.state.state_file import Archive, Row
 from tests.support.clocks import ManualClock
-from tests.support.restarted_exporter import AT_ONCE
+from tests.support.restarted_exporter import WRITE_AT_ONCE
 
 CELL = CellKey("factory", "eu-west-1", KIND.name)
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenStateFile:
     """An archive at work, and what it logs."""
 
     archive: Archive
@@ -46,14 +46,14 @@ class Opened:
 
 
 @contextmanager
-def opened(file: Path, clock: ManualClock | None = None, start: bool = True) -> Iterator[Opened]:
+def open_state_file(file: Path, clock: ManualClock | None = None, start: bool = True) -> Iterator[OpenStateFile]:
     """Open a state file, by default at once; at the end everything is written that can be."""
     log = io.StringIO()
-    archive = Archive(file, KINDS, (clock or ManualClock()).clock(), new_log(stream=log), AT_ONCE)
+    archive = Archive(file, KINDS, (clock or ManualClock()).clock(), new_log(stream=log), WRITE_AT_ONCE)
     if start:
         archive.start()
     try:
-        yield Opened(archive, log)
+        yield OpenStateFile(archive, log)
     finally:
         archive.close()
 

@@ -21,20 +21,20 @@ from exporter.web.metrics import Metrics
 from exporter.web.routes import application
 from exporter.web.ui.pages import page_routes
 from tests.support.clocks import ManualClock
-from tests.support.servers import serving
+from tests.support.servers import serve_app
 
 KEY = CellKey("default", "eu-west-1", KIND.name)
 SCOPE = Scope("default", "111122223333", "eu-west-1")
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
-    """A page that is being served; ``patience`` is that of each refresh it asked for."""
+class ServedPage:
+    """A page that is being served; ``timeouts`` are those of the refreshes that it started."""
 
     url: str
     store: Store
     clock: ManualClock
-    patience: list[float | None]
+    timeouts: list[float | None]
 
     def fill(self, operations: Sequence[Operation]) -> None:
         """Let the cell hold these operations, read just now."""
@@ -60,22 +60,22 @@ def _task(place: int, done: int) -> ThingRegistrationTask:
 
 
 @contextmanager
-def filled(operations: Sequence[Operation] = (), path: str = "/metrics") -> Iterator[Filled]:
+def serve_page(operations: Sequence[Operation] = (), path: str = "/metrics") -> Iterator[ServedPage]:
     """Serve a page of one cell with these operations."""
-    clock, patience = ManualClock(), list[float | None]()
+    clock, timeouts = ManualClock(), list[float | None]()
     store, estimates = Store(()), Estimates()
 
     overview = Overview((KIND,), store, estimates)
     metrics = Metrics(store, Exposition({KIND.name: ()}), CollectorRegistry())
 
     async def refreshed(seconds: float | None) -> Metrics:
-        patience.append(seconds)
+        timeouts.append(seconds)
         return metrics
 
     status = Status((KIND,), lambda: overview, refreshed, lambda: clock.at)
     app = application(refreshed, path, [*api_routes(status), *page_routes(status, path)])
-    with serving(app) as url:
-        page = Filled(url, store, clock, patience)
+    with serve_app(app) as url:
+        page = ServedPage(url, store, clock, timeouts)
         if operations:
             page.fill(operations)
         yield page

@@ -6,7 +6,7 @@ import pytest
 
 from exporter.aws.models import Models
 from exporter.kinds.kind import ApiCall
-from tests.support.shape_checker import departures
+from tests.support.shape_checker import shape_violations
 
 TASK = ApiCall("iot", "DescribeThingRegistrationTask", quota=10)
 LIST = ApiCall("iot", "ListThingRegistrationTasks", quota=10)
@@ -16,7 +16,7 @@ DEPLOYMENT = ApiCall("greengrass", "GetBulkDeploymentStatus", quota=30)
 def told(call: ApiCall, value: Any) -> list[str]:
     shape = Models().operation(call).output_shape
     assert shape is not None
-    return departures(shape, value)
+    return shape_violations(shape, value)
 
 
 def test_an_answer_that_fits_departs_nowhere() -> None:

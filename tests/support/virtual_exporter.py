@@ -22,9 +22,9 @@ from exporter.core.clock import Clock
 from exporter.core.log import new_log
 from exporter.core.model import Shard
 from exporter.kinds.registry import KINDS
-from tests.support.asgi_client import Answered, Headers, ask
+from tests.support.asgi_client import AsgiResponse, Headers, send_request
 from tests.support.exporter_server import aws_environment
-from tests.support.in_memory_http import Respond, answering
+from tests.support.in_memory_http import Respond, respond_in_memory
 from tests.support.virtual_loop import VirtualLoop
 
 OPENMETRICS = ((b"accept", b"application/openmetrics-text; version=1.0.0"),)
@@ -34,7 +34,7 @@ Begin = Callable[[Callable[[], None]], None]
 
 
 @dataclass(slots=True)
-class Stage:
+class VirtualExporter:
     """An exporter on a loop of its own."""
 
     loop: VirtualLoop
@@ -42,9 +42,9 @@ class Stage:
     log: io.StringIO
     texts: list[str] = field(default_factory=list)
 
-    def get(self, path: str, query: str = "", headers: Headers = (), method: str = "GET") -> Answered:
+    def get(self, path: str, query: str = "", headers: Headers = (), method: str = "GET") -> AsgiResponse:
         """Return the answer to one request, however long it takes."""
-        return self.loop.result(ask(self.service.app, path, query, headers, method))
+        return self.loop.result(send_request(self.service.app, path, query, headers, method))
 
     def scrape(self, headers: Headers = (), patience: float = PATIENCE) -> str:
         """Return what /metrics answers to who has so much patience."""
@@ -55,14 +55,16 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class Theatre:
+class VirtualExporters:
     """What stages share because it is slow to make: botocore's models, read once."""
 
     models: Models
     seed: Runtime
 
     @contextmanager
-    def stage(self, text: str, begin: Begin = lambda call: call(), accounts: Iterable[str] = ()) -> Iterator[Stage]:
+    def stage(
+        self, text: str, begin: Begin = lambda call: call(), accounts: Iterable[str] = ()
+    ) -> Iterator[VirtualExporter]:
         """Give an exporter for a configuration. ``begin`` starts the calls of its accounts, and of others by name."""
         loop, log, texts = VirtualLoop(), io.StringIO(), [text]
 
@@ -76,7 +78,7 @@ class Theatre:
             return Service(process, following(process, seed, config), read, "/metrics")
 
         try:
-            yield Stage(loop, loop.result(begun()), log, texts)
+            yield VirtualExporter(loop, loop.result(begun()), log, texts)
         finally:
             loop.close()
 
@@ -102,9 +104,9 @@ def _workers(accounts: Iterable[str], begin: Begin) -> dict[tuple[str, str, str]
 
 
 @contextmanager
-def theatre(respond: Respond) -> Iterator[Theatre]:
+def virtual_exporters(respond: Respond) -> Iterator[VirtualExporters]:
     """Give a place for stages whose AWS is a function, with credentials that mean nothing."""
-    with aws_environment("http://aws.invalid"), answering(respond):
+    with aws_environment("http://aws.invalid"), respond_in_memory(respond):
         process = new_process(KINDS, new_log("error", stream=io.StringIO()), Shard(), Clock())
         seed = first(process, parse_config("", KINDS), lambda cells: ())
-        yield Theatre(Models(only=(call for kind in KINDS for call in kind.calls)), seed)
+        yield VirtualExporters(Models(only=(call for kind in KINDS for call in kind.calls)), seed)

@@ -16,7 +16,7 @@ from exporter.core.thread import NAME
 
 T = TypeVar("T")
 
-SOON = 0.001
+INSTANT = 0.001
 """Virtual seconds in which everything is done that waits for no time to pass."""
 STUCK = 60.0
 """Real seconds after which a thread that an application waits for will never come back."""
@@ -50,7 +50,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def settle(self) -> None:
         """Let everything happen that waits for no time to pass."""
-        self.pass_time(SOON)
+        self.pass_time(INSTANT)
 
     def result(self, doing: Coroutine[Any, Any, T]) -> T:
         """Return what a coroutine gives, however long it takes."""

@@ -10,14 +10,14 @@ import pytest
 
 T = TypeVar("T")
 
-PATIENCE = 60.0
+TIMEOUT_SECONDS = 60.0
 PAUSE = 0.1
 
 
-def until(found: Callable[[], T | None], what: str, pause: float = PAUSE) -> T:
+def wait_until(found: Callable[[], T | None], what: str, pause: float = PAUSE) -> T:
     """Return the first thing that is found; fail the test when nothing is after a minute."""
     never = threading.Event()
-    for _ in range(int(PATIENCE / pause)):
+    for _ in range(int(TIMEOUT_SECONDS / pause)):
         value = found()
         if value is not None:
             return value

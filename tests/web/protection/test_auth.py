@@ -13,7 +13,7 @@ import bcrypt
 import pytest
 
 from exporter.web.protection.auth import REMEMBERED, BasicAuth
-from tests.support.http_edge import edge
+from tests.support.http_edge import run_server
 from tests.support.passwords import ALICE, BASIC, BOB, basic
 
 USERS = {"alice": ALICE.encode(), "bob": BOB.encode()}
@@ -142,7 +142,7 @@ def test_no_password_is_kept_and_what_is_means_nothing_elsewhere() -> None:
 def test_many_logins_at_once_are_one_check_and_health_is_answered_meanwhile(tmp_path: Path) -> None:
     config = tmp_path / "web.yaml"
     config.write_text(f"basic_auth_users: {{alice: {ALICE}}}\n")
-    with edge(config) as server, ThreadPoolExecutor(20) as clients:
+    with run_server(config) as server, ThreadPoolExecutor(20) as clients:
         answers = [clients.submit(server.get, authorization=BASIC["alice"]) for _ in range(300)]
         assert server.get("/-/healthy").status_code == 200
         assert {answer.result().status_code for answer in answers} == {200}

@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 
 from tests.support.certificates import Authority, self_signed, server_files
-from tests.support.http_edge import secure_edge
+from tests.support.http_edge import run_tls_server
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_a_client_must_show_what_the_policy_asks_for(
     stranger = Authority(folder, "stranger").issue("strange-client", "client.example")
     known = authority.issue("client", "client.example")
     authorities = {} if policy == "NoClientCert" else {"client_ca_file": "ca.pem"}
-    with secure_edge(folder, client_auth_type=policy, **authorities) as server:
+    with run_tls_server(folder, client_auth_type=policy, **authorities) as server:
         assert server.status(authority.client()) == without
         assert server.status(authority.client(known)) == trusted
         assert server.status(authority.client(stranger)) == untrusted
@@ -49,17 +49,17 @@ def test_without_authorities_those_of_the_system_count(
     folder: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = authority.issue("client", "client.example")
-    with secure_edge(folder, client_auth_type="RequireAndVerifyClientCert") as server:
+    with run_tls_server(folder, client_auth_type="RequireAndVerifyClientCert") as server:
         assert server.status(authority.client(known)) is None
     monkeypatch.setenv("SSL_CERT_FILE", str(folder / "ca.pem"))
-    with secure_edge(folder, client_auth_type="RequireAndVerifyClientCert") as server:
+    with run_tls_server(folder, client_auth_type="RequireAndVerifyClientCert") as server:
         assert server.status(authority.client(known)) == 200
 
 
 def test_an_authority_may_stand_inline_and_need_not_be_a_root(folder: Path, authority: Authority) -> None:
     below = Authority(folder, "below", parent=authority)
     policy = {"client_ca": below.file.read_text(), "client_auth_type": "RequireAndVerifyClientCert"}
-    with secure_edge(folder, **policy) as server:
+    with run_tls_server(folder, **policy) as server:
         assert server.status(authority.client(below.issue("client-below", "client.example"))) == 200
         assert server.status(authority.client(authority.issue("client", "client.example"))) is None
 
@@ -95,12 +95,12 @@ def test_a_client_needs_one_of_the_names_that_are_allowed(
         "client_auth_type": "RequireAndVerifyClientCert",
         "client_allowed_sans": allowed,
     }
-    with secure_edge(folder, **policy) as server:
+    with run_tls_server(folder, **policy) as server:
         assert server.status(authority.client(own)) == answer
 
 
 def test_who_shows_no_certificate_where_none_is_needed_needs_no_name(folder: Path, authority: Authority) -> None:
     policy = {"client_ca_file": "ca.pem", "client_auth_type": "VerifyClientCertIfGiven", "client_allowed_sans": ["a"]}
-    with secure_edge(folder, **policy) as server:
+    with run_tls_server(folder, **policy) as server:
         assert server.status(authority.client()) == 200
         assert server.status(authority.client(authority.issue("client", "client.example"))) is None

@@ -8,7 +8,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from tests.support.clocks import ManualClock
-from tests.support.http_edge import Edge, edge, rest_of
+from tests.support.http_edge import HttpServer, read_to_end, run_server
 from tests.support.passwords import ALICE, BASIC, basic
 
 HEALTH = ("/-/healthy", "/-/ready")
@@ -37,13 +37,13 @@ def limited(config: Path, text: str) -> Path:
     return config
 
 
-def statuses(server: Edge, times: int) -> list[int]:
+def statuses(server: HttpServer, times: int) -> list[int]:
     """Return what so many requests are answered."""
     return [server.get().status_code for _ in range(times)]
 
 
 def test_who_has_no_password_is_asked_for_one(config: Path) -> None:
-    with edge(config) as server:
+    with run_server(config) as server:
         for path in ("/metrics", "/", "/nothing", "/-/reload", "/-/healthy/", "//-/healthy"):
             refused = server.get(path)
             assert (refused.status_code, refused.text) == (401, "Unauthorized\n")
@@ -55,13 +55,13 @@ def test_who_has_no_password_is_asked_for_one(config: Path) -> None:
 
 @pytest.mark.parametrize("path", HEALTH)
 def test_health_needs_no_password(config: Path, path: str) -> None:
-    with edge(config) as server:
+    with run_server(config) as server:
         assert server.get(path).text == "fine\n"
         assert server.get(path, authorization=basic("alice", "wrong")).status_code == 200
 
 
 def test_every_answer_carries_the_headers(config: Path) -> None:
-    with edge(config) as server:
+    with run_server(config) as server:
         for path in ("/metrics", "/nothing", *HEALTH):
             headers = server.get(path, authorization=BASIC["alice"]).headers
             assert headers["strict-transport-security"] == "max-age=1"
@@ -78,7 +78,7 @@ def test_a_header_of_the_configuration_replaces_the_applications_own(config: Pat
         await send({"type": "http.response.start", "status": 200, "headers": own})
         await send({"type": "http.response.body"})
 
-    with edge(config, app) as server:
+    with run_server(config, app) as server:
         headers = server.get(authorization=BASIC["alice"]).headers
     assert headers.get_list("x-frame-options") == ["deny"]
     assert headers["x-other"] == "stays"
@@ -86,7 +86,7 @@ def test_a_header_of_the_configuration_replaces_the_applications_own(config: Pat
 
 def test_a_burst_is_answered_and_then_one_request_in_each_interval(config: Path) -> None:
     clock = ManualClock()
-    with edge(limited(config, "interval: 2s, burst: 3"), clock=clock.clock()) as server:
+    with run_server(limited(config, "interval: 2s, burst: 3"), clock=clock.clock()) as server:
         assert statuses(server, 4) == [200, 200, 200, 429]
         clock.advance(1.9)
         assert statuses(server, 1) == [429]
@@ -97,7 +97,7 @@ def test_a_burst_is_answered_and_then_one_request_in_each_interval(config: Path)
 
 
 def test_too_many_requests_are_told_so_without_more(config: Path) -> None:
-    with edge(limited(config, "interval: 1s, burst: 0")) as server:
+    with run_server(limited(config, "interval: 1s, burst: 0")) as server:
         refused = server.get()
         assert (refused.status_code, refused.text) == (429, "Too Many Requests\n")
         assert "x-frame-options" not in refused.headers
@@ -106,12 +106,12 @@ def test_too_many_requests_are_told_so_without_more(config: Path) -> None:
 
 @pytest.mark.parametrize("limit", ["interval: 0s, burst: 0", "interval: -1s, burst: 0", "burst: 1"])
 def test_without_a_positive_interval_nothing_is_limited(config: Path, limit: str) -> None:
-    with edge(limited(config, limit), clock=ManualClock().clock()) as server:
+    with run_server(limited(config, limit), clock=ManualClock().clock()) as server:
         assert statuses(server, 3) == [200, 200, 200]
 
 
 def test_a_limit_changes_with_its_file_and_goes_on_where_it_does_not(config: Path) -> None:
-    with edge(limited(config, "interval: 1h, burst: 2"), clock=ManualClock().clock()) as server:
+    with run_server(limited(config, "interval: 1h, burst: 2"), clock=ManualClock().clock()) as server:
         assert statuses(server, 1) == [200]
         config.write_text(f"# the same\n{config.read_text()}")
         assert statuses(server, 2) == [200, 429]
@@ -121,11 +121,11 @@ def test_a_limit_changes_with_its_file_and_goes_on_where_it_does_not(config: Pat
 
 def test_a_request_is_counted_before_its_password_is_looked_at(config: Path) -> None:
     config.write_text(f"basic_auth_users: {{alice: {ALICE}}}\nrate_limit: {{interval: 1h, burst: 1}}\n")
-    with edge(config) as server:
+    with run_server(config) as server:
         assert [server.get(authorization=basic("alice", "wrong")).status_code for _ in range(2)] == [401, 429]
 
 
 def test_a_body_is_refused_before_anything_else(config: Path) -> None:
     request = b"POST /-/healthy HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n"
-    with edge(config) as server:
-        assert rest_of(server.connect(request)).startswith(b"HTTP/1.1 413 ")
+    with run_server(config) as server:
+        assert read_to_end(server.connect(request)).startswith(b"HTTP/1.1 413 ")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.certificates import Authority, server_files
-from tests.support.http_edge import Edge, rest_of, secure_edge
+from tests.support.http_edge import HttpServer, read_to_end, run_tls_server
 
 AES_128, AES_256 = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"
 OPENSSL = {AES_128: "ECDHE-ECDSA-AES128-GCM-SHA256", AES_256: "ECDHE-ECDSA-AES256-GCM-SHA384"}
@@ -28,14 +28,14 @@ def authority(folder: Path) -> Authority:
     return server_files(folder)
 
 
-def handshake(server: Edge, client: ssl.SSLContext) -> ssl.SSLSocket:
+def handshake(server: HttpServer, client: ssl.SSLContext) -> ssl.SSLSocket:
     """Return a connection whose handshake is over."""
     secured = client.wrap_socket(server.connect(), server_hostname="localhost")
     server.opened.append(secured)
     return secured
 
 
-def cipher_of(server: Edge, client: ssl.SSLContext) -> str | None:
+def cipher_of(server: HttpServer, client: ssl.SSLContext) -> str | None:
     """Return the cipher that a handshake agrees on."""
     cipher = handshake(server, client).cipher()
     return cipher[0] if cipher else None
@@ -57,21 +57,21 @@ def tls12(client: ssl.SSLContext, *ciphers: str) -> ssl.SSLContext:
 
 
 def test_who_trusts_the_certificate_is_answered_and_nobody_without_tls(folder: Path, authority: Authority) -> None:
-    with secure_edge(folder) as server:
+    with run_tls_server(folder) as server:
         assert server.url.startswith("https://")
         assert server.status(authority.client()) == 200
-        assert rest_of(server.connect(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")) == b""
+        assert read_to_end(server.connect(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")) == b""
 
 
 def test_health_needs_tls_too(folder: Path, authority: Authority) -> None:
-    with secure_edge(folder) as server:
+    with run_tls_server(folder) as server:
         assert server.get("/-/healthy", authority.client()).text == "fine\n"
-        assert rest_of(server.connect(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")) == b""
+        assert read_to_end(server.connect(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")) == b""
 
 
 def test_an_inline_certificate_is_served(folder: Path, authority: Authority) -> None:
     inline = {name: (folder / f"server.{end}").read_text() for name, end in (("cert", "pem"), ("key", "key"))}
-    with secure_edge(folder, **inline, cert_file="", key_file="") as server:
+    with run_tls_server(folder, **inline, cert_file="", key_file="") as server:
         assert server.status(authority.client()) == 200
 
 
@@ -91,7 +91,7 @@ def test_the_versions_are_those_that_are_named(
 ) -> None:
     versions = [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
     found = set()
-    with secure_edge(folder, **settings) as server:
+    with run_tls_server(folder, **settings) as server:
         for version in versions:
             try:
                 found.add(handshake(server, speaking(authority.client(), version, version)).version())
@@ -113,7 +113,7 @@ def test_a_cipher_is_one_that_both_have(
     folder: Path, authority: Authority, offered: list[str], wanted: list[str], chosen: str | None
 ) -> None:
     client = tls12(authority.client(), *(OPENSSL[name] for name in wanted))
-    with secure_edge(folder, cipher_suites=offered) as server:
+    with run_tls_server(folder, cipher_suites=offered) as server:
         if chosen is None:
             with pytest.raises(ssl.SSLError):
                 handshake(server, client)
@@ -127,7 +127,7 @@ def test_the_order_of_the_ciphers_is_the_servers_unless_it_is_told_to_be_the_cli
 ) -> None:
     settings = {} if prefer is None else {"prefer_server_cipher_suites": prefer}
     client = tls12(authority.client(), OPENSSL[AES_128], OPENSSL[AES_256])
-    with secure_edge(folder, cipher_suites=[AES_256, AES_128], **settings) as server:
+    with run_tls_server(folder, cipher_suites=[AES_256, AES_128], **settings) as server:
         assert cipher_of(server, client) == OPENSSL[chosen]
 
 
@@ -135,7 +135,7 @@ def test_the_order_of_the_ciphers_is_the_servers_unless_it_is_told_to_be_the_cli
 def test_a_curve_is_one_that_both_have(folder: Path, authority: Authority, curve: str, is_common: bool) -> None:
     client = authority.client()
     client.set_ecdh_curve(curve)
-    with secure_edge(folder, curve_preferences=["CurveP384"]) as server:
+    with run_tls_server(folder, curve_preferences=["CurveP384"]) as server:
         assert (server.status(client) == 200) == is_common
 
 
@@ -145,5 +145,5 @@ def test_a_client_that_prefers_http2_falls_back(
 ) -> None:
     client = authority.client()
     client.set_alpn_protocols(offered)
-    with secure_edge(folder) as server:
+    with run_tls_server(folder) as server:
         assert handshake(server, client).selected_alpn_protocol() == chosen
