@@ -1,4 +1,4 @@
-"""How fast an operation goes and when it may end, from the progress that was read over the last minutes."""
+"""Estimates the rate and the end of operations from their progress over the last minutes."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 from exporter.core.model import CellKey, Operation, Reading, Snapshot
 
+# Long enough to average the waves of a roll-out, short enough to follow a change of its rate.
 WINDOW_SECONDS = 900.0
-"""How far back a rate looks: long enough to even out waves of a roll-out, short enough to follow a change of pace."""
-SPACING_SECONDS = 15.0
-"""Readings closer together than this add nothing to a rate."""
+# Readings with less distance do not improve the estimate.
+MIN_SPACING_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """``rate`` is the share of the whole that gets done each second; ``end`` in Unix seconds, None where it stands."""
+    """``rate`` is the share completed per second. ``end`` is in Unix seconds, or None without progress."""
 
     rate: float
     end: float | None
@@ -29,26 +29,26 @@ class _Point:
 
 
 class Estimates:
-    """The progress of every operation over the window. Fed with snapshots, read at any time."""
+    """The progress of every operation over the window, recorded from snapshots."""
 
     def __init__(self) -> None:
         self._points: dict[CellKey, dict[str, deque[_Point]]] = {}
 
     def note(self, snapshot: Snapshot) -> None:
-        """Take in what a snapshot says; operations that it lacks are forgotten."""
+        """Record the progress in a snapshot. Operations that are not in it are removed."""
         before = self._points.get(snapshot.key, {})
         self._points[snapshot.key] = {
-            reading.operation.id: _with(before.get(reading.operation.id), reading)
+            reading.operation.id: _extended(before.get(reading.operation.id), reading)
             for reading in snapshot.readings
             if reading.operation.progress is not None
         }
 
     def keep(self, keys: Collection[CellKey]) -> None:
-        """Forget every other cell."""
+        """Remove all cells but these."""
         self._points = {key: points for key, points in self._points.items() if key in keys}
 
     def of(self, key: CellKey, id: str) -> Estimate | None:
-        """Return the estimate of one operation, None where too little was read of it yet."""
+        """Return the estimate of an operation, or None if it has fewer than two readings."""
         points = self._points.get(key, _NOTHING).get(id)
         if not points or points[-1].at <= points[0].at:
             return None
@@ -60,17 +60,17 @@ class Estimates:
 _NOTHING: Mapping[str, deque[_Point]] = {}
 
 
-def _with(points: deque[_Point] | None, reading: Reading[Operation]) -> deque[_Point]:
+def _extended(points: deque[_Point] | None, reading: Reading[Operation]) -> deque[_Point]:
     at, progress = reading.at, reading.operation.progress or 0.0
-    # Most of what a snapshot holds is what the one before held, and a scrape waits for this.
+    # Most readings of a snapshot are those of the previous one, and a scrape waits for this function.
     if points and points[-1].at == at and points[-1].progress == progress:
         return points
     point = _Point(at, progress)
     kept = deque(points or ())
-    # What went backwards is another run, or a wall clock that was set: the rate begins anew.
+    # If progress or time went backwards, it is another run or the wall clock was set. The estimate starts again.
     if kept and (point.at < kept[-1].at or point.progress < kept[-1].progress):
         kept.clear()
-    if len(kept) > 1 and kept[-1].at - kept[-2].at < SPACING_SECONDS:
+    if len(kept) > 1 and kept[-1].at - kept[-2].at < MIN_SPACING_SECONDS:
         kept.pop()
     kept.append(point)
     while kept[0].at < point.at - WINDOW_SECONDS:

@@ -1,10 +1,16 @@
-"""What people see of the snapshots: a line for each operation and cell, the same on a page, in JSON, in a terminal."""
+"""Summaries of the snapshots: a line for each operation and cell, for the status page, the JSON API and terminals.
+
+pydantic serialises the lines for the JSON API, so their names, descriptions and docstrings are in its OpenAPI document.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import Field, PlainSerializer
 
 from exporter.core.model import Operation, Reading, Snapshot
 from exporter.core.store import Store, without_twins
@@ -14,89 +20,124 @@ from exporter.metrics.eta import Estimates
 from exporter.metrics.families import UNKNOWN
 from exporter.metrics.self_metrics import BudgetKey
 
-GIVEN_UP = (Phase.FAILED, Phase.STOPPED)
-"""What a status comes to that asks for attention, whatever the counts say."""
+
+def utc_datetime(seconds: float | None) -> datetime | None:
+    """Return the time of Unix seconds, or None if it is unknown or outside the calendar."""
+    try:
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+# Unix seconds in the lines, RFC 3339 in the JSON.
+_RFC3339 = PlainSerializer(utc_datetime, return_type=datetime | None)
+Time = Annotated[float, _RFC3339]
+OptionalTime = Annotated[float | None, _RFC3339]
+# 0 before the first success, null in the JSON.
+LastTime = Annotated[float, PlainSerializer(lambda at: utc_datetime(at or None), return_type=datetime | None)]
+# Empty if it is unknown, null in the JSON.
+OptionalText = Annotated[str, PlainSerializer(lambda text: text or None, return_type=str | None)]
+
+Ratio = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+AccountName = Annotated[str, Field(description="The name of the account in the configuration.")]
+AccountId = Annotated[
+    OptionalText,
+    Field(
+        serialization_alias="aws_account_id",
+        description="The account number; null until AWS or the configuration has supplied it.",
+    ),
+]
+Region = Annotated[str, Field(serialization_alias="aws_region")]
+KindName = Annotated[str, Field(description="The kind of the operations, as in the label of the metrics.")]
+# For the page and terminals only.
+Title = Annotated[str, Field(exclude=True)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationLine:
-    """One operation. Times are Unix seconds, ``progress`` and ``rate`` (each second) shares of the whole.
+    """One bulk operation. A value that AWS has not supplied is null, never 0."""
 
-    ``status`` is AWS's own text, ``known_status`` the same or ``Unknown``, ``meaning`` what it comes to. What AWS did
-    not tell is None or empty.
-    """
-
-    account: str
-    account_id: str
-    region: str
-    kind: str
-    title: str
+    account: AccountName
+    account_id: AccountId
+    region: Region
+    kind: KindName
+    title: Title
     id: str
-    name: str
-    target: str
-    input: str
-    status: str
-    known_status: str
-    phase: Phase
-    active: bool
-    continuous: bool
-    progress: float | None
-    succeeded: int | None
-    failed: int | None
-    created: float | None
-    updated: float | None
-    read: float
-    rate: float | None
-    estimated_end: float | None
-
-    @property
-    def needs_attention(self) -> bool:
-        """Whether something of it failed, or all of it was given up: a status alone does not tell."""
-        return bool(self.failed) or self.phase in GIVEN_UP
+    name: OptionalText
+    target: Annotated[OptionalText, Field(description="The target of the roll-out.")]
+    input: Annotated[OptionalText, Field(description="The input file.")]
+    status: Annotated[str, Field(description="The status as AWS spells it.")]
+    # The status, or ``Unknown`` if AWS does not document it.
+    known_status: Annotated[str, Field(exclude=True)]
+    phase: Annotated[Phase, Field(exclude=True)]
+    active: Annotated[bool, Field(description="Whether AWS may still change the operation.")]
+    continuous: Annotated[
+        bool, Field(description="Whether the operation never ends, and includes things that join its target later.")
+    ]
+    needs_attention: Annotated[
+        bool, Field(description="Whether items failed, or the operation failed, was cancelled or was stopped.")
+    ]
+    progress: Annotated[Ratio | None, Field(description="The completed share, from 0 to 1.")]
+    succeeded: Annotated[Count | None, Field(description="The number of items that succeeded.")]
+    failed: Annotated[Count | None, Field(description="The number of items that failed.")]
+    created: OptionalTime
+    updated: Annotated[OptionalTime, Field(description="When AWS last changed the operation.")]
+    read: Annotated[Time, Field(description="When the exporter last read the operation from AWS.")]
+    rate: Annotated[float | None, Field(description="The share completed per second, measured over the last minutes.")]
+    estimated_end: Annotated[OptionalTime, Field(description="The estimated end at this rate.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetLine:
-    """The share of AWS's quota that calls may use now, of one API, or of APIs that AWS counts together."""
+    """The share of an AWS quota that the exporter allows itself now."""
 
     service: str
-    api: str
-    ratio: float
+    api: Annotated[str, Field(description="An API, or the name of several that share one quota.")]
+    ratio: Annotated[Ratio, Field(description="The share of the quota. Throttling halves it for a while.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellLine:
-    """One cell. ``last_success`` is in Unix seconds, 0 before the first; ``duration`` in seconds.
+    """One kind in one Region of an account: the unit that is refreshed."""
 
-    ``budgets`` are those of the APIs that it has called; cells of one scope share them.
-    """
-
-    account: str
-    account_id: str
-    region: str
-    kind: str
-    title: str
-    up: bool
-    reasons: tuple[str, ...]
-    last_success: float
-    duration: float | None
-    operations: int
-    omitted: int
+    account: AccountName
+    account_id: AccountId
+    region: Region
+    kind: KindName
+    title: Title
+    up: Annotated[bool, Field(description="Whether the last refresh read everything from AWS.")]
+    reasons: Annotated[
+        tuple[str, ...], Field(description="Why the last refresh was incomplete; a closed set of words.")
+    ]
+    last_success: Annotated[LastTime, Field(description="When a refresh last read everything.")]
+    duration: Annotated[
+        float | None,
+        Field(ge=0, description="The duration of the last refresh in seconds; null before the first one has ended."),
+    ]
+    operations: Annotated[Count, Field(description="The number of known operations.")]
+    omitted: Annotated[Count, Field(description="The number of operations omitted because of `max_operations`.")]
+    # Of the APIs that the cell has called. Cells of one scope share them.
     budgets: tuple[BudgetLine, ...]
 
     @property
-    def waits(self) -> bool:
-        """Whether its first refresh has not ended yet."""
+    def is_waiting(self) -> bool:
+        """Whether the first refresh has not ended yet."""
         return self.duration is None
 
     @property
     def needs_attention(self) -> bool:
-        """Whether its last refresh could not read everything."""
-        return not (self.up or self.waits)
+        """Whether the last refresh could not read everything."""
+        return not (self.up or self.is_waiting)
+
+
+def needs_attention(phase: Phase, failed: int | None) -> bool:
+    """Return whether items of an operation failed, or the operation failed, was cancelled or was stopped."""
+    return bool(failed) or phase in (Phase.FAILED, Phase.STOPPED)
 
 
 class Overview:
-    """The lines of all cells, from the newest snapshots. Its methods may be called from any thread."""
+    """The lines of the current snapshots. Its methods can be called from any thread."""
 
     def __init__(
         self,
@@ -111,21 +152,18 @@ class Overview:
         self._budgets = budgets
 
     def operations(self) -> tuple[OperationLine, ...]:
-        """Return a line for each operation that has rows, in the order of the configuration."""
-        return tuple(line for one in without_twins(self._store.snapshots()) for line in self._operations(one))
+        """Return a line for each operation that has series, in the order of the configuration."""
+        snapshots = without_twins(self._store.snapshots())
+        return tuple(self._operation(snapshot, reading) for snapshot in snapshots for reading in snapshot.readings)
 
     def cells(self) -> tuple[CellLine, ...]:
         """Return a line for each cell."""
         ratios = self._budgets()
         return tuple(self._cell(snapshot, ratios) for snapshot in self._store.snapshots())
 
-    def _operations(self, snapshot: Snapshot) -> Iterator[OperationLine]:
-        kind = self._kinds[snapshot.key.kind]
-        for reading in snapshot.readings:
-            yield self._operation(snapshot, kind, reading)
-
-    def _operation(self, snapshot: Snapshot, kind: Kind[Any], reading: Reading[Operation]) -> OperationLine:
-        operation, item_counts = reading.operation, kind.item_counts(reading.operation)
+    def _operation(self, snapshot: Snapshot, reading: Reading[Operation]) -> OperationLine:
+        kind, operation = self._kinds[snapshot.key.kind], reading.operation
+        item_counts, operation_phase = kind.item_counts(operation), phase(kind, operation.status)
         active = kind.is_active(operation.status)
         estimate = self._estimates.of(snapshot.key, operation.id) if active else None
         return OperationLine(
@@ -134,15 +172,16 @@ class Overview:
             region=snapshot.scope.region,
             kind=kind.name,
             title=kind.title,
-            id=_written(operation.id),
-            name=_written(operation.name),
-            target=_written(operation.target),
-            input=_written(operation.input),
-            status=_written(operation.status),
+            id=_utf8_text(operation.id),
+            name=_utf8_text(operation.name),
+            target=_utf8_text(operation.target),
+            input=_utf8_text(operation.input),
+            status=_utf8_text(operation.status),
             known_status=operation.status if operation.status in kind.statuses else UNKNOWN,
-            phase=phase(kind, operation.status),
+            phase=operation_phase,
             active=active,
             continuous=kind.continuous(operation),
+            needs_attention=needs_attention(operation_phase, item_counts.failed),
             progress=operation.progress,
             succeeded=item_counts.succeeded,
             failed=item_counts.failed,
@@ -177,6 +216,6 @@ class Overview:
                 yield BudgetLine(service=service, api=api, ratio=ratio)
 
 
-def _written(text: str) -> str:
-    """Return a text as UTF-8 can hold it: JSON has halves of surrogate pairs, each becomes a question mark."""
+def _utf8_text(text: str) -> str:
+    """Return a text that UTF-8 can encode: half of a surrogate pair, which JSON allows, becomes a question mark."""
     return text if text.isascii() else text.encode(errors="replace").decode()

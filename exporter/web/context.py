@@ -1,4 +1,4 @@
-"""What the status page and the JSON are made of, and how both answer."""
+"""What the routes of the status page and of the JSON API share."""
 
 from __future__ import annotations
 
@@ -13,24 +13,27 @@ from starlette.responses import Response
 from exporter.kinds.kind import Kind
 from exporter.metrics.summary import Overview
 
-NO_PATIENCE = 0.0
+WITHOUT_WAITING = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Where the lines come from: ``newest`` gives the overview that holds, and ``now`` Unix seconds."""
+    """Access to the current lines. ``overview`` returns those of the current configuration, ``now`` Unix seconds.
+
+    ``refresh`` starts what is due and waits for so many seconds.
+    """
 
     kinds: Sequence[Kind[Any]]
-    newest: Callable[[], Overview]
+    overview: Callable[[], Overview]
     refresh: Callable[[float | None], Awaitable[object]]
     now: Callable[[], float]
 
-    def handler(self, answer: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
-        """Return a handler that asks for what is due, waits for none of it, and answers with what is known."""
+    def handler(self, respond: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
+        """Return a handler that starts a refresh of what is due, does not wait for it, and then responds."""
 
         async def handle(request: Request) -> Response:
-            await self.refresh(NO_PATIENCE)
-            # In a thread: a page of thousands of rows would hold up the health checks.
-            return await run_in_threadpool(answer, request)
+            await self.refresh(WITHOUT_WAITING)
+            # In a thread: a page of thousands of rows would delay the health checks.
+            return await run_in_threadpool(respond, request)
 
         return handle

@@ -1,4 +1,4 @@
-"""What the image's HEALTHCHECK runs: ``python -m exporter.web.healthcheck`` asks the exporter of its own container."""
+"""The HEALTHCHECK of the image: ``python -m exporter.web.healthcheck`` requests the health of the local exporter."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ TIMEOUT_SECONDS = 4.0
 
 
 def main() -> int:
-    """Return 0 for an exporter that is healthy; else print why it is not and return 1."""
+    """Print ``healthy`` and return 0, or print the problem and return 1."""
     found = problem(os.environ.get(VARIABLE) or DEFAULT_URL)
     print(found or "healthy")
     return 1 if found else 0
 
 
 def problem(url: str) -> str | None:
-    """Return why a URL is not answered well, None if it is.
+    """Return why a request of a URL fails, or None if it succeeds.
 
-    No certificate is verified: it is for the names that others use. None is shown. No proxy is asked.
+    The certificate is not verified, because it is issued for the names that other machines use. No proxy is used.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

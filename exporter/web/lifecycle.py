@@ -1,4 +1,4 @@
-"""/-/reload and /config: read the configuration again, and show the one that holds."""
+"""/-/reload and /config: load the configuration again, and show the current one."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from exporter.core.errors import ConfigError
-from exporter.web import responses
+from exporter.web.responses import DATA_HEADERS, text_response
 
+# The values of Sec-Fetch-Site that a browser sends if no page of another site caused the request.
 OWN_SITES = ("same-origin", "none")
-"""What a browser says of a request that no other site made."""
 
 
 def lifecycle_routes(reload: Callable[[], Awaitable[None]], shown: Callable[[], str]) -> list[Route]:
-    """Return both routes; ``reload`` raises ConfigError, ``shown`` gives the configuration without secrets."""
+    """Return both routes. ``reload`` raises ConfigError, ``shown`` returns the configuration without secrets."""
 
     async def post_reload(request: Request) -> Response:
         if _is_foreign(request):
-            return responses.lines(["requests of other sites are refused"], 403)
+            return text_response(["requests from pages of other sites are not allowed"], 403)
         try:
             await reload()
         except ConfigError as error:
-            return responses.lines(error.problems, 500)
-        return responses.lines(["reloaded"])
+            return text_response(error.problems, 500)
+        return text_response(["reloaded"])
 
     async def get_config(request: Request) -> Response:
-        return PlainTextResponse(await run_in_threadpool(shown), headers=responses.DATA)
+        return PlainTextResponse(await run_in_threadpool(shown), headers=DATA_HEADERS)
 
     return [Route("/-/reload", post_reload, methods=["POST"]), Route("/config", get_config)]
 
 
 def _is_foreign(request: Request) -> bool:
-    """Tell whether a browser sends this for another site's page; what is no browser names no site."""
+    """Return whether a page of another site made a browser send the request. Other clients name no site."""
     if site := request.headers.get("Sec-Fetch-Site"):
         return site not in OWN_SITES
     origin = request.headers.get("Origin")

@@ -1,4 +1,4 @@
-"""What scrapes have in common, of all operations or of one: how long they wait, and how they are answered."""
+"""The response to a scrape of all operations or of one, and how long a scrape may take."""
 
 from __future__ import annotations
 
@@ -15,33 +15,32 @@ from starlette.responses import Response
 
 from exporter.core.store import Store
 from exporter.metrics.exposition import Exposition
-from exporter.web import responses
-from exporter.web.negotiation import OPENMETRICS, TEXT, wants_openmetrics
+from exporter.web.responses import OPENMETRICS, TEXT, negotiated_response, wants_openmetrics
 
 _openmetrics: Callable[[CollectorRegistry], bytes] = generate_openmetrics
 
 TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
+# Seconds of the scrape time-out that remain for sending the response.
 TIMEOUT_OFFSET = 0.5
-"""Seconds of the scraper's time-out that are left for the answer's way back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """What a scrape is answered with: all of one configuration, so that no answer mixes two."""
+    """The parts of one scrape. All belong to one configuration, so that no response mixes two."""
 
     store: Store
     exposition: Exposition
     registry: CollectorRegistry
 
 
-async def exposed(metrics: Metrics, request: Request) -> Response:
-    """Return the answer in the format and the encoding that the scraper prefers."""
-    # In a thread: the text of 50,000 operations would hold up the health checks.
-    return await run_in_threadpool(_answer, metrics, request)
+async def metrics_response(metrics: Metrics, request: Request) -> Response:
+    """Return the metrics in the format and the encoding that the client prefers."""
+    # In a thread: rendering 50,000 operations would delay the health checks.
+    return await run_in_threadpool(_render, metrics, request)
 
 
-def patience(request: Request) -> float | None:
-    """Return the seconds that a scrape may wait, None where its header does not tell."""
+def scrape_timeout(request: Request) -> float | None:
+    """Return the seconds that a scrape may wait for a refresh, or None if its header is missing or invalid."""
     try:
         seconds = float(request.headers.get(TIMEOUT_HEADER, ""))
     except ValueError:
@@ -49,9 +48,9 @@ def patience(request: Request) -> float | None:
     return max(0.0, seconds - TIMEOUT_OFFSET) if math.isfinite(seconds) and seconds > 0 else None
 
 
-def _answer(metrics: Metrics, request: Request) -> Response:
+def _render(metrics: Metrics, request: Request) -> Response:
     openmetrics = wants_openmetrics(",".join(request.headers.getlist("Accept")))
     operations = metrics.exposition.parts(metrics.store.snapshots(), openmetrics)
     own = _openmetrics(metrics.registry) if openmetrics else generate_text(metrics.registry)
     headers = {"Content-Type": OPENMETRICS if openmetrics else TEXT, "Vary": "Accept, Accept-Encoding"}
-    return responses.in_parts(request, [*operations, own], headers)
+    return negotiated_response(request, [*operations, own], headers)

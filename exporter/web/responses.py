@@ -1,72 +1,109 @@
-"""Answers: compressed for who reads that, with headers that keep a browser from doing more than it should."""
+"""HTTP responses: the format and the encoding that a client accepts (RFC 9110, section 12), and security headers."""
 
 from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE_OPENMETRICS
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
-from exporter.web.negotiation import accepts_gzip
+TEXT = CONTENT_TYPE_PLAIN_0_0_4
+OPENMETRICS = CONTENT_TYPE_OPENMETRICS
 
-LEVEL = 1
-"""gzip's fastest level: an answer is read once, on a fast network."""
-GZIP = 16 + zlib.MAX_WBITS
-"""zlib's name for gzip's format."""
-PIECE = 131_072
-"""Bytes that are given to a connection at once; as much again is what waits for a client that does not read."""
+# The fastest level. A response is read once, on a fast network.
+GZIP_LEVEL = 1
+# zlib writes the gzip format if this is added to the size of its window.
+GZIP_WBITS = 16 + zlib.MAX_WBITS
+# Bytes that a connection gets at once. As much again waits for a client that does not read.
+CHUNK_BYTES = 131_072
 
-DATA: Mapping[str, str] = {
+# For responses that no browser has to run.
+DATA_HEADERS: Mapping[str, str] = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-"""For what no browser has to run."""
-PAGE: Mapping[str, str] = {
-    **DATA,
+# For pages. Everything comes from the exporter, and nothing is inline.
+PAGE_HEADERS: Mapping[str, str] = {
+    **DATA_HEADERS,
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 }
-"""For a page: everything from here, nothing inline."""
 
 
-def answer(request: Request, body: bytes, headers: Mapping[str, str], status: int = 200) -> Response:
-    """Return an answer, by gzip where the request accepts it; ``headers`` tell its type."""
-    return in_parts(request, [body], headers, status)
+def negotiated_response(
+    request: Request, parts: Sequence[bytes], headers: Mapping[str, str], status: int = 200
+) -> Response:
+    """Return a response, compressed by gzip if the request accepts it.
 
-
-def in_parts(request: Request, parts: Sequence[bytes], headers: Mapping[str, str], status: int = 200) -> Response:
-    """Return the same for a body in parts: they are sent as the client reads, so that none of it waits in a copy."""
-    told = {"Vary": "Accept-Encoding", **headers}
+    The parts of the body are sent while the client reads, so that no copy of the whole body exists.
+    """
+    sent = {"Vary": "Accept-Encoding", **headers}
     if accepts_gzip(",".join(request.headers.getlist("Accept-Encoding"))):
-        parts = _compressed(parts)
-        told["Content-Encoding"] = "gzip"
-    told["Content-Length"] = str(sum(map(len, parts)))
-    return StreamingResponse(_pieces(parts), status, told)
+        compressor = zlib.compressobj(GZIP_LEVEL, wbits=GZIP_WBITS)
+        parts = [*map(compressor.compress, parts), compressor.flush()]
+        sent["Content-Encoding"] = "gzip"
+    sent["Content-Length"] = str(sum(map(len, parts)))
+    return StreamingResponse(_chunks(parts), status, sent)
 
 
-def _compressed(parts: Iterable[bytes]) -> list[bytes]:
-    compressor = zlib.compressobj(LEVEL, wbits=GZIP)
-    return [*map(compressor.compress, parts), compressor.flush()]
-
-
-async def _pieces(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
-    """Give the parts again, small ones together and large ones cut."""
-    piece, size = list[bytes](), 0
+async def _chunks(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """Yield the parts again: small ones joined, large ones cut."""
+    chunk, size = list[bytes](), 0
     for part in parts:
-        for start in range(0, len(part), PIECE):
-            piece.append(part[start : start + PIECE])
-            size += len(piece[-1])
-            if size >= PIECE:
-                yield b"".join(piece)
-                piece, size = [], 0
-                await asyncio.sleep(0)  # lets others have their turn, and this one learn that its client is gone
-    yield b"".join(piece)
+        for start in range(0, len(part), CHUNK_BYTES):
+            chunk.append(part[start : start + CHUNK_BYTES])
+            size += len(chunk[-1])
+            if size >= CHUNK_BYTES:
+                yield b"".join(chunk)
+                chunk, size = [], 0
+                # Let other tasks run, and let this one notice that its client has disconnected.
+                await asyncio.sleep(0)
+    yield b"".join(chunk)
 
 
-def lines(texts: Iterable[str], status: int = 200, headers: Mapping[str, str] = DATA) -> Response:
-    """Return an answer of plain text, a line for each."""
-    return PlainTextResponse("".join(f"{text}\n" for text in texts), status, headers)
+def text_response(lines: Iterable[str], status: int = 200, headers: Mapping[str, str] = DATA_HEADERS) -> Response:
+    """Return a response of plain text."""
+    return PlainTextResponse("".join(f"{line}\n" for line in lines), status, headers)
+
+
+def wants_openmetrics(accept: str) -> bool:
+    """Return whether an Accept header prefers OpenMetrics 1.0 to the text format, which every client reads."""
+    accepted = tuple(_accepted(accept))
+    openmetrics = max((q for media, version, q in accepted if _is_openmetrics(media, version)), default=0.0)
+    text: dict[str, float] = {}
+    for media, _, q in accepted:
+        text[media] = max(q, text.get(media, 0.0))
+    best_text = next((text[media] for media in ("text/plain", "text/*", "*/*") if media in text), 0.0)
+    return openmetrics > 0 and openmetrics >= best_text
+
+
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Return whether an Accept-Encoding header allows gzip."""
+    qualities = {coding: q for coding, _, q in _accepted(accept_encoding)}
+    return qualities.get("gzip", qualities.get("*", 0.0)) > 0
+
+
+def _is_openmetrics(media: str, version: str) -> bool:
+    return media == "application/openmetrics-text" and version in ("", "1.0.0", "0.0.1")
+
+
+def _accepted(header: str) -> Iterator[tuple[str, str, float]]:
+    """Yield (name, version, quality) of each item. An unreadable quality counts as 1."""
+    for item in header.split(","):
+        name, *pairs = (part.strip() for part in item.split(";"))
+        parameters = dict(pair.lower().split("=", 1) for pair in pairs if "=" in pair)
+        if name:
+            yield name.lower(), parameters.get("version", "").strip('"'), _quality(parameters.get("q", "1"))
+
+
+def _quality(text: str) -> float:
+    try:
+        return min(1.0, max(0.0, float(text)))
+    except ValueError:
+        return 1.0

@@ -1,4 +1,4 @@
-"""The routes: what is answered at which path."""
+"""The ASGI application: metrics, health and readiness. Other routes are passed to it."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from exporter.web.metrics import Metrics, exposed, patience
+from exporter.web.metrics import Metrics, metrics_response, scrape_timeout
 
-Refreshed = Callable[[float | None], Awaitable[Metrics]]
-"""Refreshes what is due, for so many seconds at the most, and gives what is known then."""
+# Refreshes what is due, waits for so many seconds at most, and returns what is known then.
+Refresh = Callable[[float | None], Awaitable[Metrics]]
 
-AT_ONCE = 2
-"""Scrapes that are written at once. It takes a processor, so more of them make nobody's answer come sooner."""
+# Responses that are rendered at the same time. Rendering uses a whole processor: more at once are not faster.
+MAX_RENDERINGS = 2
 
 
-def application(refreshed: Refreshed, metrics_path: str, more: Sequence[BaseRoute] = ()) -> Starlette:
-    """Return the ASGI application. Of two routes with one path the metrics win, and what is ``more`` comes last."""
-    turns = asyncio.Semaphore(AT_ONCE)
+def application(refresh: Refresh, metrics_path: str, more: Sequence[BaseRoute] = ()) -> Starlette:
+    """Return the ASGI application. If two routes have the same path, the metrics come first and ``more`` last."""
+    renderings = asyncio.Semaphore(MAX_RENDERINGS)
 
     async def scrape(request: Request) -> Response:
-        metrics = await refreshed(patience(request))
-        async with turns:
-            return await exposed(metrics, request)
+        metrics = await refresh(scrape_timeout(request))
+        async with renderings:
+            return await metrics_response(metrics, request)
 
     async def healthy(request: Request) -> Response:
         return PlainTextResponse("healthy\n")
@@ -34,13 +34,8 @@ def application(refreshed: Refreshed, metrics_path: str, more: Sequence[BaseRout
     async def ready(request: Request) -> Response:
         return PlainTextResponse("ready\n")
 
-    app = Starlette(
-        routes=[
-            Route(metrics_path, scrape),
-            Route("/-/healthy", healthy),
-            Route("/-/ready", ready),
-            *more,
-        ]
-    )
-    app.router.redirect_slashes = False  # it would lead to whatever host the client names
+    routes = [Route(metrics_path, scrape), Route("/-/healthy", healthy), Route("/-/ready", ready)]
+    app = Starlette(routes=[*routes, *more])
+    # A redirect would lead to any host that the client names.
+    app.router.redirect_slashes = False
     return app

@@ -10,10 +10,10 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from exporter.collector.probe import MOST_AT_ONCE
 from tests.support import http_requests
-from tests.support.exporter_server import Exporter, Simulation, exporting, simulating
+from tests.support.exporter_server import Exporter, Simulation, serve_exporter, serve_simulation
 from tests.support.exposition_rows import parse_openmetrics
-from tests.support.scripted_endpoint import ScriptedAws, answer, refusal
-from tests.support.servers import hanging, serving
+from tests.support.scripted_endpoint import ScriptedAws, error_response, json_response
+from tests.support.servers import hanging_endpoint, serve_app
 
 CONFIG = """
 accounts:
@@ -61,7 +61,7 @@ def requests_of(simulation: Simulation, asked: dict[str, str] = TASK, after: flo
 
 
 def test_a_probe_gives_the_rows_that_metrics_would_give_and_how_it_went() -> None:
-    with simulating(CONFIG, SCENARIO) as simulation:
+    with serve_simulation(CONFIG, SCENARIO) as simulation:
         exposed = simulation.exporter.scrape()
         probed = probe(simulation.exporter, {"kind": "thing_registration_task", "id": "watched"}, after=0.0).text
     rows = [row for row in exposed.splitlines() if 'id="watched"' in row]
@@ -73,13 +73,13 @@ def test_a_probe_gives_the_rows_that_metrics_would_give_and_how_it_went() -> Non
 def test_an_operation_that_nobody_watches_can_be_probed_and_does_not_get_into_the_metrics(
     asked: dict[str, str],
 ) -> None:
-    with simulating(CONFIG, SCENARIO) as simulation:
+    with serve_simulation(CONFIG, SCENARIO) as simulation:
         assert f'id="{asked["id"]}"' in probe(simulation.exporter, asked).text
         assert f'id="{asked["id"]}"' not in simulation.exporter.scrape()
 
 
 def test_any_number_of_probes_of_one_operation_cost_one_pass_until_min_age_is_over() -> None:
-    with simulating(CONFIG, SCENARIO + "latency: 200ms\n") as simulation, ThreadPoolExecutor(8) as pool:
+    with serve_simulation(CONFIG, SCENARIO + "latency: 200ms\n") as simulation, ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: probe(simulation.exporter, after=0.0).text, range(8)))
         assert simulation.requests == [OTHER]
         assert len(set(answers)) == 1
@@ -88,7 +88,7 @@ def test_any_number_of_probes_of_one_operation_cost_one_pass_until_min_age_is_ov
 
 
 def test_a_probe_is_negotiated_as_a_scrape_is() -> None:
-    with simulating(CONFIG, SCENARIO) as simulation:
+    with serve_simulation(CONFIG, SCENARIO) as simulation:
         headers = {"Accept": "application/openmetrics-text;version=1.0.0", "Accept-Encoding": "gzip"}
         response = http_requests.get(f"{simulation.exporter.url}/probe", params=TASK, headers=headers)
     assert response.headers["content-type"].startswith("application/openmetrics-text")
@@ -109,13 +109,13 @@ def test_a_probe_is_negotiated_as_a_scrape_is() -> None:
         ("kind=iot_job&id=a&account=factory&region=eu-west-3", ["region: none of those that are watched here"]),
         ("kind=iot_job&id=a&account=field&region=us-east-1", ["region: none of those that are watched here"]),
         ("kind=iot_job&id=a&account=SECRET", ["account: none of those that are watched here"]),
-        ("kind=iot_job&id=a&id=b&account=field", ["id: stands there more than once"]),
-        ("kind=iot_job&id=a&acount=field", ["a parameter is none of kind, id, region, account"]),
+        ("kind=iot_job&id=a&id=b&account=field", ["id: given more than once"]),
+        ("kind=iot_job&id=a&acount=field", ["unknown parameter; expected one of kind, id, region, account"]),
         ("kind=a&id=%00&region=x&account=y", ["kind: expected one of", "account: none of those"]),
     ],
 )
 def test_what_is_not_configured_is_refused_without_asking_aws(query: str, problems: list[str]) -> None:
-    with simulating(MANY, SCENARIO) as simulation:
+    with serve_simulation(MANY, SCENARIO) as simulation:
         response = http_requests.get(f"{simulation.exporter.url}/probe?{query}")
     assert response.status_code == 400
     assert response.headers["content-type"] == "text/plain; charset=utf-8"
@@ -126,15 +126,15 @@ def test_what_is_not_configured_is_refused_without_asking_aws(query: str, proble
 
 
 def test_an_account_or_a_region_may_be_left_out_where_there_is_only_one() -> None:
-    with simulating(MANY, SCENARIO) as simulation:
+    with serve_simulation(MANY, SCENARIO) as simulation:
         response = probe(simulation.exporter, {**TASK, "account": "factory", "region": "eu-west-1"})
         assert samples(response.text)["probe_success"] == 1.0
         assert probe(simulation.exporter, {**TASK, "account": "field"}).status_code == 200
 
 
 def test_a_failure_is_told_with_its_reason_and_an_unknown_id_is_asked_for_again() -> None:
-    aws = ScriptedAws({OTHER: refusal("AccessDeniedException", 403, "SECRET")})
-    with serving(aws.app()) as endpoint, exporting(CONFIG, endpoint) as exporter:
+    aws = ScriptedAws({OTHER: error_response("AccessDeniedException", 403, "SECRET")})
+    with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         denied = probe(exporter)
         assert samples(denied.text) == {
             "probe_success": 0.0,
@@ -143,13 +143,13 @@ def test_a_failure_is_told_with_its_reason_and_an_unknown_id_is_asked_for_again(
         }
         del aws.answers[OTHER]
         assert samples(probe(exporter).text)["probe_error not_found"] == 1.0
-        aws.answers[OTHER] = answer({"status": "InProgress"})
+        aws.answers[OTHER] = json_response({"status": "InProgress"})
         assert samples(probe(exporter).text)["probe_success"] == 1.0
         assert "SECRET" not in denied.text + exporter.log.getvalue()
 
 
 def test_a_probe_waits_no_longer_than_its_scraper_and_the_next_one_gets_what_came_of_it() -> None:
-    with simulating(CONFIG, SCENARIO + "latency: 300ms\n") as simulation:
+    with serve_simulation(CONFIG, SCENARIO + "latency: 300ms\n") as simulation:
         assert samples(probe(simulation.exporter, within="0.51").text)["probe_error timeout"] == 1.0
         assert samples(probe(simulation.exporter, after=0.0).text)["probe_success"] == 1.0
         assert simulation.requests == [OTHER]
@@ -157,7 +157,7 @@ def test_a_probe_waits_no_longer_than_its_scraper_and_the_next_one_gets_what_cam
 
 def test_no_more_operations_than_a_number_are_read_at_once_and_the_others_are_not_held_up() -> None:
     patient = f"{CONFIG}aws: {{read_timeout: 1h}}\n"
-    with hanging() as (endpoint, _), exporting(patient, endpoint) as exporter:
+    with hanging_endpoint() as (endpoint, _), serve_exporter(patient, endpoint) as exporter:
         answers = [probe(exporter, {**TASK, "id": str(number)}, 0.0, "0.51") for number in range(MOST_AT_ONCE + 1)]
         assert [one.status_code for one in answers] == [200] * MOST_AT_ONCE + [503]
         assert answers[-1].headers["retry-after"] == "1"
@@ -165,7 +165,7 @@ def test_no_more_operations_than_a_number_are_read_at_once_and_the_others_are_no
 
 
 def test_a_probe_knows_the_new_configuration_as_soon_as_it_holds() -> None:
-    with simulating(CONFIG, SCENARIO) as simulation:
+    with serve_simulation(CONFIG, SCENARIO) as simulation:
         asked = {**TASK, "account": "default"}
         assert probe(simulation.exporter, asked).status_code == 200
         simulation.exporter.reload(MANY)
@@ -175,9 +175,9 @@ def test_a_probe_knows_the_new_configuration_as_soon_as_it_holds() -> None:
 def test_a_cell_does_not_wait_for_the_answer_to_a_probe_and_asks_for_itself() -> None:
     job = {"job": {"jobId": "j", "status": "IN_PROGRESS"}}
     deployment = {"deploymentStatus": "ACTIVE", "iotJobId": "j"}
-    aws = ScriptedAws({"/jobs/j": answer(job), "/greengrass/v2/deployments/d": answer(deployment)})
+    aws = ScriptedAws({"/jobs/j": json_response(job), "/greengrass/v2/deployments/d": json_response(deployment)})
     config = 'accounts: [{account_id: "111122223333", watch: [{kind: greengrass_deployment, ids: [d]}]}]'
-    with serving(aws.app()) as endpoint, exporting(config, endpoint) as exporter:
+    with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint) as exporter:
         assert samples(probe(exporter, {"kind": "iot_job", "id": "j"}).text)["probe_success"] == 1
         assert aws.requests.count("/jobs/j") == 1
         exporter.scrape(after=1.0)

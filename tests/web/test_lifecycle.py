@@ -1,11 +1,11 @@
-"""Who may ask for a reload, and how: POST, and never a page of another site."""
+"""A reload needs a POST request, and no page of another site can cause it."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.support import http_requests
-from tests.support.exporter_server import exporting
+from tests.support.exporter_server import serve_exporter
 
 CONFIG = 'accounts: [{account_id: "111122223333"}]'
 UNUSED = "http://127.0.0.1:1"
@@ -13,7 +13,7 @@ UNUSED = "http://127.0.0.1:1"
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
 def test_only_post_reloads(method: str) -> None:
-    with exporting(CONFIG, UNUSED) as exporter:
+    with serve_exporter(CONFIG, UNUSED) as exporter:
         response = http_requests.request(method, f"{exporter.url}/-/reload")
     assert (response.status_code, response.headers["allow"]) == (405, "POST")
 
@@ -34,9 +34,9 @@ def test_only_post_reloads(method: str) -> None:
         ({}, 200),
     ],
 )
-def test_a_page_of_another_site_cannot_make_a_browser_reload(headers: dict[str, str], status: int) -> None:
-    with exporting(CONFIG, UNUSED) as exporter:
+def test_a_page_of_another_site_cannot_cause_a_reload(headers: dict[str, str], status: int) -> None:
+    with serve_exporter(CONFIG, UNUSED) as exporter:
         url = exporter.url
         sent = {name: value.replace("{url}", url) for name, value in headers.items()}
-        assert http_requests.post(f"{url}/-/reload", headers=sent, content=b"whatever").status_code == status
+        assert http_requests.post(f"{url}/-/reload", headers=sent, content=b"ignored").status_code == status
         assert exporter.log.getvalue().count("configuration reloaded") == (status == 200)

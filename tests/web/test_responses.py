@@ -1,43 +1,198 @@
-"""Answers of any size arrive whole, in one piece or in many, by gzip or without."""
+"""Responses: the format and the encoding that the client prefers, and bodies of any size."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gzip
+from collections.abc import Iterator, Sequence
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from exporter.web import responses
-from exporter.web.responses import PIECE
-from tests.support.servers import serving
+from exporter.web.responses import (
+    CHUNK_BYTES,
+    OPENMETRICS,
+    TEXT,
+    accepts_gzip,
+    negotiated_response,
+    wants_openmetrics,
+)
+from tests.support import http_requests
+from tests.support.exporter_server import serve_exporter
+from tests.support.scripted_endpoint import ScriptedAws, json_response
+from tests.support.servers import serve_app
+
+PROMETHEUS_2 = (
+    "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+    "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+)
+PROMETHEUS_2_WITHOUT_OPENMETRICS = "text/plain;version=0.0.4;q=1,*/*;q=0.1"
+PROMETHEUS_3 = (
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+    "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
+    "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+PROMETHEUS_3_WITH_PROTOBUF = (
+    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,"
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
+    "application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,"
+    "text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
+)
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
+OPEN_ONLY = "application/openmetrics-text"
+
+TASK = {"taskId": "a", "status": "Failed", "successCount": 7}
+CONFIG = """
+accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, ids: [a]}]}]
+refresh: {min_age: 1h, stale_after: 2h}
+"""
+
+
+@pytest.fixture(scope="module")
+def metrics() -> Iterator[str]:
+    """The URL of metrics that do not change, except those of the process."""
+    aws = ScriptedAws({"/thing-registration-tasks/a": json_response(TASK)})
+    with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
+        yield f"{exporter.url}/metrics"
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        PROMETHEUS_2,
+        PROMETHEUS_3,
+        PROMETHEUS_3_WITH_PROTOBUF,
+        OPEN_ONLY,
+        f"{OPEN_ONLY}, */*",
+        f"{OPEN_ONLY}; version=1.0.0; charset=utf-8",
+        f'{OPEN_ONLY};version="1.0.0"',
+        OPEN_ONLY.upper(),
+        f"text/plain;q=0.2,{OPEN_ONLY};q=0.3",
+        f"*/*;q=0.1,{OPEN_ONLY};q=0.5",
+        f"{OPEN_ONLY};q=many",
+    ],
+)
+def test_a_client_that_prefers_openmetrics_gets_it(accept: str) -> None:
+    assert wants_openmetrics(accept)
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "",
+        "*/*",
+        "*",
+        BROWSER,
+        PROMETHEUS_2_WITHOUT_OPENMETRICS,
+        "text/plain;version=abc",
+        f"{OPEN_ONLY};q=0",
+        f"{OPEN_ONLY};q=-1",
+        f"{OPEN_ONLY};q=nan",
+        f"{OPEN_ONLY};version=2.0.0",
+        f"{OPEN_ONLY};q=0.3,text/plain;q=0.5",
+        f"{OPEN_ONLY};q=0.3,text/*;q=0.5",
+        f"{OPEN_ONLY};q=0.3,*/*",
+        f"{OPEN_ONLY};q=0.3,text/plain;version=1.0.0;q=0.2,text/plain;q=0.4",
+        f"x{OPEN_ONLY}",
+        ";;,,=;q=",
+    ],
+)
+def test_any_other_client_gets_the_text_format(accept: str) -> None:
+    assert not wants_openmetrics(accept)
+
+
+@pytest.mark.parametrize(
+    ("accept_encoding", "accepted"),
+    [
+        ("gzip", True),
+        ("GZIP", True),
+        ("gzip, deflate, br", True),
+        ("br;q=1, gzip;q=0.2", True),
+        ("*", True),
+        ("", False),
+        ("identity", False),
+        ("gzip;q=0", False),
+        ("gzip;q=0.0, *", False),
+        ("*;q=0", False),
+        ("xgzip", False),
+    ],
+)
+def test_a_client_that_accepts_gzip_gets_it(accept_encoding: str, accepted: bool) -> None:
+    assert accepts_gzip(accept_encoding) is accepted
+
+
+@given(st.text() | st.text("q=;,*/.019 agzip"))
+def test_any_header_is_accepted(header: str) -> None:
+    assert wants_openmetrics(header) in (True, False)
+    assert accepts_gzip(header) in (True, False)
+
+
+@pytest.mark.parametrize(("accept", "expected"), [(PROMETHEUS_3, OPENMETRICS), ("*/*", TEXT), (BROWSER, TEXT)])
+def test_the_content_type_names_the_format(metrics: str, accept: str, expected: str) -> None:
+    response = http_requests.get(metrics, headers={"Accept": accept})
+    assert response.headers["content-type"] == expected
+    assert response.headers["vary"] == "Accept, Accept-Encoding"
+    assert response.text.endswith("# EOF\n") is (expected == OPENMETRICS)
+    assert "aws_iot_thing_registration_task_succeeded_things{" in response.text
+
+
+def test_a_header_in_two_lines_counts_as_one_list(metrics: str) -> None:
+    lines = [("Accept", "text/plain;q=0.5"), ("Accept", OPEN_ONLY)]
+    assert http_requests.get(metrics, headers=lines).headers["content-type"] == OPENMETRICS
+
+
+@pytest.mark.parametrize("accept", [PROMETHEUS_3, "*/*"])
+def test_the_compressed_and_the_plain_body_are_equal(metrics: str, accept: str) -> None:
+    def get(encoding: str) -> tuple[httpx.Response, bytes]:
+        with httpx.stream("GET", metrics, headers={"Accept": accept, "Accept-Encoding": encoding}) as response:
+            return response, b"".join(response.iter_raw())
+
+    (zipped, small), (plain, large) = get("gzip"), get("identity")
+    assert zipped.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert len(small) < len(large) == int(plain.headers["content-length"])
+    assert _without_process(gzip.decompress(small)) == _without_process(large)
+
+
+def test_a_head_request_gets_the_headers_only(metrics: str) -> None:
+    response = http_requests.head(metrics)
+    assert response.status_code == 200
+    assert response.headers["content-type"] == TEXT
+    assert response.content == b""
+
+
+def _without_process(body: bytes) -> list[bytes]:
+    return [line for line in body.split(b"\n") if not line.startswith(b"process_")]
+
 
 BODIES = {
     "none": [],
     "empty": [b""],
     "small": [b"a\n", b"", b"b\n"],
     "many": [b"%d\n" % number for number in range(50_000)],
-    "one piece": [b"x" * PIECE],
+    "one chunk": [b"x" * CHUNK_BYTES],
     "large": [b"head\n", bytes(range(256)) * 20_000, b"tail\n"],
 }
 
 
-def answering(parts: Sequence[bytes]) -> Starlette:
-    """Return an application that answers with these parts."""
+def application_of(parts: Sequence[bytes]) -> Starlette:
+    """Return an application that responds with these parts."""
 
-    async def answer(request: Request) -> Response:
-        return responses.in_parts(request, parts, {"Content-Type": "text/plain"})
+    async def respond(request: Request) -> Response:
+        return negotiated_response(request, parts, {"Content-Type": "text/plain"})
 
-    return Starlette(routes=[Route("/", answer)])
+    return Starlette(routes=[Route("/", respond)])
 
 
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])
 @pytest.mark.parametrize("parts", BODIES.values(), ids=BODIES)
-def test_the_parts_arrive_in_order_and_whole(parts: Sequence[bytes], encoding: str) -> None:
-    with serving(answering(parts)) as url, httpx.Client(headers={"Accept-Encoding": encoding}) as client:
+def test_a_body_in_parts_arrives_complete_and_in_order(parts: Sequence[bytes], encoding: str) -> None:
+    with serve_app(application_of(parts)) as url, httpx.Client(headers={"Accept-Encoding": encoding}) as client:
         whole, head, again = (client.request(method, url) for method in ("GET", "HEAD", "GET"))
     assert whole.content == again.content == b"".join(parts)
     assert head.content == b""

@@ -1,3 +1,5 @@
+"""The listening addresses, and the routes for metrics and health."""
+
 from __future__ import annotations
 
 import re
@@ -13,47 +15,47 @@ from starlette.responses import PlainTextResponse
 from exporter.core.errors import StartError
 from exporter.core.store import Store
 from exporter.metrics.exposition import Exposition
-from exporter.web.listener.server import Address, Site, listen, parse_address
+from exporter.web.listener.server import Address, ServedApp, listen, parse_address
 from exporter.web.metrics import Metrics
 from exporter.web.routes import application
 from tests.support import http_requests
-from tests.support.exporter_server import exporting
-from tests.support.servers import hanging, serving
+from tests.support.exporter_server import serve_exporter
+from tests.support.servers import hanging_endpoint, serve_app
 
 CONFIG = """
 accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, ids: [a]}]}]
 refresh: {deadline: 1h}
 """
+# A URL, and the time-out of each scrape there.
 Web = tuple[str, list[float | None]]
-"""A URL, and the patience of each scrape there."""
+# The time-out of a refresh if the scrape names none.
 DEADLINE = None
-"""What the refresh is given where the scrape does not tell how long it waits."""
 has_ipv6 = pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
 
 
 @contextmanager
 def application_of(path: str = "/metrics") -> Iterator[Web]:
-    """Serve an exporter without cells; give its URL and the patience of each scrape."""
-    patience: list[float | None] = []
+    """Serve an exporter without cells. Yield its URL and the time-out of each scrape."""
+    timeouts: list[float | None] = []
 
-    async def refreshed(seconds: float | None) -> Metrics:
-        patience.append(seconds)
+    async def refresh(seconds: float | None) -> Metrics:
+        timeouts.append(seconds)
         return Metrics(Store(()), Exposition({}), CollectorRegistry())
 
-    with serving(application(refreshed, path)) as url:
-        yield url, patience
+    with serve_app(application(refresh, path)) as url:
+        yield url, timeouts
 
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Web]:
-    """The URL of an exporter without cells, and the patience of each scrape since the module began."""
-    with application_of() as found:
-        yield found
+    """The URL of an exporter without cells, and the time-outs of all its scrapes."""
+    with application_of() as web:
+        yield web
 
 
 @pytest.fixture
 def web(served: Web) -> Web:
-    """The same, and the patience of each scrape since the test began."""
+    """The same, with the time-outs of this test only."""
     served[1].clear()
     return served
 
@@ -69,7 +71,7 @@ def web(served: Web) -> Web:
         ("[::]:1", Address("::", 1)),
     ],
 )
-def test_an_address_is_written_as_prometheus_writes_it(text: str, address: Address) -> None:
+def test_an_address_has_the_notation_of_prometheus(text: str, address: Address) -> None:
     assert parse_address(text) == address
 
 
@@ -92,7 +94,7 @@ def test_an_address_is_written_as_prometheus_writes_it(text: str, address: Addre
         ":٣",
     ],
 )
-def test_nonsense_is_no_address(text: str) -> None:
+def test_an_invalid_address_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="expected host:port"):
         parse_address(text)
 
@@ -105,16 +107,16 @@ def test_nonsense_is_no_address(text: str) -> None:
         pytest.param("[::1]:0", "http://[::1]:", id="IPv6", marks=has_ipv6),
     ],
 )
-def test_an_address_is_listened_on_and_its_url_opens(address: str, url: str) -> None:
+def test_the_server_listens_on_the_address_and_its_url_opens(address: str, url: str) -> None:
     with listen(parse_address(address)) as listener:
-        site = Site(PlainTextResponse("never asked"), listener)
+        served = ServedApp(PlainTextResponse("unused"), listener)
         port = listener.getsockname()[1]
-        assert site.url == f"{url}{port}"
+        assert served.url == f"{url}{port}"
         socket.create_connection((re.sub(r"[\[\]]", "", url[7:-1]), port), timeout=60).close()
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:{}", "no-such-host.invalid:{}", "a..b:{}", "[::ffff:ffff]:{}"])
-def test_what_cannot_be_listened_on_is_told(address: str) -> None:
+def test_an_unusable_address_is_reported(address: str) -> None:
     with listen(Address("127.0.0.1", 0)) as taken:
         text = address.format(taken.getsockname()[1])
         with pytest.raises(StartError, match="cannot listen on"):
@@ -122,11 +124,11 @@ def test_what_cannot_be_listened_on_is_told(address: str) -> None:
 
 
 @pytest.mark.parametrize(("path", "body"), [("/-/healthy", "healthy\n"), ("/-/ready", "ready\n")])
-def test_health_is_answered_without_asking_aws(web: Web, path: str, body: str) -> None:
-    url, patience = web
+def test_health_needs_no_refresh(web: Web, path: str, body: str) -> None:
+    url, timeouts = web
     response = http_requests.get(url + path)
     assert (response.status_code, response.text) == (200, body)
-    assert patience == []
+    assert timeouts == []
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/-/", "/metrics/x", "/..%2fmetrics", "/%00"])
@@ -136,16 +138,16 @@ def test_an_unknown_path_is_not_found(web: Web, path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/metrics", "/-/healthy", "/-/ready"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-def test_nothing_can_be_written(web: Web, method: str, path: str) -> None:
-    url, patience = web
+def test_other_methods_are_not_allowed(web: Web, method: str, path: str) -> None:
+    url, timeouts = web
     assert http_requests.request(method, url + path).status_code == 405
-    assert patience == []
+    assert timeouts == []
 
 
-def test_the_metrics_may_be_at_the_root() -> None:
-    with application_of("/") as (url, patience):
+def test_the_metrics_can_be_at_the_root() -> None:
+    with application_of("/") as (url, timeouts):
         assert http_requests.get(url).status_code == 200
-    assert len(patience) == 1
+    assert len(timeouts) == 1
 
 
 @pytest.mark.parametrize(
@@ -167,15 +169,15 @@ def test_the_metrics_may_be_at_the_root() -> None:
         ("ten", DEADLINE),
     ],
 )
-def test_a_scrape_waits_a_little_less_than_prometheus_does(web: Web, header: str, seconds: float | None) -> None:
-    url, patience = web
+def test_a_scrape_waits_less_than_prometheus(web: Web, header: str, seconds: float | None) -> None:
+    url, timeouts = web
     http_requests.get(f"{url}/metrics", headers={"X-Prometheus-Scrape-Timeout-Seconds": header})
-    assert patience == [seconds]
+    assert timeouts == [seconds]
 
 
-def test_a_scrape_is_answered_when_its_patience_ends_although_aws_hangs() -> None:
-    with hanging() as (endpoint, _), exporting(CONFIG, endpoint) as exporter:
+def test_a_scrape_gets_a_response_within_its_time_out_although_aws_hangs() -> None:
+    with hanging_endpoint() as (endpoint, _), serve_exporter(CONFIG, endpoint) as exporter:
         header = {"X-Prometheus-Scrape-Timeout-Seconds": "0.6"}
         scraped = [http_requests.get(f"{exporter.url}/metrics", headers=header).text for _ in range(2)]
-    up = [one.value for text in scraped for f in parse_text(text) for one in f.samples if one.name.endswith("_up")]
-    assert up == [0, 0]
+    families = [family for text in scraped for family in parse_text(text)]
+    assert [sample.value for family in families for sample in family.samples if sample.name.endswith("_up")] == [0, 0]

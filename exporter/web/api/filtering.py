@@ -1,4 +1,4 @@
-"""Which lines a query chooses, in which order, and how many there are of the others."""
+"""Filters, sorts and counts the lines that a query selects."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ SORTS: Mapping[Sort, Callable[[OperationLine], Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """The lines to show, of ``matching`` without the limit.
+class Selection:
+    """The selected lines up to the limit. ``matching`` is their number without the limit.
 
-    ``counts`` are of all that the filters leave, by view; ``total`` and ``attention`` are without any filter.
+    ``counts`` are per view, of the lines that match the filters. ``total`` and ``attention`` ignore the filters.
     """
 
     lines: Sequence[OperationLine]
@@ -46,39 +46,39 @@ class Choice:
     attention: int
 
 
-def choose(lines: Sequence[OperationLine], query: Query) -> Choice:
-    """Return what a query chooses of all lines."""
-    fitting = [line for line in lines if _fits(line, query)]
-    viewed = list(filter(VIEWS[query.view], fitting))
-    return Choice(
+def select_operations(lines: Sequence[OperationLine], query: Query) -> Selection:
+    """Return the operations that a query selects."""
+    matching = [line for line in lines if _matches_query(line, query)]
+    viewed = list(filter(VIEWS[query.view], matching))
+    return Selection(
         lines=_sorted(viewed, query)[: query.limit or None],
         matching=len(viewed),
-        counts={view: sum(map(belongs, fitting)) for view, belongs in VIEWS.items()},
+        counts={view: sum(map(is_in_view, matching)) for view, is_in_view in VIEWS.items()},
         total=len(lines),
         attention=sum(map(VIEWS["attention"], lines)),
     )
 
 
-def choose_cells(lines: Sequence[CellLine], wanted: Filter) -> Sequence[CellLine]:
-    """Return the cells that a filter leaves."""
-    return [line for line in lines if _passes(line, wanted, line.reasons)]
+def select_cells(lines: Sequence[CellLine], query: Filter) -> Sequence[CellLine]:
+    """Return the cells that a filter selects."""
+    return [line for line in lines if _matches_filter(line, query, line.reasons)]
 
 
-def _fits(line: OperationLine, query: Query) -> bool:
+def _matches_query(line: OperationLine, query: Query) -> bool:
     texts = (line.name, line.id, line.target, line.input, line.status)
-    return query.status in ("", line.status, line.known_status) and _passes(line, query, texts)
+    return query.status in ("", line.status, line.known_status) and _matches_filter(line, query, texts)
 
 
-def _passes(line: OperationLine | CellLine, wanted: Filter, texts: Sequence[str]) -> bool:
-    if wanted.kind not in ("", line.kind) or wanted.account not in ("", line.account, line.account_id):
+def _matches_filter(line: OperationLine | CellLine, query: Filter, texts: Sequence[str]) -> bool:
+    if query.kind not in ("", line.kind) or query.account not in ("", line.account, line.account_id):
         return False
-    known = (*texts, line.kind, line.title, line.account, line.account_id, line.region)
-    text = "\n".join(known).casefold() if wanted.q else ""
-    return all(word in text for word in wanted.q.casefold().split())
+    searched = (*texts, line.kind, line.title, line.account, line.account_id, line.region)
+    text = "\n".join(searched).casefold() if query.q else ""
+    return all(word in text for word in query.q.casefold().split())
 
 
 def _sorted(lines: Sequence[OperationLine], query: Query) -> list[OperationLine]:
-    """Return the lines in order; equal ones stand as they would without one, and what is unknown comes last."""
+    """Return the lines in order. Equal lines are in the default order, lines with an unknown value come last."""
     lines = sorted(lines, key=SORTS[""])
     key = SORTS[query.sort]
     known = [line for line in lines if key(line) is not None]

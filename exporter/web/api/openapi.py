@@ -1,7 +1,8 @@
-"""The OpenAPI document of the JSON, made from the models that read its parameters and write its answers."""
+"""The OpenAPI document of the JSON API, generated from the models of its parameters and responses."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,15 +19,15 @@ DOCUMENT = "/api/v1/openapi.json"
 JSON = "application/json"
 PROBLEM = "application/problem+json"
 
-_ANSWERS = (Operations, Cells, Problem)
+_RESPONSES = (Operations, Cells, Problem)
 ABOUT = (
-    "What is known of AWS's bulk operations. Times are RFC 3339 in UTC; what is unknown is null. A request is answered "
-    "at once with what is known, and asks AWS for what is due: the next answer has it."
+    "The bulk operations of AWS IoT that the exporter knows. Times are RFC 3339 in UTC, unknown values are null. Each "
+    "request starts a refresh of what is due and does not wait for it: the next response has the new data."
 )
 
 
 def openapi(kinds: Sequence[Kind[Any]]) -> dict[str, Any]:
-    """Return the document for these kinds."""
+    """Return the OpenAPI document for these kinds."""
     names = [kind.name for kind in kinds]
     return {
         "openapi": "3.1.0",
@@ -37,8 +38,8 @@ def openapi(kinds: Sequence[Kind[Any]]) -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": {
-            OPERATIONS: _path("operations", "The operations that fit.", Operations, narrowed(Query, names)),
-            CELLS: _path("cells", "The cells that fit.", Cells, narrowed(Filter, names)),
+            OPERATIONS: _path("operations", "The operations that match.", Operations, narrowed(Query, names)),
+            CELLS: _path("cells", "The cells that match.", Cells, narrowed(Filter, names)),
             DOCUMENT: {"get": {"operationId": "openapi", "summary": "This document.", "responses": _document()}},
         },
         "components": {"schemas": _schemas()},
@@ -47,16 +48,17 @@ def openapi(kinds: Sequence[Kind[Any]]) -> dict[str, Any]:
 
 def _schemas() -> dict[str, Any]:
     _, schemas = TypeAdapter.json_schemas(
-        [(answer.__name__, "serialization", TypeAdapter(answer)) for answer in _ANSWERS],
+        [(response.__name__, "serialization", TypeAdapter(response)) for response in _RESPONSES],
         ref_template="#/components/schemas/{model}",
     )
-    found: dict[str, Any] = schemas["$defs"]
+    # The API calls an OperationLine an Operation, and so on.
+    found: dict[str, Any] = json.loads(json.dumps(schemas["$defs"]).replace('Line"', '"'))
     return found
 
 
-def _path(id: str, summary: str, answer: type[Any], model: type[Filter]) -> dict[str, Any]:
-    refused = "A parameter cannot be used, or is unknown."
-    responses = {"200": _response(summary, JSON, answer), "400": _response(refused, PROBLEM, Problem)}
+def _path(id: str, summary: str, response: type[Any], model: type[Filter]) -> dict[str, Any]:
+    invalid = "A parameter is invalid or unknown."
+    responses = {"200": _response(summary, JSON, response), "400": _response(invalid, PROBLEM, Problem)}
     return {"get": {"operationId": id, "summary": summary, "parameters": _parameters(model), "responses": responses}}
 
 
@@ -73,8 +75,8 @@ def _parameters(model: type[Filter]) -> list[dict[str, Any]]:
     ]
 
 
-def _response(description: str, media: str, answer: type[Any]) -> dict[str, Any]:
-    schema = {"$ref": f"#/components/schemas/{answer.__name__}"}
+def _response(description: str, media: str, model: type[Any]) -> dict[str, Any]:
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
     return {"description": description, "content": {media: {"schema": schema}}}
 
 

@@ -1,4 +1,4 @@
-"""What a request asks for: the parameters of the status page and the JSON, checked and documented by one model."""
+"""The query parameters of the status page and of the JSON API."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar, cast
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import PydanticCustomError
 
-from exporter.config.validation import keys_of, problems
+from exporter.config.validation import keys_of, problem_lines
 from exporter.core.errors import QueryError
 
 View = Literal["all", "active", "ended", "attention"]
@@ -30,8 +30,8 @@ Sort = Literal[
 ]
 Order = Literal["asc", "desc"]
 
-MOST_ROWS = 100_000
-LONGEST_TEXT = 256
+MAX_ROWS = 100_000
+MAX_TEXT_LENGTH = 256
 
 
 def _whole_number(text: Any) -> Any:
@@ -40,56 +40,58 @@ def _whole_number(text: Any) -> Any:
     return text
 
 
-Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
+Text = Annotated[str, Field(max_length=MAX_TEXT_LENGTH)]
 
 
 class Filter(BaseModel):
-    """Which lines are shown. An empty text filters nothing."""
+    """Which lines are selected. An empty text filters nothing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     kind: Text = Field("", description="The kind of the operations.")
-    account: Text = Field("", description="The account's name in the configuration, or its number.")
-    q: Text = Field("", description="Words that all occur in the texts of a line, in upper or lower case.")
+    account: Text = Field("", description="The name of the account in the configuration, or its number.")
+    q: Text = Field("", description="Words that must all occur in the texts of a line. Case is ignored.")
 
 
 class Query(Filter):
-    """Which operations are shown, and in which order."""
+    """Which operations are selected, and in which order."""
 
     view: View = Field(
         "all",
-        description="`active`: AWS may still change it; `ended`: it may not; `attention`: something of it failed, or "
-        "it was cancelled or stopped.",
+        description="`active`: AWS may still change the operation; `ended`: AWS cannot change it any more; "
+        "`attention`: items failed, or the operation failed, was cancelled or was stopped.",
     )
-    status: Text = Field("", description="The status in AWS's spelling; `Unknown` for any that AWS does not document.")
+    status: Text = Field(
+        "", description="The status as AWS spells it; `Unknown` matches every status that AWS does not document."
+    )
     sort: Sort = Field(
-        "", description="What to sort by; empty: the active ones first, then the newest. What is unknown comes last."
+        "", description="The sort key. Empty: active operations first, then the newest. Unknown values come last."
     )
     order: Order = Field("asc", description="Ascending or descending.")
     limit: Annotated[int, BeforeValidator(_whole_number)] = Field(
-        0, ge=0, le=MOST_ROWS, description="The most operations to show; 0: all of them."
+        0, ge=0, le=MAX_ROWS, description="The maximum number of operations; 0: all."
     )
 
 
-F = TypeVar("F", bound=Filter)
+FilterT = TypeVar("FilterT", bound=Filter)
 
 
-def narrowed(model: type[F], kinds: Sequence[str]) -> type[F]:
-    """Return the model of a request where only these kinds can be asked for."""
+def narrowed(model: type[FilterT], kinds: Sequence[str]) -> type[FilterT]:
+    """Return a copy of the model that accepts only these kinds."""
     names = cast(Any, Literal)[("", *kinds)]
     described = Field("", description=model.model_fields["kind"].description)
     return create_model(model.__name__, __base__=model, __doc__=model.__doc__, kind=(names, described))
 
 
-def read_query(model: type[F], parameters: Iterable[tuple[str, str]]) -> F:
-    """Return what the parameters of a URL ask for. Raises QueryError with every problem, which quotes no value."""
+def read_query(model: type[FilterT], parameters: Iterable[tuple[str, str]]) -> FilterT:
+    """Return the query in the parameters of a URL. Raises QueryError with all problems, which quote no value."""
     pairs = tuple(parameters)
-    number = Counter(name for name, _ in pairs)
-    found = [f"{name}: given more than once" for name in model.model_fields if number[name] > 1]
+    count = Counter(name for name, _ in pairs)
+    found = [f"{name}: given more than once" for name in model.model_fields if count[name] > 1]
     try:
         query = model.model_validate(dict(pairs))
     except ValidationError as error:
-        raise QueryError([*found, *problems(error, known=keys_of(model))]) from None
+        raise QueryError([*found, *problem_lines(error, known=keys_of(model))]) from None
     if found:
         raise QueryError(found)
     return query

@@ -1,10 +1,9 @@
-"""The JSON: operations and cells for programs, and the OpenAPI document that describes them."""
+"""The routes of the JSON API: operations, cells, and the OpenAPI document."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TypeVar
 
 from pydantic import TypeAdapter
 from starlette.requests import Request
@@ -12,14 +11,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from exporter.core.errors import QueryError
-from exporter.web import responses
-from exporter.web.api.filtering import choose, choose_cells
+from exporter.web.api.filtering import select_cells, select_operations
 from exporter.web.api.openapi import CELLS, DOCUMENT, JSON, OPERATIONS, PROBLEM, openapi
-from exporter.web.api.query import Filter, Query, narrowed, read_query
-from exporter.web.api.schemas import Cell, Cells, Fault, Operations, Problem
+from exporter.web.api.query import Filter, FilterT, Query, narrowed, read_query
+from exporter.web.api.schemas import Cells, Fault, Operations, Problem
 from exporter.web.context import Status
-
-F = TypeVar("F", bound=Filter)
+from exporter.web.responses import DATA_HEADERS, negotiated_response
 
 _CELLS = TypeAdapter(Cells)
 _OPERATIONS = TypeAdapter(Operations)
@@ -27,39 +24,44 @@ _PROBLEM = TypeAdapter(Problem)
 
 
 def api_routes(status: Status) -> list[Route]:
-    """Return the routes of the JSON."""
+    """Return the routes of the JSON API."""
     document = json.dumps(openapi(status.kinds)).encode()
 
     def operations(query: Query) -> bytes:
-        return _OPERATIONS.dump_json(Operations.of(choose(status.newest().operations(), query)))
+        selected = select_operations(status.overview().operations(), query)
+        response = Operations(operations=selected.lines, matching=selected.matching, total=selected.total)
+        return _OPERATIONS.dump_json(response, by_alias=True)
 
-    def cells(wanted: Filter) -> bytes:
-        lines = status.newest().cells()
-        chosen = choose_cells(lines, wanted)
-        return _CELLS.dump_json(Cells(cells=tuple(map(Cell.of, chosen)), total=len(lines)))
+    def cells(query: Filter) -> bytes:
+        lines = status.overview().cells()
+        return _CELLS.dump_json(Cells(cells=select_cells(lines, query), total=len(lines)), by_alias=True)
 
     async def described(request: Request) -> Response:
-        return responses.answer(request, document, {**responses.DATA, "Content-Type": JSON})
+        return _response(request, document)
 
     names = [kind.name for kind in status.kinds]
     return [
-        Route(OPERATIONS, status.handler(_answering(narrowed(Query, names), operations))),
-        Route(CELLS, status.handler(_answering(narrowed(Filter, names), cells))),
+        Route(OPERATIONS, status.handler(_responder(narrowed(Query, names), operations))),
+        Route(CELLS, status.handler(_responder(narrowed(Filter, names), cells))),
         Route(DOCUMENT, described),
     ]
 
 
-def _answering(model: type[F], write: Callable[[F], bytes]) -> Callable[[Request], Response]:
-    """Return what answers a request by JSON, or tells what is wrong with its parameters."""
+def _responder(model: type[FilterT], body: Callable[[FilterT], bytes]) -> Callable[[Request], Response]:
+    """Return a function that responds with JSON, or with the problems of invalid parameters."""
 
-    def respond_with(request: Request) -> Response:
+    def respond(request: Request) -> Response:
         try:
             query = read_query(model, request.query_params.multi_items())
         except QueryError as error:
-            return responses.answer(request, _problem(error), {**responses.DATA, "Content-Type": PROBLEM}, 400)
-        return responses.answer(request, write(query), {**responses.DATA, "Content-Type": JSON})
+            return _response(request, _problem(error), PROBLEM, 400)
+        return _response(request, body(query))
 
-    return respond_with
+    return respond
+
+
+def _response(request: Request, body: bytes, media: str = JSON, status: int = 200) -> Response:
+    return negotiated_response(request, [body], {**DATA_HEADERS, "Content-Type": media}, status)
 
 
 def _problem(error: QueryError) -> bytes:

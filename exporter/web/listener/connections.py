@@ -1,95 +1,77 @@
-"""Connections: how many there are, how long each may take for what, and who makes room when all are taken."""
+"""Connections: their maximum number, the deadlines of each, and the eviction of idle ones.
+
+``Connection`` uses attributes of uvicorn that are not documented. tests/web/listener/test_uvicorn.py lists them.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from exporter.web.limits import Limits
 from exporter.web.protection.tls import Tls
 
+# Until the next attempt to accept a connection, if the process has no file descriptor left.
 RETRY_SECONDS = 0.1
-"""Until the next connection is accepted after there was no file descriptor for it."""
-LONGEST_HEAD = 16384
-"""Bytes of a request's head. h11 refuses more where it comes in pieces, ``web/security`` where it comes at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds of what strangers can take; seconds but for the first."""
-
-    connections: int = 256
-    """A connection with TLS costs about 320 KiB, most of it asyncio's buffer: 80 MiB in all."""
-    handshake: float = 10
-    head: float = 10
-    """For a request's head, or the first byte of the first one."""
-    write: float = 60
-    """For a client to read what fills all buffers."""
-    idle: int = 300
-    """Between requests; longer than any scrape interval, so that Prometheus keeps its connection."""
-    close: float = 1
-    """For a client to agree to the end of TLS."""
-    grace: float = 10
-    """For requests in flight after SIGTERM; Kubernetes waits 30 seconds before it kills."""
 
 
 class Connections:
-    """The open connections of a process, those first that have waited longest for their client."""
+    """The open connections of the process. Those that wait for their client are in the order in which they began to."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
         self._open: set[Connection] = set()
         self._waiting: dict[Connection, None] = {}
-        self._left = asyncio.Event()
+        self._changed = asyncio.Event()
 
     def __iter__(self) -> Iterator[Connection]:
         return iter(tuple(self._open))
 
-    async def room(self) -> None:
-        """Return when there is a place for one more: at once, unless every client is being answered."""
-        while len(self._open) >= self._most:
+    async def wait_for_capacity(self) -> None:
+        """Return when one more connection is allowed: at once, unless every connection is serving a request."""
+        while len(self._open) >= self._limit:
             if not self.evict():
-                self._left.clear()
-                await self._left.wait()
+                self._changed.clear()
+                await self._changed.wait()
 
     def evict(self) -> bool:
-        """End the connection that has waited longest for its client; tell whether there was one."""
+        """End the connection that has waited longest for its client. Return whether there was one."""
         if not self._waiting:
             return False
         connection = next(iter(self._waiting))
-        self.leave(connection)
-        connection.end()
+        self.remove(connection)
+        connection.abort()
         return True
 
-    def enter(self, connection: Connection) -> None:
-        """Count a connection, which waits for its client."""
+    def add(self, connection: Connection) -> None:
+        """Count a new connection. It waits for its client."""
         self._open.add(connection)
         self._waiting[connection] = None
 
-    def leave(self, connection: Connection) -> None:
-        """Count it no more."""
+    def remove(self, connection: Connection) -> None:
+        """Stop counting a connection."""
         self._open.discard(connection)
         self._waiting.pop(connection, None)
-        self._left.set()
+        self._changed.set()
 
-    def wait_for_client(self, connection: Connection) -> None:
-        """Note that a connection waits for its client; it makes room from now on, after those that wait already."""
+    def mark_waiting(self, connection: Connection) -> None:
+        """Note that a connection waits for its client. It can be evicted after those that wait already."""
         if connection in self._open:
             self._waiting.setdefault(connection)
-            self._left.set()
+            self._changed.set()
 
-    def serve_client(self, connection: Connection) -> None:
-        """Note that a client waits for its answer; the connection makes room for nobody."""
+    def mark_busy(self, connection: Connection) -> None:
+        """Note that a connection serves a request. It cannot be evicted."""
         self._waiting.pop(connection, None)
 
 
 class Connection(H11Protocol):
-    """uvicorn's HTTP/1.1 with a deadline for all that is the client's part."""
+    """uvicorn's HTTP/1.1 protocol with a deadline for each step that depends on the client."""
 
     def __init__(self, server: uvicorn.Server, connections: Connections, limits: Limits, tls: Tls | None) -> None:
         super().__init__(server.config, server.server_state, {}, asyncio.get_running_loop())
@@ -97,12 +79,12 @@ class Connection(H11Protocol):
         self._limits = limits
         self._tls = tls
         self._opening: asyncio.Task[None] | None = None
-        self._head = _Deadline(limits.head, self.end)
-        self._write = _Deadline(limits.write, self.end)
+        self._head_deadline = _Deadline(limits.head, self.abort)
+        self._write_deadline = _Deadline(limits.write, self.abort)
 
     def open(self, accepted: socket.socket) -> None:
-        """Begin with a socket that was accepted."""
-        self._connections.enter(self)
+        """Serve an accepted socket."""
+        self._connections.add(self)
         self._opening = self.loop.create_task(self._open(accepted))
 
     async def _open(self, accepted: socket.socket) -> None:
@@ -118,121 +100,122 @@ class Connection(H11Protocol):
                     ssl_shutdown_timeout=self._limits.close,
                 )
         except (OSError, asyncio.CancelledError):
-            self._connections.leave(self)
+            self._connections.remove(self)
 
-    def end(self) -> None:
-        """End at once, in whatever state."""
-        if not self.end_opening():
+    def abort(self) -> None:
+        """End the connection at once, in any state."""
+        if not self.cancel_handshake():
             self.transport.abort()
 
-    def end_opening(self) -> bool:
-        """End if the handshake is not over; tell whether that was so."""
+    def cancel_handshake(self) -> bool:
+        """End the connection if its handshake is not complete. Return whether it was incomplete."""
         return self._opening is not None and self._opening.cancel()
 
     def connection_made(self, transport: Any) -> None:
-        """Begin to wait for a request, unless the client's certificate is not one of those that may come in."""
+        """Wait for a request. End the connection if the name in the client certificate is not allowed."""
         super().connection_made(transport)
-        self._watch()
-        if self._tls and not self._tls.admits(transport.get_extra_info("peercert")):
+        self._update_state()
+        if self._tls and not self._tls.is_allowed(transport.get_extra_info("peercert")):
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Take a part of a request."""
+        """Process a part of a request."""
         super().data_received(data)
-        self._watch()
+        self._update_state()
 
     def on_response_complete(self) -> None:
-        """Go on to the next request."""
+        """Wait for the next request."""
         super().on_response_complete()
-        self._watch()
+        self._update_state()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP. Where it follows a request that is being answered, it ends both."""
+        """Reject data that is not HTTP. If it follows a request in flight, both end."""
         if self.cycle and not self.cycle.response_complete:
             self.cycle.disconnected = True
-        if self.cycle and self.cycle.disconnected and not self._can_answer():
+        if self.cycle and self.cycle.disconnected and not self._can_reject_request():
             self.transport.close()
         else:
             super().send_400_response(msg)
 
-    def _can_answer(self) -> bool:
-        """Tell whether a refusal would be the answer to the request itself: it is not over, and has none yet."""
-        request = self.cycle
-        # uvicorn's refusal has a body, which an answer to HEAD must not have.
-        return bool(request.more_body) and not request.response_started and request.scope["method"] != "HEAD"
+    def _can_reject_request(self) -> bool:
+        """Return whether status 400 can be the response to the request in flight: it is incomplete and unanswered."""
+        # uvicorn's response has a body, which a response to HEAD must not have.
+        is_head = self.cycle.scope["method"] == "HEAD"
+        return self.cycle.more_body and not self.cycle.response_started and not is_head
 
     def pause_writing(self) -> None:
-        """Stop writing, since the client does not read: it makes room for others, and ends if that lasts."""
+        """Stop writing because the client does not read. The connection can be evicted, and has a deadline."""
         super().pause_writing()
-        self._connections.wait_for_client(self)
-        self._write.start()
+        self._connections.mark_waiting(self)
+        self._write_deadline.start()
 
     def resume_writing(self) -> None:
-        """Go on writing."""
+        """Continue to write."""
         super().resume_writing()
-        self._write.stop()
-        self._watch()
+        self._write_deadline.stop()
+        self._update_state()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Give the place back."""
+        """Stop counting the connection."""
         super().connection_lost(exc)
-        self._connections.leave(self)
-        self._head.stop()
-        self._write.stop()
+        self._connections.remove(self)
+        self._head_deadline.stop()
+        self._write_deadline.stop()
 
-    def _watch(self) -> None:
-        """Note who waits for whom, and set the deadline for a head: a first one, or one that has begun."""
+    def _update_state(self) -> None:
+        """Mark the connection as busy or waiting. Start the deadline of a first head, and of one that has begun."""
         if self.flow.write_paused:
-            return  # whatever a client sends that does not read, it makes room
-        if self.cycle and not self.cycle.response_complete:
-            self._connections.serve_client(self)
-            self._head.stop()
+            # A client that does not read can be evicted, whatever it sends.
             return
-        self._connections.wait_for_client(self)
+        if self.cycle and not self.cycle.response_complete:
+            self._connections.mark_busy(self)
+            self._head_deadline.stop()
+            return
+        self._connections.mark_waiting(self)
         if self.cycle is None or self.conn.trailing_data[0]:
-            self._head.start()
+            self._head_deadline.start()
 
 
 class _Deadline:
-    """Does something when a time is over, unless it is stopped before."""
+    """Calls a function after some seconds, unless it is stopped before."""
 
-    def __init__(self, seconds: float, act: Callable[[], None]) -> None:
+    def __init__(self, seconds: float, expire: Callable[[], None]) -> None:
         self._seconds = seconds
-        self._act = act
+        self._expire = expire
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Let the time run, from now if it does not run yet."""
-        self._timer = self._timer or asyncio.get_running_loop().call_later(self._seconds, self._act)
+        """Start the timer, unless it runs already."""
+        self._timer = self._timer or asyncio.get_running_loop().call_later(self._seconds, self._expire)
 
     def stop(self) -> None:
-        """Let it run no more."""
         if self._timer:
             self._timer.cancel()
         self._timer = None
 
 
-async def admit(listener: socket.socket, connections: Connections, open: Callable[[socket.socket], None]) -> NoReturn:
-    """Accept connections for ever, and open each as soon as there is room for it."""
+async def accept_connections(
+    listener: socket.socket, connections: Connections, open: Callable[[socket.socket], None]
+) -> NoReturn:
+    """Accept connections without end, and open each as soon as the limit allows it."""
     loop = asyncio.get_running_loop()
     listener.setblocking(False)
     while True:
         try:
             accepted, _ = await loop.sock_accept(listener)
         except ConnectionError:
-            continue  # the client is gone already
-        except OSError:  # no file descriptor is left
+            # The client has closed the connection already.
+            continue
+        except OSError:
+            # The process has no file descriptor left.
             connections.evict()
             await asyncio.sleep(RETRY_SECONDS)
         else:
-            await _when_there_is_room(accepted, connections)
+            try:
+                await connections.wait_for_capacity()
+            except asyncio.CancelledError:
+                accepted.close()
+                raise
             open(accepted)
-            await asyncio.sleep(0)  # sock_accept lets nobody else run where clients queue
-
-
-async def _when_there_is_room(accepted: socket.socket, connections: Connections) -> None:
-    try:
-        await connections.room()
-    except asyncio.CancelledError:
-        accepted.close()
-        raise
+            # While clients queue, sock_accept returns without letting other tasks run.
+            await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Listen and serve: addresses as Prometheus writes them, uvicorn behind them, an end within the grace period."""
+"""The HTTP server: listening sockets, uvicorn behind them, and shutdown within the grace period."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from exporter.core.errors import StartError
-from exporter.web.listener.connections import LONGEST_HEAD, Connection, Connections, Limits, admit
+from exporter.web.limits import MAX_HEAD_BYTES, Limits
+from exporter.web.listener.connections import Connection, Connections, accept_connections
 from exporter.web.protection.tls import Tls
 
 BACKLOG = 512
@@ -23,15 +24,15 @@ BACKLOG = 512
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to listen; an empty host means every interface."""
+    """An address to listen on. An empty host means every interface."""
 
     host: str
     port: int
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
-    """An application and the socket it is served on; ``tls`` tells for each connection how it is secured, if at all."""
+class ServedApp:
+    """An application and its listening socket. ``tls`` returns the TLS of a new connection, or None for plain HTTP."""
 
     app: ASGIApp
     listener: socket.socket
@@ -39,7 +40,7 @@ class Site:
 
     @property
     def url(self) -> str:
-        """A URL that opens on this machine."""
+        """The URL that reaches the application from this machine."""
         host, port = self.listener.getsockname()[:2]
         if ip_address(host).is_unspecified:
             host = "localhost"
@@ -48,22 +49,22 @@ class Site:
 
 
 def parse_address(text: str) -> Address:
-    """Return an address written as ``:10098``, ``127.0.0.1:10098`` or ``[::1]:10098``. Raises ValueError."""
+    """Return the address in a text such as ``:10098``, ``127.0.0.1:10098`` or ``[::1]:10098``. Raises ValueError."""
     match = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([^:\[\]]*)):([0-9]{1,5})", text)
     if match is None or int(match[3]) > 65535:
-        raise ValueError("expected host:port, as :10098 or [::1]:10098")
+        raise ValueError("expected host:port, such as :10098 or [::1]:10098")
     return Address(match[1] or match[2] or "", int(match[3]))
 
 
 def listen(address: Address) -> socket.socket:
-    """Return a listening socket, for IPv4 and IPv6 where no host is named. Raises StartError."""
+    """Return a listening socket, for IPv4 and IPv6 if the host is empty. Raises StartError."""
     try:
         listener = _bind(address)
     except (OSError, UnicodeError) as error:
-        why = error.strerror or error if isinstance(error, OSError) else "no such host"
-        raise StartError(f"cannot listen on {address.host}:{address.port}: {why}") from None
-    # Accepted sockets inherit it. asyncio sets it only where the protocol is named, which create_server does not do:
-    # without it every answer on a kept connection waits 40 ms for the client's delayed acknowledgement.
+        reason = error.strerror or error if isinstance(error, OSError) else "no such host"
+        raise StartError(f"cannot listen on {address.host}:{address.port}: {reason}") from None
+    # Accepted sockets inherit the option. asyncio sets it only on sockets with an explicit protocol number, and
+    # create_server passes none. Without it a response on a kept connection waits 40 ms for a delayed acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
@@ -78,7 +79,7 @@ def _bind(address: Address) -> socket.socket:
 
 
 def listen_all(addresses: Sequence[Address]) -> list[socket.socket]:
-    """Return a listening socket for each address. Raises StartError with every one that cannot be had."""
+    """Return a listening socket for each address. Raises StartError that names every address that fails."""
     listeners, failures = [], []
     for address in addresses:
         try:
@@ -92,42 +93,43 @@ def listen_all(addresses: Sequence[Address]) -> list[socket.socket]:
     return listeners
 
 
-async def serve(sites: Sequence[Site], on_stop: Callable[[], None]) -> None:
-    """Serve all sites until SIGINT or SIGTERM; then answer what is in flight, and return. A second one ends at once."""
-    server = Server(sites, on_stop)
+async def serve(apps: Sequence[ServedApp], on_stop: Callable[[], None]) -> None:
+    """Serve applications until SIGINT or SIGTERM, then drain and return. A second signal ends the drain."""
+    server = Server(apps, on_stop)
     for number in (signal.SIGINT, signal.SIGTERM):
-        hear(number, server.stop)
+        handle_signal(number, server.stop)
     await server.run()
 
 
-def hear(number: signal.Signals, act: Callable[[], None]) -> None:
-    """Do something on the running loop whenever a signal comes, however busy the loop is.
+def handle_signal(number: signal.Signals, handler: Callable[[], None]) -> None:
+    """Call a handler on the running event loop for each signal, however busy the loop is.
 
-    asyncio tells the loop of signals by a pipe, which threads that are done use too. Where calls to AWS end by the
-    hundred while the loop does something else the pipe is full, and asyncio loses the signal.
+    asyncio passes signals to the loop through a pipe, and so do finished threads. If hundreds of calls to AWS end while
+    the loop is busy, the pipe is full and asyncio loses the signal.
     """
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(number, lambda: None)  # lets a signal wake the loop
-    signal.signal(number, lambda *_: loop.call_soon_threadsafe(act))
+    # A signal must wake the loop.
+    loop.add_signal_handler(number, lambda: None)
+    signal.signal(number, lambda *_: loop.call_soon_threadsafe(handler))
     signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)
 
 
 class Server:
-    """Serves sites until it is told to stop.
+    """Serves applications until ``stop`` is called.
 
-    uvicorn speaks HTTP. Accepting is done here: a connection gets the TLS that holds when it comes, and is counted
-    before its handshake, which uvicorn's own listeners and limits do not do.
+    uvicorn processes HTTP. This class accepts the connections, because uvicorn's listeners and limits cannot do two
+    things: count a connection before its handshake, and use the TLS that is valid when the connection begins.
     """
 
-    def __init__(self, sites: Sequence[Site], on_stop: Callable[[], None], limits: Limits = Limits()) -> None:
-        self._sites = sites
+    def __init__(self, apps: Sequence[ServedApp], on_stop: Callable[[], None], limits: Limits = Limits()) -> None:
+        self._apps = apps
         self._on_stop = on_stop
         self._limits = limits
         self._connections = Connections(limits.connections)
         self._stopped, self._stopped_again = asyncio.Event(), asyncio.Event()
 
     def stop(self) -> None:
-        """End well; called a second time, end at once."""
+        """Drain and shut down. A second call ends the drain."""
         if self._stopped.is_set():
             self._stopped_again.set()
         else:
@@ -135,67 +137,68 @@ class Server:
             self._on_stop()
 
     async def run(self) -> None:
-        """Return when it has ended, at the latest when the time of grace is over."""
+        """Serve until ``stop`` is called, then drain for the grace period at most."""
         async with asyncio.TaskGroup() as tasks:
-            servers = [_Uvicorn(_settings(site.app, self._limits)) for site in self._sites]
+            servers = [_Uvicorn(_uvicorn_config(app.app, self._limits)) for app in self._apps]
             serving = [tasks.create_task(server.serve(sockets=[])) for server in servers]
-            doors = [tasks.create_task(self._admit(*pair)) for pair in zip(self._sites, servers, strict=True)]
+            accepting = [tasks.create_task(self._accept(*pair)) for pair in zip(self._apps, servers, strict=True)]
             await self._stopped.wait()
-            ending = tasks.create_task(self._end(servers, serving, doors))
-            hurry = tasks.create_task(self._stopped_again.wait())
-            await asyncio.wait((ending, hurry), timeout=self._limits.grace, return_when=asyncio.FIRST_COMPLETED)
-            for task in (*serving, *doors, ending, hurry):
+            drain = tasks.create_task(self._drain(servers, serving, accepting))
+            second_stop = tasks.create_task(self._stopped_again.wait())
+            await asyncio.wait((drain, second_stop), timeout=self._limits.grace, return_when=asyncio.FIRST_COMPLETED)
+            for task in (*serving, *accepting, drain, second_stop):
                 task.cancel()
-        self._close()
+        self._close_listeners()
         for connection in self._connections:
-            connection.end()
+            connection.abort()
 
-    async def _admit(self, site: Site, server: uvicorn.Server) -> None:
+    async def _accept(self, app: ServedApp, server: uvicorn.Server) -> None:
         def open(accepted: socket.socket) -> None:
-            Connection(server, self._connections, self._limits, site.tls()).open(accepted)
+            Connection(server, self._connections, self._limits, app.tls()).open(accepted)
 
-        await admit(site.listener, self._connections, open)
+        await accept_connections(app.listener, self._connections, open)
 
-    async def _end(
-        self, servers: list[_Uvicorn], serving: list[asyncio.Task[None]], doors: list[asyncio.Task[None]]
+    async def _drain(
+        self, servers: list[_Uvicorn], serving: list[asyncio.Task[None]], accepting: list[asyncio.Task[None]]
     ) -> None:
-        # Who comes while others are being answered is let in, to be told that the exporter is not ready any more.
+        # While requests are in flight, new connections are accepted: /-/ready must report 503 on them.
         if in_flight := [task for server in servers for task in server.server_state.tasks]:
             await asyncio.wait(in_flight)
-        for door in doors:
-            door.cancel()
-        await asyncio.wait(doors)
-        self._close()
+        for task in accepting:
+            task.cancel()
+        await asyncio.wait(accepting)
+        self._close_listeners()
         for connection in self._connections:
-            connection.end_opening()
+            connection.cancel_handshake()
         for server in servers:
             server.should_exit = True
         await asyncio.wait(serving)
 
-    def _close(self) -> None:
-        for site in self._sites:
-            site.listener.close()
+    def _close_listeners(self) -> None:
+        for app in self._apps:
+            app.listener.close()
 
 
 class _Uvicorn(uvicorn.Server):
-    """uvicorn without its own signal handlers, which would end the process by the signal after a graceful stop."""
+    """uvicorn without its signal handlers. After a graceful shutdown they would end the process by the signal."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
 
-def _settings(app: ASGIApp, limits: Limits) -> uvicorn.Config:
+def _uvicorn_config(app: ASGIApp, limits: Limits) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http="h11",
         ws="none",
         log_config=None,
-        log_level="error",  # it warns of what strangers send, which is no fault of this process
+        # uvicorn warns of invalid requests, which are no fault of this process.
+        log_level="error",
         access_log=False,
         lifespan="off",
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=limits.idle,
-        h11_max_incomplete_event_size=LONGEST_HEAD,
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
     )

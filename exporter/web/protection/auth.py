@@ -1,4 +1,4 @@
-"""HTTP's Basic scheme (RFC 7617) against bcrypt hashes, checked beside the event loop and remembered."""
+"""HTTP Basic authentication (RFC 7617) with bcrypt hashes, checked in a thread and cached."""
 
 from __future__ import annotations
 
@@ -16,71 +16,72 @@ import bcrypt
 
 from exporter.core.thread import in_thread
 
-REMEMBERED = 100
-"""How many logins are remembered, of each outcome: a flood of bad ones drives no good one out."""
-LONGEST = 72
-"""Bytes of a password that bcrypt looks at; Go's leaves out what is beyond, Python's refuses it."""
+# Cached logins of each outcome. With two caches, many wrong logins cannot evict a right one.
+CACHE_SIZE = 100
+# Bytes of a password that bcrypt uses. Go ignores further bytes, Python's bcrypt raises an error for them.
+MAX_PASSWORD_BYTES = 72
 
 
 class BasicAuth:
-    """Who may come in. What is remembered of a login is a keyed hash that means nothing outside this process."""
+    """Checks logins and caches the outcomes. A cache key is a keyed hash that has no meaning outside this process."""
 
     def __init__(self, check: Callable[[bytes, bytes], bool] = bcrypt.checkpw) -> None:
         self._check = check
         self._secret = secrets.token_bytes(32)
-        self._outcomes = {True: _Remembered(), False: _Remembered()}
-        # One at a time: bcrypt is made to be slow, and a flood of logins must leave the machine to the rest.
-        self._turn = asyncio.Lock()
+        self._caches = {True: _KeyCache(), False: _KeyCache()}
+        # One check at a time: bcrypt is slow by design, and many logins must not take the whole machine.
+        self._lock = asyncio.Lock()
 
-    async def admits(self, users: Mapping[str, bytes], header: str) -> bool:
-        """Tell whether an ``Authorization`` header names one of the users, whose bcrypt hashes are given."""
+    async def is_allowed(self, users: Mapping[str, bytes], header: str) -> bool:
+        """Return whether an ``Authorization`` header matches one of the users, given with their bcrypt hashes."""
         credentials = _credentials(header)
         if credentials is None:
             return False
         user, password = credentials
         key = self._key(user, users.get(user, b""), password)
-        outcome = self._remembered(key)
+        outcome = self._cached(key)
         if outcome is None:
-            async with self._turn:
-                outcome = self._remembered(key)
+            async with self._lock:
+                outcome = self._cached(key)
                 if outcome is None:
-                    outcome = await in_thread(partial(self._is_right, users, user, password[:LONGEST]))
-                    self._outcomes[outcome].add(key)
+                    outcome = await in_thread(partial(self._is_correct, users, user, password[:MAX_PASSWORD_BYTES]))
+                    self._caches[outcome].add(key)
         return outcome
 
-    def _remembered(self, key: bytes) -> bool | None:
-        return next((outcome for outcome, found in self._outcomes.items() if found.has(key)), None)
+    def _cached(self, key: bytes) -> bool | None:
+        return next((outcome for outcome, cache in self._caches.items() if cache.contains(key)), None)
 
     def _key(self, user: str, hashed: bytes, password: bytes) -> bytes:
-        told = b"".join(hashlib.sha256(part).digest() for part in (user.encode(), hashed, password))
-        return hmac.digest(self._secret, told, "sha256")
+        digests = b"".join(hashlib.sha256(part).digest() for part in (user.encode(), hashed, password))
+        return hmac.digest(self._secret, digests, "sha256")
 
-    def _is_right(self, users: Mapping[str, bytes], user: str, password: bytes) -> bool:
+    def _is_correct(self, users: Mapping[str, bytes], user: str, password: bytes) -> bool:
         hashed = users.get(user)
         if hashed is not None and self._check(password, hashed):
             return True
-        # A cost doubles the work. The work of a wrong password is brought to that of the highest cost, for every
-        # user and for none: 2^c + (2^c + 2^(c+1) + ... + 2^(highest-1)) = 2^highest.
+        # The response time must not show which users exist. The work of a hash doubles with its cost. So a wrong
+        # password of any user, and any unknown user, is brought to the work of the highest cost:
+        # 2^c + (2^c + 2^(c+1) + ... + 2^(highest-1)) = 2^highest.
         highest = max(map(_cost, users.values()))
         for cost in (highest,) if hashed is None else range(_cost(hashed), highest):
-            self._check(password, _nobodys_hash(cost))
+            self._check(password, _dummy_hash(cost))
         return False
 
 
-class _Remembered:
+class _KeyCache:
     """The keys that were used last."""
 
     def __init__(self) -> None:
         self._keys: OrderedDict[bytes, None] = OrderedDict()
 
-    def has(self, key: bytes) -> bool:
+    def contains(self, key: bytes) -> bool:
         if key in self._keys:
             self._keys.move_to_end(key)
         return key in self._keys
 
     def add(self, key: bytes) -> None:
         self._keys[key] = None
-        if len(self._keys) > REMEMBERED:
+        if len(self._keys) > CACHE_SIZE:
             self._keys.popitem(last=False)
 
 
@@ -99,6 +100,6 @@ def _cost(hashed: bytes) -> int:
     return int(hashed[4:6])
 
 
-def _nobodys_hash(cost: int) -> bytes:
-    """Return a hash to do the work with; nobody looks at the outcome."""
+def _dummy_hash(cost: int) -> bytes:
+    """Return a hash of this cost that no password matches."""
     return b"$2b$%02d$%s" % (cost, b"." * 53)

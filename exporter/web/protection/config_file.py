@@ -1,7 +1,7 @@
-"""The web configuration: exporter-toolkit's file of TLS, passwords, headers and limits, read strictly.
+"""The web configuration file in the format of exporter-toolkit: TLS, passwords, headers and the rate limit.
 
-https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md describes the format,
-docs/web-config.md where this reader is stricter.
+https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md describes the format.
+docs/web-config.md lists where this exporter is stricter.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, SecretStr, ValidationError
 
-from exporter.config.fields import Frozen
+from exporter.config.fields import StrictModel
 from exporter.config.strict_yaml import parse_yaml_as_text
-from exporter.config.validation import both, keys_of, problems
+from exporter.config.validation import keys_of, problem_lines, run_both
 from exporter.core.errors import ConfigError
 from exporter.web.protection.config_fields import (
-    GIVEN,
-    ONLY_ONE,
+    AT_MOST_ONE,
+    NOT_EMPTY,
     ClientAuth,
     Curve,
     GoDuration,
@@ -38,14 +38,14 @@ from exporter.web.protection.tls import VERSIONS, Pem, Read, Tls, TlsSettings, n
 FLAG = "--web.config.file"
 
 
-class Section(Frozen):
-    """A section whose values are all written as text, and whose defaults are not."""
+class Section(StrictModel):
+    """A section. Its values in the file are text, its defaults have their final types."""
 
     model_config = ConfigDict(validate_default=False)
 
 
 class TlsServer(Section):
-    """How TLS is spoken. Certificates and keys are read apart, see ``read_pem``."""
+    """TLS settings. ``read_pem`` reads the certificates and keys."""
 
     cert: Secret = SecretStr("")
     cert_file: Text = ""
@@ -54,15 +54,15 @@ class TlsServer(Section):
     client_ca: Secret = SecretStr("")
     client_ca_file: Text = ""
     client_auth_type: ClientAuth = ""
-    client_allowed_sans: Annotated[tuple[Text, ...] | None, GIVEN] = None
+    client_allowed_sans: Annotated[tuple[Text, ...] | None, NOT_EMPTY] = None
     min_version: Version = "TLS12"
     max_version: Version = "TLS13"
     cipher_suites: tuple[Suite, ...] = ()
-    curve_preferences: Annotated[tuple[Curve, ...], ONLY_ONE] = ()
+    curve_preferences: Annotated[tuple[Curve, ...], AT_MOST_ONE] = ()
     prefer_server_cipher_suites: Switch = True
 
     def settings(self) -> TlsSettings:
-        """Return what a TLS context is made of."""
+        """Return the settings of a TLS context."""
         return TlsSettings(
             client_auth=self.client_auth_type or "NoClientCert",
             allowed_sans=self.client_allowed_sans,
@@ -74,13 +74,13 @@ class TlsServer(Section):
 
 
 class Headers(Section):
-    """Headers that every answer carries; one that is blank is left out."""
+    """Headers of every response. An empty one is not sent."""
 
     strict_transport_security: HeaderValue = Field(default="", alias="Strict-Transport-Security")
-    x_content_type_options: Annotated[Literal["nosniff"] | None, GIVEN] = Field(
+    x_content_type_options: Annotated[Literal["nosniff"] | None, NOT_EMPTY] = Field(
         default=None, alias="X-Content-Type-Options"
     )
-    x_frame_options: Annotated[Literal["deny", "sameorigin"] | None, GIVEN] = Field(
+    x_frame_options: Annotated[Literal["deny", "sameorigin"] | None, NOT_EMPTY] = Field(
         default=None, alias="X-Frame-Options"
     )
     x_xss_protection: HeaderValue = Field(default="", alias="X-XSS-Protection")
@@ -88,14 +88,14 @@ class Headers(Section):
 
 
 class HttpServer(Section):
-    """How HTTP is spoken: always HTTP/1.1, which a client that prefers HTTP/2 is told by ALPN."""
+    """HTTP settings. The server always uses HTTP/1.1; ALPN reports it to clients that prefer HTTP/2."""
 
     http2: Switch = True
     headers: Headers = Headers()
 
 
 class RateLimit(Section):
-    """How many requests are answered: one per ``interval`` seconds, and ``burst`` at once."""
+    """The rate limit: one request per ``interval`` seconds, and ``burst`` requests at once."""
 
     interval: GoDuration = 0.0
     burst: Whole = 0
@@ -104,7 +104,7 @@ class RateLimit(Section):
 class Document(Section):
     """The whole file."""
 
-    tls_server_config: Annotated[TlsServer | None, GIVEN] = None
+    tls_server_config: Annotated[TlsServer | None, NOT_EMPTY] = None
     http_server_config: HttpServer = HttpServer()
     basic_auth_users: Mapping[UserName, PasswordHash] = {}
     rate_limit: RateLimit = RateLimit()
@@ -112,7 +112,7 @@ class Document(Section):
 
 @dataclass(frozen=True, slots=True)
 class WebConfig:
-    """What the file says, ready for use. Without users everybody is let in, without ``tls`` HTTP is plain."""
+    """The content of the file, ready for use. Without users there is no authentication, without ``tls`` plain HTTP."""
 
     users: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     headers: tuple[tuple[bytes, bytes], ...] = ()
@@ -121,14 +121,14 @@ class WebConfig:
 
 
 def read_web_config(path: Path, read: Read) -> WebConfig:
-    """Return the web configuration of a file, whose own paths are relative to its folder.
+    """Return the web configuration of a file. Paths in the file are relative to its folder.
 
-    Raises ConfigError with all problems at once; none quotes a value.
+    Raises ConfigError with all problems at once. None quotes a value.
     """
     try:
         return _read(path, read)
     except ConfigError as error:
-        # What is no text is found twice: as a wrong value, and as a certificate that cannot be read.
+        # A certificate that is not text is reported twice: as a wrong type, and as unreadable.
         raise ConfigError(f"{FLAG}: {problem}" for problem in dict.fromkeys(error.problems)) from None
 
 
@@ -136,14 +136,13 @@ def _read(path: Path, read: Read) -> WebConfig:
     raw = parse_yaml_as_text(read(path, ""))
     section = raw.get("tls_server_config") if isinstance(raw, dict) else None
     tls = section if isinstance(section, dict) else None
-    document, (_, pem) = both(
-        lambda: _document(raw),
-        lambda: both(
-            lambda: None if tls is None else _check_across(tls),
-            lambda: None if tls is None else read_pem(tls, path.parent, read),
-        ),
-    )
-    return _usable(document, pem)
+    document, pem = run_both(lambda: _document(raw), lambda: None if tls is None else _pem(tls, path.parent, read))
+    return _web_config(document, pem)
+
+
+def _pem(section: Mapping[str, Any], folder: Path, read: Read) -> Pem:
+    _, pem = run_both(lambda: _check_conflicts(section), lambda: read_pem(section, folder, read))
+    return pem
 
 
 def _document(raw: Any) -> Document:
@@ -151,10 +150,10 @@ def _document(raw: Any) -> Document:
         return Document.model_validate({} if raw is None else raw)
     except ValidationError as error:
         keys = keys_of(Document, TlsServer, HttpServer, Headers, RateLimit)
-        raise ConfigError(problems(error, known=keys)) from None
+        raise ConfigError(problem_lines(error, known=keys)) from None
 
 
-def _usable(document: Document, pem: Pem | None) -> WebConfig:
+def _web_config(document: Document, pem: Pem | None) -> WebConfig:
     section = document.tls_server_config
     headers = document.http_server_config.headers.model_dump(by_alias=True)
     return WebConfig(
@@ -165,20 +164,23 @@ def _usable(document: Document, pem: Pem | None) -> WebConfig:
     )
 
 
-def _check_across(section: Mapping[str, Any]) -> None:
-    """Raise ConfigError for faults between keys, which are read from the raw file to be told with those of each key."""
-    if found := [*_misfits(section)]:
+def _check_conflicts(section: Mapping[str, Any]) -> None:
+    """Raise ConfigError if keys contradict each other.
+
+    The raw section is checked, so that these problems are reported together with those of single keys.
+    """
+    if found := [*_conflicts(section)]:
         raise ConfigError(f"tls_server_config.{problem}" for problem in found)
 
 
-def _misfits(section: Mapping[str, Any]) -> Iterator[str]:
+def _conflicts(section: Mapping[str, Any]) -> Iterator[str]:
     policy = section.get("client_auth_type") or "NoClientCert"
     if policy == "NoClientCert":
         for key in ("client_ca", "client_ca_file"):
             if section.get(key):
-                yield f"{key}: needs client_auth_type RequireAndVerifyClientCert or VerifyClientCertIfGiven"
+                yield f"{key}: requires client_auth_type RequireAndVerifyClientCert or VerifyClientCertIfGiven"
     if policy in ("NoClientCert", "RequestClientCert") and "client_allowed_sans" in section:
-        yield "client_allowed_sans: needs client_auth_type RequireAndVerifyClientCert or VerifyClientCertIfGiven"
+        yield "client_allowed_sans: requires client_auth_type RequireAndVerifyClientCert or VerifyClientCertIfGiven"
     lowest, highest = section.get("min_version", "TLS12"), section.get("max_version", "TLS13")
     order = list(VERSIONS)
     if lowest in order and highest in order and order.index(lowest) > order.index(highest):

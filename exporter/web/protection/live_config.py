@@ -1,4 +1,4 @@
-"""The web configuration as it is now: its files are read again when they change, and the last good state stays."""
+"""The current web configuration: its files are read again when they change, and the last valid version stays in use."""
 
 from __future__ import annotations
 
@@ -10,32 +10,33 @@ from exporter.core.log import Log
 from exporter.web.protection.config_file import FLAG, WebConfig, read_web_config
 from exporter.web.protection.tls import Tls
 
-Look = tuple[int, int, int] | None
-"""What of a file changes when its content does; None for one that is not there."""
+# The modification time, size and inode of a file; None if the file does not exist. A new content changes one of them.
+FileState = tuple[int, int, int] | None
 
 
 class LiveWebConfig:
-    """What a file says now, or everybody let in over plain HTTP where there is none. Raises ConfigError at first.
+    """The web configuration of a file. Without a file: unauthenticated plain HTTP.
 
-    Later it raises nothing: what cannot be used is logged once, and the last good state stays. Neither passwords nor
-    TLS end while the process runs, since a file that was emptied by mistake would let everybody in.
+    The constructor raises ConfigError. Later, an invalid file is logged once, and the last valid version stays in use.
+    Passwords and TLS cannot be removed while the process runs: a file emptied by mistake would open the exporter to
+    every client.
     """
 
     def __init__(self, path: Path | None, log: Log) -> None:
         self._path = path
         self._log = log
-        self._seen: dict[Path, Look] = {}
-        self._said: tuple[str, ...] = ()
+        self._seen: dict[Path, FileState] = {}
+        self._logged: tuple[str, ...] = ()
         self._current = WebConfig() if path is None else self._read(path)
 
     def current(self) -> WebConfig:
-        """Return what holds for a request that begins now."""
-        if self._path and any(_look(path) != look for path, look in self._seen.items()):
-            self._read_again(self._path)
+        """Return the configuration for a request that begins now."""
+        if self._path and any(_file_state(path) != state for path, state in self._seen.items()):
+            self._reload(self._path)
         return self._current
 
     def tls(self) -> Tls | None:
-        """Return what holds for a connection that begins now, None for plain HTTP."""
+        """Return the TLS for a connection that begins now, or None for plain HTTP."""
         return self.current().tls
 
     def _read(self, path: Path) -> WebConfig:
@@ -43,32 +44,33 @@ class LiveWebConfig:
         return read_web_config(path, self._read_file)
 
     def _read_file(self, path: Path, shown: str) -> str:
-        self._seen[path] = _look(path)  # before it is read: a change in between is seen as one
+        # The state is noted before the read, so that a change in between counts as a change.
+        self._seen[path] = _file_state(path)
         return read_text(path, shown)
 
-    def _read_again(self, path: Path) -> None:
+    def _reload(self, path: Path) -> None:
         try:
             new = self._read(path)
-            self._refuse_to_open(new)
+            self._check_protection(new)
         except ConfigError as error:
-            if error.problems != self._said:
-                said = "; ".join(error.problems)
-                self._log.error("the web configuration is bad, the last good one stays", problems=said)
-            self._said = error.problems
+            if error.problems != self._logged:
+                problems = "; ".join(error.problems)
+                self._log.error("web configuration is invalid, the last valid one stays in use", problems=problems)
+            self._logged = error.problems
         else:
-            self._current, self._said = new, ()
-            self._log.info("the web configuration was read again")
+            self._current, self._logged = new, ()
+            self._log.info("web configuration reloaded")
 
-    def _refuse_to_open(self, new: WebConfig) -> None:
-        gone = {
+    def _check_protection(self, new: WebConfig) -> None:
+        removed = {
             "basic_auth_users": bool(self._current.users) and not new.users,
             "tls_server_config": self._current.tls is not None and new.tls is None,
         }
-        if found := [f"{FLAG}: {key}: is gone; if that is meant, restart" for key, is_gone in gone.items() if is_gone]:
-            raise ConfigError(found)
+        if found := [key for key, is_removed in removed.items() if is_removed]:
+            raise ConfigError(f"{FLAG}: {key}: was removed; restart the exporter to run without it" for key in found)
 
 
-def _look(path: Path) -> Look:
+def _file_state(path: Path) -> FileState:
     try:
         found = path.stat()
     except (OSError, ValueError):

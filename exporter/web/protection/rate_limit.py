@@ -1,4 +1,4 @@
-"""A limit of requests as Go's ``rate.Limiter`` has it."""
+"""A rate limit with the semantics of Go's ``rate.Limiter``."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 
 class RateLimiter:
-    """Lets ``burst`` requests through at once and then one per ``interval`` seconds; without an interval all.
+    """A token bucket: it holds ``burst`` tokens and gains one per ``interval`` seconds.
 
-    A burst of 0 lets none through, an interval below 0 all: so does exporter-toolkit.
+    As in exporter-toolkit, an interval of 0 or less means no limit, and a burst of 0 rejects every request.
     """
 
     def __init__(self, interval: float, burst: int, monotonic: Callable[[], float]) -> None:
@@ -18,8 +18,8 @@ class RateLimiter:
         self._tokens = float(burst)
         self._at = monotonic()
 
-    def allows(self) -> bool:
-        """Tell whether a request that comes now is answered."""
+    def take_token(self) -> bool:
+        """Return whether the next request is within the limit, and count it if it is."""
         if self._interval <= 0:
             return True
         now = self._monotonic()

@@ -1,4 +1,4 @@
-"""What stands between a client and the application: limits, passwords and headers, by the web configuration."""
+"""The checks of each request before the application: size, readiness, rate limit, password. Adds response headers."""
 
 from __future__ import annotations
 
@@ -11,106 +11,106 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exporter.core.clock import Clock
-from exporter.web.listener.connections import LONGEST_HEAD
+from exporter.web.limits import MAX_HEAD_BYTES
 from exporter.web.protection.auth import BasicAuth
 from exporter.web.protection.config_file import RateLimit, WebConfig
 from exporter.web.protection.live_config import LiveWebConfig
 from exporter.web.protection.rate_limit import RateLimiter
 
-Pairs = Sequence[tuple[bytes, bytes]]
-"""Headers: names and values."""
+HeaderPairs = Sequence[tuple[bytes, bytes]]
 
 READY = "/-/ready"
+# Paths without password and rate limit. A probe has no password, and kills a container that does not respond.
 HEALTH = ("/-/healthy", READY)
-"""Paths that need no password and count for no limit: whoever probes them has none, and kills what does not answer."""
-SPOKEN = ("1.0", "1.1")
-"""Versions of HTTP; h11 takes any number for one."""
-FRAMING = len(": \r\n")
-"""Bytes of a header beside its name and its value: many empty ones are a long head too."""
+# h11 accepts every version number.
+HTTP_VERSIONS = ("1.0", "1.1")
+# Bytes of a header besides its name and its value. A head of many empty headers is long too.
+HEADER_OVERHEAD = len(": \r\n")
+# Sent if the rest of a request is not read, so that no other request can follow on the connection.
 CLOSE = {"Connection": "close"}
-"""Said where the rest of a request is not read, so that nothing can follow it on its connection."""
-ALWAYS: Pairs = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
-"""What every answer says that says nothing else: no cache keeps it, and no browser takes it for something else."""
+# Defaults for responses without these headers.
+DEFAULT_HEADERS: HeaderPairs = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
 
 class Readiness:
-    """Whether the process takes new work."""
+    """Whether the process accepts new work."""
 
     def __init__(self) -> None:
         self.is_ready = True
 
     def end(self) -> None:
-        """Take no new work any more."""
+        """Report the process as not ready from now on."""
         self.is_ready = False
 
 
-def secured(app: ASGIApp, live: LiveWebConfig, readiness: Readiness, clock: Clock = Clock()) -> ASGIApp:
-    """Return the application behind what the web configuration asks for.
+def protected_app(app: ASGIApp, live: LiveWebConfig, readiness: Readiness, clock: Clock = Clock()) -> ASGIApp:
+    """Return the application behind the checks of the web configuration.
 
-    A request's head is bounded and it has no body, since no route expects one. While the process stops it is not ready.
+    The head of a request is limited, and a body is rejected, because no route expects one. During shutdown /-/ready
+    reports 503.
     """
-    auth, limit = BasicAuth(), _Limit(clock)
+    auth, rate_limit = BasicAuth(), _ConfiguredRateLimit(clock)
 
-    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
-        send = _with_headers(send, partial(_instead, ALWAYS))
+    async def protected(scope: Scope, receive: Receive, send: Send) -> None:
+        send = _send_with_headers(send, partial(_replace_headers, DEFAULT_HEADERS))
         config, head, is_health = live.current(), Headers(scope=scope), scope["path"] in HEALTH
-        refusal = _misshapen(scope, head) or _unready(scope, readiness)
-        if refusal is None and not is_health:
-            refusal = limit.refusal(config.rate_limit)
-        if refusal is None:
-            send = _with_headers(send, partial(_instead, newer=config.headers))
-            refusal = None if is_health else await _stranger(auth, config, head)
-        await (refusal or app)(scope, receive, send)
+        error = _head_error(scope, head) or _readiness_error(scope, readiness)
+        if error is None and not is_health:
+            error = rate_limit.error(config.rate_limit)
+        if error is None:
+            send = _send_with_headers(send, partial(_replace_headers, new=config.headers))
+            error = None if is_health else await _login_error(auth, config, head)
+        await (error or app)(scope, receive, send)
 
-    return guarded
+    return protected
 
 
-def _misshapen(scope: Scope, head: Headers) -> Response | None:
-    if scope["http_version"] not in SPOKEN:
-        return _refusal(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, CLOSE)
+def _head_error(scope: Scope, head: Headers) -> Response | None:
+    if scope["http_version"] not in HTTP_VERSIONS:
+        return _error(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, CLOSE)
     line = len(scope["method"]) + len(scope["raw_path"]) + len(scope["query_string"])
-    if line + sum(len(name) + len(value) + FRAMING for name, value in head.raw) > LONGEST_HEAD:
-        return _refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, CLOSE)
+    if line + sum(len(name) + len(value) + HEADER_OVERHEAD for name, value in head.raw) > MAX_HEAD_BYTES:
+        return _error(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, CLOSE)
     if head.get("content-length", "0") != "0" or "transfer-encoding" in head:
-        return _refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, CLOSE)
+        return _error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, CLOSE)
     return None
 
 
-def _unready(scope: Scope, readiness: Readiness) -> Response | None:
+def _readiness_error(scope: Scope, readiness: Readiness) -> Response | None:
     if readiness.is_ready or scope["path"] != READY:
         return None
-    return _refusal(HTTPStatus.SERVICE_UNAVAILABLE)
+    return _error(HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-async def _stranger(auth: BasicAuth, config: WebConfig, head: Headers) -> Response | None:
-    if not config.users or await auth.admits(config.users, head.get("authorization", "")):
+async def _login_error(auth: BasicAuth, config: WebConfig, head: Headers) -> Response | None:
+    if not config.users or await auth.is_allowed(config.users, head.get("authorization", "")):
         return None
-    return _refusal(HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": "Basic"})
+    return _error(HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": "Basic"})
 
 
-def _refusal(status: HTTPStatus, headers: Mapping[str, str] | None = None) -> Response:
+def _error(status: HTTPStatus, headers: Mapping[str, str] | None = None) -> Response:
     return PlainTextResponse(f"{status.phrase}\n", status, headers)
 
 
-class _Limit:
-    """The limiter for the limit that the configuration names now."""
+class _ConfiguredRateLimit:
+    """The rate limit of the current configuration. It starts again only if the configured values change."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._set(RateLimit())
+        self._configure(RateLimit())
 
-    def _set(self, limit: RateLimit) -> None:
-        self._named = limit
-        self._limiter = RateLimiter(limit.interval, limit.burst, self._clock.monotonic)
+    def _configure(self, configured: RateLimit) -> None:
+        self._configured = configured
+        self._limiter = RateLimiter(configured.interval, configured.burst, self._clock.monotonic)
 
-    def refusal(self, limit: RateLimit) -> Response | None:
-        if limit != self._named:
-            self._set(limit)
-        return None if self._limiter.allows() else _refusal(HTTPStatus.TOO_MANY_REQUESTS)
+    def error(self, configured: RateLimit) -> Response | None:
+        if configured != self._configured:
+            self._configure(configured)
+        return None if self._limiter.take_token() else _error(HTTPStatus.TOO_MANY_REQUESTS)
 
 
-def _with_headers(send: Send, change: Callable[[Pairs], Pairs]) -> Send:
-    """Let answers carry what becomes of their own headers."""
+def _send_with_headers(send: Send, change: Callable[[HeaderPairs], HeaderPairs]) -> Send:
+    """Return a ``send`` that changes the headers of the response."""
 
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -120,7 +120,7 @@ def _with_headers(send: Send, change: Callable[[Pairs], Pairs]) -> Send:
     return send_with_headers
 
 
-def _instead(headers: Pairs, newer: Pairs) -> Pairs:
-    """Return headers with the newer ones instead of those of the same names."""
-    names = {name.lower() for name, _ in newer}
-    return [*((name, value) for name, value in headers if name.lower() not in names), *newer]
+def _replace_headers(headers: HeaderPairs, new: HeaderPairs) -> HeaderPairs:
+    """Return the headers and the new ones. A new header replaces those of the same name."""
+    names = {name.lower() for name, _ in new}
+    return [*((name, value) for name, value in headers if name.lower() not in names), *new]

@@ -1,4 +1,4 @@
-"""TLS: certificates and keys become an ``ssl.SSLContext``, or a ConfigError that quotes nothing of them."""
+"""TLS: builds an ``ssl.SSLContext`` from certificates and keys. Errors quote nothing of them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NoReturn
 
-from exporter.config.validation import NO_TEXT, both
+from exporter.config.validation import EXPECTED_TEXT, run_both
 from exporter.core.errors import ConfigError
 from exporter.web.protection.config_fields import CURVES, SUITES
 
+# Returns the text of a file. Raises ConfigError, which names the file by the second argument if that is not empty.
 Read = Callable[[Path, str], str]
-"""Returns a file's text. Raises ConfigError, which calls the file by its second argument, if that is not empty."""
 SECTION = "tls_server_config"
 VERSIONS = {
     "TLS10": ssl.TLSVersion.TLSv1,
@@ -27,13 +27,13 @@ VERSIONS = {
     "TLS12": ssl.TLSVersion.TLSv1_2,
     "TLS13": ssl.TLSVersion.TLSv1_3,
 }
+# Python cannot request a certificate without verifying it, so the other policies request none.
 POLICIES = {"VerifyClientCertIfGiven": ssl.CERT_OPTIONAL, "RequireAndVerifyClientCert": ssl.CERT_REQUIRED}
-"""What is asked of a client; Python cannot ask for a certificate and leave it unverified, so others ask for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class TlsSettings:
-    """What the file says of TLS beside certificates, in its own words."""
+    """The settings of the file besides certificates, with its own keywords."""
 
     client_auth: str
     allowed_sans: tuple[str, ...] | None
@@ -45,20 +45,20 @@ class TlsSettings:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where in the configuration a PEM text is named, and the text itself, empty where none is."""
+    """The key of the configuration that a PEM text comes from, and the text, which may be empty."""
 
     where: str
     text: str = field(repr=False)
 
     @property
     def is_file(self) -> bool:
-        """Whether the text is a file's."""
+        """Whether the text comes from a file."""
         return self.where.endswith("_file")
 
 
 @dataclass(frozen=True, slots=True)
 class Pem:
-    """A certificate, its key, and the authorities that sign clients' certificates."""
+    """A certificate, its key, and the authorities that sign client certificates."""
 
     cert: Source
     key: Source
@@ -67,13 +67,13 @@ class Pem:
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """How a connection is secured, and who may come in with which certificate."""
+    """The TLS of a connection, and the names of client certificates that are allowed; None allows all."""
 
     context: ssl.SSLContext
     allowed_sans: frozenset[str] | None = None
 
-    def admits(self, certificate: Mapping[str, Any] | None) -> bool:
-        """Tell whether a client may come in with the verified certificate that ``getpeercert`` returns."""
+    def is_allowed(self, certificate: Mapping[str, Any] | None) -> bool:
+        """Return whether a client is allowed. ``certificate`` is the verified one that ``getpeercert`` returns."""
         if self.allowed_sans is None or not certificate:
             return True
         names = certificate.get("subjectAltName", ())
@@ -81,7 +81,7 @@ class Tls:
 
 
 def _canonical(name: str) -> str:
-    """Return an alternative name; an IP address, which OpenSSL writes in its own way, in its shortest form."""
+    """Return an alternative name. An IP address is returned in its shortest form, because OpenSSL's form differs."""
     try:
         return str(ip_address(name))
     except ValueError:
@@ -89,11 +89,11 @@ def _canonical(name: str) -> str:
 
 
 def read_pem(section: Mapping[str, Any], folder: Path, read: Read) -> Pem:
-    """Return what the section names by file or inline; of both the file counts. Raises ConfigError."""
-    cert, (key, client_ca) = both(
-        lambda: _certificates(_needed(_source(section, "cert", folder, read))),
-        lambda: both(
-            lambda: _needed(_source(section, "key", folder, read)),
+    """Return the PEM texts of the section. A file has precedence over an inline text. Raises ConfigError."""
+    cert, (key, client_ca) = run_both(
+        lambda: _certificates(_required(_source(section, "cert", folder, read))),
+        lambda: run_both(
+            lambda: _required(_source(section, "key", folder, read)),
             lambda: _certificates(_source(section, "client_ca", folder, read)),
         ),
     )
@@ -103,7 +103,7 @@ def read_pem(section: Mapping[str, Any], folder: Path, read: Read) -> Pem:
 
 
 def new_tls(settings: TlsSettings, pem: Pem) -> Tls:
-    """Return how connections are secured. Raises ConfigError for what this machine's OpenSSL cannot do."""
+    """Return the TLS for connections. Raises ConfigError for settings that OpenSSL on this machine does not support."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _load_pair(context, pem)
     context.options |= ssl.OP_NO_RENEGOTIATION
@@ -121,18 +121,18 @@ def _source(section: Mapping[str, Any], name: str, folder: Path, read: Read) -> 
     key = f"{name}_file" if section.get(f"{name}_file") else name
     where, value = f"{SECTION}.{key}", section.get(key, "")
     if not isinstance(value, str):
-        raise ConfigError([f"{where}: {NO_TEXT}"])
+        raise ConfigError([f"{where}: {EXPECTED_TEXT}"])
     try:
-        # The path is not shown: somebody may have put the key itself there.
+        # The path is not shown, because it may be the key itself by mistake.
         return Source(where, value if key == name else read(folder / value, "the file"))
     except ConfigError as error:
         raise ConfigError(f"{where}: {problem}" for problem in error.problems) from None
 
 
-def _needed(source: Source) -> Source:
+def _required(source: Source) -> Source:
     if not source.text and not source.is_file:
         name = source.where.removeprefix(f"{SECTION}.")
-        raise ConfigError([f"{SECTION}: needs {name}_file or {name}; for plain HTTP leave the section out"])
+        raise ConfigError([f"{SECTION}: {name}_file or {name} is required; for plain HTTP remove the section"])
     return source
 
 
@@ -141,35 +141,36 @@ def _certificates(source: Source) -> Source:
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cadata=_ascii(source.text))
         except (ssl.SSLError, ValueError):
-            raise ConfigError([f"{source.where}: holds no valid certificate in PEM form"]) from None
+            raise ConfigError([f"{source.where}: contains no valid PEM certificate"]) from None
     return source
 
 
 def _ascii(pem: str) -> str:
-    """Leave out what OpenSSL's binding refuses: letters of other scripts, which only stand between certificates."""
+    """Remove characters that Python's ssl rejects. They occur only between certificates."""
     return pem.encode("ascii", "ignore").decode()
 
 
 def _load_pair(context: ssl.SSLContext, pem: Pem) -> None:
-    def refuse() -> NoReturn:  # without this OpenSSL asks on the terminal, and waits
+    # Without a callback OpenSSL asks for the passphrase on the terminal, and waits.
+    def passphrase() -> NoReturn:
         raise ConfigError([f"{pem.key.where}: is encrypted; use a key without a passphrase"])
 
     try:
         with _file_of(pem.cert.text) as cert, _file_of(pem.key.text) as key:
-            context.load_cert_chain(cert, key, refuse)
+            context.load_cert_chain(cert, key, passphrase)
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
-            raise ConfigError([f"{pem.key.where}: is not the key of the certificate"]) from None
+            raise ConfigError([f"{pem.key.where}: does not match the certificate"]) from None
         if error.reason and error.reason.startswith(("EE_", "CA_")):
             raise ConfigError([f"{pem.cert.where}: {error.reason.lower().replace('_', ' ')}"]) from None
-        raise ConfigError([f"{pem.key.where}: holds no valid private key in PEM form"]) from None
+        raise ConfigError([f"{pem.key.where}: contains no valid PEM private key"]) from None
 
 
 @contextmanager
 def _file_of(text: str) -> Iterator[str]:
-    """Give the path of a file with the text while the block runs: OpenSSL's binding reads keys from paths alone.
+    """Yield the path of a temporary file with the text, because Python's ssl reads keys from paths only.
 
-    On Linux the file is in memory, so that no key reaches a disk and none needs to be writable.
+    On Linux the file is in memory: no key is written to a disk, and no folder needs to be writable.
     """
     if sys.platform == "linux":
         with os.fdopen(os.memfd_create("pem"), "w", encoding="utf-8") as file:
@@ -186,9 +187,12 @@ def _file_of(text: str) -> Iterator[str]:
 def _set_versions(context: ssl.SSLContext, settings: TlsSettings) -> None:
     lowest, highest = (VERSIONS[version] for version in settings.versions)
     if settings.suites and not _openssl_suites(settings):
-        lowest = ssl.TLSVersion.TLSv1_3  # the suites that are named know no other
+        # The configured suites belong to TLS 1.3 only.
+        lowest = ssl.TLSVersion.TLSv1_3
     if lowest > highest:
-        raise ConfigError([f"{SECTION}.cipher_suites: none of them is of {settings.versions[1]} or older"])
+        raise ConfigError(
+            [f"{SECTION}.cipher_suites: no suite is for {settings.versions[1]} or older; add one or raise max_version"]
+        )
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         context.minimum_version, context.maximum_version = lowest, highest
 
@@ -197,13 +201,13 @@ def _set_ciphers(context: ssl.SSLContext, settings: TlsSettings) -> None:
     if not settings.prefer_server_suites:
         context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     suites = _openssl_suites(settings)
-    # OpenSSL takes TLS 1.0 and 1.1 for too weak at every level of security but the lowest.
+    # OpenSSL allows TLS 1.0 and 1.1 at its lowest security level only.
     level = ":@SECLEVEL=0" if settings.versions[0] in ("TLS10", "TLS11") else ""
     if suites or level:
         context.set_ciphers((":".join(suites) or "DEFAULT") + level)
     offered = {cipher["name"] for cipher in context.get_ciphers()}
     if missing := [name for name in settings.suites if SUITES.get(name, name) not in offered]:
-        raise ConfigError([f"{SECTION}.cipher_suites: OpenSSL does not offer {', '.join(missing)} here"])
+        raise ConfigError([f"{SECTION}.cipher_suites: OpenSSL on this machine does not support {', '.join(missing)}"])
 
 
 def _openssl_suites(settings: TlsSettings) -> list[str]:
@@ -215,7 +219,7 @@ def _set_client_policy(context: ssl.SSLContext, settings: TlsSettings, client_ca
     if policy is None:
         return
     context.verify_mode = policy
-    # As in Go, an authority need not be a root. Python's own defaults for clients are left out: they refuse more.
+    # As in Go, an authority can be an intermediate one. Python's default flags are not set, because they reject more.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     if client_ca.text:
         context.load_verify_locations(cadata=_ascii(client_ca.text))

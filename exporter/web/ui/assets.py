@@ -1,4 +1,4 @@
-"""The files that the status page loads, each under a path that changes with its content."""
+"""The static files of the status page. The path of each contains a hash of its content."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ TYPES: Mapping[str, str] = {
     "js": "text/javascript; charset=utf-8",
     "svg": "image/svg+xml",
 }
-DIGITS = 16
-"""Of the content's hash, in hexadecimal."""
+HASH_DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One file, and the path that it is served at, without the slash at its beginning."""
+    """A static file, and its path without the leading slash."""
 
     path: str
     type: str
@@ -27,11 +26,11 @@ class Asset:
 
 
 def read_assets() -> Mapping[str, Asset]:
-    """Return the files that the package ships, by name."""
-    found = (file for file in files("exporter.web.ui").joinpath(FOLDER).iterdir() if file.is_file())
-    return {file.name: _asset(file.name, file.read_bytes()) for file in found}
+    """Return the static files of the package by name."""
+    packaged = (file for file in files("exporter.web.ui").joinpath(FOLDER).iterdir() if file.is_file())
+    return {file.name: _asset(file.name, file.read_bytes()) for file in packaged}
 
 
 def _asset(name: str, body: bytes) -> Asset:
     stem, _, suffix = name.rpartition(".")
-    return Asset(f"{FOLDER}/{stem}.{hashlib.sha256(body).hexdigest()[:DIGITS]}.{suffix}", TYPES[suffix], body)
+    return Asset(f"{FOLDER}/{stem}.{hashlib.sha256(body).hexdigest()[:HASH_DIGITS]}.{suffix}", TYPES[suffix], body)

@@ -1,4 +1,4 @@
-"""The status page: every operation and cell, for people, with or without JavaScript."""
+"""The status page: all operations and cells. It works with and without JavaScript."""
 
 from __future__ import annotations
 
@@ -16,37 +16,36 @@ from exporter import __version__
 from exporter.core.errors import QueryError
 from exporter.metrics.families import UNKNOWN
 from exporter.metrics.summary import CellLine
-from exporter.web import responses
-from exporter.web.api.filtering import choose
+from exporter.web.api.filtering import select_operations
 from exporter.web.api.openapi import CELLS, DOCUMENT, OPERATIONS
-from exporter.web.api.query import LONGEST_TEXT, Query, Sort, narrowed, read_query
+from exporter.web.api.query import MAX_TEXT_LENGTH, Query, Sort, narrowed, read_query
 from exporter.web.context import Status
+from exporter.web.responses import DATA_HEADERS, PAGE_HEADERS, negotiated_response
 from exporter.web.ui.assets import Asset, read_assets
-from exporter.web.ui.rows import cell_row, operation_row, when
+from exporter.web.ui.rows import cell_row, operation_row, page_time
 
 HTML = "text/html; charset=utf-8"
-FOR_EVER = "public, max-age=31536000, immutable"
-"""A file's path changes with its content."""
-SHOWN = 200
-"""Rows of a page that was not asked for more: as many as anybody reads, and light to keep fresh."""
-MOST_SHOWN = 5_000
-"""Rows of any page. Whoever looks for one of more operations has a filter, and a program has the JSON."""
-EVERY = 5
-"""Seconds between two looks of an open page."""
-EVERY_AT_FIRST = 1
-"""The same while a cell waits for its first answer."""
-EVERY_WITH_MANY = 30
-MANY = 1_000
-"""Rows from which on a look costs a browser so much that it gets a longer pause."""
-CHUNK = 50
-"""Rows that a browser lays out together when they come into sight; each by itself would cost more than it saves."""
-NAMED = 3
-"""Cells that the banner names; the table has them all."""
+# The path of a static file changes with its content, so that browsers can cache it without end.
+CACHE_WITHOUT_END = "public, max-age=31536000, immutable"
+DEFAULT_ROWS = 200
+# A page of more rows would be too slow. Filters and the JSON API reach all operations.
+MAX_ROWS = 5_000
+# Seconds between two updates of an open page.
+UPDATE_SECONDS = 5
+# While a cell waits for its first refresh.
+FIRST_UPDATE_SECONDS = 1
+# With more than MANY_ROWS rows, because an update is then slow in a browser.
+SLOW_UPDATE_SECONDS = 30
+MANY_ROWS = 1_000
+# Rows of a <tbody>. A browser lays out a whole <tbody> when it becomes visible; smaller ones would cost more.
+ROWS_PER_BODY = 50
+# Failing cells that the banner names. The table lists all of them.
+CELLS_IN_BANNER = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of the table of operations; ``sort`` is what its heading sorts by."""
+    """A column of the table of operations. ``sort`` is the sort key of its heading."""
 
     title: str
     sort: Sort
@@ -66,22 +65,22 @@ COLUMNS = (
     Column("May end", "estimated_end"),
     Column("Read", "read"),
 )
-SORTS: Mapping[Sort, str] = {"": "Active, then newest", **{one.sort: one.title for one in COLUMNS}, "id": "Id"}
+SORTS: Mapping[Sort, str] = {"": "Active, then newest", **{column.sort: column.title for column in COLUMNS}, "id": "Id"}
 DEFAULTS: Mapping[str, object] = {name: field.default for name, field in Query.model_fields.items()}
 VIEWS = (("all", "Operations"), ("active", "Active"), ("ended", "Ended"), ("attention", "Need attention"))
 
 
 def page_routes(status: Status, metrics_path: str) -> list[Route]:
-    """Return the routes of the page and of its files."""
+    """Return the routes of the page and of its static files."""
     assets = read_assets()
     page = _Page(status, _environment(assets), metrics_path)
-    return [Route("/", status.handler(page.answer)), *map(_asset_route, assets.values())]
+    return [Route("/", status.handler(page.respond)), *map(_asset_route, assets.values())]
 
 
 def _asset_route(asset: Asset) -> Route:
     async def serve(request: Request) -> Response:
-        headers = {**responses.DATA, "Content-Type": asset.type, "Cache-Control": FOR_EVER}
-        return responses.answer(request, asset.body, headers)
+        headers = {**DATA_HEADERS, "Content-Type": asset.type, "Cache-Control": CACHE_WITHOUT_END}
+        return negotiated_response(request, [asset.body], headers)
 
     return Route(f"/{asset.path}", serve)
 
@@ -100,15 +99,15 @@ def _environment(assets: Mapping[str, Asset]) -> Environment:
         columns=COLUMNS,
         sorts=SORTS,
         views=VIEWS,
-        longest_text=LONGEST_TEXT,
-        chunk=CHUNK,
-        named=NAMED,
+        max_text_length=MAX_TEXT_LENGTH,
+        rows_per_body=ROWS_PER_BODY,
+        cells_in_banner=CELLS_IN_BANNER,
     )
     return environment
 
 
 class _Page:
-    """Renders the page. Its links are relative, so that it works below a proxy's prefix."""
+    """Renders the page. Its links are relative, so that it works behind a proxy with a path prefix."""
 
     def __init__(self, status: Status, environment: Environment, metrics_path: str) -> None:
         self._status = status
@@ -122,67 +121,68 @@ class _Page:
             "healthy": "./-/healthy",
         }
 
-    def answer(self, request: Request) -> Response:
-        """Return the page that a request asks for, or one that tells what is wrong with it."""
+    def respond(self, request: Request) -> Response:
+        """Return the page, or a page with the problems of invalid parameters."""
         try:
             query = read_query(self._model, request.query_params.multi_items())
         except QueryError as error:
-            return self._rendered(request, "refused.html", 400, problems=error.problems)
-        return self._rendered(request, "status.html", 200, **self._content(query))
+            return self._render(request, "invalid.html", 400, problems=error.problems)
+        return self._render(request, "status.html", 200, **self._content(query))
 
-    def _rendered(self, request: Request, template: str, status: int, **content: Any) -> Response:
+    def _render(self, request: Request, template: str, status: int, **content: Any) -> Response:
         text = self._environment.get_template(template).render(links=self._links, **content)
-        return responses.answer(request, text.encode(), {**responses.PAGE, "Content-Type": HTML}, status)
+        return negotiated_response(request, [text.encode()], {**PAGE_HEADERS, "Content-Type": HTML}, status)
 
     def _content(self, query: Query) -> dict[str, Any]:
-        now, overview = self._status.now(), self._status.newest()
+        now, overview = self._status.now(), self._status.overview()
         cells = overview.cells()
         limited = query.model_copy(update={"limit": _limit(query)})
-        choice = choose(overview.operations(), limited)
+        selection = select_operations(overview.operations(), limited)
         return {
             "query": query,
             "link": lambda **changes: _link(query, changes),
-            "choice": choice,
-            "operations": (operation_row(line, now) for line in choice.lines),
+            "selection": selection,
+            "operations": (operation_row(line, now) for line in selection.lines),
             "cells": [cell_row(line, now) for line in cells],
             "failing": [line for line in cells if line.needs_attention],
-            "waiting": any(line.waits for line in cells),
-            "offered": self._offered(cells, query),
-            "now": when(now, now),
-            "most": MOST_SHOWN,
-            "every": _pause(len(choice.lines), cells),
+            "waiting": any(line.is_waiting for line in cells),
+            "options": self._options(cells, query),
+            "now": page_time(now, now),
+            "max_rows": MAX_ROWS,
+            "update_seconds": _update_seconds(len(selection.lines), cells),
         }
 
-    def _offered(self, cells: Sequence[CellLine], query: Query) -> dict[str, dict[str, str]]:
-        """Return what each filter offers, values with what people read: all that is watched, and what was asked for."""
+    def _options(self, cells: Sequence[CellLine], query: Query) -> dict[str, dict[str, str]]:
+        """Return the titles of each filter's values: those of the watched cells, and those of the query."""
         watched = {line.kind for line in cells}
         kinds = [kind for kind in self._status.kinds if kind.name in watched or kind.name == query.kind]
         statuses = {status for kind in kinds for status in kind.statuses}
-        offered = {
-            "status": {**_itself(sorted(statuses, key=str.casefold)), UNKNOWN: UNKNOWN, **_itself([query.status])},
+        options = {
+            "status": _same_titles([*sorted(statuses, key=str.casefold), UNKNOWN, query.status]),
             "kind": {kind.name: kind.title for kind in kinds},
-            "account": _itself([*(line.account for line in cells), query.account]),
+            "account": _same_titles([*(line.account for line in cells), query.account]),
         }
-        return {name: {"": "Any", **found} for name, found in offered.items()}
+        return {name: {"": "Any", **titles} for name, titles in options.items()}
 
 
-def _itself(values: Iterable[str]) -> dict[str, str]:
-    """Return values that people read as they are; an empty one filters nothing and is none."""
+def _same_titles(values: Iterable[str]) -> dict[str, str]:
+    """Return values that are their own titles. Empty ones are omitted, because they filter nothing."""
     return {value: value for value in values if value}
 
 
 def _limit(query: Query) -> int:
-    asked = query.limit or MOST_SHOWN
-    return min(asked, MOST_SHOWN) if "limit" in query.model_fields_set else SHOWN
+    if "limit" not in query.model_fields_set:
+        return DEFAULT_ROWS
+    return min(query.limit or MAX_ROWS, MAX_ROWS)
 
 
-def _pause(rows: int, cells: Sequence[CellLine]) -> int:
-    if rows > MANY:
-        return EVERY_WITH_MANY
-    return EVERY_AT_FIRST if any(line.waits for line in cells) else EVERY
+def _update_seconds(rows: int, cells: Sequence[CellLine]) -> int:
+    if rows > MANY_ROWS:
+        return SLOW_UPDATE_SECONDS
+    return FIRST_UPDATE_SECONDS if any(line.is_waiting for line in cells) else UPDATE_SECONDS
 
 
 def _link(query: Query, changes: Mapping[str, object]) -> str:
-    """Return the page's address with some parameters changed; what is as always is left out."""
-    wanted = {name: value for name, value in query.model_copy(update=changes) if value != DEFAULTS[name]}
-    return f"?{urlencode(wanted)}"
+    """Return the address of the page with some parameters changed. Defaults are omitted."""
+    parameters = {name: value for name, value in query.model_copy(update=changes) if value != DEFAULTS[name]}
+    return f"?{urlencode(parameters)}"

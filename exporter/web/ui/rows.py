@@ -1,4 +1,4 @@
-"""Lines as the status page shows them: bars, colours, and times that people read at a glance."""
+"""The rows of the status page: progress bars, colours and readable times."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ from dataclasses import dataclass
 from typing import Literal
 
 from exporter.kinds.phase import Phase
-from exporter.metrics.summary import CellLine, OperationLine
-from exporter.web.time_format import distance, moment
+from exporter.metrics.summary import CellLine, OperationLine, utc_datetime
 
+# The class of a status. The page has a colour for each.
 Tone = Literal["active", "good", "warn", "bad", "plain"]
-"""What a status amounts to; the page has a colour for each."""
 
-THINNEST = 3.0
-"""Percent of a bar that a single failure takes at least, so that it can be seen."""
+UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
+# A duration uses the largest unit that fits at least this often: 90 minutes is more precise than 1 hour.
+MIN_UNITS = 2.0
+# Percent of a bar that a single failure takes at least, so that it is visible.
+MIN_FAILED_WIDTH = 3.0
 ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class When:
-    """A time: as a distance, for programs, and in full."""
+class PageTime:
+    """A time in three forms: relative to now, for programs, and in full."""
 
     text: str
     iso: str
@@ -28,37 +30,37 @@ class When:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """Progress in percent, never rounded up.
+    """A progress bar in percent. ``percent`` is rounded down.
 
-    ``well`` and ``badly`` are the widths of its two parts; the second begins at ``start``.
+    ``succeeded`` and ``failed`` are the widths of its two parts. The second part begins at ``failed_start``.
     """
 
     percent: int
-    well: float
-    badly: float
-    start: float
+    succeeded: float
+    failed: float
+    failed_start: float
 
 
 @dataclass(frozen=True, slots=True)
 class OperationRow:
-    """One operation on the page."""
+    """The row of an operation."""
 
     line: OperationLine
     key: str
     tone: Tone
     bar: Bar | None
-    created: When | None
-    read: When | None
-    end: When | None
+    created: PageTime | None
+    read: PageTime | None
+    end: PageTime | None
 
 
 @dataclass(frozen=True, slots=True)
 class CellRow:
-    """One cell on the page."""
+    """The row of a cell."""
 
     line: CellLine
     key: str
-    success: When | None
+    success: PageTime | None
 
 
 def operation_row(line: OperationLine, now: float) -> OperationRow:
@@ -68,23 +70,36 @@ def operation_row(line: OperationLine, now: float) -> OperationRow:
         key=f"{line.account}/{line.region}/{line.kind}/{line.id}",
         tone=_tone(line),
         bar=_bar(line),
-        created=when(line.created, now),
-        read=when(line.read, now),
-        end=when(line.estimated_end, now),
+        created=page_time(line.created, now),
+        read=page_time(line.read, now),
+        end=page_time(line.estimated_end, now),
     )
 
 
 def cell_row(line: CellLine, now: float) -> CellRow:
     """Return the row of a cell at a time in Unix seconds."""
-    return CellRow(line, f"{line.account}/{line.region}/{line.kind}", when(line.last_success or None, now))
+    return CellRow(line, f"{line.account}/{line.region}/{line.kind}", page_time(line.last_success or None, now))
 
 
-def when(at: float | None, now: float) -> When | None:
-    """Return a time in Unix seconds, None where it is unknown or beyond the calendar."""
-    date = moment(at)
+def page_time(at: float | None, now: float) -> PageTime | None:
+    """Return the forms of a time in Unix seconds, or None if it is unknown or outside the calendar."""
+    date = utc_datetime(at)
     if at is None or date is None:
         return None
-    return When(distance(at, now), date.strftime("%Y-%m-%dT%H:%M:%SZ"), date.strftime("%Y-%m-%d %H:%M:%S UTC"))
+    return PageTime(relative_time(at, now), date.strftime("%Y-%m-%dT%H:%M:%SZ"), date.strftime("%Y-%m-%d %H:%M:%S UTC"))
+
+
+def relative_time(at: float, now: float) -> str:
+    """Return the distance between two times in Unix seconds: ``3 min ago``, ``in 2 h``."""
+    return f"{rounded_duration(now - at)} ago" if at <= now else f"in {rounded_duration(at - now)}"
+
+
+def rounded_duration(seconds: float) -> str:
+    """Return a duration in one unit, rounded down: ``45 s``, ``12 min``, ``3 d``."""
+    for size, unit in UNITS:
+        if seconds >= MIN_UNITS * size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{max(0, int(seconds))} s"
 
 
 def _tone(line: OperationLine) -> Tone:
@@ -102,12 +117,12 @@ def _bar(line: OperationLine) -> Bar | None:
         return None
     percent = 100 * min(1.0, max(0.0, line.progress))
     failed = percent * _failed_share(line)
-    well, badly = percent - failed, max(THINNEST, failed) if line.failed else 0.0
-    return Bar(int(percent + ROUNDING), round(well, 2), round(badly, 2), round(min(well, 100 - badly), 2))
+    succeeded, shown = percent - failed, max(MIN_FAILED_WIDTH, failed) if line.failed else 0.0
+    return Bar(int(percent + ROUNDING), round(succeeded, 2), round(shown, 2), round(min(succeeded, 100 - shown), 2))
 
 
 def _failed_share(line: OperationLine) -> float:
-    """Return the share of what is done that failed; nobody can tell where AWS counts no successes."""
+    """Return the failed share of the completed items. It is unknown, and 0 here, if AWS counts no successes."""
     if not line.failed or line.succeeded is None:
         return 0.0
     return line.failed / (line.failed + line.succeeded)

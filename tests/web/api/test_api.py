@@ -1,4 +1,4 @@
-"""The JSON: what it says, how it is filtered, and that it keeps to its OpenAPI document."""
+"""The JSON API: its content and filters, and that it follows its OpenAPI document."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from exporter.web.api.filtering import SORTS, VIEWS
 from exporter.web.api.openapi import openapi
 from exporter.web.api.query import Sort, View
 from tests.support import http_requests
-from tests.support.exporter_server import Exporter, simulating
+from tests.support.exporter_server import Exporter, serve_simulation
 from tests.support.page_checks import CONFIG, SCENARIO
 from tests.support.repository import ROOT
-from tests.support.status_page import filled, tasks
+from tests.support.status_page import serve_page, tasks
 
 COMMITTED = ROOT / "docs" / "openapi.json"
 
@@ -30,35 +30,35 @@ COMMITTED = ROOT / "docs" / "openapi.json"
 @pytest.fixture(scope="module")
 def exporter() -> Iterator[Exporter]:
     """An exporter that has read a small fleet."""
-    with simulating(CONFIG, SCENARIO) as simulation:
+    with serve_simulation(CONFIG, SCENARIO) as simulation:
         simulation.exporter.scrape(after=0.0)
         yield simulation.exporter
 
 
 def operations(exporter: Exporter, **parameters: str) -> Any:
-    """Return what the JSON of operations says."""
+    """Return the JSON of the operations."""
     response = http_requests.get(f"{exporter.url}/api/v1/operations", params=parameters)
     assert response.status_code == 200, response.text
     return response.json()
 
 
 def ids(exporter: Exporter, **parameters: str) -> list[str]:
-    """Return the ids that a request gets, in order."""
+    """Return the ids in the response to a request, in order."""
     return [operation["id"] for operation in operations(exporter, **parameters)["operations"]]
 
 
-@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["right", "wrong"])
-def test_every_request_is_answered_as_the_document_says(mode: GenerationMode) -> None:
-    with filled(tasks(3)) as page:
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["valid", "invalid"])
+def test_every_response_follows_the_document(mode: GenerationMode) -> None:
+    with serve_page(tasks(3)) as page:
         document = schemathesis.openapi.from_url(f"{page.url}/api/v1/openapi.json")
-        found = [result.ok() for result in document.get_all_operations() if isinstance(result, Ok)]
-        for one in found:
-            _try(one.as_strategy(generation_mode=mode))
-    # Where the document is found is no part of what is tried.
-    assert [one.label for one in found] == ["GET /api/v1/operations", "GET /api/v1/cells"]
+        endpoints = [result.ok() for result in document.get_all_operations() if isinstance(result, Ok)]
+        for endpoint in endpoints:
+            _validate_all(endpoint.as_strategy(generation_mode=mode))
+    # schemathesis leaves out the path of the document itself.
+    assert [endpoint.label for endpoint in endpoints] == ["GET /api/v1/operations", "GET /api/v1/cells"]
 
 
-def _try(cases: SearchStrategy[Any]) -> None:
+def _validate_all(cases: SearchStrategy[Any]) -> None:
     @given(cases)
     @settings(max_examples=100, deadline=None)
     def validate(case: Any) -> None:
@@ -67,16 +67,16 @@ def _try(cases: SearchStrategy[Any]) -> None:
     validate()
 
 
-def test_the_committed_document_is_the_code_s() -> None:
+def test_the_committed_document_is_current() -> None:
     assert json.loads(COMMITTED.read_text(encoding="utf-8")) == openapi(KINDS)
 
 
-def test_every_order_and_view_that_can_be_asked_for_is_known() -> None:
+def test_every_sort_key_and_view_is_implemented() -> None:
     assert set(SORTS) == set(get_args(Sort))
     assert set(VIEWS) == set(get_args(View))
 
 
-def test_an_operation_is_told_with_what_aws_told_and_null_for_the_rest(exporter: Exporter) -> None:
+def test_values_that_aws_has_not_supplied_are_null(exporter: Exporter) -> None:
     (partly,) = operations(exporter, q="partly")["operations"]
     assert {key: value for key, value in partly.items() if key not in ("created", "updated", "read")} == {
         "account": "field",
@@ -131,9 +131,9 @@ def test_operations_are_filtered_and_sorted(
     assert ids(exporter, **parameters) == expected
 
 
-def test_counts_cover_what_a_limit_leaves_out(exporter: Exporter) -> None:
-    told = operations(exporter, view="ended", limit="1")
-    assert (len(told["operations"]), told["matching"], told["total"]) == (1, 3, 4)
+def test_the_counts_ignore_the_limit(exporter: Exporter) -> None:
+    response = operations(exporter, view="ended", limit="1")
+    assert (len(response["operations"]), response["matching"], response["total"]) == (1, 3, 4)
 
 
 @pytest.mark.parametrize(
@@ -149,31 +149,31 @@ def test_counts_cover_what_a_limit_leaves_out(exporter: Exporter) -> None:
         ("stauts=Failed", {"stauts": "unknown key; did you mean status?"}),
         ("q=a&q=b", {"q": "given more than once"}),
         ("q=" + 257 * "a", {"q": "longer than 256 characters"}),
-        ("%3Cscript%3E=1", {"?": "unknown key, not shown because it is no plain word"}),
+        ("%3Cscript%3E=1", {"?": "unknown key, hidden because it may be a value"}),
     ],
 )
-def test_a_parameter_that_cannot_be_used_is_named(exporter: Exporter, query: str, expected: dict[str, str]) -> None:
+def test_an_invalid_parameter_is_named(exporter: Exporter, query: str, expected: dict[str, str]) -> None:
     response = http_requests.get(f"{exporter.url}/api/v1/operations?{query}")
     assert (response.status_code, response.headers["content-type"]) == (400, "application/problem+json")
     problem = response.json()
     assert (problem["status"], problem["title"]) == (400, "Bad Request")
-    told = {fault["parameter"]: fault["detail"] for fault in problem["errors"]}
-    assert told.keys() == expected.keys()
+    details = {fault["parameter"]: fault["detail"] for fault in problem["errors"]}
+    assert details.keys() == expected.keys()
     for parameter, detail in expected.items():
-        assert told[parameter].startswith(detail)
+        assert details[parameter].startswith(detail)
     assert http_requests.get(f"{exporter.url}/?{query}").status_code == 400
 
 
-def test_a_page_that_refuses_a_parameter_shows_no_markup_of_it(exporter: Exporter) -> None:
+def test_the_page_for_an_invalid_parameter_shows_no_markup_of_it(exporter: Exporter) -> None:
     text = http_requests.get(f"{exporter.url}/?<script>=<script>&sort=<script>").text
-    assert "These filters cannot be used" in text
+    assert "Invalid filters" in text
     assert "<script>" not in text
 
 
-def test_cells_are_told_with_their_budgets(exporter: Exporter) -> None:
-    told = http_requests.get(f"{exporter.url}/api/v1/cells", params={"account": "field"}).json()
-    (cell,) = told["cells"]
-    assert (told["total"], cell["up"], cell["reasons"], cell["operations"]) == (3, True, [], 1)
+def test_cells_have_their_budgets(exporter: Exporter) -> None:
+    response = http_requests.get(f"{exporter.url}/api/v1/cells", params={"account": "field"}).json()
+    (cell,) = response["cells"]
+    assert (response["total"], cell["up"], cell["reasons"], cell["operations"]) == (3, True, [], 1)
     assert cell["last_success"].endswith("Z")
     assert {(budget["api"], budget["ratio"]) for budget in cell["budgets"]} == {
         ("DescribeThingRegistrationTask", 0.5),
@@ -182,11 +182,11 @@ def test_cells_are_told_with_their_budgets(exporter: Exporter) -> None:
 
 
 @pytest.mark.parametrize("parameter", ["status", "view", "sort", "limit"])
-def test_cells_refuse_what_only_operations_have(exporter: Exporter, parameter: str) -> None:
+def test_cells_reject_the_parameters_of_operations(exporter: Exporter, parameter: str) -> None:
     assert http_requests.get(f"{exporter.url}/api/v1/cells?{parameter}=1").status_code == 400
 
 
-def test_an_answer_may_not_be_kept_and_is_compressed_for_who_reads_that(exporter: Exporter) -> None:
+def test_a_response_is_not_cached_and_is_compressed_on_request(exporter: Exporter) -> None:
     url = f"{exporter.url}/api/v1/operations"
     plain = http_requests.get(url, headers={"Accept-Encoding": "identity"})
     packed = http_requests.get(url, headers={"Accept-Encoding": "gzip"})
@@ -198,13 +198,13 @@ def test_an_answer_may_not_be_kept_and_is_compressed_for_who_reads_that(exporter
         assert response.headers["x-content-type-options"] == "nosniff"
 
 
-def test_an_operation_of_two_accounts_that_turn_out_to_be_one_is_told_once() -> None:
+def test_two_configured_accounts_that_are_the_same_share_an_operation() -> None:
     role = "arn:aws:iam::111122223333:role/reader"
     watch = "watch: [{kind: thing_registration_task, ids: [once]}]"
     config = f"accounts: [{{name: one, {watch}}}, {{name: two, role_arn: '{role}', {watch}}}]"
     task = "{kind: thing_registration_task, id: once, region: eu-west-1, timeline: [{at: 0s, status: InProgress}]}"
-    with simulating(config, f'accounts: ["111122223333"]\noperations: [{task}]') as simulation:
+    with serve_simulation(config, f'accounts: ["111122223333"]\noperations: [{task}]') as simulation:
         simulation.exporter.scrape()
-        assert [one["id"] for one in operations(simulation.exporter)["operations"]] == ["once"]
+        assert ids(simulation.exporter) == ["once"]
         cells = http_requests.get(f"{simulation.exporter.url}/api/v1/cells").json()["cells"]
     assert [(cell["account"], cell["operations"]) for cell in cells] == [("one", 1), ("two", 1)]

@@ -1,4 +1,4 @@
-"""The end: what is in flight is answered, who waits for nothing is not waited for, and a second word is the last."""
+"""Shutdown: requests in flight get their response, idle clients are not waited for, and a second signal ends it."""
 
 from __future__ import annotations
 
@@ -16,96 +16,97 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from exporter.web.listener.connections import Limits
+from exporter.web.limits import Limits
 from tests.support.certificates import server_files
-from tests.support.http_edge import NEVER, Edge, edge, pages, rest_of
+from tests.support.http_edge import NEVER, HttpServer, read_to_end, run_server, stub_app
 from tests.support.passwords import ALICE, BASIC
 
-PATIENT = Limits(handshake=NEVER, head=NEVER, write=NEVER, idle=int(NEVER), close=NEVER, grace=NEVER)
+NO_LIMITS = Limits(handshake=NEVER, head=NEVER, write=NEVER, idle=int(NEVER), close=NEVER, grace=NEVER)
 REQUEST = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
 SOON = 0.05
 
 
 class Slow:
-    """The usual pages, of which the metrics are answered when the test says so."""
+    """An application whose metrics respond when the test calls ``respond``."""
 
     def __init__(self) -> None:
-        self.asked = threading.Event()
-        self._answer = asyncio.Event()
+        self.requested = threading.Event()
+        self._respond = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == "/metrics":
             self._loop = asyncio.get_running_loop()
-            self.asked.set()
-            await self._answer.wait()
-        await pages()(scope, receive, send)
+            self.requested.set()
+            await self._respond.wait()
+        await stub_app()(scope, receive, send)
 
-    def answer(self) -> None:
-        """Let the metrics be answered."""
+    def respond(self) -> None:
+        """Send the response to the request of the metrics."""
         assert self._loop
-        self._loop.call_soon_threadsafe(self._answer.set)
+        self._loop.call_soon_threadsafe(self._respond.set)
 
 
 @contextmanager
-def answering(limits: Limits = PATIENT) -> Iterator[tuple[Edge, Slow, socket.socket]]:
-    """Serve with a request in flight; give the server, its application and the request's connection."""
+def request_in_flight(limits: Limits = NO_LIMITS) -> Iterator[tuple[HttpServer, Slow, socket.socket]]:
+    """Serve with a request in flight. Yield the server, its application and the connection of the request."""
     app = Slow()
-    with edge(app=app, limits=limits) as server:
+    with run_server(app=app, limits=limits) as server:
         connection = server.connect(REQUEST)
-        assert app.asked.wait(60)
+        assert app.requested.wait(60)
         yield server, app, connection
 
 
-def has_ended(server: Edge) -> bool:
-    """Wait for a server's end; tell whether it came."""
+def has_ended(server: HttpServer) -> bool:
+    """Wait until a server has ended. Return False if it does not end."""
     server.thread.join(60)
     return not server.thread.is_alive()
 
 
-def test_what_is_in_flight_is_answered_and_meanwhile_others_are_told_to_go_elsewhere() -> None:
-    with answering() as (server, app, connection):
+def test_a_request_in_flight_gets_its_response_and_readiness_is_503_until_then() -> None:
+    with request_in_flight() as (server, app, connection):
         assert server.get("/-/ready").status_code == 200
         server.stop()
         assert text_when(server, "/-/ready", 503) == "Service Unavailable\n"
         assert server.get("/-/healthy").status_code == 200
-        app.answer()
-        assert rest_of(connection).endswith(b"up 1\n")
+        app.respond()
+        assert read_to_end(connection).endswith(b"up 1\n")
         assert has_ended(server)
         with pytest.raises(httpx.ConnectError):
             server.get("/-/ready")
 
 
-def text_when(server: Edge, path: str, status: int) -> str:
-    """Ask until the status is this one; return the text."""
-    while (answer := server.get(path)).status_code != status:
-        """The other thread has not heard of the stop."""
-    return answer.text
+def text_when(server: HttpServer, path: str, status: int) -> str:
+    """Repeat a request until its response has the status. Return the text."""
+    while True:
+        response = server.get(path)
+        if response.status_code == status:
+            return response.text
 
 
-def test_a_second_signal_ends_at_once() -> None:
-    with answering() as (server, _, connection):
+def test_a_second_signal_ends_the_drain() -> None:
+    with request_in_flight() as (server, _, connection):
         server.stop()
         server.stop()
         assert has_ended(server)
-        assert b"200" not in rest_of(connection)
+        assert b"200" not in read_to_end(connection)
 
 
-def test_what_takes_longer_than_the_grace_is_cut() -> None:
-    with answering(replace(PATIENT, grace=SOON)) as (server, _, connection):
+def test_the_drain_ends_after_the_grace_period() -> None:
+    with request_in_flight(replace(NO_LIMITS, grace=SOON)) as (server, _, connection):
         server.stop()
         assert has_ended(server)
-        assert b"200" not in rest_of(connection)
+        assert b"200" not in read_to_end(connection)
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /metrics HTTP/1.1\r\nHost:", REQUEST], ids=["silent", "slow", "idle"])
-def test_nobody_is_waited_for_who_asks_for_nothing(sent: bytes) -> None:
-    with edge(limits=PATIENT) as server:
+def test_the_drain_does_not_wait_for_clients_without_a_request(sent: bytes) -> None:
+    with run_server(limits=NO_LIMITS) as server:
         connection = server.connect(sent)
         assert server.get().status_code == 200
         server.stop()
         assert has_ended(server)
-        assert rest_of(connection).endswith(b"up 1\n" if sent == REQUEST else b"")
+        assert read_to_end(connection).endswith(b"up 1\n" if sent == REQUEST else b"")
 
 
 @pytest.fixture(scope="module")
@@ -119,9 +120,9 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]
     return config, authority.client()
 
 
-def test_nobody_is_waited_for_in_a_handshake_or_who_keeps_tls_open(tls: tuple[Path, ssl.SSLContext]) -> None:
+def test_the_drain_does_not_wait_for_a_handshake_or_an_open_tls_connection(tls: tuple[Path, ssl.SSLContext]) -> None:
     config, client = tls
-    with edge(config, limits=replace(PATIENT, close=SOON)) as server:
+    with run_server(config, limits=replace(NO_LIMITS, close=SOON)) as server:
         silent = server.connect()
         kept = client.wrap_socket(server.connect(), server_hostname="localhost")
         with kept:
@@ -129,28 +130,28 @@ def test_nobody_is_waited_for_in_a_handshake_or_who_keeps_tls_open(tls: tuple[Pa
             assert kept.recv(15) == b"HTTP/1.1 401 Un"
             server.stop()
             assert has_ended(server)
-        assert rest_of(silent) == b""
+        assert read_to_end(silent) == b""
 
 
-def test_a_long_answer_that_is_being_read_is_read_to_its_end() -> None:
+def test_the_drain_waits_until_a_long_response_is_read() -> None:
     text = "x" * 20_000_000 + "\n"
-    with edge(app=pages(text), limits=PATIENT) as server, ThreadPoolExecutor(1) as reader:
+    with run_server(app=stub_app(text), limits=NO_LIMITS) as server, ThreadPoolExecutor(1) as reader:
         connection = server.connect(REQUEST)
         assert connection.recv(15) == b"HTTP/1.1 200 OK"
         server.stop()
-        assert reader.submit(rest_of, connection).result().endswith(text.encode())
+        assert reader.submit(read_to_end, connection).result().endswith(text.encode())
         assert has_ended(server)
 
 
-def test_a_handshake_is_ended_while_another_client_still_reads(tls: tuple[Path, ssl.SSLContext]) -> None:
+def test_a_handshake_ends_while_another_client_reads(tls: tuple[Path, ssl.SSLContext]) -> None:
     config, client = tls
     text = "x" * 20_000_000 + "\n"
-    with edge(config, app=pages(text), limits=replace(PATIENT, close=SOON)) as server:
+    with run_server(config, app=stub_app(text), limits=replace(NO_LIMITS, close=SOON)) as server:
         silent = server.connect()
         with client.wrap_socket(server.connect(), server_hostname="localhost") as reading:
             reading.sendall(REQUEST.replace(b"Host", b"Authorization: " + BASIC["alice"].encode() + b"\r\nHost"))
             assert reading.recv(15) == b"HTTP/1.1 200 OK"
             server.stop()
-            assert rest_of(silent) == b""
-            assert rest_of(reading).endswith(text.encode())
+            assert read_to_end(silent) == b""
+            assert read_to_end(reading).endswith(text.encode())
         assert has_ended(server)

@@ -1,4 +1,4 @@
-"""Who must show which certificate to be let in."""
+"""Client certificates: which policy requires which certificate."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def authority(folder: Path) -> Authority:
-    """The authority of the server's certificate, and of clients'."""
+    """The authority that signs the certificates of the server and of clients."""
     return server_files(folder)
 
 
@@ -33,19 +33,19 @@ def authority(folder: Path) -> Authority:
         ("RequireAndVerifyClientCert", None, 200, None),
     ],
 )
-def test_a_client_must_show_what_the_policy_asks_for(
+def test_the_policy_decides_which_certificate_a_client_needs(
     folder: Path, authority: Authority, policy: str, without: int | None, trusted: int | None, untrusted: int | None
 ) -> None:
-    stranger = Authority(folder, "stranger").issue("strange-client", "client.example")
+    unknown = Authority(folder, "unknown").issue("unknown-client", "client.example")
     known = authority.issue("client", "client.example")
     authorities = {} if policy == "NoClientCert" else {"client_ca_file": "ca.pem"}
     with run_tls_server(folder, client_auth_type=policy, **authorities) as server:
         assert server.status(authority.client()) == without
         assert server.status(authority.client(known)) == trusted
-        assert server.status(authority.client(stranger)) == untrusted
+        assert server.status(authority.client(unknown)) == untrusted
 
 
-def test_without_authorities_those_of_the_system_count(
+def test_the_default_authorities_are_those_of_the_system(
     folder: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = authority.issue("client", "client.example")
@@ -56,16 +56,16 @@ def test_without_authorities_those_of_the_system_count(
         assert server.status(authority.client(known)) == 200
 
 
-def test_an_authority_may_stand_inline_and_need_not_be_a_root(folder: Path, authority: Authority) -> None:
-    below = Authority(folder, "below", parent=authority)
-    policy = {"client_ca": below.file.read_text(), "client_auth_type": "RequireAndVerifyClientCert"}
+def test_an_authority_can_be_inline_and_intermediate(folder: Path, authority: Authority) -> None:
+    intermediate = Authority(folder, "intermediate", parent=authority)
+    policy = {"client_ca": intermediate.file.read_text(), "client_auth_type": "RequireAndVerifyClientCert"}
     with run_tls_server(folder, **policy) as server:
-        assert server.status(authority.client(below.issue("client-below", "client.example"))) == 200
+        assert server.status(authority.client(intermediate.issue("other-client", "client.example"))) == 200
         assert server.status(authority.client(authority.issue("client", "client.example"))) is None
 
 
 @pytest.mark.parametrize(
-    ("allowed", "answer"),
+    ("allowed", "status"),
     [
         (["prometheus.example"], 200),
         (["scraper@example.org"], 200),
@@ -79,8 +79,8 @@ def test_an_authority_may_stand_inline_and_need_not_be_a_root(folder: Path, auth
         ([], None),
     ],
 )
-def test_a_client_needs_one_of_the_names_that_are_allowed(
-    folder: Path, authority: Authority, allowed: list[str], answer: int | None
+def test_a_client_certificate_needs_an_allowed_name(
+    folder: Path, authority: Authority, allowed: list[str], status: int | None
 ) -> None:
     names = (
         x509.DNSName("prometheus.example"),
@@ -96,10 +96,10 @@ def test_a_client_needs_one_of_the_names_that_are_allowed(
         "client_allowed_sans": allowed,
     }
     with run_tls_server(folder, **policy) as server:
-        assert server.status(authority.client(own)) == answer
+        assert server.status(authority.client(own)) == status
 
 
-def test_who_shows_no_certificate_where_none_is_needed_needs_no_name(folder: Path, authority: Authority) -> None:
+def test_the_allowed_names_do_not_matter_without_a_certificate(folder: Path, authority: Authority) -> None:
     policy = {"client_ca_file": "ca.pem", "client_auth_type": "VerifyClientCertIfGiven", "client_allowed_sans": ["a"]}
     with run_tls_server(folder, **policy) as server:
         assert server.status(authority.client()) == 200

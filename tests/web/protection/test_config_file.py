@@ -1,4 +1,4 @@
-"""The web configuration: what exporter-toolkit reads is read, and every fault is told at once, without a secret."""
+"""The web configuration file: valid files load, and all faults are reported at once, without secrets."""
 
 from __future__ import annotations
 
@@ -33,28 +33,28 @@ FOLDER = Path(__file__).parent
 PAGE = ROOT / "docs" / "web-config.md"
 BAD = sorted((FOLDER / "bad").glob("*.yaml"))
 GOOD = sorted((FOLDER / "good").glob("*.yaml"))
+# Good files with keys that the promtool of Linux distributions does not know yet.
 UNKNOWN_TO_PROMTOOL = {
     "client-names",
     "no-client-names",
     "rate-limit",
     "rate-limit-in-nanoseconds",
-    "rate-limit-that-is-none",
+    "rate-limit-without-effect",
 }
-"""Good files with keys that are younger than the promtool of distributions."""
+# Bad files that promtool accepts, and why they are bad here.
 STRICTER = {
-    "sections-without-content": "a section that was commented out line by line",
-    "tls-without-anything": "TLS without a certificate is plain HTTP there",
-    "tls-settings-without-a-certificate": "TLS without a certificate is plain HTTP there",
-    "certificates-that-nobody-verifies": "Python cannot",
-    "certificates-that-nobody-verifies-by-another-name": "Python cannot",
-    "several-curves": "Python cannot",
-    "versions-the-wrong-way-round": "no client could come in",
-    "cipher-suites-of-other-versions": "no client could come in",
-    "a-user-with-a-colon": "he could never come in",
-    "an-authority-that-is-none": "no client could come in",
-    "hashes-that-match-nothing": "nobody could come in",
+    "sections-without-content": "all lines of a section may have been commented out by mistake",
+    "tls-without-anything": "exporter-toolkit serves plain HTTP without a certificate",
+    "tls-settings-without-a-certificate": "exporter-toolkit serves plain HTTP without a certificate",
+    "certificates-without-verification": "not possible in Python",
+    "certificates-without-verification-by-another-name": "not possible in Python",
+    "several-curves": "not possible in Python",
+    "min-version-above-max-version": "no client could connect",
+    "cipher-suites-of-other-versions": "no client could connect",
+    "a-user-with-a-colon": "the user could never log in",
+    "an-invalid-authority": "no client could connect",
+    "hashes-that-match-no-password": "no user could log in",
 }
-"""Bad files that promtool takes for good, and why they are bad here."""
 
 
 @pytest.fixture(scope="module")
@@ -66,22 +66,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def read(folder: Path, text: str) -> WebConfig:
-    """Read a web configuration that stands in a folder."""
+    """Write a web configuration to a folder and read it."""
     file = folder / "web.yaml"
     file.write_text(text, encoding="utf-8")
     return read_web_config(file, read_text)
 
 
 def problems_of(folder: Path, text: str) -> list[str]:
-    """Return what is wrong, without the name of the flag; no line holds a secret."""
-    found: tuple[str, ...] = ()
+    """Return the problems without the name of the flag. No line may contain a secret."""
+    problems: tuple[str, ...] = ()
     try:
         read(folder, text)
     except ConfigError as error:
-        found = error.problems or ("a refusal without a reason",)
-    assert [line for line in found if not line.startswith("--web.config.file: ")] == []
-    assert [line for line in found if not line.isprintable() or "s3cret" in line] == []
-    return [line.partition(" ")[2] for line in found]
+        problems = error.problems or ("an error without a problem",)
+    assert [line for line in problems if not line.startswith("--web.config.file: ")] == []
+    assert [line for line in problems if not line.isprintable() or "s3cret" in line] == []
+    return [line.partition(" ")[2] for line in problems]
 
 
 @pytest.mark.parametrize("path", GOOD, ids=lambda path: path.stem)
@@ -92,7 +92,7 @@ def test_a_good_file_is_read(folder: Path, path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
-def test_a_bad_file_gives_exactly_its_lines(folder: Path, path: Path) -> None:
+def test_a_bad_file_gives_the_expected_problems(folder: Path, path: Path) -> None:
     assert problems_of(folder, path.read_text()) == path.with_suffix(".txt").read_text().splitlines()
 
 
@@ -105,14 +105,14 @@ def test_every_expectation_has_its_file() -> None:
     [path for path in (*GOOD, *BAD) if path.stem not in UNKNOWN_TO_PROMTOOL],
     ids=lambda path: f"{path.parent.name}-{path.stem}",
 )
-def test_promtool_says_the_same(folder: Path, path: Path) -> None:
-    ours = problems_of(folder, path.read_text())
+def test_promtool_accepts_and_rejects_the_same_files(folder: Path, path: Path) -> None:
+    problems = problems_of(folder, path.read_text())
     command = [program("promtool"), "check", "web-config", str(folder / "web.yaml")]
-    theirs = subprocess.run(command, capture_output=True, check=False)
-    assert (theirs.returncode == 0) == (not ours or path.stem in STRICTER)
+    promtool = subprocess.run(command, capture_output=True, check=False)
+    assert (promtool.returncode == 0) == (not problems or path.stem in STRICTER)
 
 
-def test_what_the_file_says_is_what_holds(folder: Path) -> None:
+def test_headers_and_rate_limit_are_read(folder: Path) -> None:
     config = read(folder, (FOLDER / "good" / "headers.yaml").read_text())
     assert config.headers == (
         (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
@@ -149,12 +149,12 @@ def test_a_duration_is_read_as_go_reads_it(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "s", "-", ".", "1 s", "1d", "1S", "1e3s", "٣s", "1s ", "s1"])
-def test_what_go_does_not_read_is_no_duration(folder: Path, text: str) -> None:
+def test_a_duration_that_go_does_not_read_is_rejected(folder: Path, text: str) -> None:
     found = problems_of(folder, yaml.safe_dump({"rate_limit": {"interval": text, "burst": 1}}))
     assert found == ["rate_limit.interval: expected a duration such as 500ms, 1s or 1h30m"]
 
 
-def test_certificates_and_keys_stand_in_files_or_inline(folder: Path) -> None:
+def test_certificates_and_keys_can_be_in_files_or_inline(folder: Path) -> None:
     cert, key = ((folder / name).read_text() for name in ("server.pem", "server.key"))
     inline = {"cert": cert, "key": key, "client_ca": (folder / "ca.pem").read_text()}
     policy = {"client_auth_type": "RequireAndVerifyClientCert"}
@@ -175,7 +175,7 @@ def test_an_inline_key_needs_no_folder_to_write_to(folder: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("where", ["key", "key_file"])
-def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_passphrase(folder: Path, where: str) -> None:
+def test_an_encrypted_key_is_rejected_without_a_prompt(folder: Path, where: str) -> None:
     key = "encrypted.key" if where == "key_file" else (folder / "encrypted.key").read_text()
     section = {"cert_file": "server.pem", where: key}
     assert b"ENCRYPTED" in (folder / "encrypted.key").read_bytes()
@@ -184,20 +184,20 @@ def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_passphrase(fold
     assert PASSPHRASE.decode() not in "".join(found)
 
 
-def test_no_secret_is_in_the_text_of_a_configuration(folder: Path) -> None:
+def test_the_repr_of_a_configuration_contains_no_secret(folder: Path) -> None:
     config = read(folder, (FOLDER / "good" / "users.yaml").read_text())
     assert config.users
     assert "$2" not in repr(config)
 
 
-def test_the_page_tells_every_key() -> None:
+def test_the_documentation_names_every_key() -> None:
     page = PAGE.read_text()
     keys = [key for model in (TlsServer, Headers, HttpServer, RateLimit, Document) for key in keys_of(model)]
     sections = {"tls_server_config", "http_server_config", "rate_limit"}
     assert [key for key in keys if not re.search(rf"`(\w+\.)?{key}`", page) and key not in sections] == []
 
 
-def test_the_examples_of_the_page_are_right(folder: Path) -> None:
+def test_the_examples_of_the_documentation_are_valid(folder: Path) -> None:
     web, prometheus = re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     assert problems_of(folder, web.replace("server.crt", "server.pem")) == []
     file = folder / "prometheus.yml"
@@ -224,5 +224,5 @@ SECTIONS = st.dictionaries(KEYS, VALUES | st.dictionaries(KEYS, VALUES, max_size
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(VALUES | SECTIONS)
-def test_whatever_structure_is_read_or_refused_in_plain_lines_without_a_secret(folder: Path, raw: object) -> None:
+def test_any_structure_loads_or_gives_printable_problems_without_secrets(folder: Path, raw: object) -> None:
     problems_of(folder, yaml.safe_dump(raw))

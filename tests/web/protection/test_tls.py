@@ -1,4 +1,4 @@
-"""TLS as clients meet it: certificates, versions, ciphers and curves."""
+"""TLS from the view of clients: certificates, versions, ciphers and curves."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def authority(folder: Path) -> Authority:
-    """The authority of the server's certificate, and of clients'."""
+    """The authority that signs the certificates of the server and of clients."""
     return server_files(folder)
 
 
 def handshake(server: HttpServer, client: ssl.SSLContext) -> ssl.SSLSocket:
-    """Return a connection whose handshake is over."""
+    """Return a connection after its handshake."""
     secured = client.wrap_socket(server.connect(), server_hostname="localhost")
     server.opened.append(secured)
     return secured
 
 
 def cipher_of(server: HttpServer, client: ssl.SSLContext) -> str | None:
-    """Return the cipher that a handshake agrees on."""
+    """Return the cipher of a handshake."""
     cipher = handshake(server, client).cipher()
     return cipher[0] if cipher else None
 
 
-def speaking(client: ssl.SSLContext, lowest: ssl.TLSVersion, highest: ssl.TLSVersion) -> ssl.SSLContext:
-    """Let a client speak these versions only, however weak they are."""
+def with_versions(client: ssl.SSLContext, lowest: ssl.TLSVersion, highest: ssl.TLSVersion) -> ssl.SSLContext:
+    """Limit a client to these versions, also to weak ones. Return the client."""
     with warnings.catch_warnings(action="ignore"):
         client.minimum_version, client.maximum_version = lowest, highest
     if highest < ssl.TLSVersion.TLSv1_2:
@@ -51,12 +51,12 @@ def speaking(client: ssl.SSLContext, lowest: ssl.TLSVersion, highest: ssl.TLSVer
 
 
 def tls12(client: ssl.SSLContext, *ciphers: str) -> ssl.SSLContext:
-    """Let a client speak TLS 1.2 with these ciphers only."""
+    """Limit a client to TLS 1.2 with these ciphers. Return the client."""
     client.set_ciphers(":".join(ciphers))
-    return speaking(client, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_2)
+    return with_versions(client, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_2)
 
 
-def test_who_trusts_the_certificate_is_answered_and_nobody_without_tls(folder: Path, authority: Authority) -> None:
+def test_requests_need_tls_and_get_the_certificate(folder: Path, authority: Authority) -> None:
     with run_tls_server(folder) as server:
         assert server.url.startswith("https://")
         assert server.status(authority.client()) == 200
@@ -76,7 +76,7 @@ def test_an_inline_certificate_is_served(folder: Path, authority: Authority) -> 
 
 
 @pytest.mark.parametrize(
-    ("settings", "spoken"),
+    ("settings", "expected"),
     [
         ({}, {"TLSv1.2", "TLSv1.3"}),
         ({"min_version": "TLS13"}, {"TLSv1.3"}),
@@ -86,18 +86,18 @@ def test_an_inline_certificate_is_served(folder: Path, authority: Authority) -> 
         ({"cipher_suites": ["TLS_AES_128_GCM_SHA256"]}, {"TLSv1.3"}),
     ],
 )
-def test_the_versions_are_those_that_are_named(
-    folder: Path, authority: Authority, settings: dict[str, Any], spoken: set[str]
+def test_only_the_configured_versions_are_accepted(
+    folder: Path, authority: Authority, settings: dict[str, Any], expected: set[str]
 ) -> None:
     versions = [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
     found = set()
     with run_tls_server(folder, **settings) as server:
         for version in versions:
             try:
-                found.add(handshake(server, speaking(authority.client(), version, version)).version())
+                found.add(handshake(server, with_versions(authority.client(), version, version)).version())
             except OSError:
                 continue
-    assert found == spoken
+    assert found == expected
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_the_versions_are_those_that_are_named(
     ],
     ids=["some", "another", "none"],
 )
-def test_a_cipher_is_one_that_both_have(
+def test_the_cipher_is_one_of_server_and_client(
     folder: Path, authority: Authority, offered: list[str], wanted: list[str], chosen: str | None
 ) -> None:
     client = tls12(authority.client(), *(OPENSSL[name] for name in wanted))
@@ -122,7 +122,7 @@ def test_a_cipher_is_one_that_both_have(
 
 
 @pytest.mark.parametrize(("prefer", "chosen"), [(None, AES_256), ("true", AES_256), ("false", AES_128)])
-def test_the_order_of_the_ciphers_is_the_servers_unless_it_is_told_to_be_the_clients(
+def test_the_setting_decides_whose_order_of_ciphers_is_used(
     folder: Path, authority: Authority, prefer: str | None, chosen: str
 ) -> None:
     settings = {} if prefer is None else {"prefer_server_cipher_suites": prefer}
@@ -132,7 +132,7 @@ def test_the_order_of_the_ciphers_is_the_servers_unless_it_is_told_to_be_the_cli
 
 
 @pytest.mark.parametrize(("curve", "is_common"), [("secp384r1", True), ("prime256v1", False)])
-def test_a_curve_is_one_that_both_have(folder: Path, authority: Authority, curve: str, is_common: bool) -> None:
+def test_the_curve_is_one_of_server_and_client(folder: Path, authority: Authority, curve: str, is_common: bool) -> None:
     client = authority.client()
     client.set_ecdh_curve(curve)
     with run_tls_server(folder, curve_preferences=["CurveP384"]) as server:
@@ -140,7 +140,7 @@ def test_a_curve_is_one_that_both_have(folder: Path, authority: Authority, curve
 
 
 @pytest.mark.parametrize(("offered", "chosen"), [(["h2", "http/1.1"], "http/1.1"), (["h2"], None), ([], None)])
-def test_a_client_that_prefers_http2_falls_back(
+def test_a_client_that_prefers_http2_uses_http1(
     folder: Path, authority: Authority, offered: list[str], chosen: str | None
 ) -> None:
     client = authority.client()

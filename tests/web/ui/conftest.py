@@ -1,4 +1,4 @@
-"""One browser for each module, and pages that may not complain."""
+"""A browser for each module, and pages whose console must stay empty."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.support.browser import chromium
+from tests.support.browser import run_chromium
 
+# Opens a URL in a window of its own. Takes the options of playwright's new_context.
 Open = Callable[..., Page]
-"""Opens a URL in a window of its own; takes what playwright's new_context takes."""
 
 DESKTOP = {"width": 1440, "height": 900}
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A real Chromium; for a module only, because playwright's event loop keeps others from running."""
-    with chromium() as running:
-        yield running
+    """A real Chromium. It lives for one module only, because playwright's event loop blocks others."""
+    with run_chromium() as browser:
+        yield browser
 
 
 @pytest.fixture
 def complaints() -> list[str]:
-    """What the console of a test's pages says, and errors of their scripts."""
+    """The console messages and script errors of the pages of a test."""
     return []
 
 
 @pytest.fixture
 def open_page(browser: Browser, complaints: list[str]) -> Iterator[Open]:
-    """Open pages with a clock that a test can move; a complaint that a test does not clear fails it."""
+    """Open pages with a clock that the test can move. A complaint that remains fails the test."""
     contexts = []
 
     def open_page(url: str, **options: Any) -> Page:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.exporter_server import Exporter, simulating
-from tests.support.page_checks import CONFIG, SCENARIO, look_again, shown
+from tests.support.exporter_server import Exporter, serve_simulation
+from tests.support.page_checks import CONFIG, SCENARIO, operation_names, wait_for_update
 from tests.web.ui.conftest import Open
 
 PHONE = {"viewport": {"width": 375, "height": 812}, "has_touch": True, "is_mobile": True}
@@ -16,21 +16,21 @@ PHONE = {"viewport": {"width": 375, "height": 812}, "has_touch": True, "is_mobil
 
 @pytest.fixture(scope="module")
 def exporter() -> Iterator[Exporter]:
-    """An exporter that has read a small fleet; what tests do to its clock stays done."""
-    with simulating(CONFIG, SCENARIO) as simulation:
+    """An exporter that has read a small fleet. Its clock keeps what tests do to it."""
+    with serve_simulation(CONFIG, SCENARIO) as simulation:
         simulation.exporter.scrape(after=0.0)
         yield simulation.exporter
 
 
 def row(page: Page, name: str) -> dict[str, str]:
-    """Return the cells of an operation's row by their headings."""
+    """Return the texts in the row of an operation by their headings."""
     cells = page.locator(".operations tbody tr", has_text=name).locator("td").all()
     return {cell.get_attribute("data-label") or "": " ".join(cell.inner_text().split()) for cell in cells}
 
 
-def test_every_operation_and_every_cell_has_a_row(exporter: Exporter, open_page: Open) -> None:
+def test_the_page_has_a_row_for_each_operation_and_cell(exporter: Exporter, open_page: Open) -> None:
     page = open_page(exporter.url)
-    assert shown(page) == ["running", "broken", "clean", "partly"]
+    assert operation_names(page) == ["running", "broken", "clean", "partly"]
     partly = row(page, "partly")
     assert partly["Account"] == "field 444455556666"
     assert (partly["Region"], partly["Status"], partly["Progress"]) == ("us-east-1", "Completed", "100 %")
@@ -43,19 +43,19 @@ def test_every_operation_and_every_cell_has_a_row(exporter: Exporter, open_page:
     expect(cells.first).to_contain_text("DescribeThingRegistrationTask 50 %")
 
 
-def test_a_banner_tells_what_needs_attention_and_leads_there(exporter: Exporter, open_page: Open) -> None:
+def test_a_banner_counts_and_links_what_needs_attention(exporter: Exporter, open_page: Open) -> None:
     page = open_page(f"{exporter.url}?status=InProgress")
     assert page.title().startswith("(2) ")
-    assert shown(page) == ["running"]
+    assert operation_names(page) == ["running"]
     expect(page.locator("#attention")).to_have_text("2 operations need attention")
     page.get_by_role("link", name="Show these operations").click()
     expect(page.locator("#result")).to_contain_text("2 of 4 operations.")
-    assert shown(page) == ["broken", "partly"]
+    assert operation_names(page) == ["broken", "partly"]
     assert page.get_by_label("Status", exact=True).input_value() == ""
 
 
 @pytest.mark.parametrize(
-    ("label", "choice", "left"),
+    ("label", "option", "expected"),
     [
         ("Status", "Failed", ["broken"]),
         ("Kind", "bulk registration of things", ["running", "clean", "partly"]),
@@ -63,20 +63,20 @@ def test_a_banner_tells_what_needs_attention_and_leads_there(exporter: Exporter,
         ("Sort by", "Succeeded", ["partly", "running", "clean", "broken"]),
     ],
 )
-def test_a_filter_works_as_soon_as_it_is_chosen(
-    exporter: Exporter, open_page: Open, label: str, choice: str, left: list[str]
+def test_a_filter_applies_as_soon_as_it_changes(
+    exporter: Exporter, open_page: Open, label: str, option: str, expected: list[str]
 ) -> None:
     page = open_page(exporter.url)
-    page.get_by_label(label, exact=True).select_option(label=choice)
+    page.get_by_label(label, exact=True).select_option(label=option)
     with page.expect_response(lambda response: response.request.resource_type == "fetch"):
         page.clock.fast_forward(1_000)
-    expect(page.locator(".operations tbody .name")).to_have_text(left)
+    expect(page.locator(".operations tbody .name")).to_have_text(expected)
     page.reload()
-    assert shown(page) == left
-    assert page.get_by_label(label, exact=True).locator("option:checked").inner_text() == choice
+    assert operation_names(page) == expected
+    assert page.get_by_label(label, exact=True).locator("option:checked").inner_text() == option
 
 
-def test_text_is_searched_while_it_is_typed(exporter: Exporter, open_page: Open) -> None:
+def test_a_search_runs_while_the_text_is_typed(exporter: Exporter, open_page: Open) -> None:
     page = open_page(exporter.url)
     field = page.get_by_label("Text")
     field.press_sequentially("LAMPS us-east")
@@ -92,22 +92,22 @@ def test_text_is_searched_while_it_is_typed(exporter: Exporter, open_page: Open)
     expect(page.locator(".operations")).to_be_hidden()
 
 
-def test_a_heading_sorts_both_ways_and_back_goes_back(exporter: Exporter, open_page: Open) -> None:
+def test_a_heading_sorts_in_both_orders_and_the_back_button_works(exporter: Exporter, open_page: Open) -> None:
     page = open_page(exporter.url)
     heading = page.get_by_role("columnheader", name="Failed")
     heading.get_by_role("link").click()
     expect(heading).to_have_attribute("aria-sort", "ascending")
-    assert shown(page) == ["running", "broken", "clean", "partly"]
+    assert operation_names(page) == ["running", "broken", "clean", "partly"]
     heading.get_by_role("link").click()
     expect(heading).to_have_attribute("aria-sort", "descending")
-    assert shown(page)[0] == "partly"
+    assert operation_names(page)[0] == "partly"
     assert page.get_by_label("Order").input_value() == "desc"
     page.go_back()
     expect(heading).to_have_attribute("aria-sort", "ascending")
     assert page.get_by_label("Order").input_value() == "asc"
 
 
-def test_progress_moves_and_the_view_stays(exporter: Exporter, open_page: Open) -> None:
+def test_an_update_keeps_scroll_position_selection_and_focus(exporter: Exporter, open_page: Open) -> None:
     page = open_page(f"{exporter.url}?status=InProgress&q=sensors", viewport={"width": 1440, "height": 300})
     before = int(row(page, "running")["Progress"].split()[0])
     page.evaluate("scrollTo(0, 150)")
@@ -115,24 +115,24 @@ def test_progress_moves_and_the_view_stays(exporter: Exporter, open_page: Open) 
     page.get_by_label("Status", exact=True).focus()
     scrolled = page.evaluate("scrollY")
     exporter.scrape(after=120.0)
-    look_again(page)
+    wait_for_update(page)
     bar = page.get_by_role("progressbar")
     expect(bar).not_to_have_attribute("aria-valuenow", str(before))
     assert int(row(page, "running")["Progress"].split()[0]) >= before + 9
     assert page.evaluate("scrollY") == scrolled > 0
     assert page.evaluate("String(getSelection())") == "running"
     expect(page.get_by_label("Status", exact=True)).to_be_focused()
-    assert shown(page) == ["running"]
+    assert operation_names(page) == ["running"]
     assert "min" in row(page, "running")["May end"]
 
 
 def test_updates_can_be_paused(exporter: Exporter, open_page: Open) -> None:
     page = open_page(exporter.url)
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url) if request.resource_type == "fetch" else None)
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url) if request.resource_type == "fetch" else None)
     page.get_by_role("button", name="Pause updates").click()
     page.clock.fast_forward(60_000)
-    assert asked == []
+    assert requests == []
     with page.expect_response(lambda response: response.ok):
         page.get_by_role("button", name="Resume updates").click()
 
@@ -142,17 +142,17 @@ def test_everything_works_without_javascript(exporter: Exporter, open_page: Open
     expect(page.get_by_role("button", name="Pause updates")).to_be_hidden()
     page.get_by_label("Account").select_option(label="factory")
     page.get_by_role("button", name="Apply").click()
-    assert shown(page) == ["running", "broken", "clean"]
+    assert operation_names(page) == ["running", "broken", "clean"]
     page.get_by_role("columnheader", name="Operation").get_by_role("link").click()
-    assert shown(page) == ["broken", "clean", "running"]
+    assert operation_names(page) == ["broken", "clean", "running"]
     assert page.get_by_label("Account").input_value() == "factory"
     page.get_by_role("link", name="1 Active").click()
-    assert shown(page) == ["running"]
+    assert operation_names(page) == ["running"]
     page.get_by_role("link", name="Clear").click()
-    assert len(shown(page)) == 4
+    assert len(operation_names(page)) == 4
 
 
-def test_a_phone_scrolls_down_and_never_sideways(exporter: Exporter, open_page: Open) -> None:
+def test_a_phone_scrolls_vertically_only(exporter: Exporter, open_page: Open) -> None:
     page = open_page(exporter.url, **PHONE)
     assert page.evaluate("document.documentElement.scrollWidth") == 375
     for table in (".operations", ".cells"):
@@ -161,7 +161,7 @@ def test_a_phone_scrolls_down_and_never_sideways(exporter: Exporter, open_page: 
     assert last.evaluate("cell => cell.offsetTop") > first.evaluate("cell => cell.offsetTop + cell.offsetHeight")
 
 
-def test_dark_is_dark_and_light_is_light(exporter: Exporter, open_page: Open) -> None:
+def test_the_page_has_a_dark_and_a_light_theme(exporter: Exporter, open_page: Open) -> None:
     ground = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)"
     light = open_page(exporter.url, color_scheme="light").evaluate(ground)
     dark = open_page(exporter.url, color_scheme="dark").evaluate(ground)

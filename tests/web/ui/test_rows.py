@@ -1,4 +1,4 @@
-"""What the status page makes of figures: bars, colours, times, and the lines they come from."""
+"""The rows of the status page, and the lines of the summary that they show."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from exporter.core.store import Store
 from exporter.kinds.phase import Phase
 from exporter.kinds.thing_registration_task import KIND
 from exporter.metrics.eta import Estimates
-from exporter.metrics.summary import CellLine, OperationLine, Overview
-from exporter.web.time_format import distance, moment, span
-from exporter.web.ui.rows import Bar, operation_row
+from exporter.metrics.summary import CellLine, OperationLine, Overview, needs_attention, utc_datetime
+from exporter.web.ui.rows import Bar, operation_row, relative_time, rounded_duration
 from tests.support.status_page import KEY, SCOPE, tasks
 
 NOW = 1_800_000_000.0
+Budgets = dict[tuple[str, str, str, str], float]
 
 
 def line_of(operation: Operation) -> OperationLine:
-    """Return the line of an operation that was read just now."""
+    """Return the line of an operation that was read now."""
     (line,) = overview(Snapshot(KEY, SCOPE, (Reading(operation, NOW),))).operations()
     return line
 
 
-def overview(*snapshots: Snapshot, budgets: dict[tuple[str, str, str, str], float] | None = None) -> Overview:
+def overview(*snapshots: Snapshot, budgets: Budgets | None = None) -> Overview:
     """Return an overview of these snapshots."""
     return Overview((KIND,), Store(snapshots), Estimates(), lambda: budgets or {})
 
@@ -58,7 +58,7 @@ def test_a_bar_shows_what_failed_and_is_full_only_at_the_end(
 
 
 @pytest.mark.parametrize(
-    ("meaning", "active", "failed", "tone", "attention"),
+    ("phase", "active", "failed", "tone", "attention"),
     [
         (Phase.RUNNING, True, 0, "active", False),
         (Phase.RUNNING, True, 3, "active", True),
@@ -74,68 +74,66 @@ def test_a_bar_shows_what_failed_and_is_full_only_at_the_end(
         (Phase.FAILED, False, 0, "bad", True),
     ],
 )
-def test_the_status_and_the_counts_tell_what_needs_attention(
+def test_the_status_and_the_counts_decide_what_needs_attention(
     phase: Phase, active: bool, failed: int | None, tone: str, attention: bool
 ) -> None:
-    line = replace(LINE, phase=phase, active=active, failed=failed)
-    assert (operation_row(line, NOW).tone, line.needs_attention) == (tone, attention)
+    assert needs_attention(phase, failed) == attention
+    line = replace(LINE, phase=phase, active=active, failed=failed, needs_attention=attention)
+    assert operation_row(line, NOW).tone == tone
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(-5, "0 s"), (0.9, "0 s"), (119.9, "119 s"), (120, "2 min"), (7199, "119 min"), (7200, "2 h"), (172_800, "2 d")],
 )
-def test_a_span_is_told_in_one_unit(seconds: float, text: str) -> None:
-    assert span(seconds) == text
+def test_a_duration_is_shown_in_one_unit(seconds: float, text: str) -> None:
+    assert rounded_duration(seconds) == text
 
 
-def test_a_time_that_a_clock_cannot_have_reached_is_ahead() -> None:
-    assert (distance(NOW - 60, NOW), distance(NOW, NOW), distance(NOW + 300, NOW)) == (
-        "60 s ago",
-        "0 s ago",
-        "in 5 min",
-    )
+@pytest.mark.parametrize(("seconds", "text"), [(-60, "60 s ago"), (0, "0 s ago"), (300, "in 5 min")])
+def test_a_time_is_shown_relative_to_now(seconds: float, text: str) -> None:
+    assert relative_time(NOW + seconds, NOW) == text
 
 
 @pytest.mark.parametrize("seconds", [None, 1e12, 1e300, -1e15])
-def test_what_no_calendar_holds_is_unknown(seconds: float | None) -> None:
-    assert moment(seconds) is None
+def test_a_time_outside_the_calendar_is_unknown(seconds: float | None) -> None:
+    assert utc_datetime(seconds) is None
     assert operation_row(replace(LINE, estimated_end=seconds, created=seconds), NOW).end is None
 
 
-def test_a_moment_is_in_utc() -> None:
-    assert moment(0.5) == datetime(1970, 1, 1, 0, 0, 0, 500_000, tzinfo=UTC)
+def test_a_time_is_in_utc() -> None:
+    assert utc_datetime(0.5) == datetime(1970, 1, 1, 0, 0, 0, 500_000, tzinfo=UTC)
 
 
-def test_text_that_utf_8_cannot_hold_is_mended() -> None:
+def test_text_that_utf_8_cannot_encode_gets_question_marks() -> None:
     line = line_of(replace(tasks(1)[0], id="é\ud800", name="\udfff", input="ok", target="\ud83d\ude00"))
     assert (line.id, line.name, line.input, line.target) == ("é?", "?", "ok", "??")
 
 
-def cell_of(snapshot: Snapshot, budgets: dict[tuple[str, str, str, str], float]) -> CellLine:
-    """Return the line of a snapshot's cell."""
+def cell_of(snapshot: Snapshot, budgets: Budgets) -> CellLine:
+    """Return the cell line of a snapshot."""
     (line,) = overview(snapshot, budgets=budgets).cells()
     return line
 
 
 def test_a_cell_has_the_budgets_of_its_own_account_region_and_kind() -> None:
-    found = {
+    budgets = {
         ("111122223333", "eu-west-1", "iot", "DescribeThingRegistrationTask"): 0.25,
         ("111122223333", "eu-west-1", "greengrass", "greengrass"): 0.5,
         ("111122223333", "us-east-1", "iot", "ListThingRegistrationTasks"): 0.5,
         ("444455556666", "eu-west-1", "iot", "ListThingRegistrationTasks"): 0.5,
     }
-    (budget,) = cell_of(Snapshot(KEY, SCOPE), found).budgets
+    (budget,) = cell_of(Snapshot(KEY, SCOPE), budgets).budgets
     assert (budget.service, budget.api, budget.ratio) == ("iot", "DescribeThingRegistrationTask", 0.25)
 
 
 @pytest.mark.parametrize(
-    ("up", "duration", "waits", "attention"),
+    ("up", "duration", "is_waiting", "attention"),
     [(False, None, True, False), (True, 1.0, False, False), (False, 1.0, False, True)],
 )
-def test_a_cell_that_was_never_read_waits_and_one_that_failed_needs_attention(
-    up: bool, duration: float | None, waits: bool, attention: bool
+def test_a_cell_waits_for_its_first_refresh_and_needs_attention_after_a_failure(
+    up: bool, duration: float | None, is_waiting: bool, attention: bool
 ) -> None:
     key = CellKey("field", "us-east-1", KIND.name)
     line = cell_of(Snapshot(key, Scope("field", "", "us-east-1"), up=up, duration=duration), {})
-    assert (line.waits, line.needs_attention) == (waits, attention)
+    assert (line.is_waiting, line.needs_attention) == (is_waiting, attention)

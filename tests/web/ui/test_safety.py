@@ -1,4 +1,4 @@
-"""The status page does no harm: hostile names are text, nothing comes from elsewhere, and everybody can use it."""
+"""The status page is safe and accessible: markup in names is text, and no content comes from other hosts."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.support import http_requests
-from tests.support.exporter_server import Exporter, exporting, simulating
-from tests.support.page_checks import CONFIG, SCENARIO, look_again, shown
-from tests.support.scripted_endpoint import ScriptedAws, answer, refusal
-from tests.support.servers import serving
-from tests.support.status_page import filled
+from tests.support.exporter_server import Exporter, serve_exporter, serve_simulation
+from tests.support.page_checks import CONFIG, SCENARIO, operation_names, wait_for_update
+from tests.support.scripted_endpoint import ScriptedAws, error_response, json_response
+from tests.support.servers import serve_app
+from tests.support.status_page import serve_page
 from tests.web.ui.conftest import Open
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'--><script>alert(2)</script>"
@@ -29,7 +29,7 @@ accounts:
       - {kind: thing_registration_task, ids: [t1, gone]}
 """
 ANSWERS = {
-    "/greengrass/v2/deployments/d1": answer(
+    "/greengrass/v2/deployments/d1": json_response(
         {
             "deploymentId": "d1",
             "deploymentStatus": HOSTILE,
@@ -37,11 +37,12 @@ ANSWERS = {
             "targetArn": f"javascript:{HOSTILE}",
         }
     ),
-    "/thing-registration-tasks/t1": answer(
+    "/thing-registration-tasks/t1": json_response(
         {"taskId": "t1", "status": "Completed", "inputFileBucket": "things", "inputFileKey": HOSTILE + "\ud800"}
     ),
-    "/thing-registration-tasks/gone": refusal("ResourceNotFoundException", 404, HOSTILE),
+    "/thing-registration-tasks/gone": error_response("ResourceNotFoundException", 404, HOSTILE),
 }
+ROLES = 'roles: [{arn: "arn:aws:iam::444455556666:role/iot-bulk-exporter"}]\n'
 MODES: dict[str, dict[str, Any]] = {
     "light": {"color_scheme": "light"},
     "dark": {"color_scheme": "dark"},
@@ -53,39 +54,38 @@ MODES: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def hostile() -> Iterator[Exporter]:
-    """An exporter whose AWS answers markup."""
-    with serving(ScriptedAws(ANSWERS).app()) as endpoint, exporting(HOSTILE_CONFIG, endpoint) as exporter:
+    """An exporter that reads markup from AWS."""
+    with serve_app(ScriptedAws(ANSWERS).app()) as endpoint, serve_exporter(HOSTILE_CONFIG, endpoint) as exporter:
         exporter.scrape()
         yield exporter
 
 
 @pytest.fixture(scope="module")
 def exporter() -> Iterator[Exporter]:
-    """An exporter of a small fleet, one account of which it may not read."""
-    with simulating(CONFIG.replace("role/iot", "role/no-such"), SCENARIO + ROLES) as simulation:
+    """An exporter of a small fleet that has no access to one account."""
+    with serve_simulation(CONFIG.replace("role/iot", "role/no-such"), SCENARIO + ROLES) as simulation:
         simulation.exporter.scrape()
         yield simulation.exporter
 
 
-ROLES = 'roles: [{arn: "arn:aws:iam::444455556666:role/iot-bulk-exporter"}]\n'
-
-
 def test_markup_from_aws_is_shown_as_text(hostile: Exporter, open_page: Open) -> None:
     page = open_page(hostile.url)
-    assert HOSTILE in shown(page)
+    assert HOSTILE in operation_names(page)
     assert page.locator(".badge", has_text=HOSTILE).count() == 1
     assert page.locator(".about").all_inner_texts() == [f"javascript:{HOSTILE}", f"s3://things/{HOSTILE}?"]
     assert page.locator("img").evaluate_all("images => images.map(image => image.className)") == [""]
     assert page.locator("main img, main script, main b:has-text('bold')").count() == 0
     assert set(
-        page.locator("a, form").evaluate_all("all => all.map(one => new URL(one.href ?? one.action).protocol)")
+        page.locator("a, form").evaluate_all(
+            "all => all.map(element => new URL(element.href ?? element.action).protocol)"
+        )
     ) == {"http:"}
 
 
 def test_markup_stays_text_when_the_page_refreshes_itself(hostile: Exporter, open_page: Open) -> None:
     page = open_page(hostile.url)
     hostile.scrape(after=90.0)
-    look_again(page)
+    wait_for_update(page)
     expect(page.locator(".operations tbody .name").first).to_have_text(HOSTILE)
     assert page.locator("main img, main script").count() == 0
 
@@ -97,7 +97,7 @@ def test_markup_in_the_address_is_shown_as_text(hostile: Exporter, open_page: Op
     expect(page.locator("#result")).to_have_text("0 of 2 operations.")
 
 
-def test_nothing_comes_from_elsewhere_and_nothing_runs_inline(exporter: Exporter) -> None:
+def test_no_content_comes_from_other_hosts_and_nothing_is_inline(exporter: Exporter) -> None:
     response = http_requests.get(exporter.url)
     policy = dict(rule.split(" ", 1) for rule in response.headers["content-security-policy"].split("; "))
     assert policy.pop("default-src") == "'none'"
@@ -110,7 +110,7 @@ def test_nothing_comes_from_elsewhere_and_nothing_runs_inline(exporter: Exporter
     assert re.findall(r"<style| style=| on\w+=|<script(?! type=\"module\" src=)", response.text) == []
 
 
-def test_a_file_may_be_kept_for_ever_because_its_path_changes_with_its_content(exporter: Exporter) -> None:
+def test_static_files_are_cached_without_end_because_their_paths_contain_a_hash(exporter: Exporter) -> None:
     paths = set(re.findall(r'"(static/[^"]+)"', http_requests.get(exporter.url).text))
     assert {path.rpartition(".")[2] for path in paths} == {"css", "js", "svg"}
     for path in paths:
@@ -121,7 +121,7 @@ def test_a_file_may_be_kept_for_ever_because_its_path_changes_with_its_content(e
 
 
 @pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
-def test_no_rule_of_accessibility_is_broken(exporter: Exporter, open_page: Open, mode: dict[str, Any]) -> None:
+def test_the_page_follows_the_rules_of_accessibility(exporter: Exporter, open_page: Open, mode: dict[str, Any]) -> None:
     page = open_page(exporter.url, **mode)
     expect(page.locator(".cells")).to_contain_text("access_denied")
     results = Axe().run(page)
@@ -129,14 +129,14 @@ def test_no_rule_of_accessibility_is_broken(exporter: Exporter, open_page: Open,
 
 
 @pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
-def test_no_rule_of_accessibility_is_broken_where_nothing_is_known(open_page: Open, mode: dict[str, Any]) -> None:
-    with filled() as empty:
+def test_an_empty_page_follows_the_rules_of_accessibility(open_page: Open, mode: dict[str, Any]) -> None:
+    with serve_page() as empty:
         page = open_page(empty.url, **mode)
         results = Axe().run(page)
     assert results.violations_count == 0, results.generate_report()
 
 
-def test_a_cell_that_cannot_be_read_is_told_with_its_reason(exporter: Exporter, open_page: Open) -> None:
+def test_a_failing_cell_is_shown_with_its_reason(exporter: Exporter, open_page: Open) -> None:
     page = open_page(exporter.url)
     expect(page.locator("#attention")).to_contain_text("1 of 3 cells cannot be read")
     expect(page.locator("section.banner.bad")).to_contain_text(

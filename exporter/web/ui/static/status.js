@@ -1,8 +1,8 @@
-// Keeps the status page fresh: asks for it anew and changes only what differs, so that scrolling, focus and
-// selections stay. Filters, sorting and links of the page work the same way; without this file they load the page.
+// Updates the status page: loads it again and changes only the differences, so that the scroll position, the focus and
+// the selection stay. Filters, sorting and links work the same way. Without this file they load the page.
 
 const MILLISECONDS = 1000;
-const LONGEST_WAIT = 30 * MILLISECONDS;
+const REQUEST_TIMEOUT = 30 * MILLISECONDS;
 const TYPING_PAUSE = 250;
 
 const form = document.querySelector("#filters");
@@ -17,9 +17,9 @@ let request = new AbortController();
 let paused = false;
 let selected = null;
 
-// --- changing what differs ---
+// --- changes ---
 
-/** Makes an element or text like a fresh one. */
+/** Changes an element or text until it equals the new one. */
 function morph(old, fresh) {
   if (old.isEqualNode(fresh)) return;
   if (old.nodeType === Node.TEXT_NODE) {
@@ -52,7 +52,7 @@ function morphChildren(old, fresh) {
   olds.slice(freshes.length).forEach((node) => selected?.intersectsNode(node) || node.remove());
 }
 
-/** Changes rows by their keys. While somebody selects text in them none comes, goes or moves. */
+/** Changes rows by their keys. While text in them is selected, no row is added, removed or moved. */
 function morphRows(old, fresh) {
   const rows = [...fresh.children];
   const known = new Map([...old.children].map((row) => [row.dataset.key, row]));
@@ -62,52 +62,52 @@ function morphRows(old, fresh) {
   }
   const keys = new Set(rows.map((row) => row.dataset.key));
   known.forEach((row, key) => keys.has(key) || row.remove());
-  let place = old.firstElementChild;
+  let next = old.firstElementChild;
   for (const row of rows) {
     const before = known.get(row.dataset.key);
     if (before) morph(before, row);
-    if (before && before === place) place = place.nextElementSibling;
-    else old.insertBefore(before ?? row, place);
+    if (before && before === next) next = next.nextElementSibling;
+    else old.insertBefore(before ?? row, next);
   }
 }
 
-/** What somebody has selected. Asked once for each look: every question costs a layout of the whole page. */
+/** Returns the selected range. Called once per update, because each call costs a layout of the whole page. */
 function selection() {
   const found = getSelection();
   return found && !found.isCollapsed ? found.getRangeAt(0) : null;
 }
 
-// --- asking anew ---
+// --- updates ---
 
-/** Asks for the page as its address says, shows it, and plans the next time. */
+/** Loads the page at the current address, shows it, and schedules the next update. */
 async function refresh() {
   clearTimeout(timer);
   request.abort();
-  const mine = new AbortController();
-  request = mine;
-  const html = await ask(mine.signal).catch(() => "");
-  if (mine.signal.aborted) return;
+  const current = new AbortController();
+  request = current;
+  const html = await load(current.signal).catch(() => "");
+  if (current.signal.aborted) return;
   try {
     if (html) show(new DOMParser().parseFromString(html, "text/html"));
-    else tell(offline, true);
+    else toggle(offline, true);
   } finally {
-    plan();
+    schedule();
   }
 }
 
-/** Gives the page as its address says now. */
-async function ask(signal) {
-  // Not location.href: fetch refuses an address with a user's name in it.
+/** Returns the HTML of the page at the current address. */
+async function load(signal) {
+  // Not location.href, because fetch rejects an address with a user name.
   const address = location.origin + location.pathname + location.search;
-  const response = await fetch(address, { signal: AbortSignal.any([signal, AbortSignal.timeout(LONGEST_WAIT)]) });
+  const response = await fetch(address, { signal: AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIMEOUT)]) });
   if (!response.ok) throw new Error(`status ${response.status}`);
   return response.text();
 }
 
-/** Shows what differs in a page that was asked for. */
+/** Shows the differences to a loaded page. */
 function show(page) {
   const script = (document_) => document_.querySelector("script")?.getAttribute("src");
-  // Another version of the exporter answers.
+  // The response comes from another version of the exporter.
   if (script(page) !== script(document)) return location.reload();
   const banner = bannerText();
   selected = selection();
@@ -116,27 +116,27 @@ function show(page) {
     if (fresh) morph(part, fresh);
   }
   document.title = page.title;
-  tell(offline, false);
-  if (bannerText() !== banner) announce(bannerText() || "Nothing needs attention any more.");
+  toggle(offline, false);
+  if (bannerText() !== banner) announce(bannerText() || "Nothing needs attention now.");
 }
 
-/** Plans the next look, unless nobody looks. */
-function plan() {
+/** Schedules the next update, unless updates are paused or the page is hidden. */
+function schedule() {
   clearTimeout(timer);
   if (!paused && !document.hidden) timer = setTimeout(refresh, freshness.dataset.every * MILLISECONDS);
 }
 
-// --- telling ---
+// --- messages ---
 
 function bannerText() {
   return document.querySelector("#attention")?.textContent.replace(/\s+/g, " ").trim() ?? "";
 }
 
-/** Shows or hides a message; it is spoken when it comes. */
-function tell(message, wanted) {
-  if (message.hidden !== wanted) return;
-  message.hidden = !wanted;
-  if (wanted) announce(message.textContent);
+/** Shows or hides a message. Screen readers announce it when it appears. */
+function toggle(message, shown) {
+  if (message.hidden !== shown) return;
+  message.hidden = !shown;
+  if (shown) announce(message.textContent);
 }
 
 function announce(text) {
@@ -145,27 +145,27 @@ function announce(text) {
 
 // --- filters, links, keys ---
 
-/** Goes to another address of this page without leaving it. */
+/** Changes the address of the page without a full load. */
 async function go(search, keep) {
   history[keep ? "replaceState" : "pushState"](null, "", location.pathname + search);
   await refresh();
   announce(document.querySelector("#result").textContent);
 }
 
-/** Goes where the form says. */
+/** Applies the filters of the form. */
 function filter() {
   clearTimeout(typing);
-  const usual = { order: "asc" };
-  const wanted = [...new FormData(form)].filter(([name, value]) => value !== (usual[name] ?? ""));
-  const search = new URLSearchParams(wanted).toString();
+  const defaults = { order: "asc" };
+  const filters = [...new FormData(form)].filter(([name, value]) => value !== (defaults[name] ?? ""));
+  const search = new URLSearchParams(filters).toString();
   return go(search && `?${search}`, true);
 }
 
-/** Lets the form say what the address says. */
+/** Sets the form to the filters of the address. */
 function fillForm() {
-  const wanted = new URLSearchParams(location.search);
+  const filters = new URLSearchParams(location.search);
   for (const field of form.querySelectorAll("select, input[type=search]")) {
-    field.value = wanted.get(field.name) ?? (field.name === "order" ? "asc" : "");
+    field.value = filters.get(field.name) ?? (field.name === "order" ? "asc" : "");
   }
 }
 
@@ -191,7 +191,7 @@ document.addEventListener("click", (event) => {
 pause.addEventListener("click", () => {
   paused = !paused;
   pause.textContent = paused ? "Resume updates" : "Pause updates";
-  if (paused) plan();
+  if (paused) schedule();
   else refresh();
 });
 
@@ -199,8 +199,8 @@ addEventListener("popstate", () => {
   fillForm();
   refresh();
 });
-document.addEventListener("visibilitychange", () => (document.hidden || paused ? plan() : refresh()));
+document.addEventListener("visibilitychange", () => (document.hidden || paused ? schedule() : refresh()));
 
 pause.hidden = false;
 form.classList.add("instant");
-plan();
+schedule();
