@@ -1,207 +1,308 @@
-"""The alerts, once: every format that is shipped is printed from this table, so that they cannot drift apart."""
+"""The alerts. Every file format is printed from this table, so that all formats contain the same alerts."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, Literal
 
+from exporter.metrics.self_metrics import PREFIX
 from exporter.monitoring import records as recorded
-from exporter.monitoring.records import READ, SAME
-from exporter.monitoring.rule import OF_API, OF_CELL, OF_OPERATION, OF_TARGET, Alert, by, on
+from exporter.monitoring.promql import (
+    API_LABELS,
+    BUILD_INFO,
+    CELL_ERROR,
+    CELL_LABELS,
+    CREATED,
+    LAST_READ,
+    OPERATION_LABELS,
+    SAME_OPERATION,
+    SHARD_COUNT,
+    SHARD_TOTAL,
+    TARGET_LABELS,
+    by,
+    on,
+    per_cell,
+    per_operation,
+)
 
-OPERATIONS: Final = "aws-iot-bulk-operations"
-EXPORTER: Final = "aws-iot-bulk-exporter"
+Operator = Literal[">", "<"]
+NoData = Literal["OK", "Alerting"]
+QueryError = Literal["KeepLast", "Error"]
+Unit = Literal["", "ratio", "seconds"]
+Group = Literal["aws-iot-bulk-operations", "aws-iot-bulk-exporter"]
 
-THE_OPERATION = "The {kind} {id} in account {aws_account_id}, Region {aws_region}"
-THE_CELL = "operations of kind {kind} in account {account} ({aws_account_id}), Region {aws_region}"
-IS_RECENT = f"and {SAME} {recorded.RECENT}"
-IS_RUNNING = f"and {SAME} {recorded.RUNNING}"
-OF_KIND = ("aws_account_id", "aws_region", "kind")
-READ_AGE = f"min {by(OF_OPERATION)} (timestamp({READ}) - {READ}) and {SAME} {recorded.UNFINISHED}"
-ERROR = "aws_iot_bulk_exporter_cell_error"
-SEEN = "last_over_time(aws_iot_bulk_exporter_build_info[1d])"
-SHARDS = "aws_iot_bulk_exporter_shard_total"
-ORDINALS = 'count by (job) (count_values by (job) ("ordinal", aws_iot_bulk_exporter_shard_ordinal))'
+# Labels that are variables of the dashboards, with the names of the variables.
+VARIABLES: Mapping[str, str] = {
+    "aws_account_id": "account",
+    "aws_region": "region",
+    "kind": "kind",
+    "id": "id",
+    "instance": "instance",
+}
+_HUMANIZERS: Mapping[Unit, str] = {"": "humanize", "ratio": "humanizePercentage", "seconds": "humanizeDuration"}
+_REFERENCE = re.compile(r"(?<!\$)\{(\w+)\}")
+_NAME = re.compile(r"[\w:]+")
 
-_of_operation = partial(Alert, group=OPERATIONS, labels=OF_OPERATION, dashboard="aws-iot-bulk-operation")
-_of_exporter = partial(Alert, group=EXPORTER, dashboard="aws-iot-bulk-exporter")
 
-ON_OPERATIONS: tuple[Alert, ...] = (
-    _of_operation(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """An alert: a query and its comparison with a threshold.
+
+    Both are separate, because Grafana compares in a node of its own. ``labels`` are the labels of the query's result.
+    Texts refer to them as ``{label}`` and to the value as ``{value}``, formatted by its ``unit``. A threshold with the
+    unit ``seconds`` is a duration. Only Grafana uses ``no_data`` and ``query_error``. They set the state of a rule
+    whose query returns nothing or fails. In Prometheus such a rule never fires.
+    """
+
+    name: str
+    group: Group
+    query: str
+    labels: tuple[str, ...]
+    severity: str
+    summary: str
+    description: str
+    dashboard: str
+    operator: Operator = ">"
+    threshold: float = 0
+    unit: Unit = ""
+    for_: str = "0s"
+    # A restart of the exporter interrupts its series. Without this time every restart would resolve the alert and
+    # then notify again.
+    keep_firing_for: str = "15m"
+    no_data: NoData = "OK"
+    # A failed query gives no information about an operation. It must neither fire nor resolve an alert.
+    query_error: QueryError = "KeepLast"
+
+    @property
+    def expression(self) -> str:
+        """The complete condition in PromQL."""
+        return f"{self.operand} {self.operator} {self.threshold:.15g}"
+
+    @property
+    def operand(self) -> str:
+        """The query as the left side of a comparison."""
+        return self.query if _NAME.fullmatch(self.query) else f"({self.query})"
+
+    def annotations(self, value: str) -> dict[str, str]:
+        """Return the annotations as Go templates. ``value`` is the file format's expression for the value."""
+        known = ((VARIABLES[label], label) for label in self.labels if label in VARIABLES)
+        links = "&".join(f"var-{variable}={{{{ $labels.{label} | urlquery }}}}" for variable, label in known)
+        return {
+            "summary": self.summary,
+            "description": _REFERENCE.sub(lambda match: self._reference(match[1], value), self.description),
+            "runbook_url": f"${{runbooks}}/{self.name}.md",
+            "dashboard_url": f"${{dashboards}}/d/{self.dashboard}{'?' if links else ''}{links}",
+        }
+
+    def _reference(self, name: str, value: str) -> str:
+        expression = f"{value} | {_HUMANIZERS[self.unit]}" if name == "value" else f"$labels.{name}"
+        return f"{{{{ {expression} }}}}"
+
+
+KIND_LABELS = ("aws_account_id", "aws_region", "kind")
+OPERATION: Final = "Operation {id} of kind {kind} (account {aws_account_id}, Region {aws_region})"
+PLACE: Final = "in account {account} ({aws_account_id}), Region {aws_region}"
+CELL: Final = f"operations of kind {{kind}} {PLACE}"
+IS_RECENT = f"and {SAME_OPERATION} {recorded.RECENT}"
+IS_RUNNING = f"and {SAME_OPERATION} {recorded.RUNNING}"
+READ_AGE = (
+    f"min {by(OPERATION_LABELS)} (timestamp({LAST_READ}) - {LAST_READ}) and {SAME_OPERATION} {recorded.UNFINISHED}"
+)
+
+_operation_alert = partial(
+    Alert, group="aws-iot-bulk-operations", labels=OPERATION_LABELS, dashboard="aws-iot-bulk-operation"
+)
+_exporter_alert = partial(Alert, group="aws-iot-bulk-exporter", dashboard="aws-iot-bulk-exporter")
+
+OPERATION_ALERTS: tuple[Alert, ...] = (
+    _operation_alert(
         name="AwsIotBulkOperationFailed",
         query=f"{recorded.FAILED} {IS_RECENT}",
         severity="critical",
         summary="A bulk operation failed",
-        description=f"{THE_OPERATION} ended with a status that says it failed.",
+        description=f"{OPERATION} ended with a failed status. It makes no further changes, and AWS cannot resume it. "
+        "Devices that it did not reach keep their previous state.",
     ),
-    # Completed does not mean success: this one reads the counts, whatever the status is.
-    _of_operation(
+    # Completed does not mean success. This alert reads the counts and ignores the status.
+    _operation_alert(
         name="AwsIotBulkOperationFinishedWithFailures",
-        query=f"({recorded.FAILED_ITEMS} unless {SAME} {recorded.UNFINISHED}) {IS_RECENT}",
+        query=f"({recorded.FAILED_ITEMS} unless {SAME_OPERATION} {recorded.UNFINISHED}) {IS_RECENT}",
         severity="warning",
-        summary="A bulk operation came to its end, and items of it failed",
-        description=f"{THE_OPERATION} has nothing left to do. Items that failed: {{value}}. "
-        "A status such as Completed does not change that.",
+        summary="A bulk operation finished, but some of its items failed",
+        description=f"{OPERATION} has no items left to process. Failed items: {{value}}. "
+        "AWS may show the status Completed for it: that status does not mean that all items succeeded.",
     ),
-    _of_operation(
+    _operation_alert(
         name="AwsIotBulkFailureRatioHigh",
-        query=f"({recorded.FAILURE_RATIO} and {SAME} {recorded.PROCESSED_ITEMS} >= ${{items}}) {IS_RUNNING}",
+        query=f"({recorded.FAILURE_RATIO} and {SAME_OPERATION} {recorded.PROCESSED_ITEMS} >= ${{items}}) {IS_RUNNING}",
         threshold=0.05,
         unit="ratio",
         severity="warning",
         summary="Many items of a running bulk operation fail",
-        description=f"{THE_OPERATION} goes on, and {{value}} of what it has processed so far failed.",
+        description=f"{OPERATION} is still running, and {{value}} of its processed items failed. "
+        "More items may fail until it ends or is stopped.",
         for_="5m",
     ),
-    _of_operation(
+    _operation_alert(
         name="AwsIotBulkOperationStalled",
         query=recorded.UNMOVED,
         severity="warning",
-        summary="A bulk operation stands still",
-        description=f"{THE_OPERATION} has items left, and no count of it has changed for ${{stalled}}.",
+        summary="A running bulk operation makes no progress",
+        description=f"{OPERATION} has items left to process, but none of its counts has changed for ${{stalled}}.",
     ),
-    _of_operation(
+    _operation_alert(
         name="AwsIotBulkOperationRunningLong",
-        query=f"time() - {recorded.CREATED} {IS_RUNNING}",
+        query=f"time() - {per_operation(CREATED)} {IS_RUNNING}",
         threshold=86400,
         unit="seconds",
         severity="info",
-        summary="A bulk operation has been running for long",
-        description=f"{THE_OPERATION} was created {{value}} ago and still has items left.",
+        summary="A bulk operation has been running for a long time",
+        description=f"{OPERATION} was created {{value}} ago and still has items left to process.",
     ),
-    _of_operation(
+    _operation_alert(
         name="AwsIotBulkOperationStopped",
         query=f"{recorded.STOPPED} {IS_RECENT}",
         severity="info",
-        summary="A bulk operation was stopped before its end",
-        description=f"{THE_OPERATION} was cancelled or stopped. "
-        "What it had done by then stays done; the rest of its items may be untouched.",
+        summary="A bulk operation was cancelled or stopped",
+        description=f"{OPERATION} was cancelled or stopped before all items were processed. "
+        "Processed items keep their new state. The other items may be unchanged.",
     ),
-    _of_operation(
+    _operation_alert(
         name="AwsIotBulkInvalidInputRecords",
         query=f"{recorded.INVALID_ITEMS} {IS_RECENT}",
         severity="warning",
-        summary="Records in the input of a bulk operation are invalid",
-        description=f"{THE_OPERATION} met records with an error that no retry cures: {{value}}.",
+        summary="The input of a bulk operation contains invalid records",
+        description=f"{OPERATION} has invalid records in its input: {{value}}. "
+        "AWS cannot process them, and a retry does not help.",
     ),
-    _of_operation(
+    _operation_alert(
         name="AwsIotBulkRetryStorm",
         query=f"(delta({recorded.RETRIES}[${{rate}}]) > ${{retries}})"
         f" / clamp_min(delta({recorded.PROCESSED_ITEMS}[${{rate}}]), 1) {IS_RUNNING}",
         threshold=1,
         severity="warning",
-        summary="A bulk operation retries more than it gets done",
-        description=f"{THE_OPERATION} has made {{value}} retries for each item it processed in the last ${{rate}}.",
+        summary="A bulk operation makes more retries than it processes items",
+        description=f"{OPERATION} made {{value}} retries for each item that it processed in the last ${{rate}}.",
         for_="5m",
     ),
 )
 
-ON_EXPORTER: tuple[Alert, ...] = (
-    _of_exporter(
+EXPORTER_ALERTS: tuple[Alert, ...] = (
+    _exporter_alert(
         name="AwsIotBulkExporterDown",
-        # The job may have any name: a target is an exporter if it has said so within a day.
-        query=f"min {by(OF_TARGET)} (up and {on(OF_TARGET)} {SEEN})"
-        " or on () absent(aws_iot_bulk_exporter_build_info) - 1",
-        labels=OF_TARGET,
+        # The job may have any name. A target is an exporter if it returned the exporter's metrics within a day.
+        query=f"min {by(TARGET_LABELS)} (up and {on(TARGET_LABELS)} last_over_time({BUILD_INFO}[1d]))"
+        f" or on () absent({BUILD_INFO}) - 1",
+        labels=TARGET_LABELS,
         operator="<",
         threshold=1,
         severity="critical",
         summary="Prometheus cannot scrape the exporter",
-        description="The exporter {instance} of the job {job} does not answer Prometheus. "
-        "Where no instance is named, there has been no exporter for a day.",
+        description='Prometheus cannot scrape an exporter (job "{job}", instance "{instance}"). '
+        "Alerts on its operations cannot fire. If the instance is empty, no target of Prometheus has been an exporter "
+        "within the last day.",
         for_="5m",
-        # The query always has an answer, so that none at all means that Prometheus has nothing.
+        # The query always returns a series. An empty result therefore means that Prometheus has no data.
         no_data="Alerting",
-        # One rule has to say that Prometheus itself does not answer; the others keep quiet about it.
+        # Only this rule reports that Prometheus itself does not respond.
         query_error="Error",
     ),
-    _of_exporter(
+    _exporter_alert(
         name="AwsIotBulkExporterCellDown",
-        # The highest of a pair: when one of the two cannot read AWS, the spare is gone, and nobody would know.
-        query=f'max {by((*OF_CELL, "reason"))} ({ERROR}{{reason!~"access_denied|end_of_support"}})',
-        labels=(*OF_CELL, "reason"),
+        # max: the alert fires even if only one of a pair of exporters cannot read AWS. The pair has no spare then.
+        query=f'max {by((*CELL_LABELS, "reason"))} ({CELL_ERROR}{{reason!~"access_denied|end_of_support"}})',
+        labels=(*CELL_LABELS, "reason"),
         severity="warning",
         summary="The exporter cannot read operations from AWS",
-        description=f"An exporter cannot read all {THE_CELL}. The reason is {{reason}}.",
+        description=f"An exporter cannot read all {CELL}. The reason is {{reason}}. "
+        "New operations may be missing, and the figures of known operations become stale.",
         for_="10m",
     ),
-    _of_exporter(
+    _exporter_alert(
         name="AwsIotBulkExporterAccessDenied",
-        query=f'max {by(OF_CELL)} ({ERROR}{{reason="access_denied"}})',
-        labels=OF_CELL,
+        query=per_cell("max", f'{CELL_ERROR}{{reason="access_denied"}}'),
+        labels=CELL_LABELS,
         severity="warning",
         summary="AWS denies the exporter access",
-        description=f"AWS refuses a call that an exporter needs to read {THE_CELL}: a permission is missing.",
+        description=f"AWS denies a request that an exporter needs to read {CELL}. "
+        "An IAM permission is missing, or a policy of the organization forbids the request.",
         for_="10m",
     ),
-    _of_exporter(
+    _exporter_alert(
         name="AwsIotBulkExporterDataStale",
-        # Zero stands for never: then the cell's error tells why.
-        query=f"time() - max {by(OF_CELL)} (aws_iot_bulk_exporter_last_success_timestamp_seconds > 0)"
-        f' unless {on(OF_CELL)} {ERROR}{{reason=~"end_of_support|not_found"}}',
-        labels=OF_CELL,
+        # The value 0 means that no refresh has succeeded yet. CellDown covers that case.
+        query=f"time() - {per_cell('max', f'{PREFIX}last_success_timestamp_seconds > 0')}"
+        f' unless {on(CELL_LABELS)} {CELL_ERROR}{{reason=~"end_of_support|not_found"}}',
+        labels=CELL_LABELS,
         threshold=1800,
         unit="seconds",
         severity="warning",
-        summary="The exporter's figures are old",
-        description=f"No exporter has read all {THE_CELL} for {{value}}.",
+        summary="The exporter's data is stale",
+        description=f"No exporter has completely read the {CELL} for {{value}}.",
     ),
-    _of_exporter(
+    _exporter_alert(
         name="AwsIotBulkExporterThrottled",
         query=recorded.THROTTLED,
-        labels=OF_API,
+        labels=API_LABELS,
         threshold=0.05,
         unit="ratio",
         severity="warning",
         summary="AWS throttles the exporter",
-        description="AWS throttled {value} of the calls to {service} {api} in account {aws_account_id}, "
-        "Region {aws_region}: others use the same quota.",
+        description="AWS throttled {value} of the requests to {service} {api} in account {aws_account_id}, "
+        "Region {aws_region}. Another client probably uses the same quota.",
         for_="10m",
     ),
-    _of_exporter(
+    _exporter_alert(
         name="AwsIotBulkExporterBudgetTooSmall",
-        # The age at the scrape, whatever the scrape interval; where a call fails, that is the cause.
-        query=f'max {by(OF_KIND)} ({READ_AGE}) unless {on(OF_KIND)} {ERROR}{{reason!="not_found"}}',
-        labels=OF_KIND,
+        # The age is measured at the scrape, so that it does not depend on the scrape interval. A failing request is
+        # a different cause and has an alert of its own.
+        query=f'max {by(KIND_LABELS)} ({READ_AGE}) unless {on(KIND_LABELS)} {CELL_ERROR}{{reason!="not_found"}}',
+        labels=KIND_LABELS,
         threshold=300,
         unit="seconds",
         severity="warning",
-        summary="The exporter's budget is too small for the number of operations",
-        description="No call fails, and yet an unfinished operation of kind {kind} in account {aws_account_id}, "
-        "Region {aws_region} was read {value} before it was scraped.",
+        summary="The exporter's request budget is too small for the number of operations",
+        description="No request fails, but Prometheus scraped data that was {value} old for an unfinished operation of "
+        "kind {kind} in account {aws_account_id}, Region {aws_region}.",
         for_="10m",
     ),
-    _of_exporter(
+    _exporter_alert(
         name="AwsIotBulkExporterConfigReloadFailed",
-        query=f"min {by(OF_TARGET)} (aws_iot_bulk_exporter_config_last_reload_successful)",
-        labels=OF_TARGET,
+        query=f"min {by(TARGET_LABELS)} ({PREFIX}config_last_reload_successful)",
+        labels=TARGET_LABELS,
         operator="<",
         threshold=1,
         severity="warning",
-        summary="The exporter refused its new configuration",
-        description="The exporter {instance} of the job {job} keeps its old configuration: the new one is wrong.",
+        summary="The exporter rejected its new configuration",
+        description="The exporter {instance} of the job {job} rejected its new configuration as invalid. "
+        "It still uses the previous configuration and cannot start with the new one.",
         for_="1m",
     ),
-    _of_exporter(
+    _exporter_alert(
         name="AwsIotBulkExporterShardMismatch",
-        query=f"abs(max by (job) ({SHARDS}) - {ORDINALS}) + (max by (job) ({SHARDS}) - min by (job) ({SHARDS}))",
+        query=f"abs(max by (job) ({SHARD_TOTAL}) - {SHARD_COUNT})"
+        f" + (max by (job) ({SHARD_TOTAL}) - min by (job) ({SHARD_TOTAL}))",
         labels=("job",),
         severity="critical",
-        summary="Shards of the exporter are missing",
-        description="The shards of the job {job} do not agree on how many they are, or some are missing: "
-        "nobody watches the accounts and Regions of those.",
+        summary="Shards of the exporter are missing or disagree",
+        description="Shards of the job {job} are missing, or they use different totals. "
+        "No exporter watches the accounts and Regions of a missing shard.",
         for_="15m",
     ),
-    _of_exporter(
+    _exporter_alert(
         name="AwsIotGreengrassV1EndOfSupport",
         query=recorded.SUPPORT_ENDED,
-        labels=OF_CELL,
+        labels=CELL_LABELS,
         unit="seconds",
         severity="info",
-        summary="The exporter watches a service whose support has ended",
-        description=f"AWS ended its support {{value}} ago: {THE_CELL}.",
+        summary="The exporter watches a service that AWS no longer supports",
+        description=f"AWS ended its support for operations of kind {{kind}} {{value}} ago. "
+        f"The exporter still watches them {PLACE}.",
         for_="1h",
     ),
 )
 
-ALERTS = ON_OPERATIONS + ON_EXPORTER
+ALERTS = OPERATION_ALERTS + EXPORTER_ALERTS

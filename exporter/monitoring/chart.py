@@ -1,33 +1,34 @@
-"""Prints the rules for the Helm chart, which fills in the values of a release by itself."""
+"""Prints the rules for the Helm chart. The chart replaces the placeholders with the values of a release."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
-from exporter.kinds.kind import Kind
-from exporter.monitoring.prometheus import RECORDS
-from exporter.monitoring.rule import WIDTH, Alert
-from exporter.monitoring.ruleset import rules
+from exporter.monitoring.alerts import Alert
+from exporter.monitoring.promql import Kinds
+from exporter.monitoring.rules import RECORDS_GROUP, YAML_WIDTH, rules
 
 HEADER = """\
-# Printed by `aws-iot-bulk-exporter show chart-alerts`. templates/prometheusrule.yaml reads it as it stands, so that the
-# templates of Prometheus in it are not Helm's; ${...} are the parameters.
+# Printed by `aws-iot-bulk-exporter show chart-alerts`. templates/prometheusrule.yaml reads this file without rendering
+# it, because {{ }} belongs to the templates of Prometheus and not to Helm. ${...} are the parameters.
 """
 
 
-def chart_alerts(kinds: Sequence[Kind[Any]]) -> str:
-    """Return the file that the chart makes a PrometheusRule of."""
-    all = rules(kinds)
-    recorded = [{"record": record.name, "expr": record.query} for record in all.records]
+def chart_alerts(kinds: Kinds) -> str:
+    """Return the file from which the chart makes a PrometheusRule."""
+    unresolved = rules(kinds)
+    recorded = [{"record": record.name, "expr": record.query} for record in unresolved.records]
+    groups = [
+        {"name": name, "alerts": [_alert(alert) for alert in alerts]} for name, alerts in unresolved.groups.items()
+    ]
     content = {
-        "parameters": dict(all.parameters),
-        "records": {"name": RECORDS, "rules": recorded},
-        "groups": [{"name": group, "alerts": [_alert(one) for one in all.of_group(group)]} for group in all.groups],
+        "parameters": dict(unresolved.parameters),
+        "records": {"name": RECORDS_GROUP, "rules": recorded},
+        "groups": groups,
     }
-    return HEADER + yaml.safe_dump(content, sort_keys=False, width=WIDTH)
+    return HEADER + yaml.safe_dump(content, sort_keys=False, width=YAML_WIDTH)
 
 
 def _alert(alert: Alert) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Prints the alerts as a file for Grafana's provisioning of alert rules, which is not the format of Prometheus."""
+"""Prints the alerts as a file for Grafana's provisioning of alert rules. Its format differs from Prometheus's."""
 
 from __future__ import annotations
 
@@ -7,41 +7,44 @@ from typing import Any, Final
 
 import yaml
 
-from exporter.config.duration import seconds
-from exporter.monitoring.rule import WIDTH, Alert, Operator, Record, Rules
+from exporter.config.duration import parse_duration
+from exporter.monitoring.alerts import Alert, Operator
+from exporter.monitoring.records import Record
+from exporter.monitoring.rules import YAML_WIDTH, Rules
 
 HEADER = """\
-# Printed by `aws-iot-bulk-exporter show grafana-alerts`, which also takes your own thresholds: docs/monitoring.md.
-# Goes to provisioning/alerting/ of Grafana 10.4 or newer. Set PROMETHEUS_DS_UID in the environment of Grafana to the
-# uid of its Prometheus data source. keepFiringFor takes effect from Grafana 12.1.2; older ones ignore it.
-# The queries hold what the Prometheus rule file records, so that they work without it.
+# Printed by `aws-iot-bulk-exporter show grafana-alerts`. docs/monitoring.md explains how to set your own thresholds.
+# Copy it to provisioning/alerting/ of Grafana 10.4 or newer. Set PROMETHEUS_DS_UID in the environment of Grafana to the
+# uid of its Prometheus data source. keepFiringFor takes effect from Grafana 12.1.2. Older versions ignore it.
+# The queries contain the expressions of the recording rules. They do not need the Prometheus rule file.
 """
 FOLDER = "AWS IoT bulk operations"
-# The two that every Grafana knows; the evaluators for "or equal" are younger.
+# All versions of Grafana support these two. The evaluators for "or equal" are newer.
 EVALUATORS: Final[dict[Operator, str]] = {">": "gt", "<": "lt"}
+# A range of a recording rule becomes a subquery. Its window is divided into this number of steps.
 STEPS = 30
+# Seconds.
 SHORTEST_STEP = 60.0
-"""Seconds, and into how many steps a window is cut, where the rule file has recorded values to look at."""
 
 
 def grafana_alerts(rules: Rules) -> str:
-    """Return the text of a provisioning file, as Grafana's guide to file provisioning of alerting resources asks."""
-    resolved = rules.resolved()
+    """Return the text of a provisioning file, as in Grafana's guide to file provisioning of alerting resources."""
+    resolved = rules.resolve()
     groups = [
         {
             "orgId": 1,
-            "name": group,
+            "name": name,
             "folder": FOLDER,
             "interval": "1m",
-            "rules": [_rule(alert, resolved) for alert in resolved.of_group(group)],
+            "rules": [_rule(alert, resolved) for alert in alerts],
         }
-        for group in rules.groups
+        for name, alerts in resolved.groups.items()
     ]
-    return HEADER + yaml.safe_dump({"apiVersion": 1, "groups": groups}, sort_keys=False, width=WIDTH)
+    return HEADER + yaml.safe_dump({"apiVersion": 1, "groups": groups}, sort_keys=False, width=YAML_WIDTH)
 
 
-def inlined(query: str, records: tuple[Record, ...]) -> str:
-    """Return a query with the recorded ones written out; a range of recorded values becomes a subquery."""
+def without_records(query: str, records: tuple[Record, ...]) -> str:
+    """Return a query with the expressions of the recording rules in place of their names."""
     for record in reversed(records):
         name = rf"(?<![\w:]){re.escape(record.name)}(?![\w:])"
         query = re.sub(rf"({name})\[(\w+)\]", _subquery, query)
@@ -50,14 +53,12 @@ def inlined(query: str, records: tuple[Record, ...]) -> str:
 
 
 def _subquery(match: re.Match[str]) -> str:
-    return f"{match[1]}[{match[2]}:{max(SHORTEST_STEP, seconds(match[2]) / STEPS):.0f}s]"
+    return f"{match[1]}[{match[2]}:{max(SHORTEST_STEP, parse_duration(match[2]) / STEPS):.0f}s]"
 
 
 def _rule(alert: Alert, rules: Rules) -> dict[str, Any]:
-    # `$value` would print every node's value here, with all labels.
-    annotations = alert.annotations(value="$values.A.Value")
     return {
-        # The name itself is a lawful uid: at most 40 characters, and stable.
+        # A name has at most 40 characters and is stable, so that it is also a valid uid.
         "uid": alert.name,
         "title": alert.name,
         "condition": "C",
@@ -66,8 +67,9 @@ def _rule(alert: Alert, rules: Rules) -> dict[str, Any]:
         "keepFiringFor": alert.keep_firing_for,
         "noDataState": alert.no_data,
         "execErrState": alert.query_error,
-        "labels": {**rules.labels, "severity": alert.severity},
-        "annotations": {name: rules.filled(text) for name, text in annotations.items()},
+        "labels": rules.alert_labels(alert),
+        # In Grafana `$value` would print the values of all nodes with all labels.
+        "annotations": rules.annotations(alert, value="$values.A.Value"),
     }
 
 
@@ -78,7 +80,7 @@ def _query(alert: Alert, records: tuple[Record, ...]) -> dict[str, Any]:
         "relativeTimeRange": {"from": 600, "to": 0},
         "model": {
             "refId": "A",
-            "expr": inlined(alert.query, records),
+            "expr": without_records(alert.query, records),
             "instant": True,
             "range": False,
             "intervalMs": 60000,

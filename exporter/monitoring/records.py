@@ -1,19 +1,34 @@
-"""The recording rules: what the rows of all kinds mean, so that no alert and no dashboard names a kind."""
+"""The recording rules. They translate the series of all kinds into common terms, so that no alert names a kind."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from exporter.aws.errors import REASONS
 from exporter.core.errors import Reason
-from exporter.kinds.kind import Kind, SeriesSelector
-from exporter.monitoring.rule import OF_API, OF_CELL, OF_OPERATION, Record, by, on
-
-NOTHING = "(vector(0) > 0)"
-"""A query that never has an answer, for what no kind has."""
-MAX = f"max {by(OF_OPERATION)}"
-SAME = on(OF_OPERATION)
+from exporter.kinds.kind import Kind
+from exporter.metrics.self_metrics import PREFIX
+from exporter.monitoring.promql import (
+    API_LABELS,
+    CREATED,
+    LAST_READ,
+    PROGRESS,
+    SAME_OPERATION,
+    STATUS,
+    UP,
+    UPDATED,
+    Kinds,
+    by,
+    item_count,
+    kind_metrics,
+    matcher,
+    per_cell,
+    per_operation,
+    selector,
+    union,
+)
 
 ACTIVE = "operation:aws_iot_bulk_active:max"
 UNDER_WAY = "operation:aws_iot_bulk_under_way_items:max"
@@ -35,175 +50,150 @@ UNMOVED = "operation:aws_iot_bulk_unmoved:max"
 THROTTLED = "api:aws_iot_bulk_exporter_throttled_requests:ratio"
 SUPPORT_ENDED = "cell:aws_iot_bulk_exporter_support_ended_seconds:max"
 
-PROGRESS = "aws_iot_bulk_operation_progress_ratio"
-UPDATED = f"{MAX} (aws_iot_bulk_operation_updated_timestamp_seconds)"
-CREATED = f"{MAX} (aws_iot_bulk_operation_created_timestamp_seconds)"
-READ = "aws_iot_bulk_operation_last_success_timestamp_seconds"
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A recording rule, named level:metric:operation. ``help`` describes its value."""
+
+    name: str
+    query: str
+    help: str
 
 
-def records(kinds: Sequence[Kind[Any]]) -> tuple[Record, ...]:
-    """Return the recording rules for these kinds; a rule may use the ones before it."""
-    return (*_states(kinds), *_items(kinds), *_speed(), *_of_exporter(kinds))
+def records(kinds: Kinds) -> tuple[Record, ...]:
+    """Return the recording rules for these kinds. A rule may use the rules before it."""
+    return (*_states(kinds), *_items(kinds), *_rates(), *_exporter_records(kinds))
 
 
-def _states(kinds: Sequence[Kind[Any]]) -> Iterable[Record]:
-    """Give what goes on, and what ended how. ``recent`` is what goes on or has not ended long ago.
-
-    AWS lists an operation for a month after its end. When it ended is nowhere told: the last change does not count
-    what happened to its items, so that having been seen unfinished within the time counts as well.
-    """
-    under_way = _counted(kinds, lambda kind: kind.items.under_way)
-    changed = f"({UPDATED} or {CREATED}) > time() - ${{ended_seconds}}"
+def _states(kinds: Kinds) -> Iterable[Record]:
+    # AWS lists an operation for a month after its end and does not report the time of the end. The last change does
+    # not cover changes of the operation's items. An operation seen unfinished in the window is therefore recent, too.
+    changed = f"({per_operation(UPDATED)} or {per_operation(CREATED)}) > time() - ${{ended_seconds}}"
     seen = f"max_over_time({UNFINISHED}[${{ended_seconds}}s])"
+    waiting = _has_status(kinds, lambda kind: kind.waiting)
     return (
-        Record(ACTIVE, _in_status(kinds, lambda kind: kind.active), "1 where AWS may still change the operation."),
-        Record(UNDER_WAY, under_way, "Items that are queued or in progress, where AWS tells."),
+        Record(ACTIVE, _has_status(kinds, lambda kind: kind.active), "1 if AWS may still change the operation."),
+        Record(
+            UNDER_WAY,
+            item_count(kinds, lambda kind: kind.items.under_way),
+            "Items that are queued or in progress, if AWS reports them.",
+        ),
         Record(
             UNFINISHED,
-            f"{ACTIVE} unless {SAME} {UNDER_WAY} == 0",
-            "1 where the operation is active and may have items left.",
+            f"{ACTIVE} unless {SAME_OPERATION} {UNDER_WAY} == 0",
+            "1 if the operation is active and may have items left to process.",
         ),
         Record(
             RUNNING,
-            f"{UNFINISHED} unless {SAME} {_in_status(kinds, lambda kind: kind.waiting)}",
-            "1 where it is unfinished and not just scheduled.",
+            f"{UNFINISHED} unless {SAME_OPERATION} {waiting}",
+            "1 if the operation is unfinished and not only scheduled.",
         ),
-        Record(
-            FAILED, _in_status(kinds, lambda kind: kind.failed), "1 where the status says that the operation failed."
-        ),
-        Record(
-            STOPPED, _in_status(kinds, lambda kind: kind.stopped), "1 where the operation was cancelled or stopped."
-        ),
+        Record(FAILED, _has_status(kinds, lambda kind: kind.failed), "1 if the operation has a failed status."),
+        Record(STOPPED, _has_status(kinds, lambda kind: kind.stopped), "1 if the operation was cancelled or stopped."),
         Record(
             RECENT,
             f"{UNFINISHED} or {changed} or {seen}",
-            "There where the operation is unfinished or ended within `ended_seconds`; the value has no meaning.",
+            "Exists if the operation is unfinished or ended within `ended_seconds`. The value has no meaning.",
         ),
         Record(
-            UNMOVED, _unmoved(kinds), "1 where a running operation was read and no count of it changed for `stalled`."
+            UNMOVED,
+            _unmoved(kinds),
+            "1 if the exporter reads a running operation and none of its counts changed within `stalled`.",
         ),
     )
 
 
-def _items(kinds: Sequence[Kind[Any]]) -> Iterable[Record]:
-    processed = _counted(kinds, lambda kind: kind.items.processed)
+def _items(kinds: Kinds) -> Iterable[Record]:
+    processed = item_count(kinds, lambda kind: kind.items.processed)
     return (
         Record(
             SUCCEEDED_ITEMS,
-            _counted(kinds, lambda kind: kind.items.succeeded),
-            "Items that ended well: things, records or groups.",
+            item_count(kinds, lambda kind: kind.items.succeeded),
+            "Items (things, records or groups) that succeeded.",
         ),
         Record(
             FAILED_ITEMS,
-            _counted(kinds, lambda kind: kind.items.failed),
-            "Items that ended badly: failed, rejected, timed out or invalid.",
+            item_count(kinds, lambda kind: kind.items.failed),
+            "Items that failed, were rejected, timed out or were invalid.",
         ),
         Record(
-            PROCESSED_ITEMS, f"{processed} or {SUCCEEDED_ITEMS} + {FAILED_ITEMS}", "Items that ended, well or badly."
+            PROCESSED_ITEMS,
+            f"{processed} or {SUCCEEDED_ITEMS} + {FAILED_ITEMS}",
+            "Items that succeeded or failed.",
         ),
         Record(
             INVALID_ITEMS,
-            _counted(kinds, lambda kind: kind.items.invalid),
-            "Items that failed because the input is wrong, where AWS tells.",
+            item_count(kinds, lambda kind: kind.items.invalid),
+            "Items that failed because the input is invalid, if AWS reports them.",
         ),
-        Record(
-            RETRIES, _counted(kinds, lambda kind: kind.items.retried), "Attempts that are made again, where AWS tells."
-        ),
+        Record(RETRIES, item_count(kinds, lambda kind: kind.items.retried), "Retries, if AWS reports them."),
         Record(
             FAILURE_RATIO,
             f"{FAILED_ITEMS} / ({PROCESSED_ITEMS} > 0)",
-            "The share of failed items among the processed ones.",
+            "The ratio of failed items to processed items.",
         ),
     )
 
 
-def _speed() -> Iterable[Record]:
-    """Give items and shares a second over the last minutes, and when an operation ends if it goes on like that."""
-    rate = f"{MAX} (deriv({PROGRESS}[${{rate}}]))"
+def _rates() -> Iterable[Record]:
+    progress_rate = per_operation(f"deriv({PROGRESS}[${{rate}}])")
     return (
         Record(
             ITEM_RATE,
-            f"clamp_min(deriv({PROCESSED_ITEMS}[${{rate}}]), 0) and {SAME} {RUNNING}",
-            "Items processed a second over `rate`, while the operation runs.",
+            f"clamp_min(deriv({PROCESSED_ITEMS}[${{rate}}]), 0) and {SAME_OPERATION} {RUNNING}",
+            "Items processed per second in the last `rate`, while the operation runs.",
         ),
         Record(
             PROGRESS_RATE,
-            f"clamp_min({rate}, 0) and {SAME} {RUNNING}",
-            "The share of the whole that gets done a second over `rate`, while the operation runs.",
+            f"clamp_min({progress_rate}, 0) and {SAME_OPERATION} {RUNNING}",
+            "Increase of the progress ratio per second in the last `rate`, while the operation runs.",
         ),
         Record(
             ESTIMATED_END,
-            f"time() + (1 - {MAX} ({PROGRESS})) / ({PROGRESS_RATE} > 0)",
-            "When the operation ends if it goes on as over `rate`, in Unix seconds.",
+            f"time() + (1 - {per_operation(PROGRESS)}) / ({PROGRESS_RATE} > 0)",
+            "The estimated end in Unix seconds, at the speed of the last `rate`.",
         ),
     )
 
 
-def _of_exporter(kinds: Sequence[Kind[Any]]) -> Iterable[Record]:
-    codes = _among("code", sorted(code for code, reason in REASONS.items() if reason is Reason.THROTTLED))
-    errors = f"sum {by(OF_API)} (rate(aws_iot_bulk_exporter_api_request_errors_total{{{codes}}}[${{rate}}]))"
-    requests = f"sum {by(OF_API)} (rate(aws_iot_bulk_exporter_api_requests_total[${{rate}}]))"
+def _exporter_records(kinds: Kinds) -> Iterable[Record]:
+    codes = matcher("code", sorted(code for code, reason in REASONS.items() if reason is Reason.THROTTLED))
+    errors = f"sum {by(API_LABELS)} (rate({PREFIX}api_request_errors_total{{{codes}}}[${{rate}}]))"
+    requests = f"sum {by(API_LABELS)} (rate({PREFIX}api_requests_total[${{rate}}]))"
     ended = (
-        f"time() - {kind.support_ended.timestamp():.0f} + 0 * max {by(OF_CELL)} ({_own('up', kind)})"
+        f"time() - {kind.support_ended.timestamp():.0f} + 0 * {per_cell('max', selector(UP, _of_kind(kind)))}"
         for kind in kinds
         if kind.support_ended
     )
     return (
         Record(
-            THROTTLED, f"{errors} / ({requests} > 0)", "The share of attempts that AWS throttled over `rate`, by API."
+            THROTTLED,
+            f"{errors} / ({requests} > 0)",
+            "The ratio of requests that AWS throttled in the last `rate`, by API. Retries count as requests.",
         ),
         Record(
             SUPPORT_ENDED,
-            _any(ended),
-            "How long ago AWS ended its support for the kind of a cell, in seconds; negative before.",
+            union(ended),
+            "Seconds since AWS ended its support for the kind of the cell. Negative before that date.",
         ),
     )
 
 
-def _own(name: str, kind: Kind[Any]) -> str:
-    return f'aws_iot_bulk_exporter_{name}{{kind="{kind.name}"}}'
+def _of_kind(kind: Kind[Any]) -> str:
+    return matcher("kind", (kind.name,))
 
 
-def _in_status(kinds: Sequence[Kind[Any]], statuses: Callable[[Kind[Any]], Iterable[str]]) -> str:
-    rows = (
-        f'aws_iot_bulk_operation_status{{kind="{kind.name}",{_among("status", sorted(statuses(kind)))}}}'
-        for kind in kinds
-        if statuses(kind)
+def _has_status(kinds: Kinds, statuses: Callable[[Kind[Any]], Iterable[str]]) -> str:
+    series = (
+        selector(STATUS, _of_kind(kind), matcher("status", sorted(statuses(kind)))) for kind in kinds if statuses(kind)
     )
-    return f"{MAX} ({_any(rows)}) == 1"
+    return f"{per_operation(union(series))} == 1"
 
 
-def _counted(kinds: Sequence[Kind[Any]], sources: Callable[[Kind[Any]], Sequence[SeriesSelector]]) -> str:
-    """Return the count of every kind that has it; a row that several exporters report counts once."""
-    return _any(_largest([_sum(rows) for rows in sources(kind)]) for kind in kinds if sources(kind))
-
-
-def _sum(rows: SeriesSelector) -> str:
-    if not rows.label:
-        return f"{MAX} ({rows.metric})"
-    distinct = by((*OF_OPERATION, rows.label))
-    return f"sum {by(OF_OPERATION)} (max {distinct} ({rows.metric}{{{_among(rows.label, rows.values)}}}))"
-
-
-def _largest(queries: Sequence[str]) -> str:
-    first, *rest = queries
-    for query in rest:
-        first = f"({first} >= {query} or {query} or {first})"
-    return first
-
-
-def _unmoved(kinds: Sequence[Kind[Any]]) -> str:
-    """Return what has been running for the whole window without a change of any count, and was read all the same."""
-    names = dict.fromkeys(metric.name for kind in kinds for metric in kind.metrics)
-    moved = (f"changes({name}[${{stalled}}]) > 0" for name in names)
+def _unmoved(kinds: Kinds) -> str:
+    """Return the operations that the exporter reads and that ran for the whole window without a changed count."""
     before = f"last_over_time({RUNNING}[${{glance}}] offset ${{stalled}})"
-    read = f"changes({READ}[${{glance}}]) > 0"
-    return " unless ".join((f"{RUNNING} and {SAME} {before} and {SAME} {read}", *(f"{SAME} {one}" for one in moved)))
-
-
-def _among(label: str, values: Sequence[str]) -> str:
-    return f'{label}{"=" if len(values) == 1 else "=~"}"{"|".join(values)}"'
-
-
-def _any(queries: Iterable[str]) -> str:
-    return " or ".join(queries) or NOTHING
+    read = f"changes({LAST_READ}[${{glance}}]) > 0"
+    unmoved = f"{RUNNING} and {SAME_OPERATION} {before} and {SAME_OPERATION} {read}"
+    changed = (f"{SAME_OPERATION} changes({metric.name}[${{stalled}}]) > 0" for metric in kind_metrics(kinds))
+    return " unless ".join((unmoved, *changed))

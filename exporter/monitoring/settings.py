@@ -1,4 +1,4 @@
-"""What users may set of the rules: a strict YAML file, every fault told at once."""
+"""The settings of the rules that users may change, from a strict YAML file. All errors are reported at once."""
 
 from __future__ import annotations
 
@@ -7,57 +7,67 @@ from typing import Annotated
 
 from pydantic import Field, Strict, ValidationError
 
-from exporter.config.fields import Frozen
+from exporter.config.fields import StrictModel
 from exporter.config.strict_yaml import parse_yaml
-from exporter.config.validation import keys_of, problems
+from exporter.config.validation import keys_of, problem_lines
 from exporter.core.errors import ConfigError
-from exporter.monitoring.fields import AlertName, LabelName, PlainText, Span, Url, Window, Word
-from exporter.monitoring.rule import Alert
+from exporter.monitoring.alerts import Alert
+from exporter.monitoring.fields import AlertName, Duration, LabelName, LabelValue, PositiveDuration, Severity, Url
 
-Whole = Annotated[int, Strict(), Field(ge=0)]
+Count = Annotated[int, Strict(), Field(ge=0)]
 
 
-class Change(Frozen):
-    """What is different about one alert; what is left out stays as it is."""
+class Change(StrictModel):
+    """The changes to one alert. An omitted field keeps its default."""
 
     enabled: Annotated[bool, Strict()] = True
     threshold: Annotated[float, Field(strict=True, allow_inf_nan=False)] | None = None
-    severity: Word | None = None
-    for_: Span | None = Field(default=None, alias="for")
-    keep_firing_for: Span | None = None
+    severity: Severity | None = None
+    for_: Duration | None = Field(default=None, alias="for")
+    keep_firing_for: Duration | None = None
 
-    def of(self, alert: Alert) -> Alert:
-        """Return an alert with these changes."""
+    def apply(self, alert: Alert) -> Alert:
+        """Return the alert with these changes."""
         changes = self.model_dump(exclude={"enabled"}, exclude_none=True)
         return replace(alert, **changes)
 
 
-class Parameters(Frozen):
-    """What several queries share."""
+class Parameters(StrictModel):
+    """The values that several rules share."""
 
     ended_seconds: Annotated[int, Strict(), Field(gt=0)] = Field(
-        default=86400, description="How long ago an operation may have ended, in seconds: AWS lists it for a month."
+        default=86400,
+        description="Alerts on ended operations fire for this time after the end, in seconds. "
+        "AWS lists an ended operation for a month.",
     )
-    stalled: Window = Field(default="30m", description="How long no count of a running operation may change.")
-    rate: Window = Field(default="15m", description="The window of rates: long enough to even out waves of a roll-out.")
-    glance: Window = Field(
-        default="5m", description="In this time everything is read; longer than two scrape intervals."
+    stalled: PositiveDuration = Field(
+        default="30m", description="A running operation without a changed count for this time is stalled."
     )
-    items: Whole = Field(default=20, description="Below so many processed items a ratio of failures says nothing.")
-    retries: Whole = Field(default=10, description="Below so many retries in the window of rates nothing storms.")
+    rate: PositiveDuration = Field(
+        default="15m", description="The window of rates. It must be longer than a pause between waves of a roll-out."
+    )
+    glance: PositiveDuration = Field(
+        default="5m",
+        description="The exporter reads every unfinished operation within this time. "
+        "It must be longer than two scrape intervals.",
+    )
+    items: Count = Field(default=20, description="A failure ratio counts only from this number of processed items on.")
+    retries: Count = Field(
+        default=10, description="A retry storm has more retries than this number in one window of `rate`."
+    )
 
 
-class Settings(Frozen):
-    """The whole file."""
+class Settings(StrictModel):
+    """The contents of the file."""
 
-    runbooks: Url = Field(default="docs/runbooks", description="Where the runbooks are.")
-    dashboards: Url = Field(default="http://localhost:3000", description="Where Grafana is.")
+    runbooks: Url = Field(default="docs/runbooks", description="The URL of the runbooks.")
+    dashboards: Url = Field(default="http://localhost:3000", description="The URL of Grafana.")
     parameters: Parameters = Parameters()
-    labels: dict[LabelName, PlainText] = Field(default={}, description="Labels that every alert gets.")
-    alerts: dict[AlertName, Change] = Field(default={}, description="What is different about an alert, by its name.")
+    labels: dict[LabelName, LabelValue] = Field(default={}, description="Labels that every alert gets.")
+    alerts: dict[AlertName, Change] = Field(default={}, description="Changes to alerts, by the name of the alert.")
 
     def change(self, alert: Alert) -> Change:
-        """Return what is different about an alert."""
+        """Return the changes to an alert."""
         return self.alerts.get(alert.name, Change())
 
 
@@ -65,9 +75,9 @@ UNCHANGED = Settings()
 
 
 def parse_settings(text: str) -> Settings:
-    """Return the settings that a YAML text holds. Raises ConfigError with every problem and its path."""
+    """Return the settings in a YAML text. Raise ConfigError with every error and its path."""
     try:
         return Settings.model_validate(parse_yaml(text) or {})
     except ValidationError as error:
         known = (*keys_of(Settings, Parameters, Change), "for")
-        raise ConfigError(problems(error, known=known)) from None
+        raise ConfigError(problem_lines(error, known=known)) from None

@@ -1,4 +1,4 @@
-"""The alerts: each fires when it should and only then, in Prometheus and as Grafana asks, and says what it means."""
+"""The alerts fire in Prometheus and in Grafana when they should, and only then."""
 
 from __future__ import annotations
 
@@ -15,20 +15,19 @@ import pytest
 import yaml
 
 from exporter.kinds.registry import KINDS
-from exporter.monitoring.alerts import ALERTS
+from exporter.monitoring.alerts import ALERTS, Alert
 from exporter.monitoring.grafana import grafana_alerts
 from exporter.monitoring.prometheus import prometheus_rules
 from exporter.monitoring.records import records
-from exporter.monitoring.rule import Alert, Rules
-from exporter.monitoring.ruleset import rules
-from tests.support.promql import exposed_metrics, metrics_of, promtool, recorded_metrics
+from exporter.monitoring.rules import Rules, rules
+from tests.support.promql import exposed_metrics, metric_names, promtool, recorded_metrics
 from tests.support.repository import ROOT
 
 UNIT_TESTS = sorted((ROOT / "tests" / "monitoring" / "alerts").glob("*.test.yaml"))
 DURATION = re.compile(r"\d+[smhd]")
 
-# promtool's tests begin in 1970: the support of a kind must have ended then.
-BEGINNING = [
+# promtool's tests start in 1970. The support of a kind must end shortly after that.
+KINDS_IN_1970 = [
     replace(kind, support_ended=kind.support_ended and datetime(1970, 1, 1, 0, 10, tzinfo=UTC)) for kind in KINDS
 ]
 
@@ -36,14 +35,14 @@ every_alert = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.n
 every_unit_test = pytest.mark.parametrize("file", UNIT_TESTS, ids=lambda file: file.name.removesuffix(".test.yaml"))
 
 
-def as_grafana_asks(rules: Rules) -> str:
-    """Return the rules of Grafana's provisioning as a rule file of Prometheus: query and comparison put together."""
+def grafana_rule_file(rules: Rules) -> str:
+    """Return Grafana's rules as a rule file of Prometheus, with query and comparison in one expression."""
     groups = yaml.safe_load(grafana_alerts(rules))["groups"]
-    asked = [{"name": group["name"], "rules": [_as_asked(rule) for rule in group["rules"]]} for group in groups]
-    return yaml.safe_dump({"groups": asked}).replace("$values.A.Value", "$value")
+    converted = [{"name": group["name"], "rules": [_converted(rule) for rule in group["rules"]]} for group in groups]
+    return yaml.safe_dump({"groups": converted}).replace("$values.A.Value", "$value")
 
 
-def _as_asked(rule: dict[str, Any]) -> dict[str, Any]:
+def _converted(rule: dict[str, Any]) -> dict[str, Any]:
     query, threshold = rule["data"]
     ((evaluator),) = (condition["evaluator"] for condition in threshold["model"]["conditions"])
     sign = {"gt": ">", "lt": "<"}[evaluator["type"]]
@@ -64,7 +63,7 @@ def unit_tests(file: Path) -> Sequence[dict[str, Any]]:
 
 
 def run_unit_tests(file: Path, rule_file: str, folder: Path) -> None:
-    """Run a file of unit tests on other rules than the committed ones."""
+    """Run a file of unit tests with these rules in place of the committed ones."""
     (folder / "rules.yaml").write_text(rule_file, encoding="utf-8")
     groups = [group["name"] for group in yaml.safe_load(rule_file)["groups"]]
     changes = {"rule_files": ["rules.yaml"], "group_eval_order": groups}
@@ -80,12 +79,12 @@ def test_promtool_accepts_the_rules() -> None:
 
 @every_unit_test
 def test_an_alert_fires_in_prometheus_when_it_should_and_only_then(file: Path, tmp_path: Path) -> None:
-    run_unit_tests(file, prometheus_rules(rules(BEGINNING)), tmp_path)
+    run_unit_tests(file, prometheus_rules(rules(KINDS_IN_1970)), tmp_path)
 
 
 @pytest.mark.parametrize("file", [file for file in UNIT_TESTS if "alert_rule_test" in file.read_text()], ids=str)
-def test_what_grafana_asks_without_recorded_queries_fires_just_so(file: Path, tmp_path: Path) -> None:
-    run_unit_tests(file, as_grafana_asks(rules(BEGINNING)), tmp_path)
+def test_an_alert_fires_in_grafana_at_the_same_times_without_recording_rules(file: Path, tmp_path: Path) -> None:
+    run_unit_tests(file, grafana_rule_file(rules(KINDS_IN_1970)), tmp_path)
 
 
 @every_alert
@@ -95,7 +94,7 @@ def test_an_alert_has_a_unit_test_that_fires_and_one_that_stays_silent(alert: Al
 
 
 @every_alert
-def test_an_alert_keeps_silent_while_all_is_well(alert: Alert) -> None:
+def test_a_healthy_system_fires_no_alert(alert: Alert) -> None:
     healthy = unit_tests(ROOT / "tests" / "monitoring" / "alerts" / "healthy.test.yaml")
     assert alert.name in {case["alertname"] for case in healthy if not case["exp_alerts"]}
 
@@ -107,21 +106,21 @@ def test_alert_names_are_unique_and_carry_the_prefix() -> None:
 
 
 @every_alert
-def test_an_alert_asks_only_for_metrics_that_exist(alert: Alert) -> None:
-    used = metrics_of(rules(KINDS).filled(alert.query))
+def test_an_alert_uses_only_metrics_that_exist(alert: Alert) -> None:
+    used = metric_names(rules(KINDS).substitute(alert.query))
     assert used
     assert used - exposed_metrics() - recorded_metrics() == set()
 
 
-def test_a_recorded_query_uses_metrics_that_exist_and_queries_recorded_before_it() -> None:
+def test_a_recording_rule_uses_metrics_that_exist_and_earlier_recording_rules() -> None:
     known = exposed_metrics()
-    for record in rules(KINDS).resolved().records:
-        assert metrics_of(record.query) - known == set(), record.name
+    for record in rules(KINDS).resolve().records:
+        assert metric_names(record.query) - known == set(), record.name
         assert re.fullmatch(r"(operation|cell|api):[a-z_]+:[a-z]+", record.name)
         known.add(record.name)
 
 
-def test_without_kinds_no_rule_breaks() -> None:
+def test_the_rules_are_valid_without_kinds() -> None:
     printed = yaml.safe_load(prometheus_rules(rules(())))["groups"]
     assert [group["name"] for group in printed] == [
         "aws-iot-bulk-records",
@@ -131,10 +130,10 @@ def test_without_kinds_no_rule_breaks() -> None:
 
 
 @every_alert
-def test_an_alert_keeps_the_labels_that_it_says_and_so_fires_once_for_a_pair_of_exporters(alert: Alert) -> None:
-    resolved = rules(KINDS).resolved()
+def test_an_alert_keeps_its_labels_only_and_fires_once_for_a_pair_of_exporters(alert: Alert) -> None:
+    resolved = rules(KINDS).resolve()
     by_name = {record.name: record.query for record in resolved.records}
-    (query,) = (one.query for one in resolved.alerts if one.name == alert.name)
+    (query,) = (candidate.query for candidate in resolved.alerts if candidate.name == alert.name)
     recorded = re.match(r"\(*(?:delta\()?(\w+:\w+:\w+)", query)
     while recorded:
         query = by_name[recorded[1]]
@@ -148,10 +147,12 @@ def test_an_alert_keeps_the_labels_that_it_says_and_so_fires_once_for_a_pair_of_
 def test_the_texts_of_an_alert_refer_only_to_labels_that_its_query_keeps(alert: Alert) -> None:
     referred = set(re.findall(r"(?<!\$)\{(\w+)\}", alert.description))
     assert referred - {"value"} <= set(alert.labels)
-    assert "{" not in alert.summary, "a summary is the same for all operations, so that notifications can be grouped"
+    assert "{" not in alert.summary, (
+        "a summary must be the same for all operations, so that notifications can be grouped"
+    )
 
 
-def test_no_placeholder_is_left_in_what_is_printed() -> None:
+def test_the_printed_rules_contain_no_placeholder() -> None:
     assert "${" not in prometheus_rules(rules(KINDS))
     assert set(re.findall(r"\$\{\w+\}", grafana_alerts(rules(KINDS)))) == {"${PROMETHEUS_DS_UID}"}
 
@@ -164,14 +165,14 @@ def test_the_durations_of_an_alert_are_well_formed(alert: Alert) -> None:
 
 @every_alert
 def test_an_alert_links_to_its_runbook_and_a_dashboard(alert: Alert) -> None:
-    texts = {name: rules(KINDS).filled(text) for name, text in alert.annotations("$value").items()}
+    texts = rules(KINDS).annotations(alert, "$value")
     assert (ROOT / texts["runbook_url"]).is_file()
     assert re.match(r"http://localhost:3000/d/aws-iot-bulk-(operation|exporter)(\?var-|$)", texts["dashboard_url"])
 
 
-def test_a_metric_is_told_from_labels_words_functions_and_ranges() -> None:
+def test_labels_keywords_functions_and_ranges_are_not_metrics() -> None:
     query = 'max by (id, kind) (x_status{status=~"a|b"} == 1) and on (id) time() - delta(y_seconds[5m:1m]) > 5'
-    assert metrics_of(query) == {"x_status", "y_seconds"}
+    assert metric_names(query) == {"x_status", "y_seconds"}
 
 
 @every_alert

@@ -1,4 +1,4 @@
-"""A kind that is added shows up on the dashboards by itself: its counts, its statuses, its failures."""
+"""The dashboards show the counts, statuses and failures of a new kind without a change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from exporter.kinds.kind import ItemSeries, Kind, SeriesSelector
 from exporter.kinds.metric import Metric, breakdown, gauge
 from exporter.kinds.phase import Phase, phase
 from exporter.kinds.registry import KINDS
-from exporter.monitoring.dashboards import exporter, fleet, operation
+from exporter.monitoring.dashboards import exporter_json, fleet_json, operation_json
 from tests.kinds.test_fifth_kind import CONFIG, FIVE, KIND, SCENARIO
 from tests.support.dashboards import panels
 from tests.support.exporter_server import serve_simulation
@@ -20,7 +20,7 @@ from tests.support.prometheus_history import prometheus_with_history
 from tests.support.repository import ROOT
 
 SOURCES = sorted((ROOT / "exporter" / "monitoring" / "dashboards").glob("*.py"))
-RICH: Kind[Any] = replace(
+KIND_WITH_UNITS: Kind[Any] = replace(
     KIND,
     metrics=(
         *KIND.metrics,
@@ -38,38 +38,38 @@ RICH: Kind[Any] = replace(
 )
 
 
-def detail(*kinds: Kind[Any]) -> dict[str, dict[str, Any]]:
-    """Return the panels of the dashboard of one operation by their titles."""
-    return {panel["title"]: panel for panel in panels(json.loads(operation(kinds)))}
+def operation_panels(*kinds: Kind[Any]) -> dict[str, dict[str, Any]]:
+    """Return the panels of the operation dashboard by title."""
+    return {panel["title"]: panel for panel in panels(json.loads(operation_json(kinds)))}
 
 
-def test_what_a_kind_counts_is_among_the_counts() -> None:
-    added = detail(*FIVE)["Counts"]["targets"][-1]
+def test_a_count_of_a_kind_is_on_the_panel_of_counts() -> None:
+    added = operation_panels(*FIVE)["Counts"]["targets"][-1]
     assert added["legendFormat"] == "files"
     assert "(aws_iot_ota_update_files{" in added["expr"]
-    assert added["refId"] not in {target["refId"] for target in detail(*KINDS)["Counts"]["targets"]}
+    assert added["refId"] not in {target["refId"] for target in operation_panels(*KINDS)["Counts"]["targets"]}
 
 
-def test_a_unit_or_a_label_of_its_own_makes_a_panel_of_its_own() -> None:
-    before, after = detail(*FIVE), detail(*KINDS, RICH)
+def test_a_new_unit_or_label_has_a_panel_of_its_own() -> None:
+    before, after = operation_panels(*FIVE), operation_panels(*KINDS, KIND_WITH_UNITS)
     units = {title: after[title]["fieldConfig"]["defaults"]["unit"] for title in after.keys() - before.keys()}
-    assert units == {"Durations": "s", "Sizes": "bytes", "Moments": "dateTimeAsIso", "Devices by phase": "short"}
-    assert after["Moments"]["targets"][0]["expr"].endswith(" * 1000")
+    assert units == {"Durations": "s", "Sizes": "bytes", "Timestamps": "dateTimeAsIso", "Devices by phase": "short"}
+    assert after["Timestamps"]["targets"][0]["expr"].endswith(" * 1000")
     (phases,) = after["Devices by phase"]["targets"]
     assert phases["legendFormat"] == "{{phase}}"
     assert phases["expr"].startswith("max by (aws_account_id, aws_region, kind, id, phase) (")
     assert after["Devices by phase"]["description"] == "How many, by phase."
 
 
-def test_more_queries_than_letters_are_told_apart() -> None:
+def test_more_queries_than_letters_have_unique_references() -> None:
     many: tuple[Metric[Any], ...] = tuple(
         gauge(f"aws_iot_ota_update_{number}", "Many.", lambda update: 1.0) for number in range(60)
     )
-    targets = detail(replace(KIND, metrics=many))["Counts"]["targets"]
+    targets = operation_panels(replace(KIND, metrics=many))["Counts"]["targets"]
     assert len({target["refId"] for target in targets}) == len(targets) == 60
 
 
-def test_its_statuses_are_sorted_and_coloured_by_what_they_come_to() -> None:
+def test_the_statuses_of_a_kind_have_phases_and_colours() -> None:
     assert {status: phase(KIND, status) for status in (*KIND.statuses, "Unknown")} == {
         "CREATE_PENDING": Phase.WAITING,
         "CREATE_IN_PROGRESS": Phase.RUNNING,
@@ -79,17 +79,20 @@ def test_its_statuses_are_sorted_and_coloured_by_what_they_come_to() -> None:
         "DELETE_FAILED": Phase.FAILED,
         "Unknown": Phase.UNKNOWN,
     }
-    matchers = [one["matcher"]["options"] for one in detail(*FIVE)["Status"]["fieldConfig"]["overrides"]]
+    matchers = [
+        override["matcher"]["options"] for override in operation_panels(*FIVE)["Status"]["fieldConfig"]["overrides"]
+    ]
     assert {f"/^({status})$/i" for status in KIND.statuses} <= set(matchers)
 
 
-def test_a_status_comes_to_the_same_in_every_kind() -> None:
+def test_a_status_has_the_same_phase_in_every_kind() -> None:
     found: dict[str, set[Phase]] = {}
     for kind in KINDS:
         for status in kind.statuses:
             found.setdefault(status, set()).add(phase(kind, status))
     assert {status: phases for status, phases in found.items() if len(phases) > 1} == {}
-    assert {one: sorted(status for status, phases in found.items() if one in phases) for one in Phase} == {
+    by_phase = {phase: sorted(status for status, phases in found.items() if phase in phases) for phase in Phase}
+    assert by_phase == {
         Phase.WAITING: ["SCHEDULED"],
         Phase.RUNNING: ["ACTIVE", "IN_PROGRESS", "InProgress", "Initializing", "Running"],
         Phase.ENDING: ["Cancelling", "DELETION_IN_PROGRESS", "Stopping"],
@@ -101,17 +104,17 @@ def test_a_status_comes_to_the_same_in_every_kind() -> None:
     }
 
 
-def test_prometheus_answers_for_it(tmp_path_factory: pytest.TempPathFactory) -> None:
-    kinds = (*KINDS, RICH)
-    figures = {panel["title"]: panel["targets"][0]["expr"] for panel in panels(json.loads(fleet(kinds)))}
+def test_prometheus_returns_the_numbers_of_a_new_kind(tmp_path_factory: pytest.TempPathFactory) -> None:
+    kinds = (*KINDS, KIND_WITH_UNITS)
+    stats = {panel["title"]: panel["targets"][0]["expr"] for panel in panels(json.loads(fleet_json(kinds)))}
     folder = tmp_path_factory.mktemp("fifth")
     with (
         serve_simulation(CONFIG, SCENARIO, kinds) as simulation,
         prometheus_with_history(simulation.exporter, 1, ("a:10098",), folder) as history,
     ):
         everything = {"$account": ".*", "$region": ".*", "$kind": ".*", "$stalled": "30m"}
-        for title, number in {"Going on": 1, "Failed": 0, "With failures": 1, "Stalled": 0}.items():
-            expression = figures[title]
+        for title, number in {"Active": 1, "Failed": 0, "With failures": 1, "Stalled": 0}.items():
+            expression = stats[title]
             for name, value in everything.items():
                 expression = expression.replace(name, value)
             (series,) = history.now(expression)
@@ -119,11 +122,11 @@ def test_prometheus_answers_for_it(tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.mark.parametrize("file", SOURCES, ids=lambda file: file.stem)
-def test_no_dashboard_names_a_kind_or_what_only_one_counts(file: Any) -> None:
+def test_no_dashboard_names_a_kind_or_its_metrics(file: Any) -> None:
     text = file.read_text(encoding="utf-8")
     names = {kind.name for kind in KINDS} | {metric.name for kind in KINDS for metric in kind.metrics}
     assert {name for name in names if name in text} == set()
 
 
-def test_the_exporter_s_own_dashboard_knows_no_kind() -> None:
-    assert "status=~" not in exporter()
+def test_the_exporter_dashboard_shows_no_statuses() -> None:
+    assert "status=~" not in exporter_json()

@@ -1,4 +1,4 @@
-"""The dashboards are what Grafana's own types, of each version from 10 to 13, say that a dashboard is."""
+"""The dashboards match Grafana's TypeScript types of the versions 10 to 13."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ LOCK = SOURCE / "package-lock.json"
 VERSIONS = sorted(json.loads((SOURCE / "package.json").read_text())["devDependencies"].keys() - {"typescript"})
 IMPORT = 'import type { Custom, Drawn, Field, Options, Section, Variable, Whole } from "./model";'
 
+# The name of a constant, a correct text in it, and a mistake that replaces the text.
 MISTAKES = (
     ("dashboard", '"graphTooltip": 1', '"graphTooltip": 7'),
     ("dashboard", '"schemaVersion": 39', '"schemaVersion": "39"'),
@@ -32,12 +33,11 @@ MISTAKES = (
     ("custom11", '"drawStyle": "line"', '"drawStyle": "lines"'),
     ("custom8_4", '"type": "color-background"', '"type": "background"'),
 )
-"""A constant, what is right in it, and what would not be."""
 
 
 @pytest.fixture(scope="module")
 def compiler(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the types and the compiler, as the lock file names them."""
+    """A folder with the types and the compiler in the versions of the lock file."""
     folder = tmp_path_factory.mktemp("types")
     shutil.copytree(SOURCE, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("node_modules"))
     command = [program("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
@@ -46,8 +46,8 @@ def compiler(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder if done.returncode == 0 else skip_or_fail(f"npm installed no types: {done.stderr}")
 
 
-def complaints(compiler: Path, version: str, sources: Mapping[str, str]) -> list[str]:
-    """Return what the compiler has to say about sources that use the types of one version of Grafana."""
+def compiler_errors(compiler: Path, version: str, sources: Mapping[str, str]) -> list[str]:
+    """Return the errors of sources that use the types of one version of Grafana."""
     types = f"./node_modules/{version}"
     options = {
         "strict": True,
@@ -67,8 +67,8 @@ def complaints(compiler: Path, version: str, sources: Mapping[str, str]) -> list
     return [line for line in done.stdout.splitlines() if not line.startswith(" ")]
 
 
-def typed(dashboard: dict[str, Any]) -> str:
-    """Return a dashboard in parts, each a constant of its type: a whole literal would be compared less strictly."""
+def typescript(dashboard: dict[str, Any]) -> str:
+    """Return a dashboard as typed constants, one for each part. The compiler checks one large literal less strictly."""
     constants = [IMPORT, *_head(dashboard)]
     for panel in dashboard["panels"]:
         constants += _section(panel) if panel["type"] == "row" else _panel(panel)
@@ -96,29 +96,29 @@ def _panel(panel: dict[str, Any]) -> Iterator[str]:
     yield _constant(f"options{id}", f"Options<{type}>", panel["options"])
     yield _constant(f"custom{id}", f"Custom<{type}>", panel["fieldConfig"]["defaults"]["custom"])
     for number, override in enumerate(panel["fieldConfig"]["overrides"]):
-        properties = {one["id"]: one["value"] for one in override["properties"]}
-        own = {name: value for name, value in properties.items() if not name.startswith("custom.")}
-        custom = {name.partition(".")[2]: value for name, value in properties.items() if name not in own}
-        yield _constant(f"field{id}_{number}", "Field", own)
+        properties = {entry["id"]: entry["value"] for entry in override["properties"]}
+        standard = {name: value for name, value in properties.items() if not name.startswith("custom.")}
+        custom = {name.partition(".")[2]: value for name, value in properties.items() if name not in standard}
+        yield _constant(f"field{id}_{number}", "Field", standard)
         yield _constant(f"custom{id}_{number}", f"Custom<{type}>", custom)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_dashboards_have_the_types_of_grafana(compiler: Path, version: str) -> None:
-    sources = {subject: typed(dashboard) for subject, dashboard in PRINTED.items()}
-    assert complaints(compiler, version, sources) == []
+    sources = {subject: typescript(dashboard) for subject, dashboard in PRINTED.items()}
+    assert compiler_errors(compiler, version, sources) == []
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_types_tell_every_mistake(compiler: Path, version: str) -> None:
-    lines = typed(PRINTED["dashboard"]).splitlines()
+def test_the_types_reject_every_mistake(compiler: Path, version: str) -> None:
+    lines = typescript(PRINTED["dashboard"]).splitlines()
     sources = {}
-    for number, (constant, right, wrong) in enumerate(MISTAKES):
+    for number, (constant, correct, mistake) in enumerate(MISTAKES):
         line = next(line for line in lines if line.startswith(f"export const {constant}"))
-        assert right in line
-        sources[f"mistake{number}"] = f"{IMPORT}\n{line.replace(right, wrong, 1)}\n"
-    told = complaints(compiler, version, sources)
-    assert sorted({line.partition(".ts(")[0] for line in told}) == sorted(sources)
+        assert correct in line
+        sources[f"mistake{number}"] = f"{IMPORT}\n{line.replace(correct, mistake, 1)}\n"
+    errors = compiler_errors(compiler, version, sources)
+    assert sorted({line.partition(".ts(")[0] for line in errors}) == sorted(sources)
 
 
 def test_the_lock_file_names_no_host() -> None:

@@ -1,4 +1,4 @@
-"""The dashboards keep the rules that keep a dashboard usable: none of them needs a Grafana to be checked."""
+"""The dashboards follow rules that can be checked without Grafana."""
 
 from __future__ import annotations
 
@@ -38,16 +38,21 @@ Dashboard = dict[str, Any]
 def expressions(dashboard: Dashboard) -> Iterator[str]:
     """Yield every query of the panels and of the variables."""
     yield from (target["expr"] for _, target in queries(dashboard))
-    yield from (one["query"]["query"] for one in variables(dashboard).values() if one["type"] == "query")
+    yield from (variable["query"]["query"] for variable in query_variables(dashboard))
+
+
+def query_variables(dashboard: Dashboard) -> list[dict[str, Any]]:
+    """Return the variables whose values come from a query."""
+    return [variable for variable in variables(dashboard).values() if variable["type"] == "query"]
 
 
 def overrides(panel: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield what each override of a panel is for, and its properties."""
+    """Yield the matcher and the properties of each override of a panel."""
     for override in panel["fieldConfig"]["overrides"]:
-        yield override["matcher"]["options"], {one["id"]: one["value"] for one in override["properties"]}
+        yield override["matcher"]["options"], {entry["id"]: entry["value"] for entry in override["properties"]}
 
 
-def test_each_dashboard_has_a_uid_and_a_title_of_its_own_and_a_file_of_that_name() -> None:
+def test_each_dashboard_has_a_unique_uid_and_title_and_a_file_named_by_its_uid() -> None:
     uids = [dashboard["uid"] for dashboard in PRINTED.values()]
     assert len(set(uids)) == len({dashboard["title"] for dashboard in PRINTED.values()}) == len(PRINTED) == 3
     assert max(map(len, uids)) <= LONGEST_UID
@@ -55,14 +60,14 @@ def test_each_dashboard_has_a_uid_and_a_title_of_its_own_and_a_file_of_that_name
 
 
 @every_dashboard
-def test_a_dashboard_can_be_provisioned_as_it_is(dashboard: Dashboard) -> None:
+def test_a_dashboard_can_be_provisioned_without_changes(dashboard: Dashboard) -> None:
     assert dashboard["id"] is None
     assert not dashboard.keys() & {"__inputs", "__requires", "version"}
     assert dashboard["description"].endswith(".")
 
 
 @every_dashboard
-def test_panels_and_queries_are_told_apart(dashboard: Dashboard) -> None:
+def test_panels_and_queries_have_unique_ids(dashboard: Dashboard) -> None:
     ids = Counter(panel["id"] for panel in dashboard["panels"])
     assert set(ids.values()) == {1}
     for panel in panels(dashboard):
@@ -71,20 +76,20 @@ def test_panels_and_queries_are_told_apart(dashboard: Dashboard) -> None:
 
 
 @every_dashboard
-def test_no_two_panels_overlap_and_none_leaves_the_grid(dashboard: Dashboard) -> None:
-    places = [panel["gridPos"] for panel in dashboard["panels"]]
+def test_panels_do_not_overlap_and_stay_inside_the_grid(dashboard: Dashboard) -> None:
+    positions = [panel["gridPos"] for panel in dashboard["panels"]]
     taken = Counter(
         (x, y)
-        for place in places
-        for x in range(place["x"], place["x"] + place["w"])
-        for y in range(place["y"], place["y"] + place["h"])
+        for position in positions
+        for x in range(position["x"], position["x"] + position["w"])
+        for y in range(position["y"], position["y"] + position["h"])
     )
     assert set(taken.values()) == {1}
     assert all(0 <= x < GRID for x, _ in taken)
 
 
 @every_dashboard
-def test_every_panel_says_what_it_shows_in_which_unit_and_what_an_empty_one_means(dashboard: Dashboard) -> None:
+def test_every_panel_has_a_description_a_unit_and_a_text_for_no_data(dashboard: Dashboard) -> None:
     for panel in panels(dashboard):
         defaults = panel["fieldConfig"]["defaults"]
         assert panel["title"]
@@ -96,16 +101,15 @@ def test_every_panel_says_what_it_shows_in_which_unit_and_what_an_empty_one_mean
 
 
 @every_dashboard
-def test_everything_asks_the_data_source_that_is_chosen(dashboard: Dashboard) -> None:
-    asked = [panel["datasource"] for panel in panels(dashboard)]
-    asked += [target["datasource"] for _, target in queries(dashboard)]
-    asked += [one["datasource"] for one in variables(dashboard).values() if one["type"] == "query"]
-    assert [one for one in asked if one != DATA_SOURCE] == []
+def test_everything_uses_the_chosen_data_source(dashboard: Dashboard) -> None:
+    targets = [target for _, target in queries(dashboard)]
+    for user in (*panels(dashboard), *targets, *query_variables(dashboard)):
+        assert user["datasource"] == DATA_SOURCE
     assert next(iter(variables(dashboard))) == "datasource"
 
 
 @every_dashboard
-def test_figures_and_tables_ask_for_now_and_everything_else_over_time(dashboard: Dashboard) -> None:
+def test_stats_and_tables_query_one_time_and_all_others_a_range(dashboard: Dashboard) -> None:
     for panel, target in queries(dashboard):
         assert panel["type"] in SHOWN_NOW | SHOWN_OVER_TIME
         assert target["instant"] is (panel["type"] in SHOWN_NOW)
@@ -115,10 +119,10 @@ def test_figures_and_tables_ask_for_now_and_everything_else_over_time(dashboard:
 
 
 @every_dashboard
-def test_no_span_of_time_is_fixed_and_counters_are_only_seen_as_rates(dashboard: Dashboard) -> None:
+def test_all_durations_are_variables_and_counters_appear_only_as_rates(dashboard: Dashboard) -> None:
     for expression in expressions(dashboard):
-        spans = {one or other for one, other in RANGE.findall(expression)}
-        assert [span for span in spans if not span.startswith("$")] == []
+        durations = {window or offset for window, offset in RANGE.findall(expression)}
+        assert [duration for duration in durations if not duration.startswith("$")] == []
         rates = re.findall(r"rate\((\w+)\{[^}]*\}\[\$__rate_interval\]\)", expression)
         counters = [name for name in METRIC.findall(expression) if _type_of(name) in ("counter", "histogram")]
         assert counters == rates
@@ -129,7 +133,7 @@ def _type_of(name: str) -> str:
 
 
 @every_dashboard
-def test_queries_name_nothing_but_metrics_that_the_exporter_has(dashboard: Dashboard) -> None:
+def test_queries_use_only_metrics_of_the_exporter(dashboard: Dashboard) -> None:
     labels = {*IDENTITY, *CELL, *API}
     named = {name for expression in expressions(dashboard) for name in METRIC.findall(expression)} - labels
     assert {name for name in named if name.removesuffix("_bucket") not in DOCUMENTED} == set()
@@ -137,20 +141,22 @@ def test_queries_name_nothing_but_metrics_that_the_exporter_has(dashboard: Dashb
 
 
 def test_every_metric_is_on_some_dashboard() -> None:
-    shown = {name for one in PRINTED.values() for expression in expressions(one) for name in METRIC.findall(expression)}
-    left_out = {"process_virtual_memory_bytes", "process_max_fds", f"{PREFIX}state_file_restored_operations_total"}
-    probes = {name for name in DOCUMENTED if "_exporter_probe_" in name}  # nothing scrapes them unasked
-    assert DOCUMENTED.keys() - {name.removesuffix("_bucket") for name in shown} == left_out | probes
+    shown = {
+        name for board in PRINTED.values() for expression in expressions(board) for name in METRIC.findall(expression)
+    }
+    omitted = {"process_virtual_memory_bytes", "process_max_fds", f"{PREFIX}state_file_restored_operations_total"}
+    probes = {name for name in DOCUMENTED if "_exporter_probe_" in name}  # only a probe returns them
+    assert DOCUMENTED.keys() - {name.removesuffix("_bucket") for name in shown} == omitted | probes
 
 
 @every_dashboard
-def test_every_variable_is_used_and_every_one_that_is_used_is_there(dashboard: Dashboard) -> None:
+def test_the_variables_are_exactly_the_used_ones(dashboard: Dashboard) -> None:
     used = {name for expression in expressions(dashboard) for name in VARIABLE.findall(expression)} - GRAFANA_S_OWN
     assert used == variables(dashboard).keys() - {"datasource"}
 
 
 @every_dashboard
-def test_a_variable_follows_the_time_range_and_depends_on_earlier_ones_only(dashboard: Dashboard) -> None:
+def test_a_variable_follows_the_time_range_and_uses_only_earlier_variables(dashboard: Dashboard) -> None:
     earlier: set[str] = {*GRAFANA_S_OWN}
     for name, variable in variables(dashboard).items():
         if variable["type"] == "query":
@@ -163,33 +169,37 @@ def test_a_variable_follows_the_time_range_and_depends_on_earlier_ones_only(dash
 
 
 @every_dashboard
-def test_several_values_are_matched_as_a_regular_expression_and_one_to_the_letter(dashboard: Dashboard) -> None:
-    several = {name for name, one in variables(dashboard).items() if one.get("multi")}
+def test_a_variable_with_several_values_is_a_regular_expression_and_any_other_an_exact_match(
+    dashboard: Dashboard,
+) -> None:
+    multiple = {name for name, variable in variables(dashboard).items() if variable.get("multi")}
     for _, target in queries(dashboard):
         for operator, name in re.findall(r'(=~?)"\$(\w+)"', target["expr"]):
-            assert operator == ("=~" if name in several else "=")
+            assert operator == ("=~" if name in multiple else "=")
 
 
 @every_dashboard
-def test_a_table_shows_columns_that_its_queries_give_each_under_a_name_of_its_own(dashboard: Dashboard) -> None:
-    for panel in (one for one in panels(dashboard) if one["type"] == "table"):
+def test_a_table_shows_fields_of_its_queries_under_unique_titles(dashboard: Dashboard) -> None:
+    for panel in (panel for panel in panels(dashboard) if panel["type"] == "table"):
         references = {f"Value #{target['refId']}" for target in panel["targets"]}
         titles = [properties["displayName"] for _, properties in overrides(panel)]
         assert {field for field, _ in overrides(panel) if field.startswith("Value")} <= references
         assert len(set(titles)) == len(titles)
-        assert {one["displayName"] for one in panel["options"]["sortBy"]} <= set(titles)
-        assert [one["id"] for one in panel["transformations"]] == ["merge", "filterFieldsByName", "organize"]
+        assert {column["displayName"] for column in panel["options"]["sortBy"]} <= set(titles)
+        assert [step["id"] for step in panel["transformations"]] == ["merge", "filterFieldsByName", "organize"]
 
 
 @every_dashboard
-def test_every_dashboard_leads_to_the_others_with_what_is_chosen(dashboard: Dashboard) -> None:
+def test_every_dashboard_links_to_the_others_and_keeps_the_variables(dashboard: Dashboard) -> None:
     (link,) = dashboard["links"]
     assert (link["type"], link["includeVars"], link["keepTime"]) == ("dashboards", True, True)
     assert all(set(link["tags"]) <= set(other["tags"]) for other in PRINTED.values())
 
 
-def test_a_row_of_the_overview_leads_to_its_operation() -> None:
-    (table,) = (one for one in panels(PRINTED["dashboard"]) if one["type"] == "table" and one["title"] == "Operations")
+def test_a_row_of_the_fleet_dashboard_links_to_its_operation() -> None:
+    (table,) = (
+        panel for panel in panels(PRINTED["dashboard"]) if panel["type"] == "table" and panel["title"] == "Operations"
+    )
     shown = dict(overrides(table))
     (link,) = shown["id"]["links"]
     path, _, parameters = link["url"].partition("?")
@@ -197,7 +207,7 @@ def test_a_row_of_the_overview_leads_to_its_operation() -> None:
     assert path == f"/d/{target['uid']}"
     assert parameters.startswith("${datasource:queryparam}&${__url_time_range}&")
     passed = dict(re.findall(r"var-(\w+)=\$\{__data\.fields\.(\w+):percentencode\}", parameters))
-    assert passed.keys() == {name for name, one in variables(target).items() if one["type"] == "query"}
+    assert passed.keys() == {variable["name"] for variable in query_variables(target)}
     assert set(passed.values()) <= shown.keys()
 
 

@@ -1,4 +1,4 @@
-"""The runbooks: one for each alert, and what they tell to type can be typed."""
+"""Every alert has a runbook. Its queries and commands are valid."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ import yaml
 from botocore import xform_name
 
 from exporter.cli.main import COMMANDS, PROGRAM
-from exporter.monitoring.alerts import ALERTS
-from exporter.monitoring.rule import Alert
-from tests.support.promql import exposed_metrics, metrics_of, promtool, recorded_metrics
+from exporter.monitoring.alerts import ALERTS, Alert
+from tests.support.promql import exposed_metrics, metric_names, promtool, recorded_metrics
 from tests.support.repository import ROOT
 
 RUNBOOKS = ROOT / "docs" / "runbooks"
 SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
 BLOCK = re.compile(r"^ *```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
-OF_THE_SYSTEM = {"curl", "grep", "kubectl"}
-OF_EVERY_AWS_COMMAND = {"region", "query", "output", "profile"}
-OF_PROMETHEUS = {"scrape_duration_seconds"}
-PART = re.compile(r"_(bucket|sum|count)$")
-"""What the rows of a histogram add to its name."""
+SYSTEM_COMMANDS = {"curl", "grep", "kubectl"}
+COMMON_AWS_FLAGS = {"region", "query", "output", "profile"}
+PROMETHEUS_METRICS = {"scrape_duration_seconds"}
+# The suffixes of the series of a histogram.
+HISTOGRAM_SUFFIX = re.compile(r"_(bucket|sum|count)$")
 
 every_alert = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
 
@@ -37,25 +36,25 @@ def text_of(alert: Alert) -> str:
 
 
 def lines(text: str, language: str) -> list[str]:
-    """Return the lines of every block of a language."""
+    """Return the lines of all code blocks of a language."""
     blocks = [content for name, content in BLOCK.findall(text) if name == language]
     return [line.strip() for block in blocks for line in block.splitlines() if line.strip()]
 
 
 def commands(text: str) -> Iterator[list[str]]:
-    """Give every command in a text as words, those behind a pipe too."""
+    """Yield the words of every command in a text, including commands behind a pipe."""
     for line in lines(text, "sh"):
         words = shlex.split(line)
         while "|" in words:
-            place = words.index("|")
-            yield words[:place]
-            words = words[place + 1 :]
+            position = words.index("|")
+            yield words[:position]
+            words = words[position + 1 :]
         yield words
 
 
 @cache
 def aws_operations(service: str) -> dict[str, Any]:
-    """Return the operations of a service by the names that AWS's command line gives them."""
+    """Return the operations of a service by their names in the AWS CLI."""
     model = botocore.session.get_session().get_service_model(service)
     return {xform_name(name, "-"): model.operation_model(name) for name in model.operation_names}
 
@@ -65,7 +64,7 @@ def test_every_runbook_belongs_to_an_alert() -> None:
 
 
 @every_alert
-def test_a_runbook_has_its_sections_and_none_of_them_is_empty(alert: Alert) -> None:
+def test_a_runbook_has_all_sections_and_none_is_empty(alert: Alert) -> None:
     title, *sections = re.split(r"^## ", text_of(alert), flags=re.MULTILINE)
     assert title.strip() == f"# {alert.name}"
     assert [section.partition("\n")[0] for section in sections] == SECTIONS
@@ -73,46 +72,46 @@ def test_a_runbook_has_its_sections_and_none_of_them_is_empty(alert: Alert) -> N
 
 
 @every_alert
-def test_a_diagnosis_begins_with_what_can_be_looked_at(alert: Alert) -> None:
+def test_a_diagnosis_contains_queries_and_commands(alert: Alert) -> None:
     diagnosis = text_of(alert).partition("## Diagnosis")[2].partition("## Mitigation")[0]
     assert lines(diagnosis, "promql")
     assert lines(diagnosis, "sh")
 
 
 @every_alert
-def test_the_queries_of_a_runbook_parse_and_name_real_metrics(alert: Alert, tmp_path: Path) -> None:
+def test_the_queries_of_a_runbook_are_valid_and_use_existing_metrics(alert: Alert, tmp_path: Path) -> None:
     queries = lines(text_of(alert), "promql")
     rules = [{"record": f"runbook:query:{number}", "expr": query} for number, query in enumerate(queries)]
     file = tmp_path / "rules.yaml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "runbook", "rules": rules}]}))
     promtool("check", "rules", file)
-    used = {name for query in queries for name in metrics_of(query)}
-    families = {PART.sub("", name) for name in used}
-    assert families - exposed_metrics() - recorded_metrics() - OF_PROMETHEUS == set()
+    used = {name for query in queries for name in metric_names(query)}
+    families = {HISTOGRAM_SUFFIX.sub("", name) for name in used}
+    assert families - exposed_metrics() - recorded_metrics() - PROMETHEUS_METRICS == set()
 
 
 @every_alert
 def test_the_commands_of_a_runbook_exist_with_their_flags(alert: Alert) -> None:
     for words in commands(text_of(alert)):
         if words[0] == PROGRAM:
-            assert_own(words)
+            assert_exporter_command(words)
         elif words[0] == "aws":
-            assert_aws(words)
+            assert_aws_command(words)
         else:
-            assert words[0] in OF_THE_SYSTEM
+            assert words[0] in SYSTEM_COMMANDS
 
 
-def assert_own(words: list[str]) -> None:
+def assert_exporter_command(words: list[str]) -> None:
     (command,) = [command for command in COMMANDS if command.name == words[1]]
     flags = {flag.name for flag in command.flags}
     assert {word.partition("=")[0] for word in words[2:]} <= flags | set(command.words)
 
 
-def assert_aws(words: list[str]) -> None:
+def assert_aws_command(words: list[str]) -> None:
     operation = aws_operations(words[1])[words[2]]
     parameters = {xform_name(name, "-") for name in (operation.input_shape.members if operation.input_shape else ())}
     flags = {word.removeprefix("--") for word in words[3:] if word.startswith("--")}
-    assert flags <= parameters | OF_EVERY_AWS_COMMAND
+    assert flags <= parameters | COMMON_AWS_FLAGS
     required = {xform_name(name, "-") for name in operation.input_shape.required_members}
     assert required <= flags
 

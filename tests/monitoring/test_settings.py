@@ -1,4 +1,4 @@
-"""What users may set of the rules: thresholds, windows, labels and links, in one strict file."""
+"""The settings file of the rules: thresholds, windows, labels and links."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from exporter.kinds.registry import KINDS
 from exporter.monitoring.alerts import ALERTS
 from exporter.monitoring.grafana import grafana_alerts
 from exporter.monitoring.prometheus import prometheus_rules
-from exporter.monitoring.ruleset import rules
+from exporter.monitoring.rules import rules
 from exporter.monitoring.settings import UNCHANGED, parse_settings
 from tests.support.promql import promtool
 
@@ -29,7 +29,7 @@ alerts:
 
 
 def printed(settings: str) -> dict[str, Any]:
-    """Return the rules of a file with these settings, by their names."""
+    """Return the rules of a rule file with these settings, by name."""
     groups = yaml.safe_load(prometheus_rules(rules(KINDS, parse_settings(settings))))["groups"]
     return {rule.get("alert", rule.get("record")): rule for group in groups for rule in group["rules"]}
 
@@ -38,7 +38,7 @@ def test_an_empty_file_changes_nothing() -> None:
     assert parse_settings("") == UNCHANGED
 
 
-def test_an_alert_has_the_threshold_the_times_and_the_severity_of_the_file() -> None:
+def test_an_alert_has_the_threshold_durations_and_severity_of_the_file() -> None:
     rule = printed(CHANGED)["AwsIotBulkFailureRatioHigh"]
     assert rule["expr"].endswith(" > 0.2")
     assert "operation:aws_iot_bulk_processed_items:max >= 100" in rule["expr"]
@@ -46,23 +46,23 @@ def test_an_alert_has_the_threshold_the_times_and_the_severity_of_the_file() -> 
     assert rule["labels"] == {"severity": "page", "team": "fleet"}
 
 
-def test_windows_reach_queries_and_texts() -> None:
+def test_windows_appear_in_queries_and_texts() -> None:
     found = printed(CHANGED)
     assert "offset 2h" in found["operation:aws_iot_bulk_unmoved:max"]["expr"]
-    assert "no count of it has changed for 2h." in found["AwsIotBulkOperationStalled"]["annotations"]["description"]
+    assert "none of its counts has changed for 2h." in found["AwsIotBulkOperationStalled"]["annotations"]["description"]
     assert "time() - 3600" in found["operation:aws_iot_bulk_recent:max"]["expr"]
 
 
-def test_links_lead_where_the_file_says() -> None:
+def test_links_use_the_urls_of_the_file() -> None:
     texts = printed(CHANGED)["AwsIotBulkRetryStorm"]["annotations"]
     assert texts["runbook_url"] == "https://wiki.example/runbooks/AwsIotBulkRetryStorm.md"
     assert texts["dashboard_url"].startswith("https://grafana.example/d/aws-iot-bulk-operation?var-")
 
 
-def test_an_alert_that_is_switched_off_is_in_no_format() -> None:
-    off = rules(KINDS, parse_settings(CHANGED))
-    assert "AwsIotBulkOperationStopped" not in prometheus_rules(off) + grafana_alerts(off)
-    assert len(off.alerts) == len(ALERTS) - 1
+def test_a_disabled_alert_is_in_no_format() -> None:
+    enabled = rules(KINDS, parse_settings(CHANGED))
+    assert "AwsIotBulkOperationStopped" not in prometheus_rules(enabled) + grafana_alerts(enabled)
+    assert len(enabled.alerts) == len(ALERTS) - 1
 
 
 def test_promtool_accepts_the_changed_rules(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_promtool_accepts_the_changed_rules(tmp_path: Path) -> None:
     promtool("check", "rules", "--lint-fatal", file)
 
 
-def test_every_fault_is_told_at_once_with_its_place() -> None:
+def test_all_errors_are_reported_at_once_with_their_paths() -> None:
     wrong = """
 runbooks: "https://x/{a}"
 labels: {te-am: x, team: 5, site: "$HOME"}
@@ -80,16 +80,16 @@ alerts:
   AwsIotBulkRetry: {}
   AwsIotBulkRetryStorm: {for: ten, threshold: "5", serverity: page, enabled: 1}
 """
-    with pytest.raises(ConfigError) as refused:
+    with pytest.raises(ConfigError) as rejected:
         parse_settings(wrong)
-    assert refused.value.problems == (
+    assert rejected.value.problems == (
         "runbooks: expected a URL without white space, braces or dollar signs",
         "parameters.ended_seconds: must be above 0",
         "parameters.stalled: expected a duration such as 90s, 10m or 1h30m",
         "parameters.itmes: unknown key; did you mean items?",
         "labels.te-am: expected the name of a label",
         "labels.team: expected text; put it in quotes",
-        "labels.site: expected text without braces and dollar signs: both formats would take it for a template",
+        "labels.site: expected text without braces or dollar signs: Prometheus and Grafana interpret them as templates",
         "alerts.AwsIotBulkRetry: expected the name of an alert",
         "alerts.AwsIotBulkRetryStorm.enabled: expected true or false",
         "alerts.AwsIotBulkRetryStorm.threshold: expected a number",
@@ -99,6 +99,6 @@ alerts:
 
 
 @pytest.mark.parametrize("text", ["[1]", "alerts: [x]", "alerts: {AwsIotBulkRetryStorm: 5}", "a: &a [*a]"])
-def test_nonsense_is_refused(text: str) -> None:
+def test_an_invalid_file_is_rejected(text: str) -> None:
     with pytest.raises(ConfigError):
         parse_settings(text)

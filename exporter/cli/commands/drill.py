@@ -19,7 +19,7 @@ from exporter.cli.drill.stage import Ports, Stage, Tools
 from exporter.config.strict_yaml import read_text
 from exporter.kinds.registry import KINDS
 from exporter.monitoring.prometheus import rule_file
-from exporter.monitoring.ruleset import rules
+from exporter.monitoring.rules import rules
 
 SPEED = 120.0
 """A quarter of an hour of the rules as they are shipped is 7.5 seconds of the drill."""

@@ -18,8 +18,7 @@ from exporter.monitoring import dashboards
 from exporter.monitoring.chart import chart_alerts
 from exporter.monitoring.grafana import grafana_alerts
 from exporter.monitoring.prometheus import prometheus_rules
-from exporter.monitoring.rule import Rules
-from exporter.monitoring.ruleset import rules
+from exporter.monitoring.rules import Rules, rules
 from exporter.monitoring.settings import UNCHANGED, parse_settings
 from exporter.web.api.openapi import openapi
 
@@ -30,9 +29,9 @@ SUBJECTS: Mapping[str, Callable[[], str]] = {
     "config-schema": lambda: _json(config_schema(KINDS)),
     "openapi": lambda: _json(openapi(KINDS)),
     "chart-alerts": lambda: chart_alerts(KINDS),
-    "dashboard": lambda: dashboards.fleet(KINDS),
-    "dashboard-operation": lambda: dashboards.operation(KINDS),
-    "dashboard-exporter": dashboards.exporter,
+    "dashboard": lambda: dashboards.fleet_json(KINDS),
+    "dashboard-operation": lambda: dashboards.operation_json(KINDS),
+    "dashboard-exporter": dashboards.exporter_json,
 }
 RULES: Mapping[str, Callable[[Rules], str]] = {
     "prometheus-rules": prometheus_rules,

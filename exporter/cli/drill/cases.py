@@ -8,8 +8,7 @@ from importlib import resources
 from typing import Any
 
 from exporter.config.strict_yaml import parse_yaml
-from exporter.monitoring.alerts import ALERTS
-from exporter.monitoring.rule import Alert
+from exporter.monitoring.alerts import ALERTS, Alert
 
 MAIN_JOB = "aws-iot-bulk"
 DOWN_JOB = "drill-down"

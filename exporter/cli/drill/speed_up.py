@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from exporter.config.duration import PATTERN, seconds
-from exporter.monitoring.rule import Alert, Rules
+from exporter.config.duration import PATTERN, parse_duration
+from exporter.monitoring.alerts import Alert
+from exporter.monitoring.rules import Rules
 
 SHORTEST_WINDOW = 5.0
 """Seconds: a window must still hold a few scrapes."""
@@ -26,8 +27,8 @@ def _hurried_alert(alert: Alert, speed: float) -> Alert:
     return replace(
         alert,
         threshold=alert.threshold / speed if alert.unit == "seconds" else alert.threshold,
-        for_=_duration(seconds(alert.for_) / speed),
-        keep_firing_for=_duration(seconds(alert.keep_firing_for) / speed),
+        for_=_duration(parse_duration(alert.for_) / speed),
+        keep_firing_for=_duration(parse_duration(alert.keep_firing_for) / speed),
     )
 
 
@@ -39,7 +40,7 @@ def _hurried_parameter(name: str, value: str, speed: float) -> str:
     if name.endswith("_seconds"):
         return f"{float(value) / speed:.0f}"
     if re.fullmatch(PATTERN, value):
-        return _duration(max(SHORTEST_WINDOW, seconds(value) / speed))
+        return _duration(max(SHORTEST_WINDOW, parse_duration(value) / speed))
     return value
 
 

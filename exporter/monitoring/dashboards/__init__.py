@@ -1,30 +1,30 @@
-"""Dashboards for Grafana 10 and newer, printed as JSON; they need the exporter's metrics and no recording rule."""
+"""Dashboards for Grafana 10 and newer, printed as JSON. They need the exporter's metrics and no recording rules."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
 
+from exporter.monitoring.dashboards.exporter import exporter_dashboard
 from exporter.monitoring.dashboards.fleet import fleet_dashboard
-from exporter.monitoring.dashboards.health import exporter_dashboard
 from exporter.monitoring.dashboards.operation import operation_dashboard
-from exporter.monitoring.dashboards.statuses import Kinds
+from exporter.monitoring.dashboards.panels import Model
+from exporter.monitoring.promql import Kinds
 
 
-def fleet(kinds: Kinds) -> str:
-    """Return the overview of all operations as a file for Grafana."""
-    return _printed(fleet_dashboard(kinds))
+def fleet_json(kinds: Kinds) -> str:
+    """Return the dashboard of all operations as a file for Grafana."""
+    return _json(fleet_dashboard(kinds))
 
 
-def operation(kinds: Kinds) -> str:
+def operation_json(kinds: Kinds) -> str:
     """Return the dashboard of one operation as a file for Grafana."""
-    return _printed(operation_dashboard(kinds))
+    return _json(operation_dashboard(kinds))
 
 
-def exporter() -> str:
+def exporter_json() -> str:
     """Return the dashboard of the exporter itself as a file for Grafana."""
-    return _printed(exporter_dashboard())
+    return _json(exporter_dashboard())
 
 
-def _printed(model: dict[str, Any]) -> str:
+def _json(model: Model) -> str:
     return json.dumps(model, indent=2, ensure_ascii=False) + "\n"

@@ -1,4 +1,4 @@
-"""The overview of all bulk operations: what is going, how far it is, and what failed."""
+"""The dashboard of all bulk operations: which ones are active, their progress, and their failures."""
 
 from __future__ import annotations
 
@@ -6,14 +6,51 @@ from typing import Final
 
 from exporter.kinds.phase import Phase
 from exporter.monitoring.dashboards import queries, variables
-from exporter.monitoring.dashboards.drawings import AREAS, LINES
-from exporter.monitoring.dashboards.layout import FLEET, Row, dashboard
-from exporter.monitoring.dashboards.panels import GOOD_AT_ZERO, Model, Panel, Query, Step, figure
-from exporter.monitoring.dashboards.queries import CHOSEN, counted
-from exporter.monitoring.dashboards.statuses import Kinds, statuses
-from exporter.monitoring.dashboards.tables import operations, places
+from exporter.monitoring.dashboards.layout import FLEET, OPERATION, Row, dashboard
+from exporter.monitoring.dashboards.panels import (
+    COLORED_BACKGROUND,
+    COLORED_TEXT,
+    DATA_AGE,
+    GOOD_AT_ZERO,
+    LINES,
+    PHASE_COLORS,
+    STACKED_AREAS,
+    Column,
+    Model,
+    Panel,
+    Query,
+    Step,
+    stat,
+    table,
+    thresholds,
+    value_mappings,
+)
+from exporter.monitoring.dashboards.queries import CHOSEN
+from exporter.monitoring.promql import CREATED, INFO, PROGRESS, STATUS, Kinds, by, per_operation, selector
 
-NOTHING_GOES_ON: Final = "Nothing goes on"
+NO_ACTIVE_OPERATION: Final = "No active operation"
+FAILURE_COLORS: Final = {"thresholds": thresholds(GOOD_AT_ZERO), "decimals": 0, **COLORED_TEXT}
+STALLED_TEXT: Final = {
+    "mappings": list(value_mappings({"1": ("stalled", "red")})),
+    "custom.width": 90,
+    **COLORED_TEXT,
+}
+PROGRESS_BAR: Final = {
+    "unit": "percentunit",
+    "min": 0,
+    "max": 1,
+    "decimals": 0,
+    "color": {"mode": "fixed", "fixedColor": "blue"},
+    "custom.cellOptions": {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"},
+    "custom.width": 160,
+}
+PLACE: Final = (
+    Column("aws_account_id", "Account", {"custom.width": 130}),
+    Column("aws_region", "Region", {"custom.width": 120}),
+    Column("kind", "Kind", {"custom.width": 210}),
+)
+BY_PLACE: Final = by([column.name for column in PLACE])
+CURRENT_STATUS: Final = per_operation(f"{selector(STATUS, CHOSEN)} == 1", "status")
 
 
 def fleet_dashboard(kinds: Kinds) -> Model:
@@ -21,111 +58,184 @@ def fleet_dashboard(kinds: Kinds) -> Model:
     return dashboard(
         FLEET,
         "AWS IoT bulk operations",
-        "What runs, how far it is and what failed, in every account and Region. "
-        "Completed does not mean success: read the failures.",
+        "Active, failed and stalled bulk operations in all accounts and Regions, with their progress. "
+        "The status Completed does not mean that all items succeeded: check the failures.",
         (
             variables.DATA_SOURCES,
-            variables.accounts(several=True),
-            variables.regions(several=True),
-            variables.kinds(several=True),
+            variables.accounts(multiple=True),
+            variables.regions(multiple=True),
+            variables.kinds(multiple=True),
             variables.windows(),
             variables.stalled(),
         ),
         (
-            Row(4, _figures(kinds)),
-            Row(13, (operations(kinds),), "Operations"),
-            Row(10, (places(kinds), _by_status()), "By account, Region and kind"),
+            Row(4, _stats(kinds)),
+            Row(13, (_operations(kinds),), "Operations"),
+            Row(10, (_places(kinds), _by_status()), "By account, Region and kind"),
             Row(10, (_progress(kinds), _failures(kinds)), "Over time"),
         ),
         since="now-6h",
     )
 
 
-def _figures(kinds: Kinds) -> tuple[Panel, ...]:
-    going = queries.going(kinds, CHOSEN)
+def _stats(kinds: Kinds) -> tuple[Panel, ...]:
+    active = queries.active(kinds, CHOSEN)
     return (
-        figure("Going on", "Operations that AWS may still change.", counted(going), steps=(Step(None, "blue"),)),
-        *_troubles(kinds),
-        figure(
-            "Oldest figures",
-            "Of the operations that go on, the one that was read from AWS longest ago: how long ago that was.",
-            f"max(time() - {queries.last_read(CHOSEN)} and {going})",
-            "s",
-            steps=(Step(None, "green"), Step(300, "yellow"), Step(600, "red")),
-            no_value=NOTHING_GOES_ON,
+        stat(
+            "Active",
+            "Operations that AWS may still change: scheduled, running, and being cancelled or stopped.",
+            queries.number_of(active),
+            steps=(Step(None, "blue"),),
         ),
-    )
-
-
-def _troubles(kinds: Kinds) -> tuple[Panel, ...]:
-    return (
-        _bad(
-            "Failed",
-            "Operations that ended with a status of failure.",
-            queries.in_status(statuses(kinds, Phase.FAILED), CHOSEN),
-        ),
-        _bad(
+        _bad_operations("Failed", "Operations with a failed status.", queries.in_phase(kinds, CHOSEN, Phase.FAILED)),
+        _bad_operations(
             "With failures",
-            "Operations of any status in which things, groups or records failed.",
+            "Operations in which at least one thing, group or record failed. Their status may be Completed.",
             f"({queries.failures(kinds, CHOSEN)}) > 0",
         ),
-        _bad(
+        _bad_operations(
             "Stalled",
-            "Operations that have begun and are not done, and of which nothing moved for as long as the variable "
-            "Stalled after says. A kind without progress has begun when it has counted something.",
+            "Operations that have started and are not complete, but have not changed for the time of the variable "
+            "Stalled after. An operation without a progress value has started if one of its counts is above zero.",
             queries.stalled(kinds, CHOSEN),
         ),
-        _bad(
+        _bad_operations(
             "Cells down",
-            "Cells, each one kind in one Region of an account, that an exporter could not read from AWS.",
-            queries.down(CHOSEN),
+            "Cells that an exporter cannot read from AWS. A cell is one kind of operation in one Region of an account.",
+            queries.cells_down(CHOSEN),
+        ),
+        stat(
+            "Oldest data",
+            "The time since the exporter last read an active operation from AWS. The panel shows the longest time.",
+            f"max(time() - {queries.last_read(CHOSEN)} and {active})",
+            "s",
+            steps=DATA_AGE,
+            no_value=NO_ACTIVE_OPERATION,
         ),
     )
 
 
-def _bad(title: str, description: str, rows: str) -> Panel:
-    return figure(title, description, counted(rows), steps=GOOD_AT_ZERO)
+def _bad_operations(title: str, description: str, series: str) -> Panel:
+    return stat(title, description, queries.number_of(series), steps=GOOD_AT_ZERO)
+
+
+def _operations(kinds: Kinds) -> Panel:
+    return table(
+        "Operations",
+        "All operations with their status, progress, number of failed items and estimated end. The estimate assumes "
+        "the speed of the variable Speed window. Click an id to open the dashboard of the operation.",
+        (
+            CURRENT_STATUS,
+            per_operation(selector(PROGRESS, CHOSEN)),
+            queries.failures(kinds, CHOSEN),
+            queries.estimated_end(kinds, CHOSEN),
+            queries.stalled(kinds, CHOSEN),
+            queries.in_milliseconds(CREATED, CHOSEN),
+            per_operation(selector(INFO, CHOSEN), "name", "target", "input"),
+        ),
+        _operation_columns(kinds),
+        sort_by="Created",
+    )
+
+
+def _operation_columns(kinds: Kinds) -> tuple[Column, ...]:
+    statuses = {status: (status, PHASE_COLORS[phase]) for status, phase in queries.phases(kinds).items()}
+    return (
+        *PLACE,
+        Column("id", "Operation", {"custom.width": 310, "links": [_link()]}),
+        Column(
+            "status",
+            "Status",
+            {"mappings": list(value_mappings(statuses)), "custom.width": 130, **COLORED_BACKGROUND},
+        ),
+        Column("Value #B", "Progress", PROGRESS_BAR),
+        Column("Value #C", "Failures", {"custom.width": 100, **FAILURE_COLORS}),
+        Column("Value #D", "Estimated end", {"unit": "dateTimeFromNow", "custom.width": 130}),
+        Column("Value #E", "Stalled", STALLED_TEXT),
+        Column("Value #F", "Created", {"unit": "dateTimeAsIso", "custom.width": 170}),
+        Column("name", "Name"),
+        Column("target", "Target"),
+        Column("input", "Input"),
+    )
+
+
+def _link() -> Model:
+    """Return the link from a row to the dashboard of its operation."""
+    fields = {"account": "aws_account_id", "region": "aws_region", "kind": "kind", "id": "id"}
+    values = "".join(f"&var-{name}=${{__data.fields.{field}:percentencode}}" for name, field in fields.items())
+    return {
+        "title": "Show this operation",
+        "url": f"/d/{OPERATION}?${{datasource:queryparam}}&${{__url_time_range}}{values}",
+        "targetBlank": False,
+    }
+
+
+def _places(kinds: Kinds) -> Panel:
+    failures = queries.failures(kinds, CHOSEN)
+    return table(
+        "Operations and failures",
+        "For each account, Region and kind: the number of operations, of active ones, of those with a failed status, "
+        "of those with failed items, and of all failed items.",
+        (
+            f"count {BY_PLACE} ({queries.last_read(CHOSEN)})",
+            f"count {BY_PLACE} ({queries.active(kinds, CHOSEN)})",
+            f"count {BY_PLACE} ({queries.in_phase(kinds, CHOSEN, Phase.FAILED)})",
+            f"count {BY_PLACE} (({failures}) > 0)",
+            f"sum {BY_PLACE} ({failures})",
+        ),
+        (
+            *PLACE,
+            Column("Value #A", "Operations", {"decimals": 0}),
+            Column("Value #B", "Active", {"decimals": 0}),
+            Column("Value #C", "Failed", FAILURE_COLORS),
+            Column("Value #D", "With failures", FAILURE_COLORS),
+            Column("Value #E", "Failures", FAILURE_COLORS),
+        ),
+        sort_by="Failures",
+        width=14,
+    )
 
 
 def _by_status() -> Panel:
-    operations = queries.per_operation(f"{queries.STATUS}{{{CHOSEN}}} == 1", "status")
     return Panel(
         title="Operations by status",
-        description="How many operations of each kind have each status.",
-        drawing=AREAS,
-        queries=(Query(f"count by (kind, status) ({operations})", "{{kind}} {{status}}"),),
+        description="The number of operations of each kind in each status.",
+        visualization=STACKED_AREAS,
+        queries=(Query(f"count by (kind, status) ({CURRENT_STATUS})", "{{kind}} {{status}}"),),
         unit="short",
         width=10,
         decimals=0,
-        least=0,
+        min=0,
     )
 
 
 def _progress(kinds: Kinds) -> Panel:
-    progress = queries.per_operation(f"{queries.PROGRESS}{{{CHOSEN}}}")
+    progress = per_operation(selector(PROGRESS, CHOSEN))
     return Panel(
-        title="Progress of what goes on",
-        description="How much of each operation that goes on is done.",
-        drawing=LINES,
-        queries=(Query(f"{progress} and {queries.going(kinds, CHOSEN)}", "{{kind}} {{id}}"),),
+        title="Progress of active operations",
+        description="The progress of each active operation, from 0 to 100 %.",
+        visualization=LINES,
+        queries=(Query(f"{progress} and {queries.active(kinds, CHOSEN)}", "{{kind}} {{id}}"),),
         unit="percentunit",
         width=12,
-        no_value=NOTHING_GOES_ON,
-        least=0,
-        most=1,
+        no_value=NO_ACTIVE_OPERATION,
+        min=0,
+        max=1,
     )
 
 
 def _failures(kinds: Kinds) -> Panel:
-    failures = f"sum by (aws_account_id, aws_region, kind) ({queries.failures(kinds, CHOSEN)})"
     return Panel(
         title="Failures",
-        description="How many items failed in the operations that AWS still lists, whatever their kind calls them.",
-        drawing=LINES,
-        queries=(Query(failures, "{{aws_account_id}} {{aws_region}} {{kind}}"),),
+        description="The number of failed items in all operations that AWS still lists. "
+        "Items are things, groups or records.",
+        visualization=LINES,
+        queries=(
+            Query(f"sum {BY_PLACE} ({queries.failures(kinds, CHOSEN)})", "{{aws_account_id}} {{aws_region}} {{kind}}"),
+        ),
         unit="short",
         width=12,
-        no_value="Nothing counts failures",
+        no_value="No operation reports failures",
         decimals=0,
-        least=0,
+        min=0,
     )

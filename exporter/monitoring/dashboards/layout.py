@@ -1,27 +1,27 @@
-"""Whole dashboards: panels on Grafana's grid, and what every dashboard has."""
+"""Complete dashboards: panels on Grafana's grid, and the properties that all dashboards share."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from exporter.monitoring.dashboards.panels import Model, Panel
 
 COLUMNS: Final = 24
 TAG: Final = "aws-iot-bulk"
+# The schema of Grafana 10.4. Newer versions migrate it on load. Older versions have the same panels.
 SCHEMA_VERSION: Final = 39
-"""Grafana 10.4's model. Younger ones bring it up to date by themselves; the ones before have the same panels."""
 
+# The uids of the dashboards. Links and bookmarks contain them, so they must not change.
 FLEET: Final = "aws-iot-bulk-fleet"
 OPERATION: Final = "aws-iot-bulk-operation"
 EXPORTER: Final = "aws-iot-bulk-exporter"
-"""The dashboards' uids, which links and bookmarks hold on to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Panels of one height from left to right, on as many lines as they need; a title begins a section."""
+    """Panels of one height, from left to right. They wrap at the end of a line. A title starts a section."""
 
     height: int
     panels: tuple[Panel, ...]
@@ -31,7 +31,7 @@ class Row:
 def dashboard(
     uid: str, title: str, description: str, variables: Sequence[Model], rows: Sequence[Row], since: str
 ) -> Model:
-    """Return a dashboard that shows, at first, the time from ``since`` on."""
+    """Return a dashboard whose default time range starts at ``since``."""
     return {
         "uid": uid,
         "id": None,
@@ -47,12 +47,12 @@ def dashboard(
         "links": [_links()],
         "annotations": {"list": []},
         "templating": {"list": list(variables)},
-        "panels": list(placed(rows)),
+        "panels": list(_positioned_panels(rows)),
     }
 
 
 def _links() -> Model:
-    """Return the links to the other dashboards, which take along what is chosen."""
+    """Return the links to the other dashboards. They keep the variables and the time range."""
     return {
         "type": "dashboards",
         "title": "AWS IoT bulk operations",
@@ -67,8 +67,8 @@ def _links() -> Model:
     }
 
 
-def placed(rows: Sequence[Row]) -> Iterator[Model]:
-    """Yield the panels with numbers and places, from top to bottom."""
+def _positioned_panels(rows: Sequence[Row]) -> Iterator[Model]:
+    """Yield the panels with their ids and positions, from top to bottom."""
     id, top = 1, 0
     for row in rows:
         if row.title:
@@ -83,7 +83,7 @@ def placed(rows: Sequence[Row]) -> Iterator[Model]:
         top += row.height
 
 
-def _section(id: int, title: str, top: int) -> dict[str, Any]:
+def _section(id: int, title: str, top: int) -> Model:
     return {
         "id": id,
         "type": "row",

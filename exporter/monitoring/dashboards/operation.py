@@ -1,32 +1,79 @@
-"""One bulk operation: its status, its counts, its pace, its end and what is known of it."""
+"""The dashboard of one bulk operation: its status, counts, speed, estimated end and details."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
+from exporter.kinds.metric import Metric
 from exporter.monitoring.dashboards import queries, variables
-from exporter.monitoring.dashboards.counts import counts, pace_of_counts
-from exporter.monitoring.dashboards.drawings import BARS, LINES, NAME
 from exporter.monitoring.dashboards.layout import OPERATION, Row, dashboard
 from exporter.monitoring.dashboards.panels import (
     GOOD_AT_ONE,
     GOOD_AT_ZERO,
-    NOT_TOLD,
+    LINES,
+    NAME_STAT,
+    NOT_REPORTED,
+    PHASE_COLORS,
+    STATE_BARS,
     UP_OR_DOWN,
     Column,
     Model,
     Panel,
     Query,
-    colored,
-    figure,
+    series_colors,
+    stat,
     table,
 )
-from exporter.monitoring.dashboards.queries import ONE
-from exporter.monitoring.dashboards.statuses import COLORS, Kinds, phases
+from exporter.monitoring.dashboards.queries import CHOSEN_CELL, CHOSEN_OPERATION, MILLISECONDS
+from exporter.monitoring.promql import (
+    CREATED,
+    INFO,
+    LAST_READ,
+    PROGRESS,
+    STATUS,
+    UP,
+    UPDATED,
+    Kinds,
+    kind_metrics,
+    per_operation,
+    selector,
+)
 
-STATUS: Final = queries.per_operation(f"{queries.STATUS}{{{ONE}}} == 1", "status")
-PROGRESS: Final = queries.per_operation(f"{queries.PROGRESS}{{{ONE}}}")
+CURRENT_STATUS: Final = per_operation(f"{selector(STATUS, CHOSEN_OPERATION)} == 1", "status")
+CURRENT_PROGRESS: Final = per_operation(selector(PROGRESS, CHOSEN_OPERATION))
 NO_OPERATION: Final = "No such operation"
+# Regular expressions of the names of counts, with the colours of their series.
+COUNT_COLORS: Final = (
+    (".*(fail|invalid|error).*", "red"),
+    (".*reject.*", "dark-red"),
+    (".*time.*out.*", "light-red"),
+    (".*succe.*", "green"),
+    (".*progress.*", "blue"),
+    (".*queue.*", "purple"),
+    (".*(cancel|stop).*", "orange"),
+    (".*remove.*", "light-orange"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A unit of Grafana, the title of a panel with this unit, and the conversion that a query needs for it."""
+
+    id: str
+    title: str
+    conversion: str = ""
+
+
+# Units by the suffix of a metric's name. A name without such a suffix is a count.
+UNITS: Final[Mapping[str, Unit]] = {
+    "_timestamp_seconds": Unit("dateTimeAsIso", "Timestamps", f" * {MILLISECONDS}"),
+    "_seconds": Unit("s", "Durations"),
+    "_bytes": Unit("bytes", "Sizes"),
+    "_ratio": Unit("percentunit", "Ratios"),
+}
+COUNT: Final = Unit("short", "Counts")
 
 
 def operation_dashboard(kinds: Kinds) -> Model:
@@ -34,21 +81,21 @@ def operation_dashboard(kinds: Kinds) -> Model:
     return dashboard(
         OPERATION,
         "AWS IoT bulk operation",
-        "One bulk operation: its status, counts, pace, estimated end and errors. "
-        "Completed does not mean success: read the failures.",
+        "One bulk operation: its status, counts, speed, estimated end and errors. "
+        "The status Completed does not mean that all items succeeded: check the failures.",
         (
             variables.DATA_SOURCES,
-            variables.accounts(several=False),
-            variables.regions(several=False),
-            variables.kinds(several=False),
+            variables.accounts(multiple=False),
+            variables.regions(multiple=False),
+            variables.kinds(multiple=False),
             variables.operations(),
             variables.windows(),
         ),
         (
-            Row(3, (_status(kinds), *_figures(kinds), *_moments(), _cell())),
-            Row(4, (_facts(),)),
-            Row(9, (_progress(), *counts(kinds)), "Counts"),
-            Row(9, (_pace(), pace_of_counts(kinds)), "Pace"),
+            Row(3, (_status(kinds), *_stats(kinds), *_timestamps(), _cell())),
+            Row(4, (_details(),)),
+            Row(9, (_progress(), *_counts(kinds)), "Counts"),
+            Row(9, (_progress_rate(), _count_rates(kinds)), "Speed"),
             Row(7, (_history(kinds),), "Status"),
         ),
         since="now-24h",
@@ -58,9 +105,9 @@ def operation_dashboard(kinds: Kinds) -> Model:
 def _status(kinds: Kinds) -> Panel:
     return Panel(
         title="Status",
-        description="The status in AWS's spelling. Unknown stands for one that this release does not know.",
-        drawing=NAME,
-        queries=(Query(STATUS, "{{status}}"),),
+        description="The status in AWS's spelling. Unknown means that this release does not know the status.",
+        visualization=NAME_STAT,
+        queries=(Query(CURRENT_STATUS, "{{status}}"),),
         unit="none",
         width=6,
         no_value=NO_OPERATION,
@@ -68,56 +115,67 @@ def _status(kinds: Kinds) -> Panel:
     )
 
 
-def _figures(kinds: Kinds) -> tuple[Panel, ...]:
+def _stats(kinds: Kinds) -> tuple[Panel, ...]:
     return (
-        figure(
+        stat(
             "Progress",
-            "How much of the operation is done, as AWS reports it or of the things of its job.",
-            PROGRESS,
+            "The progress of the operation. AWS reports it, or the exporter computes it from the things of the job.",
+            CURRENT_PROGRESS,
             "percentunit",
             width=6,
             decimals=0,
-            no_value=NOT_TOLD,
+            no_value=NOT_REPORTED,
         ),
-        figure(
+        stat(
             "Failures",
-            "Things, groups or records of the operation that failed, whatever its status.",
-            queries.failures(kinds, ONE),
+            "The number of things, groups or records of the operation that failed. The status does not show them.",
+            queries.failures(kinds, CHOSEN_OPERATION),
             width=6,
             steps=GOOD_AT_ZERO,
-            no_value=NOT_TOLD,
+            no_value=NOT_REPORTED,
         ),
-        _moment(
+        _timestamp(
             "Estimated end",
-            "When the operation ends if it goes on as in the last window.",
-            queries.estimated_end(kinds, ONE),
-            "Does not move",
+            "The estimated end of the operation, at the speed of the variable Speed window.",
+            queries.estimated_end(kinds, CHOSEN_OPERATION),
+            "No progress",
         ),
     )
 
 
-def _moments() -> tuple[Panel, ...]:
+def _timestamps() -> tuple[Panel, ...]:
     return (
-        _moment("Created", "When the operation was created.", queries.moment(queries.CREATED, ONE), NOT_TOLD),
-        _moment("Last change", "When AWS last changed the operation.", queries.moment(queries.UPDATED, ONE), NOT_TOLD),
-        _moment(
+        _timestamp(
+            "Created",
+            "The time at which the operation was created.",
+            queries.in_milliseconds(CREATED, CHOSEN_OPERATION),
+            NOT_REPORTED,
+        ),
+        _timestamp(
+            "Last change",
+            "The time of AWS's last change of the operation.",
+            queries.in_milliseconds(UPDATED, CHOSEN_OPERATION),
+            NOT_REPORTED,
+        ),
+        _timestamp(
             "Last read",
-            "When the exporter last read the operation from AWS. What cannot change any more is not read again.",
-            queries.moment(queries.READ, ONE),
+            "The time at which the exporter last read the operation from AWS. "
+            "The exporter does not read an operation again when it can no longer change.",
+            queries.in_milliseconds(LAST_READ, CHOSEN_OPERATION),
             NO_OPERATION,
         ),
     )
 
 
-def _moment(title: str, description: str, expr: str, no_value: str) -> Panel:
-    return figure(title, description, expr, "dateTimeFromNow", width=6, no_value=no_value)
+def _timestamp(title: str, description: str, expr: str, no_value: str) -> Panel:
+    return stat(title, description, expr, "dateTimeFromNow", width=6, no_value=no_value)
 
 
 def _cell() -> Panel:
-    return figure(
-        "Its cell",
-        "Whether every exporter can read this kind in this Region of the account from AWS.",
-        f"min({queries.UP}{{{queries.CELL_OF_ONE}}})",
+    return stat(
+        "Cell",
+        "Up if every exporter can read this kind of operation in this Region of the account from AWS.",
+        f"min({selector(UP, CHOSEN_CELL)})",
         "none",
         width=6,
         steps=GOOD_AT_ONE,
@@ -125,11 +183,11 @@ def _cell() -> Panel:
     )
 
 
-def _facts() -> Panel:
+def _details() -> Panel:
     return table(
-        "Facts",
-        "What is known of the operation besides figures, with the tags that the configuration exposes as labels.",
-        (f"topk(1, {queries.INFO}{{{ONE}}})",),
+        "Details",
+        "The name, target and input of the operation, and the tags that the configuration exposes as labels.",
+        (f"topk(1, {selector(INFO, CHOSEN_OPERATION)})",),
         (
             Column("id", "Operation"),
             Column("kind", "Kind"),
@@ -137,16 +195,16 @@ def _facts() -> Panel:
             Column("target", "Target"),
             Column("input", "Input"),
         ),
-        more="^tag_",
+        more_fields="^tag_",
     )
 
 
 def _history(kinds: Kinds) -> Panel:
     return Panel(
         title="Status over time",
-        description="Which status the operation had when.",
-        drawing=BARS,
-        queries=(Query(STATUS, "{{status}}"),),
+        description="The status of the operation over time.",
+        visualization=STATE_BARS,
+        queries=(Query(CURRENT_STATUS, "{{status}}"),),
         unit="none",
         width=24,
         no_value=NO_OPERATION,
@@ -155,31 +213,100 @@ def _history(kinds: Kinds) -> Panel:
 
 
 def _status_colors(kinds: Kinds) -> tuple[Model, ...]:
-    return colored((status, COLORS[one]) for status, one in phases(kinds).items())
+    return series_colors((status, PHASE_COLORS[phase]) for status, phase in queries.phases(kinds).items())
 
 
 def _progress() -> Panel:
     return Panel(
         title="Progress over time",
-        description="How much of the operation is done.",
-        drawing=LINES,
-        queries=(Query(PROGRESS, "progress"),),
+        description="The progress of the operation, from 0 to 100 %.",
+        visualization=LINES,
+        queries=(Query(CURRENT_PROGRESS, "progress"),),
         unit="percentunit",
         width=12,
-        no_value=NOT_TOLD,
-        least=0,
-        most=1,
-        overrides=colored((("progress", "blue"),)),
+        no_value=NOT_REPORTED,
+        min=0,
+        max=1,
+        overrides=series_colors((("progress", "blue"),)),
     )
 
 
-def _pace() -> Panel:
+def _progress_rate() -> Panel:
     return Panel(
         title="Progress per minute",
-        description="The share of the operation that gets done in a minute, over the window.",
-        drawing=LINES,
-        queries=(Query(f"{queries.pace(ONE)} * 60", "progress"),),
+        description="The increase of the progress per minute, over the variable Speed window.",
+        visualization=LINES,
+        queries=(Query(f"{queries.progress_rate(CHOSEN_OPERATION)} * 60", "progress"),),
         unit="percentunit",
         width=12,
-        no_value=NOT_TOLD,
+        no_value=NOT_REPORTED,
     )
+
+
+def _counts(kinds: Kinds) -> Iterator[Panel]:
+    """Yield a panel for each unit and set of labels of the kinds' metrics."""
+    for (labels, unit), metrics in _by_labels_and_unit(kind_metrics(kinds)).items():
+        yield Panel(
+            title=_title(labels, unit, metrics),
+            description=" ".join(metric.help for metric in metrics),
+            visualization=LINES,
+            queries=tuple(
+                _query(metric, selector(metric.name, CHOSEN_OPERATION), unit.conversion, kinds) for metric in metrics
+            ),
+            unit=unit.id,
+            width=12,
+            no_value="This kind does not report it",
+            overrides=series_colors(COUNT_COLORS),
+        )
+
+
+def _count_rates(kinds: Kinds) -> Panel:
+    rates = (
+        _query(metric, f"deriv({selector(metric.name, CHOSEN_OPERATION)}[$window])", " * 60", kinds)
+        for metric in kind_metrics(kinds)
+        if unit_of(metric.name) == COUNT
+    )
+    return Panel(
+        title="Counts per minute",
+        description="The change of each count per minute, over the variable Speed window. "
+        "A count that decreases is below zero.",
+        visualization=LINES,
+        queries=tuple(rates),
+        unit="cpm",
+        width=12,
+        no_value=NOT_REPORTED,
+        overrides=series_colors(COUNT_COLORS),
+    )
+
+
+def _query(metric: Metric[Any], series: str, conversion: str, kinds: Kinds) -> Query:
+    return Query(per_operation(series, *metric.labels) + conversion, _legend(metric, kinds))
+
+
+def _by_labels_and_unit(
+    metrics: Iterable[Metric[Any]],
+) -> Mapping[tuple[tuple[str, ...], Unit], Sequence[Metric[Any]]]:
+    groups: dict[tuple[tuple[str, ...], Unit], list[Metric[Any]]] = {}
+    for metric in metrics:
+        groups.setdefault((metric.labels, unit_of(metric.name)), []).append(metric)
+    return groups
+
+
+def _title(labels: Sequence[str], unit: Unit, metrics: Iterable[Metric[Any]]) -> str:
+    if not labels:
+        return unit.title
+    counted = sorted({metric.name.rpartition("_")[2] for metric in metrics})
+    return f"{' and '.join(counted).capitalize()} by {' and '.join(labels)}"
+
+
+def unit_of(name: str) -> Unit:
+    """Return the unit of a metric by the suffix of its name."""
+    return next((unit for suffix, unit in UNITS.items() if name.endswith(suffix)), COUNT)
+
+
+def _legend(metric: Metric[Any], kinds: Kinds) -> str:
+    """Return the values of the labels, or the metric's name without its kind: ``failed things``."""
+    if metric.labels:
+        return " ".join(f"{{{{{label}}}}}" for label in metric.labels)
+    suffixes = (metric.name.partition(f"{kind.name}_")[2] for kind in kinds)
+    return next((suffix for suffix in suffixes if suffix), metric.name).replace("_", " ")

@@ -1,26 +1,136 @@
-"""Panels, as Grafana's dashboard model has them."""
+"""Panels of Grafana's dashboard model, with the options of its panel types since version 10."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from string import ascii_uppercase
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from exporter.monitoring.dashboards.drawings import FIGURE, Drawing, rows_sorted_by
+from exporter.kinds.phase import Phase
 
 Model = dict[str, Any]
+Options = Mapping[str, Any]
 
 DATA_SOURCE: Final[Mapping[str, str]] = {"type": "prometheus", "uid": "${datasource}"}
-NO_EXPORTER: Final = "No exporter answers"
-NOT_TOLD: Final = "AWS does not tell"
+
+# The text of a panel without data, and of an empty cell of a table.
+NO_EXPORTER: Final = "No exporter is scraped"
+NOT_REPORTED: Final = "AWS does not report it"
 EMPTY_CELL: Final = "-"
-"""What a panel says where it has nothing to show, and a table in each cell that is empty."""
+
+PHASE_COLORS: Final[Mapping[Phase, str]] = {
+    Phase.WAITING: "purple",
+    Phase.RUNNING: "blue",
+    Phase.ENDING: "yellow",
+    Phase.UNKNOWN: "super-light-yellow",
+    Phase.FAILED: "red",
+    Phase.STOPPED: "orange",
+    # Not green: completed does not mean success. The count of failures has the colours for success and failure.
+    Phase.COMPLETED: "#7b8087",
+    Phase.ENDED: "#7b8087",
+}
+BY_THRESHOLD: Final[Options] = {"mode": "thresholds"}
+BY_SERIES: Final[Options] = {"mode": "palette-classic"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visualization:
+    """A panel type with its options. ``instant`` queries only the end of the time range."""
+
+    type: str
+    options: Options
+    custom: Options = field(default_factory=dict)
+    color: Options = field(default_factory=lambda: BY_THRESHOLD)
+    format: Literal["time_series", "table", "heatmap"] = "time_series"
+    instant: bool = False
+
+
+def _stat(text: str, color: str) -> Visualization:
+    options = {
+        "colorMode": color,
+        "graphMode": "none",
+        "justifyMode": "auto",
+        "orientation": "auto",
+        "textMode": text,
+        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+    }
+    return Visualization(type="stat", options=options, instant=True)
+
+
+def _graph(fill_opacity: int, stacking: str) -> Visualization:
+    legend = {"displayMode": "table", "placement": "bottom", "showLegend": True, "calcs": ["lastNotNull", "max"]}
+    custom = {
+        "drawStyle": "line",
+        "lineWidth": 1,
+        "fillOpacity": fill_opacity,
+        "showPoints": "auto",
+        "spanNulls": False,
+        "stacking": {"mode": stacking, "group": "A"},
+    }
+    options = {"legend": legend, "tooltip": {"mode": "multi", "sort": "desc"}}
+    return Visualization(type="timeseries", options=options, custom=custom, color=BY_SERIES)
+
+
+STAT: Final = _stat("value", "value")
+# Shows the name of the series and not its value.
+NAME_STAT: Final = _stat("name", "background")
+LINES: Final = _graph(0, "none")
+STACKED_AREAS: Final = _graph(25, "normal")
+# One bar for each series over time, in the colour of its state.
+STATE_BARS: Final = Visualization(
+    type="state-timeline",
+    options={
+        "alignValue": "left",
+        "mergeValues": True,
+        "rowHeight": 0.8,
+        "showValue": "never",
+        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": False, "calcs": []},
+        "tooltip": {"mode": "single", "sort": "none"},
+    },
+    custom={"fillOpacity": 80, "lineWidth": 0},
+)
+# The distribution of values over the buckets of a histogram.
+HEATMAP: Final = Visualization(
+    type="heatmap",
+    format="heatmap",
+    options={
+        "calculate": False,
+        "cellGap": 1,
+        "cellValues": {"unit": "reqps"},
+        "color": {
+            "mode": "scheme",
+            "scheme": "Oranges",
+            "fill": "dark-orange",
+            "scale": "exponential",
+            "exponent": 0.5,
+            "steps": 64,
+            "reverse": False,
+        },
+        "exemplars": {"color": "rgba(255,0,255,0.7)"},
+        "filterValues": {"le": 1e-9},
+        "legend": {"show": True},
+        "rowsFrame": {"layout": "auto"},
+        "showValue": "never",
+        "yAxis": {"axisPlacement": "left", "reverse": False, "unit": "s"},
+    },
+)
+
+
+def _table_sorted_by(column: str) -> Visualization:
+    options = {
+        "showHeader": True,
+        "cellHeight": "sm",
+        "frameIndex": 0,
+        "sortBy": [{"displayName": column, "desc": True}] if column else [],
+    }
+    custom = {"align": "auto", "cellOptions": {"type": "auto"}, "filterable": True, "inspect": False}
+    return Visualization(type="table", options=options, custom=custom, format="table", instant=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query, and how its series are called: a text with `{{label}}`; empty leaves that to Grafana."""
+    """A query, and the legend of its series with ``{{label}}`` references. Grafana chooses an empty legend itself."""
 
     expr: str
     legend: str = ""
@@ -28,7 +138,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A threshold: the colour from a value on, or below all others where it is None."""
+    """A threshold: a colour, and the value from which it applies. None is the base step."""
 
     value: float | None
     color: str
@@ -37,39 +147,41 @@ class Step:
 NEUTRAL = (Step(None, "text"),)
 GOOD_AT_ZERO = (Step(None, "green"), Step(1, "red"))
 GOOD_AT_ONE = (Step(None, "red"), Step(1, "green"))
+# Seconds.
+DATA_AGE = (Step(None, "green"), Step(300, "yellow"), Step(600, "red"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """One panel; ``width`` is in 24ths of the page. ``overrides`` change the defaults for some series or columns."""
+    """A panel. ``width`` is in 24ths of the page. ``overrides`` change the defaults for some series or columns."""
 
     title: str
     description: str
-    drawing: Drawing
+    visualization: Visualization
     queries: tuple[Query, ...]
     unit: str
     width: int
     no_value: str = NO_EXPORTER
     decimals: int | None = None
-    least: float | None = None
-    most: float | None = None
+    min: float | None = None
+    max: float | None = None
     steps: tuple[Step, ...] = NEUTRAL
     mappings: tuple[Model, ...] = ()
     overrides: tuple[Model, ...] = ()
     transformations: tuple[Model, ...] = ()
 
-    def model(self, id: int, place: Mapping[str, int]) -> Model:
-        """Return the panel as JSON, with its number and its place on the grid."""
+    def model(self, id: int, position: Mapping[str, int]) -> Model:
+        """Return the panel as JSON, with its id and its position on the grid."""
         return {
             "id": id,
-            "type": self.drawing.type,
+            "type": self.visualization.type,
             "title": self.title,
             "description": self.description,
             "datasource": dict(DATA_SOURCE),
-            "gridPos": dict(place),
+            "gridPos": dict(position),
             "targets": [self._target(_reference(number), query) for number, query in enumerate(self.queries)],
             "fieldConfig": {"defaults": self._defaults(), "overrides": list(self.overrides)},
-            "options": dict(self.drawing.options),
+            "options": dict(self.visualization.options),
             "transformations": list(self.transformations),
         }
 
@@ -80,30 +192,30 @@ class Panel:
             "editorMode": "code",
             "expr": query.expr,
             "legendFormat": query.legend or "__auto",
-            "format": self.drawing.format,
-            "instant": self.drawing.instant,
-            "range": not self.drawing.instant,
+            "format": self.visualization.format,
+            "instant": self.visualization.instant,
+            "range": not self.visualization.instant,
         }
 
     def _defaults(self) -> Model:
-        limits = {"decimals": self.decimals, "min": self.least, "max": self.most}
+        limits = {"decimals": self.decimals, "min": self.min, "max": self.max}
         return {
             "unit": self.unit,
             **{name: limit for name, limit in limits.items() if limit is not None},
             "noValue": self.no_value,
-            "color": dict(self.drawing.color),
+            "color": dict(self.visualization.color),
             "mappings": list(self.mappings),
             "thresholds": thresholds(self.steps),
-            "custom": dict(self.drawing.custom),
+            "custom": dict(self.visualization.custom),
         }
 
 
 def _reference(number: int) -> str:
-    """Return how a panel refers to one of its queries: A to Z, AA to ZZ."""
+    """Return the reference of a query in its panel: A to Z, AA to ZZ."""
     return ascii_uppercase[number % len(ascii_uppercase)] * (number // len(ascii_uppercase) + 1)
 
 
-def figure(
+def stat(
     title: str,
     description: str,
     expr: str,
@@ -115,11 +227,11 @@ def figure(
     no_value: str = NO_EXPORTER,
     mappings: tuple[Model, ...] = (),
 ) -> Panel:
-    """Return one figure: what a query gives at the end of the time range."""
+    """Return a panel with one number: the result of a query at the end of the time range."""
     return Panel(
         title=title,
         description=description,
-        drawing=FIGURE,
+        visualization=STAT,
         queries=(Query(expr),),
         unit=unit,
         width=width,
@@ -130,24 +242,24 @@ def figure(
     )
 
 
-IN_COLOR: Final[Mapping[str, Any]] = {"custom.cellOptions": {"type": "color-text"}}
-ON_COLOR: Final[Mapping[str, Any]] = {"custom.cellOptions": {"type": "color-background", "mode": "basic"}}
-"""A column's text, or what is behind it, in the colour of its value."""
+# Properties of a column that colour its text or its background by its value.
+COLORED_TEXT: Final[Options] = {"custom.cellOptions": {"type": "color-text"}}
+COLORED_BACKGROUND: Final[Options] = {"custom.cellOptions": {"type": "color-background", "mode": "basic"}}
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table: the field that it shows, and in which properties it differs, by Grafana's names of them."""
+    """A column of a table: the name of its field, its title, and the properties that differ from the table's."""
 
-    source: str
+    name: str
     title: str
-    properties: Mapping[str, Any] = field(default_factory=dict)
+    properties: Options = field(default_factory=dict)
 
     def override(self) -> Model:
         """Return the column as an override of the table."""
         properties = {"displayName": self.title, **self.properties}
         return {
-            "matcher": {"id": "byName", "options": self.source},
+            "matcher": {"id": "byName", "options": self.name},
             "properties": [{"id": id, "value": value} for id, value in properties.items()],
         }
 
@@ -158,30 +270,31 @@ def table(
     queries: Sequence[str],
     columns: Sequence[Column],
     *,
-    first: str = "",
-    more: str = "",
+    sort_by: str = "",
+    more_fields: str = "",
     width: int = 24,
 ) -> Panel:
-    """Return a table that joins the rows of its queries on the labels that they share, the largest ``first`` on top.
+    """Return a table that joins the results of its queries on their common labels.
 
-    It shows these columns, and those whose field's name matches ``more``, a regular expression.
+    The rows are in descending order of the column ``sort_by``. The table also shows the fields whose name matches the
+    regular expression ``more_fields``.
     """
     return Panel(
         title=title,
         description=description,
-        drawing=rows_sorted_by(first),
+        visualization=_table_sorted_by(sort_by),
         queries=tuple(Query(query) for query in queries),
         unit="short",
         width=width,
         no_value=EMPTY_CELL,
         overrides=tuple(column.override() for column in columns),
-        transformations=_joined([column.source for column in columns], more),
+        transformations=_join([column.name for column in columns], more_fields),
     )
 
 
-def _joined(fields: Sequence[str], more: str) -> tuple[Model, ...]:
-    """Join first and leave fields out afterwards: the time of the queries is what a query without rows still shares."""
-    shown = {"names": list(fields), **({"pattern": f"/{more}/"} if more else {})}
+def _join(fields: Sequence[str], more_fields: str) -> tuple[Model, ...]:
+    # The join is first: a query without a result shares only its time field, which the filter removes.
+    shown = {"names": list(fields), **({"pattern": f"/{more_fields}/"} if more_fields else {})}
     order = {field: number for number, field in enumerate(fields)}
     return (
         {"id": "merge", "options": {}},
@@ -190,16 +303,16 @@ def _joined(fields: Sequence[str], more: str) -> tuple[Model, ...]:
     )
 
 
-def words(phases: Mapping[str, tuple[str, str]]) -> tuple[Model, ...]:
-    """Return mappings of values to words, each with its colour."""
+def value_mappings(texts: Mapping[str, tuple[str, str]]) -> tuple[Model, ...]:
+    """Return mappings of values to texts and their colours."""
     options = {
         value: {"index": number, "text": text, "color": color}
-        for number, (value, (text, color)) in enumerate(phases.items())
+        for number, (value, (text, color)) in enumerate(texts.items())
     }
     return ({"type": "value", "options": options},)
 
 
-UP_OR_DOWN: Final = words({"0": ("down", "red"), "1": ("up", "green")})
+UP_OR_DOWN: Final = value_mappings({"0": ("down", "red"), "1": ("up", "green")})
 
 
 def thresholds(steps: Iterable[Step]) -> Model:
@@ -207,8 +320,8 @@ def thresholds(steps: Iterable[Step]) -> Model:
     return {"mode": "absolute", "steps": [{"value": step.value, "color": step.color} for step in steps]}
 
 
-def colored(colors: Iterable[tuple[str, str]]) -> tuple[Model, ...]:
-    """Return overrides with the colour of each series whose name matches the whole of a regular expression."""
+def series_colors(colors: Iterable[tuple[str, str]]) -> tuple[Model, ...]:
+    """Return overrides that set a colour for each series whose complete name matches a regular expression."""
     return tuple(
         {
             "matcher": {"id": "byRegexp", "options": f"/^({pattern})$/i"},

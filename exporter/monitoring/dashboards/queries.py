@@ -1,143 +1,119 @@
-"""PromQL for the dashboards: every figure of a pair of exporters counts once, and no recording rule is needed."""
+"""PromQL of the dashboards, with their variables. Dashboards need no recording rules."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import reduce
-from typing import Any
+from collections.abc import Mapping
 
-from exporter.kinds.kind import Kind, SeriesSelector
-from exporter.kinds.metric import IDENTITY, Metric
-from exporter.metrics.families import PREFIX as OPERATION
-from exporter.metrics.self_metrics import CELL
-from exporter.metrics.self_metrics import PREFIX as EXPORTER
-from exporter.monitoring.dashboards.statuses import GOING, MOVING, Kinds, statuses
+from exporter.kinds.phase import Phase, phase
+from exporter.metrics.families import UNKNOWN
+from exporter.metrics.self_metrics import PREFIX
+from exporter.monitoring.promql import (
+    CELL_ERROR,
+    LAST_READ,
+    PROGRESS,
+    SAME_OPERATION,
+    STATUS,
+    UP,
+    Kinds,
+    item_count,
+    kind_metrics,
+    matcher,
+    per_cell,
+    per_operation,
+    selector,
+)
 
+# Matchers for the variables. The fleet and exporter dashboards allow several values, the operation dashboard only one.
 CHOSEN = 'aws_account_id=~"$account", aws_region=~"$region", kind=~"$kind"'
-"""Picks what the variables choose where several values may be chosen."""
-ONE = 'aws_account_id="$account", aws_region="$region", kind="$kind", id="$id"'
-"""Picks one operation."""
-INSTANCE = 'instance=~"$instance"'
-"""Picks exporters, by the label that Prometheus gives its targets."""
-CELL_OF_ONE = 'aws_account_id="$account", aws_region="$region", kind="$kind"'
+CHOSEN_CELL = 'aws_account_id="$account", aws_region="$region", kind="$kind"'
+CHOSEN_OPERATION = f'{CHOSEN_CELL}, id="$id"'
+CHOSEN_INSTANCE = 'instance=~"$instance"'
 
-STATUS = OPERATION + "status"
-PROGRESS = OPERATION + "progress_ratio"
-CREATED = OPERATION + "created_timestamp_seconds"
-UPDATED = OPERATION + "updated_timestamp_seconds"
-READ = OPERATION + "last_success_timestamp_seconds"
-INFO = OPERATION + "info"
-UP = EXPORTER + "up"
-CELL_ERROR = EXPORTER + "cell_error"
-
+STARTED = (Phase.RUNNING, Phase.ENDING, Phase.UNKNOWN)
+ACTIVE = (Phase.WAITING, *STARTED)
+# Grafana's units for timestamps expect milliseconds.
 MILLISECONDS = 1000
-"""Grafana's units for moments take milliseconds where Prometheus has seconds."""
 
 
-def own(name: str, chosen: str) -> str:
-    """Return a metric of the exporter itself."""
-    return f"{EXPORTER}{name}{{{chosen}}}"
+def self_metric(name: str, chosen: str) -> str:
+    """Return the series of one of the exporter's metrics about itself."""
+    return selector(PREFIX + name, chosen)
 
 
 def rate(counter: str) -> str:
-    """Return how much a counter grows in a second, over as long as a point on the screen needs."""
+    """Return the increase per second of a counter."""
     return f"rate({counter}[$__rate_interval])"
 
 
-def per_operation(rows: str, *labels: str) -> str:
-    """Return one value for each operation, or for each and a label, however many exporters report it."""
-    return f"max by ({', '.join((*IDENTITY, *labels))}) ({rows})"
+def number_of(series: str, chosen: str = CHOSEN) -> str:
+    """Return the number of series: 0 if there are none, and no value if no exporter is scraped."""
+    return f"count({series}) or 0 * count({selector(UP, chosen)})"
 
 
-def per_cell(aggregation: str, rows: str, *labels: str) -> str:
-    """Return one value for each cell; ``aggregation`` says whose word counts where exporters differ."""
-    return f"{aggregation} by ({', '.join((*CELL, *labels))}) ({rows})"
+def phases(kinds: Kinds) -> Mapping[str, Phase]:
+    """Return every status of the kinds with its phase, in AWS's order."""
+    return {status: phase(kind, status) for kind in kinds for status in (*kind.statuses, UNKNOWN)}
 
 
-def counted(rows: str, chosen: str = CHOSEN) -> str:
-    """Return how many rows there are: 0 for none, and nothing where no exporter answers."""
-    return f"count({rows}) or 0 * count({UP}{{{chosen}}})"
+def in_phase(kinds: Kinds, chosen: str, *wanted: Phase) -> str:
+    """Return the operations that are in one of the phases."""
+    statuses = [status for status, phase in phases(kinds).items() if phase in wanted]
+    return per_operation(f"{selector(STATUS, chosen, matcher('status', statuses))} == 1")
 
 
-def in_status(words: str, chosen: str) -> str:
-    """Return the operations of a status that a regular expression matches."""
-    return per_operation(f'{STATUS}{{{chosen}, status=~"{words}"}} == 1')
-
-
-def going(kinds: Kinds, chosen: str) -> str:
+def active(kinds: Kinds, chosen: str) -> str:
     """Return the operations that AWS may still change."""
-    return in_status(statuses(kinds, *GOING), chosen)
+    return in_phase(kinds, chosen, *ACTIVE)
 
 
-def pace(chosen: str) -> str:
-    """Return the share of each operation that gets done in a second, as the window of the dashboard saw it."""
-    return per_operation(f"deriv({PROGRESS}{{{chosen}}}[$window])")
+def progress_rate(chosen: str) -> str:
+    """Return the increase per second of each operation's progress, over the dashboard's window."""
+    return per_operation(f"deriv({selector(PROGRESS, chosen)}[$window])")
 
 
 def estimated_end(kinds: Kinds, chosen: str) -> str:
-    """Return when an operation ends if it goes on as it does, in milliseconds; nothing for one that stands still."""
-    left = f"(1 - {per_operation(f'{PROGRESS}{{{chosen}}}')})"
-    return f"(time() + {left} / ({pace(chosen)} > 0)) * {MILLISECONDS} and {going(kinds, chosen)}"
+    """Return the estimated end of each active operation in milliseconds. An operation without progress has none."""
+    remaining = f"(1 - {per_operation(selector(PROGRESS, chosen))})"
+    return f"(time() + {remaining} / ({progress_rate(chosen)} > 0)) * {MILLISECONDS} and {active(kinds, chosen)}"
 
 
-def moment(metric: str, chosen: str) -> str:
-    """Return a moment of each operation in milliseconds."""
-    return f"{per_operation(f'{metric}{{{chosen}}}')} * {MILLISECONDS}"
+def in_milliseconds(metric: str, chosen: str) -> str:
+    """Return a timestamp of each operation in milliseconds."""
+    return f"{per_operation(selector(metric, chosen))} * {MILLISECONDS}"
 
 
 def last_read(chosen: str) -> str:
-    """Return when each operation was read last, in Unix seconds."""
-    return per_operation(f"{READ}{{{chosen}}}")
+    """Return the time of the last successful read of each operation, in Unix seconds."""
+    return per_operation(selector(LAST_READ, chosen))
 
 
 def failures(kinds: Kinds, chosen: str) -> str:
-    """Return how many items of each operation ended badly, whatever its kind calls them."""
-    return " or ".join(
-        reduce(_larger, (_items(rows, chosen) for rows in kind.items.failed)) for kind in kinds if kind.items.failed
-    )
-
-
-def _items(rows: SeriesSelector, chosen: str) -> str:
-    if not rows.label:
-        return per_operation(f"{rows.metric}{{{chosen}}}")
-    of_values = f'{rows.metric}{{{chosen}, {rows.label}=~"{"|".join(rows.values)}"}}'
-    return f"sum by ({', '.join(IDENTITY)}) ({per_operation(of_values, rows.label)})"
-
-
-def _larger(one: str, other: str) -> str:
-    return f"({one} > {other} or {other} or {one})"
-
-
-def own_metrics(kinds: Iterable[Kind[Any]]) -> tuple[Metric[Any], ...]:
-    """Return the metrics that only some kinds have, each once."""
-    return tuple({metric.name: metric for kind in kinds for metric in kind.metrics}.values())
+    """Return the number of failed items of each operation."""
+    return item_count(kinds, lambda kind: kind.items.failed, chosen)
 
 
 def stalled(kinds: Kinds, chosen: str) -> str:
-    """Return the operations that have begun and are not done, and of which nothing moved for the variable's time.
+    """Return the operations that have started, are not complete, and have not changed for the variable ``stalled``.
 
-    What waits for its time has not begun. One without progress has begun when it has counted something.
+    A waiting operation has not started. An operation without a progress ratio has started if one of its counts is
+    above zero.
     """
-    counts = [metric.name for metric in own_metrics(kinds)]
+    counts = [metric.name for metric in kind_metrics(kinds)]
+    any_count = f"{{{matcher('__name__', counts)}, {chosen}}} > 0 unless {SAME_OPERATION} {PROGRESS}"
     return "\n".join(
         (
-            in_status(statuses(kinds, *MOVING), chosen),
-            f"and {per_operation(f'{READ}{{{chosen}}} offset $stalled')}",
-            f"and {per_operation(_begun(counts, chosen))}",
+            in_phase(kinds, chosen, *STARTED),
+            f"and {per_operation(f'{selector(LAST_READ, chosen)} offset $stalled')}",
+            f"and {per_operation(f'{selector(PROGRESS, chosen)} < 1 or {any_count}')}",
             *(
-                f"unless {per_operation(f'changes({name}{{{chosen}}}[$stalled])')} > 0"
+                f"unless {per_operation(f'changes({selector(name, chosen)}[$stalled])')} > 0"
                 for name in (STATUS, PROGRESS, *counts)
             ),
         )
     )
 
 
-def _begun(counts: Iterable[str], chosen: str) -> str:
-    of_counts = f'{{__name__=~"{"|".join(counts)}", {chosen}}} > 0 unless on ({", ".join(IDENTITY)}) {PROGRESS}'
-    return f"{PROGRESS}{{{chosen}}} < 1 or {of_counts}"
-
-
-def down(chosen: str) -> str:
-    """Return the cells that an exporter could not read; a service that AWS has switched off is nobody's emergency."""
+def cells_down(chosen: str) -> str:
+    """Return the cells that an exporter cannot read, except those of a service that AWS has switched off."""
     ended = f'{CELL_ERROR}{{reason="end_of_support"}}'
-    return per_cell("min", f"{UP}{{{chosen}}} unless ignoring (reason) {ended}") + " == 0"
+    return per_cell("min", f"{selector(UP, chosen)} unless ignoring (reason) {ended}") + " == 0"

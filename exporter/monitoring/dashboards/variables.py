@@ -1,19 +1,17 @@
-"""The variables that choose what a dashboard shows, each from what the ones before it leave over."""
+"""The variables of the dashboards. Each one offers only values that match the variables before it."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-from exporter.monitoring.dashboards.panels import DATA_SOURCE
-from exporter.monitoring.dashboards.queries import INFO, UP
+from exporter.monitoring.dashboards.panels import DATA_SOURCE, Model
+from exporter.monitoring.promql import INFO, UP
 
-Model = dict[str, Any]
-
-WITH_THE_TIME_RANGE: Final = 2
+# Grafana's codes: when to refresh a variable, how to sort it, and the type of its query.
+ON_TIME_RANGE_CHANGE: Final = 2
 BY_NAME: Final = 1
 LABEL_VALUES: Final = 1
 QUERY_RESULT: Final = 3
-"""What Grafana's editor takes a query for: the values of a label, or the result of any query."""
 
 DATA_SOURCES: Final[Model] = {
     "name": "datasource",
@@ -29,65 +27,71 @@ DATA_SOURCES: Final[Model] = {
 }
 
 
-def accounts(several: bool) -> Model:
-    """Return the choice of accounts: shown by the names of the configuration, picked by AWS's numbers."""
+def accounts(multiple: bool) -> Model:
+    """Return the variable of accounts. It shows their names in the configuration; its values are their AWS ids."""
     query = f"query_result(max by (account, aws_account_id) (last_over_time({UP}[$__range])))"
     return {
-        **_query("account", "Account", "AWS accounts, by their names in the exporter's configuration.", query, several),
-        "query": _asked(query, QUERY_RESULT),
+        **_query(
+            "account", "Account", "AWS accounts, by their names in the exporter's configuration.", query, multiple
+        ),
+        "query": _editor_query(query, QUERY_RESULT),
         "regex": '/account="(?<text>[^"]*)".*aws_account_id="(?<value>[^"]+)"/',
     }
 
 
-def regions(several: bool) -> Model:
-    """Return the choice of Regions that the accounts are watched in."""
+def regions(multiple: bool) -> Model:
+    """Return the variable of the Regions in the chosen accounts."""
     query = f'label_values({UP}{{aws_account_id=~"$account"}}, aws_region)'
-    return _query("region", "Region", "AWS Regions that the exporter watches.", query, several)
+    return _query("region", "Region", "AWS Regions that the exporter watches.", query, multiple)
 
 
-def kinds(several: bool) -> Model:
-    """Return the choice of kinds that are watched there."""
+def kinds(multiple: bool) -> Model:
+    """Return the variable of the kinds in the chosen accounts and Regions."""
     query = f'label_values({UP}{{aws_account_id=~"$account", aws_region=~"$region"}}, kind)'
-    return _query("kind", "Kind", "Kinds of bulk operation.", query, several)
+    return _query("kind", "Kind", "Kinds of bulk operation.", query, multiple)
 
 
 def operations() -> Model:
-    """Return the choice of one operation out of those that had rows in the time range."""
+    """Return the variable of one operation in the time range."""
     query = f'label_values({INFO}{{aws_account_id="$account", aws_region="$region", kind="$kind"}}, id)'
-    return _query("id", "Operation", "The id of the operation at AWS.", query, several=False)
+    return _query("id", "Operation", "The AWS id of the operation.", query, multiple=False)
 
 
 def instances() -> Model:
-    """Return the choice of exporters, by the label that Prometheus gives each of its targets."""
+    """Return the variable of exporters."""
     query = f"label_values({UP}, instance)"
-    return _query("instance", "Exporter", "Exporters, by Prometheus's label instance.", query, several=True)
+    return _query("instance", "Exporter", "Exporters, by Prometheus's label instance.", query, multiple=True)
 
 
 def windows() -> Model:
-    """Return the choice of the window over which a pace is measured."""
-    return _span("window", "Pace over", "How far back the pace and the estimated end look.", "5m,15m,30m,1h,6h", "15m")
+    """Return the variable of the window of rates."""
+    description = "The time window for the speed and for the estimated end."
+    return _interval("window", "Speed window", description, "5m,15m,30m,1h,6h", "15m")
 
 
 def stalled() -> Model:
-    """Return the choice of how long nothing may move."""
-    return _span("stalled", "Stalled after", "How long nothing moves until it is stalled.", "15m,30m,1h,3h,12h", "30m")
+    """Return the variable of the time after which an unchanged operation is stalled."""
+    description = "An operation without a change for this time is stalled."
+    return _interval("stalled", "Stalled after", description, "15m,30m,1h,3h,12h", "30m")
 
 
-def _span(name: str, label: str, description: str, spans: str, chosen: str) -> Model:
+def _interval(name: str, label: str, description: str, durations: str, chosen: str) -> Model:
     return {
         "name": name,
         "label": label,
         "description": description,
         "type": "interval",
-        "query": spans,
+        "query": durations,
         "current": {"text": chosen, "value": chosen, "selected": True},
-        "options": [{"text": one, "value": one, "selected": one == chosen} for one in spans.split(",")],
-        "refresh": WITH_THE_TIME_RANGE,
+        "options": [
+            {"text": duration, "value": duration, "selected": duration == chosen} for duration in durations.split(",")
+        ],
+        "refresh": ON_TIME_RANGE_CHANGE,
     }
 
 
-def _query(name: str, label: str, description: str, query: str, several: bool) -> Model:
-    every: Model = {
+def _query(name: str, label: str, description: str, query: str, multiple: bool) -> Model:
+    all_values: Model = {
         "allValue": ".*",
         "current": {"text": ["All"], "value": ["$__all"], "selected": True},
     }
@@ -97,15 +101,15 @@ def _query(name: str, label: str, description: str, query: str, several: bool) -
         "description": description,
         "type": "query",
         "datasource": dict(DATA_SOURCE),
-        "query": _asked(query, LABEL_VALUES),
+        "query": _editor_query(query, LABEL_VALUES),
         "regex": "",
-        "refresh": WITH_THE_TIME_RANGE,
+        "refresh": ON_TIME_RANGE_CHANGE,
         "sort": BY_NAME,
-        "multi": several,
-        "includeAll": several,
-        **(every if several else {}),
+        "multi": multiple,
+        "includeAll": multiple,
+        **(all_values if multiple else {}),
     }
 
 
-def _asked(query: str, editor: int) -> Model:
-    return {"qryType": editor, "query": query, "refId": "PrometheusVariableQueryEditor-VariableQuery"}
+def _editor_query(query: str, type: int) -> Model:
+    return {"qryType": type, "query": query, "refId": "PrometheusVariableQueryEditor-VariableQuery"}

@@ -1,4 +1,4 @@
-// What a dashboard's JSON must look like, by Grafana's own types.
+// The required shape of a dashboard in JSON, by Grafana's types.
 import type { Dashboard, FieldConfig, Panel, RowPanel, VariableModel } from "@grafana/schema";
 import type {
   FieldConfig as HeatmapCustom,
@@ -18,7 +18,7 @@ import type {
   Options as GraphOptions,
 } from "@grafana/schema/dist/esm/raw/composable/timeseries/panelcfg/x/TimeSeriesPanelCfg_types.gen";
 
-/** A type as JSON has it: with the values of an enumeration instead of its members. */
+/** The JSON form of a type: an enumeration is replaced by its values. */
 type Json<T> = T extends string
   ? `${T}`
   : T extends readonly (infer Item)[]
@@ -27,7 +27,7 @@ type Json<T> = T extends string
       ? { [Key in keyof T]: Json<T[Key]> }
       : T;
 
-/** The same with every part left out that Grafana has a default for, which the types do not tell. */
+/** The same type with optional fields. Grafana has defaults, but the types do not show which fields have one. */
 type Loose<T> = T extends readonly (infer Item)[] ? Loose<Item>[] : T extends object ? { [Key in keyof T]?: Loose<T[Key]> } : T;
 
 export type Whole = Json<Omit<Dashboard, "panels" | "templating">>;

@@ -1,0 +1,352 @@
+"""The dashboard of the exporter itself: its cells, its requests to AWS, and its processes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from exporter.monitoring.dashboards import variables
+from exporter.monitoring.dashboards.layout import EXPORTER, Row, dashboard
+from exporter.monitoring.dashboards.panels import (
+    COLORED_TEXT,
+    DATA_AGE,
+    GOOD_AT_ONE,
+    GOOD_AT_ZERO,
+    HEATMAP,
+    LINES,
+    NAME_STAT,
+    STACKED_AREAS,
+    STATE_BARS,
+    UP_OR_DOWN,
+    Column,
+    Model,
+    Panel,
+    Query,
+    Step,
+    stat,
+    table,
+    thresholds,
+    value_mappings,
+)
+from exporter.monitoring.dashboards.queries import (
+    CHOSEN,
+    CHOSEN_INSTANCE,
+    MILLISECONDS,
+    cells_down,
+    number_of,
+    rate,
+    self_metric,
+)
+from exporter.monitoring.promql import API_LABELS, SHARD_COUNT, SHARD_TOTAL, by, per_cell
+
+CHOSEN_CELLS: Final = f"{CHOSEN}, {CHOSEN_INSTANCE}"
+CELL_LEGEND: Final = "{{account}} {{aws_region}} {{kind}}"
+CELL_UP: Final = per_cell("min", self_metric("up", CHOSEN_CELLS))
+LAST_SUCCESS: Final = self_metric("last_success_timestamp_seconds", CHOSEN_CELLS)
+REFRESH_DURATION: Final = per_cell("max", self_metric("refresh_duration_seconds", CHOSEN_CELLS))
+OPERATIONS: Final = per_cell("max", self_metric("operations", CHOSEN_CELLS))
+OMITTED: Final = per_cell("max", self_metric("operations_omitted", CHOSEN_CELLS))
+REASONS: Final = per_cell("max", f"{self_metric('cell_error', CHOSEN_CELLS)} == 1", "reason")
+
+CHOSEN_APIS: Final = f'aws_account_id=~"$account", aws_region=~"$region", {CHOSEN_INSTANCE}'
+API_LEGEND: Final = "{{service}} {{api}}"
+REQUESTS: Final = rate(self_metric("api_requests_total", CHOSEN_APIS))
+ERRORS: Final = rate(self_metric("api_request_errors_total", CHOSEN_APIS))
+BUDGET: Final = f"min {by(API_LABELS)} ({self_metric('api_budget_ratio', CHOSEN_APIS)})"
+DURATIONS: Final = rate(self_metric("api_request_duration_seconds_bucket", CHOSEN_INSTANCE))
+QUANTILES: Final = ((0.95, "95 %"), (0.5, "50 %"))
+
+BUILD: Final = self_metric("build_info", CHOSEN_INSTANCE)
+
+
+def exporter_dashboard() -> Model:
+    """Return the dashboard."""
+    return dashboard(
+        EXPORTER,
+        "AWS IoT bulk exporter",
+        "The health of the exporter: the cells that it reads from AWS, the age of its data, its requests to AWS's "
+        "APIs, and its processes.",
+        (
+            variables.DATA_SOURCES,
+            variables.instances(),
+            variables.accounts(multiple=True),
+            variables.regions(multiple=True),
+            variables.kinds(multiple=True),
+        ),
+        (
+            Row(4, (*_cell_stats(), _failed_requests(), _missing_shards())),
+            Row(4, (*_builds(), *_configuration())),
+            Row(10, (_cells(),), "Cells"),
+            Row(9, (_cells_over_time(), _reasons(), _refresh_durations(), _operations())),
+            Row(9, (_requests(), _errors(), _budgets()), "AWS's APIs"),
+            Row(9, (_response_times(), _response_times_by_api())),
+            Row(8, _processes(), "Processes"),
+        ),
+        since="now-6h",
+    )
+
+
+def _cell_stats() -> tuple[Panel, ...]:
+    return (
+        stat(
+            "Cells down",
+            "Cells that an exporter cannot read from AWS. A cell is one kind of operation in one Region of an account. "
+            "Cells of a service that AWS has switched off do not count.",
+            number_of(cells_down(CHOSEN_CELLS), CHOSEN_CELLS),
+            steps=GOOD_AT_ZERO,
+        ),
+        stat(
+            "Oldest success",
+            "The time since the last complete refresh of a cell. The panel shows the cell with the longest time.",
+            f"max(time() - ({per_cell('max', LAST_SUCCESS)} > 0))",
+            "s",
+            steps=DATA_AGE,
+            no_value="No refresh has succeeded yet",
+        ),
+        stat("Operations", "Operations in the exporter's metrics.", f"sum({OPERATIONS})", decimals=0),
+        stat(
+            "Omitted",
+            "Operations that the exporter found but omits because of max_operations.",
+            f"sum({OMITTED})",
+            steps=(Step(None, "green"), Step(1, "yellow")),
+            decimals=0,
+        ),
+    )
+
+
+def _failed_requests() -> Panel:
+    return stat(
+        "Failed requests",
+        "The ratio of HTTP requests to AWS's APIs that fail. Every retry counts as a request.",
+        f"(sum({ERRORS}) or 0 * sum({REQUESTS})) / (sum({REQUESTS}) > 0)",
+        "percentunit",
+        steps=(Step(None, "green"), Step(0.01, "yellow"), Step(0.1, "red")),
+        decimals=1,
+        no_value="No request",
+    )
+
+
+def _missing_shards() -> Panel:
+    return stat(
+        "Shards missing",
+        "Shards without an exporter. No exporter watches their accounts and Regions.",
+        f"sum(max by (job) ({SHARD_TOTAL}) - {SHARD_COUNT})",
+        steps=GOOD_AT_ZERO,
+    )
+
+
+def _builds() -> tuple[Panel, ...]:
+    return (
+        stat("Exporters", "Exporters that Prometheus scrapes.", f"count({BUILD})"),
+        Panel(
+            title="Version",
+            description="The versions of the exporter and of Python. During a roll-out there are several.",
+            visualization=NAME_STAT,
+            queries=(
+                Query(f"count by (version, python_version) ({BUILD})", "{{version}} on Python {{python_version}}"),
+            ),
+            unit="none",
+            width=5,
+        ),
+    )
+
+
+def _configuration() -> tuple[Panel, ...]:
+    return (
+        stat(
+            "Configuration",
+            "In use if every exporter accepted its configuration at the last reload. An exporter that rejected a new "
+            "configuration still uses the previous one.",
+            f"min({self_metric('config_last_reload_successful', CHOSEN_INSTANCE)})",
+            "none",
+            width=5,
+            steps=GOOD_AT_ONE,
+            mappings=value_mappings({"0": ("rejected", "red"), "1": ("in use", "green")}),
+        ),
+        stat(
+            "Configuration loaded",
+            "The time of the last successful load of the configuration. With several exporters, the oldest one.",
+            f"min({self_metric('config_last_reload_success_timestamp_seconds', CHOSEN_INSTANCE)}) * {MILLISECONDS}",
+            "dateTimeFromNow",
+            width=5,
+        ),
+        stat(
+            "State file",
+            "In use if every exporter with a state file can read and write it. Without the file, an exporter reads "
+            "everything from AWS again after a restart.",
+            f"min({self_metric('state_file_usable', CHOSEN_INSTANCE)})",
+            "none",
+            width=5,
+            steps=GOOD_AT_ONE,
+            no_value="No exporter has a state file",
+            mappings=value_mappings({"0": ("not usable", "red"), "1": ("in use", "green")}),
+        ),
+    )
+
+
+def _cells() -> Panel:
+    oldest = f"time() - ({per_cell('min', LAST_SUCCESS)} > 0)"
+    return table(
+        "Cells",
+        "All cells: the result and the error reason of the last refresh, the time since the last complete refresh, the "
+        "duration of the last refresh, and the numbers of operations. With several exporters, the worst value.",
+        (REASONS, CELL_UP, oldest, REFRESH_DURATION, OPERATIONS, OMITTED),
+        (
+            Column("account", "Name"),
+            Column("aws_account_id", "Account"),
+            Column("aws_region", "Region"),
+            Column("kind", "Kind"),
+            Column("Value #B", "Up", {"mappings": list(UP_OR_DOWN), **COLORED_TEXT}),
+            Column("reason", "Reason"),
+            Column("Value #C", "Last success", {"unit": "s", **COLORED_TEXT, "thresholds": thresholds(DATA_AGE)}),
+            Column("Value #D", "Refresh duration", {"unit": "s"}),
+            Column("Value #E", "Operations", {"decimals": 0}),
+            Column("Value #F", "Omitted", {"decimals": 0}),
+        ),
+        sort_by="Last success",
+    )
+
+
+def _cells_over_time() -> Panel:
+    return Panel(
+        title="Cells over time",
+        description="Up (green) if every exporter could read the cell from AWS at that time, down (red) if not.",
+        visualization=STATE_BARS,
+        queries=(Query(CELL_UP, CELL_LEGEND),),
+        unit="none",
+        width=24,
+        mappings=UP_OR_DOWN,
+        steps=GOOD_AT_ONE,
+    )
+
+
+def _reasons() -> Panel:
+    return Panel(
+        title="Cells down by reason",
+        description="The number of cells that an exporter cannot read completely, by the reason.",
+        visualization=STACKED_AREAS,
+        queries=(Query(f"count by (reason) ({REASONS})", "{{reason}}"),),
+        unit="short",
+        width=8,
+        no_value="None",
+        decimals=0,
+        min=0,
+    )
+
+
+def _refresh_durations() -> Panel:
+    return Panel(
+        title="Refresh duration",
+        description="The duration of the last refresh of each cell. If it is longer than the scrape time-out, a scrape "
+        "returns older data.",
+        visualization=LINES,
+        queries=(Query(REFRESH_DURATION, CELL_LEGEND),),
+        unit="s",
+        width=8,
+        min=0,
+    )
+
+
+def _operations() -> Panel:
+    return Panel(
+        title="Operations by kind",
+        description="The number of operations in the exporter's metrics, by kind.",
+        visualization=STACKED_AREAS,
+        queries=(Query(f"sum by (kind) ({OPERATIONS})", "{{kind}}"),),
+        unit="short",
+        width=8,
+        decimals=0,
+        min=0,
+    )
+
+
+def _requests() -> Panel:
+    return Panel(
+        title="Requests",
+        description="HTTP requests of all exporters to AWS's APIs. Every retry counts as a request.",
+        visualization=STACKED_AREAS,
+        queries=(Query(f"sum by (service, api) ({REQUESTS})", API_LEGEND),),
+        unit="reqps",
+        width=8,
+        min=0,
+    )
+
+
+def _errors() -> Panel:
+    return Panel(
+        title="Errors",
+        description="HTTP requests that failed, by AWS's error code or the class of the failure.",
+        visualization=STACKED_AREAS,
+        queries=(Query(f"sum by (service, api, code) ({ERRORS})", API_LEGEND + " {{code}}"),),
+        unit="reqps",
+        width=8,
+        no_value="None",
+        min=0,
+    )
+
+
+def _budgets() -> Panel:
+    return Panel(
+        title="Budget",
+        description="The share of AWS's quota that the exporter may use. Throttling by AWS halves it temporarily.",
+        visualization=LINES,
+        queries=(Query(BUDGET, "{{aws_account_id}} {{aws_region}} " + API_LEGEND),),
+        unit="percentunit",
+        width=8,
+        min=0,
+        max=1,
+    )
+
+
+def _response_times() -> Panel:
+    return Panel(
+        title="Response time",
+        description="The distribution of the duration of HTTP requests to AWS's APIs.",
+        visualization=HEATMAP,
+        queries=(Query(f"sum by (le) ({DURATIONS})", "{{le}}"),),
+        unit="s",
+        width=12,
+    )
+
+
+def _response_times_by_api() -> Panel:
+    by_api = f"sum by (le, service, api) ({DURATIONS})"
+    return Panel(
+        title="Response time by API",
+        description="The 95th percentile and the median of the duration of HTTP requests.",
+        visualization=LINES,
+        queries=tuple(
+            Query(f"histogram_quantile({quantile}, {by_api})", f"{API_LEGEND} {name}") for quantile, name in QUANTILES
+        ),
+        unit="s",
+        width=12,
+        min=0,
+    )
+
+
+def _processes() -> tuple[Panel, ...]:
+    return (
+        _process("Memory", "The resident memory of each exporter.", "process_resident_memory_bytes{%s}", "bytes"),
+        _process(
+            "CPU",
+            "The CPU time per second of each exporter. 1 is one full CPU.",
+            rate("process_cpu_seconds_total{%s}"),
+            "short",
+        ),
+        _process("Open files", "The open files and sockets of each exporter.", "process_open_fds{%s}", "short"),
+        _process(
+            "Uptime", "The time since the start of each exporter.", "time() - process_start_time_seconds{%s}", "s"
+        ),
+    )
+
+
+def _process(title: str, description: str, expr: str, unit: str) -> Panel:
+    # Other programs have process metrics, too. Only an exporter has build information.
+    return Panel(
+        title=title,
+        description=description,
+        visualization=LINES,
+        queries=(Query(f"{expr % CHOSEN_INSTANCE} and on (job, instance) {BUILD}", "{{instance}}"),),
+        unit=unit,
+        width=6,
+        min=0,
+    )

@@ -1,0 +1,105 @@
+"""PromQL as text: the metric names, label sets and expressions that rules and dashboards share.
+
+Several exporters may report the same operation or cell. Expressions aggregate, so that each one counts once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
+from typing import Any
+
+from exporter.kinds.kind import Kind, SeriesSelector
+from exporter.kinds.metric import IDENTITY, Metric
+from exporter.metrics.families import PREFIX as OPERATION_PREFIX
+from exporter.metrics.self_metrics import API, CELL
+from exporter.metrics.self_metrics import PREFIX as EXPORTER_PREFIX
+
+Kinds = Sequence[Kind[Any]]
+
+OPERATION_LABELS = IDENTITY
+CELL_LABELS = CELL
+API_LABELS = API
+TARGET_LABELS = ("job", "instance")
+
+STATUS = OPERATION_PREFIX + "status"
+PROGRESS = OPERATION_PREFIX + "progress_ratio"
+CREATED = OPERATION_PREFIX + "created_timestamp_seconds"
+UPDATED = OPERATION_PREFIX + "updated_timestamp_seconds"
+LAST_READ = OPERATION_PREFIX + "last_success_timestamp_seconds"
+INFO = OPERATION_PREFIX + "info"
+UP = EXPORTER_PREFIX + "up"
+CELL_ERROR = EXPORTER_PREFIX + "cell_error"
+BUILD_INFO = EXPORTER_PREFIX + "build_info"
+SHARD_TOTAL = EXPORTER_PREFIX + "shard_total"
+
+# An expression that never returns a series. It replaces a count that no kind has.
+NO_SERIES = "(vector(0) > 0)"
+
+
+def by(labels: Sequence[str]) -> str:
+    """Return a clause that aggregates by these labels."""
+    return f"by ({', '.join(labels)})"
+
+
+def on(labels: Sequence[str]) -> str:
+    """Return a clause that matches two sides by these labels."""
+    return f"on ({', '.join(labels)})"
+
+
+SAME_OPERATION = on(OPERATION_LABELS)
+SHARD_COUNT = f'count by (job) (count_values by (job) ("ordinal", {EXPORTER_PREFIX}shard_ordinal))'
+
+
+def selector(metric: str, *matchers: str) -> str:
+    """Return the series of a metric that all matchers select. Empty matchers are left out."""
+    chosen = ", ".join(filter(None, matchers))
+    return f"{metric}{{{chosen}}}" if chosen else metric
+
+
+def matcher(label: str, values: Sequence[str]) -> str:
+    """Return a matcher for a label that has one of the values."""
+    return f'{label}{"=" if len(values) == 1 else "=~"}"{"|".join(values)}"'
+
+
+def per_operation(series: str, *labels: str) -> str:
+    """Return the largest value of each operation, or of each operation and these labels."""
+    return f"max {by((*OPERATION_LABELS, *labels))} ({series})"
+
+
+def per_cell(aggregation: str, series: str, *labels: str) -> str:
+    """Return one value of each cell, or of each cell and these labels. ``aggregation`` is ``min`` or ``max``."""
+    return f"{aggregation} {by((*CELL_LABELS, *labels))} ({series})"
+
+
+def union(queries: Iterable[str]) -> str:
+    """Return the series of all queries, or none if there is no query."""
+    return " or ".join(queries) or NO_SERIES
+
+
+def item_count(kinds: Kinds, sources: Callable[[Kind[Any]], Sequence[SeriesSelector]], chosen: str = "") -> str:
+    """Return a count of items of each operation, for the kinds that have it.
+
+    ``sources`` returns the selectors of a kind. If there are several, the largest count is the result.
+    ``chosen`` are matchers that narrow every selector.
+    """
+    return union(
+        reduce(_larger_of, (_item_sum(source, chosen) for source in sources(kind))) for kind in kinds if sources(kind)
+    )
+
+
+def _larger_of(left: str, right: str) -> str:
+    # An operation may be on one side only. PromQL has no maximum of two expressions.
+    return f"({left} >= {right} or {right} or {left})"
+
+
+def _item_sum(source: SeriesSelector, chosen: str) -> str:
+    if not source.label:
+        return per_operation(selector(source.metric, chosen))
+    parts = selector(source.metric, chosen, matcher(source.label, source.values))
+    return f"sum {by(OPERATION_LABELS)} ({per_operation(parts, source.label)})"
+
+
+def kind_metrics(kinds: Kinds) -> tuple[Metric[Any], ...]:
+    """Return the metrics that only some kinds have, each once."""
+    return tuple({metric.name: metric for kind in kinds for metric in kind.metrics}.values())
