@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import AfterValidator, BeforeValidator, SecretStr, Strict
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, SecretStr, Strict
 from pydantic_core import PydanticCustomError
 
-from exporter.config.fields import pattern_type
+from exporter.config.fields import StrictModel, pattern_type
 
 # Cipher suites up to TLS 1.2: the names in Go and in OpenSSL.
 SUITES = {
@@ -40,6 +40,12 @@ _MAX_NANOSECONDS = 2**63
 _HASH = r"\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}"
 _SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _UNVERIFIED = ("RequireAnyClientCert", "RequireClientCert")
+
+
+class Section(StrictModel):
+    """A section. Its values in the file are text, its defaults have their final types."""
+
+    model_config = ConfigDict(validate_default=False)
 
 
 def go_duration(text: Any) -> float:

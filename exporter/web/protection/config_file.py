@@ -11,66 +11,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, SecretStr, ValidationError
+from pydantic import Field, ValidationError
 
-from exporter.config.fields import StrictModel
 from exporter.config.strict_yaml import parse_yaml_as_text
 from exporter.config.validation import keys_of, problem_lines, run_both
 from exporter.core.errors import ConfigError
 from exporter.web.protection.config_fields import (
-    AT_MOST_ONE,
     NOT_EMPTY,
-    ClientAuth,
-    Curve,
     GoDuration,
     HeaderValue,
     PasswordHash,
-    Secret,
-    Suite,
+    Section,
     Switch,
-    Text,
     UserName,
-    Version,
     Whole,
 )
-from exporter.web.protection.tls import VERSIONS, Pem, Read, Tls, TlsSettings, new_tls, read_pem
+from exporter.web.protection.tls import VERSIONS, Pem, Read, Tls, TlsServer, new_tls, read_pem
 
 FLAG = "--web.config.file"
-
-
-class Section(StrictModel):
-    """A section. Its values in the file are text, its defaults have their final types."""
-
-    model_config = ConfigDict(validate_default=False)
-
-
-class TlsServer(Section):
-    """TLS settings. ``read_pem`` reads the certificates and keys."""
-
-    cert: Secret = SecretStr("")
-    cert_file: Text = ""
-    key: Secret = SecretStr("")
-    key_file: Text = ""
-    client_ca: Secret = SecretStr("")
-    client_ca_file: Text = ""
-    client_auth_type: ClientAuth = ""
-    client_allowed_sans: Annotated[tuple[Text, ...] | None, NOT_EMPTY] = None
-    min_version: Version = "TLS12"
-    max_version: Version = "TLS13"
-    cipher_suites: tuple[Suite, ...] = ()
-    curve_preferences: Annotated[tuple[Curve, ...], AT_MOST_ONE] = ()
-    prefer_server_cipher_suites: Switch = True
-
-    def settings(self) -> TlsSettings:
-        """Return the settings of a TLS context."""
-        return TlsSettings(
-            client_auth=self.client_auth_type or "NoClientCert",
-            allowed_sans=self.client_allowed_sans,
-            versions=(self.min_version, self.max_version),
-            suites=self.cipher_suites,
-            curves=self.curve_preferences,
-            prefer_server_suites=self.prefer_server_cipher_suites,
-        )
 
 
 class Headers(Section):
@@ -108,6 +66,9 @@ class Document(Section):
     http_server_config: HttpServer = HttpServer()
     basic_auth_users: Mapping[UserName, PasswordHash] = {}
     rate_limit: RateLimit = RateLimit()
+
+
+MODELS = (Document, TlsServer, HttpServer, Headers, RateLimit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +110,7 @@ def _document(raw: Any) -> Document:
     try:
         return Document.model_validate({} if raw is None else raw)
     except ValidationError as error:
-        keys = keys_of(Document, TlsServer, HttpServer, Headers, RateLimit)
-        raise ConfigError(problem_lines(error, known=keys)) from None
+        raise ConfigError(problem_lines(error, known=keys_of(*MODELS))) from None
 
 
 def _web_config(document: Document, pem: Pem | None) -> WebConfig:
@@ -160,7 +120,7 @@ def _web_config(document: Document, pem: Pem | None) -> WebConfig:
         users={name: secret.get_secret_value().encode() for name, secret in document.basic_auth_users.items()},
         headers=tuple((name.lower().encode(), value.encode()) for name, value in headers.items() if value),
         rate_limit=document.rate_limit,
-        tls=new_tls(section.settings(), pem) if section and pem else None,
+        tls=new_tls(section, pem) if section and pem else None,
     )
 
 

@@ -1,29 +1,32 @@
-"""A rate limit with the semantics of Go's ``rate.Limiter``."""
+"""The rate limit of requests, with the semantics of Go's ``rate.Limiter``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from exporter.web.protection.config_file import RateLimit
+
 
 class RateLimiter:
-    """A token bucket: it holds ``burst`` tokens and gains one per ``interval`` seconds.
+    """A token bucket: it contains ``burst`` tokens at most and gains one per ``interval`` seconds.
 
     As in exporter-toolkit, an interval of 0 or less means no limit, and a burst of 0 rejects every request.
     """
 
-    def __init__(self, interval: float, burst: int, monotonic: Callable[[], float]) -> None:
-        self._interval = interval
-        self._burst = burst
+    def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._tokens = float(burst)
+        self._limit = RateLimit()
+        self._tokens = 0.0
         self._at = monotonic()
 
-    def take_token(self) -> bool:
-        """Return whether the next request is within the limit, and count it if it is."""
-        if self._interval <= 0:
-            return True
+    def take_token(self, limit: RateLimit) -> bool:
+        """Return whether the next request is within the limit. A changed limit begins with a full bucket."""
         now = self._monotonic()
-        self._tokens = min(float(self._burst), self._tokens + (now - self._at) / self._interval)
+        if limit != self._limit:
+            self._limit, self._tokens, self._at = limit, float(limit.burst), now
+        if limit.interval <= 0:
+            return True
+        self._tokens = min(float(limit.burst), self._tokens + (now - self._at) / limit.interval)
         self._at = now
         if self._tokens < 1:
             return False

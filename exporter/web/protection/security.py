@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from exporter.core.clock import Clock
 from exporter.web.limits import MAX_HEAD_BYTES
 from exporter.web.protection.auth import BasicAuth
-from exporter.web.protection.config_file import RateLimit, WebConfig
+from exporter.web.protection.config_file import WebConfig
 from exporter.web.protection.live_config import LiveWebConfig
 from exporter.web.protection.rate_limit import RateLimiter
 
@@ -49,14 +49,14 @@ def protected_app(app: ASGIApp, live: LiveWebConfig, readiness: Readiness, clock
     The head of a request is limited, and a body is rejected, because no route expects one. During shutdown /-/ready
     reports 503.
     """
-    auth, rate_limit = BasicAuth(), _ConfiguredRateLimit(clock)
+    auth, limiter = BasicAuth(), RateLimiter(clock.monotonic)
 
     async def protected(scope: Scope, receive: Receive, send: Send) -> None:
         send = _send_with_headers(send, partial(_replace_headers, DEFAULT_HEADERS))
         config, head, is_health = live.current(), Headers(scope=scope), scope["path"] in HEALTH
         error = _head_error(scope, head) or _readiness_error(scope, readiness)
-        if error is None and not is_health:
-            error = rate_limit.error(config.rate_limit)
+        if error is None and not is_health and not limiter.take_token(config.rate_limit):
+            error = _error(HTTPStatus.TOO_MANY_REQUESTS)
         if error is None:
             send = _send_with_headers(send, partial(_replace_headers, new=config.headers))
             error = None if is_health else await _login_error(auth, config, head)
@@ -90,23 +90,6 @@ async def _login_error(auth: BasicAuth, config: WebConfig, head: Headers) -> Res
 
 def _error(status: HTTPStatus, headers: Mapping[str, str] | None = None) -> Response:
     return PlainTextResponse(f"{status.phrase}\n", status, headers)
-
-
-class _ConfiguredRateLimit:
-    """The rate limit of the current configuration. It starts again only if the configured values change."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._configure(RateLimit())
-
-    def _configure(self, configured: RateLimit) -> None:
-        self._configured = configured
-        self._limiter = RateLimiter(configured.interval, configured.burst, self._clock.monotonic)
-
-    def error(self, configured: RateLimit) -> Response | None:
-        if configured != self._configured:
-            self._configure(configured)
-        return None if self._limiter.take_token() else _error(HTTPStatus.TOO_MANY_REQUESTS)
 
 
 def _send_with_headers(send: Send, change: Callable[[HeaderPairs], HeaderPairs]) -> Send:

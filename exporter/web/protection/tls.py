@@ -12,11 +12,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
+
+from pydantic import SecretStr
 
 from exporter.config.validation import EXPECTED_TEXT, run_both
 from exporter.core.errors import ConfigError
-from exporter.web.protection.config_fields import CURVES, SUITES
+from exporter.web.protection.config_fields import (
+    AT_MOST_ONE,
+    CURVES,
+    NOT_EMPTY,
+    SUITES,
+    ClientAuth,
+    Curve,
+    Secret,
+    Section,
+    Suite,
+    Switch,
+    Text,
+    Version,
+)
 
 # Returns the text of a file. Raises ConfigError, which names the file by the second argument if that is not empty.
 Read = Callable[[Path, str], str]
@@ -31,16 +46,22 @@ VERSIONS = {
 POLICIES = {"VerifyClientCertIfGiven": ssl.CERT_OPTIONAL, "RequireAndVerifyClientCert": ssl.CERT_REQUIRED}
 
 
-@dataclass(frozen=True, slots=True)
-class TlsSettings:
-    """The settings of the file besides certificates, with its own keywords."""
+class TlsServer(Section):
+    """The TLS settings of the file. ``read_pem`` reads the certificates and keys."""
 
-    client_auth: str
-    allowed_sans: tuple[str, ...] | None
-    versions: tuple[str, str]
-    suites: tuple[str, ...]
-    curves: tuple[str, ...]
-    prefer_server_suites: bool
+    cert: Secret = SecretStr("")
+    cert_file: Text = ""
+    key: Secret = SecretStr("")
+    key_file: Text = ""
+    client_ca: Secret = SecretStr("")
+    client_ca_file: Text = ""
+    client_auth_type: ClientAuth = ""
+    client_allowed_sans: Annotated[tuple[Text, ...] | None, NOT_EMPTY] = None
+    min_version: Version = "TLS12"
+    max_version: Version = "TLS13"
+    cipher_suites: tuple[Suite, ...] = ()
+    curve_preferences: Annotated[tuple[Curve, ...], AT_MOST_ONE] = ()
+    prefer_server_cipher_suites: Switch = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +123,18 @@ def read_pem(section: Mapping[str, Any], folder: Path, read: Read) -> Pem:
     return pem
 
 
-def new_tls(settings: TlsSettings, pem: Pem) -> Tls:
+def new_tls(section: TlsServer, pem: Pem) -> Tls:
     """Return the TLS for connections. Raises ConfigError for settings that OpenSSL on this machine does not support."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _load_pair(context, pem)
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])
-    _set_ciphers(context, settings)
-    _set_versions(context, settings)
-    for curve in settings.curves:
+    _set_ciphers(context, section)
+    _set_versions(context, section)
+    for curve in section.curve_preferences:
         context.set_ecdh_curve(CURVES[curve])
-    _set_client_policy(context, settings, pem.client_ca)
-    names = settings.allowed_sans
+    _set_client_policy(context, section, pem.client_ca)
+    names = section.client_allowed_sans
     return Tls(context, None if names is None else frozenset(_canonical(name) for name in names))
 
 
@@ -184,38 +205,38 @@ def _file_of(text: str) -> Iterator[str]:
             yield file.name
 
 
-def _set_versions(context: ssl.SSLContext, settings: TlsSettings) -> None:
-    lowest, highest = (VERSIONS[version] for version in settings.versions)
-    if settings.suites and not _openssl_suites(settings):
+def _set_versions(context: ssl.SSLContext, section: TlsServer) -> None:
+    lowest, highest = VERSIONS[section.min_version], VERSIONS[section.max_version]
+    if section.cipher_suites and not _openssl_suites(section):
         # The configured suites belong to TLS 1.3 only.
         lowest = ssl.TLSVersion.TLSv1_3
     if lowest > highest:
         raise ConfigError(
-            [f"{SECTION}.cipher_suites: no suite is for {settings.versions[1]} or older; add one or raise max_version"]
+            [f"{SECTION}.cipher_suites: no suite is for {section.max_version} or older; add one or raise max_version"]
         )
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         context.minimum_version, context.maximum_version = lowest, highest
 
 
-def _set_ciphers(context: ssl.SSLContext, settings: TlsSettings) -> None:
-    if not settings.prefer_server_suites:
+def _set_ciphers(context: ssl.SSLContext, section: TlsServer) -> None:
+    if not section.prefer_server_cipher_suites:
         context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
-    suites = _openssl_suites(settings)
+    suites = _openssl_suites(section)
     # OpenSSL allows TLS 1.0 and 1.1 at its lowest security level only.
-    level = ":@SECLEVEL=0" if settings.versions[0] in ("TLS10", "TLS11") else ""
+    level = ":@SECLEVEL=0" if section.min_version in ("TLS10", "TLS11") else ""
     if suites or level:
         context.set_ciphers((":".join(suites) or "DEFAULT") + level)
     offered = {cipher["name"] for cipher in context.get_ciphers()}
-    if missing := [name for name in settings.suites if SUITES.get(name, name) not in offered]:
+    if missing := [name for name in section.cipher_suites if SUITES.get(name, name) not in offered]:
         raise ConfigError([f"{SECTION}.cipher_suites: OpenSSL on this machine does not support {', '.join(missing)}"])
 
 
-def _openssl_suites(settings: TlsSettings) -> list[str]:
-    return [SUITES[name] for name in settings.suites if name in SUITES]
+def _openssl_suites(section: TlsServer) -> list[str]:
+    return [SUITES[name] for name in section.cipher_suites if name in SUITES]
 
 
-def _set_client_policy(context: ssl.SSLContext, settings: TlsSettings, client_ca: Source) -> None:
-    policy = POLICIES.get(settings.client_auth)
+def _set_client_policy(context: ssl.SSLContext, section: TlsServer, client_ca: Source) -> None:
+    policy = POLICIES.get(section.client_auth_type)
     if policy is None:
         return
     context.verify_mode = policy

@@ -22,7 +22,7 @@ from exporter.web.api.query import MAX_TEXT_LENGTH, Query, Sort, narrowed, read_
 from exporter.web.context import Status
 from exporter.web.responses import DATA_HEADERS, PAGE_HEADERS, negotiated_response
 from exporter.web.ui.assets import Asset, read_assets
-from exporter.web.ui.rows import cell_row, operation_row, page_time
+from exporter.web.ui.rows import bar, page_time, tone
 
 HTML = "text/html; charset=utf-8"
 # The path of a static file changes with its content, so that browsers can cache it without end.
@@ -102,6 +102,8 @@ def _environment(assets: Mapping[str, Asset]) -> Environment:
         max_text_length=MAX_TEXT_LENGTH,
         rows_per_body=ROWS_PER_BODY,
         cells_in_banner=CELLS_IN_BANNER,
+        bar=bar,
+        tone=tone,
     )
     return environment
 
@@ -142,12 +144,12 @@ class _Page:
             "query": query,
             "link": lambda **changes: _link(query, changes),
             "selection": selection,
-            "operations": (operation_row(line, now) for line in selection.lines),
-            "cells": [cell_row(line, now) for line in cells],
+            "cells": cells,
             "failing": [line for line in cells if line.needs_attention],
             "waiting": any(line.is_waiting for line in cells),
             "options": self._options(cells, query),
             "now": page_time(now, now),
+            "page_time": lambda at: page_time(at, now),
             "max_rows": MAX_ROWS,
             "update_seconds": _update_seconds(len(selection.lines), cells),
         }

@@ -1,4 +1,4 @@
-"""The rows of the status page: progress bars, colours and readable times."""
+"""The parts of the rows of the status page: colours, progress bars and readable times."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from exporter.kinds.phase import Phase
-from exporter.metrics.summary import CellLine, OperationLine, utc_datetime
+from exporter.metrics.summary import OperationLine, utc_datetime
 
 # The class of a status. The page has a colour for each.
 Tone = Literal["active", "good", "warn", "bad", "plain"]
@@ -41,46 +41,6 @@ class Bar:
     failed_start: float
 
 
-@dataclass(frozen=True, slots=True)
-class OperationRow:
-    """The row of an operation."""
-
-    line: OperationLine
-    key: str
-    tone: Tone
-    bar: Bar | None
-    created: PageTime | None
-    read: PageTime | None
-    end: PageTime | None
-
-
-@dataclass(frozen=True, slots=True)
-class CellRow:
-    """The row of a cell."""
-
-    line: CellLine
-    key: str
-    success: PageTime | None
-
-
-def operation_row(line: OperationLine, now: float) -> OperationRow:
-    """Return the row of an operation at a time in Unix seconds."""
-    return OperationRow(
-        line=line,
-        key=f"{line.account}/{line.region}/{line.kind}/{line.id}",
-        tone=_tone(line),
-        bar=_bar(line),
-        created=page_time(line.created, now),
-        read=page_time(line.read, now),
-        end=page_time(line.estimated_end, now),
-    )
-
-
-def cell_row(line: CellLine, now: float) -> CellRow:
-    """Return the row of a cell at a time in Unix seconds."""
-    return CellRow(line, f"{line.account}/{line.region}/{line.kind}", page_time(line.last_success or None, now))
-
-
 def page_time(at: float | None, now: float) -> PageTime | None:
     """Return the forms of a time in Unix seconds, or None if it is unknown or outside the calendar."""
     date = utc_datetime(at)
@@ -102,7 +62,8 @@ def rounded_duration(seconds: float) -> str:
     return f"{max(0, int(seconds))} s"
 
 
-def _tone(line: OperationLine) -> Tone:
+def tone(line: OperationLine) -> Tone:
+    """Return the colour class of the status of an operation."""
     if line.phase is Phase.FAILED:
         return "bad"
     if line.active:
@@ -112,7 +73,8 @@ def _tone(line: OperationLine) -> Tone:
     return "good" if line.phase is Phase.COMPLETED else "plain"
 
 
-def _bar(line: OperationLine) -> Bar | None:
+def bar(line: OperationLine) -> Bar | None:
+    """Return the progress bar of an operation, or None if its progress is unknown."""
     if line.progress is None:
         return None
     percent = 100 * min(1.0, max(0.0, line.progress))

@@ -19,7 +19,7 @@ from exporter.web.api.filtering import SORTS, VIEWS
 from exporter.web.api.openapi import openapi
 from exporter.web.api.query import Sort, View
 from tests.support import http_requests
-from tests.support.exporter_server import Exporter, serve_simulation
+from tests.support.exporter_server import ServedExporter, serve_simulation
 from tests.support.page_checks import CONFIG, SCENARIO
 from tests.support.repository import ROOT
 from tests.support.status_page import serve_page, tasks
@@ -28,21 +28,21 @@ COMMITTED = ROOT / "docs" / "openapi.json"
 
 
 @pytest.fixture(scope="module")
-def exporter() -> Iterator[Exporter]:
+def exporter() -> Iterator[ServedExporter]:
     """An exporter that has read a small fleet."""
     with serve_simulation(CONFIG, SCENARIO) as simulation:
         simulation.exporter.scrape(after=0.0)
         yield simulation.exporter
 
 
-def operations(exporter: Exporter, **parameters: str) -> Any:
+def operations(exporter: ServedExporter, **parameters: str) -> Any:
     """Return the JSON of the operations."""
     response = http_requests.get(f"{exporter.url}/api/v1/operations", params=parameters)
     assert response.status_code == 200, response.text
     return response.json()
 
 
-def ids(exporter: Exporter, **parameters: str) -> list[str]:
+def ids(exporter: ServedExporter, **parameters: str) -> list[str]:
     """Return the ids in the response to a request, in order."""
     return [operation["id"] for operation in operations(exporter, **parameters)["operations"]]
 
@@ -76,7 +76,7 @@ def test_every_sort_key_and_view_is_implemented() -> None:
     assert set(VIEWS) == set(get_args(View))
 
 
-def test_values_that_aws_has_not_supplied_are_null(exporter: Exporter) -> None:
+def test_values_that_aws_has_not_supplied_are_null(exporter: ServedExporter) -> None:
     (partly,) = operations(exporter, q="partly")["operations"]
     assert {key: value for key, value in partly.items() if key not in ("created", "updated", "read")} == {
         "account": "field",
@@ -126,12 +126,12 @@ def test_values_that_aws_has_not_supplied_are_null(exporter: Exporter) -> None:
     ],
 )
 def test_operations_are_filtered_and_sorted(
-    exporter: Exporter, parameters: dict[str, str], expected: list[str]
+    exporter: ServedExporter, parameters: dict[str, str], expected: list[str]
 ) -> None:
     assert ids(exporter, **parameters) == expected
 
 
-def test_the_counts_ignore_the_limit(exporter: Exporter) -> None:
+def test_the_counts_ignore_the_limit(exporter: ServedExporter) -> None:
     response = operations(exporter, view="ended", limit="1")
     assert (len(response["operations"]), response["matching"], response["total"]) == (1, 3, 4)
 
@@ -152,7 +152,7 @@ def test_the_counts_ignore_the_limit(exporter: Exporter) -> None:
         ("%3Cscript%3E=1", {"?": "unknown key, hidden because it may be a value"}),
     ],
 )
-def test_an_invalid_parameter_is_named(exporter: Exporter, query: str, expected: dict[str, str]) -> None:
+def test_an_invalid_parameter_is_named(exporter: ServedExporter, query: str, expected: dict[str, str]) -> None:
     response = http_requests.get(f"{exporter.url}/api/v1/operations?{query}")
     assert (response.status_code, response.headers["content-type"]) == (400, "application/problem+json")
     problem = response.json()
@@ -164,13 +164,13 @@ def test_an_invalid_parameter_is_named(exporter: Exporter, query: str, expected:
     assert http_requests.get(f"{exporter.url}/?{query}").status_code == 400
 
 
-def test_the_page_for_an_invalid_parameter_shows_no_markup_of_it(exporter: Exporter) -> None:
+def test_the_page_for_an_invalid_parameter_shows_no_markup_of_it(exporter: ServedExporter) -> None:
     text = http_requests.get(f"{exporter.url}/?<script>=<script>&sort=<script>").text
     assert "Invalid filters" in text
     assert "<script>" not in text
 
 
-def test_cells_have_their_budgets(exporter: Exporter) -> None:
+def test_cells_have_their_budgets(exporter: ServedExporter) -> None:
     response = http_requests.get(f"{exporter.url}/api/v1/cells", params={"account": "field"}).json()
     (cell,) = response["cells"]
     assert (response["total"], cell["up"], cell["reasons"], cell["operations"]) == (3, True, [], 1)
@@ -182,11 +182,11 @@ def test_cells_have_their_budgets(exporter: Exporter) -> None:
 
 
 @pytest.mark.parametrize("parameter", ["status", "view", "sort", "limit"])
-def test_cells_reject_the_parameters_of_operations(exporter: Exporter, parameter: str) -> None:
+def test_cells_reject_the_parameters_of_operations(exporter: ServedExporter, parameter: str) -> None:
     assert http_requests.get(f"{exporter.url}/api/v1/cells?{parameter}=1").status_code == 400
 
 
-def test_a_response_is_not_cached_and_is_compressed_on_request(exporter: Exporter) -> None:
+def test_a_response_is_not_cached_and_is_compressed_on_request(exporter: ServedExporter) -> None:
     url = f"{exporter.url}/api/v1/operations"
     plain = http_requests.get(url, headers={"Accept-Encoding": "identity"})
     packed = http_requests.get(url, headers={"Accept-Encoding": "gzip"})

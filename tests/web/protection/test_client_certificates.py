@@ -8,20 +8,8 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from tests.support.certificates import Authority, self_signed, server_files
+from tests.support.certificates import Authority, self_signed
 from tests.support.http_edge import run_tls_server
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for certificates."""
-    return tmp_path_factory.mktemp("tls")
-
-
-@pytest.fixture(scope="module")
-def authority(folder: Path) -> Authority:
-    """The authority that signs the certificates of the server and of clients."""
-    return server_files(folder)
 
 
 @pytest.mark.parametrize(

@@ -16,21 +16,14 @@ from exporter.config.strict_yaml import read_text
 from exporter.config.validation import keys_of
 from exporter.core.errors import ConfigError
 from exporter.web.protection.config_fields import go_duration
-from exporter.web.protection.config_file import (
-    Document,
-    Headers,
-    HttpServer,
-    RateLimit,
-    TlsServer,
-    WebConfig,
-    read_web_config,
-)
-from tests.support.certificates import PASSPHRASE, server_files
+from exporter.web.protection.config_file import MODELS, WebConfig, read_web_config
+from tests.support.certificates import PASSPHRASE
 from tests.support.repository import ROOT
 from tests.support.required_programs import program
 
 FOLDER = Path(__file__).parent
 PAGE = ROOT / "docs" / "web-config.md"
+KNOWN = keys_of(*MODELS)
 BAD = sorted((FOLDER / "bad").glob("*.yaml"))
 GOOD = sorted((FOLDER / "good").glob("*.yaml"))
 # Good files with keys that the promtool of Linux distributions does not know yet.
@@ -57,12 +50,8 @@ STRICTER = {
 }
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the certificates that the files name."""
-    folder = tmp_path_factory.mktemp("web-config")
-    server_files(folder)
-    return folder
+# The files name certificates.
+pytestmark = pytest.mark.usefixtures("authority")
 
 
 def read(folder: Path, text: str) -> WebConfig:
@@ -192,9 +181,8 @@ def test_the_repr_of_a_configuration_contains_no_secret(folder: Path) -> None:
 
 def test_the_documentation_names_every_key() -> None:
     page = PAGE.read_text()
-    keys = [key for model in (TlsServer, Headers, HttpServer, RateLimit, Document) for key in keys_of(model)]
     sections = {"tls_server_config", "http_server_config", "rate_limit"}
-    assert [key for key in keys if not re.search(rf"`(\w+\.)?{key}`", page) and key not in sections] == []
+    assert [key for key in KNOWN if not re.search(rf"`(\w+\.)?{key}`", page) and key not in sections] == []
 
 
 def test_the_examples_of_the_documentation_are_valid(folder: Path) -> None:
@@ -207,7 +195,6 @@ def test_the_examples_of_the_documentation_are_valid(folder: Path) -> None:
     subprocess.run([program("promtool"), "check", "config", file], check=True, capture_output=True)
 
 
-KNOWN = keys_of(Document, TlsServer, HttpServer, Headers, RateLimit)
 LEAVES = (
     st.none()
     | st.booleans()

@@ -9,23 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.certificates import Authority, server_files
+from tests.support.certificates import Authority
 from tests.support.http_edge import HttpServer, read_to_end, run_tls_server
 
 AES_128, AES_256 = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"
 OPENSSL = {AES_128: "ECDHE-ECDSA-AES128-GCM-SHA256", AES_256: "ECDHE-ECDSA-AES256-GCM-SHA384"}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for certificates."""
-    return tmp_path_factory.mktemp("tls")
-
-
-@pytest.fixture(scope="module")
-def authority(folder: Path) -> Authority:
-    """The authority that signs the certificates of the server and of clients."""
-    return server_files(folder)
 
 
 def handshake(server: HttpServer, client: ssl.SSLContext) -> ssl.SSLSocket:

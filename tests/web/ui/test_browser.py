@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.exporter_server import Exporter, serve_simulation
+from tests.support.exporter_server import ServedExporter, serve_simulation
 from tests.support.page_checks import CONFIG, SCENARIO, operation_names, wait_for_update
 from tests.web.ui.conftest import Open
 
@@ -15,7 +15,7 @@ PHONE = {"viewport": {"width": 375, "height": 812}, "has_touch": True, "is_mobil
 
 
 @pytest.fixture(scope="module")
-def exporter() -> Iterator[Exporter]:
+def exporter() -> Iterator[ServedExporter]:
     """An exporter that has read a small fleet. Its clock keeps what tests do to it."""
     with serve_simulation(CONFIG, SCENARIO) as simulation:
         simulation.exporter.scrape(after=0.0)
@@ -28,7 +28,7 @@ def row(page: Page, name: str) -> dict[str, str]:
     return {cell.get_attribute("data-label") or "": " ".join(cell.inner_text().split()) for cell in cells}
 
 
-def test_the_page_has_a_row_for_each_operation_and_cell(exporter: Exporter, open_page: Open) -> None:
+def test_the_page_has_a_row_for_each_operation_and_cell(exporter: ServedExporter, open_page: Open) -> None:
     page = open_page(exporter.url)
     assert operation_names(page) == ["running", "broken", "clean", "partly"]
     partly = row(page, "partly")
@@ -43,7 +43,7 @@ def test_the_page_has_a_row_for_each_operation_and_cell(exporter: Exporter, open
     expect(cells.first).to_contain_text("DescribeThingRegistrationTask 50 %")
 
 
-def test_a_banner_counts_and_links_what_needs_attention(exporter: Exporter, open_page: Open) -> None:
+def test_a_banner_counts_and_links_what_needs_attention(exporter: ServedExporter, open_page: Open) -> None:
     page = open_page(f"{exporter.url}?status=InProgress")
     assert page.title().startswith("(2) ")
     assert operation_names(page) == ["running"]
@@ -64,7 +64,7 @@ def test_a_banner_counts_and_links_what_needs_attention(exporter: Exporter, open
     ],
 )
 def test_a_filter_applies_as_soon_as_it_changes(
-    exporter: Exporter, open_page: Open, label: str, option: str, expected: list[str]
+    exporter: ServedExporter, open_page: Open, label: str, option: str, expected: list[str]
 ) -> None:
     page = open_page(exporter.url)
     page.get_by_label(label, exact=True).select_option(label=option)
@@ -76,7 +76,7 @@ def test_a_filter_applies_as_soon_as_it_changes(
     assert page.get_by_label(label, exact=True).locator("option:checked").inner_text() == option
 
 
-def test_a_search_runs_while_the_text_is_typed(exporter: Exporter, open_page: Open) -> None:
+def test_a_search_runs_while_the_text_is_typed(exporter: ServedExporter, open_page: Open) -> None:
     page = open_page(exporter.url)
     field = page.get_by_label("Text")
     field.press_sequentially("LAMPS us-east")
@@ -92,7 +92,7 @@ def test_a_search_runs_while_the_text_is_typed(exporter: Exporter, open_page: Op
     expect(page.locator(".operations")).to_be_hidden()
 
 
-def test_a_heading_sorts_in_both_orders_and_the_back_button_works(exporter: Exporter, open_page: Open) -> None:
+def test_a_heading_sorts_in_both_orders_and_the_back_button_works(exporter: ServedExporter, open_page: Open) -> None:
     page = open_page(exporter.url)
     heading = page.get_by_role("columnheader", name="Failed")
     heading.get_by_role("link").click()
@@ -107,7 +107,7 @@ def test_a_heading_sorts_in_both_orders_and_the_back_button_works(exporter: Expo
     assert page.get_by_label("Order").input_value() == "asc"
 
 
-def test_an_update_keeps_scroll_position_selection_and_focus(exporter: Exporter, open_page: Open) -> None:
+def test_an_update_keeps_scroll_position_selection_and_focus(exporter: ServedExporter, open_page: Open) -> None:
     page = open_page(f"{exporter.url}?status=InProgress&q=sensors", viewport={"width": 1440, "height": 300})
     before = int(row(page, "running")["Progress"].split()[0])
     page.evaluate("scrollTo(0, 150)")
@@ -126,7 +126,7 @@ def test_an_update_keeps_scroll_position_selection_and_focus(exporter: Exporter,
     assert "min" in row(page, "running")["May end"]
 
 
-def test_updates_can_be_paused(exporter: Exporter, open_page: Open) -> None:
+def test_updates_can_be_paused(exporter: ServedExporter, open_page: Open) -> None:
     page = open_page(exporter.url)
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url) if request.resource_type == "fetch" else None)
@@ -137,7 +137,7 @@ def test_updates_can_be_paused(exporter: Exporter, open_page: Open) -> None:
         page.get_by_role("button", name="Resume updates").click()
 
 
-def test_everything_works_without_javascript(exporter: Exporter, open_page: Open) -> None:
+def test_everything_works_without_javascript(exporter: ServedExporter, open_page: Open) -> None:
     page = open_page(exporter.url, java_script_enabled=False)
     expect(page.get_by_role("button", name="Pause updates")).to_be_hidden()
     page.get_by_label("Account").select_option(label="factory")
@@ -152,7 +152,7 @@ def test_everything_works_without_javascript(exporter: Exporter, open_page: Open
     assert len(operation_names(page)) == 4
 
 
-def test_a_phone_scrolls_vertically_only(exporter: Exporter, open_page: Open) -> None:
+def test_a_phone_scrolls_vertically_only(exporter: ServedExporter, open_page: Open) -> None:
     page = open_page(exporter.url, **PHONE)
     assert page.evaluate("document.documentElement.scrollWidth") == 375
     for table in (".operations", ".cells"):
@@ -161,7 +161,7 @@ def test_a_phone_scrolls_vertically_only(exporter: Exporter, open_page: Open) ->
     assert last.evaluate("cell => cell.offsetTop") > first.evaluate("cell => cell.offsetTop + cell.offsetHeight")
 
 
-def test_the_page_has_a_dark_and_a_light_theme(exporter: Exporter, open_page: Open) -> None:
+def test_the_page_has_a_dark_and_a_light_theme(exporter: ServedExporter, open_page: Open) -> None:
     ground = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)"
     light = open_page(exporter.url, color_scheme="light").evaluate(ground)
     dark = open_page(exporter.url, color_scheme="dark").evaluate(ground)
@@ -169,7 +169,7 @@ def test_the_page_has_a_dark_and_a_light_theme(exporter: Exporter, open_page: Op
     assert max(dark) < 40
 
 
-def test_the_keyboard_reaches_everything(exporter: Exporter, open_page: Open) -> None:
+def test_the_keyboard_reaches_everything(exporter: ServedExporter, open_page: Open) -> None:
     page = open_page(exporter.url)
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the operations")).to_be_focused()

@@ -13,7 +13,7 @@ from exporter.kinds.phase import Phase
 from exporter.kinds.thing_registration_task import KIND
 from exporter.metrics.eta import Estimates
 from exporter.metrics.summary import CellLine, OperationLine, Overview, needs_attention, utc_datetime
-from exporter.web.ui.rows import Bar, operation_row, relative_time, rounded_duration
+from exporter.web.ui.rows import Bar, bar, page_time, relative_time, rounded_duration, tone
 from tests.support.status_page import KEY, SCOPE, tasks
 
 NOW = 1_800_000_000.0
@@ -35,7 +35,7 @@ LINE = line_of(tasks(2)[1])
 
 
 @pytest.mark.parametrize(
-    ("progress", "succeeded", "failed", "bar"),
+    ("progress", "succeeded", "failed", "expected"),
     [
         (None, 5, 1, None),
         (0.0, 0, 0, Bar(0, 0, 0, 0)),
@@ -51,14 +51,13 @@ LINE = line_of(tasks(2)[1])
     ],
 )
 def test_a_bar_shows_what_failed_and_is_full_only_at_the_end(
-    progress: float | None, succeeded: int | None, failed: int | None, bar: Bar | None
+    progress: float | None, succeeded: int | None, failed: int | None, expected: Bar | None
 ) -> None:
-    line = replace(LINE, progress=progress, succeeded=succeeded, failed=failed)
-    assert operation_row(line, NOW).bar == bar
+    assert bar(replace(LINE, progress=progress, succeeded=succeeded, failed=failed)) == expected
 
 
 @pytest.mark.parametrize(
-    ("phase", "active", "failed", "tone", "attention"),
+    ("phase", "active", "failed", "expected", "attention"),
     [
         (Phase.RUNNING, True, 0, "active", False),
         (Phase.RUNNING, True, 3, "active", True),
@@ -75,11 +74,11 @@ def test_a_bar_shows_what_failed_and_is_full_only_at_the_end(
     ],
 )
 def test_the_status_and_the_counts_decide_what_needs_attention(
-    phase: Phase, active: bool, failed: int | None, tone: str, attention: bool
+    phase: Phase, active: bool, failed: int | None, expected: str, attention: bool
 ) -> None:
     assert needs_attention(phase, failed) == attention
     line = replace(LINE, phase=phase, active=active, failed=failed, needs_attention=attention)
-    assert operation_row(line, NOW).tone == tone
+    assert tone(line) == expected
 
 
 @pytest.mark.parametrize(
@@ -98,7 +97,7 @@ def test_a_time_is_shown_relative_to_now(seconds: float, text: str) -> None:
 @pytest.mark.parametrize("seconds", [None, 1e12, 1e300, -1e15])
 def test_a_time_outside_the_calendar_is_unknown(seconds: float | None) -> None:
     assert utc_datetime(seconds) is None
-    assert operation_row(replace(LINE, estimated_end=seconds, created=seconds), NOW).end is None
+    assert page_time(seconds, NOW) is None
 
 
 def test_a_time_is_in_utc() -> None:

@@ -12,7 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.support import http_requests
-from tests.support.exporter_server import Exporter, serve_exporter, serve_simulation
+from tests.support.exporter_server import ServedExporter, serve_exporter, serve_simulation
 from tests.support.page_checks import CONFIG, SCENARIO, operation_names, wait_for_update
 from tests.support.scripted_endpoint import ScriptedAws, error_response, json_response
 from tests.support.servers import serve_app
@@ -53,7 +53,7 @@ MODES: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def hostile() -> Iterator[Exporter]:
+def hostile() -> Iterator[ServedExporter]:
     """An exporter that reads markup from AWS."""
     with serve_app(ScriptedAws(ANSWERS).app()) as endpoint, serve_exporter(HOSTILE_CONFIG, endpoint) as exporter:
         exporter.scrape()
@@ -61,14 +61,14 @@ def hostile() -> Iterator[Exporter]:
 
 
 @pytest.fixture(scope="module")
-def exporter() -> Iterator[Exporter]:
+def exporter() -> Iterator[ServedExporter]:
     """An exporter of a small fleet that has no access to one account."""
     with serve_simulation(CONFIG.replace("role/iot", "role/no-such"), SCENARIO + ROLES) as simulation:
         simulation.exporter.scrape()
         yield simulation.exporter
 
 
-def test_markup_from_aws_is_shown_as_text(hostile: Exporter, open_page: Open) -> None:
+def test_markup_from_aws_is_shown_as_text(hostile: ServedExporter, open_page: Open) -> None:
     page = open_page(hostile.url)
     assert HOSTILE in operation_names(page)
     assert page.locator(".badge", has_text=HOSTILE).count() == 1
@@ -82,7 +82,7 @@ def test_markup_from_aws_is_shown_as_text(hostile: Exporter, open_page: Open) ->
     ) == {"http:"}
 
 
-def test_markup_stays_text_when_the_page_refreshes_itself(hostile: Exporter, open_page: Open) -> None:
+def test_markup_stays_text_when_the_page_refreshes_itself(hostile: ServedExporter, open_page: Open) -> None:
     page = open_page(hostile.url)
     hostile.scrape(after=90.0)
     wait_for_update(page)
@@ -90,14 +90,14 @@ def test_markup_stays_text_when_the_page_refreshes_itself(hostile: Exporter, ope
     assert page.locator("main img, main script").count() == 0
 
 
-def test_markup_in_the_address_is_shown_as_text(hostile: Exporter, open_page: Open) -> None:
+def test_markup_in_the_address_is_shown_as_text(hostile: ServedExporter, open_page: Open) -> None:
     page = open_page(str(httpx.URL(hostile.url, params={"q": HOSTILE, "account": HOSTILE, "status": HOSTILE})))
     assert page.get_by_label("Text").input_value() == HOSTILE
     assert page.get_by_label("Account", exact=True).input_value() == HOSTILE
     expect(page.locator("#result")).to_have_text("0 of 2 operations.")
 
 
-def test_no_content_comes_from_other_hosts_and_nothing_is_inline(exporter: Exporter) -> None:
+def test_no_content_comes_from_other_hosts_and_nothing_is_inline(exporter: ServedExporter) -> None:
     response = http_requests.get(exporter.url)
     policy = dict(rule.split(" ", 1) for rule in response.headers["content-security-policy"].split("; "))
     assert policy.pop("default-src") == "'none'"
@@ -110,7 +110,7 @@ def test_no_content_comes_from_other_hosts_and_nothing_is_inline(exporter: Expor
     assert re.findall(r"<style| style=| on\w+=|<script(?! type=\"module\" src=)", response.text) == []
 
 
-def test_static_files_are_cached_without_end_because_their_paths_contain_a_hash(exporter: Exporter) -> None:
+def test_static_files_are_cached_without_end_because_their_paths_contain_a_hash(exporter: ServedExporter) -> None:
     paths = set(re.findall(r'"(static/[^"]+)"', http_requests.get(exporter.url).text))
     assert {path.rpartition(".")[2] for path in paths} == {"css", "js", "svg"}
     for path in paths:
@@ -121,7 +121,7 @@ def test_static_files_are_cached_without_end_because_their_paths_contain_a_hash(
 
 
 @pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
-def test_the_page_follows_the_rules_of_accessibility(exporter: Exporter, open_page: Open, mode: dict[str, Any]) -> None:
+def test_the_page_follows_the_rules_of_accessibility(exporter: ServedExporter, open_page: Open, mode: dict[str, Any]) -> None:
     page = open_page(exporter.url, **mode)
     expect(page.locator(".cells")).to_contain_text("access_denied")
     results = Axe().run(page)
@@ -136,7 +136,7 @@ def test_an_empty_page_follows_the_rules_of_accessibility(open_page: Open, mode:
     assert results.violations_count == 0, results.generate_report()
 
 
-def test_a_failing_cell_is_shown_with_its_reason(exporter: Exporter, open_page: Open) -> None:
+def test_a_failing_cell_is_shown_with_its_reason(exporter: ServedExporter, open_page: Open) -> None:
     page = open_page(exporter.url)
     expect(page.locator("#attention")).to_contain_text("1 of 3 cells cannot be read")
     expect(page.locator("section.banner.bad")).to_contain_text(
