@@ -11,7 +11,7 @@ from benchmarks import harness
 from exporter.config.loader import parse_config
 from exporter.kinds.registry import KINDS
 from exporter.simulator.scenario import parse_scenario
-from tests.support.finished_state_file import LAST, finished_config, finished_scenario, write_finished
+from tests.support.state_files import LAST, finished_config, finished_scenario, write_finished
 
 EACH = 2500
 OPERATIONS = EACH * len(LAST)

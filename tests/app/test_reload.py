@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from tests.support import http_requests
-from tests.support.exporter_server import Exporter, serve_exporter, serve_simulation
+from tests.support.exporter_server import ServedExporter, serve_exporter, serve_simulation
 from tests.support.servers import hanging_endpoint
 from tests.support.waiting import wait_until
 
@@ -50,7 +50,7 @@ def values(exposed: str, name: str) -> dict[str, float]:
     return {one.labels.get("aws_region", ""): one.value for one in samples}
 
 
-def at_once(exporter: Exporter) -> str:
+def at_once(exporter: ServedExporter) -> str:
     """Return what is exposed while nothing is due."""
     return exporter.scrape(after=0.0)
 

@@ -36,8 +36,8 @@ def well() -> ScriptedAws:
     [
         HttpResponse(gzip.compress(BODY), headers=GZIP),
         HttpResponse(gzip.compress(BODY)[:20], headers=GZIP),
-        HttpResponse(gzip.compress(BODY)[:20], headers=GZIP, announced=len(gzip.compress(BODY))),
-        HttpResponse(BODY[:20], headers=GZIP, announced=len(BODY)),
+        HttpResponse(gzip.compress(BODY)[:20], headers=GZIP, content_length=len(gzip.compress(BODY))),
+        HttpResponse(BODY[:20], headers=GZIP, content_length=len(BODY)),
         HttpResponse(gzip.compress(b"0" * 100_000_000), headers=GZIP),
     ],
     ids=["whole", "cut", "cut and announced", "not encoded and cut", "a bomb"],
@@ -47,7 +47,7 @@ def test_an_encoding_that_nobody_asked_for_is_malformed(path: str, broken: HttpR
     aws = well()
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         exporter.scrape()
-        aws.answers[path] = broken
+        aws.responses[path] = broken
         exposed = Scrape(exporter.scrape())
     assert exposed.reasons() == {("thing_registration_task", "malformed")}
     assert exposed.value(COUNT, id="a") == 5
@@ -94,7 +94,7 @@ def test_a_redirect_is_not_followed(status: int, reason: str) -> None:
         serve_exporter(CONFIG, endpoint) as exporter,
     ):
         exporter.scrape()
-        aws.answers[PATH] = HttpResponse(b"", status, {"location": f"{other}/latest/meta-data"})
+        aws.responses[PATH] = HttpResponse(b"", status, {"location": f"{other}/latest/meta-data"})
         exposed = Scrape(exporter.scrape())
     assert exposed.reasons() == {("thing_registration_task", reason)}
     assert exposed.value(COUNT, id="a") == 5

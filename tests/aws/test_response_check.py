@@ -123,7 +123,7 @@ class World:
 
     def ask(self, api: str, found: HttpResponse) -> tuple[ApiError | None, CollectorRegistry]:
         """Call one API, which answers so; return how that failed, and what was counted."""
-        self.aws.answers[(PATHS | LISTS)[api]] = found
+        self.aws.responses[(PATHS | LISTS)[api]] = found
         registry = CollectorRegistry()
         gateway = Gateway(self.models, Aws(max_attempts=1), ApiMetrics(registry), Clock())
         try:
@@ -167,7 +167,7 @@ def test_an_answer_without_what_was_asked_for_is_malformed(world: World, api: st
 @pytest.mark.parametrize("api", GOOD)
 @pytest.mark.parametrize("announced", [1, 1000])
 def test_an_answer_that_is_cut_off_is_malformed(world: World, api: str, announced: int) -> None:
-    error, _ = world.ask(api, HttpResponse(GOOD[api], announced=len(GOOD[api]) + announced))
+    error, _ = world.ask(api, HttpResponse(GOOD[api], content_length=len(GOOD[api]) + announced))
     assert error is not None
     assert error.reason is Reason.MALFORMED
 
@@ -190,7 +190,7 @@ def test_a_member_of_another_type_is_malformed(world: World, api: str, body: byt
     "body", [HTML, b"", b"{}", b"<GetCallerIdentityResponse/>", IDENTITY[:-40], IDENTITY % b"secret"]
 )
 def test_an_identity_without_an_account_number_is_malformed(world: World, body: bytes) -> None:
-    world.aws.answers["/"] = HttpResponse(body, headers={"content-type": "text/xml"})
+    world.aws.responses["/"] = HttpResponse(body, headers={"content-type": "text/xml"})
     gateway = Gateway(world.models, Aws(max_attempts=1), ApiMetrics(CollectorRegistry()), Clock())
     with pytest.raises(ApiError) as caught:
         asyncio.run(gateway.connect(Account(), "eu-west-1", "test"))
@@ -204,7 +204,7 @@ def test_a_passing_fault_has_its_reason_and_is_tried_again_whoever_says_it(
     world: World, status: int, reason: Reason, body: bytes
 ) -> None:
     for path, account in (("/", Account()), (PATHS["DescribeThingRegistrationTask"], ACCOUNT)):
-        world.aws.answers[path] = HttpResponse(body, status, {"content-type": "text/html"})
+        world.aws.responses[path] = HttpResponse(body, status, {"content-type": "text/html"})
         world.aws.requests.clear()
         gateway = Gateway(world.models, Aws(max_attempts=2), ApiMetrics(CollectorRegistry()), Clock())
         with pytest.raises(ApiError) as caught:

@@ -12,7 +12,7 @@ import pytest
 
 from exporter.kinds.greengrass_bulk_deployment import KIND
 from tests.support.clocks import ManualClock
-from tests.support.exporter_server import Exporter, serve_exporter
+from tests.support.exporter_server import ServedExporter, serve_exporter
 from tests.support.scripted_endpoint import HttpResponse, ScriptedAws, error_response, json_response
 from tests.support.servers import serve_app
 
@@ -51,7 +51,7 @@ def reasons(exposed: str) -> dict[str, set[str]]:
 
 
 @contextmanager
-def exporter_of(aws: ScriptedAws, config: str = CONFIG, clock: ManualClock | None = None) -> Iterator[Exporter]:
+def exporter_of(aws: ScriptedAws, config: str = CONFIG, clock: ManualClock | None = None) -> Iterator[ServedExporter]:
     """An exporter of such an AWS."""
     with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint, clock) as exporter:
         yield exporter
@@ -143,7 +143,7 @@ def test_a_service_that_was_switched_off_is_asked_once_an_hour_and_believed_when
         for _ in range(50):
             assert reasons(exporter.scrape(after=60.0)) == {KIND.name: {"end_of_support"}}
         assert len([one for one in aws.requests if one != TASK]) == asked
-        aws.answers |= {BULK: RUNNING, LIST: json_response({"BulkDeployments": []})}
+        aws.responses |= {BULK: RUNNING, LIST: json_response({"BulkDeployments": []})}
         exposed = exporter.scrape(after=HOUR)
         assert reasons(exposed) == {}
         assert 'aws_iot_bulk_operation_status{aws_account_id="111122223333",aws_region="eu-west-1",id="bulk"' in exposed
@@ -151,7 +151,7 @@ def test_a_service_that_was_switched_off_is_asked_once_an_hour_and_believed_when
 
 def test_one_answer_among_refusals_shows_that_the_service_lives() -> None:
     aws = aws_answering(REFUSALS["AccessDeniedException"])
-    aws.answers[BULK] = RUNNING
+    aws.responses[BULK] = RUNNING
     with exporter_of(aws) as exporter:
         assert reasons(exporter.scrape())[KIND.name] == {"access_denied"}
 
@@ -160,7 +160,7 @@ def test_a_role_that_may_not_be_assumed_says_nothing_about_the_service() -> None
     config = ALONE.replace("account_id:", "role_arn: arn:aws:iam::111122223333:role/reader\n    account_id:")
     denied = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"
     aws = aws_answering(RUNNING)
-    aws.answers["/"] = HttpResponse(denied.encode(), 403, {"content-type": "text/xml"})
+    aws.responses["/"] = HttpResponse(denied.encode(), 403, {"content-type": "text/xml"})
     with exporter_of(aws, config) as exporter:
         assert reasons(exporter.scrape())[KIND.name] == {"access_denied"}
 
@@ -176,7 +176,7 @@ def test_rows_of_a_switched_off_service_grow_stale_although_it_is_asked_once_an_
     aws = aws_answering(RUNNING)
     with exporter_of(aws) as exporter:
         exporter.scrape()
-        aws.answers |= {BULK: REFUSALS["AccessDeniedException"], LIST: REFUSALS["AccessDeniedException"]}
+        aws.responses |= {BULK: REFUSALS["AccessDeniedException"], LIST: REFUSALS["AccessDeniedException"]}
         exposed = exporter.scrape()
         assert reasons(exposed)[KIND.name] == {"end_of_support"}
         assert 'id="bulk"' in exposed

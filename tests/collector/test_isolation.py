@@ -46,7 +46,7 @@ BROKEN = {
     "an empty object": json_response({}),
     "an empty body": HttpResponse(b""),
     "a truncated body": HttpResponse(b'{"status": "InProg', headers={"content-type": "application/json"}),
-    "a body shorter than announced": HttpResponse(b'{"status": "InProgress"}', announced=500),
+    "a body shorter than announced": HttpResponse(b'{"status": "InProgress"}', content_length=500),
     "a list": json_response([TASK]),
     "null": json_response(None),
     "a status that is no text": json_response({"status": 7}),
@@ -67,18 +67,18 @@ def test_a_success_without_usable_content_is_malformed_and_costs_no_row(broken: 
     aws = all_well()
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         assert ids_with_rows(exporter.scrape()) == {"good", "other"}
-        aws.answers[GOOD] = broken
+        aws.responses[GOOD] = broken
         exposed = exporter.scrape()
         assert ids_with_rows(exposed) == {"good", "other"}
         assert f"aws_iot_bulk_exporter_up{{{CELL}}} 0.0" in exposed
         assert reasons(exposed) == {("thing_registration_task", "malformed")}
-        aws.answers[GOOD] = json_response(TASK)
+        aws.responses[GOOD] = json_response(TASK)
         assert f"aws_iot_bulk_exporter_up{{{CELL}}} 1.0" in exporter.scrape()
 
 
 def test_a_broken_answer_never_makes_a_row_of_its_own() -> None:
     aws = all_well()
-    aws.answers[GOOD] = json_response({})
+    aws.responses[GOOD] = json_response({})
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         exposed = exporter.scrape()
     assert ids_with_rows(exposed) == {"other"}
@@ -87,7 +87,7 @@ def test_a_broken_answer_never_makes_a_row_of_its_own() -> None:
 
 def test_an_id_that_aws_does_not_know_has_no_row_and_is_not_asked_for_again_soon() -> None:
     aws = all_well()
-    del aws.answers[GOOD]
+    del aws.responses[GOOD]
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         for _ in range(3):
             exposed = exporter.scrape()
@@ -95,7 +95,7 @@ def test_an_id_that_aws_does_not_know_has_no_row_and_is_not_asked_for_again_soon
             assert reasons(exposed) == {("thing_registration_task", "not_found")}
         assert aws.requests.count(GOOD) == 1
         assert exporter.log.getvalue().count("not_found") == 1
-        aws.answers[GOOD] = json_response(TASK)
+        aws.responses[GOOD] = json_response(TASK)
         exporter.clock.advance(3600)
         assert ids_with_rows(exporter.scrape()) == {"good", "other"}
         assert reasons(exporter.scrape()) == set()
@@ -119,7 +119,7 @@ def test_a_refused_call_keeps_the_last_rows_and_names_the_reason(refused: HttpRe
     aws = all_well()
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         exporter.scrape()
-        aws.answers[GOOD] = aws.answers[OTHER] = refused
+        aws.responses[GOOD] = aws.responses[OTHER] = refused
         exposed = exporter.scrape()
         assert ids_with_rows(exposed) == {"good", "other"}
         assert "aws_greengrass_bulk_deployment_processed_records" in exposed
@@ -130,7 +130,7 @@ def test_rows_that_cannot_be_read_again_vanish_after_stale_after() -> None:
     aws = all_well()
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         exporter.scrape()
-        aws.answers[GOOD] = error_response("InternalFailureException", 500)
+        aws.responses[GOOD] = error_response("InternalFailureException", 500)
         exporter.clock.advance(400)
         assert ids_with_rows(exporter.scrape()) == {"good", "other"}
         exporter.clock.advance(300)
@@ -157,7 +157,7 @@ def test_a_throttling_answer_that_asks_for_an_hour_is_not_waited_for_and_not_ask
         exporter.scrape()
         before = len(aws.requests)
         body = b'{"message": "slow down"}'
-        aws.answers[GOOD] = aws.answers[OTHER] = HttpResponse(
+        aws.responses[GOOD] = aws.responses[OTHER] = HttpResponse(
             body, 429, {"retry-after": "3600", "x-amz-retry-after": "3600000"}
         )
         exposed = exporter.scrape()

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from exporter.collector.probe import MOST_AT_ONCE
 from tests.support import http_requests
-from tests.support.exporter_server import Exporter, Simulation, serve_exporter, serve_simulation
+from tests.support.exporter_server import ServedExporter, Simulation, serve_exporter, serve_simulation
 from tests.support.exposition_rows import parse_openmetrics
 from tests.support.scripted_endpoint import ScriptedAws, error_response, json_response
 from tests.support.servers import hanging_endpoint, serve_app
@@ -41,7 +41,7 @@ TASK = {"kind": "thing_registration_task", "id": "other"}
 OTHER = "/thing-registration-tasks/other"
 
 
-def probe(exporter: Exporter, asked: dict[str, str] = TASK, after: float = 60.0, within: str = "60") -> httpx.Response:
+def probe(exporter: ServedExporter, asked: dict[str, str] = TASK, after: float = 60.0, within: str = "60") -> httpx.Response:
     """Return the answer of a probe."""
     exporter.clock.advance(after)
     header = {"X-Prometheus-Scrape-Timeout-Seconds": within}
@@ -141,9 +141,9 @@ def test_a_failure_is_told_with_its_reason_and_an_unknown_id_is_asked_for_again(
             "probe_duration_seconds": 0.0,
             "probe_error access_denied": 1.0,
         }
-        del aws.answers[OTHER]
+        del aws.responses[OTHER]
         assert samples(probe(exporter).text)["probe_error not_found"] == 1.0
-        aws.answers[OTHER] = json_response({"status": "InProgress"})
+        aws.responses[OTHER] = json_response({"status": "InProgress"})
         assert samples(probe(exporter).text)["probe_success"] == 1.0
         assert "SECRET" not in denied.text + exporter.log.getvalue()
 

@@ -1,35 +1,36 @@
-"""``python -m tests.faults`` tries everything, and writes what was seen into docs/reliability.md."""
+"""``python -m tests.faults`` runs the whole matrix and writes its tables into docs/reliability.md."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
 
-from tests.faults.document import FILE, written
-from tests.faults.matrix import Part, parts, pool, seen_in
-from tests.faults.observation import Seen
+from tests.faults.matrix import Part, observations_of, parts, pool
+from tests.faults.observation import Observation
+from tests.faults.tables import FILE, page_with_tables
 
 
 def main() -> int:
-    """Return 0 if all came to what it should, else 1."""
-    results: dict[str, Seen] = {}
+    """Return 0 if every observation is the expected one, else 1."""
+    results: dict[str, Observation] = {}
     wrong = 0
     with pool() as processes:
         everything = parts()
-        for part, seen in zip(everything, processes.map(seen_in, [part.name for part in everything]), strict=True):
-            results |= seen
-            wrong += _report(part, seen)
-    FILE.write_text(written(results), encoding="utf-8")
-    print(f"{len(results)} combinations, {wrong} of them not as they should be")
+        observed = processes.map(observations_of, [part.name for part in everything])
+        for part, observations in zip(everything, observed, strict=True):
+            results |= observations
+            wrong += _report(part, observations)
+    FILE.write_text(page_with_tables(results), encoding="utf-8")
+    print(f"{len(results)} combinations, {wrong} of them with an unexpected observation")
     return 1 if wrong else 0
 
 
-def _report(part: Part, seen: Mapping[str, Seen]) -> int:
-    """Print how a part went; return how many of its cases came to something else."""
-    print(f"{part.name}: {len(seen)}", flush=True)
-    differing = [name for name, wanted in part.expected.items() if seen[name] != wanted]
+def _report(part: Part, observations: Mapping[str, Observation]) -> int:
+    """Print the result of a part; return the number of its unexpected observations."""
+    print(f"{part.name}: {len(observations)}", flush=True)
+    differing = [name for name, wanted in part.expected.items() if observations[name] != wanted]
     for name in differing:
-        print(f"  {name}\n    seen     {seen[name]}\n    expected {part.expected[name]}", flush=True)
+        print(f"  {name}\n    observed {observations[name]}\n    expected {part.expected[name]}", flush=True)
     return len(differing)
 
 

@@ -1,4 +1,4 @@
-"""The simulated AWS and the configuration of an exporter in which each case has an account of its own."""
+"""The simulated AWS and the exporter's configuration for a group of cases. Each case has a Region of its own."""
 
 from __future__ import annotations
 
@@ -10,166 +10,149 @@ from typing import Any
 from exporter.kinds.kind import DISCOVER, TAGS, Kind
 from exporter.kinds.registry import KINDS
 from tests.faults.fault_table import Case, Group
+from tests.faults.observation import CellAddress
 
+# The Region without faults.
 HOME = "eu-west-1"
-"""The Region in which nothing goes wrong."""
-BEGINS, CREATED, ENDS = 100, 2500, 3000
-"""Seconds after the start: when faults begin, when an operation is created that nobody knew before, when faults end."""
+# Seconds after the start: when faults begin, when a new operation is created, and when faults end.
+BEGINS, CREATED, ENDS = 200, 2500, 3000
 STALE_AFTER = 600
 ACCOUNT, OTHER_ACCOUNT = "111122223333", "444455556666"
-QUICK = {"connect_timeout": "4s", "read_timeout": "8s", "max_attempts": 2}
-SHORT = {"connect_timeout": "1s", "read_timeout": "2s", "max_attempts": 2}
-"""Where time-outs are waited for; the deadline of a call is 6 seconds."""
+# Time-outs run in real time. Where no case waits for one, they must not expire on a busy machine either.
+LONG_TIMEOUTS = {"connect_timeout": "60s", "read_timeout": "60s", "max_attempts": 2}
+# For cases that wait for time-outs. The deadline of a call is 12 seconds.
+SHORT_TIMEOUTS = {"connect_timeout": "2s", "read_timeout": "4s", "max_attempts": 2}
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A cell, its account by number."""
-
-    account: str
-    region: str
-    kind: str
-
-
-@dataclass(frozen=True, slots=True)
 class Subject:
-    """What is looked at in the cell of a case, and what must not notice: an operation beside it, and other cells.
+    """The operation of a case, and what the fault must not affect: another operation of its cell, and other cells.
 
-    ``comes`` are the operations that the cell has in the end.
+    ``final_ids`` are the operations that the cell has in the end; empty if it has this one only.
     """
 
     name: str
     id: str
-    neighbours: tuple[Place, ...]
+    neighbours: tuple[CellAddress, ...]
     beside: str = ""
-    comes: frozenset[str] = frozenset()
+    final_ids: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
-class World:
-    """A simulated AWS and the configuration of an exporter, both as YAML, and the cells in which faults are seen.
-
-    ``waits`` tells that time-outs are short because they are waited for.
-    """
+class Setup:
+    """A simulated AWS and an exporter's configuration, both as YAML, and the cells that have faults."""
 
     config: str
     scenario: str
-    subjects: Mapping[Place, Subject]
-    waits: bool
+    subjects: Mapping[CellAddress, Subject]
+    has_short_timeouts: bool
 
 
-def world(group: Group) -> World:
-    """Return the world in which all cases of a group happen."""
-    places = (Place(ACCOUNT, region_of(number), group.kind.name) for number, _ in enumerate(group.cases))
-    subjects = {place: _subject(place, case) for place, case in zip(places, group.cases, strict=True)}
-    return World(_config(group), _scenario(group), subjects, group.waits)
+def setup_of(group: Group) -> Setup:
+    """Return the setup for all cases of a group."""
+    cells = (CellAddress(ACCOUNT, region_of(number), group.kind.name) for number, _ in enumerate(group.cases))
+    subjects = {cell: _subject(cell, case) for cell, case in zip(cells, group.cases, strict=True)}
+    return Setup(_config(group), _scenario(group), subjects, group.waits)
 
 
-def _subject(place: Place, case: Case) -> Subject:
-    """A list is looked at through an operation that is known, and has to tell of a new one in the end."""
-    a, b, c = (operation_id(case.kind, which) for which in "abc")
-    comes = frozenset({a, b, c} if case.purpose == DISCOVER else {a, b})
-    return Subject(case.name, a, tuple(_neighbours(place)), b, comes)
+def _subject(cell: CellAddress, case: Case) -> Subject:
+    """The fault of a list concerns a known operation; the list must add a new operation in the end."""
+    a, b, c = (operation_id(case.kind, letter) for letter in "abc")
+    final_ids = frozenset({a, b, c} if case.purpose == DISCOVER else {a, b})
+    return Subject(case.name, a, tuple(_neighbours(cell)), b, final_ids)
 
 
-def _neighbours(place: Place) -> Iterator[Place]:
-    """Yield the cells that a case must leave alone: those of its scope, and those of another Region and account."""
+def _neighbours(cell: CellAddress) -> Iterator[CellAddress]:
+    """Yield the other cells of the same scope, and those of another Region and another account."""
     for kind in KINDS:
-        if kind.name != place.kind:
-            yield Place(place.account, place.region, kind.name)
-        yield Place(ACCOUNT, HOME, kind.name)
-        yield Place(OTHER_ACCOUNT, HOME, kind.name)
+        if kind.name != cell.kind:
+            yield CellAddress(cell.account, cell.region, kind.name)
+        yield CellAddress(ACCOUNT, HOME, kind.name)
+        yield CellAddress(OTHER_ACCOUNT, HOME, kind.name)
 
 
 def region_of(position: int) -> str:
-    """Return the Region of a case: each has one, so that one exporter can meet all of them at once."""
+    """Return the Region of a case. Separate Regions let one exporter meet all faults of a group at once."""
     return f"eu-west-{10 + position}"
 
 
-def operation_id(kind: Kind[Any], which: str) -> str:
-    """Return the id of an operation; no two kinds share one, since jobs answer for deployments too."""
-    return f"k{KINDS.index(kind)}-{which}"
+def operation_id(kind: Kind[Any], letter: str) -> str:
+    """Return the id of an operation. Ids differ between kinds, because a job can belong to a deployment."""
+    return f"k{KINDS.index(kind)}-{letter}"
 
 
 def _scenario(group: Group) -> str:
-    """Return the simulated AWS of a group, as JSON, which is YAML too."""
-    everything = {
+    regions = [(OTHER_ACCOUNT, HOME), (ACCOUNT, HOME)]
+    regions += [(ACCOUNT, region_of(position)) for position, _ in enumerate(group.cases)]
+    scenario = {
         "accounts": [ACCOUNT, OTHER_ACCOUNT],
         "quotas": False,
-        "operations": [
-            *_operations(group, OTHER_ACCOUNT, HOME),
-            *_operations(group, ACCOUNT, HOME),
-            *(
-                one
-                for position, _ in enumerate(group.cases)
-                for one in _operations(group, ACCOUNT, region_of(position))
-            ),
-        ],
+        "operations": [entry for account, region in regions for entry in _operations(group, account, region)],
         "faults": [_fault(position, case) for position, case in enumerate(group.cases)],
     }
-    return json.dumps(everything)
+    return json.dumps(scenario)
 
 
 def _operations(group: Group, account: str, region: str) -> Iterator[Json]:
-    """An operation of each kind, and of the group's own one beside it and one that comes later."""
+    """Yield an operation of each kind; for the group's kind also a second one and one that is created later."""
     for kind in KINDS:
         yield operation(account, region, kind, "a")
     yield operation(account, region, group.kind, "b")
     yield {**operation(account, region, group.kind, "c"), "created": f"{CREATED}s"}
 
 
-def operation(account: str, region: str, kind: Kind[Any], which: str) -> Json:
-    """Return an active operation in the middle of its life."""
-    status = min(kind.active - kind.waiting - kind.ending)
+def operation(account: str, region: str, kind: Kind[Any], letter: str) -> Json:
+    """Return the scenario's entry of an active operation."""
     return {
         "kind": kind.name,
         "account": account,
         "region": region,
-        "id": operation_id(kind, which),
+        "id": operation_id(kind, letter),
         "created": "-1h",
         "items": 12,
         "retries": 1,
         "tags": {"team": "gateways"},
         "error_codes": ["InvalidInput"],
-        "timeline": [{"at": "0s", "status": status, "done": 0.75, "failed": 0.25}],
+        "timeline": [{"at": "0s", "status": _active_status(kind), "done": 0.75, "failed": 0.25}],
     }
 
 
+def _active_status(kind: Kind[Any]) -> str:
+    return min(kind.active - kind.waiting - kind.ending)
+
+
 def _fault(position: int, case: Case) -> Json:
-    """A fault of all requests of a list, and of those about one operation for any other call."""
+    """A fault of a list concerns all its requests; any other fault concerns the requests for one operation."""
     about = {} if case.purpose == DISCOVER else {"id": operation_id(case.kind, "a")}
-    # Tags are asked for once: their fault must be there from the start.
+    # The exporter reads tags once only, so their fault must exist from the start.
     since = 0 if case.purpose == TAGS else BEGINS
-    where = {"region": region_of(position), "service": case.call.service, "api": case.call.name}
-    return {**where, **about, "from": f"{since}s", "until": f"{ENDS}s", **case.entry}
+    requests = {"region": region_of(position), "service": case.call.service, "api": case.call.name}
+    return {**requests, **about, "from": f"{since}s", "until": f"{ENDS}s", **case.entry}
 
 
 def _config(group: Group) -> str:
-    """Return the configuration of the exporter, as JSON."""
     regions = [HOME, *(region_of(position) for position, _ in enumerate(group.cases))]
     role = f"arn:aws:iam::{OTHER_ACCOUNT}:role/exporter"
-    others = [{"kind": kind.name, "ids": [operation_id(kind, "a")]} for kind in KINDS if kind != group.kind]
-    watch = [_watch(group.cases[0]), *others]
-    return json.dumps(
-        {
-            "accounts": [
-                {"name": "own", "account_id": ACCOUNT, "regions": regions, "watch": watch},
-                {"name": "other", "role_arn": role, "regions": [HOME], "watch": watch},
-            ],
-            "refresh": {"stale_after": f"{STALE_AFTER}s"},
-            "aws": SHORT if group.waits else QUICK,
-            "labels": {"tags": ["team"] if group.cases[0].purpose == TAGS else []},
-        }
-    )
+    other_kinds = [{"kind": kind.name, "ids": [operation_id(kind, "a")]} for kind in KINDS if kind != group.kind]
+    watch = [_watch(group.cases[0]), *other_kinds]
+    config = {
+        "accounts": [
+            {"name": "own", "account_id": ACCOUNT, "regions": regions, "watch": watch},
+            {"name": "other", "role_arn": role, "regions": [HOME], "watch": watch},
+        ],
+        "refresh": {"stale_after": f"{STALE_AFTER}s"},
+        "aws": SHORT_TIMEOUTS if group.waits else LONG_TIMEOUTS,
+        "labels": {"tags": ["team"] if group.cases[0].purpose == TAGS else []},
+    }
+    return json.dumps(config)
 
 
 def _watch(case: Case) -> Json:
-    """A case of a list finds its operations; any other one names them, so that each is asked for each time."""
+    """A case of a list discovers its operations. Any other case names them, so that each refresh reads them."""
     kind = case.kind
-    status = min(kind.active - kind.waiting - kind.ending)
     if case.purpose == DISCOVER:
-        return {"kind": kind.name, "discover": {"statuses": [status], "id_pattern": "^k"}}
+        return {"kind": kind.name, "discover": {"statuses": [_active_status(kind)], "id_pattern": "^k"}}
     options = {option.name: True for option in kind.options if case.purpose == option.name}
     return {"kind": kind.name, "ids": [operation_id(kind, "a"), operation_id(kind, "b")], **options}

@@ -1,4 +1,4 @@
-"""The faults of the matrix, and what each must lead to."""
+"""The faults of the matrix, and the observation that each case must give."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any
 
 from exporter.kinds.kind import DISCOVER, TAGS, ApiCall, Kind
 from exporter.kinds.registry import KINDS
-from tests.faults.observation import FEWER, FRESH, KEPT, NONE, UNKNOWN, UNTAGGED, Seen
+from tests.faults.observation import FEWER, FRESH, KEPT, NONE, UNKNOWN, UNTAGGED, Observation
 from tests.faults.response_edits import (
     CANARY,
-    Answered,
     Effect,
-    additions,
-    always,
-    body,
-    doubled,
-    dripping,
-    entries,
-    every,
-    paged,
-    refused,
+    TrueResponse,
+    added_members,
+    constant,
+    double_entries,
+    drip,
+    endless_pages,
+    error,
+    members_of_type,
+    other_body,
+    page_entries,
     statuses,
-    top_level,
+    top_level_members,
     without,
-    wrong,
+    wrong_types,
 )
 
 HTML = f"<html><body>{CANARY}: please log in</body></html>"
@@ -33,10 +33,10 @@ HTML = f"<html><body>{CANARY}: please log in</body></html>"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault of a call. Without a reason it is AWS's right, and ``up`` stays 1.
+    """A fault of one API call. Without a reason the response is valid, and ``up`` stays 1.
 
-    ``rows`` is what a description then says; ``waits`` tells that the exporter must wait for it, ``long`` that it costs
-    thousands of calls.
+    ``rows`` is the state of the operation's series if the call describes it. A fault ``waits`` if the exporter must
+    wait for a time-out, and is ``long`` if it costs thousands of calls.
     """
 
     name: str
@@ -48,53 +48,55 @@ class Fault:
 
 
 FAULTS: tuple[Fault, ...] = (
-    Fault("throttled, 400", refused("ThrottlingException", 400), "throttled"),
-    Fault("throttled, 429", refused("TooManyRequestsException", 429), "throttled"),
+    Fault("throttled, 400", error("ThrottlingException", 400), "throttled"),
+    Fault("throttled, 429", error("TooManyRequestsException", 429), "throttled"),
     Fault(
         "throttled, 429 with Retry-After",
-        refused("ThrottlingException", 429, headers={"Retry-After": "30"}),
+        error("ThrottlingException", 429, headers={"Retry-After": "30"}),
         "throttled",
     ),
-    Fault("throttled once", refused("ThrottlingException", 400, share=0.5)),
-    Fault("access denied, 403", refused("AccessDeniedException", 403), "access_denied"),
-    Fault("invalid request, 400", refused("InvalidRequestException", 400), "other"),
-    Fault("an error of tomorrow, 418", refused("TeapotException", 418), "other"),
-    Fault("500", refused("InternalFailureException", 500), "server_error"),
-    Fault("500 once", refused("InternalFailureException", 500, share=0.5)),
-    Fault("502 HTML", body(HTML, "text/html", status=502), "server_error"),
-    Fault("503", refused("ServiceUnavailableException", 503), "server_error"),
-    Fault("404 HTML", body(HTML, "text/html", status=404), "malformed"),
+    Fault("throttled once", error("ThrottlingException", 400, share=0.5)),
+    Fault("access denied, 403", error("AccessDeniedException", 403), "access_denied"),
+    Fault("invalid request, 400", error("InvalidRequestException", 400), "other"),
+    Fault("unknown error code, 418", error("TeapotException", 418), "other"),
+    Fault("500", error("InternalFailureException", 500), "server_error"),
+    Fault("500 once", error("InternalFailureException", 500, share=0.5)),
+    Fault("502 HTML", other_body(HTML, "text/html", status=502), "server_error"),
+    Fault("503", error("ServiceUnavailableException", 503), "server_error"),
+    Fault("404 HTML", other_body(HTML, "text/html", status=404), "malformed"),
     Fault(
-        "302 to the metadata address", body("", status=302, headers={"Location": "http://169.254.169.254/"}), "other"
+        "302 to the metadata address",
+        other_body("", status=302, headers={"Location": "http://169.254.169.254/"}),
+        "other",
     ),
-    Fault("hang before headers", always(hang="head"), "timeout", waits=True),
-    Fault("hang in the body", always(hang="body"), "timeout", waits=True),
-    Fault("slow drip", dripping(12), "timeout", waits=True),
-    Fault("truncated body", always(cut=9), "malformed"),
-    Fault("malformed JSON", body(f'{{"{CANARY}": ['), "malformed"),
-    Fault("HTML with 200", body(HTML, "text/html"), "malformed"),
-    Fault("HTML with 200, as JSON", body(HTML), "malformed"),
-    Fault("empty body", body(""), "malformed"),
-    Fault("204", body("", status=204), "malformed"),
-    Fault("`{}`", body("{}"), "malformed"),
-    Fault("`null`", body("null"), "malformed"),
-    Fault("`[]`", body("[]"), "malformed"),
-    Fault("wrong types", wrong, "malformed"),
-    Fault("nulls", top_level(None), "malformed"),
-    Fault("entries that are null", entries(None), "malformed"),
-    Fault("entries that are numbers", entries(7), "malformed"),
-    Fault("entries that are `{}`", entries({}), "malformed"),
-    Fault("negative numbers", every(-1, "integer"), "malformed"),
-    Fault("huge numbers", every(10**30, "integer"), "malformed"),
-    Fault("fractions", every(1.5, "integer"), "malformed"),
-    Fault("numbers as text", every("12", "integer"), "malformed"),
-    Fault("times beyond all", every(10**30, "timestamp"), "malformed"),
+    Fault("hang before headers", constant(hang="head"), "timeout", waits=True),
+    Fault("hang in the body", constant(hang="body"), "timeout", waits=True),
+    Fault("slow trickle", drip(30), "timeout", waits=True),
+    Fault("truncated body", constant(cut=9), "malformed"),
+    Fault("malformed JSON", other_body(f'{{"{CANARY}": ['), "malformed"),
+    Fault("HTML with 200", other_body(HTML, "text/html"), "malformed"),
+    Fault("HTML with 200, as JSON", other_body(HTML), "malformed"),
+    Fault("empty body", other_body(""), "malformed"),
+    Fault("204", other_body("", status=204), "malformed"),
+    Fault("`{}`", other_body("{}"), "malformed"),
+    Fault("`null`", other_body("null"), "malformed"),
+    Fault("`[]`", other_body("[]"), "malformed"),
+    Fault("wrong types", wrong_types, "malformed"),
+    Fault("nulls", top_level_members(None), "malformed"),
+    Fault("entries that are null", page_entries(None), "malformed"),
+    Fault("entries that are numbers", page_entries(7), "malformed"),
+    Fault("entries that are `{}`", page_entries({}), "malformed"),
+    Fault("negative numbers", members_of_type(-1, "integer"), "malformed"),
+    Fault("huge numbers", members_of_type(10**30, "integer"), "malformed"),
+    Fault("fractions", members_of_type(1.5, "integer"), "malformed"),
+    Fault("numbers as text", members_of_type("12", "integer"), "malformed"),
+    Fault("timestamps out of range", members_of_type(10**30, "timestamp"), "malformed"),
     Fault("counts missing", without("integer"), rows=FEWER),
-    Fault("unknown enum", statuses("TOMORROW"), rows=UNKNOWN),
-    Fault("unknown fields", additions({"a": [1, None, CANARY]})),
-    Fault("duplicate ids", doubled),
-    Fault("a repeated page token", paged("repeated"), "malformed"),
-    Fault("an endless list", paged("endless"), "malformed", long=True),
+    Fault("unknown enum", statuses("UNHEARD_OF"), rows=UNKNOWN),
+    Fault("unknown fields", added_members({"a": [1, None, CANARY]})),
+    Fault("duplicate ids", double_entries),
+    Fault("a repeated page token", endless_pages("repeated"), "malformed"),
+    Fault("an endless list", endless_pages("endless"), "malformed", long=True),
 )
 
 
@@ -109,8 +111,8 @@ class Case:
 
     @property
     def entry(self) -> Mapping[str, Any]:
-        """What the scenario says of the fault."""
-        return self.fault.effect(Answered(self.kind, self.call)) or {}
+        """The scenario's entry of the fault, empty if the fault makes no sense for the call."""
+        return self.fault.effect(TrueResponse(self.kind, self.call)) or {}
 
     @property
     def name(self) -> str:
@@ -119,7 +121,7 @@ class Case:
 
 
 def cases(kind: Kind[Any]) -> Iterator[Case]:
-    """Yield every case of a kind that makes sense."""
+    """Yield every case of a kind for which the fault makes sense."""
     for purpose, calls in kind.purposes.items():
         for call in calls:
             found = (Case(fault, kind, call, purpose) for fault in FAULTS)
@@ -128,7 +130,7 @@ def cases(kind: Kind[Any]) -> Iterator[Case]:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Cases of one purpose of a kind that one exporter meets at once, each in a Region of its own."""
+    """Cases of one purpose and kind that one exporter meets at once, each in a Region of its own."""
 
     name: str
     cases: tuple[Case, ...]
@@ -141,12 +143,12 @@ class Group:
 
     @property
     def waits(self) -> bool:
-        """Whether time-outs are to be waited for."""
+        """Whether the exporter must wait for time-outs."""
         return any(case.fault.waits for case in self.cases)
 
 
 def groups(kinds: Sequence[Kind[Any]] = KINDS) -> tuple[Group, ...]:
-    """Return all cases: those of one call together, those that wait of a kind together, each long one alone."""
+    """Return all cases in groups: by call, by purpose if they wait for time-outs, and alone if they are long."""
     return tuple(group for kind in kinds for group in _groups(kind))
 
 
@@ -163,21 +165,21 @@ def _groups(kind: Kind[Any]) -> Iterator[Group]:
             yield Group(case.name, (case,), is_long=True)
 
 
-def expected(case: Case) -> Seen:
-    """Return what a case must come to."""
+def expected(case: Case) -> Observation:
+    """Return the observation that a case must give."""
     reason = case.fault.reason
     rows, later = _rows(case)
-    return Seen((reason,) if reason else (), not reason, rows, later, back=1)
+    return Observation((reason,) if reason else (), not reason, rows, later, back=1)
 
 
 def _rows(case: Case) -> tuple[str, str]:
-    """What cannot be described keeps its last rows for a time. What a list lacks is known already."""
+    """An operation that cannot be described keeps its last series for a time. A list adds operations only."""
     if case.purpose == TAGS:
         return (UNTAGGED, UNTAGGED) if case.fault.reason else (FRESH, FRESH)
     if case.purpose == DISCOVER:
         return FRESH, FRESH
     if case.fault.reason:
         return KEPT, NONE
-    # The status of an operation is that of the first description: a second one only counts.
+    # The first description gives an operation its status, a second one its counts only.
     rows = FRESH if case.fault.rows == UNKNOWN and case.call in case.kind.describes[1:] else case.fault.rows
     return rows, rows

@@ -1,67 +1,68 @@
-"""All parts of the matrix, each run by a process of its own, with what each must come to."""
+"""The parts of the matrix. A process of its own runs each part."""
 
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
 from exporter.kinds.registry import KINDS
-from tests.faults.fault_accounts import world
+from tests.faults.fault_accounts import setup_of
 from tests.faults.fault_table import Group, expected, groups
 from tests.faults.network import SERVICES, WIRE_FAULTS, expected_of_wire, run_service, uses, wire_case
-from tests.faults.observation import Seen
+from tests.faults.observation import Observation
 from tests.faults.runner import run
-from tests.faults.scopes import SCOPE_FAULTS, expected_of_scope, scope_case, scopes_world
+from tests.faults.scopes import SCOPE_FAULTS, ScopeFault, expected_of_scope, scope_case, setup_of_scopes
 
-AT_ONCE = 3
-"""Processes: most of them wait for time-outs."""
+# More than there are processors: most of them wait for time-outs.
+PROCESSES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Cases that are run together; a long one takes thousands of calls."""
+    """Cases that run together and the observation of each by case. A long part takes thousands of calls."""
 
     name: str
-    expected: Mapping[str, Seen]
-    run: Callable[[], Mapping[str, Seen]]
+    expected: Mapping[str, Observation]
+    run: Callable[[], Mapping[str, Observation]]
     is_long: bool = False
 
 
 def parts() -> tuple[Part, ...]:
-    """Return every part, those first that wait the longest."""
-    everything = (*map(_service, SERVICES), _scopes(), *map(_group, groups()))
+    """Return every part. Small parts come first: they wait for time-outs the longest."""
+    scopes = (tuple(fault for fault in SCOPE_FAULTS if fault.waits == waits) for waits in (False, True))
+    everything = (*map(_service, SERVICES), *map(_scopes, scopes), *map(_group, groups()))
     return tuple(sorted(everything, key=lambda part: len(part.expected)))
 
 
-def seen_in(name: str) -> Mapping[str, Seen]:
-    """Run a part by its name, as another process can be told."""
+def observations_of(name: str) -> Mapping[str, Observation]:
+    """Run a part and return its observations by case. A name can be sent to another process, a part cannot."""
     (part,) = [part for part in parts() if part.name == name]
     return part.run()
 
 
 def pool() -> ProcessPoolExecutor:
-    """Return processes that share nothing with this one: each part changes its environment."""
-    return ProcessPoolExecutor(AT_ONCE, mp_context=multiprocessing.get_context("spawn"))
+    """Return processes that share nothing with this one, because each part changes its environment."""
+    return ProcessPoolExecutor(PROCESSES, mp_context=multiprocessing.get_context("spawn"))
 
 
 def _group(group: Group) -> Part:
     wanted = {case.name: expected(case) for case in group.cases}
-    return Part(group.name, wanted, lambda: run(world(group)), group.is_long)
+    return Part(group.name, wanted, lambda: run(setup_of(group)), group.is_long)
 
 
-def _scopes() -> Part:
-    wanted = {scope_case(fault, kind): expected_of_scope(fault) for fault in SCOPE_FAULTS for kind in KINDS}
-    return Part("scopes", wanted, lambda: run(scopes_world()))
+def _scopes(faults: Sequence[ScopeFault]) -> Part:
+    wanted = {scope_case(fault, kind): expected_of_scope(fault) for fault in faults for kind in KINDS}
+    return Part("scopes waits" if faults[0].waits else "scopes", wanted, lambda: run(setup_of_scopes(faults)))
 
 
 def _service(service: str) -> Part:
     return Part(f"network of {service}", dict(_wanted(service)), partial(run_service, service))
 
 
-def _wanted(service: str) -> Iterator[tuple[str, Seen]]:
+def _wanted(service: str) -> Iterator[tuple[str, Observation]]:
     for fault in WIRE_FAULTS:
         for kind in KINDS:
             if uses(kind, service):

@@ -1,4 +1,4 @@
-"""Faults of the network between the exporter and one service: a relay breaks it, and TLS and names with it."""
+"""Faults of the network between the exporter and one service: connections, TLS and DNS."""
 
 from __future__ import annotations
 
@@ -16,13 +16,22 @@ from exporter.kinds.kind import Kind
 from exporter.kinds.registry import KINDS
 from exporter.simulator.app import application
 from exporter.simulator.scenario import parse_scenario
-from tests.faults.fault_accounts import ACCOUNT, HOME, SHORT, STALE_AFTER, Json, Place, Subject, operation, operation_id
-from tests.faults.observation import KEPT, NONE, Seen
-from tests.faults.runner import MINUTE, Watched, seen
+from tests.faults.fault_accounts import (
+    ACCOUNT,
+    HOME,
+    SHORT_TIMEOUTS,
+    STALE_AFTER,
+    Json,
+    Subject,
+    operation,
+    operation_id,
+)
+from tests.faults.observation import KEPT, NONE, CellAddress, Observation
+from tests.faults.relay import ZONE, Address, Names, Network, Relay, replace_resolver, run_relay
+from tests.faults.runner import MINUTE, WatchedExporter, observation
 from tests.support.certificates import Authority
 from tests.support.clocks import ManualClock
 from tests.support.exporter_server import aws_environment, serve_exporter
-from tests.support.relay import ZONE, Address, Names, Network, Relay, replace_resolver, run_relay
 from tests.support.servers import serve_app
 
 SERVICES = tuple(dict.fromkeys(call.service for kind in KINDS for call in kind.calls))
@@ -30,7 +39,7 @@ SERVICES = tuple(dict.fromkeys(call.service for kind in KINDS for call in kind.c
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """All that is between the exporter and a service: its relay, the names, and who answers with which certificate."""
+    """The connection between the exporter and a service: a relay, a resolver, and three servers behind the relay."""
 
     relay: Relay
     names: Names
@@ -40,22 +49,22 @@ class Wire:
     plain: Address
 
     def lose_name(self) -> None:
-        """Let the service's name be unknown, and end what connections there are."""
+        """Make the service's name unknown, and close every connection."""
         self.names.lost.add(self.host)
         self.relay.switch(Network.CLOSED)
 
     def mend(self) -> None:
-        """Let all be well."""
+        """End every fault."""
         self.names.lost.clear()
-        self.relay.switch(Network.WELL, self.trusted)
+        self.relay.switch(Network.HEALTHY, self.trusted)
 
 
 @dataclass(frozen=True, slots=True)
 class WireFault:
-    """A way to break a wire."""
+    """A fault of a wire; ``begin`` starts it."""
 
     name: str
-    breaks: Callable[[Wire], None]
+    begin: Callable[[Wire], None]
     reason: str
 
 
@@ -66,48 +75,49 @@ def _switched(network: Network) -> Callable[[Wire], None]:
 WIRE_FAULTS = (
     WireFault("connection refused", _switched(Network.REFUSED), "connection"),
     WireFault("connection reset", _switched(Network.RESET), "connection"),
-    WireFault("connection closed without an answer", _switched(Network.CLOSED), "connection"),
+    WireFault("connection closed without a response", _switched(Network.CLOSED), "connection"),
     WireFault("DNS failure", Wire.lose_name, "connection"),
-    WireFault("TLS: unknown authority", lambda wire: wire.relay.switch(Network.WELL, wire.untrusted), "connection"),
-    WireFault("TLS: plain HTTP", lambda wire: wire.relay.switch(Network.WELL, wire.plain), "connection"),
-    WireFault("partition", _switched(Network.PARTED), "timeout"),
-    WireFault("partition in the middle of a refresh", _switched(Network.PARTED_IN_AN_ANSWER), "timeout"),
+    WireFault("TLS: unknown authority", lambda wire: wire.relay.switch(Network.HEALTHY, wire.untrusted), "connection"),
+    WireFault("TLS: plain HTTP", lambda wire: wire.relay.switch(Network.HEALTHY, wire.plain), "connection"),
+    WireFault("partition", _switched(Network.PARTITIONED), "timeout"),
+    WireFault("partition in the middle of a refresh", _switched(Network.PARTITIONED_IN_A_RESPONSE), "timeout"),
 )
 
 
 def wire_case(fault: WireFault, service: str, kind: Kind[Any]) -> str:
-    """Return the name of a fault on the way to a service as one kind sees it."""
+    """Return the name of the case of a fault, a service and a kind."""
     return f"{fault.name}: {service} of {kind.name}"
 
 
-def expected_of_wire(fault: WireFault) -> Seen:
-    """Return what each kind that uses the service must come to."""
-    return Seen((fault.reason,), up=False, rows=KEPT, later=NONE, back=1)
+def expected_of_wire(fault: WireFault) -> Observation:
+    """Return the observation of each kind that uses the service."""
+    return Observation((fault.reason,), up=False, rows=KEPT, later=NONE, back=1)
 
 
 def uses(kind: Kind[Any], service: str) -> bool:
-    """Tell whether a kind needs a service to describe its operations."""
+    """Return whether a kind needs a service to describe its operations."""
     return any(call.service == service for call in kind.describes)
 
 
-def run_service(service: str) -> Mapping[str, Seen]:
-    """Return what each kind that uses a service came to when the way there broke, by fault and kind."""
+def run_service(service: str) -> Mapping[str, Observation]:
+    """Return the observation of each fault on the way to a service and each kind that uses it, by case."""
     clock = ManualClock()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         authority = Authority(Path(folder), "authority")
         wire, plain = _wire(stack, service, clock, authority)
         exporter = stack.enter_context(serve_exporter(json.dumps(_config()), plain, clock))
-        way = {f"AWS_ENDPOINT_URL_{service.upper()}": f"https://{wire.host}:{wire.relay.port}"}
-        stack.enter_context(aws_environment(plain, AWS_CA_BUNDLE=str(authority.file), **way))
-        watched = Watched(exporter)
-        watched.after(MINUTE)
-        found = dict(pair for fault in WIRE_FAULTS for pair in _tried(watched, wire, fault, service))
-        watched.end()
-    return found
+        endpoint = {f"AWS_ENDPOINT_URL_{service.upper()}": f"https://{wire.host}:{wire.relay.port}"}
+        stack.enter_context(aws_environment(plain, AWS_CA_BUNDLE=str(authority.file), **endpoint))
+        watched = WatchedExporter(exporter)
+        # The first scrape creates the clients, which on a busy machine takes longer than the short time-outs allow.
+        watched.scrape_after(MINUTE)
+        observations = dict(pair for fault in WIRE_FAULTS for pair in _observations(watched, wire, fault, service))
+        watched.check_end()
+    return observations
 
 
 def _wire(stack: ExitStack, service: str, clock: ManualClock, authority: Authority) -> tuple[Wire, str]:
-    """Return the wire to a service, and the URL of the same AWS without one."""
+    """Return the wire to a service, and the URL of the same simulated AWS without a wire."""
     simulator = application(parse_scenario(json.dumps(_scenario()), KINDS), KINDS, Models(), now=lambda: clock.at)
     host = f"{service}{ZONE}"
     plain = stack.enter_context(serve_app(simulator))
@@ -132,22 +142,25 @@ def _scenario() -> Json:
 def _config() -> Json:
     watch = [{"kind": kind.name, "ids": [operation_id(kind, "a")]} for kind in KINDS]
     own = {"account_id": ACCOUNT, "regions": [HOME], "watch": watch}
-    return {"accounts": [own], "refresh": {"stale_after": f"{STALE_AFTER}s"}, "aws": SHORT}
+    return {"accounts": [own], "refresh": {"stale_after": f"{STALE_AFTER}s"}, "aws": SHORT_TIMEOUTS}
 
 
-def _tried(watched: Watched, wire: Wire, fault: WireFault, service: str) -> Iterator[tuple[str, Seen]]:
-    """Yield what each kind that uses the service came to, by its name; the other kinds must not notice."""
-    before = watched.after(MINUTE)
-    fault.breaks(wire)
-    sights = before, watched.after(MINUTE), watched.after(STALE_AFTER + 100)
+def _observations(
+    watched: WatchedExporter, wire: Wire, fault: WireFault, service: str
+) -> Iterator[tuple[str, Observation]]:
+    """Yield each kind that uses the service, by case. The fault must not affect the other kinds."""
+    before = watched.scrape_after(MINUTE)
+    fault.begin(wire)
+    views = before, watched.scrape_after(MINUTE), watched.scrape_after(STALE_AFTER + 100)
     wire.mend()
-    after = (watched.after(MINUTE), watched.after(MINUTE))
-    spared = tuple(_place(kind) for kind in KINDS if not uses(kind, service))
+    after = (watched.scrape_after(MINUTE), watched.scrape_after(MINUTE))
+    neighbours = tuple(_cell_of(kind) for kind in KINDS if not uses(kind, service))
     for kind in KINDS:
         if uses(kind, service):
             name = wire_case(fault, service, kind)
-            yield name, seen(_place(kind), Subject(name, operation_id(kind, "a"), spared), sights, after)
+            subject = Subject(name, operation_id(kind, "a"), neighbours)
+            yield name, observation(_cell_of(kind), subject, views, after)
 
 
-def _place(kind: Kind[Any]) -> Place:
-    return Place(ACCOUNT, HOME, kind.name)
+def _cell_of(kind: Kind[Any]) -> CellAddress:
+    return CellAddress(ACCOUNT, HOME, kind.name)

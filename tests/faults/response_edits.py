@@ -1,4 +1,4 @@
-"""What a fault does to the answer of one call: members are found by the shape of the answer, whatever the kind."""
+"""Edits of a call's response. The response's shape in botocore names the members, so that they fit every kind."""
 
 from __future__ import annotations
 
@@ -11,39 +11,35 @@ from typing import Any
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from exporter.kinds.kind import ApiCall, Kind
-from exporter.simulator.answers import serialised
+from exporter.simulator.responses import serialize
 from tests.support.simulated_responses import MODELS, output_shape, sample_operation
 
+# Part of every text from AWS. The exporter must not show it.
 CANARY = "canary-4f1d"
-"""Stands in whatever AWS says: none of it may come out of the exporter."""
+# A scenario's entry of a fault, without the keys that select requests.
 Entry = Mapping[str, Any]
-"""What a scenario says of a fault, besides which requests it is for."""
-Effect = Callable[["Answered"], Entry | None]
-"""Gives the fault of a call; None where it makes no sense there."""
-Found = tuple[str, Shape, Any]
-"""A member of an answer: its path, its shape, and its true value."""
+# Returns the entry for a call, or None if the fault makes no sense there.
+Effect = Callable[["TrueResponse"], Entry | None]
+# A member of a response: its path, its shape and its true value.
+Member = tuple[str, Shape, Any]
+WRONG = {"string": 7, "integer": "many", "timestamp": {}, "boolean": "yes", "list": CANARY, "map": [7], "structure": 7}
 
 
 @dataclass(frozen=True)
-class Answered:
-    """The true answer to a call of a kind."""
+class TrueResponse:
+    """The response to a call of a kind without a fault."""
 
     kind: Kind[Any]
     call: ApiCall
 
     @property
     def is_list(self) -> bool:
-        """Whether the call is the one that finds operations."""
+        """Whether the call lists operations."""
         return self.call == self.kind.discovery.call
-
-    @property
-    def pages(self) -> bool:
-        """Whether the answer comes in pages."""
-        return bool(self.lists)
 
     @cached_property
     def lists(self) -> tuple[str, ...]:
-        """The members that hold what is paged."""
+        """The members that contain the entries of a page; empty if the call has no pages."""
         try:
             return (MODELS.pagination(self.call).result,)
         except KeyError:
@@ -51,24 +47,24 @@ class Answered:
 
     @cached_property
     def content(self) -> Mapping[str, Any]:
-        """The answer as the body of an HTTP answer holds it, with one entry of a list."""
+        """The content of the response body. A list has one entry."""
         operation = sample_operation(self.kind.statuses[0])
         shape = output_shape(self.call)
         if self.is_list:
-            return serialised(shape, {self.lists[0]: [self.kind.simulation.entry(operation)]})
-        return serialised(shape, self.kind.simulation.answers[self.call](operation) or {})
+            return serialize(shape, {self.lists[0]: [self.kind.simulation.entry(operation)]})
+        return serialize(shape, self.kind.simulation.answers[self.call](operation) or {})
 
     @cached_property
-    def members(self) -> tuple[Found, ...]:
-        """Every member, those of inner structures included."""
+    def members(self) -> tuple[Member, ...]:
+        """Every member, including those of inner structures."""
         return tuple(_inside("", output_shape(self.call), self.content))
 
-    def of(self, *types: str) -> list[str]:
+    def paths(self, *types: str) -> list[str]:
         """Return the paths of members of these types."""
         return [path for path, shape, _ in self.members if shape.type_name in types]
 
 
-def _inside(path: str, shape: Shape, value: Any) -> Iterator[Found]:
+def _inside(path: str, shape: Shape, value: Any) -> Iterator[Member]:
     if isinstance(shape, StructureShape):
         for name, inner in shape.members.items():
             wire_name = inner.serialization.get("name", name)
@@ -80,82 +76,79 @@ def _inside(path: str, shape: Shape, value: Any) -> Iterator[Found]:
         yield from _member(f"{path}*", shape.value, next(iter(value.values())))
 
 
-def _member(path: str, shape: Shape, value: Any) -> Iterator[Found]:
+def _member(path: str, shape: Shape, value: Any) -> Iterator[Member]:
     yield path, shape, value
     yield from _inside(f"{path}.", shape, value)
 
 
-def always(**entry: Any) -> Effect:
-    """The same on every call."""
-    return lambda answered: entry
+def constant(**entry: Any) -> Effect:
+    """Return the effect that is the same for every call."""
+    return lambda response: entry
 
 
-def refused(code: str, status: int, **more: Any) -> Effect:
-    """An error as AWS's services write it."""
-    return always(error=code, status=status, message=CANARY, **more)
+def error(code: str, status: int, **more: Any) -> Effect:
+    """Return the effect of an error response in the format of AWS."""
+    return constant(error=code, status=status, message=CANARY, **more)
 
 
-def body(text: str, content_type: str = "application/json", **more: Any) -> Effect:
-    """Another body."""
-    return always(body=text, content_type=content_type, **more)
+def other_body(text: str, content_type: str = "application/json", **more: Any) -> Effect:
+    """Return the effect of another response body."""
+    return constant(body=text, content_type=content_type, **more)
 
 
-def top_level(value: Any) -> Effect:
-    """Every member of the answer itself is this."""
-    return lambda answered: {"replace": {path: value for path, *_ in answered.members if "." not in path}}
+def top_level_members(value: Any) -> Effect:
+    """Return the effect that gives every top-level member this value."""
+    return lambda response: {"replace": {path: value for path, *_ in response.members if "." not in path}}
 
 
-def every(value: Any, *types: str) -> Effect:
-    """Every member of these types, wherever it stands, is this."""
-    return lambda answered: _replaced(dict.fromkeys(answered.of(*types), value))
+def members_of_type(value: Any, *types: str) -> Effect:
+    """Return the effect that gives every member of these types this value."""
+    return lambda response: _replaced(dict.fromkeys(response.paths(*types), value))
 
 
 def statuses(value: str) -> Effect:
-    """Every member that is a status is this."""
-    return lambda answered: _replaced(
-        {path: value for path in answered.of("string") if path.lower().endswith("status")}
+    """Return the effect that gives every status this value."""
+    return lambda response: _replaced(
+        {path: value for path in response.paths("string") if path.lower().endswith("status")}
     )
 
 
-def entries(value: Any) -> Effect:
-    """Every entry of what is paged is this."""
-    return lambda answered: _replaced({f"{path}.*": value for path in answered.lists})
+def page_entries(value: Any) -> Effect:
+    """Return the effect that gives every entry of a page this value."""
+    return lambda response: _replaced({f"{path}.*": value for path in response.lists})
 
 
-def additions(value: Any) -> Effect:
-    """The answer and every structure in it have a member more."""
-    return lambda answered: {
-        "replace": {"tomorrow": value, **{f"{path}.tomorrow": value for path in answered.of("structure")}}
+def added_members(value: Any) -> Effect:
+    """Return the effect that adds an unknown member to the response and to every structure in it."""
+    return lambda response: {
+        "replace": {"unheardOf": value, **{f"{path}.unheardOf": value for path in response.paths("structure")}}
     }
 
 
-def dripping(seconds: float) -> Effect:
-    """The true answer, which takes about so long or, if it holds more than one entry, longer."""
-    return lambda answered: {"drip": max(1, int(len(json.dumps(answered.content)) / seconds))}
+def drip(seconds: float) -> Effect:
+    """Return the effect that sends the true body slowly, in about this time or longer."""
+    return lambda response: {"drip": max(1, int(len(json.dumps(response.content)) / seconds))}
 
 
-def doubled(answered: Answered) -> Entry | None:
-    """What is paged comes twice."""
-    return {"double": list(answered.lists)} if answered.pages else None
+def double_entries(response: TrueResponse) -> Entry | None:
+    """Send every entry of a page twice."""
+    return {"double": list(response.lists)} if response.lists else None
 
 
-def paged(way: str) -> Effect:
-    """A list that never ends."""
-    return lambda answered: {"pages": way} if answered.pages else None
+def endless_pages(way: str) -> Effect:
+    """Return the effect of a list without a last page."""
+    return lambda response: {"pages": way} if response.lists else None
 
 
 def without(*types: str) -> Effect:
-    """Members of these types are missing."""
-    return lambda answered: {"remove": answered.of(*types)} if answered.of(*types) else None
+    """Return the effect that removes every member of these types."""
+    return lambda response: {"remove": response.paths(*types)} if response.paths(*types) else None
 
 
-def wrong(answered: Answered) -> Entry | None:
-    """Every member of the answer itself is of another type."""
-    kinds = {path: shape.type_name for path, shape, _ in answered.members if "." not in path}
-    return {"replace": {path: WRONG[type_name] for path, type_name in kinds.items()}}
-
-
-WRONG = {"string": 7, "integer": "many", "timestamp": {}, "boolean": "yes", "list": CANARY, "map": [7], "structure": 7}
+def wrong_types(response: TrueResponse) -> Entry | None:
+    """Give every top-level member a value of another type."""
+    types = {path: shape.type_name for path, shape, _ in response.members if "." not in path}
+    return {"replace": {path: WRONG[type_name] for path, type_name in types.items()}}
 
 
 def _replaced(values: Mapping[str, Any]) -> Entry | None:

@@ -1,113 +1,145 @@
-"""Run a group of cases against the real exporter, and tell what each came to."""
+"""Runs cases against the real exporter and returns the observation of each."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-import httpx
+import pytest
 
-from tests.faults.fault_accounts import BEGINS, ENDS, STALE_AFTER, Place, Subject, World
-from tests.faults.observation import Seen
+from exporter.core.thread import NAME
+from tests.faults.fault_accounts import BEGINS, ENDS, STALE_AFTER, Setup, Subject
+from tests.faults.observation import CellAddress, Observation, ScrapeView, scrape_view
 from tests.faults.response_edits import CANARY
-from tests.faults.scrape_view import Sight, sight
-from tests.support.exporter_server import Exporter, serve_simulation
+from tests.support import http_requests
+from tests.support.exporter_server import ServedExporter, serve_simulation
 from tests.support.waiting import wait_until
 
+# The names of the exporter's threads for calls to AWS and for other blocking work.
+THREADS = {"aws-call", NAME}
 MINUTE = 60.0
-PATIENCE = "600"
-"""Seconds that a scrape waits: a busy machine takes its time for the thousand pages of a list that does not end."""
+# The age at which the exporter reads a cell again, by its default configuration.
+MIN_AGE = 10.0
+# The scrape time-out in seconds. The thousand pages of an endless list take long on a busy machine.
+SCRAPE_TIMEOUT = "600"
+# After this many refreshes without a fault, a cell counts as not recovered.
 MOST_REFRESHES = 8
-"""After so many refreshes without the fault a cell does not come back any more."""
 
 
-class Watched:
-    """An exporter, scraped at chosen moments; each scrape must parse, and hold nothing that AWS said."""
+class WatchedExporter:
+    """An exporter that is scraped at chosen times. Each scrape must parse and must not contain text from AWS."""
 
-    def __init__(self, exporter: Exporter) -> None:
+    def __init__(self, exporter: ServedExporter) -> None:
         self._exporter = exporter
         self._started = exporter.clock.at
 
-    def at(self, second: float) -> Sight:
-        """Scrape at a second since the start, or now if that has passed."""
-        clock = self._exporter.clock
-        return self.after(max(0.0, self._started + second - clock.at))
+    def scrape_at(self, second: float) -> ScrapeView:
+        """Scrape at a second after the start, or now if that second has passed."""
+        return self.scrape_after(max(0.0, self._started + second - self._exporter.clock.at))
 
-    def after(self, seconds: float) -> Sight:
-        """Scrape after some time."""
+    def scrape_after(self, seconds: float) -> ScrapeView:
+        """Scrape after some seconds."""
         since = self._exporter.clock.at + seconds
-        text = self._exporter.scrape(after=seconds, within=PATIENCE)
+        text = self._exporter.scrape(after=seconds, within=SCRAPE_TIMEOUT)
         assert CANARY not in text
-        return sight(text, since)
+        return scrape_view(text, since)
 
-    def end(self) -> None:
-        """The process lives, said nothing of what AWS said, and no call goes on."""
-        assert httpx.get(f"{self._exporter.url}/-/healthy", timeout=60).status_code == 200
+    def check_end(self) -> None:
+        """Check that the process is healthy, its log has no text from AWS, and every call to AWS ends."""
+        assert http_requests.get(f"{self._exporter.url}/-/healthy").status_code == 200
         assert CANARY not in self._exporter.log.getvalue()
         assert "unexpected" not in self._exporter.log.getvalue()
-        wait_until(lambda: not _calls() or None, "calls that were abandoned")
+        wait_until(lambda: not _has_calls() or None, "the end of abandoned calls")
 
 
-def _calls() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name == "aws-call"]
+def _has_calls() -> bool:
+    return any(thread.name in THREADS for thread in threading.enumerate())
 
 
-def run(world: World) -> Mapping[str, Seen]:
-    """Return what became of each subject of a world, by their names."""
-    with serve_simulation(world.config, world.scenario) as simulation:
-        watched = Watched(simulation.exporter)
-        if world.waits:
-            # The first scrape makes every client, which on a busy machine may take longer than short time-outs allow.
-            watched.at(0)
-        sights = [watched.at(BEGINS / 2), watched.at(BEGINS + 60), watched.after(STALE_AFTER + 100)]
-        after = tuple(_afterwards(watched, world.subjects))
-        watched.end()
-    return {subject.name: seen(place, subject, sights, after) for place, subject in world.subjects.items()}
+def run(setup: Setup) -> Mapping[str, Observation]:
+    """Return the observation of each subject of a setup, by the subject's name."""
+    with serve_simulation(setup.config, setup.scenario) as simulation:
+        watched = WatchedExporter(simulation.exporter)
+        if setup.has_short_timeouts:
+            _warm_up(watched, setup.subjects)
+        views = [
+            watched.scrape_at(BEGINS - 50),
+            watched.scrape_at(BEGINS + 60),
+            watched.scrape_after(STALE_AFTER + 100),
+        ]
+        after = tuple(_recovery(watched, setup.subjects))
+        watched.check_end()
+    return {subject.name: observation(cell, subject, views, after) for cell, subject in setup.subjects.items()}
 
 
-def _afterwards(watched: Watched, subjects: Iterable[Place]) -> Iterator[Sight]:
-    """Scrape after the end of the faults until every cell is up."""
-    found = watched.at(ENDS)
-    yield found
-    for _ in range(MOST_REFRESHES):
-        if all(found.up.get(place) for place in subjects):
+def _warm_up(watched: WatchedExporter, subjects: Mapping[CellAddress, Subject]) -> None:
+    """Scrape until the exporter has read everything that no fault concerns, all in one refresh.
+
+    The first calls create clients and open connections. On a busy machine that takes longer than a short time-out.
+    """
+    unread: set[str] = set()
+    for _ in range(int((BEGINS - 50) / MIN_AGE)):
+        view = watched.scrape_after(MIN_AGE)
+        unread = {name for cell, subject in subjects.items() for name in _unread(view, cell, subject)}
+        if not unread:
             return
-        found = watched.after(MINUTE)
-        yield found
+    pytest.fail(f"not read before the faults begin: {sorted(unread)}")
 
 
-def seen(place: Place, subject: Subject, sights: Sequence[Sight], after: Sequence[Sight]) -> Seen:
-    """Return what a subject came to, by scrapes before and during its fault, after ``stale_after``, and afterwards."""
-    _, during, later = sights
-    wanted = after[-1].rows.get((place, subject.id), frozenset())
-    return Seen(
-        reasons=during.reasons.get(place, ()),
-        up=during.up[place],
-        rows=during.state(place, subject.id, wanted),
-        later=later.state(place, subject.id, wanted),
-        back=next((number for number, one in enumerate(after, 1) if _is_whole(one, place, subject)), 0),
-        hurt=tuple(dict.fromkeys(_hurt(place, subject, (*sights, after[0]), after[-1]))),
+def _unread(view: ScrapeView, cell: CellAddress, subject: Subject) -> Iterator[str]:
+    yield from _affected(cell, subject, [view], view)
+    if subject.beside and view.has_empty_tag(cell, subject.beside):
+        yield "the tags of the operation beside it"
+
+
+def _recovery(watched: WatchedExporter, cells: Iterable[CellAddress]) -> Iterator[ScrapeView]:
+    """Scrape after the end of the faults until every cell is up."""
+    view = watched.scrape_at(ENDS)
+    yield view
+    for _ in range(MOST_REFRESHES):
+        if all(view.up.get(cell) for cell in cells):
+            return
+        view = watched.scrape_after(MINUTE)
+        yield view
+
+
+def observation(
+    cell: CellAddress, subject: Subject, views: Sequence[ScrapeView], after: Sequence[ScrapeView]
+) -> Observation:
+    """Return the observation of a subject.
+
+    ``views`` are the scrapes before the fault, during it, and after ``stale_after``. ``after`` follow its end.
+    """
+    _, during, later = views
+    wanted = after[-1].rows.get((cell, subject.id), frozenset())
+    return Observation(
+        reasons=during.reasons.get(cell, ()),
+        up=during.up[cell],
+        rows=during.state(cell, subject.id, wanted),
+        later=later.state(cell, subject.id, wanted),
+        back=next((number for number, view in enumerate(after, 1) if _is_recovered(view, cell, subject)), 0),
+        hurt=tuple(dict.fromkeys(_affected(cell, subject, (*views, after[0]), after[-1]))),
     )
 
 
-def _is_whole(found: Sight, place: Place, subject: Subject) -> bool:
-    """Tell whether a cell is up and its operations are read anew, those that a list should have told of too."""
-    ids = found.ids(place)
-    read = all(found.read_at[place, id] >= found.since for id in ids)
-    return found.up[place] and read and ids == (subject.comes or {subject.id})
+def _is_recovered(view: ScrapeView, cell: CellAddress, subject: Subject) -> bool:
+    """Return whether a cell is up and all its operations were just read, including those that a list adds."""
+    ids = view.ids(cell)
+    is_read = all(view.read_at[cell, id] >= view.since for id in ids)
+    return view.up[cell] and is_read and ids == (subject.final_ids or {subject.id})
 
 
-def _hurt(place: Place, subject: Subject, sights: Sequence[Sight], last: Sight) -> Iterator[str]:
-    """Yield what noticed the fault besides the operation or the list that it is about."""
-    for found in sights:
-        if subject.beside and not found.is_fresh(place, subject.beside, last.rows.get((place, subject.beside))):
+def _affected(cell: CellAddress, subject: Subject, views: Sequence[ScrapeView], last: ScrapeView) -> Iterator[str]:
+    """Yield what the fault affected besides its own operation or list. The last view shows everything healthy."""
+    for view in views:
+        if subject.beside and not view.is_fresh(cell, subject.beside, last.rows.get((cell, subject.beside))):
             yield "the operation beside it"
-        for other in subject.neighbours:
-            if not _is_well(found, other, last):
-                yield f"{other.kind} in {other.region} of {other.account}"
+        for neighbour in subject.neighbours:
+            if not _is_healthy(view, neighbour, last):
+                yield f"{neighbour.kind} in {neighbour.region} of {neighbour.account}"
 
 
-def _is_well(found: Sight, place: Place, last: Sight) -> bool:
-    known = found.ids(place) & last.ids(place)
-    fresh = all(found.is_fresh(place, id, last.rows[place, id]) for id in known)
-    return found.up[place] and fresh and bool(known)
+def _is_healthy(view: ScrapeView, cell: CellAddress, last: ScrapeView) -> bool:
+    known = view.ids(cell) & last.ids(cell)
+    is_fresh = all(view.is_fresh(cell, id, last.rows[cell, id]) for id in known)
+    return view.up[cell] and is_fresh and bool(known)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,116 +14,119 @@ from tests.faults.fault_accounts import (
     BEGINS,
     ENDS,
     HOME,
+    LONG_TIMEOUTS,
     OTHER_ACCOUNT,
-    SHORT,
+    SHORT_TIMEOUTS,
     STALE_AFTER,
     Json,
-    Place,
+    Setup,
     Subject,
-    World,
     operation,
     operation_id,
     region_of,
 )
-from tests.faults.observation import KEPT, NONE, Seen
+from tests.faults.observation import KEPT, NONE, CellAddress, Observation
 from tests.faults.response_edits import CANARY, Entry
-
-ASSUMING = "AssumeRole"
 
 
 @dataclass(frozen=True, slots=True)
 class ScopeFault:
-    """A fault of every call of a scope, or with ``of_sts`` of the call that gives credentials for it."""
+    """A fault of every call of a scope or, ``of_sts``, of the call that gets the scope's credentials.
+
+    A fault ``waits`` if the exporter must wait for a time-out.
+    """
 
     name: str
     entry: Entry
     reason: str
     of_sts: bool = False
+    waits: bool = False
+
+    @property
+    def account(self) -> str:
+        """The account of the scope."""
+        return OTHER_ACCOUNT if self.of_sts else ACCOUNT
 
 
-def _refused(code: str, status: int) -> Entry:
+def _error(code: str, status: int) -> Entry:
     return {"error": code, "status": status, "message": CANARY}
 
 
 SCOPE_FAULTS = (
-    ScopeFault("expired credentials", _refused("ExpiredTokenException", 403), "credentials"),
-    ScopeFault("revoked credentials", _refused("UnrecognizedClientException", 403), "credentials"),
-    ScopeFault("every API denied", _refused("AccessDeniedException", 403), "access_denied"),
+    ScopeFault("expired credentials", _error("ExpiredTokenException", 403), "credentials"),
+    ScopeFault("revoked credentials", _error("UnrecognizedClientException", 403), "credentials"),
+    ScopeFault("every API denied", _error("AccessDeniedException", 403), "access_denied"),
     ScopeFault("AWS's clock an hour ahead", {"skew": "1h"}, "credentials"),
     ScopeFault("AWS's clock an hour behind", {"skew": "-1h"}, "credentials"),
-    ScopeFault("role without trust", _refused("AccessDenied", 403), "access_denied", of_sts=True),
-    ScopeFault("STS: expired credentials", _refused("ExpiredToken", 403), "credentials", of_sts=True),
+    ScopeFault("role without trust", _error("AccessDenied", 403), "access_denied", of_sts=True),
+    ScopeFault("STS: expired credentials", _error("ExpiredToken", 403), "credentials", of_sts=True),
     ScopeFault("STS: clock an hour ahead", {"skew": "1h"}, "credentials", of_sts=True),
-    ScopeFault("STS: throttled", _refused("Throttling", 400), "throttled", of_sts=True),
-    ScopeFault("STS: 503", _refused("ServiceUnavailable", 503), "server_error", of_sts=True),
+    ScopeFault("STS: throttled", _error("Throttling", 400), "throttled", of_sts=True),
+    ScopeFault("STS: 503", _error("ServiceUnavailable", 503), "server_error", of_sts=True),
     ScopeFault("STS: HTML with 200", {"body": f"<html>{CANARY}</html>", "status": 200}, "malformed", of_sts=True),
     ScopeFault("STS: truncated body", {"cut": 200}, "malformed", of_sts=True),
-    ScopeFault("STS: hang before headers", {"hang": "head"}, "timeout", of_sts=True),
+    ScopeFault("STS: hang before headers", {"hang": "head"}, "timeout", of_sts=True, waits=True),
 )
 
 
 def scope_case(fault: ScopeFault, kind: Kind[Any]) -> str:
-    """Return the name of a fault as one kind sees it."""
+    """Return the name of the case of a fault and a kind."""
     return f"{fault.name}: {kind.name}"
 
 
-def scopes_world() -> World:
-    """Return the one world of all of them."""
-    return World(json.dumps(_config()), json.dumps(_scenario()), dict(_subjects()), waits=True)
+def expected_of_scope(fault: ScopeFault) -> Observation:
+    """Return the observation of each kind. A scope that never had credentials has no series to keep."""
+    return Observation((fault.reason,), up=False, rows=NONE if fault.of_sts else KEPT, later=NONE, back=1)
 
 
-def expected_of_scope(fault: ScopeFault) -> Seen:
-    """Return what each kind must come to. Where there never were credentials there are no rows to keep."""
-    return Seen((fault.reason,), up=False, rows=NONE if fault.of_sts else KEPT, later=NONE, back=1)
+def setup_of_scopes(faults: Sequence[ScopeFault]) -> Setup:
+    """Return the setup for these faults. All of them wait for time-outs, or none does."""
+    waits = faults[0].waits
+    return Setup(json.dumps(_config(faults, waits)), json.dumps(_scenario(faults)), dict(_subjects(faults)), waits)
 
 
-def _subjects() -> Iterator[tuple[Place, Subject]]:
-    for position, fault in enumerate(SCOPE_FAULTS):
+def _subjects(faults: Sequence[ScopeFault]) -> Iterator[tuple[CellAddress, Subject]]:
+    homes = tuple(CellAddress(account, HOME, kind.name) for account in (ACCOUNT, OTHER_ACCOUNT) for kind in KINDS)
+    for position, fault in enumerate(faults):
         for kind in KINDS:
-            place = Place(_account(fault), region_of(position), kind.name)
-            yield place, Subject(scope_case(fault, kind), operation_id(kind, "a"), tuple(_homes()))
+            cell = CellAddress(fault.account, region_of(position), kind.name)
+            yield cell, Subject(scope_case(fault, kind), operation_id(kind, "a"), homes)
 
 
-def _homes() -> Iterator[Place]:
-    for account in (ACCOUNT, OTHER_ACCOUNT):
-        for kind in KINDS:
-            yield Place(account, HOME, kind.name)
-
-
-def _account(fault: ScopeFault) -> str:
-    return OTHER_ACCOUNT if fault.of_sts else ACCOUNT
-
-
-def _scenario() -> Json:
-    places = [(account, HOME) for account in (ACCOUNT, OTHER_ACCOUNT)]
-    places += [(_account(fault), region_of(position)) for position, fault in enumerate(SCOPE_FAULTS)]
+def _scenario(faults: Sequence[ScopeFault]) -> Json:
+    scopes = [(account, HOME) for account in (ACCOUNT, OTHER_ACCOUNT)]
+    scopes += [(fault.account, region_of(position)) for position, fault in enumerate(faults)]
     return {
         "accounts": [ACCOUNT, OTHER_ACCOUNT],
         "quotas": False,
-        "operations": [operation(*place, kind, "a") for place in places for kind in KINDS],
-        "faults": [_fault(position, fault) for position, fault in enumerate(SCOPE_FAULTS)],
+        "operations": [operation(*scope, kind, "a") for scope in scopes for kind in KINDS],
+        "faults": [_entry(position, fault) for position, fault in enumerate(faults)],
     }
 
 
-def _fault(position: int, fault: ScopeFault) -> Json:
-    until = {"until": f"{ENDS}s", **fault.entry}
-    if fault.of_sts:
-        return {"api": ASSUMING, "id": _role(position), **until}
-    return {"region": region_of(position), "from": f"{BEGINS}s", **until}
+def _entry(position: int, fault: ScopeFault) -> Json:
+    requests = {"api": "AssumeRole", "id": _role(position)} if fault.of_sts else {"region": region_of(position)}
+    # The exporter reads credentials once only, so a fault of STS must exist from the start.
+    since = 0 if fault.of_sts else BEGINS
+    return {**requests, "from": f"{since}s", "until": f"{ENDS}s", **fault.entry}
 
 
 def _role(position: int) -> str:
     return f"arn:aws:iam::{OTHER_ACCOUNT}:role/role-{position}"
 
 
-def _config() -> Mapping[str, Any]:
+def _config(faults: Sequence[ScopeFault], waits: bool) -> Mapping[str, Any]:
     watch = [{"kind": kind.name, "ids": [operation_id(kind, "a")]} for kind in KINDS]
-    regions = [HOME, *(region_of(position) for position, fault in enumerate(SCOPE_FAULTS) if not fault.of_sts)]
+    regions = [HOME, *(region_of(position) for position, fault in enumerate(faults) if not fault.of_sts)]
     roles = [
         {"name": f"role-{position}", "role_arn": _role(position), "regions": [region_of(position)], "watch": watch}
-        for position, fault in enumerate(SCOPE_FAULTS)
+        for position, fault in enumerate(faults)
         if fault.of_sts
     ]
     own = {"name": "own", "account_id": ACCOUNT, "regions": regions, "watch": watch}
-    other = {"name": "other", "role_arn": _role(len(SCOPE_FAULTS)), "regions": [HOME], "watch": watch}
-    return {"accounts": [own, other, *roles], "refresh": {"stale_after": f"{STALE_AFTER}s"}, "aws": SHORT}
+    other = {"name": "other", "role_arn": _role(len(faults)), "regions": [HOME], "watch": watch}
+    return {
+        "accounts": [own, other, *roles],
+        "refresh": {"stale_after": f"{STALE_AFTER}s"},
+        "aws": SHORT_TIMEOUTS if waits else LONG_TIMEOUTS,
+    }

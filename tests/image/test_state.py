@@ -13,8 +13,7 @@ import pytest
 from tests.support.containers import output_of, podman, run_image, run_in_container
 from tests.support.exposition_rows import Scrape
 from tests.support.helm_chart import Document, container_of, render
-from tests.support.podman_pods import Pod, claimed_volumes, play_pods
-from tests.support.podman_releases import Release, run_simulated_aws, values_argument
+from tests.support.podman_pods import Pod, Release, claimed_volumes, play_pods, run_simulated_aws, values_argument
 from tests.support.waiting import wait_until
 
 NETWORK = f"exporter-state-{os.getpid()}"

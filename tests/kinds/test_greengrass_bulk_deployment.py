@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from exporter.core.model import ItemCounts
 from exporter.kinds.greengrass_bulk_deployment import KIND, parse
-from tests.support.exporter_server import Exporter, serve_exporter
+from tests.support.exporter_server import ServedExporter, serve_exporter
 from tests.support.scripted_endpoint import HttpResponse, ScriptedAws, error_response, json_response
 from tests.support.servers import serve_app
 
@@ -29,7 +29,7 @@ def reports(*groups: str, token: str | None = None) -> HttpResponse:
     return json_response({"Deployments": [{"DeploymentStatus": group} for group in groups], "NextToken": token})
 
 
-def counts(exporter: Exporter) -> dict[str, float]:
+def counts(exporter: ServedExporter) -> dict[str, float]:
     """The groups in each status that has any, after one more scrape."""
     rows = [row for row in exporter.scrape().splitlines() if row.startswith(GROUPS)]
     found = {row.split('status="')[1].split('"')[0]: float(row.rpartition(" ")[2]) for row in rows}
@@ -40,9 +40,9 @@ def test_groups_are_read_until_every_one_is_final_and_then_no_more() -> None:
     aws = ScriptedAws({STATUS: status("Running"), REPORTS: reports("Building", "InProgress", "Success")})
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         assert counts(exporter) == {"Building": 1, "InProgress": 1, "Success": 1}
-        aws.answers |= {STATUS: status("Completed"), REPORTS: reports("InProgress", "Failure", "Success")}
+        aws.responses |= {STATUS: status("Completed"), REPORTS: reports("InProgress", "Failure", "Success")}
         assert counts(exporter) == {"InProgress": 1, "Failure": 1, "Success": 1}
-        aws.answers[REPORTS] = reports("Success", "Failure", "Success")
+        aws.responses[REPORTS] = reports("Success", "Failure", "Success")
         assert counts(exporter) == {"Failure": 1, "Success": 2}
         asked = len(aws.requests)
         assert counts(exporter) == {"Failure": 1, "Success": 2}
@@ -71,7 +71,7 @@ def test_reports_that_cannot_be_read_leave_the_last_groups_and_say_why() -> None
     aws = ScriptedAws({STATUS: status("Running"), REPORTS: reports("Success", "Success")})
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         assert counts(exporter) == {"Success": 2}
-        aws.answers |= {STATUS: status("Completed"), REPORTS: error_response("InternalServerException", 500)}
+        aws.responses |= {STATUS: status("Completed"), REPORTS: error_response("InternalServerException", 500)}
         assert counts(exporter) == {"Success": 2}
         assert 'reason="server_error"} 1.0' in exporter.scrape()
 

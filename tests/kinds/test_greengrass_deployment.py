@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from exporter.kinds.greengrass_deployment import KIND, GreengrassDeployment, with_job
-from tests.support.exporter_server import Exporter, serve_exporter
+from tests.support.exporter_server import ServedExporter, serve_exporter
 from tests.support.scripted_endpoint import HttpResponse, ScriptedAws, error_response, json_response
 from tests.support.servers import serve_app
 
@@ -59,7 +59,7 @@ def aws_with(deployment: dict[str, object], job: HttpResponse) -> ScriptedAws:
     return ScriptedAws({GET: json_response(deployment), LIST: listed(status), DESCRIBE: job, "/tags": tags})
 
 
-def requests(aws: ScriptedAws, exporter: Exporter) -> list[str]:
+def requests(aws: ScriptedAws, exporter: ServedExporter) -> list[str]:
     """The requests that one more scrape makes, sorted."""
     before = len(aws.requests)
     exporter.scrape()
@@ -130,7 +130,7 @@ def test_a_job_that_cannot_be_read_leaves_the_last_counts_and_says_why(job: Http
     aws = aws_with(DEPLOYMENT, json_response({"job": JOB}))
     with serve_app(aws.app()) as endpoint, serve_exporter(BY_ID, endpoint) as exporter:
         exporter.scrape()
-        aws.answers[DESCRIBE] = job
+        aws.responses[DESCRIBE] = job
         exposed = exporter.scrape()
     assert f'{THINGS}{LABELS},state="succeeded"}} 90.0' in exposed
     assert f'reason="{reason}"}} 1.0' in exposed
@@ -149,7 +149,7 @@ def test_a_found_deployment_without_a_job_is_asked_for_it_until_it_has_one() -> 
     with serve_app(aws.app()) as endpoint, serve_exporter(FOUND, endpoint) as exporter:
         for _ in range(2):
             assert requests(aws, exporter) == sorted([LIST, GET])
-        aws.answers[GET] = json_response(DEPLOYMENT)
+        aws.responses[GET] = json_response(DEPLOYMENT)
         assert requests(aws, exporter) == sorted([LIST, GET, DESCRIBE])
         assert f'{THINGS}{LABELS},state="succeeded"}} 90.0' in exporter.operations()
         assert requests(aws, exporter) == sorted([LIST, DESCRIBE])
@@ -160,7 +160,7 @@ def test_the_end_of_a_found_deployment_is_described_in_full_and_then_costs_only_
     with serve_app(aws.app()) as endpoint, serve_exporter(FOUND, endpoint) as exporter:
         exporter.scrape()
         ended = {"status": "COMPLETED", "jobProcessDetails": {**DETAILS, "numberOfQueuedThings": 0}}
-        aws.answers |= {
+        aws.responses |= {
             LIST: listed("COMPLETED"),
             GET: json_response({**DEPLOYMENT, "deploymentStatus": "COMPLETED"}),
             DESCRIBE: json_response({"job": {**JOB, **ended}}),
@@ -176,10 +176,10 @@ def test_a_list_that_fails_or_lacks_the_deployment_holds_up_nothing() -> None:
     aws = aws_with(DEPLOYMENT, json_response({"job": JOB}))
     with serve_app(aws.app()) as endpoint, serve_exporter(FOUND, endpoint) as exporter:
         exporter.scrape()
-        aws.answers[LIST] = error_response("AccessDeniedException", 403)
+        aws.responses[LIST] = error_response("AccessDeniedException", 403)
         for _ in range(2):
             assert {GET, DESCRIBE} < set(requests(aws, exporter))
-        aws.answers[LIST] = json_response({"deployments": []})
+        aws.responses[LIST] = json_response({"deployments": []})
         assert requests(aws, exporter) == sorted([LIST, GET, DESCRIBE])
 
 
@@ -210,7 +210,7 @@ def test_a_deployment_that_has_ended_asks_for_its_job_itself_since_that_answer_i
     with serve_app(aws.app()) as endpoint, serve_exporter(BOTH, endpoint) as exporter:
         exporter.scrape()
         ended = {**JOB, "jobProcessDetails": {**DETAILS, "numberOfQueuedThings": 0}}
-        aws.answers |= {
+        aws.responses |= {
             GET: json_response({**DEPLOYMENT, "deploymentStatus": "INACTIVE"}),
             DESCRIBE: json_response({"job": ended}),
         }
@@ -221,7 +221,7 @@ def test_a_deployment_that_has_ended_asks_for_its_job_itself_since_that_answer_i
 
 def test_what_hinders_one_of_two_kinds_does_not_hinder_the_other() -> None:
     aws = aws_with(DEPLOYMENT, json_response({"job": JOB}))
-    aws.answers[GET] = error_response("InternalServerException", 500)
+    aws.responses[GET] = error_response("InternalServerException", 500)
     with serve_app(aws.app()) as endpoint, serve_exporter(BOTH, endpoint) as exporter:
         for _ in range(2):
             exposed = exporter.scrape()

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from exporter.kinds.iot_job import KIND, parse
-from tests.support.exporter_server import Exporter, serve_exporter
+from tests.support.exporter_server import ServedExporter, serve_exporter
 from tests.support.scripted_endpoint import ScriptedAws, error_response, json_response
 from tests.support.servers import serve_app
 
@@ -62,7 +62,7 @@ def aws_with(job: dict[str, object]) -> ScriptedAws:
     return ScriptedAws({PATH: json_response(described(job)), **lists})
 
 
-def requests(aws: ScriptedAws, exporter: Exporter) -> list[str]:
+def requests(aws: ScriptedAws, exporter: ServedExporter) -> list[str]:
     """The requests that one more scrape makes."""
     before = len(aws.requests)
     exporter.scrape()
@@ -148,7 +148,7 @@ def test_an_end_of_lingering_things_is_seen_and_then_costs_nothing() -> None:
     aws = aws_with(lingering)
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         exporter.scrape()
-        aws.answers[PATH] = json_response(described({**DONE, "status": "CANCELED"}))
+        aws.responses[PATH] = json_response(described({**DONE, "status": "CANCELED"}))
         assert 'state="in_progress"} 0.0' in exporter.scrape()
         assert requests(aws, exporter) == []
 
@@ -166,8 +166,8 @@ def test_a_job_that_is_deleted_leaves_when_aws_no_longer_knows_it() -> None:
     aws = aws_with({**JOB, "status": "DELETION_IN_PROGRESS"})
     with serve_app(aws.app()) as endpoint, serve_exporter(DISCOVERING, endpoint) as exporter:
         assert 'status="DELETION_IN_PROGRESS"} 1.0' in exporter.operations()
-        aws.answers[PATH] = error_response("ResourceNotFoundException", 404)
-        aws.answers["/jobs?maxResults=250&status=DELETION_IN_PROGRESS"] = json_response({"jobs": []})
+        aws.responses[PATH] = error_response("ResourceNotFoundException", 404)
+        aws.responses["/jobs?maxResults=250&status=DELETION_IN_PROGRESS"] = json_response({"jobs": []})
         exposed = exporter.scrape()
     assert 'id="firmware-7"' not in exposed
     assert "aws_iot_bulk_exporter_cell_error{" not in exposed
@@ -176,8 +176,8 @@ def test_a_job_that_is_deleted_leaves_when_aws_no_longer_knows_it() -> None:
 def test_tags_are_read_once_for_each_job_and_names_that_collide_get_a_number() -> None:
     aws = aws_with(JOB)
     first = {"tags": [{"Key": "team", "Value": "edge"}, {"Key": "secret", "Value": "x"}], "nextToken": "2"}
-    aws.answers["/tags"] = json_response({"tags": [{"Key": "te_am", "Value": "third"}]})
-    aws.answers[f"/tags?resourceArn={quote(ARN, safe='')}"] = json_response(first)
+    aws.responses["/tags"] = json_response({"tags": [{"Key": "te_am", "Value": "third"}]})
+    aws.responses[f"/tags?resourceArn={quote(ARN, safe='')}"] = json_response(first)
     with (
         serve_app(aws.app()) as endpoint,
         serve_exporter(TAGGED.replace("te_am", "te-am, te_am"), endpoint) as exporter,
@@ -192,13 +192,13 @@ def test_tags_are_read_once_for_each_job_and_names_that_collide_get_a_number() -
 
 def test_tags_that_are_refused_cost_no_row_and_one_call_a_refresh_until_they_are_allowed() -> None:
     aws = aws_with(DONE)
-    aws.answers["/tags"] = error_response("AccessDeniedException", 403)
+    aws.responses["/tags"] = error_response("AccessDeniedException", 403)
     with serve_app(aws.app()) as endpoint, serve_exporter(TAGGED, endpoint) as exporter:
         exposed = exporter.scrape()
         assert 'state="succeeded"} 840.0' in exposed
         assert 'reason="access_denied"} 1.0' in exposed
         assert len(requests(aws, exporter)) == 1
-        aws.answers["/tags"] = json_response({"tags": [{"Key": "team", "Value": "edge"}]})
+        aws.responses["/tags"] = json_response({"tags": [{"Key": "team", "Value": "edge"}]})
         exposed = exporter.scrape()
         assert 'tag_team="edge"' in exposed
         assert "aws_iot_bulk_exporter_cell_error{" not in exposed
@@ -216,9 +216,9 @@ def test_a_finished_job_that_is_listed_as_being_deleted_is_read_again() -> None:
     aws = aws_with(DONE)
     with serve_app(aws.app()) as endpoint, serve_exporter(DISCOVERING, endpoint) as exporter:
         assert 'status="COMPLETED"} 1.0' in exporter.scrape()
-        for path in [path for path in aws.answers if path.startswith("/jobs?")]:
-            aws.answers[path] = json_response({"jobs": []})
+        for path in [path for path in aws.responses if path.startswith("/jobs?")]:
+            aws.responses[path] = json_response({"jobs": []})
         deleting = {**DONE, "status": "DELETION_IN_PROGRESS"}
-        aws.answers |= {path: one for path, one in aws_with(deleting).answers.items() if "DELETION" in path}
-        aws.answers[PATH] = json_response(described(deleting))
+        aws.responses |= {path: one for path, one in aws_with(deleting).responses.items() if "DELETION" in path}
+        aws.responses[PATH] = json_response(described(deleting))
         assert 'status="DELETION_IN_PROGRESS"} 1.0' in exporter.scrape()

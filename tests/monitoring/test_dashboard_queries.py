@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.support.dashboards import PRINTED, panels, queries, variables
-from tests.support.prometheus_history import History, prometheus_with_history
-from tests.support.restarted_exporter import restartable_exporter
+from tests.support.exporter_server import restartable_exporter
+from tests.support.prometheus import History, prometheus_with_history
 
 FACTORY, FIELD = "111122223333", "444455556666"
 CONFIG = """

@@ -19,15 +19,15 @@ from botocore.exceptions import EndpointConnectionError
 from exporter.kinds.kind import ApiCall, Kind
 from exporter.kinds.registry import KINDS
 from exporter.kinds.simulated_operation import SimulatedOperation
-from exporter.simulator.answers import serialised
+from exporter.simulator.responses import serialize
 from tests.properties.response_strategies import CALLS, IDENTITY
 from tests.support.scripted_endpoint import HttpResponse, error_response, json_response
 from tests.support.simulated_responses import MODELS, output_shape, parsed_response
 from tests.support.virtual_loop import TODAY
 
 BY_NAME: Mapping[str, Kind[Any]] = {kind.name: kind for kind in KINDS}
+# The account of the credentials that the exporter starts with.
 OWN = "444455556666"
-"""The account of the credentials that the exporter starts with."""
 CREATED = datetime.fromtimestamp(TODAY, UTC) - timedelta(hours=2)
 ITEMS = 1000
 TAGS = (("team", "blue"),)
@@ -42,13 +42,13 @@ FAULTS: Mapping[str, HttpResponse] = {
     "denied": error_response("AccessDeniedException", 403),
     "server error": json_response({}, 503),
     "garbage": HttpResponse(b"<html>Please log in</html>"),
-    "cut": HttpResponse(b'{"status": "Comp', announced=400),
+    "cut": HttpResponse(b'{"status": "Comp', content_length=400),
     "no path": HttpResponse(b"404 page not found", 404, {"content-type": "text/html"}),
 }
 UNREACHABLE = "unreachable"
 
+# An account's number, a Region, a kind and an id.
 Key = tuple[str, str, str, str]
-"""An account's number, a Region, a kind and an id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +132,11 @@ class Cloud:
     def _told(self, call: ApiCall, account: str, region: str, url: str) -> HttpResponse:
         lister = next((kind for kind in KINDS if kind.discovery.call == call), None)
         if lister:
-            return json_response(serialised(output_shape(call), self._list(lister, account, region, url)))
+            return json_response(serialize(output_shape(call), self._list(lister, account, region, url)))
         content = self._description(call, account, region, url)
         if content is None:
             return error_response("ResourceNotFoundException", 404)
-        return json_response(serialised(output_shape(call), content))
+        return json_response(serialize(output_shape(call), content))
 
     def _list(self, kind: Kind[Any], account: str, region: str, url: str) -> dict[str, Any]:
         wanted = parse_qs(urlsplit(url).query).get(kind.discovery.status_parameter, [""])[0]

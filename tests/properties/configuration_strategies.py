@@ -15,12 +15,12 @@ from exporter.kinds.registry import KINDS
 from tests.properties.aws_model import BY_NAME, OWN
 
 IDS = ("op-1", "op-2")
+# An account with a role, that of the credentials, and one that turns out to be it.
 ACCOUNTS: Mapping[str, Mapping[str, str]] = {
     "assumed": {"role_arn": "arn:aws:iam::111122223333:role/exporter"},
     "own": {"account_id": OWN},
     "twin": {},
 }
-"""An account with a role, that of the credentials, and one that turns out to be it."""
 NUMBERS = {"assumed": "111122223333", "own": OWN, "twin": OWN}
 BROKEN = (
     "accounts: [",

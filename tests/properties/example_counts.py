@@ -7,8 +7,8 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 
+# How many times as many examples are tried as in continuous integration, which tries the same ones each time.
 TIMES = int(os.environ.get("PROPERTIES_TIMES", "1"))
-"""How many times as many examples are tried as in continuous integration, which tries the same ones each time."""
 
 
 def tried(examples: int, **more: Any) -> settings:

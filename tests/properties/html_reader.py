@@ -7,8 +7,8 @@ from html.parser import HTMLParser
 from typing import Any
 
 VOID = frozenset({"meta", "link", "img", "input", "rect", "br"})
+# The columns in which AWS's own texts stand.
 LABELS = ("Operation", "Status")
-"""The columns in which AWS's own texts stand."""
 
 
 class _Table(HTMLParser):

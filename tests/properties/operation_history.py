@@ -18,10 +18,10 @@ from tests.properties.configuration_strategies import NUMBERS, Wish
 from tests.properties.scrape_invariants import READ, Identity, Judged
 from tests.support.virtual_loop import INSTANT, TODAY
 
+# What GetDeployment says of it is read again only when its status changes.
 DEPLOYMENT = "greengrass_deployment"
-"""What GetDeployment says of it is read again only when its status changes."""
+# Seconds for which an answer may be on its way: shared with another kind, or waiting for the rest of its reading.
 SLACK = 45.0
-"""Seconds for which an answer may be on its way: shared with another kind, or waiting for the rest of its reading."""
 
 SeriesSelector = Mapping[tuple[str, tuple[tuple[str, str], ...]], float]
 

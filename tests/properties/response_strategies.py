@@ -19,10 +19,10 @@ from tests.support.simulated_responses import output_shape
 CALLS: Mapping[str, ApiCall] = {call.name: call for kind in KINDS for call in kind.calls}
 NEEDED = frozenset({"status", "BulkDeploymentStatus", "deploymentStatus", "DeploymentStatus", "job", "jobId"})
 NEEDED |= {"deploymentId", "BulkDeploymentId", "taskIds", "BulkDeployments", "Deployments", "jobs", "deployments"}
+# Members without which nobody can tell what an answer is about, or what its tags are.
 NEEDED |= {"jobArn", "tags", "Key"}
-"""Members without which nobody can tell what an answer is about, or what its tags are."""
+# Of an answer that is right: the same page again would be a list without an end.
 LEFT_OUT = frozenset({"nextToken", "NextToken"})
-"""Of an answer that is right: the same page again would be a list without an end."""
 IDS = ("a", "task-1", "B_2", "0" * 36)
 ACCOUNT_ID = "111122223333"
 IDENTITY = (
@@ -31,8 +31,8 @@ IDENTITY = (
 )
 STS = HttpResponse(IDENTITY.encode(), headers={"content-type": "text/xml"})
 
+# The answer to each API, by its name.
 Answers = Mapping[str, HttpResponse]
-"""The answer to each API, by its name."""
 
 
 def encoded(content: Any) -> HttpResponse:

@@ -22,16 +22,16 @@ from exporter.metrics.reference import metrics_document
 from exporter.metrics.self_metrics import PREFIX
 from tests.support.exposition_rows import STATUS, parse_openmetrics
 
+# The values of an operation's identifying labels.
 Identity = tuple[str, str, str, str]
-"""The values of an operation's identifying labels."""
 Labels = Mapping[str, str]
 
 BY_NAME: Mapping[str, Kind[Any]] = {kind.name: kind for kind in KINDS}
 DOCUMENTED = frozenset(re.findall(r"^\| `(\w+)`", metrics_document(KINDS), re.MULTILINE))
 OF_LIBRARIES = ("process_", "python_")
 SUFFIX = re.compile("_(bucket|count|sum|total|info)$")
+# The input, which is put together from a bucket and a key, is the longest.
 LONGEST_LABEL = 2 * LONGEST_TEXT + len("s3:///")
-"""The input, which is put together from a bucket and a key, is the longest."""
 READ = "aws_iot_bulk_operation_last_success_timestamp_seconds"
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.properties.example_counts import tried
 from tests.properties.scrape_invariants import judged
-from tests.support.exporter_server import Exporter, serve_exporter
+from tests.support.exporter_server import ServedExporter, serve_exporter
 
 CONFIG = """
 accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, ids: [a]}]}]
@@ -86,7 +86,7 @@ def wire() -> Wire:
 
 
 @pytest.fixture(scope="module")
-def exporter(wire: Wire) -> Iterator[Exporter]:
+def exporter(wire: Wire) -> Iterator[ServedExporter]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=wire.serve, args=(listener,), daemon=True).start()
         with serve_exporter(CONFIG, f"http://127.0.0.1:{listener.getsockname()[1]}") as found:
@@ -98,7 +98,7 @@ def exporter(wire: Wire) -> Iterator[Exporter]:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @tried(40)
 @given(said=replies)
-def test_any_bytes_on_the_wire_leave_the_scrape_whole(exporter: Exporter, wire: Wire, said: bytes) -> None:
+def test_any_bytes_on_the_wire_leave_the_scrape_whole(exporter: ServedExporter, wire: Wire, said: bytes) -> None:
     before, wire.said = len(wire.asked), said
     found = judged(exporter.scrape())
     assert len(wire.asked) == before + 1
@@ -108,6 +108,6 @@ def test_any_bytes_on_the_wire_leave_the_scrape_whole(exporter: Exporter, wire: 
     assert not up or things
 
 
-def test_what_is_right_is_read(exporter: Exporter, wire: Wire) -> None:
+def test_what_is_right_is_read(exporter: ServedExporter, wire: Wire) -> None:
     wire.said = f"HTTP/1.1 200 OK\r\nContent-Length: {len(BODY)}\r\n\r\n".encode() + BODY
     assert "succeeded_things{" in exporter.scrape()

@@ -136,13 +136,13 @@ def test_every_fault_that_was_planted_is_named_and_no_other(plan: Plan, folder: 
 @given(data=st.data())
 def test_a_file_that_is_refused_changes_nothing(place: VirtualExporters, data: st.DataObject) -> None:
     with place.stage("") as stage:
-        before, shown = stage.service.current, stage.get("/config").text
+        before, shown = stage.service.runtime, stage.get("/config").text
         stage.texts.append(yaml.safe_dump(data.draw(mutated(data.draw(st.sampled_from(CONFIG.right))))))
         answered = stage.get("/-/reload", method="POST")
         assert answered.status in (200, 500)
         assert SECRET not in answered.text + stage.log.getvalue() + stage.get("/config").text
         if answered.status == 500:
-            assert stage.service.current is before
+            assert stage.service.runtime is before
             assert stage.get("/config").text == shown
         assert f"reload_successful {float(answered.status == 200)}" in stage.scrape()
 

@@ -153,10 +153,10 @@ class Anything(RuleBasedStateMachine):
 
     @rule(text=st.sampled_from(BROKEN), by_signal=st.booleans())
     def a_broken_configuration(self, text: str, by_signal: bool) -> None:
-        before = self.stage.service.current
+        before = self.stage.service.runtime
         self.stage.texts.append(text)
         self._reload(by_signal, 500)
-        assert self.stage.service.current is before
+        assert self.stage.service.runtime is before
         self.loaded = 0.0
 
     def _reload(self, by_signal: bool, status: int) -> None:

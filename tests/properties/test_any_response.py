@@ -22,6 +22,7 @@ from tests.support.scripted_endpoint import HttpResponse
 from tests.support.virtual_exporter import OPENMETRICS, VirtualExporter, VirtualExporters, virtual_exporters
 
 TAGS = ("team", "cost center", "cost-center")
+# The second account turns out to be the first one.
 CONFIG = """
 accounts:
   - name: one
@@ -40,7 +41,6 @@ accounts:
 aws: {max_attempts: 1}
 labels: {tags: [team, cost center, cost-center]}
 """
-"""The second account turns out to be the first one."""
 MEMBERS = {
     "queued": "numberOfQueuedThings",
     "in_progress": "numberOfInProgressThings",
@@ -51,6 +51,7 @@ MEMBERS = {
     "removed": "numberOfRemovedThings",
     "canceled": "numberOfCanceledThings",
 }
+# Where each count stands in AWS's answers; those of things by their state below.
 COUNTS: Mapping[str, tuple[str, ...]] = {
     "aws_iot_thing_registration_task_succeeded_things": ("DescribeThingRegistrationTask", "successCount"),
     "aws_iot_thing_registration_task_failed_things": ("DescribeThingRegistrationTask", "failureCount"),
@@ -72,7 +73,6 @@ COUNTS: Mapping[str, tuple[str, ...]] = {
     "aws_iot_job_things": ("DescribeJob", "job", "jobProcessDetails"),
     "aws_greengrass_deployment_things": ("DescribeJob", "job", "jobProcessDetails"),
 }
-"""Where each count stands in AWS's answers; those of things by their state below."""
 
 
 @dataclass

@@ -20,8 +20,8 @@ from exporter.web.protection.config_file import FLAG
 from tests.support.passwords import ALICE
 from tests.support.repository import ROOT
 
+# Stands wherever a secret may stand; no key looks like it, so that no line may hold it.
 SECRET = "s3cret/which+nobody,may=see"
-"""Stands wherever a secret may stand; no key looks like it, so that no line may hold it."""
 PROGRAM = "aws-iot-bulk-exporter: "
 WEB: Any = {
     "http_server_config": {"http2": True, "headers": {"X-Frame-Options": "deny", "X-XSS-Protection": "0"}},

@@ -10,8 +10,8 @@ from typing import Any
 from tests.support.asgi_client import AsgiResponse
 from tests.support.virtual_loop import INSTANT, VirtualLoop
 
+# Is told of an answer, and when it came in virtual seconds.
 Look = Callable[[AsgiResponse, float], None]
-"""Is told of an answer, and when it came in virtual seconds."""
 
 
 @dataclass(frozen=True, slots=True)

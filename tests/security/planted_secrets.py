@@ -75,6 +75,7 @@ labels: {{tags: [team]}}
 aws: {{api_budget: 1.0}}
 """
 WRONG, BROKEN = OF_FILES["files: external id below a wrong key"], OF_FILES["files: external id in broken YAML"]
+# What may happen to a file when somebody writes a secret into it.
 BAD_CONFIGS: Mapping[str, str] = {
     "a wrong key": f"accounts: [{{name: a, externalid: {WRONG}}}]",
     "a wrong section": f"aws: {{external_id: {WRONG}, secret: {WRONG}}}",
@@ -99,7 +100,6 @@ BAD_CONFIGS: Mapping[str, str] = {
     "a control character": f"accounts: [{{external_id: {BROKEN}\x01}}]",
     "only a secret": BROKEN,
 }
-"""What may happen to a file when somebody writes a secret into it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import pytest
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from tests.support.exporter_server import Exporter, serve_exporter
+from tests.support.exporter_server import ServedExporter, serve_exporter
 from tests.support.exposition_rows import parse_openmetrics
 from tests.support.promql import exposed_metrics
 from tests.support.repository import ROOT
@@ -22,6 +22,7 @@ from tests.support.required_programs import program
 from tests.support.scripted_endpoint import ScriptedAws, error_response, json_response
 from tests.support.servers import serve_app
 
+# Texts that mean something to a format, a terminal, a template or a page.
 HOSTILE = (
     '"} 1\n# HELP evil x\n# TYPE evil counter\nevil 1\n',
     "\n# EOF\n",
@@ -46,11 +47,10 @@ HOSTILE = (
     "\nts=2026-01-01T00:00:00Z level=error msg=evil",
     "x" * 1000,
 )
-"""Texts that mean something to a format, a terminal, a template or a page."""
+# Ids that are none: nothing is asked for them.
 REFUSED = ("a b", "a\nb", "..", ".", "", "\0", "\x1b[2J")
-"""Ids that are none: nothing is asked for them."""
+# What somebody may call an account; the configuration's writer is trusted, but may be mistaken.
 NAMED = 'evil"}\n# EOF\nts=2026-01-01 level=error msg=evil \x1b[2J<b>'
-"""What somebody may call an account; the configuration's writer is trusted, but may be mistaken."""
 TASKS = [f"t{number}" for number in range(len(HOSTILE))]
 DEPLOYMENTS = [f"d{number}" for number in range(len(HOSTILE))]
 COMMANDS = (["check"], ["check", "--live"], ["watch", "--kind=greengrass_deployment", "--until-done"])
@@ -106,7 +106,7 @@ def aws() -> ScriptedAws:
 
 
 @pytest.fixture(scope="module")
-def hostile(aws: ScriptedAws) -> Iterator[Exporter]:
+def hostile(aws: ScriptedAws) -> Iterator[ServedExporter]:
     """An exporter of that AWS, which has read all of it."""
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         exporter.scrape()
@@ -120,7 +120,7 @@ def texts(families: Iterable[Family]) -> tuple[set[str], set[str]]:
 
 
 @pytest.mark.parametrize("accept", ["text/plain", "application/openmetrics-text"])
-def test_every_name_comes_back_as_it_was_from_its_own_label_and_makes_no_row(hostile: Exporter, accept: str) -> None:
+def test_every_name_comes_back_as_it_was_from_its_own_label_and_makes_no_row(hostile: ServedExporter, accept: str) -> None:
     text = hostile.scrape(after=0.0, accept=accept)
     names, values = texts(parse_text(text) if accept == "text/plain" else parse_openmetrics(text))
     assert {name for name in names if not name.startswith(("process_", "python_"))} <= exposed_metrics() | made(names)
@@ -133,26 +133,26 @@ def made(names: set[str]) -> set[str]:
     return {name for name in names if re.sub(r"_(bucket|count|sum)$", "", name) in exposed_metrics()}
 
 
-def test_promtool_reads_them_all(hostile: Exporter) -> None:
+def test_promtool_reads_them_all(hostile: ServedExporter) -> None:
     text = hostile.scrape(after=0.0).encode()
     checked = subprocess.run([program("promtool"), "check", "metrics"], input=text, capture_output=True, check=False)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
 
 
-def test_the_json_tells_them_as_they_were(hostile: Exporter) -> None:
+def test_the_json_tells_them_as_they_were(hostile: ServedExporter) -> None:
     found = httpx.get(f"{hostile.url}/api/v1/operations", params={"kind": "greengrass_deployment"}).json()
     told = {one["id"]: (one["name"], one["target"], one["account"]) for one in found["operations"]}
     assert told == {f"d{number}": (shown(text), shown(text), NAMED) for number, text in enumerate(HOSTILE)}
 
 
-def test_an_event_is_one_line_of_the_log(hostile: Exporter) -> None:
+def test_an_event_is_one_line_of_the_log(hostile: ServedExporter) -> None:
     lines = hostile.log.getvalue().splitlines()
     assert lines
     assert [line for line in lines if not re.match(r"ts=\S+ level=(info|warning) msg=", line)] == []
     assert [line for line in lines if not line.isprintable()] == []
 
 
-def test_nothing_is_asked_of_aws_for_an_id_that_is_none(hostile: Exporter, aws: ScriptedAws) -> None:
+def test_nothing_is_asked_of_aws_for_an_id_that_is_none(hostile: ServedExporter, aws: ScriptedAws) -> None:
     assert hostile.url
     asked = {path.removeprefix("/greengrass/bulk/deployments/") for path in aws.requests if path.endswith("/status")}
     assert "bulk/status" in asked

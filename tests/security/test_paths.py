@@ -12,6 +12,7 @@ from tests.support.raw_listeners import RawListener
 
 ASSET = next(iter(read_assets().values())).path
 UP, TWICE = "..%2f", "..%252f"
+# What somebody may try who looks for files; none of it is a route.
 FILES = (
     "/static/../../../../../../etc/passwd",
     f"/static/{UP * 8}etc/passwd",
@@ -45,7 +46,7 @@ FILES = (
     "/%zz",
     "/%ff%fe",
 )
-"""What somebody may try who looks for files; none of it is a route."""
+# Paths that need a password, among them those that some server or other would take for one of health.
 PAST_THE_PASSWORD = (
     "/metrics",
     "/METRICS",
@@ -84,9 +85,8 @@ PAST_THE_PASSWORD = (
     "http://x/-/healthy",
     "*",
 )
-"""Paths that need a password, among them those that some server or other would take for one of health."""
+# All spellings of the two paths of health, which need none.
 HEALTHY = ("/-/healthy", "/-/ready", "/-/healthy?/metrics", "/-/healthy?x=/../metrics", "/%2d/healthy", "/-/%72eady")
-"""All spellings of the two paths of health, which need none."""
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "PROPFIND", "get")
 
 

@@ -30,8 +30,8 @@ PAGES = (
 )
 PROBES = [("default", Path(path).name) for path in RESPONSES if path.startswith("/thing-registration-tasks/")]
 STATE = "state.db"
+# A tag may become a label with the next configuration, which must find it.
 KEPT = f"AWS: a tag that is no label in {STATE}"
-"""A tag may become a label with the next configuration, which must find it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Told:
 
     planted: Planted
     outputs: Mapping[str, bytes]
-    heard: str
+    received: str
 
 
 @pytest.fixture(scope="module", params=["logfmt", "json"])
@@ -56,7 +56,7 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             outputs = {**answers(opened), **refusals(opened), **reloads(opened, planted.config)}
             outputs |= {"command line": Path(f"/proc/{opened.process.pid}/cmdline").read_bytes()}
             outputs |= {STATE: wait_until(lambda: content(state), "the state file"), "log": end(opened)}
-    return Told(planted, outputs, "\n".join(aws.heard))
+    return Told(planted, outputs, "\n".join(aws.received))
 
 
 def client_of(opened: RawListener, **headers: str) -> httpx.Client:
@@ -179,6 +179,6 @@ def test_the_secrets_were_really_used(told: Told) -> None:
     keys = "files: {} of the profile" if "AWS_ACCESS_KEY_ID" not in told.planted.environment else "environment: {}"
     sent = [key.format(part) for key in (keys, "AWS: {} of a role") for part in ("access key", "session token")]
     sent += ["files: external id", "files: external id of a role that is refused", "environment: query of the endpoint"]
-    assert [place for place in sent if told.planted.secrets[place] not in told.heard] == []
-    asked = {path for path in RESPONSES if f"GET {path}?" in told.heard}
+    assert [place for place in sent if told.planted.secrets[place] not in told.received] == []
+    asked = {path for path in RESPONSES if f"GET {path}?" in told.received}
     assert asked == RESPONSES.keys() - {"/tags"}

@@ -22,6 +22,7 @@ from tests.support.secret_canaries import leaks
 from tests.support.servers import serve_app
 
 SCOPE = ("--account=default", "--kind=thing_registration_task")
+# What is run, with which status it ends, and what it prints at the least.
 COMMANDS: dict[str, tuple[Sequence[str], int, bytes]] = {
     "check": (("check",), 0, b"is right"),
     "check --live": (("check", "--live"), 1, b"access_denied"),
@@ -30,7 +31,7 @@ COMMANDS: dict[str, tuple[Sequence[str], int, bytes]] = {
     "show iam-policy": (("show", "iam-policy"), 0, b"sts:AssumeRole"),
     "show iam-policy of a role": (("show", "iam-policy", "--account=assumed"), 0, b"iot:DescribeThingRegistrationTask"),
 }
-"""What is run, with which status it ends, and what it prints at the least."""
+# What may happen to a web configuration.
 BAD_WEB = {
     "a key below a wrong name": "tls_server_config: {cert_file: server.pem, keys: '%(key)s'}",
     "a key that is none": "tls_server_config: {cert_file: server.pem, key: '%(key)s'}",
@@ -44,7 +45,6 @@ BAD_WEB = {
     "a password as a header": "http_server_config: {headers: {X-Password: %(password)s}}",
     "an open quote": "basic_auth_users: {alice: '%(password)s",
 }
-"""What may happen to a web configuration."""
 
 
 @pytest.fixture(scope="module")

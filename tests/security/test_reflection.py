@@ -10,8 +10,8 @@ from tests.support.raw_listeners import RawListener
 
 POISON = "evil.example"
 INJECTED = "Injected"
+# Ways to write the end of a line, some of which some server or other has decoded.
 BREAKS = ("%0d%0a", "%0a", "%0d", "%E5%98%8A%E5%98%8D", "%250d%250a", "%00", "%c4%8d%c4%8a", "%e2%80%a8")
-"""Ways to write the end of a line, some of which some server or other has decoded."""
 PATHS = (
     "/",
     "/metrics",
@@ -46,6 +46,7 @@ NAMES = (
     "X-Request-Id",
     "X-Prometheus-Scrape-Timeout-Seconds",
 )
+# Every header that an answer may have; none of another site's rights, none that sets a cookie or leads elsewhere.
 OURS = {
     "date",
     "content-type",
@@ -59,7 +60,6 @@ OURS = {
     "allow",
     "x-content-type-options",
 }
-"""Every header that an answer may have; none of another site's rights, none that sets a cookie or leads elsewhere."""
 
 
 def head_of(door: RawListener, method: str, target: str, host: str = POISON) -> tuple[str, set[str]]:

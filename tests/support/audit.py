@@ -17,13 +17,13 @@ from typing import Any
 from tests.support.repository import ROOT
 
 SERVICES = ("pypi", "osv")
+# Take it for no failure that no service answers; whoever has no network cannot help it.
 WHERE_REACHABLE = "--where-reachable"
-"""Take it for no failure that no service answers; whoever has no network cannot help it."""
 LOCKS = tuple(sorted(ROOT.glob("requirements*.lock")))
 PROGRAM = ROOT / ".venv-audit" / "bin" / "pip-audit"
 
+# Gives pip-audit's report, as JSON, of a lock file by a service; nothing where there is none.
 Ask = Callable[[Path, str], str]
-"""Gives pip-audit's report, as JSON, of a lock file by a service; nothing where there is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ PRESIGNED = (
 ROLE = f"arn:aws:iam::444455556666:role/{SECRETS['AWS: a role that a service uses']}"
 WORDS = f"{SECRETS['AWS: a message']}: {ROLE} may not read {PRESIGNED}"
 HEADERS = {"x-amzn-requestid": SECRETS["AWS: a header"], "x-amz-security-token": SECRETS["AWS: a header"]}
+# Members that one answer or another of AWS has.
 MORE = {
     "message": WORDS,
     "roleArn": ROLE,
@@ -51,9 +52,8 @@ MORE = {
     "reasonCode": SECRETS["AWS: details of a status"],
     "tags": {"team": "gateways", "owner": SECRETS["AWS: a tag that is no label"]},
 }
-"""Members that one answer or another of AWS has."""
+# What is told of an operation, so that a page with it is known to have been filled from these answers.
 SHOWN_INPUT = "shown-input.jsonl"
-"""What is told of an operation, so that a page with it is known to have been filled from these answers."""
 TASK = {
     **MORE,
     "taskId": "good",
@@ -97,6 +97,7 @@ CREDENTIALS = {
     "SessionToken": SECRETS["AWS: session token of a role"],
     "Expiration": "2199-01-01T00:00:00Z",
 }
+# What is answered at a path; every shape of failure carries a secret too.
 RESPONSES: Mapping[str, HttpResponse] = {
     "/thing-registration-tasks/good": json_response(TASK),
     "/thing-registration-tasks/denied": error_response("AccessDeniedException", 403, WORDS),
@@ -120,7 +121,6 @@ RESPONSES: Mapping[str, HttpResponse] = {
     "/tags": json_response({"tags": [{"Key": "owner", "Value": SECRETS["AWS: a tag that is no label"]}]}),
     "/greengrass/v2/deployments/deployment": json_response(DEPLOYMENT),
 }
-"""What is answered at a path; every shape of failure carries a secret too."""
 
 
 def _sts(name: str, content: str, status: int = 200) -> HttpResponse:
@@ -152,7 +152,7 @@ WHO = _sts(
 class AwsWithSecrets:
     """The endpoint. ``heard`` is all that was sent to it, line by line as HTTP has it."""
 
-    heard: list[str] = field(default_factory=list)
+    received: list[str] = field(default_factory=list)
 
     def app(self) -> Starlette:
         """Return the endpoint."""
@@ -160,7 +160,7 @@ class AwsWithSecrets:
         async def handle(request: Request) -> Response:
             body = (await request.body()).decode()
             headers = (f"{name}: {value}" for name, value in request.headers.items())
-            self.heard += [f"{request.method} {request.url.path}?{request.url.query}", *headers, body]
+            self.received += [f"{request.method} {request.url.path}?{request.url.query}", *headers, body]
             found = _found(request.url.path, body)
             return Response(found.body, found.status, {**HEADERS, **found.headers})
 

@@ -19,8 +19,8 @@ from exporter.kinds.registry import KINDS
 from tests.support.repository import ROOT
 
 SCHEMA = ROOT / "helm" / "values.schema.json"
+# The version whose fields the values may name.
 KUBERNETES = "1.37.0"
-"""The version whose fields the values may name."""
 
 Schema = Mapping[str, Any]
 

@@ -13,10 +13,10 @@ from typing import Any
 from tests.support.required_programs import program, skip_or_fail
 
 VARIABLE = "EXPORTER_IMAGE"
+# What the chart demands, and no folder at all that can be written to.
 LOCKED = ("--read-only", "--read-only-tmpfs=false", "--cap-drop=ALL", "--security-opt=no-new-privileges")
-"""What the chart demands, and no folder at all that can be written to."""
+# How long Kubernetes waits after SIGTERM.
 GRACE_SECONDS = 30
-"""How long Kubernetes waits after SIGTERM."""
 
 Ended = subprocess.CompletedProcess[str]
 

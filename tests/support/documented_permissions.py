@@ -16,8 +16,8 @@ from exporter.kinds.registry import KINDS
 from tests.support.repository import ROOT
 from tests.support.simulated_responses import MODELS
 
+# Whoever watches a kind needs these; all other purposes follow from the configuration.
 ALWAYS = (DESCRIBE, DEPENDENT)
-"""Whoever watches a kind needs these; all other purposes follow from the configuration."""
 ANY_PARTITION = "arn:*:"
 OF_EVERY_KIND = {DISCOVER: "Find operations by AWS's lists.", TAGS: "Read the tags that a description lacks."}
 

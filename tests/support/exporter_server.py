@@ -7,12 +7,13 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
 from starlette.types import Receive, Scope, Send
 
-from exporter.app.exporter import new_service
+from exporter.app.exporter import new_exporter
 from exporter.aws.models import Models
 from exporter.config.loader import parse_config
 from exporter.config.sections import Config
@@ -21,14 +22,16 @@ from exporter.kinds.kind import Kind
 from exporter.kinds.registry import KINDS
 from exporter.simulator.app import application
 from exporter.simulator.scenario import parse_scenario
-from exporter.state.state_file import Archive
+from exporter.state.state_file import StateFile
+from exporter.state.writer import WriteTiming
 from tests.support import http_requests
 from tests.support.clocks import ManualClock
 from tests.support.servers import serve_app
+from tests.support.waiting import TIMEOUT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
-class Exporter:
+class ServedExporter:
     """An exporter that is being served; its clock stands still unless it is moved."""
 
     url: str
@@ -68,8 +71,8 @@ def serve_exporter(
     endpoint: str,
     clock: ManualClock | None = None,
     kinds: Sequence[Kind[Any]] = KINDS,
-    archive: Callable[[Log], Archive] | None = None,
-) -> Iterator[Exporter]:
+    state_file: Callable[[Log], StateFile] | None = None,
+) -> Iterator[ServedExporter]:
     """Serve an exporter whose AWS is the endpoint, with credentials that mean nothing.
 
     ``archive`` makes what it keeps beyond its end, and starts it.
@@ -77,14 +80,14 @@ def serve_exporter(
     with aws_environment(endpoint):
         clock, text, files = clock or ManualClock(), io.StringIO(), [config]
         log = new_log("debug", stream=text)
-        kept = archive(log) if archive else None
+        kept = state_file(log) if state_file else None
 
         def read() -> Config:
             return parse_config(files[-1], kinds)
 
-        service = new_service(read(), kinds, log, clock=clock.clock(), read=read, archive=kept)
+        service = new_exporter(read(), kinds, log, clock=clock.clock(), read=read, state_file=kept)
         with serve_app(service.app) as url:
-            yield Exporter(url, clock, text, files)
+            yield ServedExporter(url, clock, text, files)
 
 
 @contextmanager
@@ -116,7 +119,7 @@ def aws_environment(endpoint: str, **more: str) -> Iterator[None]:
 class Simulation:
     """A simulated AWS that shares its clock with an exporter, and the targets of the requests it got."""
 
-    exporter: Exporter
+    exporter: ServedExporter
     requests: list[str]
 
     def requests_of(self, scrape: Callable[[], object]) -> list[str]:
@@ -158,3 +161,58 @@ def serve_simulated_aws(
 
     with serve_app(recorded) as endpoint:
         yield endpoint, requests
+
+
+WRITE_AT_ONCE = WriteTiming(pause=0.0, retry=0.0, timeout=TIMEOUT_SECONDS, shutdown_timeout=TIMEOUT_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class RestartableAws:
+    """A simulated AWS, and an exporter of it each time one is asked for."""
+
+    url: str
+    requests: list[str]
+    clock: ManualClock
+    file: Path
+    kinds: Sequence[Kind[Any]]
+
+    @contextmanager
+    def exporter(
+        self,
+        config: str,
+        url: str = "",
+        pace: WriteTiming = WRITE_AT_ONCE,
+        prepare: Callable[[StateFile], None] = lambda state_file: None,
+    ) -> Iterator[ServedExporter]:
+        """Serve an exporter with the state file, of AWS or whatever has the URL; at its end all is written.
+
+        ``prepare`` may do something to the archive before it starts.
+        """
+        archives = list[StateFile]()
+
+        def state_file(log: Log) -> StateFile:
+            archives.append(StateFile(self.file, self.kinds, self.clock.clock(), log, pace))
+            prepare(archives[0])
+            archives[0].start()
+            return archives[0]
+
+        try:
+            with serve_exporter(config, url or self.url, self.clock, self.kinds, state_file) as exporter:
+                yield exporter
+        finally:
+            for one in archives:
+                one.close()
+
+    def requests_of(self, scrape: Callable[[], object]) -> list[str]:
+        """Return the requests that a scrape caused, sorted."""
+        return added_requests(scrape, self.requests)
+
+
+@contextmanager
+def restartable_exporter(
+    scenario: str, file: Path, kinds: Sequence[Kind[Any]] = KINDS
+) -> Iterator[RestartableAws]:
+    """Simulate an AWS for exporters that share a state file."""
+    clock = ManualClock()
+    with serve_simulated_aws(scenario, clock, kinds) as (url, requests):
+        yield RestartableAws(url, requests, clock, file, kinds)

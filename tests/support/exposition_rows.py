@@ -14,8 +14,8 @@ from prometheus_client.samples import Sample
 from tests.support import http_requests
 
 STATUS = "aws_iot_bulk_operation_status"
+# What prometheus_client has no type for.
 parse_openmetrics: Callable[[str], Iterator[Metric]] = _parse_openmetrics
-"""What prometheus_client has no type for."""
 
 
 def metrics_with(url: str, *names: str) -> str | None:

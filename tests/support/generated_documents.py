@@ -22,6 +22,7 @@ from tests.support.repository import ROOT
 
 Part = Callable[[Sequence[Kind[Any]]], str]
 
+# The files with generated parts. A part stands between its marks, comments that say its name and ``end``.
 PARTS: Mapping[Path, Mapping[str, Part]] = {
     ROOT / "README.md": {"kinds": kinds_table, "metrics": metrics_table},
     ROOT / "docs" / "monitoring.md": {
@@ -36,7 +37,6 @@ PARTS: Mapping[Path, Mapping[str, Part]] = {
         "statements": cloudformation_statements,
     },
 }
-"""The files with generated parts. A part stands between its marks, comments that say its name and ``end``."""
 WHOLE: Mapping[Path, Part] = {
     ROOT / "deploy" / "aws" / "terraform" / "documents" / "permissions.json": terraform_data,
 }

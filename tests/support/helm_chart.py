@@ -16,10 +16,10 @@ from tests.support.required_programs import program
 
 CHART = ROOT / "helm"
 CI_VALUES = sorted((CHART / "ci").glob("*-values.yaml"))
+# Stands apart: checkers of manifests that know no claims of a StatefulSet miss its volume.
 SHARDED_CLAIMS = ROOT / "tests" / "chart" / "persistence-shards-values.yaml"
-"""Stands apart: checkers of manifests that know no claims of a StatefulSet miss its volume."""
+# Named, because a helm that was built without its release flags assumes a version older than the chart accepts.
 KUBE_VERSION = "--kube-version=1.34.0"
-"""Named, because a helm that was built without its release flags assumes a version older than the chart accepts."""
 
 Document = dict[str, Any]
 

@@ -9,8 +9,8 @@ import httpx
 
 from tests.support.waiting import TIMEOUT_SECONDS
 
+# Trusts nobody. Without it httpx would read all public authorities for each request, which takes the longest.
 NO_AUTHORITY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-"""Trusts nobody. Without it httpx would read all public authorities for each request, which takes the longest."""
 
 
 def request(method: str, url: str, **how: Any) -> httpx.Response:

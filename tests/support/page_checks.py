@@ -47,8 +47,8 @@ operations:
     items: 20
     timeline: [{at: 0s, status: Initializing}, {at: 30s, status: Failed}]
 """
+# Milliseconds between two looks of an open page.
 EVERY = 5_000
-"""Milliseconds between two looks of an open page."""
 
 
 def wait_for_update(page: Page) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 
+# The hash of ``wonderland``, at bcrypt's lowest cost.
 ALICE = "$2b$04$w2oFhKlWuUyG2PZsd6eE.eTbtRZHYGa351xxDSyGYCu.I334LZ3/6"
-"""The hash of ``wonderland``, at bcrypt's lowest cost."""
+# The hash of ``builder``.
 BOB = "$2b$04$Mw/AEXG6aHvfAA7eeS5eGu3XMCWMtOUvdC0bCr6SZrci4FmHI144K"
-"""The hash of ``builder``."""
 
 
 def basic(user: str, password: str) -> str:

@@ -16,8 +16,8 @@ MATCHERS = re.compile(r"\{[^}]*\}")
 RANGE = re.compile(r"\[[^\]]*\]")
 GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right) *\([^)]*\)")
 WORDS = {"and", "or", "unless", "bool", "offset"}
+# What Prometheus itself records of every target.
 OF_PROMETHEUS = {"up"}
-"""What Prometheus itself records of every target."""
 
 
 def metric_names(query: str) -> set[str]:

@@ -19,12 +19,12 @@ from tests.support.passwords import ALICE
 from tests.support.processes import run_process, wait_for_output
 from tests.support.waiting import TIMEOUT_SECONDS
 
+# A request that ends its connection: what is answered before it was one request to the exporter.
 LAST = b"GET /-/ready?last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-"""A request that ends its connection: what is answered before it was one request to the exporter."""
 TLS = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n"
 PASSWORD = f"basic_auth_users: {{alice: {ALICE}}}\n"
+# Web configurations by what a stranger has to pass.
 WEB_CONFIGS: Mapping[str, str] = {"plain": "", "tls": TLS, "password": PASSWORD, "tls and password": TLS + PASSWORD}
-"""Web configurations by what a stranger has to pass."""
 
 
 @dataclass(frozen=True, slots=True)

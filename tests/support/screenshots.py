@@ -2,21 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from playwright.sync_api import Page
 
 from exporter.cli.commands.demo import demo_config
 from exporter.simulator.scenario import scenario_text
 from tests.support.browser import run_chromium
-from tests.support.drill_picture import take_drill
 from tests.support.exporter_server import serve_simulation
 from tests.support.repository import ROOT
 
+PICTURE = "alerts-firing.png"
+# Where Prometheus shows its alerts; Debian's package has the old page alone.
+PAGES = ("/alerts", "/classic/alerts")
+# The alert that is opened.
+SHOWN = "AwsIotBulkOperationFinishedWithFailures"
+NOT_FOUND = 404
+
+
+def _take(url: str, picture: Path) -> None:
+    """Open the page of alerts, and write a picture of the whole of it."""
+    with run_chromium() as browser:
+        page = browser.new_page(viewport={"width": 1200, "height": 900})
+        _open(page, url)
+        page.get_by_text(SHOWN).first.click()
+        page.get_by_text("alert: " + SHOWN).first.wait_for()
+        page.screenshot(path=picture, full_page=True, animations="disabled")
+
+
+def _open(page: Page, url: str) -> None:
+    for path in PAGES:
+        answer = page.goto(url + path)
+        if answer is not None and answer.status != NOT_FOUND:
+            return
+
+
+def _prometheus_of(lines: Iterable[str]) -> str:
+    """Return the URL of Prometheus that a drill prints, as soon as it holds."""
+    url = ""
+    for line in lines:
+        print(line, end="")
+        word, *rest = line.split()
+        if word == "Prometheus":
+            (url,) = rest
+        if word == "held":
+            break
+    return url
+
+
+def take_drill(folder: Path) -> None:
+    """Hold a drill while every alert fires, write the picture into a folder, and end the drill."""
+    command = [sys.executable, "-m", "exporter", "drill", "--hold"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as drill:
+        assert drill.stdout is not None
+        try:
+            _take(_prometheus_of(drill.stdout), folder / PICTURE)
+        finally:
+            drill.terminate()
+
+
 IMAGES = ROOT / "docs" / "images"
 SCRAPES = 17
+# Seconds between two scrapes: after these most statuses are there, and something still moves.
 EVERY = 5.0
-"""Seconds between two scrapes: after these most statuses are there, and something still moves."""
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 375, "height": 812}
 PICTURES: Mapping[str, Mapping[str, Any]] = {

@@ -22,7 +22,7 @@ class HttpResponse:
     body: bytes
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
-    announced: int | None = None
+    content_length: int | None = None
 
 
 def json_response(content: Any, status: int = 200) -> HttpResponse:
@@ -39,12 +39,12 @@ def error_response(code: str, status: int, message: str = "no") -> HttpResponse:
 class ScriptedAws:
     """Answers by path; what is not written down is not found. ``requests`` holds each request's path and query."""
 
-    answers: dict[str, HttpResponse] = field(default_factory=dict)
+    responses: dict[str, HttpResponse] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
 
     def find(self, target: str, path: str) -> HttpResponse:
         """Return the answer for a path with its query, or else for the path alone."""
-        found = self.answers.get(target) or self.answers.get(path)
+        found = self.responses.get(target) or self.responses.get(path)
         return found or error_response("ResourceNotFoundException", 404)
 
     def app(self) -> Starlette:
@@ -61,6 +61,6 @@ class ScriptedAws:
 
 def _response(found: HttpResponse) -> Response:
     response = Response(found.body, found.status, dict(found.headers))
-    if found.announced is not None:
-        response.headers["content-length"] = str(found.announced)
+    if found.content_length is not None:
+        response.headers["content-length"] = str(found.content_length)
     return response

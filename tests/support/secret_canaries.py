@@ -7,8 +7,8 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote
 
+# Bytes of a canary that are enough to know it by: whoever prints a beginning or an end gives it away too.
 PART = 16
-"""Bytes of a canary that are enough to know it by: whoever prints a beginning or an end gives it away too."""
 
 
 def canary(place: str) -> str:

@@ -21,6 +21,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "timestamp": (int, float),
 }
 
+# Classes of Java's patterns that Python lacks, as far as ASCII goes: what the simulator says is ASCII.
 CLASSES = {
     r"\p{C}": r"\x00-\x1f\x7f-\x9f",
     r"\p{L}": "a-zA-Z",
@@ -29,7 +30,6 @@ CLASSES = {
     r"\p{Upper}": "A-Z",
     r"\p{Digit}": "0-9",
 }
-"""Classes of Java's patterns that Python lacks, as far as ASCII goes: what the simulator says is ASCII."""
 
 
 def shape_violations(shape: Shape, value: Any, path: str = "answer") -> list[str]:

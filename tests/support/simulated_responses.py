@@ -14,7 +14,7 @@ from exporter.aws.models import Models
 from exporter.core.errors import ApiError, Reason
 from exporter.kinds.kind import ApiCall, Kind
 from exporter.kinds.simulated_operation import SimulatedOperation
-from exporter.simulator.answers import serialised
+from exporter.simulator.responses import serialize
 
 MODELS = Models()
 ID = "8b5a2f6e-2f0c-4a55-9a3e-0d1b6f7c1a11"
@@ -60,7 +60,7 @@ def output_shape(call: ApiCall) -> StructureShape:
 def parsed_response(call: ApiCall, content: Mapping[str, Any]) -> dict[str, Any]:
     """Return the content of an answer as botocore gives it to a kind."""
     shape = output_shape(call)
-    body = json.dumps(serialised(shape, content)).encode()
+    body = json.dumps(serialize(shape, content)).encode()
     found: dict[str, Any] = create_parser("rest-json").parse({"status_code": 200, "headers": {}, "body": body}, shape)
     return found
 
@@ -71,7 +71,7 @@ class SimulatedApi:
     def __init__(self, kind: Kind[Any], operation: SimulatedOperation) -> None:
         self._kind = kind
         self._operation = operation
-        self.asked: list[ApiCall] = []
+        self.calls: list[ApiCall] = []
 
     async def call(self, call: ApiCall, **parameters: Any) -> dict[str, Any]:
         """Return the answer to a call. Raises ApiError where the call names no operation, or not this one."""
@@ -79,7 +79,7 @@ class SimulatedApi:
         assert parameters.keys() <= input_members(call).keys()
         if parameters.get(naming.parameter) != naming.name(self._operation):
             raise ApiError(Reason.NOT_FOUND)
-        self.asked.append(call)
+        self.calls.append(call)
         content = self._kind.simulation.answers[call](self._operation)
         if content is None:
             raise ApiError(Reason.NOT_FOUND)

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from exporter.collector.cells import Cell, configured_cells
+from exporter.collector.inventory import TrackedOperation
+from exporter.config.sections import Config
+from exporter.core.clock import Clock
 from exporter.core.log import new_log
-from exporter.core.model import CellKey
+from exporter.core.model import CellKey, Reading, Scope
+from exporter.kinds.kind import FetchRequest, ListEntry
 from exporter.kinds.registry import KINDS
+from exporter.kinds.simulated_operation import SimulatedOperation
 from exporter.kinds.thing_registration_task import KIND, ThingRegistrationTask
+from exporter.simulator.fleet import Fleet
+from exporter.simulator.scenario import Scenario
+from exporter.state.cell_cache import FileCellCache
 from exporter.state.codec import Record
 from exporter.state.database import CellId
-from exporter.state.state_file import Archive, Row
+from exporter.state.state_file import Row, StateFile
 from tests.support.clocks import ManualClock
-from tests.support.restarted_exporter import WRITE_AT_ONCE
+from tests.support.exporter_server import WRITE_AT_ONCE
+from tests.support.simulated_responses import SimulatedApi
 
 CELL = CellKey("factory", "eu-west-1", KIND.name)
 
@@ -27,35 +37,35 @@ CELL = CellKey("factory", "eu-west-1", KIND.name)
 class OpenStateFile:
     """An archive at work, and what it logs."""
 
-    archive: Archive
+    state_file: StateFile
     log: io.StringIO
 
     def load(self, account: str = "111122223333") -> dict[str, Row]:
         """Return the records of an account by id."""
-        rows = asyncio.run(self.archive.load(self.owner(account)))
+        rows = asyncio.run(self.state_file.load(self.cell_id(account)))
         return {row.operation.id: row for row in rows}
 
     def put(self, records: Mapping[str, Row | None], account: str = "111122223333") -> None:
         """Have records written."""
         for id, record in records.items():
-            self.archive.put(self.owner(account), id, record)
+            self.state_file.put(self.cell_id(account), id, record)
 
-    def owner(self, account: str) -> CellId:
+    def cell_id(self, account: str) -> CellId:
         """Return who has the records of an account."""
-        return CellId(CELL, account, frozenset(), self.archive.form(KIND.name))
+        return CellId(CELL, account, frozenset(), self.state_file.form(KIND.name))
 
 
 @contextmanager
 def open_state_file(file: Path, clock: ManualClock | None = None, start: bool = True) -> Iterator[OpenStateFile]:
     """Open a state file, by default at once; at the end everything is written that can be."""
     log = io.StringIO()
-    archive = Archive(file, KINDS, (clock or ManualClock()).clock(), new_log(stream=log), WRITE_AT_ONCE)
+    state_file = StateFile(file, KINDS, (clock or ManualClock()).clock(), new_log(stream=log), WRITE_AT_ONCE)
     if start:
-        archive.start()
+        state_file.start()
     try:
-        yield OpenStateFile(archive, log)
+        yield OpenStateFile(state_file, log)
     finally:
-        archive.close()
+        state_file.close()
 
 
 def records(number: int) -> dict[str, Row]:
@@ -76,3 +86,49 @@ def _record(place: int) -> Row:
         failed=place % 7,
     )
     return Record(task, 1.8e9 + place / 8, when, explicit=place % 2 == 0, matched=True, rules="", tags=None)
+
+
+ACCOUNT, REGION = "111122223333", "eu-west-1"
+# A status in which an operation has ended. A deployment that failed is no job besides, so that numbers stay even.
+LAST = {
+    "thing_registration_task": "Completed",
+    "iot_job": "COMPLETED",
+    "greengrass_deployment": "FAILED",
+    "greengrass_bulk_deployment": "Completed",
+}
+OPERATION = """
+  - {{kind: {kind}, id: {kind}, count: {count}, region: eu-west-1, items: 100, created: -1h,
+     timeline: [{{at: 0s, status: {status}, done: 0.9, failed: 0.1}}]}}"""
+
+
+def finished_scenario(each: int) -> str:
+    """Return a scenario of so many finished operations of each kind."""
+    every = (OPERATION.format(kind=kind, status=status, count=each) for kind, status in LAST.items())
+    return f'accounts: ["{ACCOUNT}"]\nquotas: false\noperations:' + "".join(every)
+
+
+def finished_config(each: int) -> str:
+    """Return a configuration that watches all of them."""
+    watch = "".join(f"\n      - {{kind: {kind}, discover: {{max_operations: {each}}}}}" for kind in LAST)
+    return f'accounts:\n  - account_id: "{ACCOUNT}"\n    regions: [{REGION}]\n    watch:{watch}\n'
+
+
+def write_finished(file: Path, config: Config, scenario: Scenario, now: float) -> None:
+    """Write down every operation of a scenario that begins at a Unix time, as each cell does with what it has read."""
+    state_file = StateFile(file, KINDS, Clock(), new_log("error"), WRITE_AT_ONCE)
+    state_file.start()
+    fleet = Fleet(scenario.operations, KINDS, now)
+    for cell in configured_cells(config, KINDS, lambda: REGION):
+        found = (one for _, one in fleet.existing((cell.kind.name, ACCOUNT, REGION), now))
+        asyncio.run(_write(state_file, cell, found, now))
+    state_file.close()
+
+
+async def _write(state_file: StateFile, cell: Cell, found: Iterable[SimulatedOperation], now: float) -> None:
+    saved = FileCellCache(state_file)
+    await saved.recall(cell, Scope(cell.account.name, ACCOUNT, REGION), now)
+    for one in found:
+        operation = await cell.kind.fetch(SimulatedApi(cell.kind, one), FetchRequest(one.id))
+        tracked = TrackedOperation(ListEntry(one.id, one.created), explicit=False, matched=True)
+        tracked.update(Reading(operation, now), cell.kind, cell.watch, now)
+        saved.note(tracked)

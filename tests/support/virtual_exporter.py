@@ -9,8 +9,12 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
-from exporter.app.exporter import Service, new_process
-from exporter.app.runtime import ProcessContext, Runtime, first, following
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.handlers import BUILTIN_HANDLERS
+
+from exporter.app.exporter import Exporter, new_process_context
+from exporter.app.runtime import ProcessContext, Runtime, first_runtime, next_runtime
 from exporter.aws.budgets import Budgets
 from exporter.aws.clients import Clients
 from exporter.aws.gateway import AT_ONCE, CONNECTIONS, Gateway, ScopeRecorder, SharedResources
@@ -24,8 +28,42 @@ from exporter.core.model import Shard
 from exporter.kinds.registry import KINDS
 from tests.support.asgi_client import AsgiResponse, Headers, send_request
 from tests.support.exporter_server import aws_environment
-from tests.support.in_memory_http import Respond, respond_in_memory
+from tests.support.scripted_endpoint import HttpResponse
 from tests.support.virtual_loop import VirtualLoop
+
+# Gives the answer to a request, by the name of the API; what it raises is a failure of the network.
+Respond = Callable[[str, AWSPreparedRequest], HttpResponse]
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """A body as urllib3 gives it to botocore."""
+
+    content: bytes
+
+    def stream(self) -> Iterator[bytes]:
+        """Give all of it."""
+        yield self.content
+
+
+@contextmanager
+def respond_in_memory(respond: Respond) -> Iterator[None]:
+    """Let a function answer every client of a session that is made while the block runs."""
+
+    def send(request: AWSPreparedRequest, event_name: str, **_: Any) -> AWSResponse:
+        found = respond(event_name.rpartition(".")[2], request)
+        headers = HTTPHeaders.from_pairs(found.headers.items())
+        if found.content_length is not None:
+            headers["content-length"] = str(found.content_length)
+        return AWSResponse(request.url, found.status, headers, _Body(found.body))
+
+    handler = ("before-send", send)
+    BUILTIN_HANDLERS.append(handler)
+    try:
+        yield
+    finally:
+        BUILTIN_HANDLERS.remove(handler)
+
 
 OPENMETRICS = ((b"accept", b"application/openmetrics-text; version=1.0.0"),)
 PATIENCE = 60.0
@@ -38,7 +76,7 @@ class VirtualExporter:
     """An exporter on a loop of its own."""
 
     loop: VirtualLoop
-    service: Service
+    service: Exporter
     log: io.StringIO
     texts: list[str] = field(default_factory=list)
 
@@ -71,11 +109,11 @@ class VirtualExporters:
         def read() -> Config:
             return parse_config(texts[-1], KINDS)
 
-        async def begun() -> Service:
-            config, process = read(), new_process(KINDS, new_log("debug", stream=log), Shard(), loop.clock())
+        async def begun() -> Exporter:
+            config, process = read(), new_process_context(KINDS, new_log("debug", stream=log), Shard(), loop.clock())
             names = {*accounts, *(account.name for account in config.accounts)}
             seed = replace(self.seed, gateway=self._gateway(process, config, _workers(names, begin)))
-            return Service(process, following(process, seed, config), read, "/metrics")
+            return Exporter(process, next_runtime(process, seed, config), read, "/metrics")
 
         try:
             yield VirtualExporter(loop, loop.result(begun()), log, texts)
@@ -107,6 +145,6 @@ def _workers(accounts: Iterable[str], begin: Begin) -> dict[tuple[str, str, str]
 def virtual_exporters(respond: Respond) -> Iterator[VirtualExporters]:
     """Give a place for stages whose AWS is a function, with credentials that mean nothing."""
     with aws_environment("http://aws.invalid"), respond_in_memory(respond):
-        process = new_process(KINDS, new_log("error", stream=io.StringIO()), Shard(), Clock())
-        seed = first(process, parse_config("", KINDS), lambda cells: ())
+        process = new_process_context(KINDS, new_log("error", stream=io.StringIO()), Shard(), Clock())
+        seed = first_runtime(process, parse_config("", KINDS), lambda cells: ())
         yield VirtualExporters(Models(only=(call for kind in KINDS for call in kind.calls)), seed)

@@ -16,14 +16,14 @@ from exporter.core.thread import NAME
 
 T = TypeVar("T")
 
+# Virtual seconds in which everything is done that waits for no time to pass.
 INSTANT = 0.001
-"""Virtual seconds in which everything is done that waits for no time to pass."""
+# Real seconds after which a thread that an application waits for will never come back.
 STUCK = 60.0
-"""Real seconds after which a thread that an application waits for will never come back."""
+# How often is looked for it in that time: nothing tells that a thread has ended.
 LOOKS = 6000
-"""How often is looked for it in that time: nothing tells that a thread has ended."""
+# When the virtual time begins, in Unix seconds: after AWS ended its support of Greengrass V1.
 TODAY = 1_795_000_000.0
-"""When the virtual time begins, in Unix seconds: after AWS ended its support of Greengrass V1."""
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):

@@ -1,4 +1,4 @@
-"""A TCP relay between a client and a server, and a resolver of names: the network, for tests that break it."""
+"""A TCP relay between a client and a server, and a resolver: a network that tests can break."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from contextlib import contextmanager
 from enum import Enum, auto
 from typing import Any
 
+# SO_LINGER with no time: close() sends RST.
 RESET = struct.pack("ii", 1, 0)
-"""SO_LINGER with no time: a closed socket sends RST."""
+# The bytes of a response that arrive before a partition.
 BEGINNING = 100
-"""Bytes of an answer that still come through before a partition."""
 ZONE = ".aws.test"
 Address = tuple[str, int]
 
 
 class Network(Enum):
-    """What a relay does with a connection."""
+    """The state of the network, which decides what a relay does with a connection."""
 
-    WELL = auto()
+    HEALTHY = auto()
     REFUSED = auto()
     RESET = auto()
     CLOSED = auto()
-    PARTED = auto()
-    PARTED_IN_AN_ANSWER = auto()
+    PARTITIONED = auto()
+    PARTITIONED_IN_A_RESPONSE = auto()
 
 
 class Relay:
-    """Passes bytes on, as its network is; ``target`` is where to. Connections that were kept end when it changes.
+    """Relays connections to ``target``. A change of the network closes every open connection.
 
-    A partition ends none: it carries neither data nor the end of a connection, in both ways.
+    A partition closes none: it drops data and the end of a connection in both directions.
     """
 
     def __init__(self, target: Address) -> None:
         self._target = target
-        self._network = Network.WELL
+        self._network = Network.HEALTHY
         self._loop = asyncio.new_event_loop()
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -46,7 +46,7 @@ class Relay:
         self.port = 0
 
     def switch(self, network: Network, target: Address | None = None) -> None:
-        """Change the network, from any thread, and what is behind it."""
+        """Change the network and optionally the target, from any thread."""
         asyncio.run_coroutine_threadsafe(self._switch(network, target or self._target), self._loop).result()
 
     def run(self) -> None:
@@ -55,13 +55,13 @@ class Relay:
         self._loop.close()
 
     def stop(self) -> None:
-        """End, from any thread."""
+        """Stop, from any thread."""
         self.switch(Network.REFUSED)
         self._loop.call_soon_threadsafe(self._loop.stop)
 
     async def _switch(self, network: Network, target: Address) -> None:
         self._network, self._target = network, target
-        if network not in (Network.PARTED, Network.PARTED_IN_AN_ANSWER):
+        if network not in (Network.PARTITIONED, Network.PARTITIONED_IN_A_RESPONSE):
             await self._drop()
         if network is Network.REFUSED and self._server:
             self._server.close()
@@ -91,16 +91,18 @@ class Relay:
             return
         server_reader, server_writer = await asyncio.open_connection(*self._target)
         self._writers.add(server_writer)
-        await asyncio.gather(self._pump(reader, server_writer), self._pump(server_reader, writer, answers=True))
+        await asyncio.gather(self._pump(reader, server_writer), self._pump(server_reader, writer, is_response=True))
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answers: bool = False) -> None:
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_response: bool = False
+    ) -> None:
         while data := await _read(reader):
-            if self._network is Network.PARTED:
+            if self._network is Network.PARTITIONED:
                 continue
-            if self._network is Network.PARTED_IN_AN_ANSWER and answers:
-                data, self._network = data[:BEGINNING], Network.PARTED
+            if self._network is Network.PARTITIONED_IN_A_RESPONSE and is_response:
+                data, self._network = data[:BEGINNING], Network.PARTITIONED
             writer.write(data)
-        if self._network is not Network.PARTED:
+        if self._network is not Network.PARTITIONED:
             writer.close()
 
 
@@ -121,14 +123,14 @@ def _hang_up(writer: asyncio.StreamWriter, reset: bool) -> None:
 
 
 class Names:
-    """What a resolver knows: names of this machine, of which some may be lost for a time."""
+    """A resolver for names of this machine. The names in ``lost`` are unknown."""
 
     def __init__(self) -> None:
         self.lost: set[str] = set()
         self._resolve = socket.getaddrinfo
 
     def getaddrinfo(self, host: Any, *rest: Any, **more: Any) -> Any:
-        """Resolve as ``socket.getaddrinfo``, names of the zone to this machine. Raises its error for lost ones."""
+        """Resolve like ``socket.getaddrinfo``, names of the zone to this machine. Raises gaierror for lost names."""
         if host in self.lost:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         known = isinstance(host, str) and host.endswith(ZONE)
@@ -137,7 +139,7 @@ class Names:
 
 @contextmanager
 def replace_resolver() -> Iterator[Names]:
-    """Let this process resolve names by a resolver that can lose them."""
+    """Replace this process's resolver while the block runs."""
     names, before = Names(), socket.getaddrinfo
     socket.getaddrinfo = names.getaddrinfo
     try:
@@ -148,11 +150,11 @@ def replace_resolver() -> Iterator[Names]:
 
 @contextmanager
 def run_relay(target: Address) -> Iterator[Relay]:
-    """Give a relay in front of an address while the block runs."""
+    """Run a relay in front of an address while the block runs."""
     relay = Relay(target)
     thread = threading.Thread(target=relay.run, daemon=True)
     thread.start()
-    relay.switch(Network.WELL)
+    relay.switch(Network.HEALTHY)
     try:
         yield relay
     finally:
