@@ -1,4 +1,1 @@
-"""A simulated AWS endpoint for the demo, the fire drill and tests.
-
-The exporter itself does not depend on it.
-"""
+"""A simulated AWS endpoint for the demo, the fire drill and the tests. The exporter does not depend on it."""

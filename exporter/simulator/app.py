@@ -1,4 +1,4 @@
-"""The simulator as an ASGI application: who calls, what goes wrong, and which service answers."""
+"""The simulator as an ASGI application."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from exporter.aws.models import STS, Models
 from exporter.kinds.kind import Kind
+from exporter.simulator.api_request import ApiRequest
 from exporter.simulator.callers import Caller, identify
 from exporter.simulator.delivery import deliver
-from exporter.simulator.faults import Faults, delivered, edited_by, instead
+from exporter.simulator.faults import FaultSelector, edited_response, replacement_response, skew_error, with_delivery
 from exporter.simulator.fleet import Fleet
-from exporter.simulator.question import Question
+from exporter.simulator.http_messages import NORMAL, AwsError, HttpRequest, HttpResponse
 from exporter.simulator.quota import Quotas
 from exporter.simulator.rest import Rest
 from exporter.simulator.scenario import Fault, Scenario
-from exporter.simulator.skew import refusal
 from exporter.simulator.sts import Sts
-from exporter.simulator.wire import AT_ONCE, AwsError, Incoming, Reply
 
 
 def application(
@@ -35,15 +34,15 @@ def application(
     models: Models,
     now: Callable[[], float] = time.time,
 ) -> Starlette:
-    """Return the simulated AWS; ``now`` gives Unix seconds, and the scenario begins at once.
+    """Return the simulated AWS. The scenario begins immediately, and ``now`` returns Unix seconds.
 
-    Its state follows from the scenario and the time alone, but for the calls that quotas and faults have counted.
+    The responses depend only on the scenario, the time, and the calls that quotas and faults have counted.
     """
-    return Starlette(routes=[_Everything(_Simulator(scenario, kinds, models, now))])
+    return Starlette(routes=[_AnyRoute(_Simulator(scenario, kinds, models, now))])
 
 
-class _Everything(BaseRoute):
-    """A route for every path and method: the end of a line in a path, which stops Starlette's own, is but a name."""
+class _AnyRoute(BaseRoute):
+    """A route for every path and method. The routes of Starlette do not match a path with a line break."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -62,56 +61,58 @@ class _Simulator:
         self._scenario = scenario
         self._now = now
         self._started = now()
-        self._faults = Faults(scenario.faults)
+        self._faults = FaultSelector(scenario.faults)
         self._sts = Sts(scenario, models.operations(STS))
         fleet = Fleet(scenario.operations, kinds, self._started)
         self._rest = Rest(kinds, models, fleet, Quotas() if scenario.quotas else None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        incoming = await _incoming(Request(scope, receive))
-        reply = await self._reply(incoming)
-        if reply.delivery == AT_ONCE:
-            await Response(reply.body, reply.status, reply.headers, reply.content_type)(scope, receive, send)
+        response = await self._respond(await _http_request(Request(scope, receive)))
+        if response.delivery == NORMAL:
+            sent = Response(response.body, response.status, response.headers, response.content_type)
+            await sent(scope, receive, send)
         else:
-            await deliver(reply, receive, send)
+            await deliver(response, receive, send)
 
-    async def _reply(self, incoming: Incoming) -> Reply:
+    async def _respond(self, request: HttpRequest) -> HttpResponse:
         await asyncio.sleep(self._scenario.latency)
-        # Until the caller is known the path must tell the protocol: no service of rest-json has this one.
-        refused = Sts.refused if incoming.path == "/" else Rest.refused
+        # Before the caller is known, the path selects the protocol: no service with rest-json uses this path.
+        error_response = Sts.error_response if request.path == "/" else Rest.error_response
         try:
-            caller = identify(incoming.headers, self._scenario.accounts, self._now())
+            caller = identify(request.headers, self._scenario.accounts, self._now())
             service = self._sts if caller.signing_name == STS else self._rest
-            refused = service.refused
-            question = service.question(incoming, caller)
+            error_response = service.error_response
+            api_request = service.api_request(request, caller)
         except AwsError as error:
-            return refused(error)
-        fault = self._faults.choose(caller, question.target, self._now() - self._started)
+            return error_response(error)
+        fault = self._faults.select(caller, api_request.target, self._now() - self._started)
         if fault is None:
-            return self._true(question, caller)
+            return self._normal_response(api_request, caller)
         await asyncio.sleep(fault.delay)
-        return delivered(fault, self._faulty(fault, question, caller, incoming))
+        return with_delivery(fault, self._faulty_response(fault, api_request, caller, request))
 
-    def _true(self, question: Question, caller: Caller) -> Reply:
+    def _normal_response(self, api_request: ApiRequest, caller: Caller) -> HttpResponse:
         try:
-            return question.answer(caller, self._now())
+            return api_request.respond(caller, self._now())
         except AwsError as error:
-            return question.refused(error)
+            return api_request.error_response(error)
 
-    def _faulty(self, fault: Fault, question: Question, caller: Caller, incoming: Incoming) -> Reply:
+    def _faulty_response(
+        self, fault: Fault, api_request: ApiRequest, caller: Caller, request: HttpRequest
+    ) -> HttpResponse:
         if fault.error is not None:
-            return question.refused(AwsError(fault.error, fault.status or 400, fault.message))
+            return api_request.error_response(AwsError(fault.error, fault.status or 400, fault.message))
         if fault.skew is not None:
-            return question.refused(refusal(incoming.headers.get("x-amz-date", ""), fault.skew))
+            return api_request.error_response(skew_error(request.headers.get("x-amz-date", ""), fault.skew))
         if fault.pages is not None:
-            question = question.never_ending(fault.pages)
-        return instead(fault) or edited_by(fault, self._true(question, caller))
+            api_request = api_request.as_endless_list(fault.pages)
+        return replacement_response(fault) or edited_response(fault, self._normal_response(api_request, caller))
 
 
-async def _incoming(request: Request) -> Incoming:
+async def _http_request(request: Request) -> HttpRequest:
     raw_path: bytes = request.scope["raw_path"]
     query = request.scope["query_string"].decode("latin-1")
-    return Incoming(
+    return HttpRequest(
         method=request.method,
         path=raw_path.decode("latin-1"),
         query=tuple(parse_qsl(query, keep_blank_values=True)),

@@ -1,4 +1,4 @@
-"""How an answer leaves: at once, cut off, byte by byte, or never."""
+"""Send a response that is cut off, slow or never complete."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from math import ceil
 
 from starlette.types import Receive, Send
 
-from exporter.simulator.wire import Reply
+from exporter.simulator.http_messages import HttpResponse
 
+# Seconds between two parts of a slow response, if the rate is at least one byte in this time.
 TICK = 0.05
-"""Seconds between two parts of an answer that drips, unless its bytes are further apart."""
 
 
-async def deliver(reply: Reply, receive: Receive, send: Send) -> None:
-    """Send an answer as its delivery says. What goes on for long ends when the caller leaves."""
-    delivery = reply.delivery
+async def deliver(response: HttpResponse, receive: Receive, send: Send) -> None:
+    """Send a response as its delivery defines. Stop when the client disconnects."""
+    delivery = response.delivery
     if delivery.head:
-        await send({"type": "http.response.start", "status": reply.status, "headers": _headers(reply)})
-        sent = reply.body[: delivery.sent]
-        await _unless_left(receive, _send_body(sent, len(reply.body) - len(sent), delivery.rate, send))
+        await send({"type": "http.response.start", "status": response.status, "headers": _headers(response)})
+        sent = response.body[: delivery.sent]
+        await _until_disconnect(receive, _send_body(sent, len(response.body) - len(sent), delivery.rate, send))
     if delivery.hangs:
-        await _left(receive)
+        await _disconnect(receive)
 
 
 async def _send_body(body: bytes, missing: int, rate: int, send: Send) -> None:
-    """Send a part of a body; where some of it is missing the server closes the connection, as a broken one does."""
+    """Send a body. If bytes are missing, the server closes the connection before the announced length."""
     size = ceil(rate * TICK) if rate else len(body)
     while rate and len(body) > size:
         await send({"type": "http.response.body", "body": body[:size], "more_body": True})
@@ -35,22 +35,23 @@ async def _send_body(body: bytes, missing: int, rate: int, send: Send) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": missing > 0})
 
 
-def _headers(reply: Reply) -> list[tuple[bytes, bytes]]:
-    told = {"content-type": reply.content_type, "content-length": str(len(reply.body)), **reply.headers}
-    return [(name.lower().encode(), value.encode()) for name, value in told.items()]
+def _headers(response: HttpResponse) -> list[tuple[bytes, bytes]]:
+    length = str(len(response.body))
+    headers = {"content-type": response.content_type, "content-length": length, **response.headers}
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 
-async def _left(receive: Receive) -> None:
+async def _disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-async def _unless_left(receive: Receive, work: Awaitable[None]) -> None:
-    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_left(receive))
+async def _until_disconnect(receive: Receive, work: Awaitable[None]) -> None:
+    task, disconnect = asyncio.ensure_future(work), asyncio.ensure_future(_disconnect(receive))
     try:
-        await asyncio.wait([working, leaving], return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            working.result()
+        await asyncio.wait([task, disconnect], return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
     finally:
-        working.cancel()
-        leaving.cancel()
+        task.cancel()
+        disconnect.cancel()

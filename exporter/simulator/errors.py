@@ -1,4 +1,4 @@
-"""The errors of one API, chosen from those that its model has."""
+"""The errors of one API."""
 
 from __future__ import annotations
 
@@ -6,40 +6,43 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from exporter.aws.models import ErrorModel
-from exporter.simulator.wire import AwsError
+from exporter.simulator.http_messages import AwsError
 
 THROTTLING = "Throttling"
 
 
-class Errors:
-    """What an API answers when it refuses. AWS answers errors that its models lack too, chiefly Greengrass V1."""
+class ApiErrors:
+    """The errors of one API, as its model defines them.
+
+    AWS also returns errors that the model does not contain, mainly in Greengrass V1. They have a default here.
+    """
 
     def __init__(self, models: Sequence[ErrorModel]) -> None:
         self._models = tuple(models)
 
     @property
     def message_member(self) -> str:
-        """The member that holds the message."""
+        """The name of the member with the message."""
         return next((model.message for model in self._models), "message")
 
     def invalid(self, message: str) -> AwsError:
-        """Return the error for a request that breaks the model."""
-        fitting = (model for model in self._models if model.status == 400 and THROTTLING not in model.code)
-        return self._refusal(next(fitting, None), "ValidationException", 400, message)
+        """Return the error for a request with invalid parameters."""
+        matches = (model for model in self._models if model.status == 400 and THROTTLING not in model.code)
+        return self._error(next(matches, None), "ValidationException", 400, message)
 
     def throttled(self) -> AwsError:
-        """Return the error for a call beyond the quota; iot's has the status 400, not 429."""
-        fitting = (model for model in self._models if THROTTLING in model.code)
-        return self._refusal(next(fitting, None), "TooManyRequestsException", 429, "Rate exceeded")
+        """Return the error for a call above the quota. The service iot uses the status 400, not 429."""
+        matches = (model for model in self._models if THROTTLING in model.code)
+        return self._error(next(matches, None), "TooManyRequestsException", 429, "Rate exceeded")
 
     def not_found(self, resource_type: str, id: str) -> AwsError:
         """Return the error for an id that does not exist."""
-        fitting = (model for model in self._models if model.status == 404)
+        matches = (model for model in self._models if model.status == 404)
         members = {"resourceType": resource_type, "resourceId": id}
         message = f"The {resource_type} {id} does not exist."
-        return self._refusal(next(fitting, None), "IdNotFoundException", 404, message, members)
+        return self._error(next(matches, None), "IdNotFoundException", 404, message, members)
 
-    def _refusal(
+    def _error(
         self,
         model: ErrorModel | None,
         code: str,

@@ -1,4 +1,4 @@
-"""The operations of a scenario, by where they are and by how calls name them, as they are at a moment."""
+"""The operations of a scenario: find them by place and name, and return their state at a time."""
 
 from __future__ import annotations
 
@@ -10,42 +10,44 @@ from typing import Any
 
 from exporter.kinds.kind import ApiCall, Kind
 from exporter.kinds.simulated_operation import SimulatedOperation
-from exporter.simulator.scenario import Planned
-from exporter.simulator.timeline import Stage, stages, state
+from exporter.simulator.scenario import PlannedOperation
+from exporter.simulator.timeline import Stage, stage_at, stages_of
 
+# A kind, an account id and a Region.
 Place = tuple[str, str, str]
-"""A kind, an account and a Region."""
+# Operations by their name in the requests of one API.
 Names = Mapping[str, "Member"]
-"""Operations by what a call names them."""
 
 
-class _Life:
-    """One planned operation from its creation on."""
+class _RunningOperation:
+    """A planned operation with its state at every time since it was created."""
 
-    def __init__(self, planned: Planned, started: float) -> None:
+    def __init__(self, planned: PlannedOperation, started: float) -> None:
         self.planned = planned
         self.created = started + planned.created
-        self._stages = stages(planned.timeline, planned.items)
+        self._stages = stages_of(planned.timeline, planned.items)
+        self._tags = tuple(sorted(planned.tags.items()))
 
     def at(self, now: float) -> SimulatedOperation | None:
-        """Return what the operation looks like, None before it is created."""
+        """Return the operation at a time, or None before it is created."""
         if now < self.created:
             return None
-        return self._simulated(state(self._stages, now - self.created), now >= self.created + self._stages[-1].at)
+        has_ended = now >= self.created + self._stages[-1].at
+        return self._simulated(stage_at(self._stages, now - self.created), has_ended)
 
-    def turns(self) -> Iterator[SimulatedOperation]:
-        """Yield what the operation looks like at each point of its timeline."""
+    def at_each_stage(self) -> Iterator[SimulatedOperation]:
+        """Yield the operation at each point of its timeline."""
         return (self._simulated(stage, stage is self._stages[-1]) for stage in self._stages)
 
-    def _simulated(self, stage: Stage, over: bool) -> SimulatedOperation:
+    def _simulated(self, stage: Stage, has_ended: bool) -> SimulatedOperation:
         planned = self.planned
         return SimulatedOperation(
             id=planned.id,
             account=planned.account,
             region=planned.region,
             status=stage.status,
-            created=_moment(self.created),
-            updated=_moment(self.created + stage.at),
+            created=_utc(self.created),
+            updated=_utc(self.created + stage.at),
             items=planned.items,
             succeeded=stage.succeeded,
             failed=stage.failed,
@@ -54,49 +56,50 @@ class _Life:
             input=planned.input,
             target=planned.target,
             continuous=planned.continuous,
-            message=planned.message if over else "",
-            error_codes=planned.error_codes if over or stage.failed else (),
-            tags=planned.tags,
+            message=planned.message if has_ended else "",
+            error_codes=planned.error_codes if has_ended or stage.failed else (),
+            tags=self._tags,
         )
 
     def _retries(self, stage: Stage) -> int:
         last = self._stages[-1]
-        in_the_end = last.succeeded + last.failed
+        done_at_the_end = last.succeeded + last.failed
         done = stage.succeeded + stage.failed
-        return self.planned.retries * done // in_the_end if in_the_end else self.planned.retries
+        return self.planned.retries * done // done_at_the_end if done_at_the_end else self.planned.retries
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An operation as one of a kind: its own, or another that it shows up as too.
+    """An operation as a member of one kind: its own kind, or another kind that also lists it.
 
-    ``known`` is how it looks once in its life: its names are the same at any time.
+    ``convert`` returns the operation as that kind shows it, or None. ``example`` is the operation at any time when
+    that kind shows it; its names never change.
     """
 
-    life: _Life
-    seen: Callable[[SimulatedOperation], SimulatedOperation | None]
-    known: SimulatedOperation
+    operation: _RunningOperation
+    convert: Callable[[SimulatedOperation], SimulatedOperation | None]
+    example: SimulatedOperation
 
     @property
     def planned_id(self) -> str:
         """The id in the scenario."""
-        return self.life.planned.id
+        return self.operation.planned.id
 
     def at(self, now: float) -> SimulatedOperation | None:
-        """Return what it looks like as one of the kind, None while there is none."""
-        simulated = self.life.at(now)
-        return self.seen(simulated) if simulated else None
+        """Return the operation at a time as the kind shows it, or None while it does not exist."""
+        simulated = self.operation.at(now)
+        return self.convert(simulated) if simulated else None
 
 
 class Fleet:
-    """Every operation of a scenario; ``started`` is the Unix time of the scenario's second 0."""
+    """All operations of a scenario. ``started`` is the Unix time at which the scenario begins."""
 
-    def __init__(self, planned: Sequence[Planned], kinds: Sequence[Kind[Any]], started: float) -> None:
+    def __init__(self, planned: Sequence[PlannedOperation], kinds: Sequence[Kind[Any]], started: float) -> None:
         by_name = {kind.name: kind for kind in kinds}
         by_place: dict[Place, list[Member]] = defaultdict(list)
-        for one in planned:
-            for kind, member in _members(_Life(one, started), by_name):
-                by_place[kind, one.account, one.region].append(member)
+        for operation in planned:
+            for kind, member in _members(_RunningOperation(operation, started), by_name):
+                by_place[kind, operation.account, operation.region].append(member)
         self._by_place = {place: _newest_first(members) for place, members in by_place.items()}
         self._by_name = {
             (*place, call.service, call.name): names
@@ -105,39 +108,39 @@ class Fleet:
         }
 
     def find(self, place: Place, call: ApiCall, name: str) -> Member | None:
-        """Return the operation that a call means by a name, whether or not it exists by now."""
+        """Return the operation with this name in the requests of an API, even if it does not exist yet."""
         return self._by_name.get((*place, call.service, call.name), {}).get(name)
 
     def existing(self, place: Place, now: float) -> Iterator[tuple[int, SimulatedOperation]]:
-        """Yield the operations that exist, newest first, each with a rank that it keeps when others come or go."""
+        """Yield the existing operations, newest first, each with a rank that never changes."""
         for rank, member in enumerate(self._by_place.get(place, ())):
             if simulated := member.at(now):
                 yield rank, simulated
 
 
-def _members(life: _Life, kinds: Mapping[str, Kind[Any]]) -> Iterator[tuple[str, Member]]:
-    """Yield an operation as one of each kind that it is ever seen as."""
-    own = life.planned.kind
-    for name, seen in {own: _itself, **kinds[own].simulation.also_as}.items():
-        known = next(filter(None, map(seen, life.turns())), None)
-        if known and name in kinds:
-            yield name, Member(life, seen, known)
+def _members(operation: _RunningOperation, kinds: Mapping[str, Kind[Any]]) -> Iterator[tuple[str, Member]]:
+    """Yield the operation as a member of each kind that shows it at any time."""
+    own = operation.planned.kind
+    for name, convert in {own: _unchanged, **kinds[own].simulation.also_as}.items():
+        example = next(filter(None, map(convert, operation.at_each_stage())), None)
+        if example and name in kinds:
+            yield name, Member(operation, convert, example)
 
 
-def _itself(simulated: SimulatedOperation) -> SimulatedOperation | None:
+def _unchanged(simulated: SimulatedOperation) -> SimulatedOperation | None:
     return simulated
 
 
 def _newest_first(members: Sequence[Member]) -> Sequence[Member]:
-    return sorted(members, key=lambda member: -member.life.created)
+    return sorted(members, key=lambda member: -member.operation.created)
 
 
 def _names(kind: Kind[Any], members: Sequence[Member]) -> Iterator[tuple[ApiCall, Names]]:
-    """Yield each call about one operation of a kind, with all that it can name."""
+    """Yield each API of the kind that reads one operation, with the operations by their names there."""
     for call in kind.simulation.answers:
         naming = kind.naming(call)
-        yield call, {naming.name(member.known): member for member in members}
+        yield call, {naming.name(member.example): member for member in members}
 
 
-def _moment(seconds: float) -> datetime:
+def _utc(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)

@@ -1,4 +1,4 @@
-"""Cut a long list into pages; a token says where the next one goes on."""
+"""Divide a list into pages. A token contains the position of the next page."""
 
 from __future__ import annotations
 
@@ -10,43 +10,45 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+# The number of entries on a page if the request has no limit.
 PAGE_SIZE = 50
-"""Entries on a page where the request asks for no number."""
 
 
 class PageError(Exception):
-    """A token that this API never gave out, or a number of entries that no page has."""
+    """An invalid token or page size."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some entries, and the token of the next page, empty on the last."""
+    """The entries of a page, and the token of the next page, which is empty on the last page."""
 
     entries: tuple[Any, ...]
     token: str
 
 
 def page(api: str, ranked: Iterable[tuple[int, Any]], token: str | None, size: int) -> Page:
-    """Return the page after a token. Entries keep their ranks, so what comes or goes between pages hides nothing."""
+    """Return the page after a token. Raises PageError.
+
+    Each entry keeps its rank, so that entries that appear or disappear between two pages do not hide others.
+    """
     last = -1 if token is None else _rank(api, token)
     found = list(islice(((rank, entry) for rank, entry in ranked if rank > last), size + 1))
-    more = len(found) > size
-    kept = found[:size]
-    return Page(tuple(entry for _, entry in kept), _token(api, kept[-1][0]) if more else "")
+    entries = tuple(entry for _, entry in found[:size])
+    return Page(entries, _token(api, found[size - 1][0]) if len(found) > size else "")
 
 
-def page_size(asked: int | str | None) -> int:
-    """Return the entries that a page may hold; some APIs of AWS take the number as text. Raises PageError."""
-    if asked is None:
+def page_size(limit: int | str | None) -> int:
+    """Return the maximum number of entries on a page. Some AWS APIs take it as text. Raises PageError."""
+    if limit is None:
         return PAGE_SIZE
-    if not re.fullmatch("[1-9][0-9]{0,8}", str(asked)):
+    if not re.fullmatch("[1-9][0-9]{0,8}", str(limit)):
         raise PageError("The number of results must be 1 or more.")
-    return int(asked)
+    return int(limit)
 
 
-def next_token(way: str, token: str) -> str:
-    """Return the token after another one in a list that never ends: ``repeated``, or another one each time."""
-    return "again" if way == "repeated" else str(int(token) + 1 if token.isdecimal() else 1)
+def next_token(mode: str, token: str) -> str:
+    """Return the next token of an endless list: always the same one if ``repeated``, else always a new one."""
+    return "again" if mode == "repeated" else str(int(token) + 1 if token.isdecimal() else 1)
 
 
 def _token(api: str, rank: int) -> str:

@@ -1,10 +1,10 @@
-"""The services of the kinds: the protocol rest-json, with whatever calls the kinds say they make."""
+"""The services of the kinds in the protocol rest-json, with every API that a kind calls."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -12,171 +12,174 @@ from typing import TYPE_CHECKING, Any
 from exporter.aws.models import Models, Pagination
 from exporter.kinds.kind import ApiCall, Kind, Naming
 from exporter.kinds.simulated_operation import SimulatedOperation
-from exporter.simulator.answers import serialised
+from exporter.simulator.api_request import ApiRequest, Target
 from exporter.simulator.callers import Caller
-from exporter.simulator.constraints import check
-from exporter.simulator.edits import Edits, edited
-from exporter.simulator.errors import Errors
+from exporter.simulator.constraints import constraint_violation
+from exporter.simulator.errors import ApiErrors
 from exporter.simulator.fleet import Fleet, Member
+from exporter.simulator.http_messages import AwsError, HttpRequest, HttpResponse, json_error, json_response
 from exporter.simulator.pages import PageError, next_token, page, page_size
-from exporter.simulator.question import Question
+from exporter.simulator.parameters import Values, read_parameters
 from exporter.simulator.quota import Quotas
-from exporter.simulator.requests import Values, read
+from exporter.simulator.responses import ResponseEdits, edit_response, serialize
 from exporter.simulator.routes import Routes
-from exporter.simulator.wire import AwsError, Incoming, Reply, Target, json_error, json_reply
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel
 
-Name = tuple[str, str]
-"""A service and an API of it."""
+# A service and the name of one of its APIs.
+ApiName = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Answering:
-    """How a kind answers an API about one operation of its own, and what the request names that by."""
+class Describer:
+    """A kind that responds to an API about one operation, and the name of the operation in the request."""
 
     kind: str
     naming: Naming
-    answer: Callable[[SimulatedOperation], Mapping[str, Any] | None]
+    content: Callable[[SimulatedOperation], Mapping[str, Any] | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """An API that is simulated: the kind whose list it is, or those that answer it about one operation."""
+class SimulatedApi:
+    """A simulated API. It lists the operations of ``lister``, or one of the ``describers`` responds to it."""
 
     call: ApiCall
-    operation: OperationModel
-    errors: Errors
+    model: OperationModel
+    errors: ApiErrors
     pagination: Pagination | None
     lister: Kind[Any] | None
-    answering: tuple[Answering, ...]
+    describers: tuple[Describer, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A request for such an API with its values, not checked yet."""
+class Call:
+    """A request to a simulated API with its unchecked parameters."""
 
-    served: Served
+    api: SimulatedApi
     values: Values
 
     def name(self, naming: Naming) -> str:
-        """Return what the request names an operation by, empty where it names none."""
+        """Return the name of the operation in the request, or an empty text."""
         return str(self.values.get(naming.parameter) or "")
 
 
 class Rest:
-    """Every service of the kinds, told apart by the name that requests are signed for."""
+    """Every service of the kinds. The signing name of a request selects the service."""
 
     def __init__(self, kinds: Sequence[Kind[Any]], models: Models, fleet: Fleet, quotas: Quotas | None) -> None:
         self._fleet = fleet
         self._quotas = quotas
-        self._served = {_name(call): _served(call, kinds, models) for kind in kinds for call in kind.calls}
-        services = sorted({service for service, _ in self._served})
+        self._apis = {_api_name(call): _simulated_api(call, kinds, models) for kind in kinds for call in kind.calls}
+        services = sorted({service for service, _ in self._apis})
         signing_names = {models.service(service).signing_name for service in services}
-        self._routes = {name: Routes(_operations(services, name, models)) for name in signing_names}
+        self._routes = {name: Routes(_models_signed_as(name, services, models)) for name in signing_names}
 
     @staticmethod
-    def refused(error: AwsError) -> Reply:
-        """Return an error of the protocol rest-json, of no API in particular."""
+    def error_response(error: AwsError) -> HttpResponse:
+        """Return an error response before the API is known."""
         return json_error(error)
 
-    def question(self, incoming: Incoming, caller: Caller) -> Question:
-        """Return what a request asks. Raises AwsError for a service or an API that is not simulated."""
+    def api_request(self, request: HttpRequest, caller: Caller) -> ApiRequest:
+        """Return the request with its target. Raises AwsError for a service or an API that is not simulated."""
         signing_name = caller.signing_name
         if signing_name not in self._routes:
             raise AwsError("InvalidSignatureException", 403, f"No service is signed for as {signing_name}.")
-        match = self._routes[signing_name].match(incoming)
-        served = self._served.get(match.api) if match else None
-        if match is None or served is None:
+        match = self._routes[signing_name].match(request)
+        api = self._apis.get(match.api) if match else None
+        if match is None or api is None:
             raise AwsError("UnknownOperationException", 404, "The operation is not known here.")
-        asked = Asked(served, read(served.operation.input_shape, match.labels, incoming))
-        target = Target(served.call.service, served.call.name, self._id(asked, caller))
-        refused = partial(json_error, message_member=served.errors.message_member)
-        endlessly = partial(self._endlessly, asked, served.pagination) if served.pagination else None
-        return Question(target, partial(self._answer, asked), refused, endlessly)
+        call = Call(api, read_parameters(api.model.input_shape, match.labels, request))
+        return ApiRequest(
+            target=Target(api.call.service, api.call.name, self._id(call, caller)),
+            respond=partial(self._respond, call),
+            error_response=partial(json_error, message_member=api.errors.message_member),
+            respond_endlessly=partial(self._respond_endlessly, call, api.pagination) if api.pagination else None,
+        )
 
-    def _id(self, asked: Asked, caller: Caller) -> str:
-        """Return the id that the operation of a request has in the scenario, else the name in the request."""
-        known = (member.planned_id for _, member in self._meant(asked, caller))
-        named = (asked.name(one.naming) for one in asked.served.answering)
-        return next(chain(known, named), "")
+    def _id(self, call: Call, caller: Caller) -> str:
+        """Return the id of the operation in the scenario, else its name in the request."""
+        ids = (member.planned_id for _, member in self._members(call, caller))
+        names = (call.name(describer.naming) for describer in call.api.describers)
+        return next(chain(ids, names), "")
 
-    def _meant(self, asked: Asked, caller: Caller) -> Iterator[tuple[Answering, Member]]:
-        """Yield each kind that knows an operation by the name in a request: two kinds may answer one API."""
-        for one in asked.served.answering:
-            place = (one.kind, caller.account, caller.region)
-            if member := self._fleet.find(place, asked.served.call, asked.name(one.naming)):
-                yield one, member
+    def _members(self, call: Call, caller: Caller) -> Iterator[tuple[Describer, Member]]:
+        """Yield the operation in a request with each kind that has it. Two kinds can respond to one API."""
+        for describer in call.api.describers:
+            place = (describer.kind, caller.account, caller.region)
+            if member := self._fleet.find(place, call.api.call, call.name(describer.naming)):
+                yield describer, member
 
-    def _answer(self, asked: Asked, caller: Caller, now: float) -> Reply:
-        served = asked.served
-        if self._quotas and not self._quotas.allows(caller, served.call, now):
-            raise served.errors.throttled()
-        if fault := check(served.operation.input_shape, asked.values):
-            raise served.errors.invalid(fault)
-        if served.pagination is None:
-            content = self._found(asked, caller, now)
+    def _respond(self, call: Call, caller: Caller, now: float) -> HttpResponse:
+        api = call.api
+        if self._quotas and not self._quotas.allows(caller, api.call, now):
+            raise api.errors.throttled()
+        if violation := constraint_violation(api.model.input_shape, call.values):
+            raise api.errors.invalid(violation)
+        if api.pagination is None:
+            content = self._description(call, caller, now)
         else:
-            content = self._page(asked, served.pagination, caller, now)
-        return json_reply(200, serialised(served.operation.output_shape, content))
+            content = self._page(call, api.pagination, caller, now)
+        return json_response(200, serialize(api.model.output_shape, content))
 
-    def _endlessly(self, asked: Asked, members: Pagination, way: str, caller: Caller, now: float) -> Reply:
-        """Answer with the first page, whatever the token, and another token."""
-        first = {name: value for name, value in asked.values.items() if name != members.input_token}
-        token = next_token(way, str(asked.values.get(members.input_token, "")))
-        answer = self._answer(Asked(asked.served, first), caller, now)
-        return edited(answer, Edits({_wire_name(asked.served.operation, members.output_token): token}))
+    def _respond_endlessly(
+        self, call: Call, members: Pagination, mode: str, caller: Caller, now: float
+    ) -> HttpResponse:
+        """Respond with the first page and a next token, whatever the token in the request."""
+        values = {name: value for name, value in call.values.items() if name != members.input_token}
+        token = next_token(mode, str(call.values.get(members.input_token, "")))
+        response = self._respond(replace(call, values=values), caller, now)
+        return edit_response(response, ResponseEdits({_wire_name(call.api.model, members.output_token): token}))
 
-    def _found(self, asked: Asked, caller: Caller, now: float) -> Mapping[str, Any]:
-        """Return the answer of the first kind that has the operation now."""
-        for one, member in self._meant(asked, caller):
-            found = member.at(now)
-            content = one.answer(found) if found else None
+    def _description(self, call: Call, caller: Caller, now: float) -> Mapping[str, Any]:
+        """Return the response of the first kind that has the operation now."""
+        for describer, member in self._members(call, caller):
+            operation = member.at(now)
+            content = describer.content(operation) if operation else None
             if content is not None:
                 return content
-        naming = asked.served.answering[0].naming
-        raise asked.served.errors.not_found(re.sub("(Id|Arn)$", "", naming.parameter), asked.name(naming))
+        naming = call.api.describers[0].naming
+        raise call.api.errors.not_found(re.sub("(Id|Arn)$", "", naming.parameter), call.name(naming))
 
-    def _page(self, asked: Asked, members: Pagination, caller: Caller, now: float) -> Mapping[str, Any]:
-        served, values = asked.served, asked.values
-        content = {} if served.lister else self._found(asked, caller, now)
+    def _page(self, call: Call, members: Pagination, caller: Caller, now: float) -> Mapping[str, Any]:
+        api, values = call.api, call.values
+        content = {} if api.lister else self._description(call, caller, now)
         entries = enumerate(content.get(members.result, ()))
-        ranked = self._listed(served.lister, values, caller, now) if served.lister else entries
+        ranked = self._list_entries(api.lister, values, caller, now) if api.lister else entries
         try:
             size = page_size(values.get(members.limit))
-            found = page(served.call.name, ranked, values.get(members.input_token), size)
+            found = page(api.call.name, ranked, values.get(members.input_token), size)
         except PageError as error:
-            raise served.errors.invalid(str(error)) from None
+            raise api.errors.invalid(str(error)) from None
         return {**content, members.result: found.entries, members.output_token: found.token or None}
 
-    def _listed(self, kind: Kind[Any], values: Values, caller: Caller, now: float) -> Iterator[tuple[int, Any]]:
+    def _list_entries(self, kind: Kind[Any], values: Values, caller: Caller, now: float) -> Iterator[tuple[int, Any]]:
         status = values.get(kind.discovery.status_parameter)
-        for rank, simulated in self._fleet.existing((kind.name, caller.account, caller.region), now):
-            if status in (None, simulated.status):
-                yield rank, kind.simulation.entry(simulated)
+        for rank, operation in self._fleet.existing((kind.name, caller.account, caller.region), now):
+            if status in (None, operation.status):
+                yield rank, kind.simulation.entry(operation)
 
 
-def _wire_name(operation: OperationModel, member: str) -> str:
-    shape = operation.output_shape
+def _wire_name(model: OperationModel, member: str) -> str:
+    shape = model.output_shape
     return str(shape.members[member].serialization.get("name", member)) if shape else member
 
 
-def _name(call: ApiCall) -> Name:
+def _api_name(call: ApiCall) -> ApiName:
     return call.service, call.name
 
 
-def _served(call: ApiCall, kinds: Sequence[Kind[Any]], models: Models) -> Served:
-    operation = models.operation(call)
-    lister = next((kind for kind in kinds if _name(kind.discovery.call) == _name(call)), None)
-    answering = tuple(one for kind in kinds for one in _answering(kind, call))
-    return Served(call, operation, Errors(models.errors(operation)), _pagination(call, models), lister, answering)
+def _simulated_api(call: ApiCall, kinds: Sequence[Kind[Any]], models: Models) -> SimulatedApi:
+    model = models.operation(call)
+    lister = next((kind for kind in kinds if _api_name(kind.discovery.call) == _api_name(call)), None)
+    describers = tuple(describer for kind in kinds for describer in _describers(kind, call))
+    return SimulatedApi(call, model, ApiErrors(models.errors(model)), _pagination(call, models), lister, describers)
 
 
-def _answering(kind: Kind[Any], asked: ApiCall) -> Iterator[Answering]:
-    for call, answer in kind.simulation.answers.items():
-        if _name(call) == _name(asked):
-            yield Answering(kind.name, kind.naming(call), answer)
+def _describers(kind: Kind[Any], api: ApiCall) -> Iterator[Describer]:
+    for call, content in kind.simulation.answers.items():
+        if _api_name(call) == _api_name(api):
+            yield Describer(kind.name, kind.naming(call), content)
 
 
 def _pagination(call: ApiCall, models: Models) -> Pagination | None:
@@ -186,7 +189,7 @@ def _pagination(call: ApiCall, models: Models) -> Pagination | None:
         return None
 
 
-def _operations(services: Iterable[str], signing_name: str, models: Models) -> Iterator[OperationModel]:
+def _models_signed_as(signing_name: str, services: Iterable[str], models: Models) -> Iterator[OperationModel]:
     for service in services:
         if models.service(service).signing_name == signing_name:
             yield from models.operations(service)

@@ -1,4 +1,4 @@
-"""Which API a method and a path mean, by the URI templates of the service models."""
+"""Find the API for a method and a path by the URI templates of the service models."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from exporter.simulator.wire import Incoming
+from exporter.simulator.http_messages import HttpRequest
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel
@@ -18,34 +18,34 @@ LABEL = re.compile(r"\{([^}+]+)(\+?)\}")
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """An API with the labels of its path, decoded."""
+    """An API and the decoded labels of the path."""
 
     operation: OperationModel
     labels: Mapping[str, str]
 
     @property
     def api(self) -> tuple[str, str]:
-        """The service and the API."""
+        """The service and the name of the API."""
         return self.operation.service_model.service_name, self.operation.name
 
 
 class Routes:
-    """The APIs of some services; a literal part of a path goes before a label."""
+    """The APIs of some services. A literal part of a path has priority over a label."""
 
     def __init__(self, operations: Iterable[OperationModel]) -> None:
         by_template = sorted(operations, key=lambda operation: _rank(_template(operation)))
-        self._routes = tuple((operation, _compiled(_template(operation))) for operation in by_template)
+        self._routes = tuple((operation, _path_pattern(_template(operation))) for operation in by_template)
 
-    def match(self, incoming: Incoming) -> Match | None:
-        """Return the API that a request asks for.
+    def match(self, request: HttpRequest) -> Match | None:
+        """Return the API of a request, or None.
 
-        A slash at the end is ignored, so that an empty id meets the list: clients must not fall for that.
+        AWS ignores a slash at the end of a path. A request with an empty id therefore calls the list API.
         """
-        path = incoming.path.rstrip("/") or "/"
+        path = request.path.rstrip("/") or "/"
         for operation, pattern in self._routes:
-            found = pattern.fullmatch(path) if operation.http["method"] == incoming.method else None
-            if found:
-                values = (unquote(value, errors="replace") for value in found.groups())
+            match = pattern.fullmatch(path) if operation.http["method"] == request.method else None
+            if match:
+                values = (unquote(value, errors="replace") for value in match.groups())
                 return Match(operation, dict(zip(_labels(operation), values, strict=True)))
         return None
 
@@ -63,11 +63,11 @@ def _labels(operation: OperationModel) -> list[str]:
     return [name for name, _ in LABEL.findall(_template(operation))]
 
 
-def _compiled(template: str) -> re.Pattern[str]:
-    return re.compile("".join(_parts(template)))
+def _path_pattern(template: str) -> re.Pattern[str]:
+    return re.compile("".join(_pattern_parts(template)))
 
 
-def _parts(template: str) -> Iterator[str]:
+def _pattern_parts(template: str) -> Iterator[str]:
     end = 0
     for label in LABEL.finditer(template):
         yield re.escape(template[end : label.start()])

@@ -1,172 +1,407 @@
-"""What the simulated AWS does: its accounts, its operations over time, and what goes wrong."""
+"""The scenario of the simulated AWS: its accounts, its operations over time, and its faults.
+
+A ConfigError for an invalid scenario contains every problem with its path.
+"""
 
 from __future__ import annotations
 
+import json
+import re
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import resources
-from typing import Any
+from typing import Annotated, Any, Literal, TypeVar, cast
 
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    Strict,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from exporter.config.duration import Duration
+from exporter.config.fields import AccountId, Region, RoleArn, id_description
+from exporter.config.strict_yaml import parse_yaml
+from exporter.config.validation import keys_of, problem_lines
+from exporter.core.errors import ConfigError
 from exporter.kinds.kind import Kind
-from exporter.simulator.scenario_file import FaultEntry, OperationEntry, PointEntry, ScenarioFile, read_scenario
 
+T = TypeVar("T")
+
+# Ids that a scenario omits are derived from this id, so that they are the same in every run.
 NAMESPACE = uuid.UUID("6f0c1a5e-52b8-4d3a-9f6b-0a4d2f1c7e11")
-"""Ids that a scenario leaves out are derived from it, so that they are the same in every run."""
+STS_APIS = ("AssumeRole", "GetCallerIdentity")
+# Seconds by which the clock of a client may differ from the clock of AWS.
+TOLERATED_SKEW = 300.0
+# The difference of two shares may be inexact in its last bit.
+TOLERANCE = 1e-9
+# The target of a job or a deployment is a thing or a thing group.
+TARGET = re.compile(r"arn:aws[a-z-]*:iot:[a-z0-9-]+:[0-9]{12}:(thing|thinggroup)/[a-zA-Z0-9:_-]{1,128}")
+EXAMPLE_TARGET = "arn:aws:iot:eu-west-1:111122223333:thinggroup/NAME"
+HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+FRAMING = ("connection", "content-length", "transfer-encoding")
+# These keys edit the normal response. They can be combined.
+EDITS = ("replace", "remove", "double")
+# Only one of these keys can replace or edit the normal response, except for the edits.
+EFFECTS = ("error", "body", *EDITS, "pages", "skew")
+# Only one of these keys can change how the response is sent.
+DELIVERIES = ("cut", "drip", "hang")
+
+Text = Annotated[str, Strict()]
+Name = Annotated[str, Strict(), Field(min_length=1)]
+Whole = Annotated[int, Strict(), Field(ge=0)]
+Share = Annotated[float, Field(strict=True, ge=0, le=1)]
+ErrorCode = Annotated[str, Strict(), Field(pattern=r"^[A-Za-z][A-Za-z0-9.]*$")]
+ContentType = Annotated[str, Strict(), Field(pattern=r"^[!-~]+/[ -~]+$")]
+Span = Annotated[Duration, Field(ge=0)]
+MemberPath = Annotated[str, Strict(), Field(pattern=r"^[^.\s]+(\.[^.\s]+)*$")]
 
 
-@dataclass(frozen=True, slots=True)
-class Role:
-    """A role that may be assumed; with an external id, only by who names it."""
+@dataclass(frozen=True)
+class KnownNames:
+    """The names that a scenario may use."""
 
-    arn: str
-    external_id: str = ""
+    kinds: Mapping[str, Kind[Any]]
+    accounts: frozenset[str]
+
+    @cached_property
+    def services(self) -> Collection[str]:
+        """The services that are simulated."""
+        return sorted({"sts", *(call.service for kind in self.kinds.values() for call in kind.calls)})
+
+    @cached_property
+    def apis(self) -> Collection[str]:
+        """The APIs that are simulated."""
+        return sorted({*STS_APIS, *(call.name for kind in self.kinds.values() for call in kind.calls)})
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
-    """The state from a time on, in seconds since the operation was created; the shares are of its items."""
+class _Entry(BaseModel):
+    """A section that is immutable and rejects unknown keys."""
 
-    at: float
-    status: str
-    done: float
-    failed: float
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
-    """One operation and its whole life; ``created`` is in seconds since the simulator started.
+class Role(_Entry):
+    """A role that can be assumed. If it has an external id, the request must contain the same one."""
 
-    ``message`` is told from the last point on, ``error_codes`` already from the first failure on, and ``retries``
-    is their number in the end: they grow as what is done does.
+    arn: RoleArn
+    external_id: Text = ""
+
+
+class Point(_Entry):
+    """A point of a timeline. A value that is None is the same as at the point before.
+
+    ``at`` is in seconds since the operation was created. ``done`` and ``failed`` are shares of the items.
     """
 
-    kind: str
-    id: str
-    account: str
-    region: str
-    created: float
-    items: int
-    timeline: tuple[Point, ...]
-    retries: int = 0
-    name: str = ""
-    input: str = ""
-    target: str = ""
-    continuous: bool = False
-    message: str = ""
-    error_codes: tuple[str, ...] = ()
-    tags: tuple[tuple[str, str], ...] = ()
+    at: Span
+    status: Name | None = None
+    done: Share | None = None
+    failed: Share | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """What goes wrong for some requests: None fits every request.
+class PlannedOperation(_Entry):
+    """An operation and its timeline. ``created`` is in seconds since the simulator started.
 
-    ``since`` and ``until`` are seconds since the simulator started. A fault delays, and then answers with an error,
-    with a body of its own, as to a caller whose clock lags by ``skew`` seconds, with a list that never ends, or with
-    the true answer after edits. The answer leaves whole, or cut after some bytes, or ``drip`` bytes a second, or it
-    hangs until the caller leaves.
+    In a file, ``count`` creates several equal operations, and ``id`` and ``account`` may be omitted. The scenario
+    contains one entry for each of them, with its id and account. The message appears at the last point, the error
+    codes appear with the first failure, and the number of retries grows to ``retries``.
     """
 
-    account: str | None = None
-    region: str | None = None
-    service: str | None = None
-    api: str | None = None
-    id: str | None = None
-    since: float = 0.0
-    until: float | None = None
-    share: float = 1.0
-    delay: float = 0.0
-    error: str | None = None
-    message: str = ""
-    status: int | None = None
-    body: str | None = None
-    content_type: str = "text/html"
-    headers: Mapping[str, str] | None = None
-    replace: Mapping[str, Any] | None = None
-    remove: Sequence[str] | None = None
-    double: Sequence[str] | None = None
-    pages: str | None = None
-    skew: float | None = None
-    cut: int | None = None
-    drip: int | None = None
-    hang: str | None = None
+    # The order matters: each validator uses the fields above its own.
+    kind: Name
+    region: Region
+    account: AccountId = ""
+    count: Annotated[Whole, Field(ge=1, le=100_000)] = 1
+    id: Name = ""
+    created: Duration = 0.0
+    items: Annotated[Whole, Field(le=1_000_000_000)] = 0
+    retries: Whole = 0
+    name: Text = ""
+    input: Text = ""
+    target: Text = ""
+    continuous: Annotated[bool, Strict()] = False
+    message: Text = ""
+    error_codes: tuple[Name, ...] = ()
+    tags: dict[str, Text] = {}
+    timeline: Annotated[tuple[Point, ...], Field(min_length=1)]
+
+    def expand(self, position: int, default_account: str) -> tuple[PlannedOperation, ...]:
+        """Return ``count`` operations with ids. ``position`` is the position of the entry in its list."""
+        ids = _ids(self.id, self.count) or _derived_ids(position, self.count)
+        same = {"account": self.account or default_account, "count": 1}
+        return tuple(self.model_copy(update={**same, "id": id}) for id in ids)
+
+    @field_validator("kind")
+    @classmethod
+    def _kind_exists(cls, kind: str, info: ValidationInfo) -> str:
+        return _checked(kind, _name_problem("kind", kind, _known(info).kinds))
+
+    @field_validator("account")
+    @classmethod
+    def _account_exists(cls, account: str, info: ValidationInfo) -> str:
+        return _checked(account, _account_problem(account, _known(info)))
+
+    @field_validator("id")
+    @classmethod
+    def _id_is_valid_for_the_kind(cls, id: str, info: ValidationInfo) -> str:
+        kind = _known(info).kinds.get(info.data.get("kind", ""))
+        return _checked(id, _id_problem(_ids(id, info.data.get("count", 1)), kind))
+
+    @field_validator("target")
+    @classmethod
+    def _target_is_an_arn(cls, target: str) -> str:
+        is_valid = not target or TARGET.fullmatch(target)
+        return _checked(target, "" if is_valid else f"expected an ARN such as {EXAMPLE_TARGET}")
+
+    @field_validator("timeline")
+    @classmethod
+    def _timeline_is_consistent(cls, timeline: tuple[Point, ...], info: ValidationInfo) -> tuple[Point, ...]:
+        kind = _known(info).kinds.get(info.data.get("kind", ""))
+        return _checked(
+            timeline, *_status_problems(timeline, kind), *_time_problems(timeline), *_count_problems(timeline)
+        )
 
 
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """A whole simulated AWS. ``roles`` is None where every role of the accounts may be assumed."""
+class Fault(_Entry):
+    """A fault and the requests that it affects. A selector that is None matches every request.
 
-    accounts: tuple[str, ...]
-    roles: tuple[Role, ...] | None
-    quotas: bool
-    latency: float
-    operations: tuple[Planned, ...]
-    faults: tuple[Fault, ...]
+    ``since`` and ``until`` are in seconds since the simulator started. A fault delays the response, and replaces or
+    edits it, or breaks how it is sent.
+    """
+
+    account: AccountId | None = None
+    region: Region | None = None
+    service: Name | None = None
+    api: Name | None = None
+    id: Name | None = None
+    since: Annotated[Span, Field(alias="from")] = 0.0
+    until: Span | None = None
+    share: Share = 1.0
+    delay: Span = 0.0
+    error: ErrorCode | None = None
+    message: Text = "A fault of the scenario."
+    status: Annotated[Whole, Field(ge=200, le=599)] | None = None
+    body: Text | None = None
+    content_type: ContentType = "text/html"
+    headers: Annotated[dict[str, Text], Field(min_length=1)] | None = None
+    replace: Annotated[dict[MemberPath, JsonValue], Field(min_length=1)] | None = None
+    remove: Annotated[tuple[MemberPath, ...], Field(min_length=1)] | None = None
+    double: Annotated[tuple[MemberPath, ...], Field(min_length=1)] | None = None
+    pages: Literal["repeated", "endless"] | None = None
+    skew: Duration | None = None
+    cut: Whole | None = None
+    drip: Annotated[Whole, Field(ge=1)] | None = None
+    hang: Literal["head", "body"] | None = None
+
+    def used_keys(self, names: Iterable[str]) -> list[str]:
+        """Return the names that have a value in this fault."""
+        return [name for name in names if getattr(self, name) is not None]
+
+    @field_validator("account")
+    @classmethod
+    def _account_exists(cls, account: str | None, info: ValidationInfo) -> str | None:
+        return _checked(account, _account_problem(account, _known(info)))
+
+    @field_validator("service")
+    @classmethod
+    def _service_exists(cls, service: str | None, info: ValidationInfo) -> str | None:
+        return _checked(service, _name_problem("service", service, _known(info).services))
+
+    @field_validator("api")
+    @classmethod
+    def _api_exists(cls, api: str | None, info: ValidationInfo) -> str | None:
+        return _checked(api, _name_problem("API", api, _known(info).apis))
+
+    @field_validator("headers")
+    @classmethod
+    def _headers_are_valid(cls, headers: dict[str, str] | None) -> dict[str, str] | None:
+        return _checked(headers, _headers_problem(headers or {}))
+
+    @model_validator(mode="after")
+    def _effect_is_valid(self) -> Fault:
+        return _checked(self, _combination_problem(self) or _effect_problem(self))
+
+
+class Scenario(_Entry):
+    """A simulated AWS. Without ``roles``, every role of the accounts can be assumed."""
+
+    accounts: Annotated[tuple[AccountId, ...], Field(min_length=1)]
+    roles: tuple[Role, ...] | None = None
+    quotas: Annotated[bool, Strict()] = True
+    latency: Span = 0.0
+    operations: tuple[PlannedOperation, ...] = ()
+    faults: tuple[Fault, ...] = ()
+
+    @field_validator("operations")
+    @classmethod
+    def _expand_operations(
+        cls, entries: tuple[PlannedOperation, ...], info: ValidationInfo
+    ) -> tuple[PlannedOperation, ...]:
+        default_account = next(iter(info.data.get("accounts", ())), "")
+        groups = [entry.expand(position, default_account) for position, entry in enumerate(entries)]
+        return _checked(tuple(operation for group in groups for operation in group), *_duplicate_ids(groups))
 
 
 def scenario_text(name: str = "demo") -> str:
-    """Return the text of a scenario that the package ships."""
+    """Return the text of a scenario in this package."""
     return (resources.files("exporter.simulator") / "scenarios" / f"{name}.yaml").read_text("utf-8")
 
 
 def parse_scenario(text: str, kinds: Sequence[Kind[Any]]) -> Scenario:
-    """Return the scenario that a YAML text describes. Raises ConfigError with every problem and its path."""
-    by_name = {kind.name: kind for kind in kinds}
-    file = read_scenario(text, by_name)
-    return Scenario(
-        accounts=file.accounts,
-        roles=None if file.roles is None else tuple(Role(role.arn, role.external_id) for role in file.roles),
-        quotas=file.quotas,
-        latency=file.latency,
-        operations=tuple(_operations(file)),
-        faults=tuple(_fault(fault) for fault in file.faults),
-    )
+    """Return the scenario in a YAML text. Raises ConfigError with every problem and its path."""
+    raw = parse_yaml(text)
+    known = KnownNames({kind.name: kind for kind in kinds}, _account_names(raw))
+    try:
+        return Scenario.model_validate(raw, context=known)
+    except ValidationError as error:
+        raise ConfigError(_lines(error)) from None
 
 
-def _operations(file: ScenarioFile) -> Iterator[Planned]:
-    for position, entry in enumerate(file.operations):
-        timeline = tuple(_points(entry.timeline))
-        for id in entry.ids or _derived_ids(position, entry.count):
-            yield _planned(entry, id, timeline, entry.account or file.accounts[0])
+def point_values(timeline: Sequence[Point]) -> Iterator[tuple[str, float, float]]:
+    """Yield the status and the shares ``done`` and ``failed`` at each point, with omitted values filled in."""
+    status, done, failed = "", 0.0, 0.0
+    for point in timeline:
+        status = point.status or status
+        done = done if point.done is None else point.done
+        failed = failed if point.failed is None else point.failed
+        yield status, done, failed
 
 
-def _derived_ids(position: int, count: int) -> Iterator[str]:
-    return (str(uuid.uuid5(NAMESPACE, f"{position}.{number}")) for number in range(count))
+def _account_names(raw: Any) -> frozenset[str]:
+    accounts = raw.get("accounts") if isinstance(raw, dict) else None
+    return frozenset(name for name in accounts if isinstance(name, str)) if isinstance(accounts, list) else frozenset()
 
 
-def _planned(entry: OperationEntry, id: str, timeline: tuple[Point, ...], account: str) -> Planned:
-    return Planned(
-        kind=entry.kind,
-        id=id,
-        account=account,
-        region=entry.region,
-        created=entry.created,
-        items=entry.items,
-        timeline=timeline,
-        retries=entry.retries,
-        name=entry.name,
-        input=entry.input,
-        target=entry.target,
-        continuous=entry.continuous,
-        message=entry.message,
-        error_codes=entry.error_codes,
-        tags=_pairs(entry.tags),
-    )
+def _known(info: ValidationInfo) -> KnownNames:
+    return cast("KnownNames", info.context)
 
 
-def _pairs(tags: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted(tags.items()))
+def _ids(id: str, count: int) -> tuple[str, ...]:
+    if not id:
+        return ()
+    return (id,) if count == 1 else tuple(f"{id}-{number:04}" for number in range(1, count + 1))
 
 
-def _points(entries: Sequence[PointEntry]) -> Iterator[Point]:
-    point = Point(0.0, "", 0.0, 0.0)
-    for entry in entries:
-        done = point.done if entry.done is None else entry.done
-        failed = point.failed if entry.failed is None else entry.failed
-        point = Point(entry.at, entry.status or point.status, done, failed)
-        yield point
+def _derived_ids(position: int, count: int) -> tuple[str, ...]:
+    return tuple(str(uuid.uuid5(NAMESPACE, f"{position}.{number}")) for number in range(count))
 
 
-def _fault(entry: FaultEntry) -> Fault:
-    return Fault(**entry.model_dump())
+def _name_problem(noun: str, name: str | None, known: Collection[str]) -> str:
+    if name is None or name in known:
+        return ""
+    return f"unknown {noun} {json.dumps(name)}; expected one of {', '.join(known)}"
+
+
+def _account_problem(account: str | None, known: KnownNames) -> str:
+    # Without valid accounts, the error of accounts is enough.
+    if account is None or not known.accounts or account in known.accounts:
+        return ""
+    return "must be one of accounts"
+
+
+def _id_problem(ids: Sequence[str], kind: Kind[Any] | None) -> str:
+    if kind is None or all(map(kind.is_id, ids)):
+        return ""
+    too_long = any(len(id) > kind.id_length for id in ids)
+    return f"longer than {kind.id_length} characters" if too_long else f"expected {id_description(kind.id_pattern)}"
+
+
+def _duplicate_ids(groups: Iterable[Sequence[PlannedOperation]]) -> Iterator[str]:
+    seen: set[tuple[str, str, str, str]] = set()
+    for position, group in enumerate(groups):
+        keys = {(operation.kind, operation.account, operation.region, operation.id) for operation in group}
+        if keys & seen:
+            yield f"[{position}].id: duplicate id"
+        seen |= keys
+
+
+def _status_problems(timeline: Sequence[Point], kind: Kind[Any] | None) -> Iterator[str]:
+    if timeline[0].status is None:
+        yield "[0].status: is missing"
+    for number, point in enumerate(timeline):
+        if kind and (problem := _name_problem("status", point.status, kind.statuses)):
+            yield f"[{number}].status: {problem}"
+
+
+def _time_problems(timeline: Sequence[Point]) -> Iterator[str]:
+    if timeline[0].at != 0:
+        yield "[0].at: the first point must be at 0s"
+    for number in range(1, len(timeline)):
+        if timeline[number].at <= timeline[number - 1].at:
+            yield f"[{number}].at: must be later than the point before"
+
+
+def _count_problems(timeline: Sequence[Point]) -> Iterator[str]:
+    last_done = last_failed = 0.0
+    for number, (_, done, failed) in enumerate(point_values(timeline)):
+        if failed > done + TOLERANCE:
+            yield f"[{number}].failed: must be at most done, which includes failed"
+        elif done < last_done:
+            yield f"[{number}].done: must not decrease"
+        elif failed < last_failed:
+            yield f"[{number}].failed: must not decrease"
+        elif done - failed < last_done - last_failed - TOLERANCE:
+            yield f"[{number}].failed: must not grow faster than done, or the number of successes decreases"
+        last_done, last_failed = done, failed
+
+
+def _headers_problem(headers: Mapping[str, str]) -> str:
+    for name, value in headers.items():
+        if not HEADER.fullmatch(name) or not value.isascii() or not value.isprintable():
+            return "expected header names with values in printable ASCII"
+        if name.lower() in FRAMING:
+            return f"{name} is set by the server; use cut, drip or hang to break a response"
+    return ""
+
+
+def _combination_problem(fault: Fault) -> str:
+    effects, deliveries = fault.used_keys(EFFECTS), fault.used_keys(DELIVERIES)
+    if len(effects) > 1 and not set(effects) <= set(EDITS):
+        return f"{', '.join(effects)} cannot be combined; keep one"
+    if len(deliveries) > 1:
+        return f"{', '.join(deliveries)} cannot be combined; keep one"
+    if not (effects or deliveries or fault.headers or fault.delay):
+        return f"has no effect; add one of {', '.join((*EFFECTS, *DELIVERIES, 'headers', 'delay'))}"
+    return ""
+
+
+def _effect_problem(fault: Fault) -> str:
+    effects = fault.used_keys(EFFECTS)
+    if fault.hang == "head" and (effects or fault.headers):
+        return f".hang: head sends no response, so remove {', '.join(effects or ['headers'])}"
+    if fault.status is not None and fault.error is None and fault.body is None:
+        return ".status: requires error or body"
+    if fault.skew is not None and abs(fault.skew) <= TOLERATED_SKEW:
+        return ".skew: must be more than 5m or less than -5m, because AWS accepts a smaller difference"
+    if {*EDITS, "pages"} & set(effects) and (fault.service == "sts" or fault.api in STS_APIS):
+        return f".{effects[0]}: responses of sts are XML and cannot be edited"
+    if fault.until is not None and fault.until <= fault.since:
+        return ".until: must be later than from"
+    return ""
+
+
+def _checked(value: T, *problems: str) -> T:
+    """Return the value. Raises one error with all problems, because a pydantic validator can raise only once.
+
+    A problem that begins with ``.`` or ``[`` begins with the rest of its path.
+    """
+    if any(problems):
+        raise PydanticCustomError("problems", "{lines}", {"lines": "\n".join(filter(None, problems))})
+    return value
+
+
+def _lines(error: ValidationError) -> Iterator[str]:
+    known = keys_of(Scenario, PlannedOperation, Point, Role, Fault)
+    for line in problem_lines(error, known=known):
+        path, colon, message = line.partition(": ")
+        for problem in message.split("\n"):
+            yield path + problem if problem.startswith(("[", ".")) else f"{path}{colon}{problem}"

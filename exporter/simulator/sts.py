@@ -1,4 +1,4 @@
-"""STS: the protocol query with answers in XML, as much of it as an exporter and boto3 need."""
+"""The two APIs of STS that the exporter uses, in the protocol query with XML responses."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from exporter.simulator.api_request import ApiRequest, Target
 from exporter.simulator.callers import Caller, Session
-from exporter.simulator.constraints import check
-from exporter.simulator.question import Question
-from exporter.simulator.requests import Values, read_pairs
-from exporter.simulator.scenario import Role, Scenario
-from exporter.simulator.wire import AwsError, Incoming, Reply, Target, request_id
+from exporter.simulator.constraints import constraint_violation
+from exporter.simulator.http_messages import AwsError, HttpRequest, HttpResponse, request_id
+from exporter.simulator.parameters import Values, read_query_parameters
+from exporter.simulator.scenario import STS_APIS, Role, Scenario
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel
 
 NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
 HOUR = 3600
+# The protocol query has different names for the errors of credentials.
 CODES = {
     "MissingAuthenticationTokenException": "MissingAuthenticationToken",
     "IncompleteSignatureException": "IncompleteSignature",
@@ -28,7 +29,6 @@ CODES = {
     "UnrecognizedClientException": "InvalidClientTokenId",
     "ExpiredTokenException": "ExpiredToken",
 }
-"""The protocol query has its own names for the errors of credentials."""
 
 
 class Sts:
@@ -43,35 +43,35 @@ class Sts:
         self._operations = {operation.name: operation for operation in operations}
 
     @staticmethod
-    def refused(error: AwsError) -> Reply:
-        """Return an error of the protocol query."""
+    def error_response(error: AwsError) -> HttpResponse:
+        """Return an error response of the protocol query."""
         sender = "Receiver" if error.status >= 500 else "Sender"
         content = {"Type": sender, "Code": CODES.get(error.code, error.code), "Message": error.message}
         id = request_id()
         return _xml(error.status, "ErrorResponse", {"Error": content, "RequestId": id}, id)
 
-    def question(self, incoming: Incoming, caller: Caller) -> Question:
-        """Return what a request asks. Raises AwsError for an action that is not simulated."""
-        pairs = _pairs(incoming)
+    def api_request(self, request: HttpRequest, caller: Caller) -> ApiRequest:
+        """Return the request with its target. Raises AwsError for an action that is not simulated."""
+        pairs = _pairs(request)
         action = pairs.get("Action", "")
-        if incoming.path != "/" or action not in ("AssumeRole", "GetCallerIdentity"):
+        if request.path != "/" or action not in STS_APIS:
             raise AwsError("InvalidAction", 400, f"Could not find operation {action} for version 2011-06-15")
-        values = read_pairs(self._operations[action].input_shape, pairs)
+        values = read_query_parameters(self._operations[action].input_shape, pairs)
         target = Target(caller.signing_name, action, str(values.get("RoleArn", "")))
-        return Question(target, partial(self._answer, action, values), self.refused)
+        return ApiRequest(target, partial(self._respond, action, values), self.error_response)
 
-    def _answer(self, action: str, values: Values, caller: Caller, now: float) -> Reply:
-        if fault := check(self._operations[action].input_shape, values):
-            raise AwsError("ValidationError", 400, fault)
+    def _respond(self, action: str, values: Values, caller: Caller, now: float) -> HttpResponse:
+        if violation := constraint_violation(self._operations[action].input_shape, values):
+            raise AwsError("ValidationError", 400, violation)
         if action == "AssumeRole":
-            return _result(action, self._assume(values, caller, now))
+            return _result(action, self._assume_role(values, caller, now))
         return _result(action, {"UserId": _user_id(caller), "Account": caller.account, "Arn": caller.arn})
 
-    def _assume(self, values: Values, caller: Caller, now: float) -> Mapping[str, Any]:
+    def _assume_role(self, values: Values, caller: Caller, now: float) -> Mapping[str, Any]:
         arn = values["RoleArn"]
-        if not self._allows(arn, values.get("ExternalId", "")):
-            said = f"User: {caller.arn} is not authorized to perform: sts:AssumeRole on resource: {arn}"
-            raise AwsError("AccessDenied", 403, said)
+        if not self._may_assume(arn, values.get("ExternalId", "")):
+            message = f"User: {caller.arn} is not authorized to perform: sts:AssumeRole on resource: {arn}"
+            raise AwsError("AccessDenied", 403, message)
         account, name = arn.split(":")[4], arn.rpartition("/")[2]
         expires = now + values.get("DurationSeconds", HOUR)
         session = Session(account, name, values["RoleSessionName"], expires)
@@ -86,7 +86,7 @@ class Sts:
             "AssumedRoleUser": {"AssumedRoleId": _user_id(assumed), "Arn": assumed.arn},
         }
 
-    def _allows(self, arn: str, external_id: str) -> bool:
+    def _may_assume(self, arn: str, external_id: str) -> bool:
         parts = arn.split(":")
         if len(parts) != 6 or not parts[5].startswith("role/") or parts[4] not in self._accounts:
             return False
@@ -98,9 +98,9 @@ def _trusts(roles: Sequence[Role], arn: str, external_id: str) -> bool:
     return role is not None and role.external_id in ("", external_id)
 
 
-def _pairs(incoming: Incoming) -> Mapping[str, str]:
-    body = incoming.body.decode("utf-8", "replace") if incoming.method == "POST" else ""
-    return dict((*incoming.query, *parse_qsl(body, keep_blank_values=True)))
+def _pairs(request: HttpRequest) -> Mapping[str, str]:
+    body = request.body.decode("utf-8", "replace") if request.method == "POST" else ""
+    return dict((*request.query, *parse_qsl(body, keep_blank_values=True)))
 
 
 def _user_id(caller: Caller) -> str:
@@ -108,15 +108,15 @@ def _user_id(caller: Caller) -> str:
     return f"AROA{caller.account}:{session.name}" if session else f"AIDA{caller.account}"
 
 
-def _result(api: str, result: Mapping[str, Any]) -> Reply:
+def _result(api: str, result: Mapping[str, Any]) -> HttpResponse:
     id = request_id()
     content = {f"{api}Result": result, "ResponseMetadata": {"RequestId": id}}
     return _xml(200, f"{api}Response", content, id)
 
 
-def _xml(status: int, root: str, content: Mapping[str, Any], id: str) -> Reply:
+def _xml(status: int, root: str, content: Mapping[str, Any], id: str) -> HttpResponse:
     body = f'<{root} xmlns="{NAMESPACE}">{_elements(content)}</{root}>'
-    return Reply(status, body.encode(), "text/xml", {"x-amzn-RequestId": id})
+    return HttpResponse(status, body.encode(), "text/xml", {"x-amzn-RequestId": id})
 
 
 def _elements(content: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The state of an operation at a moment, in whole items, which never goes backwards."""
+"""The state of an operation at a time, in whole items. Counts never decrease."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor
 
-from exporter.simulator.scenario import Point
+from exporter.simulator.scenario import Point, point_values
 
+# A share of the items can be slightly below the whole number that it means.
 ROUNDING = 1e-6
-"""A share of items may come out just below the whole number that it means."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A point of a timeline with its counts; ``at`` is in seconds since the operation was created."""
+    """A status with counts. ``at`` is in seconds since the operation was created."""
 
     at: float
     status: str
@@ -24,35 +24,34 @@ class Stage:
 
     @property
     def state(self) -> tuple[str, int, int]:
-        """All but the time."""
+        """All values except the time."""
         return self.status, self.succeeded, self.failed
 
 
-def stages(points: Sequence[Point], items: int) -> tuple[Stage, ...]:
-    """Return the points in items. Each count is whole and at least what it was, and together they fit the items."""
-    found: list[Stage] = []
+def stages_of(points: Sequence[Point], items: int) -> tuple[Stage, ...]:
+    """Return the points with whole counts. No count decreases, and the sum never exceeds the number of items."""
+    stages: list[Stage] = []
     succeeded = 0
-    for point in points:
-        failed = floor(point.failed * items + ROUNDING)
-        done = floor(point.done * items + ROUNDING)
+    for point, (status, done_share, failed_share) in zip(points, point_values(points), strict=True):
+        failed = floor(failed_share * items + ROUNDING)
+        done = floor(done_share * items + ROUNDING)
         succeeded = max(succeeded, done - failed)
-        found.append(Stage(point.at, point.status, succeeded, failed))
-    return tuple(found)
+        stages.append(Stage(point.at, status, succeeded, failed))
+    return tuple(stages)
 
 
-def state(stages: Sequence[Stage], age: float) -> Stage:
-    """Return the state at an age in seconds; its ``at`` is when it last changed."""
+def stage_at(stages: Sequence[Stage], age: float) -> Stage:
+    """Return the state at an age in seconds. Its ``at`` is the age at the last change."""
     index = max(0, bisect_right(stages, age, key=lambda stage: stage.at) - 1)
     stage, after = stages[index], stages[min(index + 1, len(stages) - 1)]
-    succeeded, since = _grown(stage.at, after.at, stage.succeeded, after.succeeded, age)
-    failed, failed_since = _grown(stage.at, after.at, stage.failed, after.failed, age)
-    grown_since = max(since, failed_since)
-    changed = grown_since if grown_since > stage.at else _unchanged_since(stages, index)
-    return Stage(changed, stage.status, succeeded, failed)
+    succeeded, succeeded_changed = _interpolated(stage.at, after.at, stage.succeeded, after.succeeded, age)
+    failed, failed_changed = _interpolated(stage.at, after.at, stage.failed, after.failed, age)
+    changed = max(succeeded_changed, failed_changed)
+    return Stage(changed if changed > stage.at else _unchanged_since(stages, index), stage.status, succeeded, failed)
 
 
-def _grown(start: float, end: float, low: int, high: int, age: float) -> tuple[int, float]:
-    """Return a count that grows evenly from ``low`` to ``high``, and when it last did."""
+def _interpolated(start: float, end: float, low: int, high: int, age: float) -> tuple[int, float]:
+    """Return a count that grows evenly from ``low`` to ``high``, and the age at its last change."""
     if low == high:
         return low, start
     steps = min(high - low, int((high - low) * (age - start) / (end - start)))

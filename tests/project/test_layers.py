@@ -34,8 +34,9 @@ LIBRARIES = {
     "prometheus_client": ("exporter.app", "exporter.cli.commands.check", "exporter.metrics", "exporter.web"),
     "pydantic": (
         "exporter.config",
+        "exporter.metrics.summary",
         "exporter.monitoring.settings",
-        "exporter.simulator.scenario_file",
+        "exporter.simulator.scenario",
         "exporter.state.codec",
         "exporter.web.api",
         "exporter.web.protection",

@@ -1,4 +1,4 @@
-"""A served scenario for the modules that have one by the name ``SCENARIO``."""
+"""Serve the ``SCENARIO`` of a test module."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.simulator.served_scenario import START, Aws, simulated
+from tests.simulator.served_scenario import START, Aws, serve_scenario
 
 
 @pytest.fixture(scope="module")
 def served(request: pytest.FixtureRequest) -> Iterator[Aws]:
-    """The module's scenario, served for all its tests."""
-    with simulated(request.module.SCENARIO) as aws:
+    """The scenario of the module, served for all its tests."""
+    with serve_scenario(request.module.SCENARIO) as aws:
         yield aws
 
 
 @pytest.fixture
 def aws(served: Aws) -> Iterator[Aws]:
-    """The served scenario, its clock set back after the test."""
+    """The served scenario. Its clock is reset after the test."""
     yield served
     served.clock.seconds = START

@@ -1,4 +1,4 @@
-"""The simulator on a real server, with real boto3 clients, raw requests, and a clock that the test moves."""
+"""The simulator on a real server, with boto3 clients, raw requests, and a clock that the test sets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ACCOUNTS = f'accounts: ["{ACCOUNT}", "{OTHER_ACCOUNT}"]\n'
 
 @dataclass
 class Clock:
-    """Unix seconds that stand still until a test moves them."""
+    """Unix seconds that change only when a test sets them."""
 
     seconds: float = START
 
@@ -39,7 +39,7 @@ class Clock:
 
 @dataclass(frozen=True)
 class Credentials:
-    """An access key, with a session token if it is a temporary one."""
+    """An access key, and a session token if the key is temporary."""
 
     key: str = "AKIDEXAMPLE"
     token: str | None = None
@@ -47,7 +47,7 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Aws:
-    """The simulated AWS as its clients see it."""
+    """The clients of a simulated AWS."""
 
     url: str
     clock: Clock
@@ -55,11 +55,11 @@ class Aws:
 
     @cached_property
     def session(self) -> boto3.Session:
-        """One session for all clients: each would load the models again."""
+        """One session for all clients, because each session loads the models again."""
         return boto3.Session()
 
     def client(self, service: str, region: str = REGION, credentials: Credentials | None = None) -> Any:
-        """Return a real boto3 client, which tries once."""
+        """Return a boto3 client without retries."""
         used = credentials or Credentials()
         return self.session.client(
             service,
@@ -71,30 +71,32 @@ class Aws:
             config=Config(retries={"total_max_attempts": 1, "mode": "standard"}, max_pool_connections=1),
         )
 
-    def raw(self, method: str, path: str, service: str = "iot", region: str = REGION, **options: Any) -> httpx.Response:
-        """Return the raw answer to a request that looks signed."""
+    def request(
+        self, method: str, path: str, service: str = "iot", region: str = REGION, **options: Any
+    ) -> httpx.Response:
+        """Return the HTTP response to a request with a valid Authorization header."""
         headers = {"authorization": authorization(service, region), **options.pop("headers", {})}
         return self.http.request(method, self.url + path, headers=headers, **options)
 
-    def answer(self, kind: Kind[Any], call: ApiCall, id: str = "", region: str = REGION) -> httpx.Response:
-        """Return the raw answer to a kind's call; one about an operation names it as the kind says."""
+    def call(self, kind: Kind[Any], call: ApiCall, id: str = "", region: str = REGION) -> httpx.Response:
+        """Return the HTTP response to an API call of a kind, about the operation with this id if the API reads one."""
         naming, operation = kind.naming(call), MODELS.operation(call)
         name = naming.name(sample_operation(kind.statuses[0], id, region))
-        named = {naming.parameter: name} if call in kind.simulation.answers else {}
-        request = create_serializer("rest-json").serialize_to_request(named, operation)
+        parameters = {naming.parameter: name} if call in kind.simulation.answers else {}
+        request = create_serializer("rest-json").serialize_to_request(parameters, operation)
         service, query = operation.service_model.signing_name, request["query_string"]
-        return self.raw(request["method"], request["url_path"], service, region, params=query)
+        return self.request(request["method"], request["url_path"], service, region, params=query)
 
 
 def authorization(service: str = "iot", region: str = REGION, key: str = "AKIDEXAMPLE") -> str:
-    """Return an Authorization header whose signature is none."""
+    """Return an Authorization header with an invalid signature, which the simulator does not verify."""
     scope = f"{key}/20261122/{region}/{service}/aws4_request"
     return f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature={'0' * 64}"
 
 
 @contextmanager
-def simulated(text: str, kinds: Sequence[Kind[Any]] = KINDS) -> Iterator[Aws]:
-    """Serve a scenario; it begins at START."""
+def serve_scenario(text: str, kinds: Sequence[Kind[Any]] = KINDS) -> Iterator[Aws]:
+    """Serve a scenario that begins at START."""
     clock = Clock()
     app = application(parse_scenario(text, kinds), kinds, MODELS, clock)
     with serve_app(app) as url, httpx.Client() as http:

@@ -9,7 +9,7 @@ from exporter.kinds.kind import Kind
 from exporter.kinds.registry import KINDS
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.scenario import Scenario, parse_scenario, scenario_text
-from tests.simulator.served_scenario import ACCOUNT, START, Credentials, simulated
+from tests.simulator.served_scenario import ACCOUNT, START, Credentials, serve_scenario
 from tests.support.shape_checker import shape_violations
 from tests.support.simulated_responses import output_shape
 
@@ -19,47 +19,52 @@ REGIONS = ("eu-west-1", "us-east-1")
 ROLE = "arn:aws:iam::444455556666:role/iot-bulk-exporter"
 
 
-def seen(scenario: Scenario, seconds: range) -> Iterator[tuple[str, str, int]]:
-    """Yield each operation's id, status and count at each of some seconds."""
+def states(scenario: Scenario, seconds: range) -> Iterator[tuple[str, str, int]]:
+    """Yield the id, status and count of each operation at each of the seconds."""
     fleet = Fleet(scenario.operations, KINDS, 0)
-    for one in scenario.operations:
-        member = fleet.find((one.kind, one.account, one.region), BY_NAME[one.kind].describes[0], one.id)
+    for planned in scenario.operations:
+        place = (planned.kind, planned.account, planned.region)
+        member = fleet.find(place, BY_NAME[planned.kind].describes[0], planned.id)
         assert member is not None
         for second in seconds:
-            if state := member.at(second):
-                yield one.id, state.status, state.processed
+            if operation := member.at(second):
+                yield planned.id, operation.status, operation.processed
+
+
+def ids_of(kind: Kind[Any]) -> set[str]:
+    return {planned.id for planned in SCENARIO.operations if planned.kind == kind.name}
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_the_demo_shows_every_status_of_a_kind_within_two_minutes(kind: Kind[Any]) -> None:
-    ids = {one.id for one in SCENARIO.operations if one.kind == kind.name}
-    assert {status for id, status, _ in seen(SCENARIO, range(121)) if id in ids} == set(kind.statuses)
+def test_the_demo_has_every_status_of_a_kind_within_two_minutes(kind: Kind[Any]) -> None:
+    ids = ids_of(kind)
+    assert {status for id, status, _ in states(SCENARIO, range(121)) if id in ids} == set(kind.statuses)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_something_of_every_kind_moves_for_half_an_hour_and_something_stalls(kind: Kind[Any]) -> None:
+def test_each_kind_has_an_operation_that_progresses_for_half_an_hour_and_one_that_stalls(kind: Kind[Any]) -> None:
+    ids = ids_of(kind)
     for minute in range(30):
         counts: dict[str, set[int]] = {}
-        for id, status, count in seen(SCENARIO, range(minute * 60, minute * 60 + 61, 30)):
-            if kind.is_active(status) and any(one.id == id and one.kind == kind.name for one in SCENARIO.operations):
+        for id, status, count in states(SCENARIO, range(minute * 60, minute * 60 + 61, 30)):
+            if kind.is_active(status) and id in ids:
                 counts.setdefault(id, set()).add(count)
-        assert any(len(found) == 3 for found in counts.values())
-        assert any(len(found) == 1 for found in counts.values())
+        assert {1, 3} <= {len(distinct) for distinct in counts.values()}
 
 
 def test_both_accounts_have_operations_in_both_regions() -> None:
-    places = {(one.account, one.region) for one in SCENARIO.operations}
+    places = {(planned.account, planned.region) for planned in SCENARIO.operations}
     assert places == {(account, region) for account in SCENARIO.accounts for region in REGIONS}
 
 
-def test_something_ended_yesterday() -> None:
-    assert any(one.created + one.timeline[-1].at < -86_000 for one in SCENARIO.operations)
+def test_an_operation_ended_yesterday() -> None:
+    assert any(planned.created + planned.timeline[-1].at < -86_000 for planned in SCENARIO.operations)
 
 
-def test_the_demo_is_served_in_both_accounts_as_aws_would() -> None:
-    with simulated(scenario_text()) as aws:
-        given = aws.client("sts").assume_role(RoleArn=ROLE, RoleSessionName="demo", ExternalId="demo")["Credentials"]
-        for credentials in (None, Credentials(given["AccessKeyId"], given["SessionToken"])):
+def test_boto3_lists_the_operations_of_both_accounts() -> None:
+    with serve_scenario(scenario_text()) as aws:
+        keys = aws.client("sts").assume_role(RoleArn=ROLE, RoleSessionName="demo", ExternalId="demo")["Credentials"]
+        for credentials in (None, Credentials(keys["AccessKeyId"], keys["SessionToken"])):
             for region in REGIONS:
                 iot = aws.client("iot", region, credentials)
                 greengrass = aws.client("greengrass", region, credentials)
@@ -69,20 +74,20 @@ def test_the_demo_is_served_in_both_accounts_as_aws_would() -> None:
                 assert aws.client("greengrassv2", region, credentials).list_deployments()["deployments"]
 
 
-def test_every_answer_of_the_demo_fits_its_shape_at_any_time() -> None:
-    mine = (one for one in SCENARIO.operations if one.account == ACCOUNT)
-    asked = [(one, call) for one in mine for call in BY_NAME[one.kind].calls]
+def test_every_response_of_the_demo_fits_its_shape_at_any_time() -> None:
+    in_account = (planned for planned in SCENARIO.operations if planned.account == ACCOUNT)
+    calls = [(operation, call) for operation in in_account for call in BY_NAME[operation.kind].calls]
     found: dict[int, set[str]] = {200: set(), 404: set()}
-    with simulated(scenario_text().replace("operations:", "quotas: false\noperations:", 1)) as aws:
+    with serve_scenario(scenario_text().replace("operations:", "quotas: false\noperations:", 1)) as aws:
         for second in (0, 7, 31, 60, 119, 600, 3600):
             aws.clock.seconds = START + second
-            for one, call in asked:
-                answer = aws.answer(BY_NAME[one.kind], call, one.id, one.region)
-                found[answer.status_code].add(call.name)
-                assert answer.status_code == 404 or shape_violations(output_shape(call), answer.json()) == []
+            for operation, call in calls:
+                response = aws.call(BY_NAME[operation.kind], call, operation.id, operation.region)
+                found[response.status_code].add(call.name)
+                assert response.status_code == 404 or shape_violations(output_shape(call), response.json()) == []
     assert found[200] == {call.name for kind in KINDS for call in kind.calls}
 
 
-def test_the_faults_that_the_demo_suggests_are_right() -> None:
+def test_the_faults_in_the_comments_of_the_demo_are_valid() -> None:
     text = scenario_text().replace("# faults:", "faults:").replace("#   - {", "  - {")
     assert len(parse_scenario(text, KINDS).faults) == 7

@@ -1,4 +1,4 @@
-"""Operations by other names than their ids, and operations that show up as those of another kind."""
+"""Operations with other names than their ids, and operations that another kind also lists."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from exporter.kinds.registry import KINDS
-from tests.simulator.served_scenario import ACCOUNT, ACCOUNTS, OTHER_ACCOUNT, REGION, START, Aws, simulated
+from tests.simulator.served_scenario import ACCOUNT, ACCOUNTS, OTHER_ACCOUNT, REGION, START, Aws, serve_scenario
 
 TARGET = f"arn:aws:iot:{REGION}:{ACCOUNT}:thinggroup/cores"
 DEPLOYMENTS = f"""
@@ -57,7 +57,7 @@ def test_the_job_of_a_deployment_is_described_as_a_job(aws: Aws) -> None:
     assert (details["numberOfSucceededThings"], details["numberOfQueuedThings"]) == (65, 23)
 
 
-def test_a_list_of_jobs_holds_those_of_deployments_by_their_status_as_a_job(aws: Aws) -> None:
+def test_a_list_of_jobs_contains_the_jobs_of_deployments_with_their_job_status(aws: Aws) -> None:
     moves, cancelled = job_of(aws, "moves"), job_of(aws, "cancelled")
     assert listed(aws) == [moves, "runs", "scheduled", cancelled]
     assert listed(aws, status="IN_PROGRESS") == [moves, "runs"]
@@ -67,26 +67,26 @@ def test_a_list_of_jobs_holds_those_of_deployments_by_their_status_as_a_job(aws:
     assert listed(aws, status="COMPLETED") == [moves]
 
 
-def test_pages_of_such_a_list_hold_each_job_once_whatever_comes_or_ends_between_them(aws: Aws) -> None:
-    whole = listed(aws)
+def test_the_pages_contain_each_job_once_although_jobs_appear_and_end(aws: Aws) -> None:
+    all_jobs = listed(aws)
     client, found, token = aws.client("iot"), list[str](), dict[str, str]()
     for second in range(4):
         page = client.list_jobs(maxResults=1, **token)
         found += [job["jobId"] for job in page["jobs"]]
         token = {"nextToken": page["nextToken"]} if "nextToken" in page else {}
         aws.clock.seconds = START + 3600 * (second + 1)
-    assert (found, token) == (whole, {})
+    assert (found, token) == (all_jobs, {})
     assert len(listed(aws)) == 5
 
 
-def test_tags_are_asked_for_by_an_arn_and_a_deployment_s_job_has_those_of_the_deployment(aws: Aws) -> None:
+def test_tags_are_read_by_arn_and_the_job_of_a_deployment_has_its_tags(aws: Aws) -> None:
     client = aws.client("iot")
     tags = client.list_tags_for_resource(resourceArn=arn(job_of(aws, "moves")))["tags"]
     assert tags == [{"Key": "team", "Value": "edge"}]
     assert client.list_tags_for_resource(resourceArn=arn("scheduled"))["tags"] == []
 
 
-def test_tags_come_page_by_page_although_nobody_may_ask_for_a_size(aws: Aws) -> None:
+def test_tags_have_pages_without_a_limit_parameter(aws: Aws) -> None:
     pages = list(aws.client("iot").get_paginator("list_tags_for_resource").paginate(resourceArn=arn("runs")))
     assert [len(page["tags"]) for page in pages] == [50, 10]
     assert len({tag["Key"] for page in pages for tag in page["tags"]}) == 60
@@ -104,23 +104,23 @@ def test_tags_come_page_by_page_although_nobody_may_ask_for_a_size(aws: Aws) -> 
         "",
     ],
 )
-def test_an_arn_of_nothing_here_is_not_found(aws: Aws, unknown: str) -> None:
-    answer = aws.raw("GET", "/tags", params={"resourceArn": unknown})
-    assert (answer.status_code, answer.headers["x-amzn-errortype"]) == (404, "ResourceNotFoundException")
-    assert answer.json() == {"message": f"The resource {unknown} does not exist."}
+def test_an_unknown_arn_is_not_found(aws: Aws, unknown: str) -> None:
+    response = aws.request("GET", "/tags", params={"resourceArn": unknown})
+    assert (response.status_code, response.headers["x-amzn-errortype"]) == (404, "ResourceNotFoundException")
+    assert response.json() == {"message": f"The resource {unknown} does not exist."}
 
 
-def test_a_request_that_names_no_resource_is_refused(aws: Aws) -> None:
-    answer = aws.raw("GET", "/tags")
-    assert (answer.status_code, answer.headers["x-amzn-errortype"]) == (400, "InvalidRequestException")
+def test_a_request_without_a_resource_is_refused(aws: Aws) -> None:
+    response = aws.request("GET", "/tags")
+    assert (response.status_code, response.headers["x-amzn-errortype"]) == (400, "InvalidRequestException")
 
 
 def test_a_deployment_that_failed_has_no_job(aws: Aws) -> None:
-    answer = aws.client("greengrassv2").get_deployment(deploymentId="jobless")
-    assert answer.keys() & {"iotJobId", "iotJobArn"} == set()
+    response = aws.client("greengrassv2").get_deployment(deploymentId="jobless")
+    assert response.keys() & {"iotJobId", "iotJobArn"} == set()
 
 
-def test_the_job_of_a_deployment_is_known_in_its_region_alone_and_not_before_the_deployment(aws: Aws) -> None:
+def test_the_job_of_a_deployment_exists_only_in_its_region_and_not_before_the_deployment(aws: Aws) -> None:
     client = aws.client("iot")
     aws.clock.seconds = START + 3600
     jobs = {"us-east-1": job_of(aws, "elsewhere", "us-east-1"), REGION: job_of(aws, "later")}
@@ -132,42 +132,44 @@ def test_the_job_of_a_deployment_is_known_in_its_region_alone_and_not_before_the
     assert aws.client("iot", "us-east-1").describe_job(jobId=jobs["us-east-1"])["job"]["jobId"] == jobs["us-east-1"]
 
 
-def test_without_the_kind_of_jobs_a_deployment_s_job_is_described_and_no_job_is_listed() -> None:
-    only = (BY_NAME["greengrass_deployment"],)
-    with simulated(f"{ACCOUNTS}operations:{DEPLOYMENTS}", only) as aws:
+def test_without_the_kind_iot_job_the_job_of_a_deployment_is_described_but_not_listed() -> None:
+    kinds = (BY_NAME["greengrass_deployment"],)
+    with serve_scenario(f"{ACCOUNTS}operations:{DEPLOYMENTS}", kinds) as aws:
         job = job_of(aws, "moves")
         assert aws.client("iot").describe_job(jobId=job)["job"]["jobId"] == job
-        assert aws.raw("GET", "/jobs").headers["x-amzn-errortype"] == "UnknownOperationException"
+        assert aws.request("GET", "/jobs").headers["x-amzn-errortype"] == "UnknownOperationException"
 
 
-def test_without_the_kind_of_deployments_jobs_are_those_of_jobs() -> None:
-    with simulated(f"{ACCOUNTS}operations:{JOBS}", (BY_NAME["iot_job"],)) as aws:
+def test_without_the_kind_greengrass_deployment_only_jobs_are_listed() -> None:
+    with serve_scenario(f"{ACCOUNTS}operations:{JOBS}", (BY_NAME["iot_job"],)) as aws:
         assert listed(aws) == ["runs", "scheduled"]
         assert aws.client("iot").describe_job(jobId="runs")["job"]["status"] == "IN_PROGRESS"
 
 
 @pytest.fixture
 def faulty() -> Iterator[Aws]:
-    with simulated(
+    with serve_scenario(
         f"{SCENARIO}faults: [{{id: moves, error: E, status: 500}}, {{id: runs, error: E, status: 501}}]"
     ) as aws:
         yield aws
 
 
-def test_a_fault_of_an_id_meets_every_call_about_that_operation_however_it_is_named(faulty: Aws) -> None:
-    with simulated(SCENARIO) as aws:
+def test_a_fault_with_an_id_affects_every_call_about_that_operation(faulty: Aws) -> None:
+    with serve_scenario(SCENARIO) as aws:
         job = job_of(aws, "moves")
     paths = ("/greengrass/v2/deployments/moves", f"/jobs/{job}", f"/tags?resourceArn={arn(job)}")
     services = ("greengrass", "iot", "iot")
-    assert [faulty.raw("GET", *asked).status_code for asked in zip(paths, services, strict=True)] == [500] * 3
-    assert faulty.raw("GET", "/jobs/runs").status_code == 501
-    assert faulty.raw("GET", "/tags", params={"resourceArn": arn("runs")}).status_code == 501
-    assert faulty.raw("GET", "/tags", params={"resourceArn": arn("scheduled")}).status_code == 200
+    assert [
+        faulty.request("GET", path, service).status_code for path, service in zip(paths, services, strict=True)
+    ] == [500] * 3
+    assert faulty.request("GET", "/jobs/runs").status_code == 501
+    assert faulty.request("GET", "/tags", params={"resourceArn": arn("runs")}).status_code == 501
+    assert faulty.request("GET", "/tags", params={"resourceArn": arn("scheduled")}).status_code == 200
     assert listed(faulty)[0] == job
 
 
-def test_a_fault_may_name_what_is_no_operation_here_as_the_request_does() -> None:
+def test_a_fault_can_use_the_name_in_a_request_for_an_unknown_operation() -> None:
     fault = f"{{id: '{arn('nobody')}', error: E, status: 500}}"
-    with simulated(f"{SCENARIO}faults: [{fault}, {{id: nobody, error: E, status: 501}}]") as aws:
-        assert aws.raw("GET", "/tags", params={"resourceArn": arn("nobody")}).status_code == 500
-        assert aws.raw("GET", "/jobs/nobody").status_code == 501
+    with serve_scenario(f"{SCENARIO}faults: [{fault}, {{id: nobody, error: E, status: 501}}]") as aws:
+        assert aws.request("GET", "/tags", params={"resourceArn": arn("nobody")}).status_code == 500
+        assert aws.request("GET", "/jobs/nobody").status_code == 501

@@ -44,17 +44,17 @@ operations:
 
 def task(aws: Aws, id: str, after: float) -> dict[str, Any]:
     aws.clock.seconds = START + after
-    answer: dict[str, Any] = aws.client("iot").describe_thing_registration_task(taskId=id)
-    return answer
+    response: dict[str, Any] = aws.client("iot").describe_thing_registration_task(taskId=id)
+    return response
 
 
 def deployment(aws: Aws, after: float) -> dict[str, Any]:
     aws.clock.seconds = START + after
-    answer: dict[str, Any] = aws.client("greengrass").get_bulk_deployment_status(BulkDeploymentId="retries")
-    return answer
+    response: dict[str, Any] = aws.client("greengrass").get_bulk_deployment_status(BulkDeploymentId="retries")
+    return response
 
 
-def test_an_operation_does_not_exist_before_it_was_created(aws: Aws) -> None:
+def test_an_operation_does_not_exist_before_it_is_created(aws: Aws) -> None:
     client = aws.client("iot")
     with pytest.raises(client.exceptions.ResourceNotFoundException):
         task(aws, "runs", 9)
@@ -67,34 +67,34 @@ def test_an_operation_does_not_exist_before_it_was_created(aws: Aws) -> None:
     [(10, (0, 0, 0)), (60, (200, 50, 25)), (110, (400, 100, 50)), (260, (600, 150, 75)), (310, (800, 200, 100))],
 )
 def test_counts_grow_evenly_between_two_points(aws: Aws, after: float, counts: tuple[int, int, int]) -> None:
-    answer = task(aws, "runs", after)
-    assert (answer["successCount"], answer["failureCount"], answer["percentageProgress"]) == counts
+    response = task(aws, "runs", after)
+    assert (response["successCount"], response["failureCount"], response["percentageProgress"]) == counts
 
 
-def test_nothing_changes_in_a_stall_and_the_answer_says_since_when(aws: Aws) -> None:
+def test_a_stalled_operation_keeps_its_counts_and_its_last_change(aws: Aws) -> None:
     stalled = datetime.fromtimestamp(START + 110, UTC)
-    answers = [task(aws, "runs", after) for after in (110, 150, 209)]
-    assert {(answer["successCount"], answer["lastModifiedDate"]) for answer in answers} == {(400, stalled)}
+    responses = [task(aws, "runs", after) for after in (110, 150, 209)]
+    assert {(response["successCount"], response["lastModifiedDate"]) for response in responses} == {(400, stalled)}
 
 
-def test_the_end_is_exact_and_stays(aws: Aws) -> None:
+def test_the_final_state_is_exact_and_does_not_change(aws: Aws) -> None:
     ended, later = task(aws, "runs", 310), task(aws, "runs", 1_000_000)
     assert (later["status"], later["message"]) == ("Completed", "Some things failed.")
     assert {**ended, "ResponseMetadata": None} == {**later, "ResponseMetadata": None}
     assert later["lastModifiedDate"] == datetime.fromtimestamp(START + 310, UTC)
 
 
-def test_a_message_is_told_at_the_end_alone(aws: Aws) -> None:
+def test_a_message_appears_only_at_the_end(aws: Aws) -> None:
     assert "message" not in task(aws, "runs", 309)
 
 
-def test_a_cancelled_task_goes_through_cancelling_and_keeps_its_counts(aws: Aws) -> None:
+def test_a_cancelled_task_is_cancelling_first_and_keeps_its_counts(aws: Aws) -> None:
     found = [task(aws, "cancelled", after) for after in (49, 50, 60)]
-    assert [answer["status"] for answer in found] == ["InProgress", "Cancelling", "Cancelled"]
-    assert [answer["successCount"] for answer in found] == [4, 5, 5]
+    assert [response["status"] for response in found] == ["InProgress", "Cancelling", "Cancelled"]
+    assert [response["successCount"] for response in found] == [4, 5, 5]
 
 
-def test_retries_grow_with_what_is_done_and_errors_show_from_the_first_failure_on(aws: Aws) -> None:
+def test_retries_grow_with_progress_and_errors_appear_with_the_first_failure(aws: Aws) -> None:
     assert deployment(aws, 10)["ErrorDetails"] == []
     half = deployment(aws, 60)
     assert half["BulkDeploymentMetrics"] == {"RecordsProcessed": 49, "InvalidInputRecords": 2, "RetryAttempts": 4}

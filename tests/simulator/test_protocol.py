@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.simulator.served_scenario import ACCOUNTS, REGION, Aws, authorization, simulated
+from tests.simulator.served_scenario import ACCOUNTS, REGION, Aws, authorization, serve_scenario
 from tests.support import http_requests
 
 SCENARIO = f"""{ACCOUNTS}
@@ -18,20 +18,20 @@ TASKS = "/thing-registration-tasks"
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[Aws]:
-    with simulated(SCENARIO) as served:
+    with serve_scenario(SCENARIO) as served:
         yield served
 
 
-def code(answer: httpx.Response) -> tuple[int, str]:
-    return answer.status_code, answer.headers["x-amzn-errortype"]
+def code(response: httpx.Response) -> tuple[int, str]:
+    return response.status_code, response.headers["x-amzn-errortype"]
 
 
 def test_an_id_is_percent_decoded(aws: Aws) -> None:
     assert aws.client("iot").describe_thing_registration_task(taskId="a/b+c%")["taskId"] == "a/b+c%"
 
 
-def test_every_answer_names_its_request(aws: Aws) -> None:
-    ids = {aws.raw("GET", TASKS).headers["x-amzn-requestid"] for _ in range(2)}
+def test_every_response_has_a_request_id(aws: Aws) -> None:
+    ids = {aws.request("GET", TASKS).headers["x-amzn-requestid"] for _ in range(2)}
     assert len({uuid.UUID(id) for id in ids}) == 2
 
 
@@ -41,9 +41,9 @@ def test_an_id_of_41_characters_is_refused(aws: Aws) -> None:
         client.describe_thing_registration_task(taskId="x" * 41)
 
 
-def test_an_empty_id_meets_the_list_whose_answer_boto3_takes_for_an_empty_task(aws: Aws) -> None:
-    answer = aws.client("iot").describe_thing_registration_task(taskId="")
-    assert answer.keys() == {"ResponseMetadata"}
+def test_an_empty_id_calls_the_list_api_and_boto3_returns_an_empty_task(aws: Aws) -> None:
+    response = aws.client("iot").describe_thing_registration_task(taskId="")
+    assert response.keys() == {"ResponseMetadata"}
 
 
 def test_an_unknown_id_is_not_found_with_the_error_of_the_model(aws: Aws) -> None:
@@ -52,10 +52,10 @@ def test_an_unknown_id_is_not_found_with_the_error_of_the_model(aws: Aws) -> Non
         client.describe_thing_registration_task(taskId="nobody")
 
 
-def test_an_unknown_id_of_greengrass_v1_is_not_found_although_no_model_says_so(aws: Aws) -> None:
-    answer = aws.raw("GET", "/greengrass/bulk/deployments/nobody/status", "greengrass")
-    assert code(answer) == (404, "IdNotFoundException")
-    assert answer.json().keys() == {"Message"}
+def test_an_unknown_id_of_greengrass_v1_is_not_found_although_the_model_has_no_such_error(aws: Aws) -> None:
+    response = aws.request("GET", "/greengrass/bulk/deployments/nobody/status", "greengrass")
+    assert code(response) == (404, "IdNotFoundException")
+    assert response.json().keys() == {"Message"}
 
 
 @pytest.mark.parametrize(
@@ -74,27 +74,27 @@ def test_an_unknown_id_of_greengrass_v1_is_not_found_although_no_model_says_so(a
         ("GET", "/%ff%00/%2e%2e", "iot"),
     ],
 )
-def test_what_no_kind_calls_is_an_unknown_operation(aws: Aws, method: str, path: str, service: str) -> None:
-    assert code(aws.raw(method, path, service)) == (404, "UnknownOperationException")
+def test_an_api_that_no_kind_calls_is_an_unknown_operation(aws: Aws, method: str, path: str, service: str) -> None:
+    assert code(aws.request(method, path, service)) == (404, "UnknownOperationException")
 
 
 def test_head_is_an_unknown_operation_without_a_body(aws: Aws) -> None:
-    answer = aws.raw("HEAD", TASKS)
-    assert (code(answer), answer.content) == ((404, "UnknownOperationException"), b"")
+    response = aws.request("HEAD", TASKS)
+    assert (code(response), response.content) == ((404, "UnknownOperationException"), b"")
 
 
 def test_a_service_that_is_not_simulated_is_refused(aws: Aws) -> None:
-    assert code(aws.raw("GET", "/bucket", "s3")) == (403, "InvalidSignatureException")
+    assert code(aws.request("GET", "/bucket", "s3")) == (403, "InvalidSignatureException")
 
 
-def test_a_body_that_no_member_asks_for_is_ignored(aws: Aws) -> None:
-    assert aws.raw("GET", TASKS, content=b"\xff not json").status_code == 200
+def test_a_body_is_ignored_if_no_member_is_in_the_body(aws: Aws) -> None:
+    assert aws.request("GET", TASKS, content=b"\xff not json").status_code == 200
 
 
 def test_a_request_without_an_authorization_header_is_refused(aws: Aws) -> None:
-    answer = http_requests.get(aws.url + TASKS)
-    assert code(answer) == (403, "MissingAuthenticationTokenException")
-    assert answer.json() == {"message": "Missing Authentication Token"}
+    response = http_requests.get(aws.url + TASKS)
+    assert code(response) == (403, "MissingAuthenticationTokenException")
+    assert response.json() == {"message": "Missing Authentication Token"}
 
 
 @pytest.mark.parametrize(
@@ -102,11 +102,11 @@ def test_a_request_without_an_authorization_header_is_refused(aws: Aws) -> None:
     ["", "Basic eDp5", "AWS4-HMAC-SHA256", authorization()[:-1], authorization().replace("aws4_request", "aws4")],
 )
 def test_a_malformed_authorization_header_is_refused(aws: Aws, header: str) -> None:
-    answer = http_requests.get(aws.url + TASKS, headers={"authorization": header})
-    assert code(answer) == (403, "IncompleteSignatureException")
+    response = http_requests.get(aws.url + TASKS, headers={"authorization": header})
+    assert code(response) == (403, "IncompleteSignatureException")
 
 
 def test_an_unsigned_request_to_the_root_is_refused_in_the_xml_of_sts(aws: Aws) -> None:
-    answer = http_requests.post(aws.url, data={"Action": "GetCallerIdentity"})
-    assert (answer.status_code, answer.headers["content-type"].split(";")[0]) == (403, "text/xml")
-    assert "<Code>MissingAuthenticationToken</Code>" in answer.text
+    response = http_requests.post(aws.url, data={"Action": "GetCallerIdentity"})
+    assert (response.status_code, response.headers["content-type"].split(";")[0]) == (403, "text/xml")
+    assert "<Code>MissingAuthenticationToken</Code>" in response.text

@@ -4,7 +4,8 @@ import pytest
 
 from exporter.core.errors import ConfigError
 from exporter.kinds.registry import KINDS
-from exporter.simulator.scenario import Point, Scenario, parse_scenario
+from exporter.simulator.scenario import Scenario, parse_scenario
+from exporter.simulator.timeline import Stage, stages_of
 from tests.simulator.served_scenario import ACCOUNT, ACCOUNTS, OTHER_ACCOUNT
 
 
@@ -18,7 +19,7 @@ def problems(text: str) -> list[str]:
     return list(caught.value.problems)
 
 
-WRONG = """
+INVALID = """
 accounts: ["111122223333"]
 quota: true
 latency: soon
@@ -44,29 +45,32 @@ faults:
 """
 
 
-def test_all_problems_are_told_at_once_each_with_its_path() -> None:
-    assert problems(WRONG) == [
+def test_all_problems_are_reported_at_once_each_with_its_path() -> None:
+    assert problems(INVALID) == [
         "latency: expected a duration such as 10s, 5m or 7d",
-        'operations[0].kind: "nothing" is none of ' + ", ".join(kind.name for kind in KINDS),
+        'operations[0].kind: unknown kind "nothing"; expected one of ' + ", ".join(kind.name for kind in KINDS),
         "operations[1].region: expected a Region such as eu-west-1",
-        "operations[1].account: is none of accounts",
+        "operations[1].account: must be one of accounts",
         "operations[1].id: longer than 40 characters",
         (
-            'operations[1].timeline[0].status: "Runing" is no status of thing_registration_task; '
-            "one of InProgress, Completed, Failed, Cancelled, Cancelling"
+            'operations[1].timeline[0].status: unknown status "Runing"; '
+            "expected one of InProgress, Completed, Failed, Cancelled, Cancelling"
         ),
         "operations[1].timeline[0].at: the first point must be at 0s",
         "operations[1].timeline[1].at: must be later than the point before",
-        "operations[1].timeline[1].failed: is more than done, which includes it",
-        "operations[1].timeline[2].done: goes backwards",
+        "operations[1].timeline[1].failed: must be at most done, which includes failed",
+        "operations[1].timeline[2].done: must not decrease",
         "operations[2].region: is missing",
         "operations[2].timeline[0].done: must be at most 1",
         "operations[2].colour: unknown key",
         "operations[3].timeline: is empty",
-        "faults[0]: needs one of error, body, replace, remove, double, pages, skew, cut, drip, hang, headers and delay",
-        "faults[1].account: is none of accounts",
-        'faults[1].service: "s3" is none of greengrass, greengrassv2, iot, sts',
-        *[line for line in problems(WRONG) if line.startswith("faults[1].api: ")],
+        (
+            "faults[0]: has no effect; add one of error, body, replace, remove, double, pages, skew, "
+            "cut, drip, hang, headers, delay"
+        ),
+        "faults[1].account: must be one of accounts",
+        'faults[1].service: unknown service "s3"; expected one of greengrass, greengrassv2, iot, sts',
+        *[line for line in problems(INVALID) if line.startswith("faults[1].api: ")],
         "quota: unknown key; did you mean quotas?",
     ]
 
@@ -74,33 +78,36 @@ def test_all_problems_are_told_at_once_each_with_its_path() -> None:
 @pytest.mark.parametrize(
     ("fault", "problem"),
     [
-        ("{error: E, body: x}", "faults[0]: error and body exclude each other"),
-        ("{error: E, remove: [a], skew: 1h}", "faults[0]: error and remove and skew exclude each other"),
-        ("{cut: 3, hang: body}", "faults[0]: cut and hang exclude each other"),
-        ("{hang: head, error: E}", "faults[0].hang: head means that no answer comes at all"),
+        ("{error: E, body: x}", "faults[0]: error, body cannot be combined; keep one"),
+        ("{error: E, remove: [a], skew: 1h}", "faults[0]: error, remove, skew cannot be combined; keep one"),
+        ("{cut: 3, hang: body}", "faults[0]: cut, hang cannot be combined; keep one"),
+        ("{hang: head, error: E}", "faults[0].hang: head sends no response, so remove error"),
         ("{hang: tail}", "faults[0].hang: expected one of 'head' or 'body'"),
         ("{drip: 0}", "faults[0].drip: must be at least 1"),
-        ("{skew: 5m}", "faults[0].skew: AWS tolerates five minutes either way"),
-        ("{service: sts, pages: endless}", "faults[0].pages: sts answers XML, which is not edited"),
-        ("{api: AssumeRole, replace: {a: 1}}", "faults[0].replace: sts answers XML, which is not edited"),
+        (
+            "{skew: 5m}",
+            "faults[0].skew: must be more than 5m or less than -5m, because AWS accepts a smaller difference",
+        ),
+        ("{service: sts, pages: endless}", "faults[0].pages: responses of sts are XML and cannot be edited"),
+        ("{api: AssumeRole, replace: {a: 1}}", "faults[0].replace: responses of sts are XML and cannot be edited"),
         ("{replace: {}}", "faults[0].replace: is empty"),
-        ('{headers: {Retry-After: "1\\n"}}', "faults[0].headers: expected names of headers, and printable ASCII text"),
+        ('{headers: {Retry-After: "1\\n"}}', "faults[0].headers: expected header names with values in printable ASCII"),
         (
             '{headers: {Content-Length: "1"}}',
-            "faults[0].headers: Content-Length is the server's own; cut, drip and hang break an answer",
+            "faults[0].headers: Content-Length is set by the server; use cut, drip or hang to break a response",
         ),
-        ("{cut: 3, status: 500}", "faults[0].status: needs error or body"),
+        ("{cut: 3, status: 500}", "faults[0].status: requires error or body"),
         ("{delay: 1s, from: 5s, until: 5s}", "faults[0].until: must be later than from"),
         ("{delay: 1s, share: 1.5}", "faults[0].share: must be at most 1"),
-        ('{error: "a b"}', "faults[0].error: String should match pattern '^[A-Za-z][A-Za-z0-9.]*$'"),
+        ('{error: "a b"}', "faults[0].error: must match the regular expression ^[A-Za-z][A-Za-z0-9.]*$"),
         (
             '{body: "", content_type: "\\u20ac"}',
-            "faults[0].content_type: String should match pattern '^[!-~]+/[ -~]+$'",
+            "faults[0].content_type: must match the regular expression ^[!-~]+/[ -~]+$",
         ),
         ("{delay: 1s, form: 5s}", "faults[0].form: unknown key; did you mean from?"),
     ],
 )
-def test_a_fault_that_makes_no_sense_is_refused(fault: str, problem: str) -> None:
+def test_an_invalid_fault_is_refused(fault: str, problem: str) -> None:
     assert problems(f"{ACCOUNTS}faults: [{fault}]") == [problem]
 
 
@@ -108,14 +115,14 @@ def test_a_fault_that_makes_no_sense_is_refused(fault: str, problem: str) -> Non
     ("points", "problem"),
     [
         ("{at: 0s}", "[0].status: is missing"),
-        ("{at: 0s, status: Failed, done: 0.5, failed: 0.4}, {at: 1s, failed: 0.3}", "[1].failed: goes backwards"),
+        ("{at: 0s, status: Failed, done: 0.5, failed: 0.4}, {at: 1s, failed: 0.3}", "[1].failed: must not decrease"),
         (
             "{at: 0s, status: Failed, done: 0.5, failed: 0.1}, {at: 1s, done: 0.55, failed: 0.3}",
-            "[1].failed: grows faster than done, so that successes go backwards",
+            "[1].failed: must not grow faster than done, or the number of successes decreases",
         ),
     ],
 )
-def test_counts_that_go_backwards_are_refused(points: str, problem: str) -> None:
+def test_counts_that_decrease_are_refused(points: str, problem: str) -> None:
     text = f"{ACCOUNTS}operations: [{{kind: thing_registration_task, region: eu-west-1, timeline: [{points}]}}]"
     assert problems(text) == [f"operations[0].timeline{problem}"]
 
@@ -128,41 +135,41 @@ def operations(*lines: str) -> str:
 TASK = "kind: thing_registration_task, timeline: [{at: 0s, status: InProgress}]"
 
 
-def test_an_id_that_stands_twice_in_one_place_is_refused() -> None:
+def test_a_duplicate_id_in_one_account_and_region_is_refused() -> None:
     accounts = ("", f', account: "{OTHER_ACCOUNT}"', f', account: "{ACCOUNT}"')
-    twice = operations(*(f"{TASK}, id: a{account}" for account in accounts))
-    assert problems(twice) == ["operations[2].id: stands twice"]
+    text = operations(*(f"{TASK}, id: a{account}" for account in accounts))
+    assert problems(text) == ["operations[2].id: duplicate id"]
 
 
-def test_many_operations_have_numbered_ids_that_must_fit_the_kind() -> None:
+def test_several_operations_have_numbered_ids_that_must_be_valid_for_the_kind() -> None:
     scenario = parsed(operations(f"{TASK}, id: t, count: 3"))
-    assert [one.id for one in scenario.operations] == ["t-0001", "t-0002", "t-0003"]
+    assert [operation.id for operation in scenario.operations] == ["t-0001", "t-0002", "t-0003"]
     assert problems(operations(f"{TASK}, count: 2, id: {'x' * 36}")) == ["operations[0].id: longer than 40 characters"]
 
 
 @pytest.mark.parametrize("id", ["firmware 7", "firmware/7", "firmware.7", "..", "größer"])
-def test_an_id_that_its_kind_cannot_have_is_refused_whatever_its_length(id: str) -> None:
+def test_an_id_that_is_invalid_for_its_kind_is_refused_at_any_length(id: str) -> None:
     for number in ("", ", count: 2"):
         text = operations(f"kind: iot_job, timeline: [{{at: 0s, status: SCHEDULED}}], id: '{id}'{number}")
-        assert problems(text) == ["operations[0].id: expected an id of the form [a-zA-Z0-9_-]+"]
+        assert problems(text) == ["operations[0].id: expected an id that matches [a-zA-Z0-9_-]+"]
 
 
-def test_an_id_that_would_name_another_path_is_refused_for_every_kind() -> None:
+def test_an_id_that_selects_another_path_is_refused_for_every_kind() -> None:
     for id in ("'a b'", "..", '"a\\nb"'):
         (problem,) = problems(operations(f"{TASK}, id: {id}"))
         assert problem == "operations[0].id: expected an id without white space, control characters or only dots"
 
 
-def test_a_name_a_target_and_whether_it_is_continuous_belong_to_the_operation() -> None:
+def test_an_operation_has_a_name_a_target_and_a_continuous_flag() -> None:
     target = "arn:aws:iot:eu-west-1:111122223333:thinggroup/all"
-    (told,) = parsed(operations(f"{TASK}, name: pilot, target: {target}, continuous: true")).operations
-    assert (told.name, told.target, told.continuous) == ("pilot", target, True)
-    (silent,) = parsed(operations(TASK)).operations
-    assert (silent.name, silent.target, silent.continuous) == ("", "", False)
+    (full,) = parsed(operations(f"{TASK}, name: pilot, target: {target}, continuous: true")).operations
+    assert (full.name, full.target, full.continuous) == ("pilot", target, True)
+    (short,) = parsed(operations(TASK)).operations
+    assert (short.name, short.target, short.continuous) == ("", "", False)
 
 
 @pytest.mark.parametrize(
-    ("wrong", "problem"),
+    ("entry", "problem"),
     [
         ("name: 7", "name: expected text; put it in quotes"),
         ("target: 7", "target: expected text; put it in quotes"),
@@ -178,33 +185,33 @@ def test_a_name_a_target_and_whether_it_is_continuous_belong_to_the_operation() 
         ),
     ],
 )
-def test_a_name_a_target_and_a_switch_of_another_form_are_refused(wrong: str, problem: str) -> None:
-    assert problems(operations(f"{TASK}, {wrong}")) == [f"operations[0].{problem}"]
+def test_an_invalid_name_target_or_switch_is_refused(entry: str, problem: str) -> None:
+    assert problems(operations(f"{TASK}, {entry}")) == [f"operations[0].{problem}"]
 
 
-def test_ids_that_are_left_out_are_the_same_in_every_run_and_differ_from_each_other() -> None:
+def test_omitted_ids_are_distinct_and_the_same_in_every_run() -> None:
     text = operations(f"{TASK}, count: 2", TASK)
-    ids = [one.id for one in parsed(text).operations]
-    assert ids == [one.id for one in parsed(text).operations]
+    ids, ids_of_next_run = ([operation.id for operation in parsed(text).operations] for _ in range(2))
+    assert ids == ids_of_next_run
     assert (len(set(ids)), {len(id) for id in ids}) == (3, {36})
 
 
-def test_a_point_keeps_what_it_leaves_out() -> None:
+def test_a_point_keeps_the_values_that_it_omits() -> None:
     text = operations(
         "kind: thing_registration_task, timeline: [{at: 0s, status: InProgress}, {at: 1m, done: 0.5, failed: 0.1},"
         " {at: 1h30m, status: Cancelled}]"
     )
-    assert parsed(text).operations[0].timeline == (
-        Point(0, "InProgress", 0, 0),
-        Point(60, "InProgress", 0.5, 0.1),
-        Point(5400, "Cancelled", 0.5, 0.1),
+    assert stages_of(parsed(text).operations[0].timeline, items=10) == (
+        Stage(0, "InProgress", 0, 0),
+        Stage(60, "InProgress", 4, 1),
+        Stage(5400, "Cancelled", 4, 1),
     )
 
 
-def test_an_operation_belongs_to_the_first_account_unless_it_says_otherwise() -> None:
+def test_an_operation_without_an_account_belongs_to_the_first_account() -> None:
     assert parsed(operations(TASK)).operations[0].account == ACCOUNT
 
 
 @pytest.mark.parametrize("text", ["", "- 1", "text", "accounts: []", "accounts: 7", "accounts: [a, {}]"])
-def test_a_file_that_is_no_scenario_is_refused(text: str) -> None:
+def test_a_file_without_a_scenario_is_refused(text: str) -> None:
     assert problems(text)

@@ -15,7 +15,7 @@ from tests.simulator.served_scenario import (
     Aws,
     Credentials,
     authorization,
-    simulated,
+    serve_scenario,
 )
 from tests.support import http_requests
 
@@ -31,61 +31,61 @@ operations:
 """
 
 
-def assumed(aws: Aws, role: str = ROLE, **more: Any) -> Any:
+def assume_role(aws: Aws, role: str = ROLE, **more: Any) -> Any:
     return aws.client("sts").assume_role(RoleArn=role, RoleSessionName="session", **more)
 
 
 def credentials(aws: Aws, **more: Any) -> Credentials:
-    given = assumed(aws, ExternalId="demo", **more)["Credentials"]
-    return Credentials(given["AccessKeyId"], given["SessionToken"])
+    keys = assume_role(aws, ExternalId="demo", **more)["Credentials"]
+    return Credentials(keys["AccessKeyId"], keys["SessionToken"])
 
 
-def refusal(caught: pytest.ExceptionInfo[ClientError]) -> tuple[str, int]:
+def error_of(caught: pytest.ExceptionInfo[ClientError]) -> tuple[str, int]:
     response = caught.value.response
     return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
 
 
 def test_a_role_with_the_right_external_id_is_assumed_for_an_hour(aws: Aws) -> None:
-    answer = assumed(aws, ExternalId="demo")
-    assert answer["Credentials"]["Expiration"] == datetime.fromtimestamp(START + 3600, UTC)
-    assert answer["AssumedRoleUser"]["Arn"] == f"arn:aws:sts::{OTHER_ACCOUNT}:assumed-role/exporter/session"
+    response = assume_role(aws, ExternalId="demo")
+    assert response["Credentials"]["Expiration"] == datetime.fromtimestamp(START + 3600, UTC)
+    assert response["AssumedRoleUser"]["Arn"] == f"arn:aws:sts::{OTHER_ACCOUNT}:assumed-role/exporter/session"
 
 
-def test_a_session_lasts_as_long_as_asked(aws: Aws) -> None:
-    answer = assumed(aws, ExternalId="demo", DurationSeconds=900)
-    assert answer["Credentials"]["Expiration"] == datetime.fromtimestamp(START + 900, UTC)
+def test_a_session_has_the_requested_duration(aws: Aws) -> None:
+    response = assume_role(aws, ExternalId="demo", DurationSeconds=900)
+    assert response["Credentials"]["Expiration"] == datetime.fromtimestamp(START + 900, UTC)
 
 
 @pytest.mark.parametrize("more", [{}, {"ExternalId": "wrong"}])
 def test_a_wrong_or_missing_external_id_is_denied(aws: Aws, more: dict[str, str]) -> None:
     with pytest.raises(ClientError, match="not authorized to perform: sts:AssumeRole") as caught:
-        assumed(aws, **more)
-    assert refusal(caught) == ("AccessDenied", 403)
+        assume_role(aws, **more)
+    assert error_of(caught) == ("AccessDenied", 403)
 
 
 @pytest.mark.parametrize(
     "role",
     ["arn:aws:iam::999999999999:role/exporter", f"arn:aws:iam::{ACCOUNT}:role/unknown", "not-an-arn-but-long-one"],
 )
-def test_a_role_that_the_scenario_lacks_is_denied(aws: Aws, role: str) -> None:
+def test_an_unknown_role_is_denied(aws: Aws, role: str) -> None:
     with pytest.raises(ClientError) as caught:
-        assumed(aws, role)
-    assert refusal(caught) == ("AccessDenied", 403)
+        assume_role(aws, role)
+    assert error_of(caught) == ("AccessDenied", 403)
 
 
-def test_a_role_without_an_external_id_may_be_assumed_by_anyone(aws: Aws) -> None:
-    assert assumed(aws, OPEN_ROLE)["Credentials"]["AccessKeyId"].startswith("ASIA")
+def test_a_role_without_an_external_id_can_be_assumed_without_one(aws: Aws) -> None:
+    assert assume_role(aws, OPEN_ROLE)["Credentials"]["AccessKeyId"].startswith("ASIA")
 
 
-def test_without_roles_in_the_scenario_every_role_of_its_accounts_may_be_assumed() -> None:
-    with simulated(ACCOUNTS) as aws:
-        assert assumed(aws, f"arn:aws:iam::{OTHER_ACCOUNT}:role/any")["Credentials"]
+def test_without_roles_in_the_scenario_every_role_of_its_accounts_can_be_assumed() -> None:
+    with serve_scenario(ACCOUNTS) as aws:
+        assert assume_role(aws, f"arn:aws:iam::{OTHER_ACCOUNT}:role/any")["Credentials"]
         with pytest.raises(ClientError) as caught:
-            assumed(aws, "arn:aws:iam::999999999999:role/any")
-        assert refusal(caught) == ("AccessDenied", 403)
+            assume_role(aws, "arn:aws:iam::999999999999:role/any")
+        assert error_of(caught) == ("AccessDenied", 403)
 
 
-def test_assumed_keys_see_their_account(aws: Aws) -> None:
+def test_the_keys_of_an_assumed_role_access_its_account(aws: Aws) -> None:
     used = credentials(aws)
     identity = aws.client("sts", credentials=used).get_caller_identity()
     assert identity["Account"] == OTHER_ACCOUNT
@@ -99,14 +99,14 @@ def test_unknown_keys_belong_to_the_first_account(aws: Aws) -> None:
 
 
 @pytest.mark.parametrize("token", [None, "nonsense", "bm9uc2Vuc2U="])
-def test_assumed_keys_without_their_token_are_refused(aws: Aws, token: str | None) -> None:
+def test_the_keys_of_an_assumed_role_need_their_token(aws: Aws, token: str | None) -> None:
     used = Credentials(credentials(aws).key, token)
     with pytest.raises(ClientError) as caught:
         aws.client("iot", credentials=used).list_thing_registration_tasks()
-    assert refusal(caught) == ("UnrecognizedClientException", 403)
+    assert error_of(caught) == ("UnrecognizedClientException", 403)
     with pytest.raises(ClientError) as caught:
         aws.client("sts", credentials=used).get_caller_identity()
-    assert refusal(caught) == ("InvalidClientTokenId", 403)
+    assert error_of(caught) == ("InvalidClientTokenId", 403)
 
 
 def test_a_session_expires(aws: Aws) -> None:
@@ -114,7 +114,7 @@ def test_a_session_expires(aws: Aws) -> None:
     aws.clock.seconds += 900
     with pytest.raises(ClientError) as caught:
         aws.client("iot", credentials=used).list_thing_registration_tasks()
-    assert refusal(caught) == ("ExpiredTokenException", 403)
+    assert error_of(caught) == ("ExpiredTokenException", 403)
 
 
 @pytest.mark.parametrize(
@@ -128,19 +128,19 @@ def test_a_session_expires(aws: Aws) -> None:
         {"RoleArn": ROLE, "RoleSessionName": "session", "DurationSeconds": "soon"},
     ],
 )
-def test_a_request_that_breaks_the_model_is_refused(aws: Aws, members: dict[str, str]) -> None:
-    answer = aws.raw("POST", "/", "sts", data={"Action": "AssumeRole", **members})
-    assert (answer.status_code, "<Code>ValidationError</Code>" in answer.text) == (400, True)
+def test_a_request_with_invalid_parameters_is_refused(aws: Aws, members: dict[str, str]) -> None:
+    response = aws.request("POST", "/", "sts", data={"Action": "AssumeRole", **members})
+    assert (response.status_code, "<Code>ValidationError</Code>" in response.text) == (400, True)
 
 
 @pytest.mark.parametrize("action", ["GetSessionToken", "", "<&\x00>"])
-def test_another_action_is_invalid(aws: Aws, action: str) -> None:
-    answer = aws.raw("POST", "/", "sts", data={"Action": action})
-    assert (answer.status_code, "<Code>InvalidAction</Code>" in answer.text) == (400, True)
+def test_an_action_that_is_not_simulated_is_invalid(aws: Aws, action: str) -> None:
+    response = aws.request("POST", "/", "sts", data={"Action": action})
+    assert (response.status_code, "<Code>InvalidAction</Code>" in response.text) == (400, True)
 
 
-def test_an_action_may_stand_in_the_query(aws: Aws) -> None:
-    answer = http_requests.get(
+def test_the_action_can_be_in_the_query(aws: Aws) -> None:
+    response = http_requests.get(
         f"{aws.url}/?Action=GetCallerIdentity&Version=2011-06-15", headers={"authorization": authorization("sts")}
     )
-    assert f"<Account>{ACCOUNT}</Account>" in answer.text
+    assert f"<Account>{ACCOUNT}</Account>" in response.text
