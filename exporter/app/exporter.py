@@ -1,4 +1,4 @@
-"""The exporter put together: an application that answers for the configuration that holds, until another one does."""
+"""The exporter: an ASGI application that serves the current configuration, and replaces it on a reload."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from prometheus_client import disable_created_metrics
 
-from exporter.app.runtime import ProcessContext, Runtime, first, following
+from exporter.app.runtime import ProcessContext, Runtime, first_runtime, next_runtime
 from exporter.collector.cache import CellCache
 from exporter.config.loader import masked_yaml
 from exporter.config.sections import Config
@@ -30,65 +30,65 @@ from exporter.web.routes import application
 from exporter.web.ui.pages import page_routes
 
 if TYPE_CHECKING:
-    from exporter.state.state_file import Archive
+    from exporter.state.state_file import StateFile
 
-_without_created_series: Callable[[], None] = disable_created_metrics
+# prometheus_client does not annotate this function.
+_disable_created_series: Callable[[], None] = disable_created_metrics
 
 
-class Service:
-    """A running exporter. ``current`` is the generation that holds; a reload replaces it as a whole."""
+class Exporter:
+    """A running exporter. ``runtime`` belongs to the current configuration; a reload replaces it as a whole."""
 
     def __init__(
-        self, process: ProcessContext, generation: Runtime, read: Callable[[], Config], metrics_path: str
+        self, process: ProcessContext, runtime: Runtime, read: Callable[[], Config], metrics_path: str
     ) -> None:
+        self.runtime = runtime
         self._process = process
         self._read = read
         self._reloading = asyncio.Lock()
         self._signalled: set[asyncio.Task[None]] = set()
         self._loads = ConfigMetrics(process.registry)
         self._loads.succeed(process.clock.now())
-        self.current = generation
-        status = Status(process.kinds, lambda: self.current.overview, self.refreshed, process.clock.now)
+        status = Status(process.kinds, lambda: self.runtime.overview, self.refresh, process.clock.now)
         routes = [
-            *lifecycle_routes(self.reload, lambda: masked_yaml(self.current.config)),
-            *probe_routes(lambda: self.current.prober),
+            *lifecycle_routes(self.reload, lambda: masked_yaml(self.runtime.config)),
+            *probe_routes(lambda: self.runtime.prober),
             *api_routes(status),
             *page_routes(status, metrics_path),
         ]
-        self.app = application(self.refreshed, metrics_path, routes)
+        self.app = application(self.refresh, metrics_path, routes)
 
-    async def refreshed(self, patience: float | None = None) -> Metrics:
-        """Refresh what is due, for ``patience`` seconds at the most, and return what is known then.
+    async def refresh(self, max_wait: float | None = None) -> Metrics:
+        """Refresh what is due, for at most ``max_wait`` seconds, and return what is known then.
 
-        Without it the configured deadline holds. When a reload comes in between, the rest of the time is for what it
-        brought.
+        The default is the configured deadline. After a reload, the rest of the time is used for the new runtime.
         """
         now = self._process.clock.monotonic
-        until = now() + (self.current.config.refresh.deadline if patience is None else patience)
+        until = now() + (self.runtime.config.refresh.deadline if max_wait is None else max_wait)
         while True:
-            generation = self.current
-            await generation.refresher.refresh(max(0.0, until - now()))
-            if generation is self.current:
-                return Metrics(generation.store, generation.exposition, generation.registry)
+            runtime = self.runtime
+            await runtime.scheduler.refresh(max(0.0, until - now()))
+            if runtime is self.runtime:
+                return Metrics(runtime.store, runtime.exposition, runtime.registry)
 
     async def reload(self) -> None:
-        """Read the configuration again and let it hold, one reload after the other.
+        """Read the configuration and replace the runtime. Concurrent reloads run one after the other.
 
-        Raises ConfigError, and then the old one goes on to hold.
+        Raises ConfigError for an invalid configuration; the current one then stays in use.
         """
         async with self._reloading:
             try:
                 config = await in_thread(self._read)
-                self.current = following(self._process, self.current, config)
+                self.runtime = next_runtime(self._process, self.runtime, config)
             except ConfigError as error:
                 self._loads.fail()
                 self._process.log.error("configuration not reloaded", problems="; ".join(error.problems))
                 raise
             self._loads.succeed(self._process.clock.now())
-            self._process.log.info("configuration reloaded", cells=len(self.current.cells))
+            self._process.log.info("configuration reloaded", cells=len(self.runtime.cells))
 
     def reload_soon(self) -> None:
-        """Reload because of a signal: nobody waits for the outcome, the log and the metrics tell it."""
+        """Start a reload on a signal. The log and the metrics report its result."""
         task = asyncio.get_running_loop().create_task(self._reload_quietly())
         self._signalled.add(task)
         task.add_done_callback(self._signalled.discard)
@@ -98,11 +98,11 @@ class Service:
             await self.reload()
 
     def stop(self) -> None:
-        """Start nothing more, and end what is under way."""
-        self.current.refresher.stop()
+        """Start no more refreshes, and cancel those under way."""
+        self.runtime.scheduler.stop()
 
 
-def new_service(
+def new_exporter(
     config: Config,
     kinds: Sequence[Kind[Any]],
     log: Log,
@@ -110,30 +110,29 @@ def new_service(
     shard: Shard = Shard(),
     clock: Clock = Clock(),
     read: Callable[[], Config] | None = None,
-    archive: Archive | None = None,
-) -> Service:
-    """Return the exporter for a configuration, which ``read`` reads again; without it a reload finds the same.
+    state_file: StateFile | None = None,
+) -> Exporter:
+    """Return the exporter for a configuration. Raises ConfigError.
 
-    ``archive`` keeps what has ended beyond the process; without one nothing is kept.
-    Nothing is asked of AWS before the first scrape. Raises ConfigError.
+    A reload calls ``read``; without it, a reload uses the same configuration. ``state_file`` keeps final operations
+    across restarts. AWS is not called before the first scrape.
     """
-    process = new_process(kinds, log, shard, clock, archive)
-    return Service(process, first(process, config, lambda cells: cells), read or (lambda: config), metrics_path)
+    process = new_process_context(kinds, log, shard, clock, state_file)
+    runtime = first_runtime(process, config, lambda cells: cells)
+    return Exporter(process, runtime, read or (lambda: config), metrics_path)
 
 
-def new_process(
-    kinds: Sequence[Kind[Any]], log: Log, shard: Shard, clock: Clock, archive: Archive | None = None
+def new_process_context(
+    kinds: Sequence[Kind[Any]], log: Log, shard: Shard, clock: Clock, state_file: StateFile | None = None
 ) -> ProcessContext:
-    """Return what a process has whatever its configuration says."""
-    _without_created_series()
+    """Return what stays the same when the configuration changes."""
+    _disable_created_series()
     registry = new_registry(shard)
-    if archive:
-        registry.register(StateCollector(lambda: archive.is_usable, lambda: archive.restored))
-    saved = _in_file(archive) if archive else CellCache()
-    return ProcessContext(kinds, shard, clock, log, registry, ApiMetrics(registry), Estimates(), saved)
+    cache = CellCache()
+    if state_file:
+        # Without a state file, this module and SQLite are not loaded.
+        from exporter.state.cell_cache import FileCellCache
 
-
-def _in_file(archive: Archive) -> CellCache:
-    from exporter.state.cell_cache import FileCellCache
-
-    return FileCellCache(archive)
+        registry.register(StateCollector(lambda: state_file.is_usable, lambda: state_file.restored))
+        cache = FileCellCache(state_file)
+    return ProcessContext(kinds, shard, clock, log, registry, ApiMetrics(registry), Estimates(), cache)

@@ -1,4 +1,4 @@
-"""A configuration at work: everything that follows from it, and what it takes over from the one before."""
+"""A configuration in use: everything that is built from it, and what it takes over from the one before."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from prometheus_client import CollectorRegistry
 from exporter.aws.gateway import Gateway, ScopeApi
 from exporter.aws.models import Models
 from exporter.collector.cache import CellCache
-from exporter.collector.cells import Cell, cells_of, scope_name
+from exporter.collector.cells import Cell, configured_cells, scope_name
 from exporter.collector.probe import Prober
-from exporter.collector.scheduler import RefreshScheduler
-from exporter.collector.shards import of_shard
+from exporter.collector.scheduler import RefreshScheduler, hand_over
+from exporter.collector.shards import items_of_shard
 from exporter.collector.targets import TargetResolver
 from exporter.config.sections import Config
 from exporter.core.clock import Clock
@@ -31,10 +31,7 @@ from exporter.metrics.summary import Overview
 
 @dataclass(frozen=True, slots=True)
 class ProcessContext:
-    """What stays the same whatever the configuration says.
-
-    ``registry`` holds what is counted since the start, ``saved`` makes that of each cell which outlives the process.
-    """
+    """What stays the same when the configuration changes. ``registry`` has the counters since the start."""
 
     kinds: Sequence[Kind[Any]]
     shard: Shard
@@ -43,78 +40,74 @@ class ProcessContext:
     registry: CollectorRegistry
     metrics: ApiMetrics
     estimates: Estimates
-    saved: CellCache = CellCache()
+    cache: CellCache = CellCache()
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """One configuration and its parts. Whoever answers takes one generation, and so never mixes two."""
+    """One configuration and what is built from it. A response uses one runtime, so it does not mix configurations."""
 
     config: Config
     cells: tuple[Cell, ...]
     gateway: Gateway
     store: Store
-    refresher: RefreshScheduler
+    scheduler: RefreshScheduler
     exposition: Exposition
     registry: CollectorRegistry
     overview: Overview
     prober: Prober
 
 
-def first(process: ProcessContext, config: Config, choose: Callable[[tuple[Cell, ...]], tuple[Cell, ...]]) -> Runtime:
-    """Return the generation that a process starts with, of the cells that are chosen. Raises ConfigError."""
+def first_runtime(
+    process: ProcessContext, config: Config, choose: Callable[[tuple[Cell, ...]], tuple[Cell, ...]]
+) -> Runtime:
+    """Return the runtime that a process starts with, for the cells that ``choose`` returns. Raises ConfigError."""
     models = Models(only=(call for kind in process.kinds for call in kind.calls))
     gateway = Gateway(models, config.aws, process.metrics, process.clock, config.refresh.min_age)
-    return _assembled(process, config, choose(_cells(process, config, gateway)), gateway, None)
+    return _runtime(process, config, choose(_cells(process, config, gateway)), gateway, None)
 
 
-def following(process: ProcessContext, before: Runtime, config: Config) -> Runtime:
-    """Return the generation after another one, which ends with it. Raises ConfigError, and then nothing has changed.
+def next_runtime(process: ProcessContext, before: Runtime, config: Config) -> Runtime:
+    """Return the runtime that replaces another one, and stop that one. Raises ConfigError before anything changes.
 
-    A cell that is read as before keeps its data and its refresh. Nothing waits in here: no event comes in between.
+    A cell that is read as before keeps its data and its refresh. Nothing is awaited, so no request sees both runtimes.
     """
     cells = _cells(process, config, before.gateway)
     process.estimates.keep({cell.key for cell in cells})
     gateway = before.gateway.renewed(config.aws, config.accounts, config.refresh.min_age)
-    return _assembled(process, config, cells, gateway, before)
+    return _runtime(process, config, cells, gateway, before)
 
 
 def _cells(process: ProcessContext, config: Config, gateway: Gateway) -> tuple[Cell, ...]:
-    return of_shard(cells_of(config, process.kinds, gateway.default_region), scope_name, process.shard)
+    return items_of_shard(configured_cells(config, process.kinds, gateway.default_region), scope_name, process.shard)
 
 
-def _assembled(
+def _runtime(
     process: ProcessContext, config: Config, cells: tuple[Cell, ...], gateway: Gateway, before: Runtime | None
 ) -> Runtime:
     async def connect(cell: Cell) -> ScopeApi:
         return await gateway.connect(cell.account, cell.region, cell.kind.name)
 
+    clock, log, settings = process.clock, process.log, config.refresh
     tables = {kind.name: table(kind, config.labels.tags) for kind in process.kinds}
     store = Store((), process.estimates.note)
+    scheduler = before.scheduler if before else None
+    refreshers = hand_over(scheduler, cells, store, settings, clock, log, process.cache)
     return Runtime(
         config,
         cells,
         gateway,
         store,
-        RefreshScheduler(
-            cells,
-            connect,
-            store,
-            config.refresh,
-            process.clock,
-            process.log,
-            before.refresher if before else None,
-            process.saved,
-        ),
+        RefreshScheduler(refreshers, connect, store, settings, log),
         _exposition(tables, config, before),
         _registry(process, store, gateway),
         Overview(process.kinds, store, process.estimates, gateway.budgets.ratios),
-        Prober(TargetResolver(cells, process.kinds), tables, connect, config.refresh, process.clock, process.log),
+        Prober(TargetResolver(cells, process.kinds), tables, connect, settings, clock, log),
     )
 
 
 def _exposition(tables: Mapping[str, Table], config: Config, before: Runtime | None) -> Exposition:
-    """Return what renders the operations: the one before where its rows are the same, since it has their text."""
+    # While the labels stay the same, so does the text. A reload then delays no scrape by rendering it again.
     return before.exposition if before and before.config.labels == config.labels else Exposition(tables)
 
 

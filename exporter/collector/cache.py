@@ -1,4 +1,4 @@
-"""What a state file has of one cell, told by what the cell knows; without a file nothing is told, and nothing known."""
+"""The port to a cache of final operations that survives restarts. Its file implementation is in ``exporter.state``."""
 
 from __future__ import annotations
 
@@ -11,25 +11,28 @@ from exporter.core.model import Scope
 
 
 class CachedOperation(NamedTuple):
-    """An operation as it was written down, and whether the cell finds operations by the same rules today."""
+    """An operation from the cache, and whether the cell discovers operations by the same rules as when it was read."""
 
-    one: TrackedOperation
+    operation: TrackedOperation
     same_rules: bool
 
 
 class CellCache:
-    """The finished operations of one cell that outlive the process: here, without a state file, none."""
+    """The final operations of one cell, kept across restarts. This implementation keeps nothing."""
 
     def for_new_cell(self) -> CellCache:
-        """Return what there is for a cell that begins anew."""
+        """Return the cache for a cell that starts without state."""
         return self
 
     async def recall(self, cell: Cell, scope: Scope, now: float) -> Sequence[CachedOperation]:
-        """Return what was written down, once; it counts as read at a monotonic time. Nothing is raised."""
+        """Return the cached operations on the first call, later none. They count as read at ``now``, monotonic seconds.
+
+        Nothing is raised.
+        """
         return ()
 
-    def note(self, one: TrackedOperation) -> None:
-        """Write down an operation if it is final."""
+    def note(self, operation: TrackedOperation) -> None:
+        """Cache an operation if it is final."""
 
-    def sync(self, everything: Iterable[TrackedOperation]) -> None:
-        """Write down what changed, and remove what is gone or not final any more."""
+    def sync(self, operations: Iterable[TrackedOperation]) -> None:
+        """Cache the final ones among all operations of the cell, and remove everything else."""

@@ -1,248 +1,197 @@
-"""One cell over time: what a refresh asks AWS, what it keeps, and the snapshot that others see."""
+"""One cell over time: its state, the refresh under way, and the snapshot that readers see."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable
 
 from exporter.collector.cell_state import CellState, initial, restore, with_scope
 from exporter.collector.cells import Cell
-from exporter.collector.inventory import Selection, TrackedOperation, select, unsettled
+from exporter.collector.inventory import Selection, TrackedOperation, select, unmatched
 from exporter.collector.listing import Lists
-from exporter.collector.result import NEVER, RefreshAttempt
-from exporter.collector.tagging import Tagging, retagged, tagged
+from exporter.collector.operation_reader import Connect, OperationReader, ScopeApi
+from exporter.collector.result import NEVER, RefreshAttempt, Report, defects_as_api_errors
 from exporter.config.sections import Refresh
 from exporter.core.clock import Clock
 from exporter.core.errors import ApiError, Reason
-from exporter.core.model import Operation, Reading, Scope, Snapshot
-from exporter.kinds.kind import Api, FetchRequest
+from exporter.core.model import Snapshot
 
-AT_ONCE = 8
-"""Operations described at once; the budget decides how fast."""
-ASK_AGAIN_SECONDS = 3600.0
-"""A configured id that AWS does not know is asked for again at most this often."""
-LISTS_THAT_LACK = 2
-"""So many lists in a row must lack an operation before it leaves: one alone may lag behind a change of status."""
-GIVE_UP_AFTER = 5
-"""Failures in a row after which a refresh leaves the rest of the cell to the next one."""
+# A configured id that AWS does not know is requested again at most this often.
+GONE_RETRY_SECONDS = 3600.0
+# This many consecutive lists must lack an operation before it is removed: a single one may lag behind a status change.
+LISTS_BEFORE_REMOVAL = 2
 
-T = TypeVar("T")
+Publish = Callable[[Snapshot], None]
 
 
-class ScopeApi(Api, Protocol):
-    """AWS in the cell's scope; the urgency of calls can be chosen."""
-
-    @property
-    def scope(self) -> Scope:
-        """The account and the Region, the account's number known."""
-        ...
-
-    def urgent(self, priority: tuple[int, float]) -> Api:
-        """Return the same scope for calls of this priority, smaller first."""
-        ...
+def discard(snapshot: Snapshot) -> None:
+    """Publish nothing."""
 
 
-Connect = Callable[[Cell], Awaitable[ScopeApi]]
-Report = Callable[[ApiError, str], None]
-"""Is told of the first failure of each reason that the refresh before did not meet, with an id or a list's status."""
+class CellRefresher:
+    """Refreshes one cell, with one refresh at a time, and passes each new snapshot to ``publish``.
 
-
-class Tracker:
-    """The operations of one cell between refreshes. All of it runs on one event loop, and needs no lock."""
+    It continues under a new configuration that leaves its cell unchanged. It runs on one event loop and needs no lock.
+    ``started`` is in monotonic seconds.
+    """
 
     def __init__(
-        self, cell: Cell, settings: Refresh, clock: Clock, report: Report, memory: CellState | None = None
+        self,
+        cell: Cell,
+        settings: Refresh,
+        clock: Clock,
+        report: Report,
+        publish: Publish = discard,
+        state: CellState | None = None,
     ) -> None:
         self.cell = cell
-        self.settings = settings
+        self.state = state or initial(cell, clock)
+        self.started: float | None = None
+        self.task: asyncio.Task[None] | None = None
+        self._settings = settings
         self._clock = clock
         self._report = report
-        self._take(memory or initial(cell, clock))
-        self._pass: RefreshAttempt | None = None
-        self._tagging = Tagging(None)
+        self._publish = publish
+        self._attempt: RefreshAttempt | None = None
 
-    def memory(self) -> CellState:
-        """Return what the next tracker of the cell needs to go on."""
-        return CellState(self._scope, self._tracked, self._lists, self._verdict, self.support, self._saved)
+    def start(self, connect: Connect) -> None:
+        """Start a refresh."""
+        self.started = self._clock.monotonic()
+        self.task = asyncio.create_task(self.refresh(connect))
 
-    def _take(self, known: CellState) -> None:
-        self._scope, self._tracked, self._lists, self._verdict, self.support, self._saved = known
+    def continue_with(self, cell: Cell, settings: Refresh, publish: Publish) -> None:
+        """Serve the next configuration. A refresh that is under way continues."""
+        self.cell, self._settings, self._publish = cell, settings, publish
+
+    def publish_snapshot(self) -> None:
+        """Publish what is known now."""
+        self._publish(self.snapshot())
+
+    def cancel(self) -> None:
+        """Cancel the refresh under way, and publish nothing more."""
+        self._publish = discard
+        if self.task:
+            self.task.cancel()
+
+    def is_younger_than(self, seconds: float) -> bool:
+        """Return whether the last refresh started less than so many seconds ago."""
+        return self.started is not None and self._clock.monotonic() - self.started < seconds
 
     async def refresh(self, connect: Connect) -> None:
-        """Read from AWS what can have changed. A failure, even a defect, is part of the snapshot and never raised."""
-        this = self._pass = RefreshAttempt(self._clock.monotonic())
-        self._tagging = Tagging(self.cell.tag_source)
+        """Read from AWS what can have changed. A failure, even a defect, becomes part of the snapshot."""
+        attempt = RefreshAttempt(self._clock.monotonic(), self._report, self.state.last_refresh.reasons)
+        self._attempt = attempt
         try:
-            api = await connect(self.cell)
-            self._take(with_scope(self.memory(), api.scope, self.cell, self._clock))
-            found = await self._saved.recall(self.cell, api.scope, self._clock.monotonic())
-            self._tracked = restore(self._tracked, found, self.cell)
-            listed_first = self._lists is not None and self._lists.tell_statuses
-            at_once = [] if listed_first else self._due()
-            await asyncio.gather(self._read_lists(this, api), self._describe_all(this, api, at_once))
-            await self._describe_all(this, api, [one for one in self._due() if one.tried_at < this.since])
-            await self._read_missing_tags(this, api)
-            self._drop_unlisted()
+            with defects_as_api_errors():
+                await self._read(attempt, await connect(self.cell))
         except ApiError as error:
-            self._failed(this, error, "")
-        except Exception as error:
-            self._failed(this, _defect(error), "")
+            attempt.fail(error)
         finally:
-            self._finish(this)
+            self.task = None
+            self._finish(attempt)
+            self.publish_snapshot()
 
     def snapshot(self) -> Snapshot:
-        """Return what is known now; rows that could not be read again for ``stale_after`` are left out."""
-        selection = self._select()
-        readings = tuple(one.reading for one in selection.kept if one.reading and self._is_fresh(one))
-        reasons, up = self._verdict.reasons, self._verdict.up
-        if self._pass:
-            reasons = reasons | self._pass.reasons
-            up = not reasons and (up or (self._pass.answered and bool(readings)))
+        """Return what is known now. Operations whose last reading is older than ``stale_after`` are left out."""
+        selection, last, attempt = self._select(), self.state.last_refresh, self._attempt
+        kept = (operation for operation in selection.kept if self._is_fresh(operation))
+        readings = tuple(operation.reading for operation in kept if operation.reading)
+        reasons, up = last.reasons, last.up
+        if attempt:
+            reasons = reasons | attempt.reasons
+            up = not reasons and (up or (attempt.has_response and bool(readings)))
         return Snapshot(
             key=self.cell.key,
-            scope=self._scope,
+            scope=self.state.scope,
             readings=readings,
             up=up,
-            reasons=frozenset({Reason.END_OF_SUPPORT}) if self.support.is_ended else reasons,
-            last_success=self._verdict.success,
-            duration=self._verdict.duration,
+            reasons=frozenset({Reason.END_OF_SUPPORT}) if self.state.end_of_support.is_ended else reasons,
+            last_success=last.succeeded_at,
+            duration=last.duration,
             omitted=selection.omitted,
         )
 
-    async def _read_lists(self, this: RefreshAttempt, api: ScopeApi) -> None:
-        if self._lists is None:
+    async def _read(self, attempt: RefreshAttempt, api: ScopeApi) -> None:
+        self.state = state = with_scope(self.state, api.scope, self.cell, self._clock)
+        attempt.known_reasons = state.last_refresh.reasons
+        cached = await state.cache.recall(self.cell, api.scope, self._clock.monotonic())
+        state.tracked = restore(state.tracked, cached, self.cell)
+        reader = OperationReader(self.cell, state, attempt, api, self._clock)
+        # A status in a list is part of a request for the operation, so the request waits for the list.
+        waits_for_lists = state.lists is not None and state.lists.has_statuses
+        await asyncio.gather(
+            self._read_lists(attempt, api), reader.describe([] if waits_for_lists else self._due_operations())
+        )
+        await reader.describe(due for due in self._due_operations() if due.tried_at < attempt.started)
+        await reader.read_missing_tags(self._select().kept)
+        self._remove_unlisted()
+
+    async def _read_lists(self, attempt: RefreshAttempt, api: ScopeApi) -> None:
+        lists = self.state.lists
+        if lists is None:
             return
-        followed = [one.status for one in self._tracked.values() if one.final and not one.explicit]
-        for status in self._lists.due(followed):
+        discovered = (operation for operation in self.state.tracked.values() if not operation.explicit)
+        for status in lists.due_statuses([operation.status for operation in discovered if operation.final]):
             try:
-                await _asked(self._lists.read(api.urgent((0, NEVER)), status))
-                this.answered = True
+                with defects_as_api_errors():
+                    await lists.read(api.with_priority((0, NEVER)), status)
+                attempt.has_response = True
             except ApiError as error:
-                self._failed(this, error, status)
+                attempt.fail(error, status)
+                # If AWS refuses the list for one status, it refuses the list for every status.
                 if error.reason is not Reason.MALFORMED:
-                    break  # what refuses one status refuses all of them
-        self._find(self._lists)
+                    break
+        self._track_listed(lists)
 
-    def _find(self, lists: Lists) -> None:
-        for id, listed in lists.found().items():
-            one = self._tracked.setdefault(id, TrackedOperation(listed, explicit=False, matched=bool(listed.status)))
-            one.listed, one.gone_at = listed, NEVER
-            if one.final and lists.status_since(one.read_at, id) not in ("", one.status):
-                one.final = False  # even a status that AWS never leaves can turn into that of being deleted
+    def _track_listed(self, lists: Lists) -> None:
+        for id, entry in lists.entries().items():
+            new = TrackedOperation(entry, explicit=False, matched=bool(entry.status))
+            operation = self.state.tracked.setdefault(id, new)
+            operation.entry, operation.gone_at = entry, NEVER
+            # A terminal status can still change to the status of being deleted.
+            if operation.final and lists.status_since(operation.read_at, id) not in ("", operation.status):
+                operation.final = False
 
-    async def _describe_all(self, this: RefreshAttempt, api: ScopeApi, due: list[TrackedOperation]) -> None:
-        waiting = iter(sorted(due, key=self._urgency))
-
-        async def work() -> None:
-            for one in waiting:
-                if this.failures_in_a_row >= GIVE_UP_AFTER:
-                    return
-                await self._describe(this, api.urgent(self._urgency(one)), one)
-
-        await asyncio.gather(*(work() for _ in range(AT_ONCE)))
-
-    async def _describe(self, this: RefreshAttempt, api: Api, one: TrackedOperation) -> None:
-        one.tried_at = self._clock.monotonic()
-        try:
-            operation = await _asked(self.cell.kind.fetch(api, self._wanted(this, one)))
-        except ApiError as error:
-            if error.reason is Reason.NOT_FOUND:
-                self._gone(one, error)
-                this.succeed()
-            else:
-                this.failures_in_a_row += error.reason is not Reason.MALFORMED
-                self._failed(this, error, one.listed.id)
+    def _remove_unlisted(self) -> None:
+        if self.state.lists is None:
             return
-        at = self._clock.now()
-        this.succeed()
-        await self._learn_tags(this, api, one, operation)
-        one.take(Reading(tagged(operation, one), at), self.cell.kind, self.cell.watch, self._clock.monotonic())
-        self._saved.note(one)
+        listed = self.state.lists.entries()
+        for id, operation in tuple(self.state.tracked.items()):
+            if operation.explicit:
+                continue
+            self.state.lists.check_presence(operation)
+            is_unknown = operation.reading is None and id not in listed
+            if is_unknown or operation.missed_lists >= LISTS_BEFORE_REMOVAL:
+                del self.state.tracked[id]
 
-    def _wanted(self, this: RefreshAttempt, one: TrackedOperation) -> FetchRequest[Any]:
-        before = one.reading.operation if one.reading else None
-        listed = self._lists.status_since(this.since, one.listed.id) if self._lists else ""
-        return FetchRequest(one.listed.id, self.cell.watch.options, before, listed)
-
-    async def _learn_tags(self, this: RefreshAttempt, api: Api, one: TrackedOperation, operation: Operation) -> None:
-        if not self._tagging.is_missing(one):
-            return
-        try:
-            await _asked(self._tagging.learn(api, one, operation))
-        except ApiError as error:
-            self._failed(this, error, one.listed.id)
-
-    async def _read_missing_tags(self, this: RefreshAttempt, api: ScopeApi) -> None:
-        for one in self._select().kept:
-            if one.reading and self._tagging.is_missing(one):
-                await self._learn_tags(this, api, one, one.reading.operation)
-                one.reading = retagged(one)
-
-    def _due(self) -> list[TrackedOperation]:
-        oldest = self._clock.monotonic() - ASK_AGAIN_SECONDS
-        selection = self._select()
-        waiting = unsettled(self._tracked.values(), self.cell.watch.discover, self._clock.now())
-        asked = (*selection.kept, *selection.unread, *waiting)
-        now, most = self._clock.monotonic(), self.settings.stale_after / 2
-        return [one for one in asked if not (one.final or one.is_settling(now, most)) and one.gone_at <= oldest]
-
-    def _urgency(self, one: TrackedOperation) -> tuple[int, float]:
-        active = self.cell.kind.is_active(one.status)
-        return (0 if active else 1, one.tried_at)
+    def _due_operations(self) -> list[TrackedOperation]:
+        selection, now = self._select(), self._clock.monotonic()
+        waiting = unmatched(self.state.tracked.values(), self.cell.watch.discover, self._clock.now())
+        candidates = (*selection.kept, *selection.unread, *waiting)
+        return [
+            operation
+            for operation in candidates
+            if not (operation.final or operation.is_settling(now, self._settings.stale_after / 2))
+            and operation.gone_at <= now - GONE_RETRY_SECONDS
+        ]
 
     def _select(self) -> Selection:
-        return select(self._tracked.values(), self.cell.watch.discover, self.cell.kind, self._clock.now())
+        return select(self.state.tracked.values(), self.cell.watch.discover, self.cell.kind, self._clock.now())
 
-    def _is_fresh(self, one: TrackedOperation) -> bool:
-        now = self._clock.monotonic()
-        answered = now if self._pass and self._pass.answered else self._verdict.answered
-        return now - max(one.read_at, answered if one.final else NEVER) <= self.settings.stale_after
+    def _is_fresh(self, operation: TrackedOperation) -> bool:
+        now, response_at = self._clock.monotonic(), self.state.last_refresh.response_at
+        if self._attempt and self._attempt.has_response:
+            response_at = now
+        # A final operation is not read again: it stays fresh while AWS responds.
+        return now - max(operation.read_at, response_at if operation.final else NEVER) <= self._settings.stale_after
 
-    def _gone(self, one: TrackedOperation, error: ApiError) -> None:
-        id = one.listed.id
-        if not one.explicit:
-            self._tracked.pop(id, None)
-            return
-        if one.gone_at == NEVER:
-            self._report(error, id)
-        self._tracked[id] = TrackedOperation(one.listed, explicit=True, matched=True, gone_at=self._clock.monotonic())
-
-    def _drop_unlisted(self) -> None:
-        if self._lists is None:
-            return
-        found = self._lists.found()
-        for id, one in tuple(self._tracked.items()):
-            if one.explicit:
-                continue
-            self._lists.look_for(one)
-            if one.unlisted >= LISTS_THAT_LACK or (one.reading is None and id not in found):
-                del self._tracked[id]
-
-    def _failed(self, this: RefreshAttempt, error: ApiError, what: str) -> None:
-        if this.fail(error) and error.reason not in self._verdict.reasons:
-            self._report(error, what)
-
-    def _finish(self, this: RefreshAttempt) -> None:
-        if any(one.gone_at > NEVER for one in self._tracked.values()):
-            this.reasons.add(Reason.NOT_FOUND)
-        if self._lists and self._lists.is_endless:
-            this.reasons.add(Reason.MALFORMED)
-        self.support.note(this)
-        self._saved.sync(self._tracked.values())
-        self._verdict = self._verdict.after(this, self._clock.now(), self._clock.monotonic())
-        self._pass = None
-
-
-async def _asked(answer: Awaitable[T]) -> T:
-    """A defect in reading one answer is that operation's failure, not the cell's end."""
-    try:
-        return await answer
-    except ApiError:
-        raise
-    except Exception as error:
-        raise _defect(error) from error
-
-
-def _defect(error: Exception) -> ApiError:
-    return ApiError(Reason.OTHER, detail=f"unexpected {type(error).__name__}")
+    def _finish(self, attempt: RefreshAttempt) -> None:
+        state = self.state
+        if any(operation.gone_at > NEVER for operation in state.tracked.values()):
+            attempt.reasons.add(Reason.NOT_FOUND)
+        if state.lists and state.lists.has_endless_list:
+            attempt.reasons.add(Reason.MALFORMED)
+        state.end_of_support.note(attempt)
+        state.cache.sync(state.tracked.values())
+        state.last_refresh = state.last_refresh.after(attempt, self._clock.now(), self._clock.monotonic())
+        self._attempt = None

@@ -1,10 +1,9 @@
-"""What is remembered of a cell between refreshes, and what of it is still true under a new configuration."""
+"""What a cell keeps between refreshes, and how much of it remains valid under a new configuration."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 from exporter.collector.cache import CachedOperation, CellCache
 from exporter.collector.cells import Cell
@@ -18,74 +17,76 @@ from exporter.core.model import Scope
 from exporter.kinds.kind import ListEntry
 
 
-class CellState(NamedTuple):
-    """One cell: where it is, its operations by id, AWS's lists, how refreshes went, whether AWS still serves it.
-
-    ``saved`` is what of it outlives the process.
-    """
+@dataclass(slots=True)
+class CellState:
+    """The state of one cell. ``tracked`` has its operations by id; ``lists`` is None without discovery."""
 
     scope: Scope
     tracked: dict[str, TrackedOperation]
     lists: Lists | None
-    verdict: LastRefresh
-    support: EndOfSupportDetector
-    saved: CellCache
+    last_refresh: LastRefresh
+    end_of_support: EndOfSupportDetector
+    cache: CellCache
 
 
-def initial(cell: Cell, clock: Clock, saved: CellCache = CellCache()) -> CellState:
-    """Return what is known of a cell before its first refresh: the ids of the configuration."""
-    named = {id: TrackedOperation(ListEntry(id), explicit=True, matched=True) for id in cell.watch.ids}
+def initial(cell: Cell, clock: Clock, cache: CellCache = CellCache()) -> CellState:
+    """Return the state before the first refresh: only the configured ids are known."""
     return CellState(
-        cell.untouched().scope, named, _lists(cell, clock), LastRefresh(), EndOfSupportDetector(cell.kind, clock), saved
+        scope=cell.configured_scope,
+        tracked={id: TrackedOperation(ListEntry(id), explicit=True, matched=True) for id in cell.watch.ids},
+        lists=Lists(cell.kind, cell.watch.discover, clock) if cell.watch.discover else None,
+        last_refresh=LastRefresh(),
+        end_of_support=EndOfSupportDetector(cell.kind, clock),
+        cache=cache,
     )
 
 
-def with_scope(memory: CellState, scope: Scope, cell: Cell, clock: Clock) -> CellState:
-    """Return what is known of a cell in the scope that AWS has told: with credentials of another account, nothing."""
-    is_same = memory.scope.account_id in ("", scope.account_id)
-    known = memory if is_same else initial(cell, clock, memory.saved.for_new_cell())
-    return known._replace(scope=scope)
+def with_scope(state: CellState, scope: Scope, cell: Cell, clock: Clock) -> CellState:
+    """Return the state for the scope that AWS reported. Credentials of another account start with an initial state."""
+    is_same = state.scope.account_id in ("", scope.account_id)
+    return replace(state if is_same else initial(cell, clock, state.cache.for_new_cell()), scope=scope)
 
 
-def carry_over(memory: CellState, before: Cell, cell: Cell, clock: Clock) -> CellState:
-    """Return what is known of a cell that is read in another way: what is still watched keeps all that was read of it.
+def carry_over(state: CellState, before: Cell, cell: Cell, clock: Clock) -> CellState:
+    """Return the state for a cell whose configuration changed. Operations that are still watched keep their readings.
 
-    Other options mean other readings, and another account other operations: then nothing is kept.
+    Nothing is kept if the account or the options differ, because options change the content of a reading.
     """
-    new = initial(cell, clock, memory.saved.for_new_cell())
+    new = initial(cell, clock, state.cache.for_new_cell())
     if cell.watch.options != before.watch.options or cell.account.known_id != before.account.known_id:
         return new
-    same_rules = cell.is_found_as(before)
-    kept = {id: _kept(one, cell, same_rules) for id, one in memory.tracked.items()}
-    tracked = {**new.tracked, **{id: one for id, one in kept.items() if one}}
-    return memory._replace(tracked=tracked, lists=memory.lists if same_rules else new.lists)
+    same_rules = cell.has_same_rules(before)
+    kept = _still_watched((CachedOperation(operation, same_rules) for operation in state.tracked.values()), cell)
+    return replace(state, tracked={**new.tracked, **kept}, lists=state.lists if same_rules else new.lists)
 
 
 def restore(
-    tracked: dict[str, TrackedOperation], found: Iterable[CachedOperation], cell: Cell
+    tracked: dict[str, TrackedOperation], cached: Iterable[CachedOperation], cell: Cell
 ) -> dict[str, TrackedOperation]:
-    """Return the operations with those that outlived a process, where nothing newer is known of them."""
-    kept = {one.listed.id: _kept(one, cell, same_rules) for one, same_rules in found}
-    newer = {id: one for id, one in tracked.items() if one.reading}
-    return {**tracked, **{id: one for id, one in kept.items() if one}, **newer}
+    """Return the tracked operations together with cached ones, unless this process has already read them."""
+    read = {id: operation for id, operation in tracked.items() if operation.reading}
+    return {**tracked, **_still_watched(cached, cell), **read}
 
 
-def _kept(one: TrackedOperation, cell: Cell, same_rules: bool) -> TrackedOperation | None:
-    """Return the operation as it goes on, None where nothing names or finds it; the lists tell again what they told."""
+def _still_watched(candidates: Iterable[CachedOperation], cell: Cell) -> dict[str, TrackedOperation]:
+    kept = (_kept(operation, cell, same_rules) for operation, same_rules in candidates)
+    return {operation.entry.id: operation for operation in kept if operation}
+
+
+def _kept(operation: TrackedOperation, cell: Cell, same_rules: bool) -> TrackedOperation | None:
+    """Return a copy of the operation as the cell watches it, or None if the cell no longer watches it."""
     rules = cell.watch.discover
-    if one.listed.id in cell.watch.ids:
-        return replace(one, explicit=True, matched=True)
-    if rules is None or one.reading is None:
+    if operation.entry.id in cell.watch.ids:
+        return replace(operation, explicit=True, matched=True)
+    if rules is None or operation.reading is None:
         return None
-    if same_rules and not one.explicit:
-        return replace(one)
-    return replace(one, explicit=False, matched=True, unlisted=0, looked_at=NEVER) if _fits(one, rules) else None
+    if same_rules and not operation.explicit:
+        return replace(operation)
+    if not _is_wanted(operation, rules):
+        return None
+    return replace(operation, explicit=False, matched=True, missed_lists=0, list_checked_at=NEVER)
 
 
-def _fits(one: TrackedOperation, rules: Discover) -> bool:
-    wanted = not rules.statuses or one.status in rules.statuses
-    return wanted and (rules.id_pattern is None or bool(rules.id_pattern.search(one.listed.id)))
-
-
-def _lists(cell: Cell, clock: Clock) -> Lists | None:
-    return Lists(cell.kind, cell.watch.discover, clock) if cell.watch.discover else None
+def _is_wanted(operation: TrackedOperation, rules: Discover) -> bool:
+    has_status = not rules.statuses or operation.status in rules.statuses
+    return has_status and (rules.id_pattern is None or bool(rules.id_pattern.search(operation.entry.id)))

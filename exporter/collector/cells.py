@@ -1,4 +1,4 @@
-"""The cells that a configuration names: one for each kind in each Region of each account."""
+"""The cells of a configuration: one for each kind in each Region of each account."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from exporter.config.sections import Account, Config, Watch
-from exporter.core.model import CellKey, Scope, Snapshot
+from exporter.core.model import CellKey, Scope
 from exporter.kinds.kind import Kind, TagSource
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What is watched of one kind in one scope: the unit of isolation, freshness and ``up``.
+    """One watched kind in one scope: the unit of isolation, freshness and ``up``.
 
-    ``tags`` says whether tags are wanted as labels.
+    ``tags`` is true if AWS tags become labels.
     """
 
     account: Account
@@ -26,34 +26,33 @@ class Cell:
 
     @property
     def key(self) -> CellKey:
-        """The cell's name."""
+        """The name of the cell."""
         return CellKey(self.account.name, self.region, self.kind.name)
 
     @property
     def tag_source(self) -> TagSource[Any] | None:
-        """Where wanted tags are read apart from the operations, None where they are not, or come by themselves."""
+        """The separate API for tags, or None if tags are not wanted or are part of the operations."""
         return self.kind.tag_source if self.tags else None
 
-    def is_read_as(self, other: Cell) -> bool:
-        """Tell whether a refresh of one cell is as good as a refresh of the other.
+    @property
+    def configured_scope(self) -> Scope:
+        """The scope as far as the configuration names it: the account id may be empty."""
+        return Scope(self.account.name, self.account.known_id, self.region)
 
-        Watches are compared by what they say: each reading of the configuration makes types of its own.
-        """
+    def can_share_refresh(self, other: Cell) -> bool:
+        """Return whether a refresh of one cell can serve the other: same watch, same credentials."""
+        # Compared by content: each reading of the configuration creates new objects.
         same_watch = self.watch.model_dump() == other.watch.model_dump()
         return same_watch and self.account.credentials_key == other.account.credentials_key
 
-    def is_found_as(self, other: Cell) -> bool:
-        """Tell whether both cells find operations by the same rules."""
+    def has_same_rules(self, other: Cell) -> bool:
+        """Return whether both cells discover operations by the same rules."""
         mine, others = self.watch.discover, other.watch.discover
         return (mine and mine.model_dump()) == (others and others.model_dump())
 
-    def untouched(self) -> Snapshot:
-        """Return the snapshot before the first refresh: no rows, not up."""
-        return Snapshot(self.key, Scope(self.account.name, self.account.known_id, self.region))
 
-
-def cells_of(config: Config, kinds: Sequence[Kind[Any]], default_region: Callable[[], str]) -> tuple[Cell, ...]:
-    """Return every cell, in the order of the configuration; the default Region is asked for only where needed."""
+def configured_cells(config: Config, kinds: Sequence[Kind[Any]], default_region: Callable[[], str]) -> tuple[Cell, ...]:
+    """Return every cell in the order of the configuration. ``default_region`` is only called where it is needed."""
     by_name = {kind.name: kind for kind in kinds}
     return tuple(
         Cell(account, region, by_name[watch.kind], watch, bool(config.labels.tags))
@@ -64,5 +63,5 @@ def cells_of(config: Config, kinds: Sequence[Kind[Any]], default_region: Callabl
 
 
 def scope_name(cell: Cell) -> str:
-    """Return a name of the cell's scope, by which shards choose: all cells of a scope stay together."""
+    """Return the name of the cell's scope. Shards are chosen by it, so all cells of a scope are on one shard."""
     return f"{cell.account.known_id or cell.account.name}/{cell.region}"

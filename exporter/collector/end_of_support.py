@@ -1,6 +1,6 @@
-"""Recognise a service that AWS has switched off: no answer says so, but that its kind alone is refused does.
+"""Detect a service that AWS has switched off. No response states it; the sign is that AWS refuses this kind alone.
 
-What AWS answers after the end of a service's support is not documented; these are what it answered for others.
+The responses after the end of a service's support are not documented. These are the ones that AWS gave for others.
 """
 
 from __future__ import annotations
@@ -14,51 +14,52 @@ from exporter.core.errors import CONNECT_TIMEOUT, ApiError, Reason
 from exporter.core.model import Snapshot
 from exporter.kinds.kind import Kind
 
-ASK_AGAIN_SECONDS = 3600.0
-"""How often a service is asked that is recognised as switched off."""
-LASTING = 3
-"""A throttle or a time-out may pass: so many refreshes in a row must meet nothing else."""
-AT_ONCE = ("ValidationException", "MissingAuthenticationToken", "MissingAuthenticationTokenException")
-"""What AWS answers for APIs that it has taken away, besides refusing access; the last two to signed requests too."""
+# How often the exporter calls a service whose end of support it has detected.
+RETRY_SECONDS = 3600.0
+# A throttle or a time-out can be temporary: this many refreshes in a row must meet nothing else.
+CONFIRMING_REFRESHES = 3
+# The codes for removed APIs, besides refused access. AWS sends the last two for signed requests too.
+REMOVED_API_CODES = ("ValidationException", "MissingAuthenticationToken", "MissingAuthenticationTokenException")
 
 
 class EndOfSupportDetector:
-    """Whether AWS still serves one kind in one scope, judged after each refresh."""
+    """Decides after each refresh whether AWS still serves one kind in one scope."""
 
     def __init__(self, kind: Kind[Any], clock: Clock) -> None:
         self._kind = kind
         self._clock = clock
         self._apis = frozenset(call.name for call in kind.calls)
-        self._refused: frozenset[Reason] = frozenset()
+        self._reasons: frozenset[Reason] = frozenset()
         self._refusals = 0
-        self._needed = 0
+        self._needed_refusals = 0
         self.is_ended = False
 
-    def note(self, this: RefreshAttempt) -> None:
-        """Note how a refresh went; one that met anything else than refusals makes the service a living one."""
-        errors = this.errors.values()
-        if this.answered or not errors or not all(self._is_at_once(one) or self._may_pass(one) for one in errors):
-            self._refusals, self._refused = 0, frozenset()
+    def note(self, attempt: RefreshAttempt) -> None:
+        """Note a finished refresh. Anything else than refusals shows that the service is in operation."""
+        errors = attempt.errors.values()
+        refusals_only = all(self._is_refusal(error) or self._may_be_temporary(error) for error in errors)
+        if attempt.has_response or not errors or not refusals_only:
+            self._refusals, self._reasons = 0, frozenset()
             return
         self._refusals += 1
-        self._refused = frozenset(this.reasons)
-        self._needed = LASTING if all(self._may_pass(one) for one in errors) else 1
+        self._reasons = frozenset(attempt.reasons)
+        self._needed_refusals = CONFIRMING_REFRESHES if all(self._may_be_temporary(error) for error in errors) else 1
 
-    def judge(self, neighbours: Iterable[Snapshot]) -> bool:
-        """Decide, beside the other kinds of the scope, whether the service has ended; tell whether that changed.
+    def update(self, neighbours: Iterable[Snapshot]) -> bool:
+        """Decide whether the service has ended, and return whether the decision changed.
 
-        Where another kind fails the same way, the credentials, the network or the permissions are to blame.
+        If another kind of the scope fails for the same reason, the cause is the credentials, the network or the policy.
         """
         before = self.is_ended
-        ended = self._kind.support_ended is not None and self._clock.now() >= self._kind.support_ended.timestamp()
-        refused = self._refusals >= max(1, self._needed)
-        self.is_ended = ended and refused and not any(one.reasons & self._refused for one in neighbours)
+        past_date = self._kind.support_ended is not None and self._clock.now() >= self._kind.support_ended.timestamp()
+        refused = self._refusals >= max(1, self._needed_refusals)
+        self.is_ended = past_date and refused and not any(cell.reasons & self._reasons for cell in neighbours)
         return self.is_ended != before
 
-    def _is_at_once(self, error: ApiError) -> bool:
-        refused = error.reason is Reason.ACCESS_DENIED or error.code in AT_ONCE
+    def _is_refusal(self, error: ApiError) -> bool:
+        refused = error.reason is Reason.ACCESS_DENIED or error.code in REMOVED_API_CODES
         return refused and error.api in self._apis
 
-    def _may_pass(self, error: ApiError) -> bool:
+    def _may_be_temporary(self, error: ApiError) -> bool:
         throttled = error.reason is Reason.THROTTLED and error.api in self._apis
         return throttled or error.code == CONNECT_TIMEOUT

@@ -1,4 +1,4 @@
-"""Which of the found operations are kept: active and then newest first, up to a number; the rest is counted."""
+"""The operations that a cell tracks, and which of them it keeps: active ones first, then the newest, up to a limit."""
 
 from __future__ import annotations
 
@@ -14,62 +14,62 @@ from exporter.core.model import Operation, Reading
 from exporter.kinds.kind import Kind, ListEntry
 from exporter.kinds.response import Tags
 
+# Things or groups can change after the operation has ended, for days if devices are offline. The wait between two
+# readings is this share of the time since the end: a minute after ten minutes, and longer later.
 SETTLING_SHARE = 0.1
-"""Things or groups may go on after the end, for days where devices are away: ten minutes after it the operation is read
-every minute, and later ever more rarely."""
 
 
 @dataclass(slots=True, eq=False)
 class TrackedOperation:
-    """What is known of one operation between refreshes; times are monotonic seconds.
+    """What is known of one operation between refreshes. Times are monotonic seconds.
 
-    ``unlisted`` counts the lists in a row that lacked it, the newest of them read at ``looked_at``. ``tags`` is None
-    until a kind whose operations do not bring their tags has read them.
+    ``missed_lists`` counts the consecutive lists without the operation; the newest one was read at ``list_checked_at``.
+    ``tags`` is None until they are read, for kinds whose tags have an API of their own.
     """
 
-    listed: ListEntry
+    entry: ListEntry
     explicit: bool
     matched: bool
     reading: Reading[Operation] | None = None
     read_at: float = NEVER
     tried_at: float = NEVER
     gone_at: float = NEVER
-    unlisted: int = 0
-    looked_at: float = NEVER
+    missed_lists: int = 0
+    list_checked_at: float = NEVER
     ended_at: float = NEVER
     final: bool = False
     tags: Tags | None = None
 
     @property
     def status(self) -> str:
-        """The newest status that is known, or empty."""
-        return self.reading.operation.status if self.reading else self.listed.status
+        """The newest known status, or empty."""
+        return self.reading.operation.status if self.reading else self.entry.status
 
-    def take(self, reading: Reading[Operation], kind: Kind[Any], watch: Watch, now: float) -> None:
-        """Note what was read of AWS at a monotonic time, and what it means for the operation."""
+    @property
+    def created(self) -> datetime | None:
+        """When AWS created it, or None if that is not known yet."""
+        return self.entry.created or (self.reading.operation.created if self.reading else None)
+
+    def update(self, reading: Reading[Operation], kind: Kind[Any], watch: Watch, now: float) -> None:
+        """Store a new reading, made at a monotonic time."""
         status = reading.operation.status
         if status != self.status:
-            self.unlisted, self.ended_at = 0, NEVER
+            self.missed_lists, self.ended_at = 0, NEVER
         self.reading, self.read_at, self.gone_at = reading, now, NEVER
         self.final = kind.final(reading.operation, watch.options)
         if not kind.is_active(status) and self.ended_at == NEVER:
             self.ended_at = now
         self.matched |= watch.discover is None or not watch.discover.statuses or status in watch.discover.statuses
 
-    def is_settling(self, now: float, most: float) -> bool:
-        """Tell whether it ended and the little that may still change can wait, ``most`` seconds at the most."""
-        wait = min(most, SETTLING_SHARE * (self.read_at - self.ended_at))
+    def is_settling(self, now: float, max_wait: float) -> bool:
+        """Return whether the operation has ended and its next reading can wait, at most ``max_wait`` seconds."""
+        wait = min(max_wait, SETTLING_SHARE * (self.read_at - self.ended_at))
         return self.ended_at > NEVER and now - self.read_at < wait
-
-    @property
-    def created(self) -> datetime | None:
-        """When it was created, if AWS said so already."""
-        return self.listed.created or (self.reading.operation.created if self.reading else None)
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The operations that have rows once they are read, those to read for the first time, and how many are left out."""
+    """The operations that get series once they are read, those without a first reading, and the number left out."""
 
     kept: tuple[TrackedOperation, ...]
     unread: tuple[TrackedOperation, ...]
@@ -77,41 +77,39 @@ class Selection:
 
 
 def select(tracked: Iterable[TrackedOperation], rules: Discover | None, kind: Kind[Any], now: float) -> Selection:
-    """Return what is kept: what is configured, and of what was found and read, active and then newest ones.
+    """Return the configured operations, and the active and newest ones among those that were discovered and read.
 
-    ``now`` is in Unix seconds. What was never read is read once, since only that tells its status and its date.
+    ``now`` is in Unix seconds. Every discovered operation is read once, because only a reading has its status and date.
     """
-    everything = list(tracked)
-    explicit = [one for one in everything if one.explicit]
+    operations = list(tracked)
+    explicit = [operation for operation in operations if operation.explicit]
     if rules is None:
         return Selection(tuple(explicit), (), 0)
-    found = [one for one in everything if not one.explicit and _eligible(one, rules, now)]
-    read = sorted((one for one in found if one.reading), key=lambda one: _rank(one, kind))
-    unread = tuple(one for one in found if not one.reading)
+    found = [operation for operation in operations if not operation.explicit and _is_eligible(operation, rules, now)]
+    read = sorted((operation for operation in found if operation.reading), key=lambda found: _rank(found, kind))
+    unread = tuple(operation for operation in found if not operation.reading)
     omitted = max(0, len(found) - rules.max_operations)
     return Selection((*explicit, *read[: rules.max_operations]), unread, omitted)
 
 
-def unsettled(tracked: Iterable[TrackedOperation], rules: Discover | None, now: float) -> list[TrackedOperation]:
-    """Return the found operations that may still get a wanted status, where AWS's list cannot tell."""
+def unmatched(tracked: Iterable[TrackedOperation], rules: Discover | None, now: float) -> list[TrackedOperation]:
+    """Return the discovered operations that never had a wanted status. AWS's list may not report a change to one."""
     if rules is None:
         return []
-    read = (one for one in tracked if one.reading and not one.explicit and not one.matched)
-    return [one for one in read if not _is_too_old(one, rules, now)]
+    read = (operation for operation in tracked if operation.reading and not operation.explicit)
+    return [operation for operation in read if not operation.matched and not _is_too_old(operation, rules, now)]
 
 
-def _eligible(one: TrackedOperation, rules: Discover, now: float) -> bool:
-    if one.reading is not None and not one.matched:
+def _is_eligible(operation: TrackedOperation, rules: Discover, now: float) -> bool:
+    return (operation.matched or operation.reading is None) and not _is_too_old(operation, rules, now)
+
+
+def _is_too_old(operation: TrackedOperation, rules: Discover, now: float) -> bool:
+    if rules.max_age is None or operation.created is None:
         return False
-    return not _is_too_old(one, rules, now)
+    return now - operation.created.timestamp() > rules.max_age
 
 
-def _is_too_old(one: TrackedOperation, rules: Discover, now: float) -> bool:
-    if rules.max_age is None or one.created is None:
-        return False
-    return now - one.created.timestamp() > rules.max_age
-
-
-def _rank(one: TrackedOperation, kind: Kind[Any]) -> tuple[bool, float, str]:
-    created = one.created.timestamp() if one.created else math.inf
-    return (not kind.is_active(one.status), -created, one.listed.id)
+def _rank(operation: TrackedOperation, kind: Kind[Any]) -> tuple[bool, float, str]:
+    created = operation.created.timestamp() if operation.created else math.inf
+    return (not kind.is_active(operation.status), -created, operation.entry.id)

@@ -1,42 +1,42 @@
-"""One operation on demand: read as a cell reads it, within the same budgets, for whoever asks at the same time."""
+"""Read one operation on demand, as a cell reads it and within the same budgets."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from exporter.collector.cell_refresh import CellRefresh
-from exporter.collector.cell_refresher import Connect, Report, ScopeApi, Tracker
+from exporter.collector.cell_refresher import CellRefresher
 from exporter.collector.cells import Cell
-from exporter.collector.result import NEVER
+from exporter.collector.operation_reader import Connect, ScopeApi
+from exporter.collector.result import NEVER, failure_report
 from exporter.collector.targets import TargetResolver
 from exporter.config.sections import Refresh
 from exporter.core.clock import Clock
-from exporter.core.errors import ApiError, ExporterError, Reason
+from exporter.core.errors import ExporterError, Reason
 from exporter.core.log import Log
 from exporter.core.model import CellKey, Scope, Snapshot
 from exporter.kinds.kind import Api, ApiCall
 from exporter.kinds.response import Answer
 from exporter.metrics.families import Table
 
+# Operations that are read at the same time.
 MOST_AT_ONCE = 64
-"""Operations that are read at the same time."""
+# Operations whose last reading is kept.
 MOST_KEPT = 1000
-"""Operations whose last reading is kept."""
-LAST = 2
-"""The first part of the priority of calls: behind all calls of the cells."""
+# The first part of a call's priority. Cells use smaller values, so their calls go first.
+LOWEST_PRIORITY = 2
 
 
 class BusyError(ExporterError):
-    """So many operations are being read that another one has to wait."""
+    """The maximum number of operations is being read."""
 
 
 @dataclass(frozen=True, slots=True)
-class Probed:
-    """What a probe found; ``duration`` are the seconds of the pass through AWS that it stands for."""
+class ProbeResult:
+    """The result of a probe. ``duration`` is that of the refresh in seconds, or how long the probe waited for it."""
 
     snapshot: Snapshot
     reasons: frozenset[Reason]
@@ -44,81 +44,70 @@ class Probed:
 
 
 class Prober:
-    """Reads operations that somebody asks for, each at most once in ``min_age`` however many ask."""
+    """Reads operations on demand, each at most once in ``min_age`` for any number of requests."""
 
     def __init__(
         self,
-        scopes: TargetResolver,
+        targets: TargetResolver,
         tables: Mapping[str, Table],
         connect: Connect,
         settings: Refresh,
         clock: Clock,
         log: Log,
     ) -> None:
-        self.scopes = scopes
+        self.targets = targets
         self.tables = tables
         self._connect = connect
         self._settings = settings
         self._clock = clock
         self._log = log
-        self._kept: OrderedDict[tuple[CellKey, str], CellRefresh] = OrderedDict()
+        self._kept: OrderedDict[tuple[CellKey, str], CellRefresher] = OrderedDict()
 
-    async def probe(self, cell: Cell, patience: float | None) -> Probed:
-        """Return what is known of a cell's one operation, after ``patience`` seconds at the most.
+    async def probe(self, cell: Cell, max_wait: float | None) -> ProbeResult:
+        """Return what is known of the only operation of a cell, after at most ``max_wait`` seconds.
 
-        Without it the configured deadline holds. What is not read by then goes on, for the next one who asks.
+        The default is the configured deadline. A refresh that is not done by then continues for the next probe.
         Raises BusyError.
         """
-        since = self._clock.monotonic()
-        one = self._begun(cell)
-        if one.task:
-            await asyncio.wait([one.task], timeout=self._settings.deadline if patience is None else patience)
-        snapshot = one.tracker.snapshot()
-        if one.task:
-            return Probed(snapshot, snapshot.reasons | {Reason.TIMEOUT}, self._clock.monotonic() - since)
-        return Probed(snapshot, snapshot.reasons, snapshot.duration or 0.0)
+        started = self._clock.monotonic()
+        refresher = self._started_refresher(cell)
+        if refresher.task:
+            await asyncio.wait([refresher.task], timeout=self._settings.deadline if max_wait is None else max_wait)
+        snapshot = refresher.snapshot()
+        if refresher.task:
+            return ProbeResult(snapshot, snapshot.reasons | {Reason.TIMEOUT}, self._clock.monotonic() - started)
+        return ProbeResult(snapshot, snapshot.reasons, snapshot.duration or 0.0)
 
-    def _begun(self, cell: Cell) -> CellRefresh:
-        """Return the operation with what was read of it, or being read if that is older than ``min_age``."""
-        key, now = (cell.key, cell.watch.ids[0]), self._clock.monotonic()
-        one = self._kept.get(key)
-        if one and (one.task or (one.started is not None and now - one.started < self._settings.min_age)):
-            return one
-        if sum(other.task is not None for other in self._kept.values()) >= MOST_AT_ONCE:
-            raise BusyError(f"{MOST_AT_ONCE} operations are being read already")
-        # A cell asks for an unknown id again after an hour; here somebody asks for it now.
-        if one is None or Reason.NOT_FOUND in one.tracker.snapshot().reasons:
-            one = CellRefresh(Tracker(cell, self._settings, self._clock, self._reporter(cell)), _keep_to_itself)
-        self._keep(key, one)
-        one.start(self._connect_last, now)
-        return one
+    def _started_refresher(self, cell: Cell) -> CellRefresher:
+        """Return the refresher of the operation. A refresh has started if the last one is older than ``min_age``."""
+        key = (cell.key, cell.watch.ids[0])
+        refresher = self._kept.get(key)
+        if refresher and (refresher.task or refresher.is_younger_than(self._settings.min_age)):
+            return refresher
+        if sum(kept.task is not None for kept in self._kept.values()) >= MOST_AT_ONCE:
+            raise BusyError(f"{MOST_AT_ONCE} operations are being read already; try again later")
+        # A refresher waits an hour before it requests an unknown id again, but a probe must request it now.
+        if refresher is None or Reason.NOT_FOUND in refresher.snapshot().reasons:
+            report = failure_report(self._log.debug, "probe failed", cell.key)
+            refresher = CellRefresher(cell, self._settings, self._clock, report)
+        self._keep(key, refresher)
+        refresher.start(self._connect_with_lowest_priority)
+        return refresher
 
-    def _keep(self, key: tuple[CellKey, str], one: CellRefresh) -> None:
-        self._kept[key] = one
+    def _keep(self, key: tuple[CellKey, str], refresher: CellRefresher) -> None:
+        self._kept[key] = refresher
         self._kept.move_to_end(key)
         if len(self._kept) > MOST_KEPT:
-            del self._kept[next(oldest for oldest, other in self._kept.items() if other.task is None)]
+            del self._kept[next(oldest for oldest, kept in self._kept.items() if kept.task is None)]
 
-    async def _connect_last(self, cell: Cell) -> ScopeApi:
-        return _LastInLine(await self._connect(cell))
-
-    def _reporter(self, cell: Cell) -> Report:
-        def report(error: ApiError, what: str) -> None:
-            self._log.debug(
-                "probe failed", **asdict(cell.key), what=what, reason=error.reason.value, detail=error.detail
-            )
-
-        return report
+    async def _connect_with_lowest_priority(self, cell: Cell) -> ScopeApi:
+        return _LowestPriorityApi(await self._connect(cell))
 
 
-def _keep_to_itself(snapshot: Snapshot) -> None:
-    """Publish nothing: a probe is no cell."""
+class _LowestPriorityApi:
+    """A scope's API whose calls wait behind those of all cells, so that probes cannot delay refreshes.
 
-
-class _LastInLine:
-    """A scope's API whose calls wait behind those of all cells: who probes cannot starve what is watched.
-
-    It shares no question with a cell, which would wait as long as a probe does for the answer.
+    It shares no response with a cell. The cell would wait as long as the probe.
     """
 
     def __init__(self, api: ScopeApi, since: float = NEVER) -> None:
@@ -126,17 +115,17 @@ class _LastInLine:
         self._since = since
         self.scope: Scope = api.scope
 
-    def urgent(self, priority: tuple[int, float]) -> _LastInLine:
-        """Return the same scope for calls that wait longer than any cell's."""
-        return _LastInLine(self._api, priority[1])
+    def with_priority(self, priority: tuple[int, float]) -> _LowestPriorityApi:
+        """Return the same API. Only the second part of the priority is used."""
+        return _LowestPriorityApi(self._api, priority[1])
 
     async def call(self, call: ApiCall, **parameters: Any) -> Answer:
-        """Return the answer to one call. Raises ApiError."""
+        """Return the response to one call. Raises ApiError."""
         return await self._last().call(replace(call, shared=False), **parameters)
 
     def pages(self, call: ApiCall, **parameters: Any) -> AsyncIterator[Answer]:
-        """Give a list's pages. Raises ApiError."""
+        """Yield the pages of a list. Raises ApiError."""
         return self._last().pages(call, **parameters)
 
     def _last(self) -> Api:
-        return self._api.urgent((LAST, self._since))
+        return self._api.with_priority((LOWEST_PRIORITY, self._since))

@@ -1,55 +1,83 @@
-"""How refreshes of a cell go: what one has met so far, and what the last finished one came to."""
+"""How refreshes of a cell went: the attempt under way, and the result of the last one that finished."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 
 from exporter.core.errors import ApiError, Reason
+from exporter.core.model import CellKey
 
 NEVER = -math.inf
+
+# Gets a failure, and the id or the list's status that the call was about.
+Report = Callable[[ApiError, str], None]
 
 
 @dataclass(slots=True)
 class RefreshAttempt:
-    """One refresh so far; ``since`` is in monotonic seconds."""
+    """A refresh so far. ``started`` is in monotonic seconds; failures for ``known_reasons`` are not reported again."""
 
-    since: float
+    started: float
+    report: Report
+    known_reasons: frozenset[Reason]
     reasons: set[Reason] = field(default_factory=set)
     errors: dict[tuple[Reason, str, str], ApiError] = field(default_factory=dict)
-    answered: bool = False
-    failures_in_a_row: int = 0
+    has_response: bool = False
+    consecutive_failures: int = 0
 
-    def succeed(self) -> None:
-        """Note an answer of AWS."""
-        self.answered, self.failures_in_a_row = True, 0
+    def note_response(self) -> None:
+        """Note a response of AWS."""
+        self.has_response, self.consecutive_failures = True, 0
 
-    def fail(self, error: ApiError) -> bool:
-        """Note a failure; tell whether it is the first one of its reason."""
-        is_new = error.reason not in self.reasons
+    def fail(self, error: ApiError, subject: str = "") -> None:
+        """Note a failure, and report it if it is the first one for its reason."""
+        if error.reason not in self.known_reasons | self.reasons:
+            self.report(error, subject)
         self.reasons.add(error.reason)
         self.errors.setdefault((error.reason, error.code, error.api), error)
-        return is_new
 
 
 @dataclass(frozen=True, slots=True)
 class LastRefresh:
-    """What the last finished refresh came to; ``success`` is in Unix seconds, ``answered`` in monotonic ones."""
+    """The last finished refresh; ``succeeded_at`` is in Unix seconds, ``response_at`` in monotonic ones."""
 
     reasons: frozenset[Reason] = frozenset()
     up: bool = False
-    success: float = 0.0
-    answered: float = NEVER
+    succeeded_at: float = 0.0
+    response_at: float = NEVER
     duration: float | None = None
 
-    def after(self, this: RefreshAttempt, now: float, monotonic: float) -> LastRefresh:
-        """Return the verdict when a refresh has ended."""
-        up = not this.reasons
+    def after(self, attempt: RefreshAttempt, now: float, monotonic: float) -> LastRefresh:
+        """Return the result of the attempt that has just ended."""
+        up = not attempt.reasons
         return LastRefresh(
-            reasons=frozenset(this.reasons),
+            reasons=frozenset(attempt.reasons),
             up=up,
-            success=now if up else self.success,
-            # Where nothing had to be asked, AWS refused nothing.
-            answered=monotonic if this.answered or not this.errors else self.answered,
-            duration=monotonic - this.since,
+            succeeded_at=now if up else self.succeeded_at,
+            # A refresh that needed no call counts as a response: AWS refused nothing.
+            response_at=monotonic if attempt.has_response or not attempt.errors else self.response_at,
+            duration=monotonic - attempt.started,
         )
+
+
+@contextmanager
+def defects_as_api_errors() -> Iterator[None]:
+    """Turn an unexpected exception into an ApiError, so that a defect fails one operation instead of the cell."""
+    try:
+        yield
+    except ApiError:
+        raise
+    except Exception as error:
+        raise ApiError(Reason.OTHER, detail=f"unexpected {type(error).__name__}") from error
+
+
+def failure_report(write: Callable[..., None], message: str, key: CellKey) -> Report:
+    """Return a function that logs failures of a cell; ``write`` is a method of the log."""
+
+    def report(error: ApiError, subject: str) -> None:
+        write(message, **asdict(key), subject=subject, reason=error.reason.value, detail=error.detail)
+
+    return report

@@ -1,141 +1,143 @@
-"""Refresh what is due when somebody asks: scrapes start it, join it, and never wait longer than they have time."""
+"""Refresh the cells that are due when a request needs them. A scrape starts refreshes or joins those under way."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from exporter.collector.cache import CellCache
-from exporter.collector.cell_refresh import CellRefresh
-from exporter.collector.cell_refresher import Connect, Report, Tracker
-from exporter.collector.cell_state import carry_over, initial
+from exporter.collector.cell_refresher import CellRefresher
+from exporter.collector.cell_state import CellState, carry_over, initial
 from exporter.collector.cells import Cell
-from exporter.collector.end_of_support import ASK_AGAIN_SECONDS as SUPPORT_SECONDS
+from exporter.collector.end_of_support import RETRY_SECONDS
+from exporter.collector.operation_reader import Connect
+from exporter.collector.result import failure_report
 from exporter.config.sections import Refresh
 from exporter.core.clock import Clock
-from exporter.core.errors import ApiError
 from exporter.core.log import Log
 from exporter.core.model import CellKey
 from exporter.core.store import Store
 
 
 class RefreshScheduler:
-    """Keeps one refresh going for each cell at most; its snapshots go to the store.
-
-    ``before`` is the refresher of the configuration before: it ends, and what goes on in its cells goes on here.
-    ``saved`` makes that of each cell which outlives the process.
-    """
+    """Runs at most one refresh for each cell of a configuration. The store gets each new snapshot."""
 
     def __init__(
         self,
-        cells: Sequence[Cell],
+        refreshers: Mapping[CellKey, CellRefresher],
         connect: Connect,
         store: Store,
         settings: Refresh,
-        clock: Clock,
         log: Log,
-        before: RefreshScheduler | None = None,
-        saved: CellCache = CellCache(),
     ) -> None:
+        self.refreshers = refreshers
         self._connect = connect
         self._store = store
         self._settings = settings
-        self._clock = clock
         self._log = log
-        self._saved = saved
-        self._neighbours = _neighbours(cells)
+        self._neighbours = _neighbours([refresher.cell for refresher in refreshers.values()])
         self._stopped = asyncio.Event()
-        self._cells = {cell.key: self._begun(cell, before.at(cell.key) if before else None) for cell in cells}
-        if before:
-            before.stop(kept=frozenset(self._cells.values()))
-        for one in self._cells.values():
-            one.show()
 
-    def at(self, key: CellKey) -> CellRefresh | None:
-        """Return the refresh of a cell, None where there is no such cell."""
-        return self._cells.get(key)
+    async def refresh(self, max_wait: float | None = None) -> None:
+        """Refresh every cell that is due, and return when all are done or after ``max_wait`` seconds.
 
-    async def refresh(self, patience: float | None = None) -> None:
-        """Start a refresh of every cell that is due, and return when all are done or after ``patience`` seconds.
-
-        Without it the configured deadline holds. Whatever is not done by then goes on.
+        The default is the configured deadline. A refresh that is not done by then continues.
         """
-        for one in self._cells.values():
-            if self._is_due(one):
-                one.start(self._connect, self._clock.monotonic())
-        waiting = self._settings.deadline if patience is None else patience
-        await self._wait(waiting)
+        for refresher in self.refreshers.values():
+            if self._is_due(refresher):
+                refresher.start(self._connect)
+        max_wait = self._settings.deadline if max_wait is None else max_wait
+        await self._wait(max_wait)
         if self._stopped.is_set():
             return
-        running = [one for one in self._cells.values() if one.task]
-        # What AWS has switched off is asked once an hour, and its rows grow stale in between.
-        ended = [one for one in self._cells.values() if one.tracker.support.is_ended and not one.task]
-        for one in (*running, *ended):
-            one.show()
-        # Who does not wait gives nobody the time to fail as a neighbour did.
-        if waiting or not running:
-            self._judge_support()
+        is_running = False
+        for refresher in self.refreshers.values():
+            is_running |= refresher.task is not None
+            # A service that has ended is called once an hour. Its series must become stale in between.
+            if refresher.task or refresher.state.end_of_support.is_ended:
+                refresher.publish_snapshot()
+        # A caller that does not wait must not trigger the decision: neighbouring cells have had no time to fail.
+        if max_wait or not is_running:
+            self._update_end_of_support()
 
-    def stop(self, kept: frozenset[CellRefresh] = frozenset()) -> None:
-        """Start nothing more, keep nobody waiting, and end what is under way, save for what is kept by another."""
+    def stop(self, kept: frozenset[CellRefresher] = frozenset()) -> None:
+        """Start no more refreshes, cancel those under way except ``kept`` ones, and end all waiting."""
         self._stopped.set()
-        for one in self._cells.values():
-            if one not in kept:
-                one.end()
+        for refresher in self.refreshers.values():
+            if refresher not in kept:
+                refresher.cancel()
 
-    def _begun(self, cell: Cell, before: CellRefresh | None) -> CellRefresh:
-        """Go on with a cell as it was, or begin with what is still true of it."""
-        if before and before.tracker.cell.is_read_as(cell):
-            before.go_on(cell, self._settings, self._store.put)
-            return before
-        if before:
-            memory = carry_over(before.tracker.memory(), before.tracker.cell, cell, self._clock)
-        else:
-            memory = initial(cell, self._clock, self._saved.for_new_cell())
-        tracker = Tracker(cell, self._settings, self._clock, self._reporter(cell), memory)
-        return CellRefresh(tracker, self._store.put)
+    def _is_due(self, refresher: CellRefresher) -> bool:
+        min_age = RETRY_SECONDS if refresher.state.end_of_support.is_ended else self._settings.min_age
+        return not (self._stopped.is_set() or refresher.task or refresher.is_younger_than(min_age))
 
-    def _is_due(self, one: CellRefresh) -> bool:
-        min_age = SUPPORT_SECONDS if one.tracker.support.is_ended else self._settings.min_age
-        fresh = one.started is not None and self._clock.monotonic() - one.started < min_age
-        return not (self._stopped.is_set() or fresh or one.task)
-
-    async def _wait(self, patience: float) -> None:
-        tasks = [one.task for one in self._cells.values() if one.task]
+    async def _wait(self, max_wait: float) -> None:
+        tasks = [refresher.task for refresher in self.refreshers.values() if refresher.task]
         if not tasks:
             return
         stopped = asyncio.create_task(self._stopped.wait())
         done = asyncio.gather(*tasks, return_exceptions=True)
         either: set[asyncio.Future[Any]] = {stopped, done}
         try:
-            await asyncio.wait(either, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, timeout=max_wait, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopped.cancel()
 
-    def _judge_support(self) -> None:
-        """A kind whose support has ended is judged beside the others of its scope, when all have had their time."""
+    def _update_end_of_support(self) -> None:
         for key, neighbours in self._neighbours.items():
-            one = self._cells[key]
-            if one.tracker.support.judge(self._store.get(neighbour) for neighbour in neighbours):
-                one.show()
-                self._log.info("support by AWS", ended=one.tracker.support.is_ended, **asdict(key))
+            refresher = self.refreshers[key]
+            if refresher.state.end_of_support.update(self._store.get(neighbour) for neighbour in neighbours):
+                refresher.publish_snapshot()
+                is_ended = refresher.state.end_of_support.is_ended
+                message = "end of support detected" if is_ended else "end of support no longer detected"
+                self._log.info(message, **asdict(key))
 
-    def _reporter(self, cell: Cell) -> Report:
-        def report(error: ApiError, what: str) -> None:
-            self._log.warning(
-                "call failed", **asdict(cell.key), what=what, reason=error.reason.value, detail=error.detail
-            )
 
-        return report
+def hand_over(
+    before: RefreshScheduler | None,
+    cells: Sequence[Cell],
+    store: Store,
+    settings: Refresh,
+    clock: Clock,
+    log: Log,
+    cache: CellCache,
+) -> dict[CellKey, CellRefresher]:
+    """Return the refreshers of a configuration. They take over the cells of the scheduler before, which stops.
+
+    A cell that is read as before keeps its refresher, and a refresh under way. Other cells keep the part of their state
+    that is still valid. Each cell publishes a snapshot.
+    """
+    known = before.refreshers if before else {}
+    refreshers: dict[CellKey, CellRefresher] = {}
+    for cell in cells:
+        refresher = known.get(cell.key)
+        if refresher and refresher.cell.can_share_refresh(cell):
+            refresher.continue_with(cell, settings, store.put)
+            refreshers[cell.key] = refresher
+        else:
+            report = failure_report(log.warning, "AWS call failed", cell.key)
+            state = _first_state(refresher, cell, clock, cache)
+            refreshers[cell.key] = CellRefresher(cell, settings, clock, report, store.put, state)
+    if before:
+        before.stop(kept=frozenset(refreshers.values()))
+    for refresher in refreshers.values():
+        refresher.publish_snapshot()
+    return refreshers
+
+
+def _first_state(before: CellRefresher | None, cell: Cell, clock: Clock, cache: CellCache) -> CellState:
+    if before:
+        return carry_over(before.state, before.cell, cell, clock)
+    return initial(cell, clock, cache.for_new_cell())
 
 
 def _neighbours(cells: Sequence[Cell]) -> dict[CellKey, tuple[CellKey, ...]]:
-    """Return, for each cell whose kind's support has ended, the other cells of its scope."""
+    """Return the other cells of the scope, for each cell whose kind has an end of support."""
     scopes: dict[tuple[str, str], list[CellKey]] = defaultdict(list)
     for cell in cells:
         scopes[cell.key.account, cell.key.region].append(cell.key)
     ended = (cell.key for cell in cells if cell.kind.support_ended)
-    return {key: tuple(one for one in scopes[key.account, key.region] if one != key) for key in ended}
+    return {key: tuple(other for other in scopes[key.account, key.region] if other != key) for key in ended}

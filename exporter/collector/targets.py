@@ -1,4 +1,4 @@
-"""The scopes that a configuration names: what may be asked for on demand, by names and never by ARNs or URLs."""
+"""The targets of probes: operations in the scopes of the configuration, chosen by name and never by ARN or URL."""
 
 from __future__ import annotations
 
@@ -13,47 +13,45 @@ from exporter.kinds.kind import Kind
 
 
 class TargetResolver:
-    """A fence around the accounts and Regions of the cells. No problem that it tells quotes what was asked for."""
+    """Resolves the parameters of a probe to the watched accounts and Regions. No message quotes a parameter."""
 
     def __init__(self, cells: Iterable[Cell], kinds: Sequence[Kind[Any]]) -> None:
         self._cells = tuple(cells)
         self._kinds = {kind.name: kind for kind in kinds}
 
     def cell(self, kind: str, ids: Sequence[str], region: str = "", account: str = "") -> Cell:
-        """Return a cell for operations of any kind, with the options of the watched cell of this kind, if there is one.
+        """Return a cell for these ids, with the options of the scope's watched cell for this kind if there is one.
 
-        An account or a Region may be left empty where there is only one. Raises ConfigError.
+        The account or the Region may be empty if only one is watched. Raises ConfigError.
         """
         known = self._kinds.get(kind)
-        problems = [] if known else [_among("kind", self._kinds)]
+        problems = [] if known else [f"kind: expected one of {', '.join(self._kinds)}"]
         if known and not (ids and all(known.is_id(id) for id in ids)):
-            problems.append(f"id: expected an id, up to {known.id_length} characters as AWS writes them")
+            problems.append(f"id: expected an id in AWS's format with at most {known.id_length} characters")
         try:
-            scope = self._scope(region, account)
+            scope = self._scope_cells(region, account)
         except ConfigError as error:
             raise ConfigError([*problems, *error.problems]) from None
         if known is None or problems:
             raise ConfigError(problems)
-        watch = next((one.watch for one in scope if one.kind is known), Watch(kind=kind))
-        named = watch.model_copy(update={"ids": tuple(dict.fromkeys(ids)), "discover": None})
-        return replace(scope[0], kind=known, watch=named)
+        watch = next((cell.watch for cell in scope if cell.kind is known), Watch(kind=kind))
+        target = watch.model_copy(update={"ids": tuple(dict.fromkeys(ids)), "discover": None})
+        return replace(scope[0], kind=known, watch=target)
 
-    def _scope(self, region: str, account: str) -> tuple[Cell, ...]:
-        """Return the cells of the one scope that fits."""
-        cells = _only("account", account, self._cells, lambda cell: cell.account.name)
-        return _only("region", region, cells, lambda cell: cell.region)
+    def _scope_cells(self, region: str, account: str) -> tuple[Cell, ...]:
+        cells = _matching_cells("account", account, self._cells, lambda cell: cell.account.name)
+        return _matching_cells("region", region, cells, lambda cell: cell.region)
 
 
-def _only(name: str, wanted: str, cells: tuple[Cell, ...], of: Callable[[Cell], str]) -> tuple[Cell, ...]:
-    values = {of(cell) for cell in cells}
+def _matching_cells(
+    parameter: str, wanted: str, cells: tuple[Cell, ...], value: Callable[[Cell], str]
+) -> tuple[Cell, ...]:
+    """Return the cells with the wanted value, or all cells if no value is given and all have the same."""
+    values = {value(cell) for cell in cells}
     if wanted and wanted not in values:
-        raise ConfigError([f"{name}: none of those that are watched here"])
+        raise ConfigError([f"{parameter}: not watched by this exporter"])
     if not wanted and len(values) > 1:
-        raise ConfigError([f"{name}: is missing, and more than one is watched here"])
+        raise ConfigError([f"{parameter}: required, because this exporter watches more than one"])
     if not values:
-        raise ConfigError([f"{name}: none is watched here"])
-    return tuple(cell for cell in cells if wanted in ("", of(cell)))
-
-
-def _among(name: str, values: Iterable[str]) -> str:
-    return f"{name}: expected one of {', '.join(values)}"
+        raise ConfigError([f"{parameter}: this exporter watches none"])
+    return tuple(cell for cell in cells if wanted in ("", value(cell)))

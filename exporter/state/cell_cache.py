@@ -1,4 +1,4 @@
-"""What a state file has of one cell. Who has no state file need not load this, nor SQLite."""
+"""The cell cache in a state file. Without a state file this module, and with it SQLite, is not imported."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from exporter.collector.cells import Cell
 from exporter.collector.inventory import TrackedOperation
 from exporter.core.model import Operation, Reading, Scope
 from exporter.kinds.kind import ListEntry
-from exporter.state.codec import Record, named
+from exporter.state.codec import Record, short_hash
 from exporter.state.database import CellId
-from exporter.state.state_file import Archive
+from exporter.state.state_file import StateFile
 
 
 class _Fingerprint(NamedTuple):
-    """All that may change of an operation that is final."""
+    """Everything that can change in the record of a final operation."""
 
     reading: Reading[Operation] | None
     explicit: bool
@@ -25,62 +25,67 @@ class _Fingerprint(NamedTuple):
 
 
 class FileCellCache(CellCache):
-    """The finished operations of one cell in a state file."""
+    """The final operations of one cell in a state file. A record is only written when its fingerprint changes."""
 
-    def __init__(self, archive: Archive) -> None:
-        self._archive = archive
-        self._epoch = archive.epoch
-        self._owner: CellId | None = None
+    def __init__(self, state_file: StateFile) -> None:
+        self._state_file = state_file
+        self._epoch = state_file.epoch
+        self._cell_id: CellId | None = None
         self._rules = ""
-        self._words: dict[str, _Fingerprint] = {}
+        self._written: dict[str, _Fingerprint] = {}
         self._is_recalled = False
 
     def for_new_cell(self) -> CellCache:
-        """Return the same for a cell that begins anew."""
-        return FileCellCache(self._archive)
+        """Return a cache in the same file for a cell that starts without state."""
+        return FileCellCache(self._state_file)
 
     async def recall(self, cell: Cell, scope: Scope, now: float) -> Sequence[CachedOperation]:
-        """Return what was written down, once; it counts as read at a monotonic time. Nothing is raised."""
+        """Return the cached operations on the first call, later none. They count as read at ``now``, monotonic seconds.
+
+        Nothing is raised.
+        """
         rules = cell.watch.discover
-        self._rules = named(rules.model_dump_json()) if rules else ""
-        owner = CellId(cell.key, scope.account_id, cell.watch.options, self._archive.form(cell.kind.name))
-        self._owner = owner
+        self._rules = short_hash(rules.model_dump_json()) if rules else ""
+        form = self._state_file.form(cell.kind.name)
+        self._cell_id = CellId(cell.key, scope.account_id, cell.watch.options, form)
         if self._is_recalled:
             return ()
-        records = await self._archive.load(owner)
+        records = {record.operation.id: record for record in await self._state_file.load(self._cell_id)}
         self._is_recalled = True
-        found = {record.operation.id: (record, Reading(record.operation, record.at)) for record in records}
-        self._words = {
-            id: _Fingerprint(reading, one.explicit, one.matched, one.rules) for id, (one, reading) in found.items()
+        readings = {id: Reading(record.operation, record.at) for id, record in records.items()}
+        self._written = {
+            id: _Fingerprint(readings[id], record.explicit, record.matched, record.rules)
+            for id, record in records.items()
         }
         return [
-            CachedOperation(_tracked(one, reading, now), one.rules == self._rules)
-            for one, reading in found.values()
-            if cell.kind.final(one.operation, cell.watch.options)
+            CachedOperation(_tracked(record, readings[id], now), record.rules == self._rules)
+            for id, record in records.items()
+            if cell.kind.final(record.operation, cell.watch.options)
         ]
 
-    def note(self, one: TrackedOperation) -> None:
-        """Write down an operation if it is final."""
-        if self._owner is None or one.reading is None or not one.final:
+    def note(self, operation: TrackedOperation) -> None:
+        """Cache an operation if it is final."""
+        if self._cell_id is None or operation.reading is None or not operation.final:
             return
-        id, word = one.listed.id, _Fingerprint(one.reading, one.explicit, one.matched, self._rules)
-        if self._words.get(id) != word:
-            self._words[id] = word
-            self._archive.put(self._owner, id, _record(one, one.reading, self._rules))
+        id, reading = operation.entry.id, operation.reading
+        fingerprint = _Fingerprint(reading, operation.explicit, operation.matched, self._rules)
+        if self._written.get(id) != fingerprint:
+            self._written[id] = fingerprint
+            self._state_file.put(self._cell_id, id, _record(operation, reading, self._rules))
 
-    def sync(self, everything: Iterable[TrackedOperation]) -> None:
-        """Write down what changed, and remove what is gone or not final any more."""
-        if self._owner is None:
+    def sync(self, operations: Iterable[TrackedOperation]) -> None:
+        """Cache the final ones among all operations of the cell, and remove everything else."""
+        if self._cell_id is None:
             return
-        if self._epoch != self._archive.epoch:
-            self._epoch, self._words = self._archive.epoch, {}
-        final = {one.listed.id: one for one in everything if one.final}
-        for one in final.values():
-            self.note(one)
-        for id in self._words.keys() - final.keys():
-            del self._words[id]
-            self._archive.put(self._owner, id, None)
-        self._archive.check(self._owner)
+        if self._epoch != self._state_file.epoch:
+            self._epoch, self._written = self._state_file.epoch, {}
+        final = {operation.entry.id: operation for operation in operations if operation.final}
+        for operation in final.values():
+            self.note(operation)
+        for id in self._written.keys() - final.keys():
+            del self._written[id]
+            self._state_file.put(self._cell_id, id, None)
+        self._state_file.check(self._cell_id)
 
 
 def _tracked(record: Record[Operation], reading: Reading[Operation], now: float) -> TrackedOperation:
@@ -95,5 +100,13 @@ def _tracked(record: Record[Operation], reading: Reading[Operation], now: float)
     )
 
 
-def _record(one: TrackedOperation, reading: Reading[Operation], rules: str) -> Record[Operation]:
-    return Record(reading.operation, reading.at, one.listed.created, one.explicit, one.matched, rules, one.tags)
+def _record(operation: TrackedOperation, reading: Reading[Operation], rules: str) -> Record[Operation]:
+    return Record(
+        reading.operation,
+        reading.at,
+        operation.entry.created,
+        operation.explicit,
+        operation.matched,
+        rules,
+        operation.tags,
+    )

@@ -1,4 +1,4 @@
-"""A finished operation as it is written down: JSON, read again only where every type fits to the letter."""
+"""Final operations as JSON. A record is only decoded if every type fits exactly."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ T_co = TypeVar("T_co", bound=Operation, covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Record(Generic[T_co]):
-    """An operation of which nothing can change any more, read ``at`` Unix seconds, and how it came to be watched.
+    """A final operation that was read ``at`` a time in Unix seconds, and why it is tracked.
 
-    ``created`` is what a list told, ``tags`` what was read apart, ``rules`` names those by which it was ``matched``.
+    ``created`` comes from a list. ``tags`` were read from their own API. ``rules`` is the hash of the discovery rules.
     """
 
     operation: T_co
@@ -33,14 +33,14 @@ class Record(Generic[T_co]):
 
 
 class Codec:
-    """Writes and reads the records of one kind. ``form`` names what they are made of: another one is not read."""
+    """Encodes and decodes the records of one kind. ``form`` is a hash of their fields and types."""
 
     def __init__(self, kind: Kind[Any]) -> None:
-        self.form = named(f"{get_type_hints(Record)} {get_type_hints(kind.operation)}")
+        self.form = short_hash(f"{get_type_hints(Record)} {get_type_hints(kind.operation)}")
         self._adapter: TypeAdapter[Record[Operation]] = TypeAdapter(cast(Any, Record)[kind.operation])
 
     def encode(self, record: Record[Operation]) -> bytes:
-        """Return a record as JSON. Raises ValueError where it could not be read again: text that is no Unicode, say."""
+        """Return a record as JSON. Raises ValueError if it could not be decoded again, for example invalid Unicode."""
         return self._adapter.dump_json(record, warnings="error")
 
     def decode(self, body: bytes) -> Record[Operation]:
@@ -48,6 +48,6 @@ class Codec:
         return self._adapter.validate_json(body, strict=True)
 
 
-def named(text: str) -> str:
-    """Return a short name of a long text."""
+def short_hash(text: str) -> str:
+    """Return a hash of a text, 16 hexadecimal digits."""
     return blake2b(text.encode(), digest_size=8).hexdigest()

@@ -1,4 +1,4 @@
-"""What lies at the path of the state file: ours, nothing, or something that must not be touched."""
+"""Check what is at the path of the state file: a state file, nothing, or a file that must not be changed."""
 
 from __future__ import annotations
 
@@ -8,59 +8,63 @@ from pathlib import Path
 
 from exporter.core.errors import ExporterError
 
-APPLICATION = 0x41496F54
-"""``AIoT``: what SQLite's header says of who made a file."""
+# ``AIoT``, the value in SQLite's header that identifies a file of this exporter.
+APPLICATION_ID = 0x41496F54
 MAGIC = b"SQLite format 3\0"
-HEADER = 100
+HEADER_BYTES = 100
 PRIVATE = 0o600
 
 
 class StateError(ExporterError):
-    """The state file cannot be used now; it may be later."""
+    """The state file cannot be used now. It may become usable later."""
 
 
 class DamagedError(StateError):
-    """The file is ours, and nothing can be done with it but to begin it anew."""
+    """The file is a state file that cannot be repaired. It must be replaced by a new one."""
 
 
 def has_content(path: Path) -> bool:
-    """Tell whether a state file is there and not empty.
+    """Return whether a state file exists and is not empty.
 
-    Raises DamagedError where it is ours and cannot be read, and StateError where it cannot be, or is not ours.
+    Raises DamagedError for a state file with a damaged header, and StateError for any other file or an unreadable one.
     """
-    head = _head(path)
-    if head and not (head.startswith(MAGIC) and head[68:72] == APPLICATION.to_bytes(4, "big")):
-        raise StateError("is no state file: name another path, or remove it")
-    if head and head[18:20] != b"\1\1":
-        raise DamagedError("its header is damaged")
-    return bool(head)
+    header = _header(path)
+    if header and not (header.startswith(MAGIC) and header[68:72] == APPLICATION_ID.to_bytes(4, "big")):
+        raise StateError("not a state file of this exporter: use another path, or remove the file")
+    if header and header[18:20] != b"\1\1":
+        raise DamagedError("the file header is damaged")
+    return bool(header)
 
 
-def _head(path: Path) -> bytes:
+def _header(path: Path) -> bytes:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise StateError("is no regular file")
+            raise StateError("not a regular file")
         with path.open("rb") as file:
-            return file.read(HEADER)
+            return file.read(HEADER_BYTES)
     except FileNotFoundError:
         return b""
     except OSError as error:
-        raise StateError(error.strerror or "cannot be used") from None
+        raise _state_error(error) from None
 
 
-def make(path: Path) -> None:
-    """See to it that there is a file that can be written, for nobody else to read. Raises StateError."""
+def create_file(path: Path) -> None:
+    """Create the file if it does not exist, readable only by its owner. Raises StateError if it is not writable."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE))
     except OSError as error:
-        raise StateError(error.strerror or "cannot be used") from None
+        raise _state_error(error) from None
 
 
-def remove(path: Path) -> None:
-    """Remove the file and what SQLite left beside it. Raises StateError."""
+def remove_file(path: Path) -> None:
+    """Remove the file and SQLite's journal. Raises StateError."""
     try:
-        # In this order: a journal alone is nothing, a file without its journal may be half a transaction.
+        # The file goes first: without its journal it may contain half a transaction, a journal alone is harmless.
         path.unlink(missing_ok=True)
         path.with_name(path.name + "-journal").unlink(missing_ok=True)
     except OSError as error:
-        raise StateError(error.strerror or "cannot be used") from None
+        raise _state_error(error) from None
+
+
+def _state_error(error: OSError) -> StateError:
+    return StateError(error.strerror or "unknown error of the operating system")

@@ -1,8 +1,9 @@
-"""The state file at work. No failure of it is anybody else's: it is logged when it begins, and tried again."""
+"""The state file. Its failures are logged when they begin, and do not reach the caller. Writes are retried."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,138 +12,134 @@ from exporter.core.log import Log
 from exporter.core.model import Operation
 from exporter.kinds.kind import Kind
 from exporter.state.codec import Codec, Record
-from exporter.state.database import CellId, Change, Database, Found
+from exporter.state.database import CellId, CellRows, Change, Database
 from exporter.state.file_check import StateError
-from exporter.state.write_queue import Batch, Pending
-from exporter.state.writer import Disk, Pace
+from exporter.state.write_queue import WriteBatch, WriteQueue
+from exporter.state.writer import Writer, WriteTiming
 
 Row = Record[Operation]
 
 
-class Archive:
+class StateFile:
     """The records of all cells in a file. Nothing is read or written before ``start``.
 
-    ``restored`` counts the records that were read. ``epoch`` changes when the file was begun anew, by whomever: who has
-    records in it puts them again.
+    ``restored`` counts the records that were read. ``epoch`` changes when this process or another one has created a new
+    file: the owner of a record then puts it again.
     """
 
-    def __init__(self, path: Path, kinds: Iterable[Kind[Any]], clock: Clock, log: Log, pace: Pace = Pace()) -> None:
+    def __init__(
+        self, path: Path, kinds: Iterable[Kind[Any]], clock: Clock, log: Log, timing: WriteTiming = WriteTiming()
+    ) -> None:
         self.epoch = 0
         self.restored = 0
         self._codecs = {kind.name: Codec(kind) for kind in kinds}
         self._clock = clock
         self._log = log
         self._path = str(path)
-        self._database = Database(path, self._begun_anew)
-        self._pending = Pending()
-        self._disk = Disk(self._write, pace)
+        self._database = Database(path, self._note_replaced)
+        self._queue = WriteQueue()
+        self._writer = Writer(self._write, timing)
         self._instance = b""
         self._failure: str | None = None
 
     @property
     def is_usable(self) -> bool:
-        """Whether the file could be read and written the last time, and does not hang now."""
-        return bool(self._instance) and self._failure is None and not self._disk.hangs
+        """Whether the last access to the file succeeded and the disk does not hang now."""
+        return bool(self._instance) and self._failure is None and not self._writer.is_hanging
 
     def form(self, kind: str) -> str:
-        """Return the form in which records of a kind are written now."""
+        """Return the hash of the fields and types of a kind's records."""
         return self._codecs[kind].form
 
     def start(self) -> None:
         """Open the file, in a thread."""
         try:
-            self._disk.start()
+            self._writer.start()
         except StateError as error:
-            self._failed(error)
+            self._note_failure(error)
 
     def close(self) -> None:
-        """Write what is left, as far as the disk takes it soon enough."""
-        self._disk.close()
+        """Write the queued changes, unless the disk takes too long."""
+        self._writer.close()
 
-    def put(self, owner: CellId, id: str, record: Row | None) -> None:
-        """Write a record soon, or remove it where there is none."""
-        self._pending.put(owner, _key(id), record)
-        self._disk.wake()
+    def put(self, cell: CellId, id: str, record: Row | None) -> None:
+        """Write a record soon, or remove it if it is None."""
+        # AWS may send an id that is not valid Unicode.
+        self._queue.put(cell, id.encode(errors="surrogatepass"), record)
+        self._writer.wake()
 
-    def check(self, owner: CellId) -> None:
-        """See soon whether the file is what it was, and note there now and then that an owner's records are in use."""
-        self._pending.use(owner)
-        self._disk.wake()
+    def check(self, cell: CellId) -> None:
+        """Check the file soon, and note in it that the records of a cell are in use."""
+        self._queue.mark_used(cell)
+        self._writer.wake()
 
-    async def load(self, owner: CellId) -> Sequence[Row]:
-        """Return the records of an owner, none where the file cannot be read, or not soon enough."""
+    async def load(self, cell: CellId) -> Sequence[Row]:
+        """Return the records of a cell, none if the file cannot be read in time."""
         try:
-            return await self._disk.run(lambda: self._read(owner))
+            return await self._writer.run(lambda: self._read(cell))
         except StateError as error:
-            self._failed(error)
+            self._note_failure(error)
             return ()
 
-    def _read(self, owner: CellId) -> Sequence[Row]:
+    def _read(self, cell: CellId) -> Sequence[Row]:
         try:
-            found = self._database.read(owner)
-            records = list(self._decoded(owner, found))
+            rows = self._database.read(cell)
+            records = list(self._decoded_records(cell, rows))
         except Exception as error:
-            self._failed(error)
+            self._note_failure(error)
             return ()
-        self._tell_ignored(owner, found)
-        self._pending.use(owner, found.damaged)
+        self._report_ignored(cell, rows)
+        self._queue.mark_used(cell, rows.damaged)
         self.restored += len(records)
         return records
 
-    def _decoded(self, owner: CellId, found: Found) -> Iterator[Row]:
-        for id, body in found.bodies.items():
+    def _decoded_records(self, cell: CellId, rows: CellRows) -> Iterator[Row]:
+        for id, body in rows.bodies.items():
             try:
-                yield self._codecs[owner.key.kind].decode(body)
+                yield self._codecs[cell.key.kind].decode(body)
             except ValueError:
-                found.damaged.append(id)
+                rows.damaged.append(id)
 
     def _write(self) -> bool:
-        batch = self._pending.take()
+        batch = self._queue.take()
         try:
-            instance = self._database.write(batch.used, dict(self._encoded(batch)), self._clock.now())
+            instance = self._database.write(batch.used, dict(self._changes(batch)), self._clock.now())
         except Exception as error:
-            self._pending.put_back(batch)
-            self._failed(error)
+            self._queue.put_back(batch)
+            self._note_failure(error)
             return False
         if self._instance and instance != self._instance:
             self.epoch += 1
         self._instance = instance
-        self._succeeded()
-        return True
-
-    def _encoded(self, batch: Batch) -> Iterator[Change]:
-        for (owner, id), record in batch.records.items():
-            try:
-                yield (owner, id), self._codecs[owner.key.kind].encode(record) if record else None
-            except ValueError:
-                yield (owner, id), None  # AWS is asked again
-
-    def _failed(self, error: Exception) -> None:
-        why = str(error) if isinstance(error, StateError) else f"unexpected {type(error).__name__}"
-        if self._failure is None:
-            self._log.warning("state file not usable", file=self._path, why=why)
-        self._failure = why
-
-    def _succeeded(self) -> None:
         if self._failure is not None:
             self._log.info("state file usable again", file=self._path)
         self._failure = None
+        return True
 
-    def _begun_anew(self, why: str) -> None:
+    def _changes(self, batch: WriteBatch) -> Iterator[Change]:
+        for (cell, id), record in batch.records.items():
+            try:
+                yield (cell, id), self._codecs[cell.key.kind].encode(record) if record else None
+            except ValueError:
+                # Without a record, the next start reads the operation from AWS.
+                yield (cell, id), None
+
+    def _note_failure(self, error: Exception) -> None:
+        reason = str(error) if isinstance(error, StateError) else f"unexpected {type(error).__name__}"
+        if self._failure is None:
+            self._log.warning("state file not usable", file=self._path, reason=reason)
+        self._failure = reason
+
+    def _note_replaced(self, reason: str) -> None:
         self.epoch += 1
-        self._log.warning("state file begun anew", file=self._path, why=why)
+        self._log.warning("state file replaced by a new one", file=self._path, reason=reason)
 
-    def _tell_ignored(self, owner: CellId, found: Found) -> None:
-        if found.damaged:
-            why = f"{len(found.damaged)} of them are damaged"
-        elif found.others and not found.bodies:
-            why = "another version of the exporter wrote them"
+    def _report_ignored(self, cell: CellId, rows: CellRows) -> None:
+        if rows.damaged:
+            reason = f"{len(rows.damaged)} damaged records"
+        elif rows.other_forms and not rows.bodies:
+            reason = "records written by another version of the exporter"
         else:
             return
-        facts = {"account": owner.key.account, "region": owner.key.region, "kind": owner.key.kind}
-        self._log.warning("operations in the state file are read from AWS again", file=self._path, **facts, why=why)
-
-
-def _key(id: str) -> bytes:
-    """Return an id as the file has it; AWS may send text that is no Unicode."""
-    return id.encode(errors="surrogatepass")
+        message = "state file has unusable records: the exporter reads these operations from AWS"
+        self._log.warning(message, file=self._path, **asdict(cell.key), reason=reason)

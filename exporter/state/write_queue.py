@@ -1,4 +1,4 @@
-"""What is still to be written, by the newest word on each record."""
+"""The changes that wait to be written, with the newest value for each record."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from exporter.state.database import CellId
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """Records by owner and id, None where one is to be removed, and owners whose records are in use."""
+class WriteBatch:
+    """Records by cell and operation id, None for a record to remove, and the cells whose records are in use."""
 
     records: dict[tuple[CellId, bytes], Record[Operation] | None] = field(default_factory=dict)
     used: dict[CellId, None] = field(default_factory=dict)
 
 
-class Pending:
-    """Takes records from one thread and gives them to another. It holds no more than one word on each operation."""
+class WriteQueue:
+    """Passes changes from one thread to another. It keeps only the newest value for each record."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._batch = Batch()
+        self._batch = WriteBatch()
 
-    def put(self, owner: CellId, id: bytes, record: Record[Operation] | None) -> None:
-        """Add a record, or the word that there is none any more."""
+    def put(self, cell: CellId, id: bytes, record: Record[Operation] | None) -> None:
+        """Add a record, or None to remove it."""
         with self._lock:
-            self._batch.records[owner, id] = record
+            self._batch.records[cell, id] = record
 
-    def use(self, owner: CellId, damaged: Iterable[bytes] = ()) -> None:
-        """Note that an owner's records are in use, save for those that are damaged."""
+    def mark_used(self, cell: CellId, damaged: Iterable[bytes] = ()) -> None:
+        """Note that a cell's records are in use, and remove the damaged ones unless they have a new value."""
         with self._lock:
-            self._batch.used[owner] = None
+            self._batch.used[cell] = None
             for id in damaged:
-                self._batch.records.setdefault((owner, id), None)
+                self._batch.records.setdefault((cell, id), None)
 
-    def take(self) -> Batch:
-        """Return everything, and keep nothing."""
+    def take(self) -> WriteBatch:
+        """Return all changes and remove them from the queue."""
         with self._lock:
-            taken, self._batch = self._batch, Batch()
+            taken, self._batch = self._batch, WriteBatch()
         return taken
 
-    def put_back(self, batch: Batch) -> None:
-        """Take again what could not be written, save where there is a newer word."""
+    def put_back(self, batch: WriteBatch) -> None:
+        """Add changes that could not be written, unless there is a newer value."""
         with self._lock:
             newer = self._batch
-            self._batch = Batch({**batch.records, **newer.records}, {**batch.used, **newer.used})
+            self._batch = WriteBatch({**batch.records, **newer.records}, {**batch.used, **newer.used})

@@ -1,4 +1,4 @@
-"""One thread for a disk: it may hang, and nobody waits for it much longer than a disk should take."""
+"""One thread for all access to the disk. A disk can hang, and no caller waits for it much longer than its time-out."""
 
 from __future__ import annotations
 
@@ -16,97 +16,101 @@ from exporter.state.file_check import StateError
 
 T = TypeVar("T")
 
-TURNS = 6
-"""Who waits behind others does so for this many times the patience, as long as the thread gets on."""
+# A caller behind other callers waits for this many time-outs, as long as the thread makes progress.
+MAX_TIMEOUTS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """Seconds: between two writes, after one that failed, until a disk counts as hanging, and for the last write."""
+class WriteTiming:
+    """Seconds between two writes, until a retry, until a job counts as hanging, and for the write at shutdown."""
 
     pause: float = 1.0
     retry: float = 10.0
-    patience: float = 20.0
+    timeout: float = 20.0
     shutdown_timeout: float = 5.0
     monotonic: Callable[[], float] = time.monotonic
 
 
-class Disk:
-    """Runs what touches the disk. ``write`` writes what is waiting, and tells whether it could; it raises nothing."""
+class Writer:
+    """Runs jobs in its thread. After a job it calls ``write``, which writes what is queued and returns its success.
 
-    def __init__(self, write: Callable[[], bool], pace: Pace) -> None:
+    Neither a job nor ``write`` raises anything.
+    """
+
+    def __init__(self, write: Callable[[], bool], timing: WriteTiming) -> None:
         self._write = write
-        self._pace = pace
+        self._timing = timing
         self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._busy_since: float | None = None
-        self._ended = threading.Event()
+        self._closed = threading.Event()
         self._thread = threading.Thread(target=self._work, name="state-file", daemon=True)
 
     @property
-    def hangs(self) -> bool:
-        """Whether nothing can be asked of it now."""
+    def is_hanging(self) -> bool:
+        """Whether the thread can run no job now."""
         since = self._busy_since
-        is_late = since is not None and self._pace.monotonic() - since > self._pace.patience
+        is_late = since is not None and self._timing.monotonic() - since > self._timing.timeout
         return is_late or not self._thread.is_alive()
 
     def start(self) -> None:
-        """Begin with a write. Raises StateError."""
+        """Start the thread with a first write. Raises StateError."""
         try:
             self._thread.start()
         except RuntimeError:
-            raise StateError("no thread is left") from None
+            raise StateError("cannot start a thread") from None
 
     def wake(self) -> None:
-        """Have what is waiting written soon."""
-        if self._jobs.empty():  # each job is followed by a write, and who hangs must not collect reminders
-            self._jobs.put(_nothing)
+        """Have the queued changes written soon."""
+        # A write follows each job, so one job is enough. A hanging disk would otherwise collect jobs without limit.
+        if self._jobs.empty():
+            self._jobs.put(_no_job)
 
     async def run(self, function: Callable[[], T]) -> T:
-        """Return what a function gives, which raises nothing, from the thread. Raises StateError where it hangs."""
-        answer: Future[T] = Future()
+        """Run a function in the thread and return its result. Raises StateError if the disk hangs."""
+        future: Future[T] = Future()
 
         def job() -> None:
-            if answer.set_running_or_notify_cancel():
-                answer.set_result(function())
+            if future.set_running_or_notify_cancel():
+                future.set_result(function())
 
         self._jobs.put(job)
-        waiting = asyncio.wrap_future(answer)
+        result = asyncio.wrap_future(future)
         try:
-            for _ in range(TURNS):
-                if self.hangs:
+            for _ in range(MAX_TIMEOUTS):
+                if self.is_hanging:
                     break
-                done, _ = await asyncio.wait([waiting], timeout=self._pace.patience)
+                done, _ = await asyncio.wait([result], timeout=self._timing.timeout)
                 if done:
-                    return waiting.result()
+                    return result.result()
         finally:
-            waiting.cancel()
-        raise StateError("it does not answer")
+            result.cancel()
+        raise StateError("the disk does not respond")
 
     def close(self) -> None:
-        """Write what is waiting once more, and return when that is done or takes too long."""
-        self._ended.set()
+        """Write the queued changes, and return when that is done or takes too long."""
+        self._closed.set()
         self.wake()
         if self._thread.is_alive():
-            self._thread.join(self._pace.shutdown_timeout)
+            self._thread.join(self._timing.shutdown_timeout)
 
     def _work(self) -> None:
-        due, unwritten, ended = NEVER, True, False
-        while not ended:
-            job = self._next(max(0.0, due - self._pace.monotonic()) if unwritten else None)
-            self._busy_since = self._pace.monotonic()
+        due, has_changes, closed = NEVER, True, False
+        while not closed:
+            job = self._next_job(max(0.0, due - self._timing.monotonic()) if has_changes else None)
+            self._busy_since = self._timing.monotonic()
             job()
-            unwritten, ended = True, self._ended.is_set()
-            if ended or self._pace.monotonic() >= due:
-                unwritten = not self._write()
-                due = self._pace.monotonic() + (self._pace.retry if unwritten else self._pace.pause)
+            has_changes, closed = True, self._closed.is_set()
+            if closed or self._timing.monotonic() >= due:
+                has_changes = not self._write()
+                due = self._timing.monotonic() + (self._timing.retry if has_changes else self._timing.pause)
             self._busy_since = None
 
-    def _next(self, wait: float | None) -> Callable[[], None]:
+    def _next_job(self, max_wait: float | None) -> Callable[[], None]:
         try:
-            return self._jobs.get(timeout=wait)
+            return self._jobs.get(timeout=max_wait)
         except queue.Empty:
-            return _nothing
+            return _no_job
 
 
-def _nothing() -> None:
-    """Wake the thread for what is waiting."""
+def _no_job() -> None:
+    """Do nothing: the write that follows is the purpose."""

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from exporter.app.exporter import new_service
+from exporter.app.exporter import new_exporter
 from exporter.aws.budgets import Budgets
 from exporter.aws.gateway import Gateway
 from exporter.aws.models import Models
-from exporter.collector.cell_refresher import ScopeApi
-from exporter.collector.cells import Cell, cells_of
+from exporter.collector.cells import Cell, configured_cells
+from exporter.collector.operation_reader import ScopeApi
 from exporter.collector.probe import MOST_KEPT, Prober
 from exporter.collector.targets import TargetResolver
 from exporter.config.loader import ConfigFile, parse_config
@@ -90,13 +90,13 @@ def test_the_text_goes_on_until_a_configuration_has_other_labels() -> None:
     texts = ["", "refresh: {min_age: 5s}", "labels: {tags: [team]}", "labels: {tags: [team]}\nrefresh: {min_age: 5s}"]
     with aws_environment("http://127.0.0.1:1"):
         configs = [parse_config(text, KINDS) for text in texts]
-        service = new_service(configs[0], KINDS, new_log("error"), read=lambda: configs.pop(0))
+        service = new_exporter(configs[0], KINDS, new_log("error"), read=lambda: configs.pop(0))
 
     async def reload() -> list[Exposition]:
         found = []
         for _ in texts:
             await service.reload()
-            found.append(service.current.exposition)
+            found.append(service.runtime.exposition)
         return found
 
     with aws_environment("http://127.0.0.1:1"):
@@ -107,16 +107,18 @@ def test_the_text_goes_on_until_a_configuration_has_other_labels() -> None:
 
 
 def test_only_so_many_probed_operations_are_remembered() -> None:
-    cells = cells_of(parse_config('accounts: [{account_id: "111122223333"}]', KINDS), KINDS, lambda: "eu-west-1")
-    scopes, tables = TargetResolver(cells, KINDS), {kind.name: table(kind, ()) for kind in KINDS}
+    cells = configured_cells(
+        parse_config('accounts: [{account_id: "111122223333"}]', KINDS), KINDS, lambda: "eu-west-1"
+    )
+    targets, tables = TargetResolver(cells, KINDS), {kind.name: table(kind, ()) for kind in KINDS}
 
     async def refuse(cell: Cell) -> ScopeApi:
         raise ApiError(Reason.CONNECTION)
 
     async def run() -> Prober:
-        prober = Prober(scopes, tables, refuse, Refresh(), ManualClock().clock(), new_log("error"))
+        prober = Prober(targets, tables, refuse, Refresh(), ManualClock().clock(), new_log("error"))
         for number in range(MOST_KEPT + 50):
-            await prober.probe(scopes.cell("iot_job", [str(number)]), 60.0)
+            await prober.probe(targets.cell("iot_job", [str(number)]), 60.0)
         return prober
 
     kept = asyncio.run(run())._kept
@@ -159,5 +161,5 @@ def test_an_empty_file_means_defaults_until_it_once_had_content(tmp_path: Path) 
     file.read()
     for nothing in (" \n", "# accounts: the rest is on its way\n", "---\n"):
         path.write_text(nothing)
-        with pytest.raises(ConfigError, match="is empty, and was not before"):
+        with pytest.raises(ConfigError, match="the file is empty but had content before"):
             file.read()

@@ -30,12 +30,12 @@ def found(
 def kept(tracked: Iterable[TrackedOperation], rules: Discover | None) -> tuple[list[str], int]:
     """Return the ids that are kept, in order, and how many are left out."""
     selection = select(tracked, rules, KIND, NOW.timestamp())
-    return [one.listed.id for one in selection.kept], selection.omitted
+    return [one.entry.id for one in selection.kept], selection.omitted
 
 
 def unread(tracked: Iterable[TrackedOperation], rules: Discover) -> list[str]:
     """Return the ids that are to be read for the first time."""
-    return [one.listed.id for one in select(tracked, rules, KIND, NOW.timestamp()).unread]
+    return [one.entry.id for one in select(tracked, rules, KIND, NOW.timestamp()).unread]
 
 
 def most(number: int, max_age: str | None = None) -> Discover:

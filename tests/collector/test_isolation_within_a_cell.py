@@ -13,8 +13,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from exporter.collector.cell_refresher import ScopeApi, Tracker
+from exporter.collector.cell_refresher import CellRefresher
 from exporter.collector.cells import Cell
+from exporter.collector.operation_reader import ScopeApi
 from exporter.config.loader import parse_config
 from exporter.config.sections import Refresh
 from exporter.core.errors import ApiError, Reason
@@ -123,7 +124,7 @@ def test_a_configured_id_that_was_gone_is_asked_for_again_when_a_list_has_it() -
     aws = ScriptedAws({LIST: json_response({"taskIds": []})})
     with serve_app(aws.app()) as endpoint, serve_exporter(BOTH, endpoint) as exporter:
         assert 'reason="not_found"} 1.0' in exporter.scrape()
-        aws.answers |= {
+        aws.responses |= {
             GOOD: json_response(TASK),
             LIST + "?maxResults=250&status=InProgress": json_response({"taskIds": ["good"]}),
         }
@@ -175,7 +176,7 @@ def test_left_out_operations_that_aws_lists_no_more_are_counted_no_more() -> Non
     omitted = "aws_iot_bulk_exporter_operations_omitted{"
     with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint) as exporter:
         assert rows(exporter.scrape(), omitted)[0].endswith(" 3.0")
-        aws.answers[running] = json_response({"taskIds": ["a", "b"]})
+        aws.responses[running] = json_response({"taskIds": ["a", "b"]})
         exporter.scrape()
         assert rows(exporter.scrape(), omitted)[0].endswith(" 0.0")
 
@@ -184,11 +185,11 @@ def test_a_404_that_is_not_of_aws_makes_no_operation_gone() -> None:
     aws = ScriptedAws({GOOD: json_response(TASK), LIST: json_response({"taskIds": []})})
     with serve_app(aws.app()) as endpoint, serve_exporter(BOTH, endpoint) as exporter:
         exporter.scrape()
-        aws.answers[GOOD] = HttpResponse(b"404 page not found", 404, {"content-type": "text/plain"})
+        aws.responses[GOOD] = HttpResponse(b"404 page not found", 404, {"content-type": "text/plain"})
         exposed = exporter.scrape()
         assert len(rows(exposed, COUNT)) == 1
         assert 'reason="other"} 1.0' in exposed
-        aws.answers[GOOD] = json_response(TASK)
+        aws.responses[GOOD] = json_response(TASK)
         assert "cell_error{" not in exporter.scrape()
 
 
@@ -207,9 +208,9 @@ def test_a_defect_of_a_kind_is_a_failure_of_its_cell_and_is_told(kind: Kind[Any]
     account = config.accounts[0]
     told: list[ApiError] = []
     cell = Cell(account, "eu-west-1", kind, account.watch[0].model_copy(update={"discover": None}))
-    tracker = Tracker(cell, Refresh(), ManualClock().clock(), lambda error, what: told.append(error))
-    asyncio.run(tracker.refresh(_connect))
-    snapshot = tracker.snapshot()
+    refresher = CellRefresher(cell, Refresh(), ManualClock().clock(), lambda error, what: told.append(error))
+    asyncio.run(refresher.refresh(_connect))
+    snapshot = refresher.snapshot()
     assert not snapshot.up
     assert snapshot.reasons == frozenset({Reason.OTHER})
     assert [error.detail for error in told] == ["unexpected ZeroDivisionError"]
@@ -226,7 +227,7 @@ class _Answering:
     def scope(self) -> Scope:
         return Scope("default", "111122223333", "eu-west-1")
 
-    def urgent(self, priority: tuple[int, float]) -> _Answering:
+    def with_priority(self, priority: tuple[int, float]) -> _Answering:
         return self
 
     async def call(self, call: ApiCall, **parameters: Any) -> dict[str, Any]:

@@ -41,7 +41,9 @@ TASK = {"kind": "thing_registration_task", "id": "other"}
 OTHER = "/thing-registration-tasks/other"
 
 
-def probe(exporter: ServedExporter, asked: dict[str, str] = TASK, after: float = 60.0, within: str = "60") -> httpx.Response:
+def probe(
+    exporter: ServedExporter, asked: dict[str, str] = TASK, after: float = 60.0, within: str = "60"
+) -> httpx.Response:
     """Return the answer of a probe."""
     exporter.clock.advance(after)
     header = {"X-Prometheus-Scrape-Timeout-Seconds": within}

@@ -1,4 +1,4 @@
-"""Shards share the scopes: together they have all, no two have the same, and one more moves few."""
+"""Together the shards have every scope, no two shards have the same one, and an added shard moves few scopes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.collector.shards import chosen_shard, of_shard
+from exporter.collector.shards import items_of_shard, process_shard
 from exporter.core.errors import ConfigError
 from exporter.core.model import Shard
 
@@ -14,29 +14,24 @@ names = st.lists(st.text(min_size=1, max_size=30), unique=True, max_size=60)
 totals = st.integers(1, 40)
 
 
-def same(name: str) -> str:
-    """A scope is its own name here."""
-    return name
-
-
 @given(names, totals)
 def test_every_scope_is_on_exactly_one_shard(scopes: list[str], total: int) -> None:
-    shards = [of_shard(scopes, same, Shard(ordinal, total)) for ordinal in range(total)]
+    shards = [items_of_shard(scopes, str, Shard(ordinal, total)) for ordinal in range(total)]
     assert sorted(name for shard in shards for name in shard) == sorted(scopes)
 
 
 @given(names, totals)
-def test_one_more_shard_takes_scopes_and_moves_none_between_the_others(scopes: list[str], total: int) -> None:
+def test_an_added_shard_takes_scopes_and_moves_none_between_the_others(scopes: list[str], total: int) -> None:
     for ordinal in range(total):
-        before = of_shard(scopes, same, Shard(ordinal, total))
-        after = of_shard(scopes, same, Shard(ordinal, total + 1))
+        before = items_of_shard(scopes, str, Shard(ordinal, total))
+        after = items_of_shard(scopes, str, Shard(ordinal, total + 1))
         assert set(after) <= set(before)
 
 
 @pytest.mark.parametrize("total", [1, 2, 3, 9, 24])
-def test_one_more_shard_moves_about_its_share(total: int) -> None:
+def test_an_added_shard_takes_about_its_share(total: int) -> None:
     scopes = [f"{account:012d}/eu-west-{region}" for account in range(1000) for region in range(1, 4)]
-    moved = len(of_shard(scopes, same, Shard(total, total + 1)))
+    moved = len(items_of_shard(scopes, str, Shard(total, total + 1)))
     assert moved == pytest.approx(len(scopes) / (total + 1), rel=0.3)
 
 
@@ -51,25 +46,25 @@ def test_one_more_shard_moves_about_its_share(total: int) -> None:
         (0, None, {"SHARD_TOTAL": ""}, "host", Shard(0, 1)),
     ],
 )
-def test_flags_go_before_the_environment_and_the_environment_before_the_host_name(
+def test_flags_take_precedence_over_the_environment_and_that_over_the_host_name(
     ordinal: int | None, total: int | None, environment: dict[str, str], host: str, shard: Shard
 ) -> None:
-    assert chosen_shard(ordinal, total, environment, host) == shard
+    assert process_shard(ordinal, total, environment, host) == shard
 
 
 @pytest.mark.parametrize(
     ("ordinal", "total", "environment", "host", "problem"),
     [
-        (None, 4, {}, "host", "--shard.ordinal: is missing"),
-        (4, 4, {}, "host", "--shard.ordinal: 4 is not below"),
-        (1, None, {}, "host", "--shard.ordinal: 1 is not below"),
-        (None, 4, {}, "exporter-9", "--shard.ordinal: 9 is not below"),
+        (None, 4, {}, "host", "--shard.ordinal: missing"),
+        (4, 4, {}, "host", "--shard.ordinal: 4 must be less than"),
+        (1, None, {}, "host", "--shard.ordinal: 1 must be less than"),
+        (None, 4, {}, "exporter-9", "--shard.ordinal: 9 must be less than"),
         (0, None, {"SHARD_TOTAL": "many"}, "host", "SHARD_TOTAL: expected a whole number from 1 to 1000"),
         (None, 2, {"SHARD_ORDINAL": "-1"}, "exporter-1", "SHARD_ORDINAL: expected a whole number from 0 to 1000"),
     ],
 )
-def test_a_shard_that_cannot_be_is_refused(
+def test_an_invalid_shard_is_refused(
     ordinal: int | None, total: int | None, environment: dict[str, str], host: str, problem: str
 ) -> None:
     with pytest.raises(ConfigError, match=problem):
-        chosen_shard(ordinal, total, environment, host)
+        process_shard(ordinal, total, environment, host)

@@ -19,9 +19,15 @@ import httpx
 import pytest
 
 from tests.support.clocks import ManualClock
-from tests.support.exporter_server import exporting, simulated_aws
-from tests.support.killed_exporter import Life, ended, facts, life, total
-from tests.support.waiting import until
+from tests.support.exporter_server import serve_exporter, serve_simulated_aws
+from tests.support.killed_exporter import (
+    ExporterProcess,
+    ended_operations,
+    rows_by_operation,
+    run_exporter_process,
+    sample_sum,
+)
+from tests.support.waiting import wait_until
 
 KILLS = int(os.environ.get("KILLS", "6"))
 SEED = 20261122
@@ -65,7 +71,7 @@ def scenario() -> str:
 
 
 @contextmanager
-def busy(one: Life, seen: list[str]) -> Iterator[None]:
+def busy(one: ExporterProcess, seen: list[str]) -> Iterator[None]:
     """Scrape and reload a life for as long as it answers, and note what it shows."""
     over = threading.Event()
 
@@ -97,7 +103,7 @@ def busy(one: Life, seen: list[str]) -> Iterator[None]:
 def wait_for(requests: list[str], more: int) -> None:
     """Return when so many more requests have come."""
     wanted = len(requests) + more
-    until(lambda: len(requests) >= wanted or None, f"{more} calls", pause=0.005)
+    wait_until(lambda: len(requests) >= wanted or None, f"{more} calls", pause=0.005)
 
 
 def is_sound(file: Path) -> bool:
@@ -108,9 +114,9 @@ def is_sound(file: Path) -> bool:
 
 def whole_life(folder: Path, endpoint: str, flags: Sequence[str], truth: Mapping[str, frozenset[str]]) -> float:
     """Return how many operations a life that comes to full data, and ends well, has read of its file."""
-    with life(folder, CONFIG, endpoint, *flags) as one:
-        until(lambda: facts(one.scrape()) == truth or None, "full data")
-        restored = total(one.scrape(), "aws_iot_bulk_exporter_state_file_restored")
+    with run_exporter_process(folder, CONFIG, endpoint, *flags) as one:
+        wait_until(lambda: rows_by_operation(one.scrape()) == truth or None, "full data")
+        restored = sample_sum(one.scrape(), "aws_iot_bulk_exporter_state_file_restored")
         assert one.end() == 0
     return restored
 
@@ -120,9 +126,9 @@ def test_killed_at_any_moment_it_starts_again_to_full_data(with_file: bool, kill
     moments, clock, seen = random.Random(SEED), ManualClock(), list[str]()
     file, met = tmp_path / "state.db", Counter[str]()
     flags = [f"--state.file={file}"] if with_file else []
-    with simulated_aws(scenario(), clock) as (endpoint, requests):
+    with serve_simulated_aws(scenario(), clock) as (endpoint, requests):
         for _ in range(kills):
-            with life(tmp_path, CONFIG, endpoint, *flags) as one, busy(one, seen):
+            with run_exporter_process(tmp_path, CONFIG, endpoint, *flags) as one, busy(one, seen):
                 wait_for(requests, moments.choice((0, moments.randrange(MOST_CALLS), moments.randrange(MOST_CALLS))))
                 threading.Event().wait(moments.choice((0.0, moments.uniform(0.0, LATER))))
                 met["killed while it started" if one.url is None else "killed at work"] += 1
@@ -131,12 +137,12 @@ def test_killed_at_any_moment_it_starts_again_to_full_data(with_file: bool, kill
             assert "begun anew" not in one.output.read_text()
             assert not file.exists() or is_sound(file)
             clock.advance(1.0)
-        with exporting(CONFIG, endpoint) as reference:
-            until(lambda: len(ended(facts(reference.scrape()))) == 55 or None, "the truth")
-            truth = facts(reference.scrape())
+        with serve_exporter(CONFIG, endpoint) as reference:
+            wait_until(lambda: len(ended_operations(rows_by_operation(reference.scrape()))) == 55 or None, "the truth")
+            truth = rows_by_operation(reference.scrape())
         restored = [whole_life(tmp_path, endpoint, flags, truth) for _ in range(2)]
         assert restored[-1] == (55 if with_file else 0)
-    shown = [known for text in seen for known in ended(facts(text)).items()]
+    shown = [known for text in seen for known in ended_operations(rows_by_operation(text)).items()]
     assert [id for id, rows in shown if rows != truth[id]] == []
     tried = f"with a file: {with_file}, scrapes: {len(seen)}, ended operations shown: {len(shown)}"
     print(f"\n{tried}, restored in the end: {restored}, {dict(met)}")

@@ -46,7 +46,7 @@ def test_every_record_comes_back_as_it_was(tmp_path: Path) -> None:
         state.put({"task-00000": None})
     with open_state_file(file) as state:
         assert state.load().keys() == RECORDS.keys() - {"task-00000"}
-        assert state.archive.is_usable
+        assert state.state_file.is_usable
     assert state.log.getvalue() == ""
 
 
@@ -89,7 +89,7 @@ def test_a_damaged_row_costs_that_row_alone_and_is_told(tmp_path: Path) -> None:
     )
     with open_state_file(file) as state:
         assert state.load().items() == RECORDS.items() - {("task-00005", RECORDS["task-00005"])}
-        assert state.archive.is_usable
+        assert state.state_file.is_usable
     assert state.log.getvalue().count("are damaged") == 1
     with open_state_file(file) as state:
         assert len(state.load()) == len(RECORDS) - 1
@@ -128,17 +128,17 @@ def test_what_was_read_of_a_file_that_is_then_begun_anew_is_put_again(tmp_path: 
         state.put(RECORDS)
     changed(file, "DROP TABLE file")
     with open_state_file(file, start=False) as state:
-        before = state.archive.epoch
-        assert state.archive._read(state.owner("111122223333"))
-        assert state.archive._write()
-        assert state.archive.epoch > before
+        before = state.state_file.epoch
+        assert state.state_file._read(state.cell_id("111122223333"))
+        assert state.state_file._write()
+        assert state.state_file.epoch > before
 
 
 def test_records_that_another_version_wrote_in_its_form_are_told_left_out_and_kept_for_it(tmp_path: Path) -> None:
     file = tmp_path / "state.db"
     with open_state_file(file) as state:
         state.put(RECORDS)
-        form = state.archive.form("thing_registration_task")
+        form = state.state_file.form("thing_registration_task")
     changed(file, "UPDATE cell SET form = 'another'")
     with open_state_file(file) as state:
         assert state.load() == {}
@@ -156,7 +156,7 @@ def test_a_row_that_no_record_can_be_made_of_is_left_out(tmp_path: Path) -> None
     file, id, body = tmp_path / "state.db", b"task-00001", b'{"operation": {}}'
     with open_state_file(file) as state:
         state.put(RECORDS)
-        digest = state.owner("111122223333").digest(id, body)
+        digest = state.cell_id("111122223333").digest(id, body)
     update = "UPDATE operation SET body = :body, digest = :digest WHERE id = :id"
     changed(file, update, id=id, body=body, digest=digest)
     with open_state_file(file) as state:
@@ -184,7 +184,7 @@ def test_what_nobody_used_for_a_month_is_removed(tmp_path: Path) -> None:
         state.put(RECORDS)
     clock.advance(KEPT_SECONDS - 3600)
     with open_state_file(file, clock) as state:
-        state.archive.check(state.owner("111122223333"))
+        state.state_file.check(state.cell_id("111122223333"))
     clock.advance(7200)
     with open_state_file(file, clock) as state:
         assert state.load() == RECORDS
@@ -209,8 +209,8 @@ def test_a_file_that_is_not_ours_is_told_and_never_touched(content: bytes | None
     with open_state_file(file) as state:
         assert state.load() == {}
         state.put(RECORDS)
-        state.archive.close()
-        assert not state.archive.is_usable
+        state.state_file.close()
+        assert not state.state_file.is_usable
     assert file.read_bytes() == content
     assert [one.name for one in tmp_path.iterdir()] == ["state.db"]
     assert state.log.getvalue().count("\n") == 1

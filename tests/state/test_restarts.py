@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.exporter_server import Exporter, simulated_aws
-from tests.support.restarted_exporter import restarting
+from tests.support.exporter_server import ServedExporter, restartable_exporter, serve_simulated_aws
 
 WATCH = """
 accounts: [{{name: factory, account_id: "{account}", regions: [eu-west-1], watch: [{watch}]}}]
@@ -45,7 +44,7 @@ def scenario(*operations: str, more: str = "") -> str:
     return HEAD.format(more, ",".join(operations))
 
 
-def ids(exporter: Exporter, after: float = 60.0) -> set[str]:
+def ids(exporter: ServedExporter, after: float = 60.0) -> set[str]:
     """Return the ids of the operations that have rows."""
     rows = exporter.scrape(after=after).splitlines()
     return {row.split(',id="')[1].split('"')[0] for row in rows if row.startswith("aws_iot_bulk_operation_info{")}
@@ -62,7 +61,7 @@ def test_what_has_ended_is_served_as_it_was_and_costs_no_call(kind: str, tmp_pat
     over, under_way = KINDS[kind]
     both = scenario(operation("over", kind, over), operation("going", kind, under_way))
     watch = config(f"{{kind: {kind}, discover: true}}", tags="team")
-    with restarting(both, tmp_path / "state.db") as aws:
+    with restartable_exporter(both, tmp_path / "state.db") as aws:
         with aws.exporter(watch) as exporter:
             before = exporter.operations()
             again = described(aws.requests_of(exporter.scrape))
@@ -77,7 +76,7 @@ def test_what_has_ended_is_served_as_it_was_and_costs_no_call(kind: str, tmp_pat
 def test_a_status_is_known_even_where_nobody_wants_it_and_no_list_tells_it(tmp_path: Path) -> None:
     kind = "greengrass_bulk_deployment"
     watch = config(f"{{kind: {kind}, discover: {{statuses: [Running]}}}}")
-    with restarting(scenario(operation("over", kind)), tmp_path / "state.db") as aws:
+    with restartable_exporter(scenario(operation("over", kind)), tmp_path / "state.db") as aws:
         with aws.exporter(watch) as exporter:
             assert (ids(exporter), described(aws.requests)) == (set(), ["/greengrass/bulk/deployments/over/status"])
         with aws.exporter(watch) as exporter:
@@ -87,10 +86,10 @@ def test_a_status_is_known_even_where_nobody_wants_it_and_no_list_tells_it(tmp_p
 
 
 def test_while_aws_is_down_what_was_known_is_served_until_it_is_stale(tmp_path: Path) -> None:
-    with restarting(scenario(operation("over")), tmp_path / "state.db") as aws:
+    with restartable_exporter(scenario(operation("over")), tmp_path / "state.db") as aws:
         with aws.exporter(config()) as exporter:
             read_at = success(exporter.scrape())
-        with simulated_aws(scenario(more=DOWN), aws.clock) as (down, _), aws.exporter(config(), down) as exporter:
+        with serve_simulated_aws(scenario(more=DOWN), aws.clock) as (down, _), aws.exporter(config(), down) as exporter:
             exposed = exporter.scrape(after=3600.0)
             assert success(exposed) == read_at
             assert up(exposed) == 0.0
@@ -130,17 +129,20 @@ def test_the_rules_of_today_decide_what_is_served_again(
     before: str, after: str, stays: set[str], tmp_path: Path
 ) -> None:
     both = scenario(operation("done"), operation("lost", status="Failed"))
-    with restarting(both, tmp_path / "state.db") as aws:
+    with restartable_exporter(both, tmp_path / "state.db") as aws:
         with aws.exporter(config(before)) as exporter:
             exporter.scrape()
-        with simulated_aws(scenario(more=DOWN), aws.clock) as (down, _), aws.exporter(config(after), down) as exporter:
+        with (
+            serve_simulated_aws(scenario(more=DOWN), aws.clock) as (down, _),
+            aws.exporter(config(after), down) as exporter,
+        ):
             assert ids(exporter) == stays
 
 
 def test_rules_that_a_reload_changed_are_those_that_the_next_start_compares(tmp_path: Path) -> None:
     narrow = "{kind: greengrass_bulk_deployment, discover: {statuses: [Running]}}"
     wide = narrow.replace("{statuses: [Running]}", "true")
-    with restarting(scenario(operation("over", "greengrass_bulk_deployment")), tmp_path / "state.db") as aws:
+    with restartable_exporter(scenario(operation("over", "greengrass_bulk_deployment")), tmp_path / "state.db") as aws:
         with aws.exporter(config(narrow)) as exporter:
             assert ids(exporter) == set()
             exporter.reload(config(wide))
@@ -152,7 +154,7 @@ def test_rules_that_a_reload_changed_are_those_that_the_next_start_compares(tmp_
 def test_other_options_are_other_readings_and_each_has_its_own(tmp_path: Path) -> None:
     plain = "{kind: greengrass_bulk_deployment, discover: true}"
     detailed = plain.replace("discover", "details: true, discover")
-    with restarting(scenario(operation("over", "greengrass_bulk_deployment")), tmp_path / "state.db") as aws:
+    with restartable_exporter(scenario(operation("over", "greengrass_bulk_deployment")), tmp_path / "state.db") as aws:
         asked = []
         for watch in (plain, detailed, plain, detailed):
             with aws.exporter(config(watch)) as exporter:
@@ -167,7 +169,7 @@ def test_other_options_are_other_readings_and_each_has_its_own(tmp_path: Path) -
 
 
 def test_another_account_inherits_nothing(tmp_path: Path) -> None:
-    with restarting(scenario(operation("over")), tmp_path / "state.db") as aws:
+    with restartable_exporter(scenario(operation("over")), tmp_path / "state.db") as aws:
         with aws.exporter(config()) as exporter:
             assert ids(exporter) == {"over"}
         with aws.exporter(config(account="444455556666")) as exporter:
@@ -177,10 +179,10 @@ def test_another_account_inherits_nothing(tmp_path: Path) -> None:
 
 
 def test_what_left_the_lists_meanwhile_leaves_after_two_of_them_and_does_not_come_back(tmp_path: Path) -> None:
-    with restarting(scenario(operation("over"), operation("stays")), tmp_path / "state.db") as aws:
+    with restartable_exporter(scenario(operation("over"), operation("stays")), tmp_path / "state.db") as aws:
         with aws.exporter(config()) as exporter:
             assert ids(exporter) == {"over", "stays"}
-        with simulated_aws(scenario(operation("stays")), aws.clock) as (later, requests):
+        with serve_simulated_aws(scenario(operation("stays")), aws.clock) as (later, requests):
             with aws.exporter(config(), later) as exporter:
                 exporter.scrape()
                 for _ in range(2):
@@ -195,10 +197,10 @@ def test_what_left_the_lists_meanwhile_leaves_after_two_of_them_and_does_not_com
 def test_what_is_being_deleted_since_is_read_again(tmp_path: Path) -> None:
     kind, deleting = "iot_job", "DELETION_IN_PROGRESS"
     watch = config(f"{{kind: {kind}, discover: true}}")
-    with restarting(scenario(operation("over", kind, "COMPLETED")), tmp_path / "state.db") as aws:
+    with restartable_exporter(scenario(operation("over", kind, "COMPLETED")), tmp_path / "state.db") as aws:
         with aws.exporter(watch) as exporter:
             assert ids(exporter) == {"over"}
-        with simulated_aws(scenario(operation("over", kind, deleting)), aws.clock) as (later, requests):
+        with serve_simulated_aws(scenario(operation("over", kind, deleting)), aws.clock) as (later, requests):
             for _ in range(2):
                 with aws.exporter(watch, later) as exporter:
                     assert f'status="{deleting}"}} 1.0' in exporter.scrape()
@@ -207,7 +209,7 @@ def test_what_is_being_deleted_since_is_read_again(tmp_path: Path) -> None:
 
 def test_tags_are_read_once_whenever_they_come_to_be_wanted(tmp_path: Path) -> None:
     watch = "{kind: iot_job, discover: true}"
-    with restarting(scenario(operation("over", "iot_job", "COMPLETED")), tmp_path / "state.db") as aws:
+    with restartable_exporter(scenario(operation("over", "iot_job", "COMPLETED")), tmp_path / "state.db") as aws:
         asked = []
         for tags in ("", "team", "team", "", "team"):
             with aws.exporter(config(watch, tags=tags)) as exporter:
@@ -221,14 +223,14 @@ def test_two_accounts_of_one_number_keep_each_their_own(tmp_path: Path) -> None:
     known = ', account_id: "111122223333"'
     both = "accounts:\n" + account.format("a", TASKS, "") + account.format("b", TASKS, known)
     one = "accounts:\n" + account.format("b", "{kind: thing_registration_task, ids: [over]}", known)
-    with restarting(scenario(operation("over"), operation("more")), tmp_path / "state.db") as aws:
+    with restartable_exporter(scenario(operation("over"), operation("more")), tmp_path / "state.db") as aws:
         for watch, cost in ((both, 4), (both, 0), (one, 0), (both, 1)):
             with aws.exporter(watch) as exporter:
                 assert len(described(aws.requests_of(exporter.scrape))) == cost
 
 
 def test_a_cell_that_goes_on_after_a_reload_is_not_given_old_data(tmp_path: Path) -> None:
-    with restarting(scenario(operation("over"), operation("more")), tmp_path / "state.db") as aws:
+    with restartable_exporter(scenario(operation("over"), operation("more")), tmp_path / "state.db") as aws:
         with aws.exporter(config()) as exporter:
             exporter.scrape()
         with aws.exporter(config()) as exporter:

@@ -17,12 +17,11 @@ import pytest
 
 from exporter.state.database import CellId, Changes, Database
 from exporter.state.file_check import StateError
-from exporter.state.state_file import Archive
-from exporter.state.writer import Disk, Pace
+from exporter.state.state_file import StateFile
+from exporter.state.writer import Writer, WriteTiming
 from tests.state.test_restarts import config, described, ids, operation, scenario
-from tests.support.exporter_server import Exporter
+from tests.support.exporter_server import ServedExporter, restartable_exporter
 from tests.support.required_programs import program
-from tests.support.restarted_exporter import restartable_exporter
 from tests.support.state_files import open_state_file, records
 from tests.support.waiting import TIMEOUT_SECONDS, wait_until
 
@@ -30,7 +29,7 @@ USABLE = "aws_iot_bulk_exporter_state_file_usable"
 RECORDS = records(200)
 
 
-def is_usable(exporter: Exporter, expected: bool) -> None:
+def is_usable(exporter: ServedExporter, expected: bool) -> None:
     """Wait until the gauge says so."""
     wait_until(lambda: f"{USABLE} {float(expected)}" in exporter.scrape(after=0.0) or None, "the gauge")
 
@@ -126,14 +125,14 @@ def test_when_the_disk_has_room_again_everything_is_written(disk: Callable[[Path
     with disk(folder) as make_room:
         with open_state_file(folder / "state.db") as state:
             state.put(records(1))
-            wait_until(lambda: state.archive.is_usable or None, "the first write")
+            wait_until(lambda: state.state_file.is_usable or None, "the first write")
             state.put(RECORDS)
-            wait_until(lambda: not state.archive.is_usable or None, "the failure")
+            wait_until(lambda: not state.state_file.is_usable or None, "the failure")
             state.put({"task-00000": None})
             assert state.load().items() <= RECORDS.items()
             assert state.log.getvalue().count("state file not usable") == 1
             make_room()
-            wait_until(lambda: state.archive.is_usable or None, "the recovery")
+            wait_until(lambda: state.state_file.is_usable or None, "the recovery")
         with open_state_file(folder / "state.db") as state:
             assert state.load().keys() == RECORDS.keys() - {"task-00000"}
 
@@ -169,10 +168,13 @@ class HangingDatabase(Database):
 
 def test_nobody_waits_long_for_a_disk_that_hangs(tmp_path: Path) -> None:
     file = tmp_path / "state.db"
-    database, pace = HangingDatabase(file), Pace(pause=0.0, retry=0.0, patience=0.05, shutdown_timeout=TIMEOUT_SECONDS)
+    database, pace = (
+        HangingDatabase(file),
+        WriteTiming(pause=0.0, retry=0.0, timeout=0.05, shutdown_timeout=TIMEOUT_SECONDS),
+    )
 
-    def hang(archive: Archive) -> None:
-        archive._database = database
+    def hang(state_file: StateFile) -> None:
+        state_file._database = database
 
     with (
         restartable_exporter(scenario(operation("over")), file) as aws,
@@ -208,16 +210,16 @@ def test_the_file_is_for_its_owner_alone_and_holds_no_secret(tmp_path: Path) -> 
 
 def test_a_disk_that_hangs_answers_again_when_it_does(tmp_path: Path) -> None:
     released = threading.Event()
-    disk = Disk(lambda: True, Pace(patience=0.05, shutdown_timeout=TIMEOUT_SECONDS))
+    disk = Writer(lambda: True, WriteTiming(timeout=0.05, shutdown_timeout=TIMEOUT_SECONDS))
     disk.start()
     with pytest.raises(StateError):
         asyncio.run(disk.run(lambda: released.wait(TIMEOUT_SECONDS)))
-    assert disk.hangs
+    assert disk.is_hanging
     released.set()
-    wait_until(lambda: not disk.hangs or None, "the disk")
+    wait_until(lambda: not disk.is_hanging or None, "the disk")
     assert asyncio.run(disk.run(lambda: 7)) == 7
     disk.close()
-    assert disk.hangs
+    assert disk.is_hanging
 
 
 def test_a_disk_that_hangs_remembers_no_more_than_that_there_is_something_to_write() -> None:
@@ -228,7 +230,7 @@ def test_a_disk_that_hangs_remembers_no_more_than_that_there_is_something_to_wri
         written.append(released.wait(TIMEOUT_SECONDS))
         return True
 
-    disk = Disk(write, Pace(pause=0.0, shutdown_timeout=TIMEOUT_SECONDS))
+    disk = Writer(write, WriteTiming(pause=0.0, shutdown_timeout=TIMEOUT_SECONDS))
     disk.start()
     assert hangs.wait(TIMEOUT_SECONDS)
     for _ in range(1000):
