@@ -1,4 +1,4 @@
-"""Prints the rules as a Prometheus rule file."""
+"""Prints the rules as a Prometheus rule file, and as the file from which the Helm chart makes a PrometheusRule."""
 
 from __future__ import annotations
 
@@ -7,27 +7,35 @@ from typing import Any
 import yaml
 
 from exporter.monitoring.alerts import Alert
-from exporter.monitoring.rules import RECORDS_GROUP, YAML_WIDTH, Rules
+from exporter.monitoring.rules import YAML_WIDTH, Rules
 
-HEADER = """\
+RULE_FILE_HEADER = """\
 # Printed by `aws-iot-bulk-exporter show prometheus-rules`. docs/monitoring.md explains how to set your own thresholds.
 # For Prometheus 2.42 or newer: older versions do not support keep_firing_for.
+"""
+CHART_HEADER = """\
+# Printed by `aws-iot-bulk-exporter show chart-alerts`. templates/prometheusrule.yaml reads this file without rendering
+# it, because {{ }} belongs to the templates of Prometheus and not to Helm. ${...} are the parameters.
 """
 
 
 def prometheus_rules(rules: Rules) -> str:
     """Return the text of a rule file. ``promtool check rules`` accepts it."""
-    return HEADER + yaml.safe_dump(rule_file(rules), sort_keys=False, width=YAML_WIDTH)
+    return RULE_FILE_HEADER + yaml.safe_dump(rule_file(rules), sort_keys=False, width=YAML_WIDTH)
 
 
 def rule_file(rules: Rules) -> dict[str, Any]:
     """Return the content of a rule file: the group of recording rules, then the groups of alerts."""
     resolved = rules.resolve()
-    recorded = [{"record": record.name, "expr": record.query} for record in resolved.records]
     groups = [
         {"name": name, "rules": [_rule(alert, rules) for alert in alerts]} for name, alerts in resolved.groups.items()
     ]
-    return {"groups": [{"name": RECORDS_GROUP, "rules": recorded}, *groups]}
+    return {"groups": [_recording_group(resolved), *groups]}
+
+
+def _recording_group(rules: Rules) -> dict[str, Any]:
+    recorded = [{"record": record.name, "expr": record.query} for record in rules.records]
+    return {"name": "aws-iot-bulk-records", "rules": recorded}
 
 
 def _rule(alert: Alert, rules: Rules) -> dict[str, Any]:
@@ -38,4 +46,26 @@ def _rule(alert: Alert, rules: Rules) -> dict[str, Any]:
         "keep_firing_for": alert.keep_firing_for,
         "labels": rules.alert_labels(alert),
         "annotations": rules.annotations(alert, value="$value"),
+    }
+
+
+def chart_alerts(rules: Rules) -> str:
+    """Return the rules with their placeholders. The chart replaces them with the values of a release."""
+    groups = [
+        {"name": name, "alerts": [_chart_alert(alert) for alert in alerts]} for name, alerts in rules.groups.items()
+    ]
+    content = {"parameters": dict(rules.parameters), "records": _recording_group(rules), "groups": groups}
+    return CHART_HEADER + yaml.safe_dump(content, sort_keys=False, width=YAML_WIDTH)
+
+
+def _chart_alert(alert: Alert) -> dict[str, Any]:
+    return {
+        "name": alert.name,
+        "query": alert.operand,
+        "operator": alert.operator,
+        "threshold": alert.threshold,
+        "for": alert.for_,
+        "keepFiringFor": alert.keep_firing_for,
+        "severity": alert.severity,
+        "annotations": alert.annotations(value="$value"),
     }

@@ -117,9 +117,7 @@ def _items(kinds: Kinds) -> Iterable[Record]:
             "Items that failed, were rejected, timed out or were invalid.",
         ),
         Record(
-            PROCESSED_ITEMS,
-            f"{processed} or {SUCCEEDED_ITEMS} + {FAILED_ITEMS}",
-            "Items that succeeded or failed.",
+            PROCESSED_ITEMS, f"{processed} or {SUCCEEDED_ITEMS} + {FAILED_ITEMS}", "Items that succeeded or failed."
         ),
         Record(
             INVALID_ITEMS,
@@ -128,9 +126,7 @@ def _items(kinds: Kinds) -> Iterable[Record]:
         ),
         Record(RETRIES, item_count(kinds, lambda kind: kind.items.retried), "Retries, if AWS reports them."),
         Record(
-            FAILURE_RATIO,
-            f"{FAILED_ITEMS} / ({PROCESSED_ITEMS} > 0)",
-            "The ratio of failed items to processed items.",
+            FAILURE_RATIO, f"{FAILED_ITEMS} / ({PROCESSED_ITEMS} > 0)", "The ratio of failed items to processed items."
         ),
     )
 

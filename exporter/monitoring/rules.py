@@ -14,8 +14,6 @@ from exporter.monitoring.settings import UNCHANGED, Settings
 
 # YAML breaks a line after this number of columns. It is large, so that no query is broken.
 YAML_WIDTH: Final = 100_000
-# The group of the recording rules.
-RECORDS_GROUP: Final = "aws-iot-bulk-records"
 
 
 @dataclass(frozen=True, slots=True)

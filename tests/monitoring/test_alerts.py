@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,6 +19,7 @@ from exporter.monitoring.grafana import grafana_alerts
 from exporter.monitoring.prometheus import prometheus_rules
 from exporter.monitoring.records import records
 from exporter.monitoring.rules import Rules, rules
+from tests.support.dashboards import PRINTED, variables
 from tests.support.promql import exposed_metrics, metric_names, promtool, recorded_metrics
 from tests.support.repository import ROOT
 
@@ -122,11 +122,8 @@ def test_a_recording_rule_uses_metrics_that_exist_and_earlier_recording_rules() 
 
 def test_the_rules_are_valid_without_kinds() -> None:
     printed = yaml.safe_load(prometheus_rules(rules(())))["groups"]
-    assert [group["name"] for group in printed] == [
-        "aws-iot-bulk-records",
-        "aws-iot-bulk-operations",
-        "aws-iot-bulk-exporter",
-    ]
+    names = ["aws-iot-bulk-records", "aws-iot-bulk-operations", "aws-iot-bulk-exporter"]
+    assert [group["name"] for group in printed] == names
 
 
 @every_alert
@@ -147,9 +144,8 @@ def test_an_alert_keeps_its_labels_only_and_fires_once_for_a_pair_of_exporters(a
 def test_the_texts_of_an_alert_refer_only_to_labels_that_its_query_keeps(alert: Alert) -> None:
     referred = set(re.findall(r"(?<!\$)\{(\w+)\}", alert.description))
     assert referred - {"value"} <= set(alert.labels)
-    assert "{" not in alert.summary, (
-        "a summary must be the same for all operations, so that notifications can be grouped"
-    )
+    # Alertmanager can group notifications only if all operations have the same summary.
+    assert "{" not in alert.summary
 
 
 def test_the_printed_rules_contain_no_placeholder() -> None:
@@ -164,21 +160,16 @@ def test_the_durations_of_an_alert_are_well_formed(alert: Alert) -> None:
 
 
 @every_alert
-def test_an_alert_links_to_its_runbook_and_a_dashboard(alert: Alert) -> None:
+def test_an_alert_links_to_its_runbook_and_to_variables_of_its_dashboard(alert: Alert) -> None:
     texts = rules(KINDS).annotations(alert, "$value")
     assert (ROOT / texts["runbook_url"]).is_file()
-    assert re.match(r"http://localhost:3000/d/aws-iot-bulk-(operation|exporter)(\?var-|$)", texts["dashboard_url"])
+    assert re.match(rf"http://localhost:3000/d/{alert.dashboard}(\?var-|$)", texts["dashboard_url"])
+    (dashboard,) = (dashboard for dashboard in PRINTED.values() if dashboard["uid"] == alert.dashboard)
+    named = set(re.findall(r"var-(\w+)=", texts["dashboard_url"]))
+    assert named <= variables(dashboard).keys()
+    assert ("region" in named) == ("aws_region" in alert.labels)
 
 
 def test_labels_keywords_functions_and_ranges_are_not_metrics() -> None:
     query = 'max by (id, kind) (x_status{status=~"a|b"} == 1) and on (id) time() - delta(y_seconds[5m:1m]) > 5'
     assert metric_names(query) == {"x_status", "y_seconds"}
-
-
-@every_alert
-def test_a_link_names_only_variables_that_the_dashboard_has(alert: Alert) -> None:
-    dashboard = json.loads((ROOT / "monitoring" / "dashboards" / f"{alert.dashboard}.json").read_text())
-    known = {variable["name"] for variable in dashboard["templating"]["list"]}
-    named = set(re.findall(r"var-(\w+)=", alert.annotations("$value")["dashboard_url"]))
-    assert named <= known
-    assert ("region" in named) == ("aws_region" in alert.labels)

@@ -12,11 +12,13 @@ from exporter.kinds.kind import ItemSeries, Kind, SeriesSelector
 from exporter.kinds.metric import Metric, breakdown, gauge
 from exporter.kinds.phase import Phase, phase
 from exporter.kinds.registry import KINDS
-from exporter.monitoring.dashboards import exporter_json, fleet_json, operation_json
+from exporter.monitoring.dashboards.exporter import exporter_dashboard
+from exporter.monitoring.dashboards.fleet import fleet_dashboard
+from exporter.monitoring.dashboards.operation import operation_dashboard
 from tests.kinds.test_fifth_kind import CONFIG, FIVE, KIND, SCENARIO
 from tests.support.dashboards import panels
 from tests.support.exporter_server import serve_simulation
-from tests.support.prometheus_history import prometheus_with_history
+from tests.support.prometheus import prometheus_with_history
 from tests.support.repository import ROOT
 
 SOURCES = sorted((ROOT / "exporter" / "monitoring" / "dashboards").glob("*.py"))
@@ -40,7 +42,7 @@ KIND_WITH_UNITS: Kind[Any] = replace(
 
 def operation_panels(*kinds: Kind[Any]) -> dict[str, dict[str, Any]]:
     """Return the panels of the operation dashboard by title."""
-    return {panel["title"]: panel for panel in panels(json.loads(operation_json(kinds)))}
+    return {panel["title"]: panel for panel in panels(json.loads(operation_dashboard(kinds)))}
 
 
 def test_a_count_of_a_kind_is_on_the_panel_of_counts() -> None:
@@ -79,20 +81,14 @@ def test_the_statuses_of_a_kind_have_phases_and_colours() -> None:
         "DELETE_FAILED": Phase.FAILED,
         "Unknown": Phase.UNKNOWN,
     }
-    matchers = [
-        override["matcher"]["options"] for override in operation_panels(*FIVE)["Status"]["fieldConfig"]["overrides"]
-    ]
-    assert {f"/^({status})$/i" for status in KIND.statuses} <= set(matchers)
+    overrides = operation_panels(*FIVE)["Status"]["fieldConfig"]["overrides"]
+    matchers = {override["matcher"]["options"] for override in overrides}
+    assert {f"/^({status})$/i" for status in KIND.statuses} <= matchers
 
 
 def test_a_status_has_the_same_phase_in_every_kind() -> None:
-    found: dict[str, set[Phase]] = {}
-    for kind in KINDS:
-        for status in kind.statuses:
-            found.setdefault(status, set()).add(phase(kind, status))
-    assert {status: phases for status, phases in found.items() if len(phases) > 1} == {}
-    by_phase = {phase: sorted(status for status, phases in found.items() if phase in phases) for phase in Phase}
-    assert by_phase == {
+    found = {(phase(kind, status), status) for kind in KINDS for status in kind.statuses}
+    assert {expected: sorted(status for phase, status in found if phase is expected) for expected in Phase} == {
         Phase.WAITING: ["SCHEDULED"],
         Phase.RUNNING: ["ACTIVE", "IN_PROGRESS", "InProgress", "Initializing", "Running"],
         Phase.ENDING: ["Cancelling", "DELETION_IN_PROGRESS", "Stopping"],
@@ -106,7 +102,7 @@ def test_a_status_has_the_same_phase_in_every_kind() -> None:
 
 def test_prometheus_returns_the_numbers_of_a_new_kind(tmp_path_factory: pytest.TempPathFactory) -> None:
     kinds = (*KINDS, KIND_WITH_UNITS)
-    stats = {panel["title"]: panel["targets"][0]["expr"] for panel in panels(json.loads(fleet_json(kinds)))}
+    stats = {panel["title"]: panel["targets"][0]["expr"] for panel in panels(json.loads(fleet_dashboard(kinds)))}
     folder = tmp_path_factory.mktemp("fifth")
     with (
         serve_simulation(CONFIG, SCENARIO, kinds) as simulation,
@@ -129,4 +125,4 @@ def test_no_dashboard_names_a_kind_or_its_metrics(file: Any) -> None:
 
 
 def test_the_exporter_dashboard_shows_no_statuses() -> None:
-    assert "status=~" not in exporter_json()
+    assert "status=~" not in exporter_dashboard()

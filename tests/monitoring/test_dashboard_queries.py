@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.dashboards import PRINTED, panels, queries, variables
+from tests.support.dashboards import PRINTED, panel_titled, queries, variables
 from tests.support.exporter_server import restartable_exporter
 from tests.support.prometheus import History, prometheus_with_history
 
@@ -100,8 +100,7 @@ def query_result(
 
 def stat_value(history: History, subject: str, title: str, chosen: Mapping[str, str]) -> float | None:
     """Return the number that a panel shows, or None if it has none."""
-    (panel,) = (panel for panel in panels(PRINTED[subject]) if panel["title"] == title)
-    series = query_result(history, PRINTED[subject], panel["targets"][0], chosen)
+    series = query_result(history, PRINTED[subject], panel_titled(subject, title)["targets"][0], chosen)
     assert len(series) <= 1
     return float(series[0]["value"][1]) if series else None
 
@@ -136,21 +135,16 @@ def test_the_fleet_dashboard_shows_only_the_chosen_operations(history: History) 
     assert stat_value(history, "dashboard", "Failed", {**EVERYTHING, "region": "(eu-central-1)"}) is None
 
 
-def operations_table() -> dict[str, Any]:
-    (panel,) = (
-        panel for panel in panels(PRINTED["dashboard"]) if panel["title"] == "Operations" and panel["type"] == "table"
-    )
-    return panel
-
-
 def test_only_operations_without_progress_are_stalled(history: History) -> None:
-    (stalled,) = (target for target in operations_table()["targets"] if "changes(" in target["expr"])
+    (stalled,) = (
+        target for target in panel_titled("dashboard", "Operations")["targets"] if "changes(" in target["expr"]
+    )
     series = query_result(history, PRINTED["dashboard"], stalled, EVERYTHING)
     assert sorted(entry["metric"]["id"] for entry in series) == ["standing", "standing-v1"]
 
 
 def test_the_table_of_operations_joins_its_queries_on_common_labels_and_shows_their_fields(history: History) -> None:
-    panel = operations_table()
+    panel = panel_titled("dashboard", "Operations")
     fields: set[str] = set()
     for target in panel["targets"]:
         series = query_result(history, PRINTED["dashboard"], target, EVERYTHING)
@@ -182,9 +176,8 @@ def test_the_variables_offer_the_existing_values(history: History, subject: str)
     offered: dict[str, set[str]] = {}
     for name, variable in variables(dashboard).items():
         if variable["type"] == "query" and name != "account":
-            match = re.fullmatch(
-                r"label_values\((.*), (\w+)\)", with_variables(variable["query"]["query"], dashboard, chosen)
-            )
+            query = with_variables(variable["query"]["query"], dashboard, chosen)
+            match = re.fullmatch(r"label_values\((.*), (\w+)\)", query)
             assert match is not None
             offered[name] = set(history.values_of(match[2], match[1]))
     wanted = {

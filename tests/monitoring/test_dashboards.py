@@ -15,7 +15,7 @@ from exporter.kinds.registry import KINDS
 from exporter.metrics.reference import metrics_document
 from exporter.metrics.self_metrics import API, CELL, PREFIX
 from exporter.monitoring.grafana import FOLDER as FOLDER_OF_ALERTS
-from tests.support.dashboards import FOLDER, PRINTED, panels, queries, variables
+from tests.support.dashboards import FOLDER, PRINTED, panel_titled, panels, queries, variables
 from tests.support.repository import ROOT
 
 GRID = 24
@@ -197,10 +197,7 @@ def test_every_dashboard_links_to_the_others_and_keeps_the_variables(dashboard: 
 
 
 def test_a_row_of_the_fleet_dashboard_links_to_its_operation() -> None:
-    (table,) = (
-        panel for panel in panels(PRINTED["dashboard"]) if panel["type"] == "table" and panel["title"] == "Operations"
-    )
-    shown = dict(overrides(table))
+    shown = dict(overrides(panel_titled("dashboard", "Operations")))
     (link,) = shown["id"]["links"]
     path, _, parameters = link["url"].partition("?")
     target = PRINTED["dashboard-operation"]

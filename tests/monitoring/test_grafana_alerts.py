@@ -21,9 +21,7 @@ from exporter.monitoring.rules import rules
 from tests.support.promql import exposed_metrics, metric_names
 from tests.support.repository import ROOT
 
-SCHEMA = json.loads(
-    (ROOT / "tests" / "monitoring" / "alerts" / "grafana-provisioning.schema.json").read_text(encoding="utf-8")
-)
+SCHEMA = json.loads((ROOT / "tests/monitoring/alerts/grafana-provisioning.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = Draft202012Validator(SCHEMA)
 
 every_alert = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)

@@ -21,6 +21,12 @@ def panels(dashboard: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
 
 
+def panel_titled(subject: str, title: str) -> dict[str, Any]:
+    """Return the panel of a printed dashboard that has this title."""
+    (panel,) = (panel for panel in panels(PRINTED[subject]) if panel["title"] == title)
+    return panel
+
+
 def queries(dashboard: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Yield each query with its panel."""
     for panel in panels(dashboard):

@@ -18,7 +18,6 @@ from exporter.monitoring.dashboards.panels import (
     STATE_BARS,
     UP_OR_DOWN,
     Column,
-    Model,
     Panel,
     Query,
     Step,
@@ -58,8 +57,8 @@ QUANTILES: Final = ((0.95, "95 %"), (0.5, "50 %"))
 BUILD: Final = self_metric("build_info", CHOSEN_INSTANCE)
 
 
-def exporter_dashboard() -> Model:
-    """Return the dashboard."""
+def exporter_dashboard() -> str:
+    """Return the dashboard as a JSON file for Grafana."""
     return dashboard(
         EXPORTER,
         "AWS IoT bulk exporter",
@@ -73,19 +72,19 @@ def exporter_dashboard() -> Model:
             variables.kinds(multiple=True),
         ),
         (
-            Row(4, (*_cell_stats(), _failed_requests(), _missing_shards())),
-            Row(4, (*_builds(), *_configuration())),
+            Row(4, _stats()),
+            Row(4, _exporter_stats()),
             Row(10, (_cells(),), "Cells"),
-            Row(9, (_cells_over_time(), _reasons(), _refresh_durations(), _operations())),
-            Row(9, (_requests(), _errors(), _budgets()), "AWS's APIs"),
-            Row(9, (_response_times(), _response_times_by_api())),
+            Row(9, _cell_graphs()),
+            Row(9, _request_graphs(), "AWS's APIs"),
+            Row(9, _response_times()),
             Row(8, _processes(), "Processes"),
         ),
         since="now-6h",
     )
 
 
-def _cell_stats() -> tuple[Panel, ...]:
+def _stats() -> tuple[Panel, ...]:
     return (
         stat(
             "Cells down",
@@ -110,31 +109,25 @@ def _cell_stats() -> tuple[Panel, ...]:
             steps=(Step(None, "green"), Step(1, "yellow")),
             decimals=0,
         ),
+        stat(
+            "Failed requests",
+            "The ratio of HTTP requests to AWS's APIs that fail. Every retry counts as a request.",
+            f"(sum({ERRORS}) or 0 * sum({REQUESTS})) / (sum({REQUESTS}) > 0)",
+            "percentunit",
+            steps=(Step(None, "green"), Step(0.01, "yellow"), Step(0.1, "red")),
+            decimals=1,
+            no_value="No request",
+        ),
+        stat(
+            "Shards missing",
+            "Shards without an exporter. No exporter watches their accounts and Regions.",
+            f"sum(max by (job) ({SHARD_TOTAL}) - {SHARD_COUNT})",
+            steps=GOOD_AT_ZERO,
+        ),
     )
 
 
-def _failed_requests() -> Panel:
-    return stat(
-        "Failed requests",
-        "The ratio of HTTP requests to AWS's APIs that fail. Every retry counts as a request.",
-        f"(sum({ERRORS}) or 0 * sum({REQUESTS})) / (sum({REQUESTS}) > 0)",
-        "percentunit",
-        steps=(Step(None, "green"), Step(0.01, "yellow"), Step(0.1, "red")),
-        decimals=1,
-        no_value="No request",
-    )
-
-
-def _missing_shards() -> Panel:
-    return stat(
-        "Shards missing",
-        "Shards without an exporter. No exporter watches their accounts and Regions.",
-        f"sum(max by (job) ({SHARD_TOTAL}) - {SHARD_COUNT})",
-        steps=GOOD_AT_ZERO,
-    )
-
-
-def _builds() -> tuple[Panel, ...]:
+def _exporter_stats() -> tuple[Panel, ...]:
     return (
         stat("Exporters", "Exporters that Prometheus scrapes.", f"count({BUILD})"),
         Panel(
@@ -147,11 +140,6 @@ def _builds() -> tuple[Panel, ...]:
             unit="none",
             width=5,
         ),
-    )
-
-
-def _configuration() -> tuple[Panel, ...]:
-    return (
         stat(
             "Configuration",
             "In use if every exporter accepted its configuration at the last reload. An exporter that rejected a new "
@@ -206,120 +194,109 @@ def _cells() -> Panel:
     )
 
 
-def _cells_over_time() -> Panel:
-    return Panel(
-        title="Cells over time",
-        description="Up (green) if every exporter could read the cell from AWS at that time, down (red) if not.",
-        visualization=STATE_BARS,
-        queries=(Query(CELL_UP, CELL_LEGEND),),
-        unit="none",
-        width=24,
-        mappings=UP_OR_DOWN,
-        steps=GOOD_AT_ONE,
-    )
-
-
-def _reasons() -> Panel:
-    return Panel(
-        title="Cells down by reason",
-        description="The number of cells that an exporter cannot read completely, by the reason.",
-        visualization=STACKED_AREAS,
-        queries=(Query(f"count by (reason) ({REASONS})", "{{reason}}"),),
-        unit="short",
-        width=8,
-        no_value="None",
-        decimals=0,
-        min=0,
-    )
-
-
-def _refresh_durations() -> Panel:
-    return Panel(
-        title="Refresh duration",
-        description="The duration of the last refresh of each cell. If it is longer than the scrape time-out, a scrape "
-        "returns older data.",
-        visualization=LINES,
-        queries=(Query(REFRESH_DURATION, CELL_LEGEND),),
-        unit="s",
-        width=8,
-        min=0,
-    )
-
-
-def _operations() -> Panel:
-    return Panel(
-        title="Operations by kind",
-        description="The number of operations in the exporter's metrics, by kind.",
-        visualization=STACKED_AREAS,
-        queries=(Query(f"sum by (kind) ({OPERATIONS})", "{{kind}}"),),
-        unit="short",
-        width=8,
-        decimals=0,
-        min=0,
-    )
-
-
-def _requests() -> Panel:
-    return Panel(
-        title="Requests",
-        description="HTTP requests of all exporters to AWS's APIs. Every retry counts as a request.",
-        visualization=STACKED_AREAS,
-        queries=(Query(f"sum by (service, api) ({REQUESTS})", API_LEGEND),),
-        unit="reqps",
-        width=8,
-        min=0,
-    )
-
-
-def _errors() -> Panel:
-    return Panel(
-        title="Errors",
-        description="HTTP requests that failed, by AWS's error code or the class of the failure.",
-        visualization=STACKED_AREAS,
-        queries=(Query(f"sum by (service, api, code) ({ERRORS})", API_LEGEND + " {{code}}"),),
-        unit="reqps",
-        width=8,
-        no_value="None",
-        min=0,
-    )
-
-
-def _budgets() -> Panel:
-    return Panel(
-        title="Budget",
-        description="The share of AWS's quota that the exporter may use. Throttling by AWS halves it temporarily.",
-        visualization=LINES,
-        queries=(Query(BUDGET, "{{aws_account_id}} {{aws_region}} " + API_LEGEND),),
-        unit="percentunit",
-        width=8,
-        min=0,
-        max=1,
-    )
-
-
-def _response_times() -> Panel:
-    return Panel(
-        title="Response time",
-        description="The distribution of the duration of HTTP requests to AWS's APIs.",
-        visualization=HEATMAP,
-        queries=(Query(f"sum by (le) ({DURATIONS})", "{{le}}"),),
-        unit="s",
-        width=12,
-    )
-
-
-def _response_times_by_api() -> Panel:
-    by_api = f"sum by (le, service, api) ({DURATIONS})"
-    return Panel(
-        title="Response time by API",
-        description="The 95th percentile and the median of the duration of HTTP requests.",
-        visualization=LINES,
-        queries=tuple(
-            Query(f"histogram_quantile({quantile}, {by_api})", f"{API_LEGEND} {name}") for quantile, name in QUANTILES
+def _cell_graphs() -> tuple[Panel, ...]:
+    return (
+        Panel(
+            title="Cells over time",
+            description="Up (green) if every exporter could read the cell from AWS at that time, down (red) if not.",
+            visualization=STATE_BARS,
+            queries=(Query(CELL_UP, CELL_LEGEND),),
+            unit="none",
+            width=24,
+            mappings=UP_OR_DOWN,
+            steps=GOOD_AT_ONE,
         ),
-        unit="s",
-        width=12,
-        min=0,
+        Panel(
+            title="Cells down by reason",
+            description="The number of cells that an exporter cannot read completely, by the reason.",
+            visualization=STACKED_AREAS,
+            queries=(Query(f"count by (reason) ({REASONS})", "{{reason}}"),),
+            unit="short",
+            width=8,
+            no_value="None",
+            decimals=0,
+            min=0,
+        ),
+        Panel(
+            title="Refresh duration",
+            description="The duration of the last refresh of each cell. If it is longer than the scrape time-out, a "
+            "scrape returns older data.",
+            visualization=LINES,
+            queries=(Query(REFRESH_DURATION, CELL_LEGEND),),
+            unit="s",
+            width=8,
+            min=0,
+        ),
+        Panel(
+            title="Operations by kind",
+            description="The number of operations in the exporter's metrics, by kind.",
+            visualization=STACKED_AREAS,
+            queries=(Query(f"sum by (kind) ({OPERATIONS})", "{{kind}}"),),
+            unit="short",
+            width=8,
+            decimals=0,
+            min=0,
+        ),
+    )
+
+
+def _request_graphs() -> tuple[Panel, ...]:
+    return (
+        Panel(
+            title="Requests",
+            description="HTTP requests of all exporters to AWS's APIs. Every retry counts as a request.",
+            visualization=STACKED_AREAS,
+            queries=(Query(f"sum by (service, api) ({REQUESTS})", API_LEGEND),),
+            unit="reqps",
+            width=8,
+            min=0,
+        ),
+        Panel(
+            title="Errors",
+            description="HTTP requests that failed, by AWS's error code or the class of the failure.",
+            visualization=STACKED_AREAS,
+            queries=(Query(f"sum by (service, api, code) ({ERRORS})", API_LEGEND + " {{code}}"),),
+            unit="reqps",
+            width=8,
+            no_value="None",
+            min=0,
+        ),
+        Panel(
+            title="Budget",
+            description="The share of AWS's quota that the exporter may use. Throttling by AWS halves it temporarily.",
+            visualization=LINES,
+            queries=(Query(BUDGET, "{{aws_account_id}} {{aws_region}} " + API_LEGEND),),
+            unit="percentunit",
+            width=8,
+            min=0,
+            max=1,
+        ),
+    )
+
+
+def _response_times() -> tuple[Panel, ...]:
+    by_api = f"sum by (le, service, api) ({DURATIONS})"
+    return (
+        Panel(
+            title="Response time",
+            description="The distribution of the duration of HTTP requests to AWS's APIs.",
+            visualization=HEATMAP,
+            queries=(Query(f"sum by (le) ({DURATIONS})", "{{le}}"),),
+            unit="s",
+            width=12,
+        ),
+        Panel(
+            title="Response time by API",
+            description="The 95th percentile and the median of the duration of HTTP requests.",
+            visualization=LINES,
+            queries=tuple(
+                Query(f"histogram_quantile({quantile}, {by_api})", f"{API_LEGEND} {name}")
+                for quantile, name in QUANTILES
+            ),
+            unit="s",
+            width=12,
+            min=0,
+        ),
     )
 
 

@@ -16,7 +16,6 @@ from exporter.monitoring.dashboards.panels import (
     PHASE_COLORS,
     STACKED_AREAS,
     Column,
-    Model,
     Panel,
     Query,
     Step,
@@ -30,11 +29,7 @@ from exporter.monitoring.promql import CREATED, INFO, PROGRESS, STATUS, Kinds, b
 
 NO_ACTIVE_OPERATION: Final = "No active operation"
 FAILURE_COLORS: Final = {"thresholds": thresholds(GOOD_AT_ZERO), "decimals": 0, **COLORED_TEXT}
-STALLED_TEXT: Final = {
-    "mappings": list(value_mappings({"1": ("stalled", "red")})),
-    "custom.width": 90,
-    **COLORED_TEXT,
-}
+STALLED_TEXT: Final = {"mappings": list(value_mappings({"1": ("stalled", "red")})), "custom.width": 90, **COLORED_TEXT}
 PROGRESS_BAR: Final = {
     "unit": "percentunit",
     "min": 0,
@@ -50,11 +45,19 @@ PLACE: Final = (
     Column("kind", "Kind", {"custom.width": 210}),
 )
 BY_PLACE: Final = by([column.name for column in PLACE])
+# The link from a row to the dashboard of its operation.
+LINK_TO_OPERATION: Final = {
+    "title": "Show this operation",
+    "url": f"/d/{OPERATION}?${{datasource:queryparam}}&${{__url_time_range}}"
+    "&var-account=${__data.fields.aws_account_id:percentencode}&var-region=${__data.fields.aws_region:percentencode}"
+    "&var-kind=${__data.fields.kind:percentencode}&var-id=${__data.fields.id:percentencode}",
+    "targetBlank": False,
+}
 CURRENT_STATUS: Final = per_operation(f"{selector(STATUS, CHOSEN)} == 1", "status")
 
 
-def fleet_dashboard(kinds: Kinds) -> Model:
-    """Return the dashboard."""
+def fleet_dashboard(kinds: Kinds) -> str:
+    """Return the dashboard as a JSON file for Grafana."""
     return dashboard(
         FLEET,
         "AWS IoT bulk operations",
@@ -72,7 +75,7 @@ def fleet_dashboard(kinds: Kinds) -> Model:
             Row(4, _stats(kinds)),
             Row(13, (_operations(kinds),), "Operations"),
             Row(10, (_places(kinds), _by_status()), "By account, Region and kind"),
-            Row(10, (_progress(kinds), _failures(kinds)), "Over time"),
+            Row(10, _over_time(kinds), "Over time"),
         ),
         since="now-6h",
     )
@@ -142,11 +145,9 @@ def _operation_columns(kinds: Kinds) -> tuple[Column, ...]:
     statuses = {status: (status, PHASE_COLORS[phase]) for status, phase in queries.phases(kinds).items()}
     return (
         *PLACE,
-        Column("id", "Operation", {"custom.width": 310, "links": [_link()]}),
+        Column("id", "Operation", {"custom.width": 310, "links": [LINK_TO_OPERATION]}),
         Column(
-            "status",
-            "Status",
-            {"mappings": list(value_mappings(statuses)), "custom.width": 130, **COLORED_BACKGROUND},
+            "status", "Status", {"mappings": list(value_mappings(statuses)), "custom.width": 130, **COLORED_BACKGROUND}
         ),
         Column("Value #B", "Progress", PROGRESS_BAR),
         Column("Value #C", "Failures", {"custom.width": 100, **FAILURE_COLORS}),
@@ -157,17 +158,6 @@ def _operation_columns(kinds: Kinds) -> tuple[Column, ...]:
         Column("target", "Target"),
         Column("input", "Input"),
     )
-
-
-def _link() -> Model:
-    """Return the link from a row to the dashboard of its operation."""
-    fields = {"account": "aws_account_id", "region": "aws_region", "kind": "kind", "id": "id"}
-    values = "".join(f"&var-{name}=${{__data.fields.{field}:percentencode}}" for name, field in fields.items())
-    return {
-        "title": "Show this operation",
-        "url": f"/d/{OPERATION}?${{datasource:queryparam}}&${{__url_time_range}}{values}",
-        "targetBlank": False,
-    }
 
 
 def _places(kinds: Kinds) -> Panel:
@@ -209,33 +199,31 @@ def _by_status() -> Panel:
     )
 
 
-def _progress(kinds: Kinds) -> Panel:
-    progress = per_operation(selector(PROGRESS, CHOSEN))
-    return Panel(
-        title="Progress of active operations",
-        description="The progress of each active operation, from 0 to 100 %.",
-        visualization=LINES,
-        queries=(Query(f"{progress} and {queries.active(kinds, CHOSEN)}", "{{kind}} {{id}}"),),
-        unit="percentunit",
-        width=12,
-        no_value=NO_ACTIVE_OPERATION,
-        min=0,
-        max=1,
-    )
-
-
-def _failures(kinds: Kinds) -> Panel:
-    return Panel(
-        title="Failures",
-        description="The number of failed items in all operations that AWS still lists. "
-        "Items are things, groups or records.",
-        visualization=LINES,
-        queries=(
-            Query(f"sum {BY_PLACE} ({queries.failures(kinds, CHOSEN)})", "{{aws_account_id}} {{aws_region}} {{kind}}"),
+def _over_time(kinds: Kinds) -> tuple[Panel, ...]:
+    progress = f"{per_operation(selector(PROGRESS, CHOSEN))} and {queries.active(kinds, CHOSEN)}"
+    failures = f"sum {BY_PLACE} ({queries.failures(kinds, CHOSEN)})"
+    return (
+        Panel(
+            title="Progress of active operations",
+            description="The progress of each active operation, from 0 to 100 %.",
+            visualization=LINES,
+            queries=(Query(progress, "{{kind}} {{id}}"),),
+            unit="percentunit",
+            width=12,
+            no_value=NO_ACTIVE_OPERATION,
+            min=0,
+            max=1,
         ),
-        unit="short",
-        width=12,
-        no_value="No operation reports failures",
-        decimals=0,
-        min=0,
+        Panel(
+            title="Failures",
+            description="The number of failed items in all operations that AWS still lists. "
+            "Items are things, groups or records.",
+            visualization=LINES,
+            queries=(Query(failures, "{{aws_account_id}} {{aws_region}} {{kind}}"),),
+            unit="short",
+            width=12,
+            no_value="No operation reports failures",
+            decimals=0,
+            min=0,
+        ),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -18,6 +19,20 @@ FLEET: Final = "aws-iot-bulk-fleet"
 OPERATION: Final = "aws-iot-bulk-operation"
 EXPORTER: Final = "aws-iot-bulk-exporter"
 
+# The links to the other dashboards. They keep the variables and the time range.
+LINKS: Final[Model] = {
+    "type": "dashboards",
+    "title": "AWS IoT bulk operations",
+    "tags": [TAG],
+    "asDropdown": False,
+    "includeVars": True,
+    "keepTime": True,
+    "targetBlank": False,
+    "icon": "external link",
+    "tooltip": "",
+    "url": "",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -30,9 +45,9 @@ class Row:
 
 def dashboard(
     uid: str, title: str, description: str, variables: Sequence[Model], rows: Sequence[Row], since: str
-) -> Model:
-    """Return a dashboard whose default time range starts at ``since``."""
-    return {
+) -> str:
+    """Return a dashboard as a JSON file for Grafana. Its default time range starts at ``since``."""
+    model: Model = {
         "uid": uid,
         "id": None,
         "title": title,
@@ -44,27 +59,12 @@ def dashboard(
         "timezone": "browser",
         "time": {"from": since, "to": "now"},
         "refresh": "1m",
-        "links": [_links()],
+        "links": [LINKS],
         "annotations": {"list": []},
         "templating": {"list": list(variables)},
         "panels": list(_positioned_panels(rows)),
     }
-
-
-def _links() -> Model:
-    """Return the links to the other dashboards. They keep the variables and the time range."""
-    return {
-        "type": "dashboards",
-        "title": "AWS IoT bulk operations",
-        "tags": [TAG],
-        "asDropdown": False,
-        "includeVars": True,
-        "keepTime": True,
-        "targetBlank": False,
-        "icon": "external link",
-        "tooltip": "",
-        "url": "",
-    }
+    return json.dumps(model, indent=2, ensure_ascii=False) + "\n"
 
 
 def _positioned_panels(rows: Sequence[Row]) -> Iterator[Model]:

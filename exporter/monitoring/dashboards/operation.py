@@ -76,8 +76,8 @@ UNITS: Final[Mapping[str, Unit]] = {
 COUNT: Final = Unit("short", "Counts")
 
 
-def operation_dashboard(kinds: Kinds) -> Model:
-    """Return the dashboard."""
+def operation_dashboard(kinds: Kinds) -> str:
+    """Return the dashboard as a JSON file for Grafana."""
     return dashboard(
         OPERATION,
         "AWS IoT bulk operation",
@@ -92,7 +92,7 @@ def operation_dashboard(kinds: Kinds) -> Model:
             variables.windows(),
         ),
         (
-            Row(3, (_status(kinds), *_stats(kinds), *_timestamps(), _cell())),
+            Row(3, _stats(kinds)),
             Row(4, (_details(),)),
             Row(9, (_progress(), *_counts(kinds)), "Counts"),
             Row(9, (_progress_rate(), _count_rates(kinds)), "Speed"),
@@ -102,21 +102,18 @@ def operation_dashboard(kinds: Kinds) -> Model:
     )
 
 
-def _status(kinds: Kinds) -> Panel:
-    return Panel(
-        title="Status",
-        description="The status in AWS's spelling. Unknown means that this release does not know the status.",
-        visualization=NAME_STAT,
-        queries=(Query(CURRENT_STATUS, "{{status}}"),),
-        unit="none",
-        width=6,
-        no_value=NO_OPERATION,
-        overrides=_status_colors(kinds),
-    )
-
-
 def _stats(kinds: Kinds) -> tuple[Panel, ...]:
     return (
+        Panel(
+            title="Status",
+            description="The status in AWS's spelling. Unknown means that this release does not know the status.",
+            visualization=NAME_STAT,
+            queries=(Query(CURRENT_STATUS, "{{status}}"),),
+            unit="none",
+            width=6,
+            no_value=NO_OPERATION,
+            overrides=_status_colors(kinds),
+        ),
         stat(
             "Progress",
             "The progress of the operation. AWS reports it, or the exporter computes it from the things of the job.",
@@ -140,11 +137,6 @@ def _stats(kinds: Kinds) -> tuple[Panel, ...]:
             queries.estimated_end(kinds, CHOSEN_OPERATION),
             "No progress",
         ),
-    )
-
-
-def _timestamps() -> tuple[Panel, ...]:
-    return (
         _timestamp(
             "Created",
             "The time at which the operation was created.",
@@ -164,23 +156,20 @@ def _timestamps() -> tuple[Panel, ...]:
             queries.in_milliseconds(LAST_READ, CHOSEN_OPERATION),
             NO_OPERATION,
         ),
+        stat(
+            "Cell",
+            "Up if every exporter can read this kind of operation in this Region of the account from AWS.",
+            f"min({selector(UP, CHOSEN_CELL)})",
+            "none",
+            width=6,
+            steps=GOOD_AT_ONE,
+            mappings=UP_OR_DOWN,
+        ),
     )
 
 
 def _timestamp(title: str, description: str, expr: str, no_value: str) -> Panel:
     return stat(title, description, expr, "dateTimeFromNow", width=6, no_value=no_value)
-
-
-def _cell() -> Panel:
-    return stat(
-        "Cell",
-        "Up if every exporter can read this kind of operation in this Region of the account from AWS.",
-        f"min({selector(UP, CHOSEN_CELL)})",
-        "none",
-        width=6,
-        steps=GOOD_AT_ONE,
-        mappings=UP_OR_DOWN,
-    )
 
 
 def _details() -> Panel:
@@ -283,9 +272,7 @@ def _query(metric: Metric[Any], series: str, conversion: str, kinds: Kinds) -> Q
     return Query(per_operation(series, *metric.labels) + conversion, _legend(metric, kinds))
 
 
-def _by_labels_and_unit(
-    metrics: Iterable[Metric[Any]],
-) -> Mapping[tuple[tuple[str, ...], Unit], Sequence[Metric[Any]]]:
+def _by_labels_and_unit(metrics: Iterable[Metric[Any]]) -> Mapping[tuple[tuple[str, ...], Unit], Sequence[Metric[Any]]]:
     groups: dict[tuple[tuple[str, ...], Unit], list[Metric[Any]]] = {}
     for metric in metrics:
         groups.setdefault((metric.labels, unit_of(metric.name)), []).append(metric)

@@ -215,30 +215,11 @@ def _reference(number: int) -> str:
     return ascii_uppercase[number % len(ascii_uppercase)] * (number // len(ascii_uppercase) + 1)
 
 
-def stat(
-    title: str,
-    description: str,
-    expr: str,
-    unit: str = "short",
-    *,
-    width: int = 4,
-    steps: tuple[Step, ...] = NEUTRAL,
-    decimals: int | None = None,
-    no_value: str = NO_EXPORTER,
-    mappings: tuple[Model, ...] = (),
-) -> Panel:
+def stat(title: str, description: str, expr: str, unit: str = "short", *, width: int = 4, **properties: Any) -> Panel:
     """Return a panel with one number: the result of a query at the end of the time range."""
+    queries = (Query(expr),)
     return Panel(
-        title=title,
-        description=description,
-        visualization=STAT,
-        queries=(Query(expr),),
-        unit=unit,
-        width=width,
-        steps=steps,
-        decimals=decimals,
-        no_value=no_value,
-        mappings=mappings,
+        title=title, description=description, visualization=STAT, queries=queries, unit=unit, width=width, **properties
     )
 
 

@@ -30,13 +30,9 @@ DATA_SOURCES: Final[Model] = {
 def accounts(multiple: bool) -> Model:
     """Return the variable of accounts. It shows their names in the configuration; its values are their AWS ids."""
     query = f"query_result(max by (account, aws_account_id) (last_over_time({UP}[$__range])))"
-    return {
-        **_query(
-            "account", "Account", "AWS accounts, by their names in the exporter's configuration.", query, multiple
-        ),
-        "query": _editor_query(query, QUERY_RESULT),
-        "regex": '/account="(?<text>[^"]*)".*aws_account_id="(?<value>[^"]+)"/',
-    }
+    description = "AWS accounts, by their names in the exporter's configuration."
+    regex = '/account="(?<text>[^"]*)".*aws_account_id="(?<value>[^"]+)"/'
+    return _query("account", "Account", description, query, multiple, QUERY_RESULT, regex)
 
 
 def regions(multiple: bool) -> Model:
@@ -90,26 +86,21 @@ def _interval(name: str, label: str, description: str, durations: str, chosen: s
     }
 
 
-def _query(name: str, label: str, description: str, query: str, multiple: bool) -> Model:
-    all_values: Model = {
-        "allValue": ".*",
-        "current": {"text": ["All"], "value": ["$__all"], "selected": True},
-    }
+def _query(
+    name: str, label: str, description: str, query: str, multiple: bool, type: int = LABEL_VALUES, regex: str = ""
+) -> Model:
+    all_values = {"allValue": ".*", "current": {"text": ["All"], "value": ["$__all"], "selected": True}}
     return {
         "name": name,
         "label": label,
         "description": description,
         "type": "query",
         "datasource": dict(DATA_SOURCE),
-        "query": _editor_query(query, LABEL_VALUES),
-        "regex": "",
+        "query": {"qryType": type, "query": query, "refId": "PrometheusVariableQueryEditor-VariableQuery"},
+        "regex": regex,
         "refresh": ON_TIME_RANGE_CHANGE,
         "sort": BY_NAME,
         "multi": multiple,
         "includeAll": multiple,
         **(all_values if multiple else {}),
     }
-
-
-def _editor_query(query: str, type: int) -> Model:
-    return {"qryType": type, "query": query, "refId": "PrometheusVariableQueryEditor-VariableQuery"}
