@@ -1,4 +1,4 @@
-"""Alerting rules, recording rules and dashboards as files to print.
+"""Alerts, recording rules and dashboards that the command ``show`` prints as files.
 
-The running exporter does not use them.
+The running exporter does not use this package.
 """

@@ -35,12 +35,11 @@ from exporter.kinds.simulated_operation import SimulatedOperation
 from exporter.metrics.reference import kinds_table, metrics_document, metrics_table
 from exporter.monitoring.prometheus import prometheus_rules
 from exporter.monitoring.records import ACTIVE, FAILED, PROCESSED_ITEMS, RUNNING, UNMOVED
-from exporter.monitoring.ruleset import rules
+from exporter.monitoring.rules import rules
 from tests.kinds import test_kind
 from tests.support import http_requests
-from tests.support.exporter_server import simulating
+from tests.support.exporter_server import restartable_exporter, serve_simulation
 from tests.support.promql import promtool
-from tests.support.restarted_exporter import restarting
 
 GET = ApiCall("iot", "GetOTAUpdate", quota=10, resource="arn:*:iot:*:*:otaupdate/*")
 LIST = ApiCall("iot", "ListOTAUpdates", quota=10)
@@ -156,7 +155,7 @@ def test_it_is_watched_by_default() -> None:
 
 
 def test_it_is_simulated_and_scraped_to_its_end() -> None:
-    with simulating(CONFIG, SCENARIO, FIVE) as simulation:
+    with serve_simulation(CONFIG, SCENARIO, FIVE) as simulation:
         exposed = [simulation.exporter.operations() for _ in range(3)]
         assert simulation.requests_of(simulation.exporter.scrape) == ["/otaUpdates?otaUpdateStatus=CREATE_IN_PROGRESS"]
     labels = 'aws_account_id="111122223333",aws_region="eu-west-1",id="bootloader",kind="ota_update"'
@@ -167,7 +166,7 @@ def test_it_is_simulated_and_scraped_to_its_end() -> None:
 
 def test_it_outlives_a_restart(tmp_path: Path) -> None:
     scenario = SCENARIO.replace("[{at: 0s, status: CREATE_IN_PROGRESS}, {at: 90s,", "[{at: 0s,")
-    with restarting(scenario, tmp_path / "state.db", FIVE) as aws:
+    with restartable_exporter(scenario, tmp_path / "state.db", FIVE) as aws:
         with aws.exporter(CONFIG) as exporter:
             before = exporter.operations()
             assert "/otaUpdates/bootloader" in aws.requests
@@ -178,7 +177,7 @@ def test_it_outlives_a_restart(tmp_path: Path) -> None:
 
 
 def test_it_is_on_the_status_page_and_in_the_json() -> None:
-    with simulating(CONFIG, SCENARIO.replace("CREATE_COMPLETE}", "CREATE_FAILED}"), FIVE) as simulation:
+    with serve_simulation(CONFIG, SCENARIO.replace("CREATE_COMPLETE}", "CREATE_FAILED}"), FIVE) as simulation:
         for _ in range(3):
             simulation.exporter.scrape()
         url, chosen = simulation.exporter.url, {"kind": "ota_update", "view": "attention"}
@@ -219,8 +218,8 @@ def test_it_has_alerts(tmp_path: Path) -> None:
     file = tmp_path / "rules.yaml"
     file.write_text(prometheus_rules(rules(FIVE)))
     promtool("check", "rules", "--lint-fatal", file)
-    queries = {record.name: record.query for record in rules(FIVE).resolved().records}
-    status = 'aws_iot_bulk_operation_status{kind="ota_update",status'
+    queries = {record.name: record.query for record in rules(FIVE).resolve().records}
+    status = 'aws_iot_bulk_operation_status{kind="ota_update", status'
     assert f'{status}=~"CREATE_IN_PROGRESS|CREATE_PENDING|DELETE_IN_PROGRESS"}}' in queries[ACTIVE]
     assert f'{status}="CREATE_PENDING"}}' in queries[RUNNING]
     assert f'{status}=~"CREATE_FAILED|DELETE_FAILED"}}' in queries[FAILED]

@@ -90,19 +90,19 @@ def _stats(kinds: Kinds) -> tuple[Panel, ...]:
             queries.number_of(active),
             steps=(Step(None, "blue"),),
         ),
-        _bad_operations("Failed", "Operations with a failed status.", queries.in_phase(kinds, CHOSEN, Phase.FAILED)),
-        _bad_operations(
+        _problem_count("Failed", "Operations with a failed status.", queries.in_phase(kinds, CHOSEN, Phase.FAILED)),
+        _problem_count(
             "With failures",
             "Operations in which at least one thing, group or record failed. Their status may be Completed.",
             f"({queries.failures(kinds, CHOSEN)}) > 0",
         ),
-        _bad_operations(
+        _problem_count(
             "Stalled",
-            "Operations that have started and are not complete, but have not changed for the time of the variable "
-            "Stalled after. An operation without a progress value has started if one of its counts is above zero.",
+            "Operations that have started and are not complete, but have not changed for some time (variable Stalled "
+            "after). An operation without a progress value has started if one of its counts is above zero.",
             queries.stalled(kinds, CHOSEN),
         ),
-        _bad_operations(
+        _problem_count(
             "Cells down",
             "Cells that an exporter cannot read from AWS. A cell is one kind of operation in one Region of an account.",
             queries.cells_down(CHOSEN),
@@ -118,15 +118,15 @@ def _stats(kinds: Kinds) -> tuple[Panel, ...]:
     )
 
 
-def _bad_operations(title: str, description: str, series: str) -> Panel:
+def _problem_count(title: str, description: str, series: str) -> Panel:
     return stat(title, description, queries.number_of(series), steps=GOOD_AT_ZERO)
 
 
 def _operations(kinds: Kinds) -> Panel:
     return table(
         "Operations",
-        "All operations with their status, progress, number of failed items and estimated end. The estimate assumes "
-        "the speed of the variable Speed window. Click an id to open the dashboard of the operation.",
+        "All operations with their status, progress and number of failed items. The estimated end assumes that an "
+        "operation continues at its recent speed (variable Speed window). Click an id to open its dashboard.",
         (
             CURRENT_STATUS,
             per_operation(selector(PROGRESS, CHOSEN)),
@@ -164,8 +164,8 @@ def _places(kinds: Kinds) -> Panel:
     failures = queries.failures(kinds, CHOSEN)
     return table(
         "Operations and failures",
-        "For each account, Region and kind: the number of operations, of active ones, of those with a failed status, "
-        "of those with failed items, and of all failed items.",
+        "The number of operations in each account, Region and kind: all, active, with a failed status, and with failed "
+        "items. The last column is the number of failed items.",
         (
             f"count {BY_PLACE} ({queries.last_read(CHOSEN)})",
             f"count {BY_PLACE} ({queries.active(kinds, CHOSEN)})",

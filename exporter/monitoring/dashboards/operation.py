@@ -133,7 +133,7 @@ def _stats(kinds: Kinds) -> tuple[Panel, ...]:
         ),
         _timestamp(
             "Estimated end",
-            "The estimated end of the operation, at the speed of the variable Speed window.",
+            "The estimated end, if the operation continues at its recent speed (variable Speed window).",
             queries.estimated_end(kinds, CHOSEN_OPERATION),
             "No progress",
         ),
@@ -223,7 +223,7 @@ def _progress() -> Panel:
 def _progress_rate() -> Panel:
     return Panel(
         title="Progress per minute",
-        description="The increase of the progress per minute, over the variable Speed window.",
+        description="The increase of the progress per minute, in the variable Speed window.",
         visualization=LINES,
         queries=(Query(f"{queries.progress_rate(CHOSEN_OPERATION)} * 60", "progress"),),
         unit="percentunit",
@@ -253,12 +253,12 @@ def _count_rates(kinds: Kinds) -> Panel:
     rates = (
         _query(metric, f"deriv({selector(metric.name, CHOSEN_OPERATION)}[$window])", " * 60", kinds)
         for metric in kind_metrics(kinds)
-        if unit_of(metric.name) == COUNT
+        if _unit_of(metric.name) == COUNT
     )
     return Panel(
         title="Counts per minute",
-        description="The change of each count per minute, over the variable Speed window. "
-        "A count that decreases is below zero.",
+        description="The change of each count per minute, in the variable Speed window. "
+        "The value is negative while a count decreases.",
         visualization=LINES,
         queries=tuple(rates),
         unit="cpm",
@@ -275,7 +275,7 @@ def _query(metric: Metric[Any], series: str, conversion: str, kinds: Kinds) -> Q
 def _by_labels_and_unit(metrics: Iterable[Metric[Any]]) -> Mapping[tuple[tuple[str, ...], Unit], Sequence[Metric[Any]]]:
     groups: dict[tuple[tuple[str, ...], Unit], list[Metric[Any]]] = {}
     for metric in metrics:
-        groups.setdefault((metric.labels, unit_of(metric.name)), []).append(metric)
+        groups.setdefault((metric.labels, _unit_of(metric.name)), []).append(metric)
     return groups
 
 
@@ -286,8 +286,7 @@ def _title(labels: Sequence[str], unit: Unit, metrics: Iterable[Metric[Any]]) ->
     return f"{' and '.join(counted).capitalize()} by {' and '.join(labels)}"
 
 
-def unit_of(name: str) -> Unit:
-    """Return the unit of a metric by the suffix of its name."""
+def _unit_of(name: str) -> Unit:
     return next((unit for suffix, unit in UNITS.items() if name.endswith(suffix)), COUNT)
 
 
