@@ -1,4 +1,4 @@
-# A role that lets aws-iot-bulk-exporter read what it watches in one account, and nothing else.
+# A role with which aws-iot-bulk-exporter reads the operations of one account, and nothing else.
 
 terraform {
   required_version = ">= 1.5"

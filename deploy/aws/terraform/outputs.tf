@@ -1,9 +1,9 @@
 output "role_arn" {
-  description = "The role's ARN: for the annotation of the service account, or role_arn of the exporter's configuration."
+  description = "The ARN for the annotation of the service account, or for role_arn in the configuration of the exporter."
   value       = aws_iam_role.this.arn
 }
 
 output "policy" {
-  description = "The role's policy, as JSON."
+  description = "The policy of the role as JSON."
   value       = module.documents.policy
 }

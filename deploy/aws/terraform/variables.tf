@@ -1,41 +1,41 @@
 variable "name" {
-  description = "The role's name."
+  description = "The name of the role."
   type        = string
   default     = "iot-bulk-exporter"
 }
 
 variable "path" {
-  description = "The role's path."
+  description = "The path of the role."
   type        = string
   default     = "/"
 }
 
 variable "permissions_boundary" {
-  description = "The ARN of a policy that bounds the role."
+  description = "The ARN of the policy that is the permissions boundary of the role."
   type        = string
   default     = null
 }
 
 variable "tags" {
-  description = "Tags of the resources."
+  description = "The tags of the resources."
   type        = map(string)
   default     = {}
 }
 
 variable "kinds" {
-  description = "The kinds that the exporter watches here; null: those that it watches without a configuration. None for a role that only assumes others."
+  description = "The kinds that the exporter watches in this account. The default null means those that it watches without a configuration. Use [] for a role that only assumes other roles."
   type        = list(string)
   default     = null
 }
 
 variable "purposes" {
-  description = "What is read besides operations by their ids: discover, tags, or an option of a kind, as details."
+  description = "What the exporter reads in addition to operations by their ids: discover, tags, or an option of a kind such as details."
   type        = list(string)
   default     = ["discover"]
 }
 
 variable "regions" {
-  description = "The Regions that are watched; none named: all."
+  description = "The Regions that the exporter may read. The default [] means all."
   type        = list(string)
   default     = []
 }
@@ -47,25 +47,25 @@ variable "assume_roles" {
 }
 
 variable "irsa" {
-  description = "The service account that gets the role by IRSA."
+  description = "The service account that may assume the role with IRSA."
   type        = object({ oidc_provider_arn = string, namespace = string, service_account = string })
   default     = null
 }
 
 variable "pod_identity" {
-  description = "The service account that gets the role by EKS Pod Identity."
+  description = "The service account that may assume the role with EKS Pod Identity."
   type        = object({ cluster_arn = string, namespace = string, service_account = string })
   default     = null
 }
 
 variable "trusted_roles" {
-  description = "The ARNs of the roles, in another account as a rule, that may assume this one."
+  description = "The ARNs of the roles that may assume this one. They are usually in another account."
   type        = list(string)
   default     = []
 }
 
 variable "external_id" {
-  description = "The external id that whoever assumes the role from another account must tell."
+  description = "The external id that a request from another account must contain."
   type        = string
   default     = null
   sensitive   = true

@@ -1,33 +1,33 @@
-# The two policy documents of the role. No provider takes part, so that they can be printed and tested without AWS.
+# The two policy documents of the role. This module uses no provider, so that tests can print them without AWS.
 
 locals {
-  # Printed from the exporter's table of kinds: what each calls AWS for, and the actions which that takes.
+  # Printed by the exporter: for each kind, the purposes of its calls and the actions that they require.
   permissions = jsondecode(file("${path.module}/permissions.json"))
   known_kinds = distinct(local.permissions[*].kind)
 
-  kinds = var.kinds != null ? var.kinds : distinct([for one in local.permissions : one.kind if one.by_default])
+  kinds = var.kinds != null ? var.kinds : distinct([for permission in local.permissions : permission.kind if permission.by_default])
 
   always         = ["describe", "dependent"]
   known_purposes = setsubtract(local.permissions[*].purpose, local.always)
 
   watching = [
-    for one in local.permissions : merge(
+    for permission in local.permissions : merge(
       {
-        Sid      = one.sid
+        Sid      = permission.sid
         Effect   = "Allow"
-        Action   = one.actions
-        Resource = [for resource in one.resources : replace(resource, "/^arn:\\*:/", "arn:${var.partition}:")]
+        Action   = permission.actions
+        Resource = [for resource in permission.resources : replace(resource, "/^arn:\\*:/", "arn:${var.partition}:")]
       },
       { for key, value in local.within_regions : key => value if length(var.regions) > 0 },
     )
-    if contains(local.kinds, one.kind) && contains(concat(local.always, var.purposes), one.purpose)
+    if contains(local.kinds, permission.kind) && contains(concat(local.always, var.purposes), permission.purpose)
   ]
-  # Loops leave them out where they are not wanted: both sides of a conditional would have to be of one type.
+  # Loops omit optional parts. A conditional would require the same type on both sides.
   within_regions = {
     Condition = { StringEquals = { "aws:RequestedRegion" = var.regions } }
   }
 
-  # EKS Pod Identity tags its sessions, and the tags go along into every role that is assumed from one.
+  # EKS Pod Identity tags its sessions. A role that is assumed from such a session inherits the tags.
   assuming = [
     for roles in [var.assume_roles] : {
       Sid      = "RolesOfAccounts"

@@ -13,7 +13,7 @@ output "policy" {
 
   precondition {
     condition     = length(local.watching) + length(local.assuming) > 0
-    error_message = "kinds, assume_roles: one of them must name something, or the role may do nothing."
+    error_message = "kinds, assume_roles: set at least one of them, or the role has no permissions."
   }
 }
 
@@ -23,6 +23,6 @@ output "trust" {
 
   precondition {
     condition     = length(var.irsa[*]) + length(var.pod_identity[*]) + length(var.trusted_roles) > 0
-    error_message = "irsa, pod_identity, trusted_roles: one of them must say who may assume the role."
+    error_message = "irsa, pod_identity, trusted_roles: set at least one of them, or nothing can assume the role."
   }
 }
