@@ -112,8 +112,8 @@ def test_terraform_lets_the_role_tag_the_sessions_of_others_only_where_pod_ident
     [
         ({**TRUSTS["Irsa"], "kinds": ["iot_jobs"]}, "kinds: expected any of thing_registration_task, "),
         ({**TRUSTS["Irsa"], "purposes": ["tag"]}, "purposes: expected any of details, discover, tags."),
-        ({**TRUSTS["Irsa"], "kinds": []}, "kinds, assume_roles: one of them must name something"),
-        ({}, "irsa, pod_identity, trusted_roles: one of them must say who"),
+        ({**TRUSTS["Irsa"], "kinds": []}, "kinds, assume_roles: set at least one of them"),
+        ({}, "irsa, pod_identity, trusted_roles: set at least one of them"),
     ],
 )
 def test_terraform_refuses_what_makes_no_role(tmp_path: Path, variables: dict[str, Any], complaint: str) -> None:
