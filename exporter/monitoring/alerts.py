@@ -103,9 +103,10 @@ class Alert:
 
 
 KIND_LABELS = ("aws_account_id", "aws_region", "kind")
-OPERATION: Final = "Operation {id} of kind {kind} (account {aws_account_id}, Region {aws_region})"
-PLACE: Final = "in account {account} ({aws_account_id}), Region {aws_region}"
-CELL: Final = f"operations of kind {{kind}} {PLACE}"
+# Parts of the descriptions.
+OPERATION_TEXT: Final = "Operation {id} of kind {kind} (account {aws_account_id}, Region {aws_region})"
+PLACE_TEXT: Final = "in account {account} ({aws_account_id}), Region {aws_region}"
+CELL_TEXT: Final = f"operations of kind {{kind}} {PLACE_TEXT}"
 IS_RECENT = f"and {SAME_OPERATION} {recorded.RECENT}"
 IS_RUNNING = f"and {SAME_OPERATION} {recorded.RUNNING}"
 READ_AGE = (
@@ -123,8 +124,8 @@ OPERATION_ALERTS: tuple[Alert, ...] = (
         query=f"{recorded.FAILED} {IS_RECENT}",
         severity="critical",
         summary="A bulk operation failed",
-        description=f"{OPERATION} ended with a failed status. It makes no further changes, and AWS cannot resume it. "
-        "Devices that it did not reach keep their previous state.",
+        description=f"{OPERATION_TEXT} ended with a failed status. It makes no further changes, and AWS cannot resume "
+        "it. Devices that it did not reach keep their previous state.",
     ),
     # Completed does not mean success. This alert reads the counts and ignores the status.
     _operation_alert(
@@ -132,7 +133,7 @@ OPERATION_ALERTS: tuple[Alert, ...] = (
         query=f"({recorded.FAILED_ITEMS} unless {SAME_OPERATION} {recorded.UNFINISHED}) {IS_RECENT}",
         severity="warning",
         summary="A bulk operation finished, but some of its items failed",
-        description=f"{OPERATION} has no items left to process. Failed items: {{value}}. "
+        description=f"{OPERATION_TEXT} has no items left to process. Failed items: {{value}}. "
         "AWS may show the status Completed for it: that status does not mean that all items succeeded.",
     ),
     _operation_alert(
@@ -142,7 +143,7 @@ OPERATION_ALERTS: tuple[Alert, ...] = (
         unit="ratio",
         severity="warning",
         summary="Many items of a running bulk operation fail",
-        description=f"{OPERATION} is still running, and {{value}} of its processed items failed. "
+        description=f"{OPERATION_TEXT} is still running, and {{value}} of its processed items failed. "
         "More items may fail until it ends or is stopped.",
         for_="5m",
     ),
@@ -151,7 +152,7 @@ OPERATION_ALERTS: tuple[Alert, ...] = (
         query=recorded.UNMOVED,
         severity="warning",
         summary="A running bulk operation makes no progress",
-        description=f"{OPERATION} has items left to process, but none of its counts has changed for ${{stalled}}.",
+        description=f"{OPERATION_TEXT} has items left to process, but none of its counts has changed for ${{stalled}}.",
     ),
     _operation_alert(
         name="AwsIotBulkOperationRunningLong",
@@ -160,14 +161,14 @@ OPERATION_ALERTS: tuple[Alert, ...] = (
         unit="seconds",
         severity="info",
         summary="A bulk operation has been running for a long time",
-        description=f"{OPERATION} was created {{value}} ago and still has items left to process.",
+        description=f"{OPERATION_TEXT} was created {{value}} ago and still has items left to process.",
     ),
     _operation_alert(
         name="AwsIotBulkOperationStopped",
         query=f"{recorded.STOPPED} {IS_RECENT}",
         severity="info",
         summary="A bulk operation was cancelled or stopped",
-        description=f"{OPERATION} was cancelled or stopped before all items were processed. "
+        description=f"{OPERATION_TEXT} was cancelled or stopped before all items were processed. "
         "Processed items keep their new state. The other items may be unchanged.",
     ),
     _operation_alert(
@@ -175,7 +176,7 @@ OPERATION_ALERTS: tuple[Alert, ...] = (
         query=f"{recorded.INVALID_ITEMS} {IS_RECENT}",
         severity="warning",
         summary="The input of a bulk operation contains invalid records",
-        description=f"{OPERATION} has invalid records in its input: {{value}}. "
+        description=f"{OPERATION_TEXT} has invalid records in its input: {{value}}. "
         "AWS cannot process them, and a retry does not help.",
     ),
     _operation_alert(
@@ -185,7 +186,7 @@ OPERATION_ALERTS: tuple[Alert, ...] = (
         threshold=1,
         severity="warning",
         summary="A bulk operation makes more retries than it processes items",
-        description=f"{OPERATION} made {{value}} retries for each item that it processed in the last ${{rate}}.",
+        description=f"{OPERATION_TEXT} made {{value}} retries for each item that it processed in the last ${{rate}}.",
         for_="5m",
     ),
 )
@@ -217,7 +218,7 @@ EXPORTER_ALERTS: tuple[Alert, ...] = (
         labels=(*CELL_LABELS, "reason"),
         severity="warning",
         summary="The exporter cannot read operations from AWS",
-        description=f"An exporter cannot read all {CELL}. The reason is {{reason}}. "
+        description=f"An exporter cannot read all {CELL_TEXT}. The reason is {{reason}}. "
         "New operations may be missing, and the figures of known operations become stale.",
         for_="10m",
     ),
@@ -227,7 +228,7 @@ EXPORTER_ALERTS: tuple[Alert, ...] = (
         labels=CELL_LABELS,
         severity="warning",
         summary="AWS denies the exporter access",
-        description=f"AWS denies a request that an exporter needs to read {CELL}. "
+        description=f"AWS denies a request that an exporter needs to read {CELL_TEXT}. "
         "An IAM permission is missing, or a policy of the organization forbids the request.",
         for_="10m",
     ),
@@ -241,7 +242,7 @@ EXPORTER_ALERTS: tuple[Alert, ...] = (
         unit="seconds",
         severity="warning",
         summary="The exporter's data is stale",
-        description=f"No exporter has completely read the {CELL} for {{value}}.",
+        description=f"No exporter has completely read the {CELL_TEXT} for {{value}}.",
     ),
     _exporter_alert(
         name="AwsIotBulkExporterThrottled",
@@ -300,7 +301,7 @@ EXPORTER_ALERTS: tuple[Alert, ...] = (
         severity="info",
         summary="The exporter watches a service that AWS no longer supports",
         description=f"AWS ended its support for operations of kind {{kind}} {{value}} ago. "
-        f"The exporter still watches them {PLACE}.",
+        f"The exporter still watches them {PLACE_TEXT}.",
         for_="1h",
     ),
 )
