@@ -1,4 +1,4 @@
-"""What the routes of the status page and of the JSON API share."""
+"""The data and the request handling that the status page and the JSON API share."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ WITHOUT_WAITING = 0.0
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Access to the current lines. ``overview`` returns those of the current configuration, ``now`` Unix seconds.
+    """Functions of the running exporter, whose configuration may change.
 
-    ``refresh`` starts what is due and waits for so many seconds.
+    ``overview`` returns the current lines, ``now`` Unix seconds. ``refresh`` refreshes the cells that are due, and
+    waits for so many seconds at most.
     """
 
     kinds: Sequence[Kind[Any]]
@@ -29,7 +30,7 @@ class Status:
     now: Callable[[], float]
 
     def handler(self, respond: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
-        """Return a handler that starts a refresh of what is due, does not wait for it, and then responds."""
+        """Return a handler that starts a refresh, does not wait for it, and responds with the current data."""
 
         async def handle(request: Request) -> Response:
             await self.refresh(WITHOUT_WAITING)

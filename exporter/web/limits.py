@@ -10,7 +10,7 @@ MAX_HEAD_BYTES = 16384
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many connections a client can hold open, and for how long. All but the first are seconds."""
+    """The number of open connections, and time limits in seconds."""
 
     # A TLS connection takes about 320 KiB, most of it asyncio's buffer. This is 80 MiB in all.
     connections: int = 256

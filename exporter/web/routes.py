@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from exporter.web.metrics import Metrics, metrics_response, scrape_timeout
 
-# Refreshes what is due, waits for so many seconds at most, and returns what is known then.
+# Refreshes the cells that are due, waits for so many seconds at most, and returns the metrics.
 Refresh = Callable[[float | None], Awaitable[Metrics]]
 
 # Responses that are rendered at the same time. Rendering uses a whole processor: more at once are not faster.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.cli.main import COMMANDS
+from exporter.cli.flags import DEFAULT_LISTEN_ADDRESS
 from exporter.web.healthcheck import DEFAULT_URL, VARIABLE, problem
 from tests.support.certificates import server_files
 from tests.support.http_edge import run_server, run_tls_server
@@ -70,6 +70,4 @@ def test_the_url_comes_from_the_environment_and_no_proxy_is_used(closed_port: in
 
 
 def test_the_default_url_is_the_default_address_of_the_exporter() -> None:
-    (serve,) = (command for command in COMMANDS if command.name == "serve")
-    (address,) = (flag.default for flag in serve.flags if flag.name == "--web.listen-address")
-    assert f"http://127.0.0.1{address}{HEALTHY}" == DEFAULT_URL
+    assert f"http://127.0.0.1{DEFAULT_LISTEN_ADDRESS}{HEALTHY}" == DEFAULT_URL

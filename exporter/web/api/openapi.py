@@ -22,7 +22,7 @@ PROBLEM = "application/problem+json"
 _RESPONSES = (Operations, Cells, Problem)
 ABOUT = (
     "The bulk operations of AWS IoT that the exporter knows. Times are RFC 3339 in UTC, unknown values are null. Each "
-    "request starts a refresh of what is due and does not wait for it: the next response has the new data."
+    "request starts a refresh of the cells that are due, and does not wait for it. Later responses have the new data."
 )
 
 
