@@ -1,4 +1,4 @@
-"""What all tests share: the files of botocore, and patience where a tool of theirs looks at the time."""
+"""Settings for all tests: no time limits for hypothesis, and one read of each botocore file."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from hypothesis import HealthCheck, settings
 
 
 def pytest_configure() -> None:
-    """Let no property fail because the machine is busy."""
+    """Remove hypothesis's deadlines, which a busy machine would miss."""
     settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def botocore_reads_a_file_once() -> Iterator[None]:
-    """Keep what botocore's loaders read: megabytes that each client would parse anew, and that nobody changes."""
+    """Cache what botocore's loaders read: megabytes that never change and that each client would parse again."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(JSONFileLoader, "load_file", staticmethod(cache(JSONFileLoader().load_file)))
         yield

@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-import pytest
-
 from exporter.core.thread import NAME
 from tests.faults.fault_accounts import BEGINS, ENDS, STALE_AFTER, Setup, Subject
 from tests.faults.observation import CellAddress, Observation, ScrapeView, scrape_view
@@ -83,7 +81,7 @@ def _warm_up(watched: WatchedExporter, subjects: Mapping[CellAddress, Subject]) 
         unread = {name for cell, subject in subjects.items() for name in _unread(view, cell, subject)}
         if not unread:
             return
-    pytest.fail(f"not read before the faults begin: {sorted(unread)}")
+    raise AssertionError(f"not read before the faults begin: {sorted(unread)}")
 
 
 def _unread(view: ScrapeView, cell: CellAddress, subject: Subject) -> Iterator[str]:

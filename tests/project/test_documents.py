@@ -1,77 +1,132 @@
-"""What the pages on permissions and scaling show can be run, and their figures are those that were measured."""
+"""The commands, configurations, queries and figures in the documents are valid."""
 
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
-from exporter.cli.main import COMMANDS, PROGRAM
+from exporter import __version__
+from exporter.cli.main import PROGRAM, parse_arguments
 from exporter.config.loader import parse_config
 from exporter.kinds.registry import KINDS
 from exporter.metrics.reference import metrics_document
+from exporter.monitoring.settings import parse_settings
+from tests.support.exposition_rows import metrics_with
+from tests.support.generated_documents import PARTS, WHOLE, generated_text
+from tests.support.processes import run_process
 from tests.support.repository import ROOT
 from tests.support.required_programs import program
+from tests.support.waiting import wait_until
 
-PAGES = [(ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("aws-permissions.md", "scaling.md")]
-SCALING = PAGES[1]
-PERFORMANCE = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+README, MONITORING, PERMISSIONS, SCALING, PERFORMANCE = (
+    (ROOT / page).read_text(encoding="utf-8")
+    for page in (
+        "README.md",
+        "docs/monitoring.md",
+        "docs/aws-permissions.md",
+        "docs/scaling.md",
+        "docs/performance.md",
+    )
+)
+WITH_LINKS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "helm/README.md")]
 
 
-def blocks(language: str) -> list[str]:
-    """Return the fenced blocks of one language on all pages."""
-    found = rf"^```{language}\n(.*?)^```$"
-    return [text for page in PAGES for text in re.findall(found, page, re.MULTILINE | re.DOTALL)]
+def blocks(language: str, *pages: str) -> list[str]:
+    """Return the fenced blocks of a language on some pages."""
+    pattern = re.compile(rf"^```{language}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    return [text for page in pages for text in pattern.findall(page)]
+
+
+COMMAND_LINES = [
+    line
+    for text in blocks("sh", README, MONITORING, PERMISSIONS, SCALING)
+    for line in text.splitlines()
+    if line.startswith(PROGRAM)
+]
+
+
+@pytest.mark.parametrize("page", [*WITH_LINKS, *ROOT.glob("docs/*.md")], ids=lambda page: page.name)
+def test_every_linked_file_exists(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_demo_shows_the_metrics_in_the_readme(tmp_path: Path) -> None:
+    assert "make demo\n" in blocks("sh", README)[0]
+    output = tmp_path / "demo.log"
+    with run_process([program("make"), "demo", "ARGS=--web.listen-address=127.0.0.1:0"], output):
+        match = wait_until(lambda: re.search(r"http://\S+/metrics", output.read_text()), "the demo's URL")
+        names = {line.partition("{")[0] for line in blocks("text", README)[0].splitlines()}
+        assert wait_until(lambda: metrics_with(match[0], *names), "the metrics in the README")
+
+
+@pytest.mark.parametrize("line", COMMAND_LINES)
+def test_every_command_is_valid(line: str) -> None:
+    _, command, *words = shlex.split(line, comments=True)
+    assert parse_arguments(command, words)
 
 
 @pytest.mark.parametrize(
-    "line", [line for text in blocks("sh") for line in text.splitlines() if line.startswith(PROGRAM)]
+    ("page", "accounts"),
+    [(README, [2]), (PERMISSIONS, [1, 2]), (SCALING, [])],
+    ids=["readme", "permissions", "scaling"],
 )
-def test_every_command_word_and_flag_exists(line: str) -> None:
-    _, name, *rest = line.split()
-    (command,) = [command for command in COMMANDS if command.name == name]
-    flags = {flag.name: flag for flag in command.flags}
-    assert [word for word in rest if not word.startswith("--") and word not in command.words] == []
-    for word in rest:
-        flag, _, value = word.partition("=")
-        assert not word.startswith("--") or flags[flag].is_switch or flags[flag].read(value) is not None
+def test_every_configuration_is_valid(page: str, accounts: list[int]) -> None:
+    configurations = [text for text in blocks("yaml", page) if "accounts:" in text]
+    assert [len(parse_config(text, KINDS).accounts) for text in configurations] == accounts
 
 
-def test_every_configuration_is_right() -> None:
-    configurations = [text for text in blocks("yaml") if "accounts:" in text]
-    assert [len(parse_config(text, KINDS).accounts) for text in configurations] == [1, 2]
+def test_the_alert_settings_are_valid() -> None:
+    (settings,) = [text for text in blocks("yaml", MONITORING) if text.startswith("runbooks:")]
+    assert parse_settings(settings).alerts["AwsIotBulkFailureRatioHigh"].threshold == 0.1
 
 
-def test_the_scrape_configuration_is_right(tmp_path: Path) -> None:
-    (text,) = [text for text in blocks("yaml") if "scrape_configs:" in text]
+@pytest.mark.parametrize("page", [README, SCALING], ids=["readme", "scaling"])
+def test_the_scrape_configuration_is_valid(page: str, tmp_path: Path) -> None:
+    (text,) = [text for text in blocks("yaml", page) if "scrape_configs:" in text]
     file = tmp_path / "prometheus.yml"
     file.write_text(text)
     subprocess.run([program("promtool"), "check", "config", file], check=True, capture_output=True)
 
 
-def test_the_queries_find_a_shard_that_is_missing_or_of_another_total(tmp_path: Path) -> None:
-    queries = [line for text in blocks("promql") for line in text.splitlines()]
-    names = {name for query in queries for name in re.findall(r"\baws_\w+", query)}
-    assert [name for name in names if f"`{name}`" not in metrics_document(KINDS)] == []
-    totals = {"mixed": (3, 3, 2), "missing": (4, 4, 4), "fine": (3, 3, 3)}
-    found = {case: [found_by(query, case, totals[case], tmp_path) for query in queries] for case in totals}
-    assert found == {"mixed": [True, False], "missing": [False, True], "fine": [False, False]}
+def test_every_query_in_the_readme_is_valid(tmp_path: Path) -> None:
+    queries = [line for text in blocks("promql", README) for line in text.splitlines()]
+    file = tmp_path / "rules.yml"
+    rules = [{"record": f"readme:{number}", "expr": query} for number, query in enumerate(queries)]
+    file.write_text(yaml.safe_dump({"groups": [{"name": "readme", "rules": rules}]}))
+    subprocess.run([program("promtool"), "check", "rules", file], check=True, capture_output=True)
 
 
-def found_by(query: str, case: str, totals: tuple[int, ...], folder: Path) -> bool:
-    """Tell whether a query finds something in shards that expose these totals."""
+@pytest.mark.parametrize("page", [README, SCALING], ids=["readme", "scaling"])
+def test_queries_use_documented_metrics_only(page: str) -> None:
+    names = {name for query in blocks("promql", page) for name in re.findall(r"\baws_\w+", query)}
+    documented, labels = metrics_document(KINDS), {"aws_account_id", "aws_region"}
+    assert names
+    assert [name for name in names - labels if f"`{name}`" not in documented] == []
+
+
+def test_the_queries_find_a_missing_shard_and_a_shard_of_another_total(tmp_path: Path) -> None:
+    queries = [line for text in blocks("promql", SCALING) for line in text.splitlines()]
+    totals = {"mixed": (3, 3, 2), "missing": (4, 4, 4), "complete": (3, 3, 3)}
+    found = {case: [has_result(query, case, totals[case], tmp_path) for query in queries] for case in totals}
+    assert found == {"mixed": [True, False], "missing": [False, True], "complete": [False, False]}
+
+
+def has_result(query: str, case: str, totals: tuple[int, ...], folder: Path) -> bool:
+    """Return whether a query has a result if the shards expose these totals."""
     series = [
         {"series": f'aws_iot_bulk_exporter_shard_{name}{{instance="{ordinal}"}}', "values": str(value)}
         for ordinal, total in enumerate(totals)
         for name, value in (("ordinal", ordinal), ("total", total))
     ]
-    expected = {"expr": f"count({query}) > 0", "eval_time": "0s"}
+    nothing = {"expr": f"count({query}) > 0", "eval_time": "0s", "exp_samples": []}
     rules, test = folder / "rules.yml", folder / f"{case}.yml"
     rules.write_text("groups: []")
-    nothing = {**expected, "exp_samples": []}
     test.write_text(
         yaml.safe_dump({"rule_files": [str(rules)], "tests": [{"input_series": series, "promql_expr_test": [nothing]}]})
     )
@@ -80,7 +135,7 @@ def found_by(query: str, case: str, totals: tuple[int, ...], folder: Path) -> bo
     return done.returncode != 0
 
 
-def test_every_figure_is_one_that_was_measured() -> None:
+def test_every_figure_was_measured() -> None:
     rows = re.findall(r"^\| [^|]+ \| ([^|]+) \| `python -m benchmarks (\w+)` \|$", SCALING, re.MULTILINE)
     assert len(rows) == 8
     for figure, name in rows:
@@ -88,3 +143,21 @@ def test_every_figure_is_one_that_was_measured() -> None:
         assert re.search(rf"(?<![\d.]){re.escape(figure)}(?![\d.])", section), figure
     assert "9 shards of 1,889 scopes" in SCALING
     assert "9 shards of 1,889 scopes" in PERFORMANCE
+
+
+@pytest.mark.parametrize("file", [*PARTS, *WHOLE], ids=lambda file: file.name)
+def test_generated_parts_are_up_to_date(file: Path) -> None:
+    assert file.read_text(encoding="utf-8") == generated_text(file)
+
+
+def test_the_readme_has_every_kind_once() -> None:
+    for kind in KINDS:
+        assert README.count(f"| `{kind.name}` |") == 1
+
+
+def test_make_image_builds_the_image_of_the_chart() -> None:
+    made = subprocess.run(
+        [program("make"), "--dry-run", "image", "ENGINE=docker"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    assert "make image\n" in README
+    assert f"--tag aws-iot-bulk-exporter:{__version__} " in made.stdout

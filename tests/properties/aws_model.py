@@ -1,6 +1,6 @@
-"""A plain model of AWS for tests: every operation with all it ever was, and whatever may go wrong on the way to it.
+"""A model of AWS that keeps the history of every operation and can fail in many ways.
 
-Each version of an operation carries its number in all of its members, so that a reading of two of them would show.
+Every member of an operation contains the number of its version, so that a mix of two versions is visible.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.support.simulated_responses import MODELS, output_shape, parsed_respo
 from tests.support.virtual_loop import TODAY
 
 BY_NAME: Mapping[str, Kind[Any]] = {kind.name: kind for kind in KINDS}
-# The account of the credentials that the exporter starts with.
+# The account of the exporter's own credentials.
 OWN = "444455556666"
 CREATED = datetime.fromtimestamp(TODAY, UTC) - timedelta(hours=2)
 ITEMS = 1000
@@ -47,20 +47,20 @@ FAULTS: Mapping[str, HttpResponse] = {
 }
 UNREACHABLE = "unreachable"
 
-# An account's number, a Region, a kind and an id.
+# An account id, a Region, a kind and an operation's id.
 Key = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What an operation was from a moment on, in virtual seconds; None when AWS no longer knew it."""
+    """The state of an operation from a virtual second on. The state is None after AWS deleted the operation."""
 
     since: float
     state: SimulatedOperation | None
 
 
-def version(key: Key, number: int, status: str) -> SimulatedOperation:
-    """Return an operation as the version of this number has it."""
+def sample_version(key: Key, number: int, status: str) -> SimulatedOperation:
+    """Return the version of an operation with this number."""
     account, region, _, id = key
     return SimulatedOperation(
         id=id,
@@ -81,8 +81,8 @@ def version(key: Key, number: int, status: str) -> SimulatedOperation:
 
 
 @dataclass
-class Cloud:
-    """AWS. Its lists are ``lag`` seconds behind, and ``finals`` counts how often one call described what has ended."""
+class AwsModel:
+    """AWS. Its lists are ``lag`` seconds old. ``finals`` counts the descriptions of ended operations."""
 
     now: Callable[[], float]
     history: dict[Key, list[Version]] = field(default_factory=dict)
@@ -91,28 +91,28 @@ class Cloud:
     finals: Counter[Key] = field(default_factory=Counter)
 
     def put(self, key: Key, status: str) -> None:
-        """Create an operation, or let it go on."""
+        """Create an operation or a new version of it."""
         versions = self.history.setdefault(key, [])
-        versions.append(Version(self.now(), version(key, len(versions), status)))
+        versions.append(Version(self.now(), sample_version(key, len(versions), status)))
 
     def delete(self, key: Key) -> None:
-        """Let AWS forget an operation."""
+        """Delete an operation."""
         self.history[key].append(Version(self.now(), None))
 
     def state(self, key: Key, at: float | None = None) -> SimulatedOperation | None:
-        """Return what an operation is, or was at a time."""
+        """Return the state of an operation now or at a time."""
         when = self.now() if at is None else at
-        past = [one.state for one in self.history.get(key, ()) if one.since <= when]
+        past = [version.state for version in self.history.get(key, ()) if version.since <= when]
         return past[-1] if past else None
 
     def alive(self) -> Iterator[tuple[Key, SimulatedOperation]]:
-        """Give every operation that AWS knows now."""
+        """Yield every operation that exists now."""
         for key in self.history:
             if state := self.state(key):
                 yield key, state
 
     def __call__(self, api: str, request: AWSPreparedRequest) -> HttpResponse:
-        """Return the answer to a request. Raises what a network that does not answer makes of it."""
+        """Return the response to a request. Raises botocore's error for an unreachable network."""
         signed = re.search(r"Credential=(?:ASIA)?(\w+)/\d+/([\w-]+)/", _text(request.headers["Authorization"]))
         assert signed is not None
         account, region = signed[1] if signed[1].isdigit() else OWN, signed[2]
@@ -122,14 +122,14 @@ class Cloud:
             raise EndpointConnectionError(endpoint_url=request.url)
         if fault:
             return FAULTS[fault]
-        return self._identity(request) if service == "sts" else self._told(CALLS[api], account, region, request.url)
+        return self._identity(request) if service == "sts" else self._response(CALLS[api], account, region, request.url)
 
     def _identity(self, request: AWSPreparedRequest) -> HttpResponse:
         role = re.search(r"iam%3A%3A(\d{12})", _text(request.body))
         text = ASSUMED % role[1] if role else IDENTITY.replace("111122223333", OWN)
         return HttpResponse(text.encode(), headers=XML)
 
-    def _told(self, call: ApiCall, account: str, region: str, url: str) -> HttpResponse:
+    def _response(self, call: ApiCall, account: str, region: str, url: str) -> HttpResponse:
         lister = next((kind for kind in KINDS if kind.discovery.call == call), None)
         if lister:
             return json_response(serialize(output_shape(call), self._list(lister, account, region, url)))
@@ -143,22 +143,22 @@ class Cloud:
         there = (
             self.state(key, self.now() - self.lag) for key in self.history if key[:3] == (account, region, kind.name)
         )
-        listed = [one for one in there if one and wanted in ("", one.status)]
-        return {MODELS.pagination(kind.discovery.call).result: [kind.simulation.entry(one) for one in listed]}
+        listed = [state for state in there if state and wanted in ("", state.status)]
+        return {MODELS.pagination(kind.discovery.call).result: [kind.simulation.entry(state) for state in listed]}
 
     def _description(self, call: ApiCall, account: str, region: str, url: str) -> Mapping[str, Any] | None:
         words = _words(url)
         for key, state in self.alive():
             kind = BY_NAME[key[2]]
-            asked = kind.simulation.answers.get(call) if key[:2] == (account, region) else None
-            if asked and kind.naming(call).name(state) in words:
+            content_of = kind.simulation.answers.get(call) if key[:2] == (account, region) else None
+            if content_of and kind.naming(call).name(state) in words:
                 self.finals[key] += kind.describes == (call,) and not (kind.options or kind.is_active(state.status))
-                return asked(state)
+                return content_of(state)
         return None
 
 
 def _words(url: str) -> set[str]:
-    """Return everything that a URL may name an operation by."""
+    """Return every part of a URL that can name an operation."""
     split = urlsplit(url)
     values = [value for found in parse_qs(split.query).values() for value in found]
     return {*map(unquote, split.path.split("/")), *values}
@@ -170,19 +170,19 @@ def _text(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TwoMoments:
-    """AWS as a kind sees one operation: its first call is answered by one version of it, the others by a later one."""
+    """The API of one operation whose version changes after the first call."""
 
     kind: Kind[Any]
     first: SimulatedOperation
     second: SimulatedOperation
 
     async def call(self, call: ApiCall, **parameters: Any) -> Mapping[str, Any]:
-        """Return the answer to a call, as botocore parses it."""
+        """Return the response to a call, parsed by botocore."""
         state = self.first if call.name == self.kind.describes[0].name else self.second
-        asked = next(one for one in self.kind.simulation.answers if one.name == call.name)
-        content = self.kind.simulation.answers[asked](state)
+        content_of = next(known for known in self.kind.simulation.answers if known.name == call.name)
+        content = self.kind.simulation.answers[content_of](state)
         return parsed_response(call, content or {})
 
     async def pages(self, call: ApiCall, **parameters: Any) -> AsyncIterator[Mapping[str, Any]]:
-        """Give the one page of a list."""
+        """Yield the only page of a list."""
         yield await self.call(call, **parameters)

@@ -1,4 +1,4 @@
-"""Configurations for a machine to go through: whatever may change between two of them changes in some."""
+"""Strategies for valid configurations and for changes between two of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from exporter.kinds.registry import KINDS
 from tests.properties.aws_model import BY_NAME, OWN
 
 IDS = ("op-1", "op-2")
-# An account with a role, that of the credentials, and one that turns out to be it.
+# One account with a role, the account of the credentials, and a second name for the latter.
 ACCOUNTS: Mapping[str, Mapping[str, str]] = {
     "assumed": {"role_arn": "arn:aws:iam::111122223333:role/exporter"},
     "own": {"account_id": OWN},
@@ -34,8 +34,8 @@ BROKEN = (
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """A configuration that can be used: its text and what it says."""
+class ConfigCase:
+    """A valid configuration: its content, its text, and the parsed result."""
 
     document: Mapping[str, Any]
     text: str
@@ -43,7 +43,7 @@ class Wish:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """The tags that are labels."""
+        """The tags that become labels."""
         return self.config.labels.tags
 
     @property
@@ -52,7 +52,7 @@ class Wish:
         return frozenset((account.name, region, watch.kind) for account, region, watch in self.watches())
 
     def watches(self) -> list[tuple[Account, str, Watch]]:
-        """Return what is watched in each Region of each account."""
+        """Return the watches of each Region of each account."""
         return [
             (account, region, watch)
             for account in self.config.accounts
@@ -86,7 +86,7 @@ _REGIONS = st.sampled_from([["eu-west-1"], ["eu-west-1"], ["us-east-1", "eu-west
 
 
 def _accounts() -> st.SearchStrategy[list[dict[str, Any]]]:
-    """Give accounts that watch the same: what becomes of one must not become of the other."""
+    """Give accounts with equal watches. The data of one account must not leak into another."""
 
     def named(names: tuple[str, ...], regions: list[str], watch: list[Any]) -> list[dict[str, Any]]:
         return [{"name": name, **ACCOUNTS[name], "regions": regions, "watch": watch} for name in names]
@@ -111,25 +111,25 @@ _SECTIONS: Mapping[str, st.SearchStrategy[Any]] = {
 }
 
 
-def _wish(document: Mapping[str, Any]) -> Wish:
+def _config_case(document: Mapping[str, Any]) -> ConfigCase:
     text = yaml.safe_dump(document, sort_keys=False)
-    return Wish(document, text, parse_config(text, KINDS))
+    return ConfigCase(document, text, parse_config(text, KINDS))
 
 
-wishes: st.SearchStrategy[Wish] = st.fixed_dictionaries(dict(_SECTIONS)).map(_wish)
+config_cases: st.SearchStrategy[ConfigCase] = st.fixed_dictionaries(dict(_SECTIONS)).map(_config_case)
 
 
-def after(wish: Wish) -> st.SearchStrategy[Wish]:
-    """Give the configuration after another one: mostly the same, save for one section."""
+def next_config_case(case: ConfigCase) -> st.SearchStrategy[ConfigCase]:
+    """Give a configuration that differs from another one in at most one section."""
 
-    def with_section(name: str) -> st.SearchStrategy[Wish]:
-        return _SECTIONS[name].map(lambda section: _wish({**wish.document, name: section}))
+    def with_section(name: str) -> st.SearchStrategy[ConfigCase]:
+        return _SECTIONS[name].map(lambda section: _config_case({**case.document, name: section}))
 
-    return st.just(wish) | st.sampled_from(sorted(_SECTIONS)).flatmap(with_section) | _narrower(wish)
+    return st.just(case) | st.sampled_from(sorted(_SECTIONS)).flatmap(with_section) | _narrower(case)
 
 
-def _narrower(wish: Wish) -> st.SearchStrategy[Wish]:
-    """Give a configuration that lacks what another one watches."""
-    accounts = wish.document["accounts"]
-    fewer = [accounts[:1], accounts[-1:], [{**one, "watch": one["watch"][:1]} for one in accounts]]
-    return st.sampled_from(fewer).map(lambda left: _wish({**wish.document, "accounts": left}))
+def _narrower(case: ConfigCase) -> st.SearchStrategy[ConfigCase]:
+    """Give a configuration that watches less than another one."""
+    accounts = case.document["accounts"]
+    fewer = [accounts[:1], accounts[-1:], [{**account, "watch": account["watch"][:1]} for account in accounts]]
+    return st.sampled_from(fewer).map(lambda left: _config_case({**case.document, "accounts": left}))

@@ -1,4 +1,4 @@
-"""Faults that are planted into right documents, each with the path by which it must be named."""
+"""Valid documents and independent faults in them, each with the path that its message must name."""
 
 from __future__ import annotations
 
@@ -8,42 +8,42 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.properties.json_strategies import Path, changed
-from tests.properties.user_files import ALERTS, ALERTS_FILE, CONFIG, SCENARIO_FILE, SECRET, WEB, WEB_CONFIG, Sort
+from tests.properties.json_strategies import Path, with_change
+from tests.properties.user_files import ALERTS, ALERTS_FILE, CONFIG, SCENARIO_FILE, SECRET, WEB, WEB_CONFIG, FileType
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is written somewhere, and the path that the line about it begins with."""
+    """A wrong value and the path at which it is written."""
 
     path: Path
     value: Any
 
     @property
-    def told(self) -> str:
-        """The path as people read it."""
+    def path_text(self) -> str:
+        """The path in the notation of messages."""
         parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.path)
         return "".join(parts).removeprefix(".")
 
-    def into(self, document: Any) -> Any:
-        """Return a document with the fault."""
+    def added_to(self, document: Any) -> Any:
+        """Return the document with the fault."""
 
         def write(parent: Any, place: Any) -> None:
             parent[place] = self.value
 
-        return changed(document, self.path, write)
+        return with_change(document, self.path, write)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """A document that is right, and what can be written where it is wrong, each independent of all others."""
+class FaultPlan:
+    """A valid document and the wrong values by path. All faults are independent."""
 
-    sort: Sort
+    file_type: FileType
     document: Any
     wrong: Mapping[Path, Sequence[Any]]
 
     def some(self) -> st.SearchStrategy[list[Fault]]:
-        """Give some of the faults, no two in one place."""
+        """Give some of the faults, at most one for each path."""
         faults = [Fault(path, value) for path, values in self.wrong.items() for value in values]
         return st.lists(st.sampled_from(faults), min_size=1, max_size=8, unique_by=lambda fault: fault.path)
 
@@ -98,8 +98,8 @@ for account in range(2):
         here: Path = ("accounts", account, "watch", watch)
         OF_CONFIG.update({(*here, *path): values for path, values in OF_WATCH.items()})
 
-RIGHT: Any = {
-    "accounts": [_account("one", "111122223333"), _account("two", "444455556666")],
+VALID: Any = {
+    "accounts": [_account("first", "111122223333"), _account("second", "444455556666")],
     "refresh": {},
     "aws": {},
     "labels": {"tags": ["team"]},
@@ -149,8 +149,8 @@ OF_SCENARIO: Mapping[Path, Sequence[Any]] = {
     ("faults", 0, "service"): ("nothing", 7),
 }
 PLANS = (
-    Plan(CONFIG, RIGHT, OF_CONFIG),
-    Plan(WEB_CONFIG, WEB, OF_WEB),
-    Plan(ALERTS_FILE, ALERTS, OF_ALERTS),
-    Plan(SCENARIO_FILE, SCENARIO, OF_SCENARIO),
+    FaultPlan(CONFIG, VALID, OF_CONFIG),
+    FaultPlan(WEB_CONFIG, WEB, OF_WEB),
+    FaultPlan(ALERTS_FILE, ALERTS, OF_ALERTS),
+    FaultPlan(SCENARIO_FILE, SCENARIO, OF_SCENARIO),
 )

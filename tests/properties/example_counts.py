@@ -1,4 +1,4 @@
-"""How much the properties are tried: the same few examples each time, or many new ones by PROPERTIES_TIMES."""
+"""The number of examples of each property: few and always equal, or many new ones with PROPERTIES_TIMES."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 
-# How many times as many examples are tried as in continuous integration, which tries the same ones each time.
+# The factor of the number of examples. With 1, as in continuous integration, all runs have equal examples.
 TIMES = int(os.environ.get("PROPERTIES_TIMES", "1"))
 
 
-def tried(examples: int, **more: Any) -> settings:
-    """Return the settings of a property of which so many examples are tried in continuous integration."""
+def settings_for(examples: int, **more: Any) -> settings:
+    """Return hypothesis settings for this number of examples in continuous integration."""
     return settings(
         max_examples=examples * TIMES,
         deadline=None,

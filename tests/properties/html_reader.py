@@ -1,4 +1,4 @@
-"""What a browser would show of the status page, read from its HTML without one."""
+"""Reads the texts of the status page from its HTML, without a browser."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from html.parser import HTMLParser
 from typing import Any
 
 VOID = frozenset({"meta", "link", "img", "input", "rect", "br"})
-# The columns in which AWS's own texts stand.
+# The columns with texts from AWS.
 LABELS = ("Operation", "Status")
 
 
 class _Table(HTMLParser):
-    """Collects the text of each cell of the table of operations, and every element of the page."""
+    """Collects the texts of the operations' table, and checks every element of the page."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -22,14 +22,14 @@ class _Table(HTMLParser):
         self._label = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = dict(attrs)
-        assert not [name for name in found if name.startswith("on")]
+        attributes = dict(attrs)
+        assert not [name for name in attributes if name.startswith("on")]
         self.scripts += tag == "script"
         if tag not in VOID:
             self.open.append(tag)
         if tag == "tr":
             self.rows.append({})
-        self._label = found.get("data-label") or self._label
+        self._label = attributes.get("data-label") or self._label
 
     def handle_endtag(self, tag: str) -> None:
         if tag not in VOID:
@@ -42,8 +42,8 @@ class _Table(HTMLParser):
             self.rows[-1][self._label] = self.rows[-1].get(self._label, "") + data
 
 
-def texts_of(page: str) -> list[tuple[str, str]]:
-    """Return the texts of each operation's row that are AWS's. Fails where an element is not closed, or foreign."""
+def operation_texts(page: str) -> list[tuple[str, str]]:
+    """Return the texts from AWS in each operation's row. Fail for an unclosed or foreign element."""
     table = _Table()
     table.feed(page)
     table.close()
@@ -52,8 +52,8 @@ def texts_of(page: str) -> list[tuple[str, str]]:
     return [(row["Operation"], row["Status"]) for row in table.rows if "Operation" in row]
 
 
-def text_of(operation: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the same of an operation in the JSON."""
+def expected_text(operation: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the same texts of an operation in the JSON."""
     names = [operation["name"], operation["id"]] if operation["name"] else [operation["id"]]
     about = operation["input"] or operation["target"] or ""
     return ("".join((*names, about)), operation["status"])

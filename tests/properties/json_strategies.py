@@ -1,4 +1,4 @@
-"""Any JSON, and what somebody may do to a document by hand: lose a node, write another one, say a thing twice."""
+"""Strategies for any JSON, and for mutations of a document: a node removed, replaced or doubled."""
 
 from __future__ import annotations
 
@@ -47,49 +47,49 @@ numbers = (
     )
 )
 leaves = st.none() | st.booleans() | numbers | texts
-anything = st.recursive(
+any_json = st.recursive(
     leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3), max_leaves=6
 )
 
 
-def places(tree: Any, here: Path = ()) -> list[Path]:
-    """Return the path of every node, the whole tree's first."""
+def paths_of(tree: Any, here: Path = ()) -> list[Path]:
+    """Return the path of every node, starting with the root."""
     if isinstance(tree, dict):
-        inner = [place for key, value in tree.items() for place in places(value, (*here, key))]
+        inner = [place for key, value in tree.items() for place in paths_of(value, (*here, key))]
     elif isinstance(tree, list):
-        inner = [place for number, value in enumerate(tree) for place in places(value, (*here, number))]
+        inner = [place for number, value in enumerate(tree) for place in paths_of(value, (*here, number))]
     else:
         inner = []
     return [here, *inner]
 
 
-def at(tree: Any, path: Path) -> Any:
-    """Return the node at a path. Raises KeyError, IndexError or TypeError where there is none."""
+def node_at(tree: Any, path: Path) -> Any:
+    """Return the node at a path. Raises KeyError, IndexError or TypeError if there is none."""
     for part in path:
         tree = tree[part]
     return tree
 
 
-def changed(tree: Any, path: Path, change: Callable[[Any, Any], None]) -> Any:
-    """Return a copy of a tree, on which ``change`` was called with a node's parent and its place there."""
+def with_change(tree: Any, path: Path, change: Callable[[Any, Any], None]) -> Any:
+    """Return a copy of a tree after a call of ``change`` with a node's parent and its key or index."""
     tree = copy.deepcopy(tree)
     *parents, last = path
-    change(at(tree, tuple(parents)), last)
+    change(node_at(tree, tuple(parents)), last)
     return tree
 
 
-def removed(tree: Any, path: Path) -> Any:
+def without_node(tree: Any, path: Path) -> Any:
     """Return the tree without a node."""
-    return changed(tree, path, lambda parent, place: parent.__delitem__(place))
+    return with_change(tree, path, lambda parent, place: parent.__delitem__(place))
 
 
-def replaced(tree: Any, path: Path, node: Any) -> Any:
-    """Return the tree with another node in the place of one."""
-    return changed(tree, path, lambda parent, place: parent.__setitem__(place, node))
+def with_node(tree: Any, path: Path, node: Any) -> Any:
+    """Return the tree with another node at a path."""
+    return with_change(tree, path, lambda parent, place: parent.__setitem__(place, node))
 
 
-def doubled(tree: Any, path: Path, name: str) -> Any:
-    """Return the tree with a node again: behind itself in a list, under another name in a mapping."""
+def with_double(tree: Any, path: Path, name: str) -> Any:
+    """Return the tree with a copy of a node: next to it in a list, or under another name in a mapping."""
 
     def again(parent: Any, place: Any) -> None:
         if isinstance(parent, list):
@@ -97,20 +97,20 @@ def doubled(tree: Any, path: Path, name: str) -> Any:
         else:
             parent[name] = copy.deepcopy(parent[place])
 
-    return changed(tree, path, again)
+    return with_change(tree, path, again)
 
 
 @st.composite
-def mutated(draw: st.DrawFn, tree: Any, most: int = 3) -> Any:
-    """Give a tree to which somebody did up to ``most`` things."""
+def mutations(draw: st.DrawFn, tree: Any, most: int = 3) -> Any:
+    """Give a tree with up to ``most`` mutations."""
     for _ in range(draw(st.integers(1, most))):
-        inner = places(tree)[1:]
+        inner = paths_of(tree)[1:]
         if not inner:
-            return draw(anything)
+            return draw(any_json)
         path = draw(st.sampled_from(inner))
         what = draw(st.sampled_from(("replace", "replace", "remove", "double")))
         if what == "replace":
-            tree = replaced(tree, path, draw(anything))
+            tree = with_node(tree, path, draw(any_json))
         else:
-            tree = removed(tree, path) if what == "remove" else doubled(tree, path, draw(texts))
+            tree = without_node(tree, path) if what == "remove" else with_double(tree, path, draw(texts))
     return tree

@@ -1,4 +1,4 @@
-"""Whether what a scrape tells is true: each operation as it was at one moment, neither mixed nor made up."""
+"""Checks scrapes against the history of operations: no mixed, invented or outdated values."""
 
 from __future__ import annotations
 
@@ -13,77 +13,77 @@ from exporter.core.model import Operation, Reading
 from exporter.kinds.kind import FetchRequest, Kind
 from exporter.kinds.simulated_operation import SimulatedOperation
 from exporter.metrics.families import table
-from tests.properties.aws_model import BY_NAME, Cloud, TwoMoments, Version
-from tests.properties.configuration_strategies import NUMBERS, Wish
-from tests.properties.scrape_invariants import READ, Identity, Judged
+from tests.properties.aws_model import BY_NAME, AwsModel, TwoMoments, Version
+from tests.properties.configuration_strategies import NUMBERS, ConfigCase
+from tests.properties.scrape_invariants import READ, CheckedScrape, Identity
 from tests.support.virtual_loop import INSTANT, TODAY
 
-# What GetDeployment says of it is read again only when its status changes.
+# The exporter calls GetDeployment again only when the status changes.
 DEPLOYMENT = "greengrass_deployment"
-# Seconds for which an answer may be on its way: shared with another kind, or waiting for the rest of its reading.
+# The longest age of a response in seconds, when kinds share it or a reading needs further calls.
 SLACK = 45.0
 
 SeriesSelector = Mapping[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 @dataclass
-class Truth:
-    """What may be told of a cloud; readings that were asked for once are kept."""
+class HistoryCheck:
+    """Checks scrapes against a model of AWS. Expected rows are cached."""
 
-    cloud: Cloud
-    told: dict[tuple[Any, ...], SeriesSelector] = field(default_factory=dict)
+    aws: AwsModel
+    shown: dict[tuple[Any, ...], SeriesSelector] = field(default_factory=dict)
     read: dict[Identity, tuple[float, float, float]] = field(default_factory=dict)
 
-    def check(self, found: Judged, wish: Wish, now: float) -> None:
-        """Fail where an answer under a configuration says what never was, is no more, or is older than allowed."""
-        assert set(found.cells("up")) == wish.cells
-        for identity, rows in found.operations.items():
+    def check(self, scrape: CheckedScrape, case: ConfigCase, now: float) -> None:
+        """Fail if a scrape contains a state that never existed, is too old, or is not watched."""
+        assert set(scrape.cells("up")) == case.cells
+        for identity, rows in scrape.operations.items():
             read = rows[READ, ()] - TODAY
-            self._is_watched(identity, wish)
-            pair = self.moment_of(identity, rows, wish)
-            assert pair is not None, f"{identity} never was what is told of it: {rows}"
-            self._is_recent(identity, pair, read, wish, now)
-            if not _has_twin(wish):
-                self._is_no_older_than_before(identity, read, now)
+            self._check_watched(identity, case)
+            pair = self.versions_of(identity, rows, case)
+            assert pair is not None, f"{identity} never had these values: {rows}"
+            self._check_recent(identity, pair, read, case, now)
+            if not _has_twin(case):
+                self._check_order(identity, read, now)
 
-    def check_whole(self, found: Judged, wish: Wish) -> None:
-        """Fail unless exactly what is watched is told, as it is now; an answer of every cell must be there."""
-        assert set(found.cells("up").values()) <= {0.0, 1.0}
-        wanted, allowed = self._wanted(wish)
-        assert wanted <= set(found.operations) <= allowed
-        for identity, rows in found.operations.items():
-            newest = [one for one in self.cloud.history[identity] if one.state][-1]
+    def check_whole(self, scrape: CheckedScrape, case: ConfigCase) -> None:
+        """Fail unless a scrape shows exactly the watched operations in their newest state."""
+        assert set(scrape.cells("up").values()) <= {0.0, 1.0}
+        wanted, allowed = self._wanted(case)
+        assert wanted <= set(scrape.operations) <= allowed
+        for identity, rows in scrape.operations.items():
+            newest = [version for version in self.aws.history[identity] if version.state][-1]
             is_over = newest.state and not BY_NAME[identity[2]].is_active(newest.state.status)
-            assert self.cloud.state(identity) or is_over
-            pair = self.moment_of(identity, rows, wish)
+            assert self.aws.state(identity) or is_over
+            pair = self.versions_of(identity, rows, case)
             assert pair is not None
             assert pair[1] is newest
             assert pair[0] is newest or (identity[2] == DEPLOYMENT and _status(pair[0]) == _status(newest))
 
-    def _wanted(self, wish: Wish) -> tuple[set[Identity], set[Identity]]:
-        """Return what must be told, and what may be.
+    def _wanted(self, case: ConfigCase) -> tuple[set[Identity], set[Identity]]:
+        """Return the operations that a scrape must contain, and those that it may contain.
 
-        What was found while it had another status stays, and so does a configured operation that ended before AWS
-        forgot it.
+        The exporter may keep an operation that it found under another status, or a configured one that ended before its
+        deletion.
         """
         must, may = set[Identity](), set[Identity]()
-        for account, region, watch in wish.watches():
-            for key in self.cloud.history:
+        for account, region, watch in case.watches():
+            for key in self.aws.history:
                 if key[:3] == (NUMBERS[account.name], region, watch.kind):
-                    state, is_named, rules = self.cloud.state(key), key[3] in watch.ids, watch.discover
-                    if state and (is_named or (rules and _must(rules, state))):
+                    state, is_named, rules = self.aws.state(key), key[3] in watch.ids, watch.discover
+                    if state and (is_named or (rules and _must_be_found(rules, state))):
                         must.add(key)
                     if is_named or (state and rules and not rules.max_age):
                         may.add(key)
         return must, may
 
-    def moment_of(self, identity: Identity, rows: SeriesSelector, wish: Wish) -> tuple[Version, Version] | None:
-        """Return the versions, the second no older than the first, that a reading may have been made of."""
-        told = {key: value for key, value in rows.items() if key[0] != READ}
-        options = {watch.options for watch in _watches(identity, wish)}
-        for first, second in _pairs(self.cloud.history.get(identity, ())):
+    def versions_of(self, identity: Identity, rows: SeriesSelector, case: ConfigCase) -> tuple[Version, Version] | None:
+        """Return the two versions of which a reading can consist, the older version first."""
+        shown = {key: value for key, value in rows.items() if key[0] != READ}
+        options = {watch.options for watch in _watches(identity, case)}
+        for first, second in _pairs(self.aws.history.get(identity, ())):
             for these, tagged in product(options, (True, False)):
-                if told == self._rows(identity, first, second, these, wish.tags, tagged):
+                if shown == self._rows(identity, first, second, these, case.tags, tagged):
                     return first, second
         return None
 
@@ -97,36 +97,36 @@ class Truth:
         tagged: bool,
     ) -> SeriesSelector:
         key = (identity, first.since, second.since, options, tags, tagged)
-        if key not in self.told:
+        if key not in self.shown:
             assert first.state
             assert second.state
-            self.told[key] = expected(identity, first.state, second.state, options, tags, tagged)
-        return self.told[key]
+            self.shown[key] = expected_rows(identity, first.state, second.state, options, tags, tagged)
+        return self.shown[key]
 
-    def _is_no_older_than_before(self, identity: Identity, read: float, now: float) -> None:
-        """Of answers that come in one moment nobody can tell which is the later one."""
+    def _check_order(self, identity: Identity, read: float, now: float) -> None:
+        """Check that readings do not become older. Responses of the same moment have no order."""
         at, newest, before = self.read.get(identity, (now, 0.0, 0.0))
         if now > at + INSTANT:
             before = newest
         assert read >= before - INSTANT
         self.read[identity] = (now, max(read, newest), before)
 
-    def _is_watched(self, identity: Identity, wish: Wish) -> None:
-        assert any(identity[3] in watch.ids or watch.discover for watch in _watches(identity, wish))
+    def _check_watched(self, identity: Identity, case: ConfigCase) -> None:
+        assert any(identity[3] in watch.ids or watch.discover for watch in _watches(identity, case))
 
-    def _is_recent(
-        self, identity: Identity, pair: tuple[Version, Version], read: float, wish: Wish, now: float
+    def _check_recent(
+        self, identity: Identity, pair: tuple[Version, Version], read: float, case: ConfigCase, now: float
     ) -> None:
-        versions = self.cloud.history[identity]
+        versions = self.aws.history[identity]
         later = versions[versions.index(pair[1]) + 1 :]
         assert pair[1].since - INSTANT <= read <= now + INSTANT
         assert not later or later[0].since >= read - SLACK
         state = pair[1].state
         if state and BY_NAME[identity[2]].is_active(state.status):
-            assert now - read <= wish.config.refresh.stale_after + wish.config.refresh.min_age
+            assert now - read <= case.config.refresh.stale_after + case.config.refresh.min_age
 
 
-def expected(
+def expected_rows(
     identity: Identity,
     first: SimulatedOperation,
     second: SimulatedOperation,
@@ -134,9 +134,9 @@ def expected(
     tags: tuple[str, ...],
     tagged: bool,
 ) -> SeriesSelector:
-    """Return the rows of an operation whose first description is older than the rest, without when it was read."""
+    """Return the rows of an operation whose first call returns an older version, without the time of the read."""
     kind = BY_NAME[identity[2]]
-    operation = asyncio.run(_fetched(kind, TwoMoments(kind, first, second), identity[3], options))
+    operation = asyncio.run(_fetch(kind, TwoMoments(kind, first, second), identity[3], options))
     if kind.tag_source and tags and tagged:
         operation = replace(operation, tags=second.tags)
     rows = {}
@@ -147,22 +147,22 @@ def expected(
     return rows
 
 
-async def _fetched(kind: Kind[Any], api: TwoMoments, id: str, options: frozenset[str]) -> Operation:
+async def _fetch(kind: Kind[Any], api: TwoMoments, id: str, options: frozenset[str]) -> Operation:
     found: Operation = await kind.fetch(api, FetchRequest(id, options))
     return found
 
 
-def _watches(identity: Identity, wish: Wish) -> list[Watch]:
-    """Return what a configuration says of an operation's kind in its scope; accounts may turn out to be one."""
+def _watches(identity: Identity, case: ConfigCase) -> list[Watch]:
+    """Return the watches of an operation's kind in its scope. Two accounts can have the same id."""
     return [
         watch
-        for account, region, watch in wish.watches()
+        for account, region, watch in case.watches()
         if (NUMBERS[account.name], region, watch.kind) == identity[:3]
     ]
 
 
-def _must(rules: Discover, state: SimulatedOperation) -> bool:
-    """Tell whether an operation must be found; of one kind in one scope only so many may be kept."""
+def _must_be_found(rules: Discover, state: SimulatedOperation) -> bool:
+    """Return whether the exporter must find an operation. Limits by age or number make it optional."""
     wanted = not rules.statuses or state.status in rules.statuses
     fits = rules.id_pattern is None or bool(rules.id_pattern.search(state.id))
     return wanted and fits and rules.max_age is None and rules.max_operations > 1
@@ -172,12 +172,12 @@ def _status(version: Version) -> str:
     return version.state.status if version.state else ""
 
 
-def _has_twin(wish: Wish) -> bool:
-    return {"own", "twin"} <= {account.name for account in wish.config.accounts}
+def _has_twin(case: ConfigCase) -> bool:
+    return {"own", "twin"} <= {account.name for account in case.config.accounts}
 
 
 def _pairs(versions: Sequence[Version]) -> Iterator[tuple[Version, Version]]:
-    """Give every version with itself, the newest first, and then every older one with each newer one."""
-    alive = [one for one in versions if one.state]
-    yield from ((one, one) for one in reversed(alive))
+    """Yield every version with itself, newest first, and then each older version with each newer version."""
+    alive = [version for version in versions if version.state]
+    yield from ((version, version) for version in reversed(alive))
     yield from combinations(alive, 2)

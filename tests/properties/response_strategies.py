@@ -1,4 +1,4 @@
-"""What AWS may answer, from botocore's own models of every call of every kind: rightly, wrongly, or nonsense."""
+"""Strategies for AWS's responses, from botocore's models of every call: valid, invalid or nonsense."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from exporter.aws.errors import REASONS
 from exporter.kinds.kind import ApiCall
 from exporter.kinds.registry import KINDS
-from tests.properties.json_strategies import anything, mutated, texts
+from tests.properties.json_strategies import any_json, mutations, texts
 from tests.support.scripted_endpoint import HttpResponse
 from tests.support.simulated_responses import output_shape
 
 CALLS: Mapping[str, ApiCall] = {call.name: call for kind in KINDS for call in kind.calls}
 NEEDED = frozenset({"status", "BulkDeploymentStatus", "deploymentStatus", "DeploymentStatus", "job", "jobId"})
 NEEDED |= {"deploymentId", "BulkDeploymentId", "taskIds", "BulkDeployments", "Deployments", "jobs", "deployments"}
-# Members without which nobody can tell what an answer is about, or what its tags are.
+# Members that identify a response's operation, and those of its tags.
 NEEDED |= {"jobArn", "tags", "Key"}
-# Of an answer that is right: the same page again would be a list without an end.
+# Not part of valid content: the same page again would be an endless list.
 LEFT_OUT = frozenset({"nextToken", "NextToken"})
 IDS = ("a", "task-1", "B_2", "0" * 36)
 ACCOUNT_ID = "111122223333"
@@ -31,25 +31,25 @@ IDENTITY = (
 )
 STS = HttpResponse(IDENTITY.encode(), headers={"content-type": "text/xml"})
 
-# The answer to each API, by its name.
-Answers = Mapping[str, HttpResponse]
+# The response to each API by name.
+Responses = Mapping[str, HttpResponse]
 
 
-def encoded(content: Any) -> HttpResponse:
-    """Return a JSON answer; what UTF-8 cannot hold is escaped."""
+def encoded_response(content: Any) -> HttpResponse:
+    """Return a JSON response. Characters that UTF-8 cannot encode are escaped."""
     return HttpResponse(json.dumps(content).encode(), headers={"content-type": "application/json"})
 
 
-def of(shape: Shape, name: str = "") -> st.SearchStrategy[Any]:
-    """Give JSON of a shape, as AWS may send it; ``name`` is what it is called where it stands."""
+def json_of_shape(shape: Shape, name: str = "") -> st.SearchStrategy[Any]:
+    """Give JSON of a shape as AWS may send it. ``name`` is the member's name."""
     if isinstance(shape, StructureShape):
         return _of_structure(shape)
     if isinstance(shape, ListShape):
         unique = str if name == "taskIds" else None
-        return st.lists(of(shape.member, name), max_size=3, unique_by=unique)
+        return st.lists(json_of_shape(shape.member, name), max_size=3, unique_by=unique)
     if isinstance(shape, MapShape):
         keys = st.sampled_from(["team", "cost center"]) | _short
-        return st.dictionaries(keys, of(shape.value, name), max_size=3)
+        return st.dictionaries(keys, json_of_shape(shape.value, name), max_size=3)
     return _of_leaf(shape, name)
 
 
@@ -58,7 +58,7 @@ _short = texts.filter(lambda text: len(text) <= 256)
 
 def _of_structure(shape: StructureShape) -> st.SearchStrategy[Any]:
     members = {
-        member.serialization.get("name", name): of(member, name)
+        member.serialization.get("name", name): json_of_shape(member, name)
         for name, member in shape.members.items()
         if name not in LEFT_OUT
     }
@@ -93,9 +93,9 @@ def _text(name: str) -> st.SearchStrategy[str]:
     return _short.filter(bool) if name in ("targets", "Key") else _short
 
 
-def right(call: ApiCall) -> st.SearchStrategy[Any]:
-    """Give the content of an answer as AWS documents it."""
-    return of(output_shape(call))
+def valid_content(call: ApiCall) -> st.SearchStrategy[Any]:
+    """Give the content of a response as AWS documents it."""
+    return json_of_shape(output_shape(call))
 
 
 ODD_HEADERS: st.SearchStrategy[Mapping[str, str]] = st.dictionaries(
@@ -106,12 +106,12 @@ ODD_HEADERS: st.SearchStrategy[Mapping[str, str]] = st.dictionaries(
 )
 
 
-def wrong(call: ApiCall) -> st.SearchStrategy[HttpResponse]:
-    """Give an answer that may be wrong in any way: a member, the whole, the status, the headers, the bytes."""
+def invalid_response(call: ApiCall) -> st.SearchStrategy[HttpResponse]:
+    """Give a response with any fault: in a member, the body, the status, the headers or the bytes."""
     bodies = st.one_of(
-        right(call).flatmap(mutated).map(json.dumps).map(str.encode),
-        right(call).map(json.dumps).map(lambda text: text[: len(text) // 2].encode()),
-        anything.map(json.dumps).map(str.encode),
+        valid_content(call).flatmap(mutations).map(json.dumps).map(str.encode),
+        valid_content(call).map(json.dumps).map(lambda text: text[: len(text) // 2].encode()),
+        any_json.map(json.dumps).map(str.encode),
         st.binary(max_size=40),
         st.sampled_from([b"", b"{}", b"[]", b"null", b"<html>Please log in</html>", b"\xff\xfe{}", b'{"a":' * 3000]),
     )
@@ -121,6 +121,8 @@ def wrong(call: ApiCall) -> st.SearchStrategy[HttpResponse]:
     return st.builds(HttpResponse, bodies, statuses, ODD_HEADERS)
 
 
-def some_wrong() -> st.SearchStrategy[Answers]:
-    """Give an answer for each API, of which about half are wrong."""
-    return st.fixed_dictionaries({name: right(call).map(encoded) | wrong(call) for name, call in CALLS.items()})
+def mixed_responses() -> st.SearchStrategy[Responses]:
+    """Give a response for each API. About half are invalid."""
+    return st.fixed_dictionaries(
+        {name: valid_content(call).map(encoded_response) | invalid_response(call) for name, call in CALLS.items()}
+    )

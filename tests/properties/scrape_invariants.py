@@ -1,4 +1,4 @@
-"""What holds of every answer to a scrape, whatever happened before."""
+"""Invariants of every scrape, whatever happened before."""
 
 from __future__ import annotations
 
@@ -30,53 +30,53 @@ BY_NAME: Mapping[str, Kind[Any]] = {kind.name: kind for kind in KINDS}
 DOCUMENTED = frozenset(re.findall(r"^\| `(\w+)`", metrics_document(KINDS), re.MULTILINE))
 OF_LIBRARIES = ("process_", "python_")
 SUFFIX = re.compile("_(bucket|count|sum|total|info)$")
-# The input, which is put together from a bucket and a key, is the longest.
+# The input is the longest label, because it consists of a bucket and a key.
 LONGEST_LABEL = 2 * LONGEST_TEXT + len("s3:///")
 READ = "aws_iot_bulk_operation_last_success_timestamp_seconds"
 
 
 @dataclass(frozen=True)
-class Judged:
-    """An exposition that passed: the rows of each operation, and those of each cell by metric."""
+class CheckedScrape:
+    """A scrape that passed all checks: the rows of each operation, and all samples."""
 
     operations: Mapping[Identity, Mapping[tuple[str, tuple[tuple[str, str], ...]], float]]
     samples: tuple[Sample, ...]
 
     def rows(self, name: str) -> list[tuple[Labels, float]]:
-        """Return the labels and the value of each row of a metric."""
-        return [(one.labels, one.value) for one in self.samples if one.name == name]
+        """Return the labels and the value of each sample of a metric."""
+        return [(sample.labels, sample.value) for sample in self.samples if sample.name == name]
 
     def cells(self, name: str) -> dict[tuple[str, str, str], float]:
-        """Return a metric of the cells, by account, Region and kind."""
+        """Return a metric's values by account, Region and kind."""
         return {cell_of(labels): value for labels, value in self.rows(PREFIX + name)}
 
 
 def cell_of(labels: Labels) -> tuple[str, str, str]:
-    """Return which cell a row is about."""
+    """Return the cell of a row."""
     return (labels["account"], labels["aws_region"], labels["kind"])
 
 
-def judged(text: str, tags: Iterable[str] = (), openmetrics: bool = False) -> Judged:
-    """Return what an exposition says. Fails where it breaks what holds of every one."""
+def checked_scrape(text: str, tags: Iterable[str] = (), openmetrics: bool = False) -> CheckedScrape:
+    """Return the content of an exposition. Fail if it breaks an invariant."""
     families = list(parse_openmetrics(text) if openmetrics else parse_text(text))
     samples = tuple(sample for family in families for sample in family.samples)
-    _is_parseable_once(samples)
-    _is_documented(samples)
+    _check_no_duplicates(samples)
+    _check_documented(samples)
     operations = _operations(samples, tuple(tags))
     for identity, rows in operations.items():
-        _has_one_status(identity, rows)
-    found = Judged(operations, samples)
-    _tells_why(found)
+        _check_status(identity, rows)
+    found = CheckedScrape(operations, samples)
+    _check_reasons(found)
     return found
 
 
-def _is_parseable_once(samples: Iterable[Sample]) -> None:
-    series = Counter((one.name, tuple(sorted(one.labels.items()))) for one in samples)
-    assert [one for one, number in series.items() if number > 1] == []
+def _check_no_duplicates(samples: Iterable[Sample]) -> None:
+    series = Counter((sample.name, tuple(sorted(sample.labels.items()))) for sample in samples)
+    assert [key for key, number in series.items() if number > 1] == []
 
 
-def _is_documented(samples: Iterable[Sample]) -> None:
-    names = {one.name for one in samples if not one.name.startswith(OF_LIBRARIES)}
+def _check_documented(samples: Iterable[Sample]) -> None:
+    names = {sample.name for sample in samples if not sample.name.startswith(OF_LIBRARIES)}
     assert {name for name in names if {name, SUFFIX.sub("", name)}.isdisjoint(DOCUMENTED)} == set()
 
 
@@ -85,25 +85,25 @@ def _operations(samples: Iterable[Sample], tags: tuple[str, ...]) -> dict[Identi
         kind.name: {metric.name: {*IDENTITY, *metric.labels} for metric in table(kind, tags)} for kind in KINDS
     }
     found: dict[Identity, dict[Any, float]] = defaultdict(dict)
-    for one in samples:
-        if one.name.startswith((PREFIX, *OF_LIBRARIES)):
+    for sample in samples:
+        if sample.name.startswith((PREFIX, *OF_LIBRARIES)):
             continue
-        labels = dict(one.labels)
-        assert labels.keys() == labels_of[labels["kind"]][one.name]
-        _is_modest(labels, one.value)
+        labels = dict(sample.labels)
+        assert labels.keys() == labels_of[labels["kind"]][sample.name]
+        _check_values(labels, sample.value)
         identity = (labels["aws_account_id"], labels["aws_region"], labels["kind"], labels["id"])
         extra = tuple(sorted((name, value) for name, value in labels.items() if name not in IDENTITY))
-        found[identity][one.name, extra] = one.value
+        found[identity][sample.name, extra] = sample.value
     return found
 
 
-def _is_modest(labels: Labels, value: float) -> None:
+def _check_values(labels: Labels, value: float) -> None:
     assert math.isfinite(value)
     assert max(map(len, labels.values())) <= LONGEST_LABEL
     assert "".join(labels.values()).encode()
 
 
-def _has_one_status(identity: Identity, rows: Mapping[tuple[str, Any], float]) -> None:
+def _check_status(identity: Identity, rows: Mapping[tuple[str, Any], float]) -> None:
     statuses = {extra[0][1]: value for (name, extra), value in rows.items() if name == STATUS}
     assert statuses.keys() == {*BY_NAME[identity[2]].statuses, UNKNOWN}
     assert sorted(statuses.values()) == [0.0] * (len(statuses) - 1) + [1.0]
@@ -111,7 +111,7 @@ def _has_one_status(identity: Identity, rows: Mapping[tuple[str, Any], float]) -
     assert BY_NAME[identity[2]].is_id(identity[3]) or "?" in identity[3]
 
 
-def _tells_why(found: Judged) -> None:
+def _check_reasons(found: CheckedScrape) -> None:
     failing = {cell_of(labels) for labels, value in found.rows(PREFIX + "cell_error") if value == 1}
     reasons = {labels["reason"] for labels, _ in found.rows(PREFIX + "cell_error")}
     assert reasons <= set(Reason)

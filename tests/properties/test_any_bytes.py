@@ -1,4 +1,4 @@
-"""Whatever comes back on the wire, through real sockets, threads and clients: a scrape never fails because of it."""
+"""Any bytes from the network, through real sockets, threads and clients: no scrape fails because of them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.properties.example_counts import tried
-from tests.properties.scrape_invariants import judged
+from tests.properties.example_counts import settings_for
+from tests.properties.scrape_invariants import checked_scrape
 from tests.support.exporter_server import ServedExporter, serve_exporter
 
 CONFIG = """
@@ -64,24 +64,24 @@ replies = st.tuples(heads, bodies).map(b"".join) | st.binary(max_size=60)
 
 @dataclass
 class Wire:
-    """An endpoint that reads a request, says something and hangs up."""
+    """An endpoint that reads a request, sends fixed bytes and closes the connection."""
 
-    said: bytes = b""
-    asked: list[bytes] = field(default_factory=list)
+    sent: bytes = b""
+    received: list[bytes] = field(default_factory=list)
 
     def serve(self, listener: socket.socket) -> None:
-        """Answer one connection after the other until the listener is closed."""
+        """Serve one connection after another until the listener closes."""
         with suppress(OSError):
             while True:
                 connection, _ = listener.accept()
                 with suppress(OSError), connection:
-                    self.asked.append(connection.recv(65536))
-                    connection.sendall(self.said)
+                    self.received.append(connection.recv(65536))
+                    connection.sendall(self.sent)
 
 
 @pytest.fixture(scope="module")
 def wire() -> Wire:
-    """What the endpoint says in the example at hand."""
+    """The endpoint. Each example sets its bytes."""
     return Wire()
 
 
@@ -94,20 +94,20 @@ def exporter(wire: Wire) -> Iterator[ServedExporter]:
         listener.shutdown(socket.SHUT_RDWR)
 
 
-# urllib3 leaves a socket to Python's garbage collector where it cannot read the head of an answer.
+# If urllib3 cannot read the head of a response, Python's garbage collector closes the socket.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@tried(40)
-@given(said=replies)
-def test_any_bytes_on_the_wire_leave_the_scrape_whole(exporter: ServedExporter, wire: Wire, said: bytes) -> None:
-    before, wire.said = len(wire.asked), said
-    found = judged(exporter.scrape())
-    assert len(wire.asked) == before + 1
+@settings_for(40)
+@given(sent=replies)
+def test_no_bytes_from_the_network_break_a_scrape(exporter: ServedExporter, wire: Wire, sent: bytes) -> None:
+    before, wire.sent = len(wire.received), sent
+    found = checked_scrape(exporter.scrape())
+    assert len(wire.received) == before + 1
     (up,) = found.cells("up").values()
     things = [value for _, value in found.rows("aws_iot_thing_registration_task_succeeded_things")]
     assert things in ([], [7.0])
     assert not up or things
 
 
-def test_what_is_right_is_read(exporter: ServedExporter, wire: Wire) -> None:
-    wire.said = f"HTTP/1.1 200 OK\r\nContent-Length: {len(BODY)}\r\n\r\n".encode() + BODY
+def test_a_valid_response_is_read(exporter: ServedExporter, wire: Wire) -> None:
+    wire.sent = f"HTTP/1.1 200 OK\r\nContent-Length: {len(BODY)}\r\n\r\n".encode() + BODY
     assert "succeeded_things{" in exporter.scrape()

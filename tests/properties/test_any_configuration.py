@@ -1,4 +1,7 @@
-"""Whatever somebody writes into a file: it is used, or refused in plain lines that name every fault and no secret."""
+"""Any content of a file:
+
+the exporter uses it, or refuses it with plain messages that name every fault and no secret.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,10 @@ import yaml
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from tests.properties.document_faults import PLANS, Plan
-from tests.properties.example_counts import tried
-from tests.properties.json_strategies import anything, mutated
-from tests.properties.user_files import CONFIG, SECRET, SORTS, Sort, written
+from tests.properties.document_faults import PLANS, FaultPlan
+from tests.properties.example_counts import settings_for
+from tests.properties.json_strategies import any_json, mutations
+from tests.properties.user_files import CONFIG, FILE_TYPES, SECRET, FileType, write_document
 from tests.support.exporter_server import aws_environment
 from tests.support.repository import ROOT
 from tests.support.scripted_endpoint import error_response
@@ -75,80 +78,80 @@ contents = (
     st.binary(max_size=60)
     | st.text(max_size=60).map(lambda text: text.encode(errors="replace"))
     | st.lists(st.sampled_from(WORDS), max_size=25).map("".join).map(str.encode)
-    | anything.map(yaml.safe_dump).map(lambda text: text.encode(errors="replace"))
+    | any_json.map(yaml.safe_dump).map(lambda text: text.encode(errors="replace"))
 )
-every_sort = pytest.mark.parametrize("sort", SORTS, ids=lambda sort: sort.name)
+every_file_type = pytest.mark.parametrize("file_type", FILE_TYPES, ids=lambda file_type: file_type.name)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def machine() -> Iterator[None]:
-    """A machine without an AWS configuration, but with a Region."""
+    """An environment with a Region and no other AWS settings."""
     with aws_environment("http://aws.invalid"):
         yield
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the files are written."""
+    """The folder of the files."""
     return tmp_path_factory.mktemp("files")
 
 
-def are_plain(problems: Sequence[str]) -> None:
-    """Fail for a line that nobody can read, that stands there twice, or that quotes a secret."""
+def check_messages(problems: Sequence[str]) -> None:
+    """Fail for a message that is unprintable, duplicate, or contains a secret."""
     assert [line for line in problems if not line.isprintable() or not line] == []
     assert len(set(problems)) == len(problems)
     assert [line for line in problems if SECRET in line] == []
 
 
-@every_sort
-@tried(30)
+@every_file_type
+@settings_for(30)
 @given(content=contents)
-def test_any_bytes_are_used_or_refused_in_plain_lines(sort: Sort, folder: Path, content: bytes) -> None:
+def test_any_bytes_are_used_or_refused_with_plain_messages(file_type: FileType, folder: Path, content: bytes) -> None:
     path = folder / "any.yaml"
     path.write_bytes(content)
-    are_plain(sort.problems(path))
+    check_messages(file_type.problems(path))
 
 
-@every_sort
-@tried(30)
+@every_file_type
+@settings_for(30)
 @given(data=st.data())
-def test_a_right_file_in_which_somebody_wrote_is_used_or_refused(sort: Sort, folder: Path, data: st.DataObject) -> None:
-    document = data.draw(mutated(data.draw(st.sampled_from(sort.right))))
-    problems = sort.problems(written(folder / "changed.yaml", document))
+def test_a_mutated_file_is_used_or_refused(file_type: FileType, folder: Path, data: st.DataObject) -> None:
+    document = data.draw(mutations(data.draw(st.sampled_from(file_type.valid))))
+    problems = file_type.problems(write_document(folder / "changed.yaml", document))
     event("refused" if problems else "used")
-    are_plain(problems)
+    check_messages(problems)
 
 
-@pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.sort.name)
-@tried(30)
+@pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.file_type.name)
+@settings_for(30)
 @given(data=st.data())
-def test_every_fault_that_was_planted_is_named_and_no_other(plan: Plan, folder: Path, data: st.DataObject) -> None:
+def test_the_messages_name_every_fault_and_no_other(plan: FaultPlan, folder: Path, data: st.DataObject) -> None:
     planted = data.draw(plan.some())
     document: Any = plan.document
     for fault in planted:
-        document = fault.into(document)
-    problems = plan.sort.problems(written(folder / "planted.yaml", document))
-    are_plain(problems)
-    assert sorted(problem.partition(": ")[0] for problem in problems) == sorted(fault.told for fault in planted)
+        document = fault.added_to(document)
+    problems = plan.file_type.problems(write_document(folder / "planted.yaml", document))
+    check_messages(problems)
+    assert sorted(problem.partition(": ")[0] for problem in problems) == sorted(fault.path_text for fault in planted)
 
 
-@tried(20)
+@settings_for(20)
 @given(data=st.data())
-def test_a_file_that_is_refused_changes_nothing(place: VirtualExporters, data: st.DataObject) -> None:
-    with place.stage("") as stage:
-        before, shown = stage.service.runtime, stage.get("/config").text
-        stage.texts.append(yaml.safe_dump(data.draw(mutated(data.draw(st.sampled_from(CONFIG.right))))))
-        answered = stage.get("/-/reload", method="POST")
-        assert answered.status in (200, 500)
-        assert SECRET not in answered.text + stage.log.getvalue() + stage.get("/config").text
-        if answered.status == 500:
-            assert stage.service.runtime is before
-            assert stage.get("/config").text == shown
-        assert f"reload_successful {float(answered.status == 200)}" in stage.scrape()
+def test_a_refused_file_changes_nothing(exporters: VirtualExporters, data: st.DataObject) -> None:
+    with exporters.start("") as exporter:
+        before, shown = exporter.service.runtime, exporter.get("/config").text
+        exporter.texts.append(yaml.safe_dump(data.draw(mutations(data.draw(st.sampled_from(CONFIG.valid))))))
+        response = exporter.get("/-/reload", method="POST")
+        assert response.status in (200, 500)
+        assert SECRET not in response.text + exporter.log.getvalue() + exporter.get("/config").text
+        if response.status == 500:
+            assert exporter.service.runtime is before
+            assert exporter.get("/config").text == shown
+        assert f"reload_successful {float(response.status == 200)}" in exporter.scrape()
 
 
 @pytest.fixture(scope="module")
-def place(machine: None) -> Iterator[VirtualExporters]:
+def exporters(machine: None) -> Iterator[VirtualExporters]:
     with virtual_exporters(lambda api, request: error_response("AccessDeniedException", 403)) as found:
         yield found
 
@@ -156,7 +159,7 @@ def place(machine: None) -> Iterator[VirtualExporters]:
 @pytest.mark.parametrize(
     "content", [b"\xff\xfe", b"accounts: [", b"? {a: *b}", b"accounts: [{external_id: s3cret value}]"]
 )
-def test_a_process_ends_with_2_and_without_a_traceback(folder: Path, content: bytes) -> None:
+def test_a_process_exits_with_2_and_without_a_traceback(folder: Path, content: bytes) -> None:
     path = folder / "process.yaml"
     path.write_bytes(content)
     command = [sys.executable, "-m", "exporter", "check", f"--config.file={path}"]

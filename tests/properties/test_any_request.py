@@ -1,4 +1,4 @@
-"""Whatever a client asks: it is answered or refused, and never by a fault of the exporter."""
+"""Any request of a client: the exporter serves or refuses it, without an internal error."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from exporter.core.log import new_log
 from exporter.web.protection.live_config import LiveWebConfig
 from exporter.web.protection.security import Readiness, protected_app
-from tests.properties.example_counts import tried
+from tests.properties.example_counts import settings_for
 from tests.properties.json_strategies import texts
-from tests.properties.scrape_invariants import judged
+from tests.properties.scrape_invariants import checked_scrape
 from tests.support.asgi_client import send_request
 from tests.support.scripted_endpoint import json_response
 from tests.support.virtual_exporter import VirtualExporter, virtual_exporters
@@ -58,7 +58,7 @@ HEADERS: tuple[str, ...] = (
     "sec-fetch-site",
 )
 HEADERS += ("authorization", "content-length", "transfer-encoding", "cookie", "if-none-match", "range")
-SAID: tuple[str, ...] = (
+HEADER_VALUES: tuple[str, ...] = (
     "*/*",
     "application/openmetrics-text;version=1.0.0;q=0.5",
     "text/plain;version=abc;q=x",
@@ -66,7 +66,7 @@ SAID: tuple[str, ...] = (
     "inf",
     "nan",
 )
-SAID += (
+HEADER_VALUES += (
     "-1",
     "1e400",
     "0.0001",
@@ -84,7 +84,9 @@ queries = pairs.map(lambda found: "&".join(f"{_quoted(name)}={_quoted(value)}" f
     max_size=20
 )
 headers = st.lists(
-    st.tuples(st.sampled_from(HEADERS), st.sampled_from(SAID) | st.text(st.characters(codec="latin-1"), max_size=12)),
+    st.tuples(
+        st.sampled_from(HEADERS), st.sampled_from(HEADER_VALUES) | st.text(st.characters(codec="latin-1"), max_size=12)
+    ),
     max_size=4,
 ).map(lambda found: tuple((name.encode(), value.encode("latin-1")) for name, value in found))
 
@@ -94,40 +96,41 @@ def _quoted(text: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[VirtualExporter]:
-    with virtual_exporters(lambda api, request: json_response({"jobs": []})) as place, place.stage(CONFIG) as found:
+def exporter() -> Iterator[VirtualExporter]:
+    with (
+        virtual_exporters(lambda api, request: json_response({"jobs": []})) as exporters,
+        exporters.start(CONFIG) as found,
+    ):
         yield found
 
 
-@tried(100)
+@settings_for(100)
 @given(
     path=st.sampled_from(PATHS) | texts.map(lambda text: "/" + text.encode(errors="replace").decode()),
     query=queries,
     sent=headers,
     method=st.sampled_from(["GET", "GET", "GET", "HEAD", "POST", "PUT", "OPTIONS", "", "get", "\u00e9"]),
 )
-def test_any_request_is_answered_or_refused(
-    stage: VirtualExporter, path: str, query: str, sent: tuple[tuple[bytes, bytes], ...], method: str
+def test_any_request_is_served_or_refused(
+    exporter: VirtualExporter, path: str, query: str, sent: tuple[tuple[bytes, bytes], ...], method: str
 ) -> None:
     live = LiveWebConfig(None, new_log("error", stream=io.StringIO()))
-    app = protected_app(stage.service.app, live, Readiness(), stage.loop.clock())
-    answered = stage.loop.result(send_request(app, path, query, sent, method))
-    event(f"status: {answered.status}")
-    assert answered.status < 500
-    assert stage.loop.faults == []
+    app = protected_app(exporter.service.app, live, Readiness(), exporter.loop.clock())
+    response = exporter.loop.result(send_request(app, path, query, sent, method))
+    event(f"status: {response.status}")
+    assert response.status < 500
+    assert exporter.loop.faults == []
 
 
-@tried(50)
+@settings_for(50)
 @given(query=pairs)
-def test_any_probe_is_answered_by_rows_or_by_what_is_wrong(
-    stage: VirtualExporter, query: list[tuple[str, str]]
-) -> None:
+def test_any_probe_returns_series_or_error_lines(exporter: VirtualExporter, query: list[tuple[str, str]]) -> None:
     known = {"kind": "iot_job", "id": "a", "region": "eu-west-1"}
-    asked = "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in {**known, **dict(query)}.items())
-    answered = stage.get("/probe", asked)
-    event(f"status: {answered.status}")
-    assert answered.status in (200, 400)
-    if answered.status == 200:
-        assert judged(answered.text).rows("aws_iot_bulk_exporter_probe_success")
+    parameters = "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in {**known, **dict(query)}.items())
+    response = exporter.get("/probe", parameters)
+    event(f"status: {response.status}")
+    assert response.status in (200, 400)
+    if response.status == 200:
+        assert checked_scrape(response.text).rows("aws_iot_bulk_exporter_probe_success")
     else:
-        assert answered.text.splitlines()
+        assert response.text.splitlines()

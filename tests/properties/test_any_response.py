@@ -1,4 +1,4 @@
-"""Whatever AWS answers: a scrape never fails, and never says what AWS did not say."""
+"""Any response of AWS: no scrape fails, and no scrape shows what AWS did not send."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from botocore.awsrequest import AWSPreparedRequest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from tests.properties.example_counts import tried
-from tests.properties.html_reader import text_of, texts_of
-from tests.properties.response_strategies import CALLS, STS, Answers, encoded, right, some_wrong
-from tests.properties.scrape_invariants import Judged, judged
+from tests.properties.example_counts import settings_for
+from tests.properties.html_reader import expected_text, operation_texts
+from tests.properties.response_strategies import CALLS, STS, Responses, encoded_response, mixed_responses, valid_content
+from tests.properties.scrape_invariants import CheckedScrape, checked_scrape
 from tests.support.required_programs import program
 from tests.support.scripted_endpoint import HttpResponse
 from tests.support.virtual_exporter import OPENMETRICS, VirtualExporter, VirtualExporters, virtual_exporters
 
 TAGS = ("team", "cost center", "cost-center")
-# The second account turns out to be the first one.
+# The second account is the same as the first one, by its id.
 CONFIG = """
 accounts:
   - name: one
@@ -51,7 +51,7 @@ MEMBERS = {
     "removed": "numberOfRemovedThings",
     "canceled": "numberOfCanceledThings",
 }
-# Where each count stands in AWS's answers; those of things by their state below.
+# The path of each count in the responses. ``MEMBERS`` has those of things by state.
 COUNTS: Mapping[str, tuple[str, ...]] = {
     "aws_iot_thing_registration_task_succeeded_things": ("DescribeThingRegistrationTask", "successCount"),
     "aws_iot_thing_registration_task_failed_things": ("DescribeThingRegistrationTask", "failureCount"),
@@ -76,96 +76,104 @@ COUNTS: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass
-class Told:
-    """An AWS that gives each API one answer."""
+class FixedResponses:
+    """An AWS with one response for each API."""
 
-    answers: Mapping[str, HttpResponse] = field(default_factory=dict)
+    responses: Mapping[str, HttpResponse] = field(default_factory=dict)
 
     def __call__(self, api: str, request: AWSPreparedRequest) -> HttpResponse:
-        """Return the answer of an API."""
-        return self.answers.get(api, STS)
+        """Return the response of an API."""
+        return self.responses.get(api, STS)
 
 
 @pytest.fixture(scope="module")
-def told() -> Told:
-    """What AWS answers in the example at hand."""
-    return Told()
+def aws() -> FixedResponses:
+    """The AWS. Each example sets its responses."""
+    return FixedResponses()
 
 
 @pytest.fixture(scope="module")
-def place(told: Told) -> Iterator[VirtualExporters]:
-    with virtual_exporters(told) as found:
+def exporters(aws: FixedResponses) -> Iterator[VirtualExporters]:
+    with virtual_exporters(aws) as found:
         yield found
 
 
-def all_shown(stage: VirtualExporter) -> Judged:
-    """Return what is exposed; fails where formats differ, or where a page or the JSON cannot be read or says else."""
-    found = judged(stage.scrape(), TAGS)
-    again = judged(stage.scrape(OPENMETRICS), TAGS, openmetrics=True)
+def consistent_scrape(exporter: VirtualExporter) -> CheckedScrape:
+    """Return the content of a scrape. Fail if formats, pages or the JSON differ or cannot be read."""
+    found = checked_scrape(exporter.scrape(), TAGS)
+    again = checked_scrape(exporter.scrape(OPENMETRICS), TAGS, openmetrics=True)
     assert again.operations == found.operations
-    operations = json.loads(stage.get("/api/v1/operations").text, parse_constant=pytest.fail)["operations"]
-    cells = json.loads(stage.get("/api/v1/cells").text, parse_constant=pytest.fail)["cells"]
-    assert sorted((one["aws_account_id"], one["aws_region"], one["kind"], one["id"]) for one in operations) == sorted(
-        found.operations
+    operations = json.loads(exporter.get("/api/v1/operations").text, parse_constant=pytest.fail)["operations"]
+    cells = json.loads(exporter.get("/api/v1/cells").text, parse_constant=pytest.fail)["cells"]
+    assert sorted(
+        (entry["aws_account_id"], entry["aws_region"], entry["kind"], entry["id"]) for entry in operations
+    ) == sorted(found.operations)
+    assert {(cell["account"], cell["aws_region"], cell["kind"]): float(cell["up"]) for cell in cells} == found.cells(
+        "up"
     )
-    assert {(one["account"], one["aws_region"], one["kind"]): float(one["up"]) for one in cells} == found.cells("up")
-    assert texts_of(stage.get("/").text) == [text_of(one) for one in operations]
-    assert stage.loop.faults == []
+    assert operation_texts(exporter.get("/").text) == [expected_text(operation) for operation in operations]
+    assert exporter.loop.faults == []
     return found
 
 
-@tried(50)
-@given(some_wrong())
-def test_any_answer_is_survived_and_nothing_else_is_told(place: VirtualExporters, told: Told, answers: Answers) -> None:
-    told.answers = answers
-    with place.stage(CONFIG) as stage:
-        counts_are_those_of(judged(stage.scrape(), TAGS), told.answers)
-        stage.loop.pass_time(20)
-        found = all_shown(stage)
-        counts_are_those_of(found, told.answers)
+@settings_for(50)
+@given(mixed_responses())
+def test_no_response_makes_a_scrape_fail_or_show_invented_counts(
+    exporters: VirtualExporters, aws: FixedResponses, responses: Responses
+) -> None:
+    aws.responses = responses
+    with exporters.start(CONFIG) as exporter:
+        check_counts(checked_scrape(exporter.scrape(), TAGS), aws.responses)
+        exporter.loop.pass_time(20)
+        found = consistent_scrape(exporter)
+        check_counts(found, aws.responses)
         event(f"operations: {min(len(found.operations), 10)}")
 
 
-@tried(30)
-@given(st.fixed_dictionaries({name: right(call) for name, call in CALLS.items()}))
-def test_a_right_answer_always_gives_its_rows(place: VirtualExporters, told: Told, contents: Mapping[str, Any]) -> None:
-    told.answers = {name: encoded(content) for name, content in contents.items()}
-    with place.stage(CONFIG) as stage:
-        found = all_shown(stage)
-    counts_are_those_of(found, told.answers)
-    assert found.rows("aws_iot_bulk_exporter_cell_error") == [], stage.log.getvalue()
+@settings_for(30)
+@given(st.fixed_dictionaries({name: valid_content(call) for name, call in CALLS.items()}))
+def test_a_valid_response_always_gives_its_series(
+    exporters: VirtualExporters, aws: FixedResponses, contents: Mapping[str, Any]
+) -> None:
+    aws.responses = {name: encoded_response(content) for name, content in contents.items()}
+    with exporters.start(CONFIG) as exporter:
+        found = consistent_scrape(exporter)
+    check_counts(found, aws.responses)
+    assert found.rows("aws_iot_bulk_exporter_cell_error") == [], exporter.log.getvalue()
     assert set(found.cells("up").values()) == {1.0}
-    for kind, listed in listed_in(contents).items():
+    for kind, listed in listed_ids(contents).items():
         assert {identity[3] for identity in found.operations if identity[2] == kind} == {"named", *listed}
 
 
-@tried(3)
-@given(st.fixed_dictionaries({name: right(call) for name, call in CALLS.items()}))
-def test_promtool_has_nothing_against_it(place: VirtualExporters, told: Told, contents: Mapping[str, Any]) -> None:
-    told.answers = {name: encoded(content) for name, content in contents.items()}
-    with place.stage(CONFIG) as stage:
-        text = stage.scrape().encode()
+@settings_for(3)
+@given(st.fixed_dictionaries({name: valid_content(call) for name, call in CALLS.items()}))
+def test_promtool_accepts_every_exposition(
+    exporters: VirtualExporters, aws: FixedResponses, contents: Mapping[str, Any]
+) -> None:
+    aws.responses = {name: encoded_response(content) for name, content in contents.items()}
+    with exporters.start(CONFIG) as exporter:
+        text = exporter.scrape().encode()
     checked = subprocess.run([program("promtool"), "check", "metrics"], input=text, capture_output=True, check=False)
     assert (checked.returncode, checked.stderr) == (0, b"")
 
 
-def listed_in(contents: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the ids on each kind's list."""
+def listed_ids(contents: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the ids in each kind's list."""
     return {
         "thing_registration_task": contents["ListThingRegistrationTasks"]["taskIds"],
         "greengrass_bulk_deployment": [
-            one["BulkDeploymentId"] for one in contents["ListBulkDeployments"]["BulkDeployments"]
+            entry["BulkDeploymentId"] for entry in contents["ListBulkDeployments"]["BulkDeployments"]
         ],
-        "iot_job": [one["jobId"] for one in contents["ListJobs"]["jobs"]],
-        "greengrass_deployment": [one["deploymentId"] for one in contents["ListDeployments"]["deployments"]],
+        "iot_job": [entry["jobId"] for entry in contents["ListJobs"]["jobs"]],
+        "greengrass_deployment": [entry["deploymentId"] for entry in contents["ListDeployments"]["deployments"]],
     }
 
 
-def counts_are_those_of(found: Judged, answers: Mapping[str, HttpResponse]) -> None:
-    """Fail where a count is not to the digit what AWS wrote."""
+def check_counts(found: CheckedScrape, responses: Mapping[str, HttpResponse]) -> None:
+    """Fail unless every count equals the number in the response."""
     for name, (api, *path) in COUNTS.items():
         for labels, value in found.rows(name):
-            written: Any = json.loads(answers[api].body)
+            expected: Any = json.loads(responses[api].body)
             for part in (*path, MEMBERS[labels["state"]]) if "state" in labels else path:
-                written = written[part]
-            assert value == written
+                expected = expected[part]
+            assert value == expected

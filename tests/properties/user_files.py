@@ -1,4 +1,4 @@
-"""Every file that somebody writes for the exporter: how it is read, and right ones to begin with."""
+"""Every type of file that users write: valid examples, and how the exporter reads it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from exporter.web.protection.config_file import FLAG
 from tests.support.passwords import ALICE
 from tests.support.repository import ROOT
 
-# Stands wherever a secret may stand; no key looks like it, so that no line may hold it.
+# Written wherever a secret can be. No key contains it, so no message may contain it.
 SECRET = "s3cret/which+nobody,may=see"
 PROGRAM = "aws-iot-bulk-exporter: "
 WEB: Any = {
@@ -48,56 +48,58 @@ ALERTS: Any = {
 
 
 @dataclass(frozen=True, slots=True)
-class Sort:
-    """A sort of file: its documents that are right, and what says whether one is: lines, none where it is."""
+class FileType:
+    """A type of file: valid documents, and a function that returns the messages about a file, or none."""
 
     name: str
-    right: Sequence[Any]
+    valid: Sequence[Any]
     problems: Callable[[Path], Sequence[str]]
 
 
-def problems_by(*arguments: str) -> Callable[[Path], Sequence[str]]:
-    """Return what runs the program on a file and gives its complaints. Fails where it complains in another way."""
+def command_problems(*arguments: str) -> Callable[[Path], Sequence[str]]:
+    """Return a function that runs a command on a file and returns its error lines. Any other output is a failure."""
 
     def run(path: Path) -> Sequence[str]:
-        told, before = io.StringIO(), signal.getsignal(signal.SIGTERM)
-        with contextlib.redirect_stderr(told), contextlib.redirect_stdout(io.StringIO()):
+        errors, before = io.StringIO(), signal.getsignal(signal.SIGTERM)
+        with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()):
             status = main([*arguments, str(path)])
         signal.signal(signal.SIGTERM, before)
-        lines = told.getvalue().removesuffix("\n").split("\n") if told.getvalue() else []
+        lines = errors.getvalue().removesuffix("\n").split("\n") if errors.getvalue() else []
         assert status == (2 if lines else 0)
         assert [line for line in lines if not line.startswith(PROGRAM)] == []
-        return [line.removeprefix(PROGRAM).removeprefix(f"{FLAG}: ") for line in lines]
+        return [line.removeprefix(PROGRAM).removeprefix(f"{FLAG}: ").removeprefix(f"{path}: ") for line in lines]
 
     return run
 
 
-def of_scenario(path: Path) -> Sequence[str]:
-    """Return what is wrong with a scenario, without serving one that is right."""
+def scenario_problems(path: Path) -> Sequence[str]:
+    """Return the messages about a scenario, without serving a valid one."""
     try:
         read_scenario(path)
     except ConfigError as error:
-        return error.problems or ("a refusal without a reason",)
+        return error.problems or ("an error without a message",)
     return ()
 
 
-def documents(*patterns: str) -> list[Any]:
-    """Return the content of files of the repository, with a secret where one may stand."""
+def example_documents(*patterns: str) -> list[Any]:
+    """Return the content of files of the repository, with a secret as external id."""
     texts = [path.read_text("utf-8") for pattern in patterns for path in sorted(ROOT.glob(pattern))]
     found = [parse_yaml(text.replace("external_id: change-me", f"external_id: {SECRET}")) for text in texts]
-    return [one for one in found if one]
+    return [document for document in found if document]
 
 
-CONFIG = Sort(
-    "configuration", documents("config.example.yaml", "tests/config/good/*.yaml"), problems_by("check", "--config.file")
+CONFIG = FileType(
+    "configuration",
+    example_documents("config.example.yaml", "tests/config/good/*.yaml"),
+    command_problems("check", "--config.file"),
 )
-WEB_CONFIG = Sort("web configuration", [WEB, TLS, {**WEB, **TLS}], problems_by("check", FLAG))
-ALERTS_FILE = Sort("alerts", [ALERTS], problems_by("show", "prometheus-rules", "--alerts.file"))
-SCENARIO_FILE = Sort("scenario", documents("exporter/*/scenarios/*.yaml"), of_scenario)
-SORTS = (CONFIG, WEB_CONFIG, ALERTS_FILE, SCENARIO_FILE)
+WEB_CONFIG = FileType("web configuration", [WEB, TLS, {**WEB, **TLS}], command_problems("check", FLAG))
+ALERTS_FILE = FileType("alerts", [ALERTS], command_problems("show", "prometheus-rules", "--alerts.file"))
+SCENARIO_FILE = FileType("scenario", example_documents("exporter/*/scenarios/*.yaml"), scenario_problems)
+FILE_TYPES = (CONFIG, WEB_CONFIG, ALERTS_FILE, SCENARIO_FILE)
 
 
-def written(path: Path, document: Any) -> Path:
+def write_document(path: Path, document: Any) -> Path:
     """Write a document as YAML and return its path."""
     path.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8", errors="replace")
     return path

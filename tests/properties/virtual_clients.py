@@ -1,4 +1,4 @@
-"""Clients of an exporter on virtual time: each gets its answer in the time that it has, and has a look at it."""
+"""Clients of an exporter in virtual time. Each must get its response before its time-out."""
 
 from __future__ import annotations
 
@@ -10,52 +10,52 @@ from typing import Any
 from tests.support.asgi_client import AsgiResponse
 from tests.support.virtual_loop import INSTANT, VirtualLoop
 
-# Is told of an answer, and when it came in virtual seconds.
-Look = Callable[[AsgiResponse, float], None]
+# Checks a response, with its time in virtual seconds.
+ResponseCheck = Callable[[AsgiResponse, float], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request that waits: since when, how long it may, and who looks at the answer."""
+    """A waiting request: its start, its time-out in seconds, and the check of its response."""
 
     task: asyncio.Task[tuple[AsgiResponse, float]]
     since: float
     patience: float
-    look: Look
+    check: ResponseCheck
 
 
 @dataclass
 class Clients:
-    """Every client that waits for an answer."""
+    """All clients that wait for a response."""
 
     loop: VirtualLoop
     waiting: list[Request] = field(default_factory=list)
 
-    def send(self, doing: Coroutine[Any, Any, AsgiResponse], patience: float, look: Look) -> None:
-        """Send a request that is to be answered in so many seconds."""
+    def send(self, response: Coroutine[Any, Any, AsgiResponse], patience: float, check: ResponseCheck) -> None:
+        """Send a request that must get its response within ``patience`` seconds."""
 
         async def timed() -> tuple[AsgiResponse, float]:
-            return await doing, self.loop.at
+            return await response, self.loop.at
 
-        self.waiting.append(Request(self.loop.create_task(timed()), self.loop.at, patience, look))
+        self.waiting.append(Request(self.loop.create_task(timed()), self.loop.at, patience, check))
 
-    def let(self, seconds: float) -> None:
-        """Let time pass, and look at every answer when it comes. Fails where one is late."""
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass and check each response when it arrives. Fail if request is late."""
         until = self.loop.at + seconds
         while self.loop.at < until:
-            due = [one.since + one.patience + INSTANT for one in self.waiting]
+            due = [request.since + request.patience + INSTANT for request in self.waiting]
             self.loop.pass_time(max(INSTANT, min([until, *due]) - self.loop.at))
-            self._look()
+            self._check_responses()
 
     def settle(self) -> None:
-        """Let everything happen that waits for no time to pass."""
-        self.let(INSTANT)
+        """Run everything that does not wait for time to pass."""
+        self.pass_time(INSTANT)
 
-    def _look(self) -> None:
-        for one in tuple(self.waiting):
-            if one.task.done():
-                self.waiting.remove(one)
-                one.look(*one.task.result())
+    def _check_responses(self) -> None:
+        for request in tuple(self.waiting):
+            if request.task.done():
+                self.waiting.remove(request)
+                request.check(*request.task.result())
             else:
-                assert self.loop.at - one.since <= one.patience + 2 * INSTANT, "a client waits too long"
+                assert self.loop.at - request.since <= request.patience + 2 * INSTANT, "a client waits too long"
         assert self.loop.faults == []

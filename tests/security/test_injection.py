@@ -120,7 +120,9 @@ def texts(families: Iterable[Family]) -> tuple[set[str], set[str]]:
 
 
 @pytest.mark.parametrize("accept", ["text/plain", "application/openmetrics-text"])
-def test_every_name_comes_back_as_it_was_from_its_own_label_and_makes_no_row(hostile: ServedExporter, accept: str) -> None:
+def test_every_name_comes_back_as_it_was_from_its_own_label_and_makes_no_row(
+    hostile: ServedExporter, accept: str
+) -> None:
     text = hostile.scrape(after=0.0, accept=accept)
     names, values = texts(parse_text(text) if accept == "text/plain" else parse_openmetrics(text))
     assert {name for name in names if not name.startswith(("process_", "python_"))} <= exposed_metrics() | made(names)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.cli.commands.check import run
+from exporter.cli.commands.check import Arguments, run
 from exporter.core.errors import ConfigError
 from tests.security.planted_secrets import BAD_CONFIGS, Planted, plant
 from tests.support.aws_with_secrets import AwsWithSecrets
@@ -98,7 +98,7 @@ def drained(terminal: int) -> bytes:
 def refusal(config: Path, web: Path | None) -> bytes:
     """Return what is said of files that are wrong, with the traceback that a program would print."""
     with pytest.raises(ConfigError) as raised:
-        run(config, web, live=False)
+        run(Arguments(config, web))
     return "\n".join([*raised.value.problems, *traceback.format_exception(raised.value)]).encode()
 
 

@@ -1,1 +1,1 @@
-"""What the tests share: programs, clocks, servers and answers."""
+"""Helpers that several test folders share. tests/README.md lists them."""

@@ -1,4 +1,4 @@
-"""One request to an ASGI application without a socket between them, so that it may hold whatever a server lets in."""
+"""Sends requests to an ASGI application without a socket, so also requests that no server accepts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class AsgiResponse:
-    """What an application answered; ``headers`` have names in lower case."""
+    """The response of an application. The names in ``headers`` are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -22,14 +22,14 @@ class AsgiResponse:
 
     @property
     def text(self) -> str:
-        """The body as text. Raises UnicodeDecodeError for what is no UTF-8."""
+        """The body as text. Raises UnicodeDecodeError if it is not UTF-8."""
         return self.body.decode()
 
 
 async def send_request(
     app: ASGIApp, path: str, query: str = "", headers: Headers = (), method: str = "GET"
 ) -> AsgiResponse:
-    """Return what the application answers. Raises whatever the application raises."""
+    """Return the application's response to one request. Raises what the application raises."""
     sent: list[Message] = []
     said: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
 

@@ -1,7 +1,7 @@
-"""``make audit``: known vulnerabilities of everything that is locked, by pip-audit, wherever a service answers.
+"""``make audit``: reports known vulnerabilities of all locked packages, by pip-audit.
 
-pip-audit takes a package that a service does not know for one without vulnerabilities. So do mirrors of PyPI that serve
-no advisories: all packages are skipped, and the status is 0. Here that is no success.
+pip-audit treats a package that the service does not know as free of vulnerabilities. Some mirrors of PyPI have no
+advisories at all: pip-audit then skips every package and exits with 0. This script counts that as a failure.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from typing import Any
 from tests.support.repository import ROOT
 
 SERVICES = ("pypi", "osv")
-# Take it for no failure that no service answers; whoever has no network cannot help it.
+# With this flag it is no failure if no service responds, for machines without a network.
 WHERE_REACHABLE = "--where-reachable"
 LOCKS = tuple(sorted(ROOT.glob("requirements*.lock")))
 PROGRAM = ROOT / ".venv-audit" / "bin" / "pip-audit"
 
-# Gives pip-audit's report, as JSON, of a lock file by a service; nothing where there is none.
+# Returns pip-audit's JSON report of a lock file by a service, or an empty text.
 Ask = Callable[[Path, str], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What is known of one lock file: how many packages were looked at, which were not, and what is wrong."""
+    """The findings for one lock file: the number of audited packages, the unknown ones, and the vulnerabilities."""
 
     audited: int
     unknown: tuple[str, ...]
@@ -36,7 +36,7 @@ class Audit:
 
 
 def read_report(text: str) -> Audit:
-    """Return what a report says; a report that is none knows nothing."""
+    """Return the findings of pip-audit's JSON report. An empty report has no findings."""
     packages: list[dict[str, Any]] = json.loads(text)["dependencies"] if text.strip() else []
     looked_at = [package for package in packages if "skip_reason" not in package]
     found = [(package, known) for package in looked_at for known in package["vulns"]]
@@ -48,9 +48,9 @@ def read_report(text: str) -> Audit:
 
 
 def audit(ask: Ask, locks: Sequence[Path], say: Callable[[str], None], where_reachable: bool) -> int:
-    """Say what is known of each lock file and return 0; 1 for a vulnerability or what could not be looked at.
+    """Print the findings for each lock file. Return 0, or 1 for a vulnerability or an unknown package.
 
-    The first service that knows the packages of the first file is asked for all.
+    The first service that knows the packages of the first file audits all files.
     """
     service = next((name for name in SERVICES if read_report(ask(locks[0], name)).audited), None)
     if service is None:
@@ -65,7 +65,7 @@ def audit(ask: Ask, locks: Sequence[Path], say: Callable[[str], None], where_rea
 
 
 def run_pip_audit(lock: Path, service: str) -> str:
-    """Run pip-audit on a lock file as it is: nothing is installed or resolved."""
+    """Return pip-audit's JSON report of a lock file. It neither installs nor resolves packages."""
     words = ("--requirement", lock, "--require-hashes", "--disable-pip", "--vulnerability-service", service)
     how = ("--format", "json", "--progress-spinner", "off")
     return subprocess.run(
@@ -74,6 +74,6 @@ def run_pip_audit(lock: Path, service: str) -> str:
 
 
 if __name__ == "__main__":
-    # The smallest file first: whether a service answers is soon known.
+    # Start with the smallest file, to find out quickly whether a service responds.
     ordered = sorted(LOCKS, key=lambda lock: lock.stat().st_size)
     sys.exit(audit(run_pip_audit, ordered, print, WHERE_REACHABLE in sys.argv))

@@ -1,4 +1,4 @@
-"""An AWS in whose answers secrets are planted, wherever AWS itself puts some and wherever it could."""
+"""A simulated AWS with secrets in its responses: where AWS has them, and wherever else AWS could have them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PRESIGNED = (
 ROLE = f"arn:aws:iam::444455556666:role/{SECRETS['AWS: a role that a service uses']}"
 WORDS = f"{SECRETS['AWS: a message']}: {ROLE} may not read {PRESIGNED}"
 HEADERS = {"x-amzn-requestid": SECRETS["AWS: a header"], "x-amz-security-token": SECRETS["AWS: a header"]}
-# Members that one answer or another of AWS has.
+# Members that some response of AWS has.
 MORE = {
     "message": WORDS,
     "roleArn": ROLE,
@@ -52,7 +52,7 @@ MORE = {
     "reasonCode": SECRETS["AWS: details of a status"],
     "tags": {"team": "gateways", "owner": SECRETS["AWS: a tag that is no label"]},
 }
-# What is told of an operation, so that a page with it is known to have been filled from these answers.
+# Part of an operation that the exporter shows, as proof that a page contains data of these responses.
 SHOWN_INPUT = "shown-input.jsonl"
 TASK = {
     **MORE,
@@ -97,7 +97,7 @@ CREDENTIALS = {
     "SessionToken": SECRETS["AWS: session token of a role"],
     "Expiration": "2199-01-01T00:00:00Z",
 }
-# What is answered at a path; every shape of failure carries a secret too.
+# The responses by path. Every kind of error contains a secret too.
 RESPONSES: Mapping[str, HttpResponse] = {
     "/thing-registration-tasks/good": json_response(TASK),
     "/thing-registration-tasks/denied": error_response("AccessDeniedException", 403, WORDS),
@@ -150,12 +150,12 @@ WHO = _sts(
 
 @dataclass
 class AwsWithSecrets:
-    """The endpoint. ``heard`` is all that was sent to it, line by line as HTTP has it."""
+    """The endpoint. ``received`` contains the lines of all requests."""
 
     received: list[str] = field(default_factory=list)
 
     def app(self) -> Starlette:
-        """Return the endpoint."""
+        """Return the ASGI application."""
 
         async def handle(request: Request) -> Response:
             body = (await request.body()).decode()

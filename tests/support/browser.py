@@ -1,4 +1,4 @@
-"""A real Chromium, where one is installed."""
+"""Runs Chromium, if it is installed."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tests.support.waiting import TIMEOUT_SECONDS
 
 @contextmanager
 def run_chromium() -> Iterator[Browser]:
-    """Run Chromium without a window, and wait patiently for what its pages shall show.
+    """Run Chromium without a window. Checks of its pages wait as long as all tests do.
 
-    In a container it has no sandbox of its own.
+    Chromium's own sandbox does not work in a container.
     """
     path = program("chromium")
     with sync_playwright() as playwright:

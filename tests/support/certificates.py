@@ -1,4 +1,4 @@
-"""Certificates that are made when a test needs them, and TLS clients that trust them."""
+"""Creates certificates, and TLS clients that trust them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PASSPHRASE = b"s3cret-passphrase"
 
 
 class Authority:
-    """An authority and the certificates that it has issued, as files of a folder."""
+    """A certificate authority and the certificates that it issued, as files in a folder."""
 
     def __init__(self, folder: Path, name: str, parent: Authority | None = None) -> None:
         self._authority: trustme.CA = parent._authority.create_child_ca() if parent else trustme.CA()
@@ -33,7 +33,7 @@ class Authority:
         return certificate, key
 
     def client(self, pair: tuple[Path, Path] | None = None) -> ssl.SSLContext:
-        """Return the context of a client that trusts the authority, with a certificate if it and its key are given."""
+        """Return a client's TLS context that trusts the authority, with a client certificate if a pair is given."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(self.file)
         if pair:
@@ -42,7 +42,7 @@ class Authority:
 
 
 def server_files(folder: Path) -> Authority:
-    """Make what the files of tests/web/protection name; return the authority behind all of it."""
+    """Create the certificate files that tests/web/protection uses, and return their authority."""
     authority = Authority(folder, "ca")
     authority.issue("server", "localhost", "127.0.0.1", "::1")
     authority.issue("other", "localhost")
@@ -54,7 +54,7 @@ def server_files(folder: Path) -> Authority:
 
 
 def encrypt(key: Path, encrypted: Path) -> None:
-    """Write a key again, with a passphrase."""
+    """Write a key to another file, encrypted with the passphrase."""
     loaded = serialization.load_pem_private_key(key.read_bytes(), None)
     protection = serialization.BestAvailableEncryption(PASSPHRASE)
     form = serialization.PrivateFormat.TraditionalOpenSSL
@@ -62,7 +62,7 @@ def encrypt(key: Path, encrypted: Path) -> None:
 
 
 def self_signed(folder: Path, name: str, *names: x509.GeneralName) -> tuple[Path, Path]:
-    """Return the files of a certificate that no authority has issued, with these alternative names, and of its key."""
+    """Return the files of a self-signed certificate with these alternative names, and of its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = dt.datetime.now(dt.UTC)

@@ -1,8 +1,7 @@
-"""The definitions in the chart's schema that are not its own.
+"""Writes the generated definitions of the chart's schema: ``python -m tests.support.chart_schema``.
 
-They are Kubernetes', for values that go into a pod as they are, and those of the exporter's configuration.
-``python -m tests.support.chart_schema`` prints them anew. Those of the custom resources of the operators of Prometheus
-and Grafana, which no Python package has, are kept by hand.
+They come from Kubernetes, for values that the chart copies into a pod, and from the exporter's configuration. The
+definitions of the Prometheus and Grafana operators' resources exist in no Python package; they are maintained by hand.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ from exporter.kinds.registry import KINDS
 from tests.support.repository import ROOT
 
 SCHEMA = ROOT / "helm" / "values.schema.json"
-# The version whose fields the values may name.
+# The Kubernetes version whose fields the values may use.
 KUBERNETES = "1.37.0"
 
 Schema = Mapping[str, Any]
 
 
 def schema_with_definitions(schema: str) -> str:
-    """Return the schema with the definitions that are not its own: a line for each, after those that are."""
+    """Return the schema with new generated definitions, one a line, after its own definitions."""
     foreign = re.compile(r'^    "(?:io\.k8s|exporter)\..*\n', re.MULTILINE)
     own = foreign.sub("", schema).removesuffix("\n  }\n}\n").removesuffix(",")
     needed = re.findall(r'"#/definitions/(io\.k8s\.[^"]+)"', own)
@@ -36,7 +35,7 @@ def schema_with_definitions(schema: str) -> str:
 
 
 def _kubernetes_definitions(needed: Sequence[str]) -> dict[str, Schema]:
-    """Return Kubernetes' own closed definitions, and those that they name."""
+    """Return the closed definitions of Kubernetes that are needed, and those that they refer to."""
     file = f"kubernetes-json-schema/v{KUBERNETES}-local-strict/_definitions.json"
     known = kubernetes_validate.utils.schema_contents(file, KUBERNETES)["$defs"]
     found: dict[str, Schema] = {}
@@ -50,14 +49,13 @@ def _kubernetes_definitions(needed: Sequence[str]) -> dict[str, Schema]:
 
 
 def _exporter_definitions() -> dict[str, Schema]:
-    """Return the definitions of the exporter's configuration."""
     schema = config_schema(KINDS)
     known = {**schema.pop("$defs"), "Config": schema}
     return {f"exporter.{name}": _plain(definition, "exporter.") for name, definition in known.items()}
 
 
 def _plain(value: Any, prefix: str) -> Any:
-    """Return a part of a schema as draft 7 without descriptions, its references led to where it stands here."""
+    """Return a part of a schema as draft 7, without descriptions and with references to this schema."""
     if isinstance(value, list):
         return [_plain(one, prefix) for one in value]
     if not isinstance(value, dict):
@@ -76,13 +74,16 @@ def _led(reference: str, prefix: str) -> str:
 
 
 def _is_superfluous(key: str, value: Any) -> bool:
-    """Tell whether a key says nothing to helm. Patterns do not count: Go reads them otherwise, and quotes the value."""
+    """Return whether helm does not need a key.
+
+    It does not get patterns, because Go reads them differently and its error message would quote the value.
+    """
     about = ("$schema", "title", "description", "default", "format", "pattern", "writeOnly")
     return key.startswith("x-kubernetes") or (key in about and not isinstance(value, dict))
 
 
 def _by_kind(discriminator: Schema, prefix: str) -> Schema:
-    """Return a choice that names the wrong key of the chosen kind alone, which ``oneOf`` does not."""
+    """Return a choice by kind. Unlike ``oneOf``, its errors name only the wrong key of the chosen kind."""
     key, mapping = discriminator["propertyName"], discriminator["mapping"]
     branches = [
         {"if": {"properties": {key: {"const": name}}}, "then": {"$ref": _led(reference, prefix)}}

@@ -1,4 +1,4 @@
-"""The tables of the chart's README: printed anew from values.yaml by ``python -m tests.support.chart_tables``."""
+"""Writes the tables of the chart's README from values.yaml: ``python -m tests.support.chart_tables``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VALUES, README = ROOT / "helm" / "values.yaml", ROOT / "helm" / "README.md"
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One value of the chart: its path, its default and what its comment says."""
+    """One value of the chart: its path, its default and its comment."""
 
     path: str
     default: Any
@@ -25,7 +25,7 @@ class Setting:
 
 
 def readme_with_values(readme: str, values: str) -> str:
-    """Return the README with a table for each section of the values between its marks."""
+    """Return the README with a table between its marks for each section of the values."""
     marked = re.compile(r"<!-- values -->\n.*?<!-- end -->", re.DOTALL)
     (before, after) = marked.split(readme)
     tables = "\n".join(f"### {name}\n\n{_table(settings)}" for name, settings in sections(values).items())
@@ -33,7 +33,7 @@ def readme_with_values(readme: str, values: str) -> str:
 
 
 def sections(values: str) -> dict[str, list[Setting]]:
-    """Return the settings of values.yaml by section, which a comment ``## Name`` begins."""
+    """Return the settings of values.yaml by section. A comment ``## Name`` starts a section."""
     lines = values.splitlines()
     starts = {number: line[3:] for number, line in enumerate(lines) if line.startswith("## ")}
     found: dict[str, list[Setting]] = {name: [] for name in starts.values()}
@@ -43,7 +43,7 @@ def sections(values: str) -> dict[str, list[Setting]]:
 
 
 def _settings(node: yaml.Node | None, lines: Sequence[str], prefix: str) -> Iterator[tuple[int, Setting]]:
-    """Give each documented key with its line. A key without a comment of its own is a group of such keys."""
+    """Yield each documented key with its line. A key without a comment is a group of keys."""
     assert isinstance(node, yaml.MappingNode), f"{prefix}: nothing says what it means"
     for key, value in node.value:
         path, line = prefix + key.value, key.start_mark.line
@@ -54,7 +54,7 @@ def _settings(node: yaml.Node | None, lines: Sequence[str], prefix: str) -> Iter
 
 
 def _comment(above: Sequence[str]) -> str:
-    """Return the comment that ends where the text ends, from its line ``# -- ``; nothing when there is none."""
+    """Return the comment from ``# -- `` to the last line of the text, or an empty text."""
     comment: list[str] = []
     for line in reversed(above):
         text = line.strip()

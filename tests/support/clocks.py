@@ -1,4 +1,4 @@
-"""A clock that moves when a test says so, or when somebody would have slept."""
+"""A clock that tests move by hand."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from exporter.core.clock import Clock
 
 @dataclass
 class ManualClock:
-    """Unix and monotonic seconds from one counter; sleeping moves it and gives way to other tasks.
+    """A source of Unix and monotonic seconds. Sleeping moves it at once and yields to other tasks.
 
-    It starts today, since botocore compares when credentials end to the real date.
+    It starts at the real time, because botocore compares the end of credentials with the real time.
     """
 
     at: float = field(default_factory=time.time)
@@ -21,19 +21,19 @@ class ManualClock:
     slept: list[float] = field(default_factory=list)
 
     def jump(self, seconds: float) -> None:
-        """Set the wall clock to another time; monotonic seconds do not notice."""
+        """Move the wall clock only, not the monotonic seconds."""
         self.jumped += seconds
 
     def advance(self, seconds: float) -> None:
-        """Let time pass."""
+        """Move the clock forward."""
         self.at += seconds
 
     async def sleep(self, seconds: float) -> None:
-        """Let the time pass that somebody waits for."""
+        """Move the clock forward instead of waiting."""
         self.slept.append(seconds)
         self.advance(seconds)
         await asyncio.sleep(0)
 
     def clock(self) -> Clock:
-        """Return the clock to pass in."""
+        """Return the exporter's interface to this clock."""
         return Clock(now=lambda: self.at + self.jumped, monotonic=lambda: self.at, sleep=self.sleep)

@@ -1,4 +1,4 @@
-"""The command line run to its end, as its users do it."""
+"""Runs commands of the exporter to their end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.repository import ROOT
 
 
 def run_exporter(*arguments: str, region: str = "eu-west-1") -> subprocess.CompletedProcess[str]:
-    """Run the exporter to its end, with the AWS configuration of nobody."""
+    """Run a command of the exporter without an AWS configuration."""
     with aws_environment("http://127.0.0.1:9", AWS_DEFAULT_REGION=region, AWS_REGION=region):
         return subprocess.run(
             [sys.executable, "-m", "exporter", *arguments],
@@ -24,7 +24,7 @@ def run_exporter(*arguments: str, region: str = "eu-west-1") -> subprocess.Compl
 
 
 def usage_errors(*arguments: str, region: str = "eu-west-1") -> list[str]:
-    """Return the reasons of an exit with status 2; each stands on a line that begins with the program's name."""
+    """Return the error lines of a command that exits with status 2, without the program's name."""
     done = run_exporter(*arguments, region=region)
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     lines = done.stderr.splitlines()

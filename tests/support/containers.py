@@ -1,4 +1,4 @@
-"""The image that was built, run by podman."""
+"""Runs the built image by podman."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from typing import Any
 from tests.support.required_programs import program, skip_or_fail
 
 VARIABLE = "EXPORTER_IMAGE"
-# What the chart demands, and no folder at all that can be written to.
+# The restrictions of the chart, and no writable folder at all.
 LOCKED = ("--read-only", "--read-only-tmpfs=false", "--cap-drop=ALL", "--security-opt=no-new-privileges")
-# How long Kubernetes waits after SIGTERM.
+# Seconds between SIGTERM and SIGKILL in Kubernetes.
 GRACE_SECONDS = 30
 
 Ended = subprocess.CompletedProcess[str]
 
 
 def image() -> str:
-    """Return the name of the image to test; skip the test where there is none, or fail it when CI is set."""
+    """Return the name of the image under test. Skip the test if there is none, or fail it in CI."""
     return os.environ.get(VARIABLE) or skip_or_fail(f"{VARIABLE} names no image: `make image` builds one")
 
 
 def podman(*arguments: str, given: str | None = None) -> Ended:
-    """Run podman, whatever it answers."""
+    """Run podman and return its result, whatever its status."""
     command = [program("podman"), *arguments]
     return subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=300)
 
 
 def output_of(ended: Ended) -> str:
-    """Return what a program has printed; fail the test if it did not do what it was told."""
+    """Return the output of a program. Fail the test if the program failed."""
     assert ended.returncode == 0, ended.stderr
     return ended.stdout.strip()
 
 
 def inspect(what: str, name: str) -> dict[str, Any]:
-    """Return what podman knows of a container, image, pod or network."""
+    """Return podman's description of a container, image, pod or network."""
     found = json.loads(output_of(podman(what, "inspect", name)))
     details: dict[str, Any] = found[0] if isinstance(found, list) else found
     return details
@@ -52,7 +52,7 @@ def run_image(*arguments: str, options: tuple[str, ...] = LOCKED) -> Ended:
 
 @contextmanager
 def run_container(*arguments: str, options: tuple[str, ...] = (*LOCKED, "--network=none")) -> Iterator[str]:
-    """Run the image while the block runs; give the container's id."""
+    """Run the image while the block runs, and yield the container's id."""
     id = output_of(podman("run", "--detach", "--pull=never", *options, image(), *arguments))
     try:
         yield id
@@ -66,13 +66,13 @@ def run_in_container(id: str, *command: str) -> Ended:
 
 
 def logs(id: str) -> str:
-    """Return what a container has printed."""
+    """Return the output of a container."""
     ended = podman("logs", id)
     return ended.stdout + ended.stderr
 
 
 def log_match(id: str, pattern: str) -> Callable[[], str | None]:
-    """Return what looks for a pattern in what a container has printed; the container must not have ended."""
+    """Return a function that searches a container's output for a pattern. It fails if the container has ended."""
 
     def look() -> str | None:
         match = re.search(pattern, logs(id))

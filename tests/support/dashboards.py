@@ -1,4 +1,4 @@
-"""The dashboards as they are printed, taken apart."""
+"""The printed dashboards and their parts."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from exporter.cli.commands.show import SUBJECTS
+from exporter.cli.commands.show import DOCUMENTS
 from tests.support.repository import ROOT
 
 FOLDER: Path = ROOT / "monitoring" / "dashboards"
 PRINTED: Mapping[str, dict[str, Any]] = {
-    subject: json.loads(printed()) for subject, printed in SUBJECTS.items() if subject.startswith("dashboard")
+    subject: json.loads(printed()) for subject, printed in DOCUMENTS.items() if subject.startswith("dashboard")
 }
 
 
 def panels(dashboard: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the panels without the titles of sections."""
+    """Return the panels, without the titles of rows."""
     return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
 
 

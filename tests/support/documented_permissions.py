@@ -1,4 +1,4 @@
-"""The kinds' permissions as the documents and the templates of ``deploy/aws`` hold them."""
+"""The permissions of the kinds, as the documents and the templates in ``deploy/aws`` show them."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from exporter.kinds.registry import KINDS
 from tests.support.repository import ROOT
 from tests.support.simulated_responses import MODELS
 
-# Whoever watches a kind needs these; all other purposes follow from the configuration.
+# Every watched kind needs these purposes. The other ones depend on the configuration.
 ALWAYS = (DESCRIBE, DEPENDENT)
 ANY_PARTITION = "arn:*:"
 OF_EVERY_KIND = {DISCOVER: "Find operations by AWS's lists.", TAGS: "Read the tags that a description lacks."}
 
 
 def permissions_table(kinds: Sequence[Kind[Any]]) -> str:
-    """Return the table of what each kind needs for which purpose, in Markdown."""
+    """Return the Markdown table of the permissions by kind and purpose."""
     head = ("| kind | purpose | actions | resource | needed |", "|---|---|---|---|---|")
     return "\n".join((*head, *(_row(one) for _, one in _every(kinds))))
 
 
 def terraform_data(kinds: Sequence[Kind[Any]]) -> str:
-    """Return the table as the Terraform module reads it."""
+    """Return the permissions as JSON for the Terraform module."""
     rows = [
         {
             "kind": one.kind,
@@ -45,7 +45,7 @@ def terraform_data(kinds: Sequence[Kind[Any]]) -> str:
 
 
 def cloudformation_parameters(kinds: Sequence[Kind[Any]]) -> str:
-    """Return a switch for each kind, and one for each purpose that some kind can do without."""
+    """Return the parameters: a switch for each kind and for each optional purpose."""
     of_kinds = {_word(kind.name): _switch(f"Watch each {kind.title}.", kind.by_default) for kind in kinds}
     options = {option.name: option.help for kind in kinds for option in kind.options}
     optional = {**OF_EVERY_KIND, **options}.items()
@@ -59,14 +59,14 @@ def cloudformation_conditions(kinds: Sequence[Kind[Any]]) -> str:
 
 
 def cloudformation_statements(kinds: Sequence[Kind[Any]]) -> str:
-    """Return the statements, each there by its condition."""
+    """Return the statements, each with its condition."""
     return _yaml([_if(one.sid, _statement(one)) for _, one in _every(kinds)], 14)
 
 
 def wanted_statements(
     kinds: Collection[str], purposes: Collection[str], partition: str, regions: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Return the statements that a template has to come to for these kinds and purposes."""
+    """Return the statements that a template must produce for these kinds and purposes."""
     found = [one for _, one in _every(KINDS) if one.kind in kinds and one.purpose in (*ALWAYS, *purposes)]
     statements = [one.statement(regions) for one in found]
     for statement in statements:
@@ -75,7 +75,7 @@ def wanted_statements(
 
 
 def documented_trust(sid: str) -> dict[str, Any]:
-    """Return the trust policy that docs/aws-permissions.md shows under this name of its statement."""
+    """Return the trust policy in docs/aws-permissions.md whose statement has this id."""
     page = (ROOT / "docs" / "aws-permissions.md").read_text(encoding="utf-8")
     documents = [json.loads(text) for text in re.findall(r"^```json\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)]
     (found,) = [document for document in documents if document["Statement"][0]["Sid"] == sid]

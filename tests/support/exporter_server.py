@@ -1,4 +1,4 @@
-"""A real exporter over HTTP for tests: boto3 to an endpoint on one side, uvicorn on the other."""
+"""Serves real exporters over HTTP. Their AWS is an endpoint of the test, called by boto3."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.support.waiting import TIMEOUT_SECONDS
 
 @dataclass(frozen=True, slots=True)
 class ServedExporter:
-    """An exporter that is being served; its clock stands still unless it is moved."""
+    """An exporter that listens on ``url``. Only tests move its clock. ``files`` are its configurations, newest last."""
 
     url: str
     clock: ManualClock
@@ -40,9 +40,9 @@ class ServedExporter:
     files: list[str]
 
     def scrape(self, after: float = 60.0, within: str = "60", accept: str = "*/*") -> str:
-        """Return what /metrics answers, by default after enough time that every cell is due again.
+        """Return the response of /metrics.
 
-        ``within`` are the seconds that the scraper says it waits.
+        By default the clock first moves so far that every cell is due. ``within`` is the scrape time-out in seconds.
         """
         self.clock.advance(after)
         headers = {"X-Prometheus-Scrape-Timeout-Seconds": within, "Accept": accept}
@@ -51,12 +51,12 @@ class ServedExporter:
         return response.text
 
     def reload(self, config: str) -> httpx.Response:
-        """Write another configuration and let the exporter read it."""
+        """Add a configuration and make the exporter reload it."""
         self.files.append(config)
         return http_requests.post(f"{self.url}/-/reload")
 
     def operations(self) -> str:
-        """Return the rows of the operations, without headers and without when they were read."""
+        """Return the samples of operations, without the times of their reads."""
         rows = self.scrape().splitlines()
         return "\n".join(row for row in rows if row.startswith(("aws_iot_", "aws_greengrass_")) and _is_fact(row))
 
@@ -73,9 +73,9 @@ def serve_exporter(
     kinds: Sequence[Kind[Any]] = KINDS,
     state_file: Callable[[Log], StateFile] | None = None,
 ) -> Iterator[ServedExporter]:
-    """Serve an exporter whose AWS is the endpoint, with credentials that mean nothing.
+    """Serve an exporter whose AWS is the endpoint.
 
-    ``archive`` makes what it keeps beyond its end, and starts it.
+    ``state_file`` creates and starts the exporter's state file.
     """
     with aws_environment(endpoint):
         clock, text, files = clock or ManualClock(), io.StringIO(), [config]
@@ -92,7 +92,7 @@ def serve_exporter(
 
 @contextmanager
 def aws_environment(endpoint: str, **more: str) -> Iterator[None]:
-    """Let AWS SDKs of this process see the endpoint, and nothing of this machine."""
+    """Give the AWS SDKs of this process the endpoint and test credentials, and hide this machine's AWS settings."""
     before = dict(os.environ)
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
@@ -117,7 +117,7 @@ def aws_environment(endpoint: str, **more: str) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """A simulated AWS that shares its clock with an exporter, and the targets of the requests it got."""
+    """An exporter and a simulated AWS with the same clock. ``requests`` are the targets of all requests to AWS."""
 
     exporter: ServedExporter
     requests: list[str]
@@ -128,7 +128,7 @@ class Simulation:
 
 
 def added_requests(scrape: Callable[[], object], requests: list[str]) -> list[str]:
-    """Return what a scrape adds to a list of requests, sorted."""
+    """Return the requests that a scrape adds to a list, sorted."""
     before = len(requests)
     scrape()
     return sorted(requests[before:])
@@ -149,7 +149,7 @@ def serve_simulation(config: str, scenario: str, kinds: Sequence[Kind[Any]] = KI
 def serve_simulated_aws(
     scenario: str, clock: ManualClock, kinds: Sequence[Kind[Any]] = KINDS
 ) -> Iterator[tuple[str, list[str]]]:
-    """Serve the simulator with a scenario; give its URL, and the targets of the requests that it gets."""
+    """Serve the simulator with a scenario. Yield its URL and the list of its requests' targets."""
     requests = list[str]()
     simulator = application(parse_scenario(scenario, kinds), kinds, Models(), now=lambda: clock.at)
 
@@ -168,7 +168,7 @@ WRITE_AT_ONCE = WriteTiming(pause=0.0, retry=0.0, timeout=TIMEOUT_SECONDS, shutd
 
 @dataclass(frozen=True, slots=True)
 class RestartableAws:
-    """A simulated AWS, and an exporter of it each time one is asked for."""
+    """A simulated AWS that outlives several exporters, which share a state file."""
 
     url: str
     requests: list[str]
@@ -184,9 +184,9 @@ class RestartableAws:
         pace: WriteTiming = WRITE_AT_ONCE,
         prepare: Callable[[StateFile], None] = lambda state_file: None,
     ) -> Iterator[ServedExporter]:
-        """Serve an exporter with the state file, of AWS or whatever has the URL; at its end all is written.
+        """Serve an exporter with the state file. At the end the state file is completely written.
 
-        ``prepare`` may do something to the archive before it starts.
+        ``url`` replaces the simulated AWS. ``prepare`` gets the state file before its start.
         """
         archives = list[StateFile]()
 
@@ -209,10 +209,8 @@ class RestartableAws:
 
 
 @contextmanager
-def restartable_exporter(
-    scenario: str, file: Path, kinds: Sequence[Kind[Any]] = KINDS
-) -> Iterator[RestartableAws]:
-    """Simulate an AWS for exporters that share a state file."""
+def restartable_exporter(scenario: str, file: Path, kinds: Sequence[Kind[Any]] = KINDS) -> Iterator[RestartableAws]:
+    """Serve a simulated AWS for exporters that share a state file."""
     clock = ManualClock()
     with serve_simulated_aws(scenario, clock, kinds) as (url, requests):
         yield RestartableAws(url, requests, clock, file, kinds)

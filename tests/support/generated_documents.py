@@ -1,4 +1,4 @@
-"""Prints the generated parts of documents and templates: ``python -m tests.support.generated_documents``."""
+"""Writes the generated parts of documents and templates: ``python -m tests.support.generated_documents``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.repository import ROOT
 
 Part = Callable[[Sequence[Kind[Any]]], str]
 
-# The files with generated parts. A part stands between its marks, comments that say its name and ``end``.
+# Files with generated parts. Comments mark the start of a part by its name, and its end.
 PARTS: Mapping[Path, Mapping[str, Part]] = {
     ROOT / "README.md": {"kinds": kinds_table, "metrics": metrics_table},
     ROOT / "docs" / "monitoring.md": {
@@ -44,7 +44,7 @@ MARKS = {".md": ("<!-- {} -->", "<!-- end -->"), ".yaml": ("# generated: {}", "#
 
 
 def generated_text(file: Path) -> str:
-    """Return what a file has to hold: a whole one, or its text with each part anew."""
+    """Return the whole text of a file, with new generated parts."""
     if file in WHOLE:
         return WHOLE[file](KINDS)
     text = file.read_text(encoding="utf-8")
@@ -54,7 +54,7 @@ def generated_text(file: Path) -> str:
 
 
 def text_with_part(text: str, name: str, part: str, begin: str, end: str) -> str:
-    """Return a text with another part between the marks of its name."""
+    """Return a text with a new part between the marks of this name."""
     first, last = re.escape(begin.format(name)), re.escape(end)
     marked = re.compile(rf"({first}\n).*?(\n *{last})", re.DOTALL)
     assert len(marked.findall(text)) == 1, name

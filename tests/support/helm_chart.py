@@ -1,4 +1,4 @@
-"""The chart as the real helm renders it, and what is in it."""
+"""Renders the chart with helm and finds objects in the result."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tests.support.required_programs import program
 
 CHART = ROOT / "helm"
 CI_VALUES = sorted((CHART / "ci").glob("*-values.yaml"))
-# Stands apart: checkers of manifests that know no claims of a StatefulSet miss its volume.
+# Not among the CI values: checkers of manifests that do not know claims of a StatefulSet miss its volume.
 SHARDED_CLAIMS = ROOT / "tests" / "chart" / "persistence-shards-values.yaml"
-# Named, because a helm that was built without its release flags assumes a version older than the chart accepts.
+# Without this argument, helm builds without release flags assume a version that the chart refuses.
 KUBE_VERSION = "--kube-version=1.34.0"
 
 Document = dict[str, Any]
 
 
 class _Loader(yaml.CSafeLoader):
-    """A loader that refuses a mapping with the same key twice, which Kubernetes' own would merge in silence."""
+    """A loader that refuses duplicate keys. The loader of Kubernetes merges them without an error."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
@@ -34,30 +34,30 @@ class _Loader(yaml.CSafeLoader):
 
 
 def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run helm, whatever it answers."""
+    """Run helm and return its result, whatever its status."""
     return subprocess.run([program("helm"), *arguments], capture_output=True, text=True, check=False, timeout=300)
 
 
 @cache
 def template(*arguments: str, release: str = "fleet") -> subprocess.CompletedProcess[str]:
-    """Run ``helm template`` on the chart, whatever it answers: the same to the same arguments."""
+    """Run ``helm template`` on the chart. Equal arguments give the same cached result."""
     return helm("template", release, str(CHART), "--namespace=monitoring", KUBE_VERSION, *arguments)
 
 
 def render(*arguments: str, release: str = "fleet") -> list[Document]:
-    """Return the objects that the chart makes."""
+    """Return the objects that the chart renders."""
     result = template(*arguments, release=release)
     assert result.returncode == 0, result.stderr
     return [document for document in yaml.load_all(result.stdout, _Loader) if document]
 
 
 def ci_values(name: str) -> str:
-    """Return the argument that takes one of the values files."""
+    """Return the helm argument for one of the CI values files."""
     return f"--values={CHART / 'ci' / f'{name}-values.yaml'}"
 
 
 def render_error(*arguments: str) -> str:
-    """Return why helm refuses the values; fail when it does not."""
+    """Return helm's error message. Fail if helm accepts the values."""
     result = template(*arguments)
     assert result.returncode != 0, "the values were accepted"
     return result.stderr
@@ -81,7 +81,7 @@ def workload(documents: Sequence[Document]) -> Document:
 
 
 def pod_of(documents: Sequence[Document]) -> Document:
-    """Return the pod template of the exporter."""
+    """Return the exporter's pod template."""
     pod: Document = workload(documents)["spec"]["template"]
     return pod
 
@@ -102,5 +102,5 @@ def values_schema() -> Document:
 
 
 def read_yaml(path: Path) -> Any:
-    """Return what a YAML file of the chart says."""
+    """Return the content of a YAML file of the chart."""
     return _Loader(path.read_text(encoding="utf-8")).get_single_data()

@@ -1,4 +1,4 @@
-"""The HTTP edge for tests: any application behind a web configuration, limits and a clock."""
+"""Serves any application with the exporter's own HTTP server: a web configuration, limits and a clock."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NEVER = 3600.0
 
 
 def stub_app(metrics: str = "up 1\n") -> Starlette:
-    """Return an application with the paths that every exporter has."""
+    """Return an application with the paths of every exporter."""
 
     async def page(request: Request) -> Response:
         return PlainTextResponse(metrics if request.url.path == "/metrics" else "fine\n")
@@ -44,7 +44,7 @@ def stub_app(metrics: str = "up 1\n") -> Starlette:
 
 @dataclass(frozen=True, slots=True)
 class HttpServer:
-    """A server that runs; ``stop`` is what a signal does."""
+    """A running server. ``stop`` does what SIGTERM does."""
 
     url: str
     port: int
@@ -54,19 +54,19 @@ class HttpServer:
     opened: list[socket.socket] = field(default_factory=list)
 
     def get(self, path: str = "/metrics", context: ssl.SSLContext | bool = NO_AUTHORITY, **more: str) -> httpx.Response:
-        """Return what a path answers on a new connection; ``more`` are headers, with _ for -."""
+        """Return the response of a path on a new connection. ``more`` are headers, with _ for -."""
         headers = {name.replace("_", "-"): value for name, value in more.items()}
         return http_requests.get(self.url + path, verify=context, headers=headers)
 
     def status(self, context: ssl.SSLContext | bool = NO_AUTHORITY, **headers: str) -> int | None:
-        """Return the status of the metrics on a new connection, None for who is not let in."""
+        """Return the status of /metrics on a new connection, or None if the server refuses the connection."""
         try:
             return self.get(context=context, **headers).status_code
         except httpx.TransportError:
             return None
 
     def connect(self, sent: bytes = b"") -> socket.socket:
-        """Return a new connection, on which something was sent; it is closed when the server is."""
+        """Return a new connection on which ``sent`` was sent. It closes with the server."""
         connection = socket.create_connection(("127.0.0.1", self.port), timeout=TIMEOUT_SECONDS)
         self.opened.append(connection)
         connection.sendall(sent)
@@ -77,7 +77,7 @@ class HttpServer:
 def run_server(
     config: Path | None = None, app: ASGIApp | None = None, limits: Limits = Limits(), clock: Clock = Clock()
 ) -> Iterator[HttpServer]:
-    """Serve an application as the exporter is served, on a free port, while the block runs."""
+    """Serve an application on a free port with the exporter's HTTP server while the block runs."""
     log, readiness = io.StringIO(), Readiness()
     live = LiveWebConfig(config, new_log(stream=log))
     site = ServedApp(
@@ -117,7 +117,7 @@ def run_tls_server(folder: Path, **settings: object) -> Iterator[HttpServer]:
 
 
 def read_to_end(connection: socket.socket) -> bytes:
-    """Return what a connection gives until the server ends it."""
+    """Return what the server sends until it closes the connection."""
     parts = []
     try:
         while part := connection.recv(65536):

@@ -1,4 +1,4 @@
-"""Plain HTTP requests, each on a connection of its own, with patience for a busy machine."""
+"""HTTP requests without TLS, each on a new connection, with a long time-out for busy machines."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import httpx
 
 from tests.support.waiting import TIMEOUT_SECONDS
 
-# Trusts nobody. Without it httpx would read all public authorities for each request, which takes the longest.
+# A context without authorities. httpx would otherwise load all public ones for each request, which is slow.
 NO_AUTHORITY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def request(method: str, url: str, **how: Any) -> httpx.Response:
-    """Return what a URL without TLS answers."""
+    """Return the response of a URL."""
     return httpx.request(method, url, **{"verify": NO_AUTHORITY, "timeout": TIMEOUT_SECONDS, **how})
 
 
 def get(url: str, **how: Any) -> httpx.Response:
-    """Return what a URL without TLS answers to GET."""
+    """Return the response to GET."""
     return request("GET", url, **how)
 
 
 def head(url: str, **how: Any) -> httpx.Response:
-    """Return what a URL without TLS answers to HEAD."""
+    """Return the response to HEAD."""
     return request("HEAD", url, **how)
 
 
 def post(url: str, **how: Any) -> httpx.Response:
-    """Return what a URL without TLS answers to POST."""
+    """Return the response to POST."""
     return request("POST", url, **how)

@@ -1,4 +1,4 @@
-"""An exporter that is killed, and what each of its lives showed."""
+"""An exporter process that a test can kill, and comparisons of its scrapes."""
 
 from __future__ import annotations
 
@@ -23,39 +23,39 @@ ID = re.compile(r',id="([^"]*)"')
 
 @dataclass(frozen=True, slots=True)
 class ExporterProcess:
-    """A process from its start to its end."""
+    """A running exporter process."""
 
     process: subprocess.Popen[bytes]
     output: Path
 
     @property
     def url(self) -> str | None:
-        """Where it listens, as soon as it does."""
+        """The URL, or None while the process does not listen yet."""
         assert self.process.poll() is None, self.output.read_text()
         found = re.search(r"url=(\S+)/metrics", self.output.read_text())
         return found[1] if found else None
 
     def scrape(self, within: str = "30") -> str:
-        """Return what /metrics answers."""
+        """Return the response of /metrics."""
         headers = {"X-Prometheus-Scrape-Timeout-Seconds": within}
         return httpx.get(
             f"{wait_until(lambda: self.url, 'the start')}/metrics", headers=headers, timeout=TIMEOUT_SECONDS
         ).text
 
     def kill(self) -> None:
-        """End it as a crash does."""
+        """Kill the process, as a crash does."""
         self.process.kill()
         self.process.wait(TIMEOUT_SECONDS)
 
     def end(self) -> int:
-        """End it as an orchestrator does; return its status."""
+        """Stop the process by SIGTERM and return its exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(TIMEOUT_SECONDS)
 
 
 @contextmanager
 def run_exporter_process(folder: Path, config: str, endpoint: str, *flags: str) -> Iterator[ExporterProcess]:
-    """Run ``serve`` as users do; whatever is left of it at the end is killed."""
+    """Run ``serve``, and kill it at the end of the block if it still runs."""
     file, output = folder / "config.yaml", folder / "exporter.log"
     file.write_text(config)
     command = [sys.executable, "-m", "exporter", f"--config.file={file}", "--web.listen-address=127.0.0.1:0", *flags]
@@ -69,7 +69,7 @@ def run_exporter_process(folder: Path, config: str, endpoint: str, *flags: str) 
 
 
 def rows_by_operation(exposed: str) -> dict[str, frozenset[str]]:
-    """Return what is exposed of each operation by its id, but not when it was read."""
+    """Return the samples of each operation by id, without the time of its last read."""
     found: dict[str, set[str]] = {}
     for row in exposed.splitlines():
         id = ID.search(row)
@@ -79,11 +79,11 @@ def rows_by_operation(exposed: str) -> dict[str, frozenset[str]]:
 
 
 def sample_sum(exposed: str, name: str) -> float:
-    """Return the sum of the samples of which the line begins so."""
+    """Return the sum of the samples whose line begins with a name."""
     return sum(float(row.rpartition(" ")[2]) for row in exposed.splitlines() if row.startswith(name))
 
 
 def ended_operations(known: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
-    """Return what is known of operations that have ended."""
+    """Return the operations that have ended."""
     over = re.compile(r'status="(Completed|COMPLETED)"} 1\.0$')
     return {id: rows for id, rows in known.items() if any(over.search(row) for row in rows)}

@@ -1,4 +1,4 @@
-"""What the tests of the status page share: a small fleet on the simulator, and ways to look at a page."""
+"""A small simulated fleet and helpers for tests of the status page in a browser."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ operations:
     items: 20
     timeline: [{at: 0s, status: Initializing}, {at: 30s, status: Failed}]
 """
-# Milliseconds between two looks of an open page.
+# Milliseconds between two updates of an open page.
 EVERY = 5_000
 
 
 def wait_for_update(page: Page) -> None:
-    """Let the page's time pass until it has asked for itself anew."""
+    """Move the page's clock until the page has loaded new data."""
     with page.expect_response(lambda response: response.request.resource_type == "fetch"):
         page.clock.fast_forward(EVERY)
 
 
 def operation_names(page: Page) -> list[str]:
-    """Return what the rows of operations begin with, from the top down, when the page is there."""
+    """Return the names of the operations on a loaded page, from top to bottom."""
     page.wait_for_load_state()
     return page.locator(".operations tbody .name").all_inner_texts()

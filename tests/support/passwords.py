@@ -1,4 +1,4 @@
-"""Two users and how they log in."""
+"""Two users with their passwords, hashes and headers."""
 
 from __future__ import annotations
 

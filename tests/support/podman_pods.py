@@ -1,4 +1,4 @@
-"""The chart's pods as podman plays them, which knows no StatefulSet, and the network that they share."""
+"""Runs the chart's pods by podman, with a network and a simulated AWS. Podman does not know StatefulSets."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tests.support.helm_chart import Document, container_of, objects_of_kind
 from tests.support.required_programs import skip_or_fail
 from tests.support.waiting import wait_until
 
-# What is not a container's own: podman would open the ports on this machine, where two pods cannot have the same one,
-# and probe with curl in the container, which does not have it. A test asks as a node would.
+# Podman would open the ports on this machine, where two pods cannot have the same port. It would probe with curl, which
+# the container does not have. So the tests send the requests of probes.
 FOR_OTHERS = ("ports", "livenessProbe", "readinessProbe", "startupProbe")
 
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """A pod that runs: its name, its address on the network, and its exporter's container."""
+    """A running pod: its name, its address on the network, and the id of its exporter's container."""
 
     name: str
     address: str
@@ -35,7 +35,7 @@ class Pod:
 
 @contextmanager
 def create_network(name: str) -> Iterator[str]:
-    """Make a network that leads nowhere while the block runs; give its name."""
+    """Create a network without a route to other networks while the block runs, and yield its name."""
     made = podman("network", "create", "--internal", name)
     if made.returncode != 0:
         skip_or_fail(f"podman cannot make a network here: {made.stderr.strip()}")
@@ -51,9 +51,9 @@ def address_of(container: str, network: str) -> str:
 
 
 def pods_of(stateful_set: Document) -> list[Document]:
-    """Return the pods that Kubernetes makes of a StatefulSet, each named by its ordinal, as is its host.
+    """Return the pods of a StatefulSet.
 
-    Labels, names and claims are those that pkg/controller/statefulset/stateful_set_utils.go of Kubernetes gives.
+    Their labels, names and claims are those of Kubernetes: pkg/controller/statefulset/stateful_set_utils.go.
     """
     return [_pod(stateful_set, ordinal) for ordinal in range(stateful_set["spec"]["replicas"])]
 
@@ -80,7 +80,7 @@ def _claimed(volume: str, pod: str) -> Document:
 
 
 def playable(documents: Sequence[Document]) -> list[Document]:
-    """Return what podman needs of a chart's objects to run its pods, each as it is but for what is for others."""
+    """Return the objects of a chart that podman needs to run its pods."""
     found = deepcopy([*objects_of_kind(documents, "ConfigMap"), *objects_of_kind(documents, "Deployment")])
     found += [pod for stateful_set in objects_of_kind(documents, "StatefulSet") for pod in pods_of(stateful_set)]
     for document in found:
@@ -90,7 +90,7 @@ def playable(documents: Sequence[Document]) -> list[Document]:
 
 
 def _leave_out(pod: Document) -> None:
-    """Podman allows an annotation 63 characters, as if it were a label."""
+    """Remove what podman cannot use. It limits an annotation to 63 characters, as if it were a label."""
     pod["metadata"].pop("annotations", None)
     for container in pod["spec"]["containers"]:
         for key in FOR_OTHERS:
@@ -99,9 +99,9 @@ def _leave_out(pod: Document) -> None:
 
 @contextmanager
 def claimed_volumes(documents: Sequence[Document]) -> Iterator[list[str]]:
-    """Keep what the pods of a chart write into their claims while the block runs; give the claims' names.
+    """Keep the volumes of a chart's claims while the block runs, and yield their names.
 
-    Podman makes a volume of each when a pod wants it.
+    Podman creates a volume when a pod needs it.
     """
     pods = [document for document in playable(documents) if document["kind"] != "ConfigMap"]
     volumes = [volume for pod in pods for volume in pod["spec"].get("template", pod)["spec"]["volumes"]]
@@ -114,7 +114,7 @@ def claimed_volumes(documents: Sequence[Document]) -> Iterator[list[str]]:
 
 @contextmanager
 def play_pods(documents: Sequence[Document], network: str) -> Iterator[list[Pod]]:
-    """Run the pods of a chart on a network while the block runs; give them in their order."""
+    """Run the pods of a chart on a network while the block runs, and yield them in order."""
     text = yaml.safe_dump_all(playable(documents))
     played = podman("kube", "play", f"--network={network}", "-", given=text)
     ids = re.findall(r"^Pod:\n(\w+)$", played.stdout, re.MULTILINE)
@@ -135,21 +135,21 @@ def _running(id: str, network: str) -> Pod:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A release of the chart: what it rendered, and its pods."""
+    """A release of the chart: its objects and its pods."""
 
     documents: list[Document]
     pods: list[Pod]
 
     @property
     def targets(self) -> list[str]:
-        """Where Prometheus finds them, as it would by the container's port."""
+        """The addresses for Prometheus."""
         (port,) = container_of(self.documents)["ports"]
         return [f"{pod.address}:{port['containerPort']}" for pod in self.pods]
 
 
 @contextmanager
 def run_simulated_aws(name: str, *arguments: str, options: tuple[str, ...] = ()) -> Iterator[str]:
-    """Run a simulated AWS on a network of this name while the block runs; give its URL."""
+    """Run a simulated AWS on a new network of this name while the block runs, and yield its URL."""
     image()  # asked first: without one nothing is made
     words = ("simulate", "--listen-address=:10099", *arguments)
     with create_network(name), run_container(*words, options=(*LOCKED, f"--network={name}", *options)) as id:
@@ -158,7 +158,7 @@ def run_simulated_aws(name: str, *arguments: str, options: tuple[str, ...] = ())
 
 
 def values_argument(aws: str, config: Any, folder: Path) -> str:
-    """Return the argument that takes the values: this image, a configuration and a simulated AWS."""
+    """Return the helm argument for values with this image, a configuration and a simulated AWS."""
     repository, _, tag = image().rpartition(":")
     variables = [{"name": name, "value": value} for name, value in environment(aws).items()]
     named = {"repository": repository, "tag": tag, "pullPolicy": "Never"}

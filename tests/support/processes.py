@@ -1,4 +1,4 @@
-"""The exporter as its users run it: a process of its own."""
+"""Runs programs in the background."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from tests.support.waiting import wait_until
 def run_process(
     command: list[str], output: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program while the block runs, its output in a file; SIGTERM ends it.
+    """Run a program while the block runs, with its output in a file. SIGTERM ends it.
 
-    ``environment`` is all that it sees of one; without it the program has that of the tests.
+    ``environment`` replaces the environment of the tests.
     """
     with output.open("wb") as file:
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, cwd=ROOT, env=environment)
@@ -34,13 +34,13 @@ def run_process(
 def run_until_printed(
     pattern: str, command: list[str], output: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[str]:
-    """Run a program while the block runs; give what it prints that the pattern matches, as soon as it does."""
+    """Run a program while the block runs, and yield the first match of a pattern in its output."""
     with run_process(command, output, environment) as process:
         yield wait_for_output(pattern, process, output)
 
 
 def wait_for_output(pattern: str, process: subprocess.Popen[bytes], output: Path) -> str:
-    """Return what a program prints into a file that the pattern matches, as soon as it does."""
+    """Return the first match of a pattern in a program's output."""
 
     def look() -> str | None:
         assert process.poll() is None, output.read_text()
@@ -52,7 +52,7 @@ def wait_for_output(pattern: str, process: subprocess.Popen[bytes], output: Path
 
 @contextmanager
 def run_demo(folder: Path, *flags: str) -> Iterator[str]:
-    """Run the demo on free ports, with more flags; give the URL that it prints for the metrics."""
+    """Run the demo on a free port, and yield the URL of its metrics."""
     command = [sys.executable, "-m", "exporter", "demo", "--web.listen-address=127.0.0.1:0", *flags]
     with run_until_printed(r"https?://\S+/metrics", command, folder / "demo.log") as url:
         yield url

@@ -1,4 +1,4 @@
-"""A real Prometheus that scrapes an exporter."""
+"""Runs a real Prometheus, with live scrapes or with a prepared history."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ LISTENING = r'msg="Listening on" .*\baddress=\S+(?=\s)'
 
 @contextmanager
 def run_prometheus(folder: Path, metrics_url: str, **how: Any) -> Iterator[str]:
-    """Run a Prometheus that scrapes metrics every three seconds; give its URL. ``how`` is said of the scrape too."""
+    """Run a Prometheus that scrapes a URL every three seconds, and yield its URL.
+
+    ``how`` are further settings of the scrape.
+    """
     target = urlsplit(metrics_url)
     scrape = {"job_name": "aws-iot-bulk", "scheme": target.scheme, "static_configs": [{"targets": [target.netloc]}]}
     intervals = {"scrape_interval": "3s", "scrape_timeout": "3s"}
@@ -35,7 +38,7 @@ def run_prometheus(folder: Path, metrics_url: str, **how: Any) -> Iterator[str]:
 
 @contextmanager
 def run_configured_prometheus(folder: Path, config: dict[str, Any]) -> Iterator[str]:
-    """Run a Prometheus with its data in a folder, on a port that it chooses; give its URL."""
+    """Run a Prometheus with a configuration on a free port, and yield its URL."""
     file = folder / "prometheus.yml"
     file.write_text(json.dumps(config))
     command = [
@@ -49,7 +52,7 @@ def run_configured_prometheus(folder: Path, config: dict[str, Any]) -> Iterator[
 
 
 def query_series(prometheus_url: str, expression: str) -> list[dict[str, Any]]:
-    """Return the series that a query gives, none while Prometheus is not yet there."""
+    """Return the series of a query, or none while Prometheus is not ready."""
     try:
         answer = http_requests.get(f"{prometheus_url}/api/v1/query", params={"query": expression})
     except httpx.TransportError:
@@ -63,7 +66,7 @@ ROW = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A Prometheus and the time of its last scrape, in Unix seconds."""
+    """A Prometheus and the time of its last scrape in Unix seconds."""
 
     url: str
     end: float
@@ -73,11 +76,11 @@ class History:
         return self._result("query", query=expression, time=self.end)
 
     def over_time(self, expression: str, span: float) -> list[dict[str, Any]]:
-        """Return the series of a query over a span that leads to the end."""
+        """Return the series of a query over the last ``span`` seconds."""
         return self._result("query_range", query=expression, start=self.end - span, end=self.end, step=STEP)
 
     def values_of(self, label: str, selector: str) -> list[str]:
-        """Return the values of a label among the series that a selector picks."""
+        """Return the values of a label among the series of a selector."""
         answer = http_requests.get(f"{self.url}/api/v1/label/{label}/values", params={"match[]": selector})
         assert answer.status_code == 200, answer.text
         return list(answer.json()["data"])
@@ -92,7 +95,7 @@ class History:
 def prometheus_with_history(
     exporter: ServedExporter, scrapes: int, instances: Sequence[str], folder: Path
 ) -> Iterator[History]:
-    """Scrape an exporter each minute of its own clock, and let a Prometheus know of it, as of each of the instances."""
+    """Scrape an exporter once a minute of its manual clock and import the samples, once for each instance."""
     text, data = folder / "scraped.txt", folder / "data"
     with text.open("w", encoding="utf-8") as file:
         for _ in range(scrapes):
@@ -107,7 +110,7 @@ def prometheus_with_history(
 
 
 def _dated(rows: Sequence[tuple[str, str, str]], instance: str, at: float) -> str:
-    """Return rows with the labels that Prometheus gives its targets, and the time of the scrape."""
+    """Return samples with Prometheus's target labels and the time of the scrape."""
     target = f'job="aws-iot-bulk",instance="{instance}"'
     return "".join(
         f"{name}{{{','.join(filter(None, (labels, target)))}}} {value} {at:.3f}\n" for name, labels, value in rows

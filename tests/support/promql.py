@@ -1,4 +1,4 @@
-"""PromQL as text: which metrics a query names, and what promtool says of rules."""
+"""Finds metrics in PromQL, and runs promtool."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ MATCHERS = re.compile(r"\{[^}]*\}")
 RANGE = re.compile(r"\[[^\]]*\]")
 GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right) *\([^)]*\)")
 WORDS = {"and", "or", "unless", "bool", "offset"}
-# What Prometheus itself records of every target.
+# Metrics that Prometheus itself adds for every target.
 OF_PROMETHEUS = {"up"}
 
 
 def metric_names(query: str) -> set[str]:
-    """Return every name in a query that is neither a label, nor a word of PromQL, nor a function."""
+    """Return the metric names in a query."""
     for noise in (LITERAL, MATCHERS, RANGE, GROUPING):
         query = noise.sub(" ", query)
     return set(re.findall(r"\b[a-zA-Z_:][\w:]*\b(?! *\()", query)) - WORDS
 
 
 def exposed_metrics() -> set[str]:
-    """Return the names that a query may use: the documented ones, and those of Prometheus."""
+    """Return the metrics that a query may use: the documented ones and those of Prometheus itself."""
     documented = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
     return set(re.findall(r"^\| *`(\w+)", documented, re.MULTILINE)) | OF_PROMETHEUS
 
@@ -39,7 +39,7 @@ def recorded_metrics() -> set[str]:
 
 
 def promtool(*arguments: str | Path) -> str:
-    """Return what promtool says, and fail with it when promtool does not approve."""
+    """Return promtool's output. Fail with it if promtool fails."""
     done = subprocess.run([program("promtool"), *arguments], capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -1,4 +1,4 @@
-"""The exporter as strangers meet it: a process of its own behind raw sockets, with and without TLS and a password."""
+"""An exporter process that tests address by raw sockets, with and without TLS and a password."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from tests.support.passwords import ALICE
 from tests.support.processes import run_process, wait_for_output
 from tests.support.waiting import TIMEOUT_SECONDS
 
-# A request that ends its connection: what is answered before it was one request to the exporter.
+# A request that closes its connection. The exporter has read the bytes before it as the requests that it responds to.
 LAST = b"GET /-/ready?last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 TLS = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n"
 PASSWORD = f"basic_auth_users: {{alice: {ALICE}}}\n"
-# Web configurations by what a stranger has to pass.
+# Web configurations by what a client needs to connect.
 WEB_CONFIGS: Mapping[str, str] = {"plain": "", "tls": TLS, "password": PASSWORD, "tls and password": TLS + PASSWORD}
 
 
 @dataclass(frozen=True, slots=True)
 class RawListener:
-    """Where a process listens."""
+    """A process that listens on a URL."""
 
     url: str
     client: ssl.SSLContext | None
@@ -37,7 +37,7 @@ class RawListener:
     process: subprocess.Popen[bytes]
 
     def connect(self) -> socket.socket:
-        """Return a new connection, its handshake done."""
+        """Return a new connection, after the TLS handshake if there is one."""
         place = urlsplit(self.url)
         assert place.hostname
         connection = socket.create_connection((place.hostname, place.port or 0), timeout=TIMEOUT_SECONDS)
@@ -50,7 +50,7 @@ class RawListener:
             return read_to_end(connection)
 
     def statuses(self, sent: bytes) -> list[int]:
-        """Return what the exporter takes for requests in some bytes, by their answers; the last request is counted."""
+        """Return the status of each response to some bytes and to the last request."""
         return [int(status) for status in re.findall(rb"HTTP/1\.[01] (\d{3}) ", self.ask(sent))]
 
 
@@ -62,7 +62,7 @@ def run_listener(
     flags: Sequence[str] = (),
     authority: Authority | None = None,
 ) -> Iterator[RawListener]:
-    """Run an exporter behind a web configuration and with nothing else of this machine, while the block runs."""
+    """Run an exporter with a web configuration and only this environment while the block runs."""
     authority = authority or server_files(folder)
     file, output = folder / "web.yaml", folder / "output"
     file.write_text(web)

@@ -1,4 +1,4 @@
-"""prometheus_client as the oracle of the exposition: the same snapshots and metric table, rendered by it."""
+"""Renders snapshots with prometheus_client, as a reference for the exporter's own exposition."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _openmetrics: Callable[[CollectorRegistry], bytes] = generate_openmetrics
 
 
 class Operations(Collector):
-    """The families of all operations that have rows, as prometheus_client sees them."""
+    """The families of all operations that have series, for prometheus_client."""
 
     def __init__(self, snapshots: Sequence[Snapshot], tables: Mapping[str, Table]) -> None:
         self._snapshots = snapshots
         self._tables = tables
 
     def collect(self) -> Iterable[Metric]:
-        """Return the families in the order of the table."""
+        """Return the families in the order of the metric table."""
         families = {
             metric.name: GaugeMetricFamily(metric.name, metric.help, labels=(*IDENTITY, *metric.labels))
             for table in self._tables.values()
@@ -47,7 +47,7 @@ class Operations(Collector):
 
 
 def reference_exposition(snapshots: Sequence[Snapshot], tables: Mapping[str, Table], openmetrics: bool) -> bytes:
-    """Return what prometheus_client makes of the snapshots, without an end mark."""
+    """Return prometheus_client's exposition of snapshots, without an end mark."""
     registry = CollectorRegistry()
     registry.register(Operations(snapshots, tables))
     return _openmetrics(registry).removesuffix(END) if openmetrics else generate_text(registry)

@@ -1,4 +1,4 @@
-"""Programs that this environment does not bring: a stranger may lack them, the project's own CI may not."""
+"""Finds programs that the virtual environment does not contain. Users may lack them, the project's own CI may not."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tests.support.repository import ROOT
 
 
 def program(name: str, environment: str = "") -> str:
-    """Return the path of a program; skip the test where it is missing, or fail it when CI is set.
+    """Return the path of a program. Skip the test if the program is missing, or fail it in CI.
 
-    ``environment`` is the folder of the virtual environment that ``make test`` installs it in, apart from all others.
+    ``environment`` is the virtual environment in which ``make test`` installs the program.
     """
     path = shutil.which(name, path=str(ROOT / environment / "bin") if environment else None)
     where = f" in {environment}" if environment else ""
@@ -22,7 +22,7 @@ def program(name: str, environment: str = "") -> str:
 
 
 def skip_or_fail(reason: str) -> NoReturn:
-    """Skip the test for what the machine lacks, or fail it when CI is set."""
+    """Skip the test because of a missing program, or fail it in CI."""
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)

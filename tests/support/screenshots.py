@@ -1,4 +1,4 @@
-"""Takes the pictures that the documentation shows: ``python -m tests.support.screenshots``."""
+"""Takes the screenshots of the documentation: ``python -m tests.support.screenshots``."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ from tests.support.exporter_server import serve_simulation
 from tests.support.repository import ROOT
 
 PICTURE = "alerts-firing.png"
-# Where Prometheus shows its alerts; Debian's package has the old page alone.
+# The pages of alerts in Prometheus. Debian's package has the classic page only.
 PAGES = ("/alerts", "/classic/alerts")
-# The alert that is opened.
+# The alert that the screenshot shows in full.
 SHOWN = "AwsIotBulkOperationFinishedWithFailures"
 NOT_FOUND = 404
 
 
 def _take(url: str, picture: Path) -> None:
-    """Open the page of alerts, and write a picture of the whole of it."""
     with run_chromium() as browser:
         page = browser.new_page(viewport={"width": 1200, "height": 900})
         _open(page, url)
@@ -42,7 +41,7 @@ def _open(page: Page, url: str) -> None:
 
 
 def _prometheus_of(lines: Iterable[str]) -> str:
-    """Return the URL of Prometheus that a drill prints, as soon as it holds."""
+    """Return the URL of Prometheus from a drill's output, as soon as all its alerts fire."""
     url = ""
     for line in lines:
         print(line, end="")
@@ -55,7 +54,7 @@ def _prometheus_of(lines: Iterable[str]) -> str:
 
 
 def take_drill(folder: Path) -> None:
-    """Hold a drill while every alert fires, write the picture into a folder, and end the drill."""
+    """Run a drill until every alert fires, write the screenshot of Prometheus into a folder, and end the drill."""
     command = [sys.executable, "-m", "exporter", "drill", "--hold"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as drill:
         assert drill.stdout is not None
@@ -67,7 +66,7 @@ def take_drill(folder: Path) -> None:
 
 IMAGES = ROOT / "docs" / "images"
 SCRAPES = 17
-# Seconds between two scrapes: after these most statuses are there, and something still moves.
+# Seconds between two scrapes. After these scrapes the page shows most statuses, and some operations are active.
 EVERY = 5.0
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 375, "height": 812}
@@ -79,7 +78,7 @@ PICTURES: Mapping[str, Mapping[str, Any]] = {
 
 
 def take_page(folder: Path) -> None:
-    """Write the pictures of the status page into a folder: of the demo, as it is after a while."""
+    """Write the screenshots of the status page of the demo into a folder."""
     with serve_simulation(demo_config(), scenario_text()) as simulation, run_chromium() as browser:
         for _ in range(SCRAPES):
             simulation.exporter.scrape(after=EVERY)

@@ -1,4 +1,4 @@
-"""An AWS endpoint that answers what a test wrote down, to the byte: it shares no code with the simulator."""
+"""An AWS endpoint with fixed responses. It shares no code with the simulator."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ACCOUNT_ID = "111122223333"
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """An HTTP answer; ``announced`` replaces the length that the header tells."""
+    """An HTTP response. ``content_length`` replaces the true length in the header."""
 
     body: bytes
     status: int = 200
@@ -26,29 +26,29 @@ class HttpResponse:
 
 
 def json_response(content: Any, status: int = 200) -> HttpResponse:
-    """Return a JSON answer."""
+    """Return a JSON response."""
     return HttpResponse(json.dumps(content).encode(), status, {"content-type": "application/json"})
 
 
 def error_response(code: str, status: int, message: str = "no") -> HttpResponse:
-    """Return an error as AWS's rest-json services write it."""
+    """Return an error in the format of AWS's rest-json services."""
     return HttpResponse(json.dumps({"message": message}).encode(), status, {"x-amzn-errortype": code})
 
 
 @dataclass
 class ScriptedAws:
-    """Answers by path; what is not written down is not found. ``requests`` holds each request's path and query."""
+    """Responses by path; other paths are not found. ``requests`` contains the path and query of each request."""
 
     responses: dict[str, HttpResponse] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
 
     def find(self, target: str, path: str) -> HttpResponse:
-        """Return the answer for a path with its query, or else for the path alone."""
+        """Return the response for a path with its query, or else for the path alone."""
         found = self.responses.get(target) or self.responses.get(path)
         return found or error_response("ResourceNotFoundException", 404)
 
     def app(self) -> Starlette:
-        """Return the endpoint."""
+        """Return the ASGI application."""
 
         async def handle(request: Request) -> Response:
             query = f"?{request.url.query}" if request.url.query else ""

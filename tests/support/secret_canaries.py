@@ -1,4 +1,4 @@
-"""Words that stand for secrets: each is planted in one place, and searched for in every shape in all that comes out."""
+"""Canaries: words in the place of secrets, which tests search for in all output in every encoding."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote
 
-# Bytes of a canary that are enough to know it by: whoever prints a beginning or an end gives it away too.
+# Characters that identify a canary. The beginning or the end alone counts as a leak too.
 PART = 16
 
 
 def canary(place: str) -> str:
-    """Return the word for a place; letters and digits alone, so that it fits wherever a secret does."""
+    """Return the canary of a place. It has only letters and digits, so that it is valid everywhere."""
     return f"C4N4RY{hashlib.sha256(place.encode()).hexdigest()[:26].upper()}"
 
 
 def encodings(secret: str) -> Iterator[bytes]:
-    """Give what a secret looks like as it is, and encoded as headers, URLs, signatures and dumps encode."""
+    """Yield a secret as plain text and in the encodings of headers, URLs, signatures and dumps."""
     for part in (secret[:PART], secret[-PART:]):
         plain = part.encode()
         yield from (plain, plain.lower(), plain[::-1], plain.hex().encode(), plain.hex().upper().encode())
@@ -28,14 +28,14 @@ def encodings(secret: str) -> Iterator[bytes]:
 
 
 def _in_base64(plain: bytes) -> Iterator[bytes]:
-    """Give what is the same in base64 whatever stands before and behind."""
+    """Yield the base64 characters that do not depend on the text before and after."""
     for before in range(3):
         encoded = base64.b64encode(bytes(before) + plain + bytes(-(before + len(plain)) % 3))
         yield encoded[4 if before else 0 : -4]
 
 
 def leaks(canaries: Mapping[str, str], outputs: Mapping[str, bytes]) -> list[str]:
-    """Return which secret is in which output."""
+    """Return each secret with the output that contains it."""
     return [
         f"{place} in {where}"
         for place, secret in canaries.items()

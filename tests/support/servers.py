@@ -1,4 +1,4 @@
-"""Real HTTP servers for tests, on a free port of this machine."""
+"""HTTP servers for tests, on free ports of this machine."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ KEPT_SECONDS = 60
 
 @contextmanager
 def serve_app(app: ASGIApp, pair: tuple[Path, Path] | None = None) -> Iterator[str]:
-    """Serve an application while the block runs; give its base URL. With a certificate and its key it speaks TLS.
+    """Serve an application while the block runs, and yield its base URL. Use TLS if a certificate and key are given.
 
-    Connections are kept for long: on a busy machine the next request of a test may come late.
+    Idle connections stay open long, because a test's next request may be late on a busy machine.
     """
     listener = listen(Address("127.0.0.1", 0))
     config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", timeout_keep_alive=KEPT_SECONDS)
@@ -39,6 +39,6 @@ def serve_app(app: ASGIApp, pair: tuple[Path, Path] | None = None) -> Iterator[s
 
 @contextmanager
 def hanging_endpoint() -> Iterator[tuple[str, socket.socket]]:
-    """Give the URL of an endpoint that takes connections and requests and never answers, and its socket."""
+    """Yield the URL of an endpoint that accepts connections and never responds, and its socket."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}", listener

@@ -1,4 +1,4 @@
-"""A strict check of raw JSON against botocore's shapes, which botocore itself does not hold answers to."""
+"""Checks raw JSON strictly against botocore's shapes. botocore itself does not check responses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "timestamp": (int, float),
 }
 
-# Classes of Java's patterns that Python lacks, as far as ASCII goes: what the simulator says is ASCII.
+# Java's character classes that Python lacks, limited to ASCII like all texts of the simulator.
 CLASSES = {
     r"\p{C}": r"\x00-\x1f\x7f-\x9f",
     r"\p{L}": "a-zA-Z",
@@ -33,7 +33,7 @@ CLASSES = {
 
 
 def shape_violations(shape: Shape, value: Any, path: str = "answer") -> list[str]:
-    """Return where a JSON value of the protocol rest-json departs from its shape, each with its path."""
+    """Return each difference between a rest-json value and its shape, with its path."""
     return list(_value(shape, value, path))
 
 

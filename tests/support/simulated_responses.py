@@ -1,4 +1,4 @@
-"""A simulated operation, and AWS as its kind's simulation answers: parsed by botocore, with no server between them."""
+"""A sample operation and its simulated responses, parsed by botocore without a server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TAGS = (("site", "dublin"), ("team", "gateways"))
 
 
 def sample_operation(status: str, id: str = ID, region: str = "eu-west-1") -> SimulatedOperation:
-    """Return an operation with figures in every field."""
+    """Return an operation with a value in every field."""
     when = datetime(2026, 11, 1, tzinfo=UTC)
     return SimulatedOperation(
         id=id,
@@ -51,14 +51,14 @@ def input_members(call: ApiCall) -> Mapping[str, Shape]:
 
 
 def output_shape(call: ApiCall) -> StructureShape:
-    """Return the shape of an API's answer."""
+    """Return the shape of an API's response."""
     shape = MODELS.operation(call).output_shape
     assert isinstance(shape, StructureShape)
     return shape
 
 
 def parsed_response(call: ApiCall, content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the content of an answer as botocore gives it to a kind."""
+    """Return a response as botocore passes it to a kind."""
     shape = output_shape(call)
     body = json.dumps(serialize(shape, content)).encode()
     found: dict[str, Any] = create_parser("rest-json").parse({"status_code": 200, "headers": {}, "body": body}, shape)
@@ -66,7 +66,7 @@ def parsed_response(call: ApiCall, content: Mapping[str, Any]) -> dict[str, Any]
 
 
 class SimulatedApi:
-    """The simulation of one operation as its kind sees it; ``asked`` are the calls that named it rightly."""
+    """The API of one simulated operation. ``calls`` are the calls that named it correctly."""
 
     def __init__(self, kind: Kind[Any], operation: SimulatedOperation) -> None:
         self._kind = kind
@@ -74,7 +74,7 @@ class SimulatedApi:
         self.calls: list[ApiCall] = []
 
     async def call(self, call: ApiCall, **parameters: Any) -> dict[str, Any]:
-        """Return the answer to a call. Raises ApiError where the call names no operation, or not this one."""
+        """Return the response to a call. Raises ApiError if the call names another operation."""
         naming = self._kind.naming(call)
         assert parameters.keys() <= input_members(call).keys()
         if parameters.get(naming.parameter) != naming.name(self._operation):
@@ -86,7 +86,7 @@ class SimulatedApi:
         return parsed_response(call, content)
 
     async def pages(self, call: ApiCall, **parameters: Any) -> AsyncIterator[dict[str, Any]]:
-        """Give the one page of a list. Raises ApiError as ``call`` does."""
+        """Yield the only page of a list. Raises ApiError as ``call`` does."""
         page = await self.call(call, **parameters)
         assert isinstance(page[MODELS.pagination(call).result], list)
         yield page

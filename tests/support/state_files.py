@@ -1,4 +1,4 @@
-"""State files of known records, and what comes back of them."""
+"""State files with known content."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CELL = CellKey("factory", "eu-west-1", KIND.name)
 
 @dataclass(frozen=True, slots=True)
 class OpenStateFile:
-    """An archive at work, and what it logs."""
+    """A running state file and its log."""
 
     state_file: StateFile
     log: io.StringIO
@@ -46,18 +46,18 @@ class OpenStateFile:
         return {row.operation.id: row for row in rows}
 
     def put(self, records: Mapping[str, Row | None], account: str = "111122223333") -> None:
-        """Have records written."""
+        """Write records."""
         for id, record in records.items():
             self.state_file.put(self.cell_id(account), id, record)
 
     def cell_id(self, account: str) -> CellId:
-        """Return who has the records of an account."""
+        """Return the cell id under which an account's records are stored."""
         return CellId(CELL, account, frozenset(), self.state_file.form(KIND.name))
 
 
 @contextmanager
 def open_state_file(file: Path, clock: ManualClock | None = None, start: bool = True) -> Iterator[OpenStateFile]:
-    """Open a state file, by default at once; at the end everything is written that can be."""
+    """Open a state file, and start it unless ``start`` is false. Close it at the end of the block."""
     log = io.StringIO()
     state_file = StateFile(file, KINDS, (clock or ManualClock()).clock(), new_log(stream=log), WRITE_AT_ONCE)
     if start:
@@ -69,7 +69,7 @@ def open_state_file(file: Path, clock: ManualClock | None = None, start: bool = 
 
 
 def records(number: int) -> dict[str, Row]:
-    """Return finished tasks by id, no two of them alike."""
+    """Return finished tasks by id, all of them different."""
     return {one.operation.id: one for one in map(_record, range(number))}
 
 
@@ -89,7 +89,7 @@ def _record(place: int) -> Row:
 
 
 ACCOUNT, REGION = "111122223333", "eu-west-1"
-# A status in which an operation has ended. A deployment that failed is no job besides, so that numbers stay even.
+# A final status of each kind. A failed deployment has no job, which keeps the numbers even.
 LAST = {
     "thing_registration_task": "Completed",
     "iot_job": "COMPLETED",
@@ -102,7 +102,7 @@ OPERATION = """
 
 
 def finished_scenario(each: int) -> str:
-    """Return a scenario of so many finished operations of each kind."""
+    """Return a scenario with ``each`` finished operations of each kind."""
     every = (OPERATION.format(kind=kind, status=status, count=each) for kind, status in LAST.items())
     return f'accounts: ["{ACCOUNT}"]\nquotas: false\noperations:' + "".join(every)
 
@@ -114,7 +114,10 @@ def finished_config(each: int) -> str:
 
 
 def write_finished(file: Path, config: Config, scenario: Scenario, now: float) -> None:
-    """Write down every operation of a scenario that begins at a Unix time, as each cell does with what it has read."""
+    """Write every operation of a scenario into a state file, as the exporter does after it has read them.
+
+    ``now`` is the start of the scenario in Unix seconds.
+    """
     state_file = StateFile(file, KINDS, Clock(), new_log("error"), WRITE_AT_ONCE)
     state_file.start()
     fleet = Fleet(scenario.operations, KINDS, now)

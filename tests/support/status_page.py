@@ -1,4 +1,4 @@
-"""A status page of as many operations as a test wants: a real store and real routes, filled by hand."""
+"""Serves a status page with any number of operations: a real store and real routes, filled by the test."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class ServedPage:
     timeouts: list[float | None]
 
     def fill(self, operations: Sequence[Operation]) -> None:
-        """Let the cell hold these operations, read just now."""
+        """Replace the cell's operations; their reading time is now."""
         readings = tuple(Reading(operation, self.clock.at) for operation in operations)
         self.store.put(Snapshot(KEY, SCOPE, readings, up=True, last_success=self.clock.at, duration=0.5))
 
 
 def tasks(number: int, done: int = 0) -> list[Operation]:
-    """Return registration tasks, every one of them with ``done`` more things than it began with."""
+    """Return registration tasks. ``done`` is added to the counts of each."""
     return [_task(place, done) for place in range(number)]
 
 

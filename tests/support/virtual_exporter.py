@@ -1,4 +1,7 @@
-"""An exporter in one thread, on virtual time, whose AWS is a function: whatever happens can happen again."""
+"""Runs exporters in one thread and in virtual time, with a function in the place of AWS.
+
+So every run is reproducible.
+"""
 
 from __future__ import annotations
 
@@ -31,31 +34,31 @@ from tests.support.exporter_server import aws_environment
 from tests.support.scripted_endpoint import HttpResponse
 from tests.support.virtual_loop import VirtualLoop
 
-# Gives the answer to a request, by the name of the API; what it raises is a failure of the network.
+# Returns the response to a request by the name of the API. An exception stands for a network failure.
 Respond = Callable[[str, AWSPreparedRequest], HttpResponse]
 
 
 @dataclass(frozen=True, slots=True)
 class _Body:
-    """A body as urllib3 gives it to botocore."""
+    """A body as urllib3 passes it to botocore."""
 
     content: bytes
 
     def stream(self) -> Iterator[bytes]:
-        """Give all of it."""
+        """Yield the whole content."""
         yield self.content
 
 
 @contextmanager
 def respond_in_memory(respond: Respond) -> Iterator[None]:
-    """Let a function answer every client of a session that is made while the block runs."""
+    """Send every request of botocore sessions that the block creates to a function."""
 
     def send(request: AWSPreparedRequest, event_name: str, **_: Any) -> AWSResponse:
-        found = respond(event_name.rpartition(".")[2], request)
-        headers = HTTPHeaders.from_pairs(found.headers.items())
-        if found.content_length is not None:
-            headers["content-length"] = str(found.content_length)
-        return AWSResponse(request.url, found.status, headers, _Body(found.body))
+        response = respond(event_name.rpartition(".")[2], request)
+        headers = HTTPHeaders.from_pairs(response.headers.items())
+        if response.content_length is not None:
+            headers["content-length"] = str(response.content_length)
+        return AWSResponse(request.url, response.status, headers, _Body(response.body))
 
     handler = ("before-send", send)
     BUILTIN_HANDLERS.append(handler)
@@ -73,7 +76,7 @@ Begin = Callable[[Callable[[], None]], None]
 
 @dataclass(slots=True)
 class VirtualExporter:
-    """An exporter on a loop of its own."""
+    """An exporter on an event loop of its own. The last of ``texts`` is its configuration."""
 
     loop: VirtualLoop
     service: Exporter
@@ -81,42 +84,42 @@ class VirtualExporter:
     texts: list[str] = field(default_factory=list)
 
     def get(self, path: str, query: str = "", headers: Headers = (), method: str = "GET") -> AsgiResponse:
-        """Return the answer to one request, however long it takes."""
+        """Return the response to one request, however long it takes in virtual time."""
         return self.loop.result(send_request(self.service.app, path, query, headers, method))
 
     def scrape(self, headers: Headers = (), patience: float = PATIENCE) -> str:
-        """Return what /metrics answers to who has so much patience."""
+        """Return the response of /metrics to a client that waits for some seconds."""
         timeout = (b"x-prometheus-scrape-timeout-seconds", str(patience + 0.5).encode())
-        answered = self.get("/metrics", headers=(timeout, *headers))
-        assert answered.status == 200
-        return answered.text
+        response = self.get("/metrics", headers=(timeout, *headers))
+        assert response.status == 200
+        return response.text
 
 
 @dataclass(frozen=True, slots=True)
 class VirtualExporters:
-    """What stages share because it is slow to make: botocore's models, read once."""
+    """Creates exporters. They share botocore's models, which take long to read."""
 
     models: Models
     seed: Runtime
 
     @contextmanager
-    def stage(
+    def start(
         self, text: str, begin: Begin = lambda call: call(), accounts: Iterable[str] = ()
     ) -> Iterator[VirtualExporter]:
-        """Give an exporter for a configuration. ``begin`` starts the calls of its accounts, and of others by name."""
+        """Run an exporter. ``begin`` starts each call to AWS of its accounts and of further accounts by name."""
         loop, log, texts = VirtualLoop(), io.StringIO(), [text]
 
         def read() -> Config:
             return parse_config(texts[-1], KINDS)
 
-        async def begun() -> Exporter:
+        async def create() -> Exporter:
             config, process = read(), new_process_context(KINDS, new_log("debug", stream=log), Shard(), loop.clock())
             names = {*accounts, *(account.name for account in config.accounts)}
             seed = replace(self.seed, gateway=self._gateway(process, config, _workers(names, begin)))
             return Exporter(process, next_runtime(process, seed, config), read, "/metrics")
 
         try:
-            yield VirtualExporter(loop, loop.result(begun()), log, texts)
+            yield VirtualExporter(loop, loop.result(create()), log, texts)
         finally:
             loop.close()
 
@@ -129,8 +132,8 @@ class VirtualExporters:
             return ScopeRecorder(budgets, process.metrics, account_id, region)
 
         clients = Clients(self.models, config.aws, CONNECTIONS, recorder, process.clock)
-        means = SharedResources(budgets, workers, clients)
-        return Gateway(self.models, config.aws, process.metrics, process.clock, config.refresh.min_age, means)
+        resources = SharedResources(budgets, workers, clients)
+        return Gateway(self.models, config.aws, process.metrics, process.clock, config.refresh.min_age, resources)
 
 
 REGIONS = ("eu-west-1", "us-east-1")
@@ -143,7 +146,7 @@ def _workers(accounts: Iterable[str], begin: Begin) -> dict[tuple[str, str, str]
 
 @contextmanager
 def virtual_exporters(respond: Respond) -> Iterator[VirtualExporters]:
-    """Give a place for stages whose AWS is a function, with credentials that mean nothing."""
+    """Yield a creator of exporters whose AWS is a function."""
     with aws_environment("http://aws.invalid"), respond_in_memory(respond):
         process = new_process_context(KINDS, new_log("error", stream=io.StringIO()), Shard(), Clock())
         seed = first_runtime(process, parse_config("", KINDS), lambda cells: ())

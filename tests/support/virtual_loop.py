@@ -1,4 +1,4 @@
-"""An event loop whose time stands still while there is anything to do, and then jumps to whatever comes next."""
+"""An event loop in virtual time, which jumps to the next timer when nothing is left to do."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from exporter.core.thread import NAME
 
 T = TypeVar("T")
 
-# Virtual seconds in which everything is done that waits for no time to pass.
+# Virtual seconds that suffice for everything that does not wait for time to pass.
 INSTANT = 0.001
-# Real seconds after which a thread that an application waits for will never come back.
+# Real seconds after which a thread counts as hung.
 STUCK = 60.0
-# How often is looked for it in that time: nothing tells that a thread has ended.
+# The number of checks in that time. No event reports the end of a thread.
 LOOKS = 6000
-# When the virtual time begins, in Unix seconds: after AWS ended its support of Greengrass V1.
+# The start of the virtual time in Unix seconds, later than AWS's end of support for Greengrass V1.
 TODAY = 1_795_000_000.0
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """Runs on its own time. Real time passes only while threads work that the application has asked something."""
+    """An event loop with its own time. Real time passes only while the application waits for threads."""
 
     def __init__(self) -> None:
         self.at = 0.0
@@ -37,23 +37,23 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.set_exception_handler(self._note)
 
     def time(self) -> float:
-        """Return the virtual seconds since the loop was made."""
+        """Return the virtual seconds since the loop was created."""
         return self.at
 
     def clock(self) -> Clock:
-        """Return the clock to pass in."""
+        """Return the exporter's interface to this clock."""
         return Clock(now=lambda: TODAY + self.at, monotonic=self.time, sleep=asyncio.sleep)
 
     def pass_time(self, seconds: float) -> None:
-        """Let virtual time pass, and everything happen that is due meanwhile."""
+        """Run everything that is due in the next virtual seconds."""
         self.run_until_complete(asyncio.sleep(seconds))
 
     def settle(self) -> None:
-        """Let everything happen that waits for no time to pass."""
+        """Run everything that does not wait for time to pass."""
         self.pass_time(INSTANT)
 
     def result(self, doing: Coroutine[Any, Any, T]) -> T:
-        """Return what a coroutine gives, however long it takes."""
+        """Return the result of a coroutine, however long it takes in virtual time."""
         return self.run_until_complete(doing)
 
     def _note(self, loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
@@ -65,7 +65,7 @@ async def _limiter() -> CapacityLimiter:
 
 
 class _Selector(selectors.SelectSelector):
-    """Waits for threads in real time, and for everything else by moving the virtual time."""
+    """A selector that waits for threads in real time and for everything else in virtual time."""
 
     def __init__(self, loop: VirtualLoop) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class _Selector(selectors.SelectSelector):
         return super().select(0)
 
     def _of_threads(self) -> list[tuple[selectors.SelectorKey, int]]:
-        """Return what threads of the application tell, nothing if there are none: they end when they have told."""
+        """Return the events of the application's threads, or none if no thread runs. A thread ends with its event."""
         for _ in range(LOOKS):
             is_over = all(thread.name != NAME for thread in threading.enumerate())
             found = super().select(0 if is_over else STUCK / LOOKS)
