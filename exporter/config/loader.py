@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +35,21 @@ class ConfigFile:
         An empty file is valid and means the defaults. A file that had content at an earlier read is refused when
         it is empty, because another program is probably writing it.
         """
-        raw = parse_yaml("" if self._path is None else read_text(self._path))
-        if self._had_content and raw is None:
-            raise ConfigError([f"{self._path}: the file is empty but had content before; restart to use the defaults"])
-        config = _validated(raw, self._kinds, self._model)
+        text = "" if self._path is None else read_text(self._path)
+        with _problems_in(self._path):
+            raw = parse_yaml(text)
+            if self._had_content and raw is None:
+                raise ConfigError(["the file is empty but had content before; restart to use the defaults"])
+            config = _validated(raw, self._kinds, self._model)
         self._had_content = raw is not None
         return config
 
 
 def read_config(path: Path | None, kinds: Sequence[Kind[Any]]) -> Config:
     """Return the configuration in a file, or the defaults without a path. Raises ConfigError."""
-    return parse_config("" if path is None else read_text(path), kinds)
+    text = "" if path is None else read_text(path)
+    with _problems_in(path):
+        return parse_config(text, kinds)
 
 
 def parse_config(text: str, kinds: Sequence[Kind[Any]]) -> Config:
@@ -53,6 +58,15 @@ def parse_config(text: str, kinds: Sequence[Kind[Any]]) -> Config:
     Raises ConfigError with all problems. No problem contains a value, because a value may be a secret.
     """
     return _validated(parse_yaml(text), kinds, config_model(kinds))
+
+
+@contextmanager
+def _problems_in(path: Path | None) -> Iterator[None]:
+    """Add the path of the file to each problem."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError([f"{path}: {problem}" for problem in error.problems]) from None
 
 
 def _validated(raw: Any, kinds: Sequence[Kind[Any]], model: type[Config]) -> Config:

@@ -22,6 +22,7 @@ from pydantic import (
     Strict,
     ValidationError,
     ValidationInfo,
+    ValidatorFunctionWrapHandler,
     field_validator,
     model_validator,
 )
@@ -48,11 +49,11 @@ TARGET = re.compile(r"arn:aws[a-z-]*:iot:[a-z0-9-]+:[0-9]{12}:(thing|thinggroup)
 EXAMPLE_TARGET = "arn:aws:iot:eu-west-1:111122223333:thinggroup/NAME"
 HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 FRAMING = ("connection", "content-length", "transfer-encoding")
-# These keys edit the normal response. They can be combined.
+# These keys edit the normal response, and can be combined.
 EDITS = ("replace", "remove", "double")
-# Only one of these keys can replace or edit the normal response, except for the edits.
+# These keys replace or edit the normal response. Apart from the edits, a fault has at most one of them.
 EFFECTS = ("error", "body", *EDITS, "pages", "skew")
-# Only one of these keys can change how the response is sent.
+# These keys break the delivery of the response. A fault has at most one of them.
 DELIVERIES = ("cut", "drip", "hang")
 
 Text = Annotated[str, Strict()]
@@ -169,6 +170,11 @@ class PlannedOperation(_Entry):
         return _checked(
             timeline, *_status_problems(timeline, kind), *_time_problems(timeline), *_count_problems(timeline)
         )
+
+    @field_validator("account", "id", mode="wrap")
+    @classmethod
+    def _null_means_omitted(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+        return "" if value is None else validate(value)
 
 
 class Fault(_Entry):
@@ -305,7 +311,7 @@ def _account_problem(account: str | None, known: KnownNames) -> str:
     # Without valid accounts, the error of accounts is enough.
     if account is None or not known.accounts or account in known.accounts:
         return ""
-    return "must be one of accounts"
+    return "is not listed in accounts"
 
 
 def _id_problem(ids: Sequence[str], kind: Kind[Any] | None) -> str:

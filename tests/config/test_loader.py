@@ -64,7 +64,8 @@ def watching(kind: str, **rules: object) -> str:
 def test_an_invalid_file_gives_exactly_the_expected_lines(path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         read_config(path, KINDS)
-    assert list(caught.value.problems) == path.with_suffix(".txt").read_text(encoding="utf-8").splitlines()
+    expected = path.with_suffix(".txt").read_text(encoding="utf-8").splitlines()
+    assert list(caught.value.problems) == [f"{path}: {line}" for line in expected]
     assert [line for line in caught.value.problems if not line.isprintable() or "s3cret" in line] == []
 
 
@@ -89,8 +90,8 @@ def test_an_empty_id_and_one_that_is_too_long_are_refused_for_each_kind(kind: Ki
 @pytest.mark.parametrize(
     ("content", "line"),
     [
-        (b"accounts: \x00\n", "invalid YAML: line 1, column 11: a character that YAML does not allow"),
-        (b"\naccounts:\n  \x00\n", "invalid YAML: line 3, column 3: a character that YAML does not allow"),
+        (b"accounts: \x00\n", "{path}: invalid YAML: line 1, column 11: a character that YAML does not allow"),
+        (b"\naccounts:\n  \x00\n", "{path}: invalid YAML: line 3, column 3: a character that YAML does not allow"),
         (b"accounts: \xff\n", "cannot read {path}: not UTF-8 text"),
         ("accounts: [ä]".encode("utf-16"), "cannot read {path}: not UTF-8 text"),
         (None, "cannot read {path}: No such file or directory"),

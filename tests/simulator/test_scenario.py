@@ -50,7 +50,7 @@ def test_all_problems_are_reported_at_once_each_with_its_path() -> None:
         "latency: expected a duration such as 10s, 5m or 7d",
         'operations[0].kind: unknown kind "nothing"; expected one of ' + ", ".join(kind.name for kind in KINDS),
         "operations[1].region: expected a Region such as eu-west-1",
-        "operations[1].account: must be one of accounts",
+        "operations[1].account: is not listed in accounts",
         "operations[1].id: longer than 40 characters",
         (
             'operations[1].timeline[0].status: unknown status "Runing"; '
@@ -68,7 +68,7 @@ def test_all_problems_are_reported_at_once_each_with_its_path() -> None:
             "faults[0]: has no effect; add one of error, body, replace, remove, double, pages, skew, "
             "cut, drip, hang, headers, delay"
         ),
-        "faults[1].account: must be one of accounts",
+        "faults[1].account: is not listed in accounts",
         'faults[1].service: unknown service "s3"; expected one of greengrass, greengrassv2, iot, sts',
         *[line for line in problems(INVALID) if line.startswith("faults[1].api: ")],
         "quota: unknown key; did you mean quotas?",
@@ -208,8 +208,10 @@ def test_a_point_keeps_the_values_that_it_omits() -> None:
     )
 
 
-def test_an_operation_without_an_account_belongs_to_the_first_account() -> None:
-    assert parsed(operations(TASK)).operations[0].account == ACCOUNT
+@pytest.mark.parametrize("entry", [TASK, f"{TASK}, account: null, id: null"])
+def test_an_operation_without_an_account_belongs_to_the_first_account(entry: str) -> None:
+    (operation,) = parsed(operations(entry)).operations
+    assert (operation.account, len(operation.id)) == (ACCOUNT, 36)
 
 
 @pytest.mark.parametrize("text", ["", "- 1", "text", "accounts: []", "accounts: 7", "accounts: [a, {}]"])
