@@ -219,7 +219,7 @@ EXPORTER_ALERTS: tuple[Alert, ...] = (
         severity="warning",
         summary="The exporter cannot read operations from AWS",
         description=f"An exporter cannot read all {CELL_TEXT}. The reason is {{reason}}. "
-        "New operations may be missing, and the figures of known operations become stale.",
+        "New operations may be missing, and the data of known operations becomes stale.",
         for_="10m",
     ),
     _exporter_alert(

@@ -44,7 +44,7 @@ def test_the_file_has_only_fields_of_grafana() -> None:
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "break_rule",
     [
         lambda rule: rule.pop("uid"),
         lambda rule: rule.pop("noDataState"),
@@ -58,10 +58,10 @@ def test_the_file_has_only_fields_of_grafana() -> None:
     ],
 )
 def test_the_schema_rejects_fields_that_grafana_rejects_or_misinterprets(
-    spoil: Callable[[dict[str, Any]], object],
+    break_rule: Callable[[dict[str, Any]], object],
 ) -> None:
     document = copy.deepcopy(provisioned())
-    spoil(document["groups"][0]["rules"][0])
+    break_rule(document["groups"][0]["rules"][0])
     assert not VALIDATOR.is_valid(document)
 
 

@@ -274,7 +274,7 @@ def table(
 
 
 def _join(fields: Sequence[str], more_fields: str) -> tuple[Model, ...]:
-    # The join is first: a query without a result shares only its time field, which the filter removes.
+    # The join must be first. A query without a result shares only its time field, and the filter removes that field.
     shown = {"names": list(fields), **({"pattern": f"/{more_fields}/"} if more_fields else {})}
     order = {field: number for number, field in enumerate(fields)}
     return (
