@@ -1,4 +1,4 @@
-"""What one configuration leaves to the next: quotas that stay spent, and nothing that grows without bound."""
+"""What a configuration hands over to the next one: quotas that stay spent, and nothing that grows without limit."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.support.exporter_server import aws_environment
 
 
 @given(shares=st.lists(st.floats(0.01, 1.0), max_size=30), takes=st.integers(0, 5))
-def test_no_change_of_the_share_gives_back_what_was_spent(shares: list[float], takes: int) -> None:
+def test_no_change_of_the_budget_returns_spent_tokens(shares: list[float], takes: int) -> None:
     budgets = Budgets(0.5, ManualClock().clock())
     bucket = budgets.of("111122223333", "eu-west-1", DESCRIBE).bucket
     taken = 0
@@ -45,7 +45,7 @@ def test_no_change_of_the_share_gives_back_what_was_spent(shares: list[float], t
 
 
 @pytest.mark.parametrize(("share", "ratio"), [(0.25, 0.25), (1.0, 0.9), (0.5, 0.5)])
-def test_a_new_share_is_the_rate_from_now_on_and_throttling_stays_in_force(share: float, ratio: float) -> None:
+def test_a_new_budget_applies_at_once_and_throttling_stays_in_effect(share: float, ratio: float) -> None:
     clock = ManualClock()
     budgets = Budgets(0.5, clock.clock())
     bucket = budgets.of("111122223333", "eu-west-1", DESCRIBE).bucket
@@ -56,7 +56,7 @@ def test_a_new_share_is_the_rate_from_now_on_and_throttling_stays_in_force(share
     assert bucket.ratio == pytest.approx(ratio)
 
 
-def test_budgets_and_workers_outlive_their_configuration() -> None:
+def test_budgets_and_workers_are_kept_by_the_next_configuration() -> None:
     async def run() -> None:
         first = Gateway(Models(), Aws(), ApiMetrics(CollectorRegistry()), ManualClock().clock())
         (account,) = parse_config('accounts: [{account_id: "111122223333"}]', KINDS).accounts
@@ -69,44 +69,42 @@ def test_budgets_and_workers_outlive_their_configuration() -> None:
         asyncio.run(run())
 
 
-def test_clients_of_an_account_are_kept_until_it_is_gone() -> None:
+def test_clients_of_an_account_are_kept_until_it_is_removed() -> None:
     async def run() -> list[object]:
         gateway = Gateway(Models(), Aws(), ApiMetrics(CollectorRegistry()), ManualClock().clock())
         (account,) = parse_config('accounts: [{account_id: "111122223333"}]', KINDS).accounts
-        found: list[object] = []
+        clients: list[object] = []
         for accounts in ([account], [account], [], [account]):
             gateway = gateway.renewed(Aws(), accounts, 0.0)
-            found.append((await gateway.connect(account, "eu-west-1", "test")).clients)
-        return found
+            clients.append((await gateway.connect(account, "eu-west-1", "test")).clients)
+        return clients
 
     with aws_environment("http://127.0.0.1:1"):
-        one, two, three, four = asyncio.run(run())
-    assert one is two
-    assert two is not three
-    assert three is four
+        first, same, new, same_new = asyncio.run(run())
+    assert first is same is not new
+    assert new is same_new
 
 
-def test_the_text_goes_on_until_a_configuration_has_other_labels() -> None:
+def test_the_rendered_text_is_kept_until_a_configuration_has_other_labels() -> None:
     texts = ["", "refresh: {min_age: 5s}", "labels: {tags: [team]}", "labels: {tags: [team]}\nrefresh: {min_age: 5s}"]
     with aws_environment("http://127.0.0.1:1"):
         configs = [parse_config(text, KINDS) for text in texts]
-        service = new_exporter(configs[0], KINDS, new_log("error"), read=lambda: configs.pop(0))
+        exporter = new_exporter(configs[0], KINDS, new_log("error"), read=lambda: configs.pop(0))
 
     async def reload() -> list[Exposition]:
-        found = []
+        expositions = []
         for _ in texts:
-            await service.reload()
-            found.append(service.runtime.exposition)
-        return found
+            await exporter.reload()
+            expositions.append(exporter.runtime.exposition)
+        return expositions
 
     with aws_environment("http://127.0.0.1:1"):
-        first, same, other, same_as_that = asyncio.run(reload())
-    assert first is same
-    assert same is not other
-    assert other is same_as_that
+        first, same, new, same_new = asyncio.run(reload())
+    assert first is same is not new
+    assert new is same_new
 
 
-def test_only_so_many_probed_operations_are_remembered() -> None:
+def test_a_limited_number_of_probed_operations_is_kept() -> None:
     cells = configured_cells(
         parse_config('accounts: [{account_id: "111122223333"}]', KINDS), KINDS, lambda: "eu-west-1"
     )
@@ -126,7 +124,7 @@ def test_only_so_many_probed_operations_are_remembered() -> None:
     assert {id for _, id in kept} == {str(number) for number in range(50, MOST_KEPT + 50)}
 
 
-def test_estimates_of_cells_that_are_gone_are_forgotten() -> None:
+def test_estimates_of_removed_cells_are_removed() -> None:
     estimates, keys = Estimates(), [CellKey("a", "eu-west-1", kind) for kind in ("x", "y")]
     for key in keys:
         for at in (0.0, 60.0):
@@ -137,29 +135,29 @@ def test_estimates_of_cells_that_are_gone_are_forgotten() -> None:
     assert estimates.of(keys[1], "1") is None
 
 
-def test_without_a_file_reading_again_finds_the_defaults_again() -> None:
+def test_without_a_file_reading_again_returns_the_defaults_again() -> None:
     file = ConfigFile(None, KINDS)
     assert file.read().model_dump() == file.read().model_dump() == parse_config("", KINDS).model_dump()
 
 
-def test_reading_a_file_again_makes_no_new_types(tmp_path: Path) -> None:
+def test_reading_a_file_again_creates_no_new_types(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     file, types = ConfigFile(path, KINDS), set[type]()
-    for name in ("one", "two"):
+    for name in ("factory", "field"):
         path.write_text(f"accounts: [{{name: {name}, watch: [{{kind: iot_job, discover: true}}]}}]")
         (account,) = file.read().accounts
-        types |= {type(one) for one in (account, *account.watch, account.watch[0].discover)}
+        types |= {type(section) for section in (account, *account.watch, account.watch[0].discover)}
     assert len(types) == 3
 
 
-def test_an_empty_file_means_defaults_until_it_once_had_content(tmp_path: Path) -> None:
+def test_an_empty_file_means_defaults_unless_it_had_content_before(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("\n")
     file = ConfigFile(path, KINDS)
     assert file.read().model_dump() == parse_config("", KINDS).model_dump()
     path.write_text("aws: {api_budget: 0.1}")
     file.read()
-    for nothing in (" \n", "# accounts: the rest is on its way\n", "---\n"):
-        path.write_text(nothing)
+    for empty in (" \n", "# accounts: the rest follows\n", "---\n"):
+        path.write_text(empty)
         with pytest.raises(ConfigError, match="the file is empty but had content before"):
             file.read()

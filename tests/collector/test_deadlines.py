@@ -1,4 +1,4 @@
-"""No scrape waits longer than it has, and what hangs holds up nothing else."""
+"""No scrape exceeds its time-out, and a call that hangs delays nothing else."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from tests.support.exporter_server import serve_exporter, serve_simulation
+from tests.support.exposition_rows import Scrape
 from tests.support.servers import serve_app
 from tests.support.waiting import wait_until
 
@@ -27,22 +28,18 @@ operations:
   - &task {kind: thing_registration_task, id: x, region: eu-west-1, items: 9, timeline: [{at: 0s, status: InProgress}]}
   - {<<: *task, region: us-east-1}
 """
-COUNT = "aws_iot_thing_registration_task_succeeded_things{"
+COUNT = "aws_iot_thing_registration_task_succeeded_things"
+UP = "aws_iot_bulk_exporter_up"
+RATIO = "aws_iot_bulk_exporter_api_budget_ratio"
 
 
 def regions(exposed: str) -> set[str]:
-    """The Regions whose task has a count."""
-    return {row.split('aws_region="')[1].split('"')[0] for row in exposed.splitlines() if row.startswith(COUNT)}
+    """Return the Regions whose task has a count."""
+    return set(Scrape(exposed).by("aws_region", COUNT))
 
 
-def up(exposed: str) -> dict[str, float]:
-    """Whether each Region's cell is up."""
-    rows = [row for row in exposed.splitlines() if row.startswith("aws_iot_bulk_exporter_up{")]
-    return {row.split('aws_region="')[1].split('"')[0]: float(row.rpartition(" ")[2]) for row in rows}
-
-
-async def drip(request: Request) -> Response:
-    """Answer a blank every 50 ms, for longer than anybody waits."""
+async def blank_response(request: Request) -> Response:
+    """Send a blank every 50 ms for a minute."""
 
     async def blanks() -> AsyncIterator[bytes]:
         for _ in range(1200):
@@ -52,7 +49,7 @@ async def drip(request: Request) -> Response:
     return StreamingResponse(blanks(), media_type="application/json")
 
 
-def test_a_scrape_without_time_answers_at_once_and_a_later_one_gets_the_rest_for_no_further_call() -> None:
+def test_a_scrape_with_a_short_time_out_returns_in_time_and_later_scrapes_get_the_rest_without_more_calls() -> None:
     with serve_simulation(CONFIG, SCENARIO + "latency: 300ms\n") as simulation:
         assert regions(simulation.exporter.scrape(within="0.51")) == set()
         later = wait_until(lambda: regions(simulation.exporter.scrape(after=0.0, within="0.6")) or None, "rows")
@@ -61,20 +58,20 @@ def test_a_scrape_without_time_answers_at_once_and_a_later_one_gets_the_rest_for
         assert len(simulation.requests) == 2
 
 
-def test_a_scope_that_hangs_leaves_the_rows_of_the_others_alone() -> None:
+def test_a_scope_that_hangs_does_not_affect_the_series_of_other_scopes() -> None:
     hangs = "faults: [{region: us-east-1, delay: 60s}]\n"
     with serve_simulation(CONFIG, SCENARIO + hangs) as simulation:
         wait_until(lambda: regions(simulation.exporter.scrape(after=0.0, within="1")) or None, "rows")
         for _ in range(2):
             exposed = simulation.exporter.scrape(within="1")
             assert regions(exposed) == {"eu-west-1"}
-            assert up(exposed) == {"eu-west-1": 1.0, "us-east-1": 0.0}
+            assert Scrape(exposed).by("aws_region", UP) == {"eu-west-1": 1.0, "us-east-1": 0.0}
 
 
-def test_a_call_that_outlives_its_deadline_is_a_timeout_although_bytes_keep_coming() -> None:
+def test_a_call_that_exceeds_its_deadline_is_a_timeout_although_it_still_receives_bytes() -> None:
     slow = CONFIG.replace("{max_attempts: 1}", "{max_attempts: 1, connect_timeout: 300ms, read_timeout: 300ms}")
     with (
-        serve_app(Starlette(routes=[Route("/{path:path}", drip)])) as endpoint,
+        serve_app(Starlette(routes=[Route("/{path:path}", blank_response)])) as endpoint,
         serve_exporter(slow, endpoint) as exporter,
     ):
         exposed = exporter.scrape()
@@ -82,22 +79,21 @@ def test_a_call_that_outlives_its_deadline_is_a_timeout_although_bytes_keep_comi
         assert exporter.log.getvalue().count("the call took longer than its deadline") == 2
 
 
-def test_throttling_is_counted_halves_the_budget_and_costs_no_row() -> None:
+def test_throttling_is_counted_and_halves_the_budget_and_keeps_the_series() -> None:
     throttled = "faults: [{api: DescribeThingRegistrationTask, from: 61s, until: 119s, error: ThrottlingException}]\n"
     with serve_simulation(CONFIG.replace(", us-east-1", ""), SCENARIO + throttled) as simulation:
-        ratio = "aws_iot_bulk_exporter_api_budget_ratio{"
         assert regions(simulation.exporter.scrape(after=0.0)) == {"eu-west-1"}
         exposed = simulation.exporter.scrape(after=62.0)
         assert regions(exposed) == {"eu-west-1"}
         assert 'reason="throttled"} 1.0' in exposed
         assert 'code="ThrottlingException",service="iot"} 1.0' in exposed
-        assert [float(row.rpartition(" ")[2]) for row in exposed.splitlines() if row.startswith(ratio)] == [0.25]
+        assert Scrape(exposed).value(RATIO) == 0.25
         recovered = simulation.exporter.scrape(after=60.0)
-        assert [float(row.rpartition(" ")[2]) for row in recovered.splitlines() if row.startswith(ratio)] == [0.5]
-        assert up(recovered) == {"eu-west-1": 1.0}
+        assert Scrape(recovered).value(RATIO) == 0.5
+        assert Scrape(recovered).by("aws_region", UP) == {"eu-west-1": 1.0}
 
 
-def test_retries_are_counted_as_attempts_and_paid_for() -> None:
+def test_retries_are_counted_as_requests() -> None:
     fails = "faults: [{api: DescribeThingRegistrationTask, until: 1s, error: InternalFailureException, status: 500}]\n"
     config = CONFIG.replace(", us-east-1", "").replace("max_attempts: 1", "max_attempts: 3")
     with serve_simulation(config, SCENARIO + fails) as simulation:

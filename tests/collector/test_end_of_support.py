@@ -1,20 +1,30 @@
-"""A kind whose service AWS has switched off: known by being refused alone, asked rarely, and no general alarm."""
+"""A kind whose service AWS has switched off: it is detected because it alone is refused, and is rarely called."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from exporter.kinds.greengrass_bulk_deployment import KIND
+from tests.support import http_requests
 from tests.support.clocks import ManualClock
 from tests.support.exporter_server import ServedExporter, serve_exporter
+from tests.support.exposition_rows import Scrape
 from tests.support.scripted_endpoint import HttpResponse, ScriptedAws, error_response, json_response
 from tests.support.servers import serve_app
+from tests.support.waiting import wait_until
 
 CONFIG = """
 accounts:
@@ -32,27 +42,23 @@ TASK, BULK, LIST = (
 )
 RUNNING = json_response({"BulkDeploymentStatus": "Running"})
 HOUR = 3600.0
+CELL_ERROR = "aws_iot_bulk_exporter_cell_error"
 
 
-def aws_answering(refused: HttpResponse, task: HttpResponse | None = None) -> ScriptedAws:
-    """An AWS whose Greengrass V1 answers only so."""
+def aws_with(refused: HttpResponse, task: HttpResponse | None = None) -> ScriptedAws:
+    """Return an AWS whose Greengrass V1 gives the same response to every request."""
     known = json_response({"status": "InProgress", "successCount": 1})
     return ScriptedAws({TASK: task or known, BULK: refused, LIST: refused})
 
 
-def reasons(exposed: str) -> dict[str, set[str]]:
-    """The reasons of each kind that fails."""
-    found: dict[str, set[str]] = {}
-    for row in exposed.splitlines():
-        if row.startswith("aws_iot_bulk_exporter_cell_error{"):
-            kind, reason = (row.split(f'{label}="')[1].split('"')[0] for label in (",kind", "reason"))
-            found.setdefault(kind, set()).add(reason)
-    return found
+def reasons(exposed: str) -> set[str]:
+    """Return the reasons why the cell of the kind is not up."""
+    return {row["reason"] for row, _ in Scrape(exposed).rows(CELL_ERROR, kind=KIND.name)}
 
 
 @contextmanager
-def exporter_of(aws: ScriptedAws, config: str = CONFIG, clock: ManualClock | None = None) -> Iterator[ServedExporter]:
-    """An exporter of such an AWS."""
+def exporter_for(aws: ScriptedAws, config: str = CONFIG, clock: ManualClock | None = None) -> Iterator[ServedExporter]:
+    """Serve an exporter for a scripted AWS."""
     with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint, clock) as exporter:
         yield exporter
 
@@ -69,46 +75,45 @@ REFUSALS = {
 
 @pytest.mark.parametrize("config", [CONFIG, ALONE], ids=["beside another kind", "alone"])
 @pytest.mark.parametrize("refused", REFUSALS.values(), ids=REFUSALS)
-def test_a_kind_that_alone_is_refused_after_its_end_of_support_is_recognised_at_once(
+def test_a_kind_that_alone_is_refused_after_its_end_of_support_is_detected_at_once(
     refused: HttpResponse, config: str
 ) -> None:
-    with exporter_of(aws_answering(refused), config) as exporter:
+    with exporter_for(aws_with(refused), config) as exporter:
         exposed = exporter.scrape()
-    assert reasons(exposed) == {KIND.name: {"end_of_support"}}
+    assert Scrape(exposed).reasons() == {(KIND.name, "end_of_support")}
     assert ("aws_iot_thing_registration_task_succeeded_things{" in exposed) == (config == CONFIG)
 
 
-def test_a_throttle_that_does_not_end_is_recognised_after_some_refreshes() -> None:
-    with exporter_of(aws_answering(error_response("ThrottlingException", 400))) as exporter:
-        seen = [reasons(exporter.scrape())[KIND.name] for _ in range(4)]
+def test_continuous_throttling_is_detected_after_some_refreshes() -> None:
+    with exporter_for(aws_with(error_response("ThrottlingException", 400))) as exporter:
+        seen = [reasons(exporter.scrape()) for _ in range(4)]
     assert seen == [{"throttled"}, {"throttled"}, {"end_of_support"}, {"end_of_support"}]
 
 
-def test_an_endpoint_that_takes_no_connection_is_recognised_after_some_refreshes() -> None:
-    with socket.socket() as full, socket.socket() as waiting, exporter_of(aws_answering(RUNNING)) as exporter:
+def test_an_endpoint_that_accepts_no_connection_is_detected_after_some_refreshes() -> None:
+    with socket.socket() as full, socket.socket() as waiting, exporter_for(aws_with(RUNNING)) as exporter:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
         waiting.connect(full.getsockname())
         os.environ["AWS_ENDPOINT_URL_GREENGRASS"] = f"http://127.0.0.1:{full.getsockname()[1]}"
-        seen = [reasons(exporter.scrape())[KIND.name] for _ in range(3)]
+        seen = [reasons(exporter.scrape()) for _ in range(3)]
     assert seen == [{"timeout"}, {"timeout"}, {"end_of_support"}]
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException"])
-def test_where_another_kind_is_refused_too_the_service_is_not_to_blame(code: str) -> None:
+def test_the_end_of_support_is_not_detected_if_another_kind_is_refused_too(code: str) -> None:
     refused = error_response(code, 400)
-    with exporter_of(aws_answering(refused, task=refused)) as exporter:
+    with exporter_for(aws_with(refused, task=refused)) as exporter:
         for _ in range(5):
-            seen = reasons(exporter.scrape())
-    assert set(seen) == {KIND.name, "thing_registration_task"}
-    assert seen[KIND.name] == seen["thing_registration_task"]
-    assert seen[KIND.name] & {"access_denied", "throttled"}
+            seen = Scrape(exporter.scrape()).reasons()
+    reason = "access_denied" if code == "AccessDeniedException" else "throttled"
+    assert seen == {(KIND.name, reason), ("thing_registration_task", reason)}
 
 
-def test_another_failure_of_another_kind_does_not_hide_it() -> None:
-    aws = aws_answering(REFUSALS["ForbiddenException"], task=error_response("InternalFailureException", 500))
-    with exporter_of(aws) as exporter:
-        assert reasons(exporter.scrape())[KIND.name] == {"end_of_support"}
+def test_another_failure_of_another_kind_does_not_prevent_the_detection() -> None:
+    aws = aws_with(REFUSALS["ForbiddenException"], task=error_response("InternalFailureException", 500))
+    with exporter_for(aws) as exporter:
+        assert reasons(exporter.scrape()) == {"end_of_support"}
 
 
 @pytest.mark.parametrize(
@@ -119,67 +124,91 @@ def test_another_failure_of_another_kind_does_not_hide_it() -> None:
         error_response("BadRequestException", 400),
         error_response("x", 404),
     ],
-    ids=["500", "an empty answer", "a bad request", "404"],
+    ids=["500", "an empty response", "a bad request", "404"],
 )
-def test_what_is_no_refusal_keeps_its_own_reason(refused: HttpResponse) -> None:
-    with exporter_of(aws_answering(refused)) as exporter:
+def test_a_failure_that_is_no_refusal_keeps_its_own_reason(refused: HttpResponse) -> None:
+    with exporter_for(aws_with(refused)) as exporter:
         for _ in range(5):
             seen = reasons(exporter.scrape())
-    assert "end_of_support" not in seen[KIND.name]
+    assert seen
+    assert "end_of_support" not in seen
 
 
-def test_before_the_end_of_support_a_refusal_is_a_refusal() -> None:
+def test_a_refusal_before_the_end_of_support_keeps_its_reason() -> None:
     assert KIND.support_ended == datetime(2026, 10, 7, tzinfo=UTC)
     clock = ManualClock(at=(KIND.support_ended - timedelta(days=1)).timestamp())
-    with exporter_of(aws_answering(REFUSALS["ForbiddenException"]), clock=clock) as exporter:
-        assert reasons(exporter.scrape())[KIND.name] == {"access_denied"}
+    with exporter_for(aws_with(REFUSALS["ForbiddenException"]), clock=clock) as exporter:
+        assert reasons(exporter.scrape()) == {"access_denied"}
 
 
-def test_a_service_that_was_switched_off_is_asked_once_an_hour_and_believed_when_it_answers() -> None:
-    aws = aws_answering(REFUSALS["AccessDeniedException"])
-    with exporter_of(aws) as exporter:
+def test_a_service_that_has_ended_is_called_once_an_hour_until_it_responds_again() -> None:
+    aws = aws_with(REFUSALS["AccessDeniedException"])
+    with exporter_for(aws) as exporter:
         exporter.scrape()
-        asked = len([one for one in aws.requests if one != TASK])
+        before = [path for path in aws.requests if path != TASK]
         for _ in range(50):
-            assert reasons(exporter.scrape(after=60.0)) == {KIND.name: {"end_of_support"}}
-        assert len([one for one in aws.requests if one != TASK]) == asked
+            assert Scrape(exporter.scrape(after=60.0)).reasons() == {(KIND.name, "end_of_support")}
+        assert [path for path in aws.requests if path != TASK] == before
         aws.responses |= {BULK: RUNNING, LIST: json_response({"BulkDeployments": []})}
         exposed = exporter.scrape(after=HOUR)
-        assert reasons(exposed) == {}
-        assert 'aws_iot_bulk_operation_status{aws_account_id="111122223333",aws_region="eu-west-1",id="bulk"' in exposed
+        assert Scrape(exposed).reasons() == set()
+        assert Scrape(exposed).ids(kind=KIND.name) == {"bulk"}
 
 
-def test_one_answer_among_refusals_shows_that_the_service_lives() -> None:
-    aws = aws_answering(REFUSALS["AccessDeniedException"])
+def test_one_response_among_refusals_shows_that_the_service_is_in_operation() -> None:
+    aws = aws_with(REFUSALS["AccessDeniedException"])
     aws.responses[BULK] = RUNNING
-    with exporter_of(aws) as exporter:
-        assert reasons(exporter.scrape())[KIND.name] == {"access_denied"}
+    with exporter_for(aws) as exporter:
+        assert reasons(exporter.scrape()) == {"access_denied"}
 
 
-def test_a_role_that_may_not_be_assumed_says_nothing_about_the_service() -> None:
+def test_a_role_that_cannot_be_assumed_is_no_sign_of_the_end_of_support() -> None:
     config = ALONE.replace("account_id:", "role_arn: arn:aws:iam::111122223333:role/reader\n    account_id:")
     denied = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"
-    aws = aws_answering(RUNNING)
+    aws = aws_with(RUNNING)
     aws.responses["/"] = HttpResponse(denied.encode(), 403, {"content-type": "text/xml"})
-    with exporter_of(aws, config) as exporter:
-        assert reasons(exporter.scrape())[KIND.name] == {"access_denied"}
+    with exporter_for(aws, config) as exporter:
+        assert reasons(exporter.scrape()) == {"access_denied"}
 
 
-def test_the_log_says_once_that_the_support_has_ended() -> None:
-    with exporter_of(aws_answering(REFUSALS["AccessDeniedException"])) as exporter:
+def test_the_end_of_support_is_logged_once() -> None:
+    with exporter_for(aws_with(REFUSALS["AccessDeniedException"])) as exporter:
         for _ in range(3):
             exporter.scrape(after=HOUR)
-        assert exporter.log.getvalue().count('msg="support by AWS"') == 1
+        assert exporter.log.getvalue().count('msg="end of support detected"') == 1
 
 
-def test_rows_of_a_switched_off_service_grow_stale_although_it_is_asked_once_an_hour() -> None:
-    aws = aws_answering(RUNNING)
-    with exporter_of(aws) as exporter:
+def test_series_of_an_ended_service_become_stale_although_it_is_called_once_an_hour() -> None:
+    aws = aws_with(RUNNING)
+    with exporter_for(aws) as exporter:
         exporter.scrape()
         aws.responses |= {BULK: REFUSALS["AccessDeniedException"], LIST: REFUSALS["AccessDeniedException"]}
         exposed = exporter.scrape()
-        assert reasons(exposed)[KIND.name] == {"end_of_support"}
+        assert reasons(exposed) == {"end_of_support"}
         assert 'id="bulk"' in exposed
         exposed = exporter.scrape(after=601)
-        assert reasons(exposed)[KIND.name] == {"end_of_support"}
+        assert reasons(exposed) == {"end_of_support"}
         assert 'id="bulk"' not in exposed
+
+
+def test_the_end_of_support_is_not_detected_before_its_neighbour_had_time_to_fail_the_same_way() -> None:
+    released = threading.Event()
+
+    async def refuse(request: Request) -> Response:
+        if request.url.path == TASK:
+            await asyncio.to_thread(released.wait)
+        return JSONResponse({"message": "no"}, 403, {"x-amzn-errortype": "AccessDeniedException"})
+
+    routes = [Route("/{path:path}", refuse)]
+    with serve_app(Starlette(routes=routes)) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
+
+        def cells_after(number: int) -> Any:
+            cells = http_requests.get(f"{exporter.url}/api/v1/cells").json()["cells"]
+            return cells if sum(cell["duration"] is not None for cell in cells) == number else None
+
+        wait_until(lambda: cells_after(1), "the first refusal")
+        early = cells_after(1)
+        released.set()
+        both = wait_until(lambda: cells_after(2), "both refusals")
+    assert sorted(cell["reasons"] for cell in early) == [[], ["access_denied"]]
+    assert [cell["reasons"] for cell in both] == [["access_denied"], ["access_denied"]]

@@ -1,4 +1,4 @@
-"""/probe reads one operation on demand, as a cell would, and never for more than was configured."""
+"""/probe reads one operation on demand, as a cell does, within the configured accounts and Regions."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter.collector.probe import MOST_AT_ONCE
 from tests.support import http_requests
-from tests.support.exporter_server import ServedExporter, Simulation, serve_exporter, serve_simulation
-from tests.support.exposition_rows import parse_openmetrics
+from tests.support.exporter_server import ServedExporter, serve_exporter, serve_simulation
+from tests.support.exposition_rows import Scrape, parse_openmetrics
 from tests.support.scripted_endpoint import ScriptedAws, error_response, json_response
 from tests.support.servers import hanging_endpoint, serve_app
 
@@ -42,27 +41,22 @@ OTHER = "/thing-registration-tasks/other"
 
 
 def probe(
-    exporter: ServedExporter, asked: dict[str, str] = TASK, after: float = 60.0, within: str = "60"
+    exporter: ServedExporter, parameters: dict[str, str] = TASK, after: float = 60.0, within: str = "60"
 ) -> httpx.Response:
-    """Return the answer of a probe."""
+    """Return the response of a probe."""
     exporter.clock.advance(after)
     header = {"X-Prometheus-Scrape-Timeout-Seconds": within}
-    return http_requests.get(f"{exporter.url}/probe", params=asked, headers=header)
+    return http_requests.get(f"{exporter.url}/probe", params=parameters, headers=header)
 
 
 def samples(text: str) -> dict[str, float]:
-    """The samples of the probe itself; an error's name is followed by its reason."""
-    found = (one for family in parse_text(text) for one in family.samples)
-    own = (one for one in found if one.name.startswith("aws_iot_bulk_exporter_"))
-    return {" ".join((one.name.removeprefix("aws_iot_bulk_exporter_"), *one.labels.values())): one.value for one in own}
+    """Return the samples about the probe itself by name; the name of an error is followed by its reason."""
+    prefix = "aws_iot_bulk_exporter_"
+    own = [sample for sample in Scrape(text).samples if sample.name.startswith(prefix)]
+    return {" ".join((sample.name.removeprefix(prefix), *sample.labels.values())): sample.value for sample in own}
 
 
-def requests_of(simulation: Simulation, asked: dict[str, str] = TASK, after: float = 60.0) -> list[str]:
-    """The requests of one probe."""
-    return simulation.requests_of(lambda: probe(simulation.exporter, asked, after))
-
-
-def test_a_probe_gives_the_rows_that_metrics_would_give_and_how_it_went() -> None:
+def test_a_probe_returns_the_same_series_as_metrics_and_its_own_result() -> None:
     with serve_simulation(CONFIG, SCENARIO) as simulation:
         exposed = simulation.exporter.scrape()
         probed = probe(simulation.exporter, {"kind": "thing_registration_task", "id": "watched"}, after=0.0).text
@@ -71,25 +65,25 @@ def test_a_probe_gives_the_rows_that_metrics_would_give_and_how_it_went() -> Non
     assert samples(probed) == {"probe_success": 1.0, "probe_duration_seconds": 0.0}
 
 
-@pytest.mark.parametrize("asked", [TASK, {"kind": "iot_job", "id": "job"}])
-def test_an_operation_that_nobody_watches_can_be_probed_and_does_not_get_into_the_metrics(
-    asked: dict[str, str],
+@pytest.mark.parametrize("parameters", [TASK, {"kind": "iot_job", "id": "job"}])
+def test_an_operation_that_is_not_watched_can_be_probed_and_does_not_appear_in_metrics(
+    parameters: dict[str, str],
 ) -> None:
     with serve_simulation(CONFIG, SCENARIO) as simulation:
-        assert f'id="{asked["id"]}"' in probe(simulation.exporter, asked).text
-        assert f'id="{asked["id"]}"' not in simulation.exporter.scrape()
+        assert f'id="{parameters["id"]}"' in probe(simulation.exporter, parameters).text
+        assert f'id="{parameters["id"]}"' not in simulation.exporter.scrape()
 
 
-def test_any_number_of_probes_of_one_operation_cost_one_pass_until_min_age_is_over() -> None:
+def test_probes_of_one_operation_share_one_refresh_until_min_age_is_over() -> None:
     with serve_simulation(CONFIG, SCENARIO + "latency: 200ms\n") as simulation, ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: probe(simulation.exporter, after=0.0).text, range(8)))
+        responses = list(pool.map(lambda _: probe(simulation.exporter, after=0.0).text, range(8)))
         assert simulation.requests == [OTHER]
-        assert len(set(answers)) == 1
-        assert requests_of(simulation, after=9.0) == []
-        assert requests_of(simulation, after=2.0) == [OTHER]
+        assert len(set(responses)) == 1
+        assert simulation.requests_of(lambda: probe(simulation.exporter, after=9.0)) == []
+        assert simulation.requests_of(lambda: probe(simulation.exporter, after=2.0)) == [OTHER]
 
 
-def test_a_probe_is_negotiated_as_a_scrape_is() -> None:
+def test_a_probe_negotiates_its_format_as_a_scrape_does() -> None:
     with serve_simulation(CONFIG, SCENARIO) as simulation:
         headers = {"Accept": "application/openmetrics-text;version=1.0.0", "Accept-Encoding": "gzip"}
         response = http_requests.get(f"{simulation.exporter.url}/probe", params=TASK, headers=headers)
@@ -101,40 +95,40 @@ def test_a_probe_is_negotiated_as_a_scrape_is() -> None:
 @pytest.mark.parametrize(
     ("query", "problems"),
     [
-        ("", ["kind: expected one of", "account: is missing, and more than one is watched here"]),
+        ("", ["kind: expected one of", "account: required, because this exporter watches more than one"]),
         ("kind=<b>&id=a&account=factory&region=eu-west-1", ["kind: expected one of"]),
         ("kind=iot_job&account=factory&region=eu-west-1", ["id: expected an id"]),
         ("kind=iot_job&id=..&account=factory&region=eu-west-1", ["id: expected an id"]),
         ("kind=iot_job&id=a%2Fb&account=factory&region=eu-west-1", ["id: expected an id"]),
         (f"kind=iot_job&id={'x' * 65}&account=factory&region=eu-west-1", ["id: expected an id"]),
-        ("kind=iot_job&id=a&account=factory", ["region: is missing, and more than one is watched here"]),
-        ("kind=iot_job&id=a&account=factory&region=eu-west-3", ["region: none of those that are watched here"]),
-        ("kind=iot_job&id=a&account=field&region=us-east-1", ["region: none of those that are watched here"]),
-        ("kind=iot_job&id=a&account=SECRET", ["account: none of those that are watched here"]),
+        ("kind=iot_job&id=a&account=factory", ["region: required, because this exporter watches more than one"]),
+        ("kind=iot_job&id=a&account=factory&region=eu-west-3", ["region: not watched by this exporter"]),
+        ("kind=iot_job&id=a&account=field&region=us-east-1", ["region: not watched by this exporter"]),
+        ("kind=iot_job&id=a&account=SECRET", ["account: not watched by this exporter"]),
         ("kind=iot_job&id=a&id=b&account=field", ["id: given more than once"]),
         ("kind=iot_job&id=a&acount=field", ["unknown parameter; expected one of kind, id, region, account"]),
-        ("kind=a&id=%00&region=x&account=y", ["kind: expected one of", "account: none of those"]),
+        ("kind=a&id=%00&region=x&account=y", ["kind: expected one of", "account: not watched by this exporter"]),
     ],
 )
-def test_what_is_not_configured_is_refused_without_asking_aws(query: str, problems: list[str]) -> None:
+def test_a_target_that_is_not_configured_is_refused_without_a_call(query: str, problems: list[str]) -> None:
     with serve_simulation(MANY, SCENARIO) as simulation:
         response = http_requests.get(f"{simulation.exporter.url}/probe?{query}")
     assert response.status_code == 400
     assert response.headers["content-type"] == "text/plain; charset=utf-8"
     lines = response.text.splitlines()
-    assert [line[: len(said)] for line, said in zip(lines, problems, strict=True)] == problems
+    assert [line[: len(start)] for line, start in zip(lines, problems, strict=True)] == problems
     assert not any(value in response.text for value in ("SECRET", "<b>"))
     assert simulation.requests == []
 
 
-def test_an_account_or_a_region_may_be_left_out_where_there_is_only_one() -> None:
+def test_an_account_or_a_region_may_be_left_out_if_there_is_only_one() -> None:
     with serve_simulation(MANY, SCENARIO) as simulation:
         response = probe(simulation.exporter, {**TASK, "account": "factory", "region": "eu-west-1"})
         assert samples(response.text)["probe_success"] == 1.0
         assert probe(simulation.exporter, {**TASK, "account": "field"}).status_code == 200
 
 
-def test_a_failure_is_told_with_its_reason_and_an_unknown_id_is_asked_for_again() -> None:
+def test_a_failure_is_reported_with_its_reason_and_an_unknown_id_is_requested_again() -> None:
     aws = ScriptedAws({OTHER: error_response("AccessDeniedException", 403, "SECRET")})
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         denied = probe(exporter)
@@ -150,31 +144,31 @@ def test_a_failure_is_told_with_its_reason_and_an_unknown_id_is_asked_for_again(
         assert "SECRET" not in denied.text + exporter.log.getvalue()
 
 
-def test_a_probe_waits_no_longer_than_its_scraper_and_the_next_one_gets_what_came_of_it() -> None:
+def test_a_probe_waits_no_longer_than_its_scraper_and_the_next_one_gets_the_result() -> None:
     with serve_simulation(CONFIG, SCENARIO + "latency: 300ms\n") as simulation:
         assert samples(probe(simulation.exporter, within="0.51").text)["probe_error timeout"] == 1.0
         assert samples(probe(simulation.exporter, after=0.0).text)["probe_success"] == 1.0
         assert simulation.requests == [OTHER]
 
 
-def test_no_more_operations_than_a_number_are_read_at_once_and_the_others_are_not_held_up() -> None:
+def test_probes_above_the_limit_are_refused_at_once() -> None:
     patient = f"{CONFIG}aws: {{read_timeout: 1h}}\n"
     with hanging_endpoint() as (endpoint, _), serve_exporter(patient, endpoint) as exporter:
-        answers = [probe(exporter, {**TASK, "id": str(number)}, 0.0, "0.51") for number in range(MOST_AT_ONCE + 1)]
-        assert [one.status_code for one in answers] == [200] * MOST_AT_ONCE + [503]
-        assert answers[-1].headers["retry-after"] == "1"
+        responses = [probe(exporter, {**TASK, "id": str(number)}, 0.0, "0.51") for number in range(MOST_AT_ONCE + 1)]
+        assert [response.status_code for response in responses] == [200] * MOST_AT_ONCE + [503]
+        assert responses[-1].headers["retry-after"] == "1"
         assert http_requests.get(f"{exporter.url}/-/healthy").status_code == 200
 
 
-def test_a_probe_knows_the_new_configuration_as_soon_as_it_holds() -> None:
+def test_a_probe_uses_the_new_configuration_after_a_reload() -> None:
     with serve_simulation(CONFIG, SCENARIO) as simulation:
-        asked = {**TASK, "account": "default"}
-        assert probe(simulation.exporter, asked).status_code == 200
+        parameters = {**TASK, "account": "default"}
+        assert probe(simulation.exporter, parameters).status_code == 200
         simulation.exporter.reload(MANY)
-        assert probe(simulation.exporter, asked).status_code == 400
+        assert probe(simulation.exporter, parameters).status_code == 400
 
 
-def test_a_cell_does_not_wait_for_the_answer_to_a_probe_and_asks_for_itself() -> None:
+def test_a_cell_shares_no_response_with_a_probe() -> None:
     job = {"job": {"jobId": "j", "status": "IN_PROGRESS"}}
     deployment = {"deploymentStatus": "ACTIVE", "iotJobId": "j"}
     aws = ScriptedAws({"/jobs/j": json_response(job), "/greengrass/v2/deployments/d": json_response(deployment)})

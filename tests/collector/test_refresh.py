@@ -1,10 +1,11 @@
-"""A scrape asks AWS only for what is due and can have changed; the rest is known."""
+"""A scrape requests from AWS only what is due and can have changed."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.support.exporter_server import Simulation, serve_simulation
+from tests.support.exposition_rows import Scrape
 
 IDS = """
 accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, ids: [short, long]}]}]
@@ -38,15 +39,8 @@ def scrape(simulation: Simulation, after: float = 60.0) -> list[str]:
 
 
 def ids(exposed: str) -> set[str]:
-    """The ids of the operations that have rows."""
-    return {row.split(',id="')[1].split('"')[0] for row in exposed.splitlines() if row.startswith(FAILED)}
-
-
-def value(exposed: str, name: str) -> float:
-    """The value of the one row of a name."""
-    rows = [row for row in exposed.splitlines() if row.startswith(name)]
-    assert len(rows) == 1
-    return float(rows[0].rpartition(" ")[2])
+    """Return the ids of the operations that have series."""
+    return set(Scrape(exposed).by("id", FAILED))
 
 
 def test_data_younger_than_min_age_is_not_read_again() -> None:
@@ -56,26 +50,24 @@ def test_data_younger_than_min_age_is_not_read_again() -> None:
         assert scrape(simulation, after=0.2) == [LONG, SHORT]
 
 
-def test_scrapes_at_the_same_time_cost_no_more_than_one() -> None:
+def test_concurrent_scrapes_share_one_refresh() -> None:
     with serve_simulation(IDS, SCENARIO.replace("quotas: false", "quotas: false\nlatency: 200ms")) as simulation:
         with ThreadPoolExecutor(6) as pool:
-            answers = list(pool.map(lambda _: simulation.exporter.scrape(after=0.0), range(6)))
+            responses = list(pool.map(lambda _: simulation.exporter.scrape(after=0.0), range(6)))
         assert sorted(simulation.requests) == [LONG, SHORT]
-        assert all(ids(answer) == {"long", "short"} for answer in answers)
+        assert all(ids(response) == {"long", "short"} for response in responses)
 
 
-def test_a_finished_operation_is_described_once_and_keeps_its_final_counts() -> None:
+def test_a_final_operation_is_described_once_and_keeps_its_counts() -> None:
     with serve_simulation(IDS, SCENARIO) as simulation:
         scrape(simulation)
         assert scrape(simulation) == [LONG, SHORT]
         for _ in range(20):
             assert scrape(simulation) == [LONG]
-        exposed = simulation.exporter.scrape()
-        rows = [row for row in exposed.splitlines() if row.startswith(FAILED) and ',id="short"' in row]
-        assert [row.rpartition(" ")[2] for row in rows] == ["100.0"]
+        assert Scrape(simulation.exporter.scrape()).value(FAILED, id="short") == 100
 
 
-def test_discovery_reads_active_lists_each_time_and_finished_ones_every_five_minutes() -> None:
+def test_discovery_reads_lists_of_active_statuses_each_time_and_others_every_five_minutes() -> None:
     all_lists = [LIST.format(status) for status in ("Cancelled", "Cancelling", "Completed", "Failed", "InProgress")]
     with serve_simulation(DISCOVER % "true", SCENARIO) as simulation:
         assert scrape(simulation) == sorted([*all_lists, LONG, SHORT])
@@ -85,7 +77,7 @@ def test_discovery_reads_active_lists_each_time_and_finished_ones_every_five_min
         assert scrape(simulation) == sorted([*all_lists, LONG])
 
 
-def test_an_operation_that_was_found_while_active_is_followed_to_its_end() -> None:
+def test_an_operation_that_was_found_while_active_is_read_until_it_is_final() -> None:
     with serve_simulation(DISCOVER % "{statuses: [InProgress]}", SCENARIO) as simulation:
         in_progress = LIST.format("InProgress")
         assert scrape(simulation) == sorted([in_progress, LONG, SHORT])
@@ -99,7 +91,7 @@ def test_an_operation_that_ended_before_it_was_found_is_not_found_by_active_stat
         assert ids(simulation.exporter.scrape(after=200)) == {"long"}
 
 
-def test_a_found_operation_that_two_lists_in_a_row_lack_leaves_with_its_rows() -> None:
+def test_an_operation_that_is_missing_from_two_lists_in_a_row_is_removed() -> None:
     hidden = "\nfaults: [{api: ListThingRegistrationTasks, from: 300s, body: '{\"taskIds\": []}'}]"
     with serve_simulation(DISCOVER % "true", SCENARIO + hidden) as simulation:
         simulation.exporter.scrape()
@@ -108,14 +100,14 @@ def test_a_found_operation_that_two_lists_in_a_row_lack_leaves_with_its_rows() -
         assert ids(simulation.exporter.scrape(after=300)) == set()
 
 
-def test_a_list_that_cannot_be_read_loses_no_row() -> None:
+def test_a_failed_list_keeps_its_last_content() -> None:
     refused = "\nfaults: [{api: ListThingRegistrationTasks, from: 100s, body: '{}'}]"
     with serve_simulation(DISCOVER % "true", SCENARIO + refused) as simulation:
         simulation.exporter.scrape()
         exposed = simulation.exporter.scrape(after=400)
         assert ids(exposed) == {"long", "short"}
-        assert value(exposed, "aws_iot_bulk_exporter_up{") == 0
-        assert 'reason="malformed"} 1.0' in exposed
+        assert Scrape(exposed).value("aws_iot_bulk_exporter_up") == 0
+        assert Scrape(exposed).reasons() == {("thing_registration_task", "malformed")}
 
 
 def test_active_and_then_newest_operations_are_kept_and_the_rest_is_counted() -> None:
@@ -123,46 +115,46 @@ def test_active_and_then_newest_operations_are_kept_and_the_rest_is_counted() ->
     with serve_simulation(DISCOVER % "{max_operations: 3}", SCENARIO + older) as simulation:
         exposed = simulation.exporter.scrape(after=150)
         assert ids(exposed) == {"long", "short", "older"}
-        assert value(exposed, "aws_iot_bulk_exporter_operations_omitted") == 1
-        assert value(exposed, "aws_iot_bulk_exporter_operations{") == 3
+        assert Scrape(exposed).value("aws_iot_bulk_exporter_operations_omitted") == 1
+        assert Scrape(exposed).value("aws_iot_bulk_exporter_operations") == 3
 
 
-def test_too_old_operations_and_other_ids_are_left_out_without_being_counted() -> None:
+def test_too_old_operations_and_other_ids_are_not_counted_as_omitted() -> None:
     older = "\n  - {<<: *task, id: older, created: -2d}\n  - {<<: *task, id: shorty}\n"
     with serve_simulation(
         DISCOVER % '{max_age: 1d, id_pattern: "(short|long|older)$"}', SCENARIO + older
     ) as simulation:
         exposed = simulation.exporter.scrape()
         assert ids(exposed) == {"long", "short"}
-        assert value(exposed, "aws_iot_bulk_exporter_operations_omitted") == 0
+        assert Scrape(exposed).value("aws_iot_bulk_exporter_operations_omitted") == 0
 
 
-def test_a_second_account_is_read_by_its_role_with_the_external_id() -> None:
+def test_a_second_account_is_read_through_its_role_with_the_external_id() -> None:
     config = """
 accounts:
-  - {name: one, watch: [{kind: thing_registration_task, ids: [short]}]}
-  - name: two
+  - {name: factory, watch: [{kind: thing_registration_task, ids: [short]}]}
+  - name: field
     role_arn: arn:aws:iam::444455556666:role/iot-bulk-exporter
-    external_id: told-in-secret
+    external_id: the-right-one
     watch: [{kind: thing_registration_task, ids: [far]}]
-  - name: three
+  - name: denied
     role_arn: arn:aws:iam::444455556666:role/iot-bulk-exporter
-    external_id: not-that-one
+    external_id: the-wrong-one
     regions: [us-east-1]
     watch: [{kind: thing_registration_task, ids: [far]}]
 """
     scenario = SCENARIO.replace('["111122223333"]', '["111122223333", "444455556666"]')
     scenario += '  - {<<: *task, id: far, account: "444455556666"}\n'
-    scenario += 'roles: [{arn: "arn:aws:iam::444455556666:role/iot-bulk-exporter", external_id: told-in-secret}]\n'
+    scenario += 'roles: [{arn: "arn:aws:iam::444455556666:role/iot-bulk-exporter", external_id: the-right-one}]\n'
     with serve_simulation(config, scenario) as simulation:
         exposed = simulation.exporter.scrape()
     assert f'{FAILED}{{aws_account_id="111122223333",aws_region="eu-west-1",id="short"' in exposed
     assert f'{FAILED}{{aws_account_id="444455556666",aws_region="eu-west-1",id="far"' in exposed
-    assert 'cell_error{account="three",aws_account_id="444455556666",aws_region="us-east-1"' in exposed
+    assert 'cell_error{account="denied",aws_account_id="444455556666",aws_region="us-east-1"' in exposed
     assert exposed.count('reason="access_denied"') == 1
 
 
-def test_the_number_of_an_account_is_asked_of_sts_once_by_a_region_at_most() -> None:
+def test_sts_is_called_for_an_account_id_at_most_once_in_each_region() -> None:
     config = """
 accounts:
   - regions: [eu-west-1, us-east-1]
@@ -176,7 +168,7 @@ accounts:
         assert "/" not in scrape(simulation)
 
 
-def test_a_clock_that_jumps_neither_hurries_nor_stops_the_refresh_and_loses_no_row() -> None:
+def test_a_clock_change_neither_causes_nor_prevents_a_refresh_and_keeps_the_series() -> None:
     with serve_simulation(IDS, SCENARIO) as simulation:
         scrape(simulation)
         for seconds in (-3600.0, 7200.0):
