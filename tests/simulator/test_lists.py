@@ -72,15 +72,15 @@ def test_a_region_without_operations_lists_none(aws: Aws) -> None:
     assert aws.client("iot", region="eu-north-1").list_thing_registration_tasks()["taskIds"] == []
 
 
-@pytest.mark.parametrize("token", ["", "nonsense", "!!!!", OF_ANOTHER_LIST, OF_NO_RANK])
-def test_a_token_of_another_list_is_refused(aws: Aws, token: str) -> None:
-    response = aws.request("GET", TASKS, params={"nextToken": token})
-    assert (response.status_code, response.headers["x-amzn-errortype"]) == (400, "InvalidRequestException")
-
-
-@pytest.mark.parametrize("limit", ["0", "251", "-1", "many", "1.5", "9" * 30, ""])
-def test_a_limit_that_the_model_does_not_allow_is_refused(aws: Aws, limit: str) -> None:
-    response = aws.request("GET", TASKS, params={"maxResults": limit})
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        *(("nextToken", token) for token in ("", "nonsense", "!!!!", OF_ANOTHER_LIST, OF_NO_RANK)),
+        *(("maxResults", limit) for limit in ("0", "251", "-1", "many", "1.5", "9" * 30, "")),
+    ],
+)
+def test_an_invalid_token_or_limit_is_refused(aws: Aws, parameter: tuple[str, str]) -> None:
+    response = aws.request("GET", TASKS, params=[parameter])
     assert (response.status_code, response.headers["x-amzn-errortype"]) == (400, "InvalidRequestException")
 
 

@@ -41,7 +41,7 @@ def job_of(aws: Aws, deployment: str, region: str = REGION) -> str:
     return id
 
 
-def listed(aws: Aws, **parameters: Any) -> list[str]:
+def job_ids(aws: Aws, **parameters: Any) -> list[str]:
     pages = aws.client("iot").get_paginator("list_jobs").paginate(**parameters)
     return [job["jobId"] for page in pages for job in page["jobs"]]
 
@@ -59,16 +59,16 @@ def test_the_job_of_a_deployment_is_described_as_a_job(aws: Aws) -> None:
 
 def test_a_list_of_jobs_contains_the_jobs_of_deployments_with_their_job_status(aws: Aws) -> None:
     moves, cancelled = job_of(aws, "moves"), job_of(aws, "cancelled")
-    assert listed(aws) == [moves, "runs", "scheduled", cancelled]
-    assert listed(aws, status="IN_PROGRESS") == [moves, "runs"]
-    assert listed(aws, status="CANCELED") == [cancelled]
-    assert listed(aws, status="COMPLETED") == []
+    assert job_ids(aws) == [moves, "runs", "scheduled", cancelled]
+    assert job_ids(aws, status="IN_PROGRESS") == [moves, "runs"]
+    assert job_ids(aws, status="CANCELED") == [cancelled]
+    assert job_ids(aws, status="COMPLETED") == []
     aws.clock.seconds = START + 3600
-    assert listed(aws, status="COMPLETED") == [moves]
+    assert job_ids(aws, status="COMPLETED") == [moves]
 
 
 def test_the_pages_contain_each_job_once_although_jobs_appear_and_end(aws: Aws) -> None:
-    all_jobs = listed(aws)
+    all_jobs = job_ids(aws)
     client, found, token = aws.client("iot"), list[str](), dict[str, str]()
     for second in range(4):
         page = client.list_jobs(maxResults=1, **token)
@@ -76,7 +76,7 @@ def test_the_pages_contain_each_job_once_although_jobs_appear_and_end(aws: Aws) 
         token = {"nextToken": page["nextToken"]} if "nextToken" in page else {}
         aws.clock.seconds = START + 3600 * (second + 1)
     assert (found, token) == (all_jobs, {})
-    assert len(listed(aws)) == 5
+    assert len(job_ids(aws)) == 5
 
 
 def test_tags_are_read_by_arn_and_the_job_of_a_deployment_has_its_tags(aws: Aws) -> None:
@@ -128,7 +128,7 @@ def test_the_job_of_a_deployment_exists_only_in_its_region_and_not_before_the_de
     for region, job in jobs.items():
         with pytest.raises(client.exceptions.ResourceNotFoundException):
             client.describe_job(jobId=job)
-        assert job not in listed(aws), region
+        assert job not in job_ids(aws), region
     assert aws.client("iot", "us-east-1").describe_job(jobId=jobs["us-east-1"])["job"]["jobId"] == jobs["us-east-1"]
 
 
@@ -142,7 +142,7 @@ def test_without_the_kind_iot_job_the_job_of_a_deployment_is_described_but_not_l
 
 def test_without_the_kind_greengrass_deployment_only_jobs_are_listed() -> None:
     with serve_scenario(f"{ACCOUNTS}operations:{JOBS}", (BY_NAME["iot_job"],)) as aws:
-        assert listed(aws) == ["runs", "scheduled"]
+        assert job_ids(aws) == ["runs", "scheduled"]
         assert aws.client("iot").describe_job(jobId="runs")["job"]["status"] == "IN_PROGRESS"
 
 
@@ -165,7 +165,7 @@ def test_a_fault_with_an_id_affects_every_call_about_that_operation(faulty: Aws)
     assert faulty.request("GET", "/jobs/runs").status_code == 501
     assert faulty.request("GET", "/tags", params={"resourceArn": arn("runs")}).status_code == 501
     assert faulty.request("GET", "/tags", params={"resourceArn": arn("scheduled")}).status_code == 200
-    assert listed(faulty)[0] == job
+    assert job_ids(faulty)[0] == job
 
 
 def test_a_fault_can_use_the_name_in_a_request_for_an_unknown_operation() -> None:

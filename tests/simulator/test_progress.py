@@ -42,16 +42,14 @@ operations:
 """
 
 
-def task(aws: Aws, id: str, after: float) -> dict[str, Any]:
+def task(aws: Aws, id: str, after: float) -> Any:
     aws.clock.seconds = START + after
-    response: dict[str, Any] = aws.client("iot").describe_thing_registration_task(taskId=id)
-    return response
+    return aws.client("iot").describe_thing_registration_task(taskId=id)
 
 
-def deployment(aws: Aws, after: float) -> dict[str, Any]:
+def deployment(aws: Aws, after: float) -> Any:
     aws.clock.seconds = START + after
-    response: dict[str, Any] = aws.client("greengrass").get_bulk_deployment_status(BulkDeploymentId="retries")
-    return response
+    return aws.client("greengrass").get_bulk_deployment_status(BulkDeploymentId="retries")
 
 
 def test_an_operation_does_not_exist_before_it_is_created(aws: Aws) -> None:

@@ -47,9 +47,7 @@ def test_an_empty_id_calls_the_list_api_and_boto3_returns_an_empty_task(aws: Aws
 
 
 def test_an_unknown_id_is_not_found_with_the_error_of_the_model(aws: Aws) -> None:
-    client = aws.client("iot")
-    with pytest.raises(client.exceptions.ResourceNotFoundException):
-        client.describe_thing_registration_task(taskId="nobody")
+    assert code(aws.request("GET", f"{TASKS}/nobody")) == (404, "ResourceNotFoundException")
 
 
 def test_an_unknown_id_of_greengrass_v1_is_not_found_although_the_model_has_no_such_error(aws: Aws) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from exporter.kinds.kind import ApiCall, Kind
 from exporter.kinds.registry import KINDS
@@ -29,28 +30,24 @@ def test_a_call_above_the_quota_is_throttled_for_a_second(kind: Kind[Any], call:
         assert statuses(aws, call, 1, kind) == [throttled.status_code]
 
 
-def error_of(response: Any) -> tuple[str, int]:
-    return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
-
-
-def test_the_eleventh_call_in_a_second_is_throttled_with_the_400_of_iot() -> None:
+@pytest.mark.parametrize(
+    ("service", "api", "quota", "error"),
+    [
+        ("iot", "list_thing_registration_tasks", 10, ("ThrottlingException", 400)),
+        ("greengrass", "list_bulk_deployments", 30, ("TooManyRequestsException", 429)),
+    ],
+)
+def test_boto3_raises_the_throttling_error_of_each_service(
+    service: str, api: str, quota: int, error: tuple[str, int]
+) -> None:
     with serve_scenario(ACCOUNTS) as aws:
-        client = aws.client("iot")
-        for _ in range(10):
-            client.list_thing_registration_tasks()
-        with pytest.raises(client.exceptions.ThrottlingException) as caught:
-            client.list_thing_registration_tasks()
-        assert error_of(caught.value.response) == ("ThrottlingException", 400)
-
-
-def test_the_thirty_first_call_in_a_second_is_throttled_with_the_429_of_greengrass() -> None:
-    with serve_scenario(ACCOUNTS) as aws:
-        client = aws.client("greengrass")
-        for _ in range(30):
-            client.list_bulk_deployments()
-        with pytest.raises(client.exceptions.ClientError) as caught:
-            client.list_bulk_deployments()
-        assert error_of(caught.value.response) == ("TooManyRequestsException", 429)
+        call = getattr(aws.client(service), api)
+        for _ in range(quota):
+            call()
+        with pytest.raises(ClientError) as caught:
+            call()
+    response = caught.value.response
+    assert (response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]) == error
 
 
 def test_no_second_has_more_calls_than_the_quota_and_unused_calls_expire() -> None:

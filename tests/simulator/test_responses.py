@@ -39,7 +39,7 @@ class BotoApi:
             yield page
 
 
-async def fetched(kind: Kind[Any], aws: Aws, id: str) -> Operation:
+async def fetch(kind: Kind[Any], aws: Aws, id: str) -> Operation:
     options = frozenset(option.name for option in kind.options)
     operation: Operation = await kind.fetch(BotoApi(aws), FetchRequest(id, options))
     return operation
@@ -74,18 +74,18 @@ def test_every_response_of_every_kind_fits_its_shape(kind: Kind[Any]) -> None:
 
 def test_every_kind_reads_every_status_with_boto3(kind: Kind[Any]) -> None:
     with serve_scenario(scenario_of_each_status(kind)) as aws:
-        read = [asyncio.run(fetched(kind, aws, status.lower())) for status in kind.statuses]
+        read = [asyncio.run(fetch(kind, aws, status.lower())) for status in kind.statuses]
     assert [operation.status for operation in read] == list(kind.statuses)
     assert {operation.created for operation in read} == {datetime.fromtimestamp(START - 600, UTC)}
 
 
 def test_every_list_contains_every_operation_with_boto3(kind: Kind[Any]) -> None:
-    async def listed(aws: Aws) -> list[str]:
+    async def list_ids(aws: Aws) -> list[str]:
         pages = BotoApi(aws).pages(kind.discovery.call, **kind.discovery.parameters)
         return [entry.id async for page in pages for entry in kind.discovery.entries(page)]
 
     with serve_scenario(scenario_of_each_status(kind)) as aws:
-        assert sorted(asyncio.run(listed(aws))) == sorted(status.lower() for status in kind.statuses)
+        assert sorted(asyncio.run(list_ids(aws))) == sorted(status.lower() for status in kind.statuses)
 
 
 def test_every_api_with_an_id_returns_not_found_for_an_unknown_id(kind: Kind[Any]) -> None:

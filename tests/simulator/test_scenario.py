@@ -9,13 +9,13 @@ from exporter.simulator.timeline import Stage, stages_of
 from tests.simulator.served_scenario import ACCOUNT, ACCOUNTS, OTHER_ACCOUNT
 
 
-def parsed(text: str) -> Scenario:
+def scenario_of(text: str) -> Scenario:
     return parse_scenario(text, KINDS)
 
 
 def problems(text: str) -> list[str]:
     with pytest.raises(ConfigError) as caught:
-        parsed(text)
+        scenario_of(text)
     return list(caught.value.problems)
 
 
@@ -142,7 +142,7 @@ def test_a_duplicate_id_in_one_account_and_region_is_refused() -> None:
 
 
 def test_several_operations_have_numbered_ids_that_must_be_valid_for_the_kind() -> None:
-    scenario = parsed(operations(f"{TASK}, id: t, count: 3"))
+    scenario = scenario_of(operations(f"{TASK}, id: t, count: 3"))
     assert [operation.id for operation in scenario.operations] == ["t-0001", "t-0002", "t-0003"]
     assert problems(operations(f"{TASK}, count: 2, id: {'x' * 36}")) == ["operations[0].id: longer than 40 characters"]
 
@@ -162,9 +162,9 @@ def test_an_id_that_selects_another_path_is_refused_for_every_kind() -> None:
 
 def test_an_operation_has_a_name_a_target_and_a_continuous_flag() -> None:
     target = "arn:aws:iot:eu-west-1:111122223333:thinggroup/all"
-    (full,) = parsed(operations(f"{TASK}, name: pilot, target: {target}, continuous: true")).operations
+    (full,) = scenario_of(operations(f"{TASK}, name: pilot, target: {target}, continuous: true")).operations
     assert (full.name, full.target, full.continuous) == ("pilot", target, True)
-    (short,) = parsed(operations(TASK)).operations
+    (short,) = scenario_of(operations(TASK)).operations
     assert (short.name, short.target, short.continuous) == ("", "", False)
 
 
@@ -191,7 +191,7 @@ def test_an_invalid_name_target_or_switch_is_refused(entry: str, problem: str) -
 
 def test_omitted_ids_are_distinct_and_the_same_in_every_run() -> None:
     text = operations(f"{TASK}, count: 2", TASK)
-    ids, ids_of_next_run = ([operation.id for operation in parsed(text).operations] for _ in range(2))
+    ids, ids_of_next_run = ([operation.id for operation in scenario_of(text).operations] for _ in range(2))
     assert ids == ids_of_next_run
     assert (len(set(ids)), {len(id) for id in ids}) == (3, {36})
 
@@ -201,7 +201,7 @@ def test_a_point_keeps_the_values_that_it_omits() -> None:
         "kind: thing_registration_task, timeline: [{at: 0s, status: InProgress}, {at: 1m, done: 0.5, failed: 0.1},"
         " {at: 1h30m, status: Cancelled}]"
     )
-    assert stages_of(parsed(text).operations[0].timeline, items=10) == (
+    assert stages_of(scenario_of(text).operations[0].timeline, items=10) == (
         Stage(0, "InProgress", 0, 0),
         Stage(60, "InProgress", 4, 1),
         Stage(5400, "Cancelled", 4, 1),
@@ -210,7 +210,7 @@ def test_a_point_keeps_the_values_that_it_omits() -> None:
 
 @pytest.mark.parametrize("entry", [TASK, f"{TASK}, account: null, id: null"])
 def test_an_operation_without_an_account_belongs_to_the_first_account(entry: str) -> None:
-    (operation,) = parsed(operations(entry)).operations
+    (operation,) = scenario_of(operations(entry)).operations
     assert (operation.account, len(operation.id)) == (ACCOUNT, 36)
 
 

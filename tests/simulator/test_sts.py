@@ -45,31 +45,28 @@ def error_of(caught: pytest.ExceptionInfo[ClientError]) -> tuple[str, int]:
     return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
 
 
-def test_a_role_with_the_right_external_id_is_assumed_for_an_hour(aws: Aws) -> None:
-    response = assume_role(aws, ExternalId="demo")
-    assert response["Credentials"]["Expiration"] == datetime.fromtimestamp(START + 3600, UTC)
+@pytest.mark.parametrize(("parameters", "seconds"), [({}, 3600), ({"DurationSeconds": 900}, 900)])
+def test_a_role_is_assumed_for_an_hour_or_the_requested_duration(
+    aws: Aws, parameters: dict[str, int], seconds: int
+) -> None:
+    response = assume_role(aws, ExternalId="demo", **parameters)
+    assert response["Credentials"]["Expiration"] == datetime.fromtimestamp(START + seconds, UTC)
     assert response["AssumedRoleUser"]["Arn"] == f"arn:aws:sts::{OTHER_ACCOUNT}:assumed-role/exporter/session"
 
 
-def test_a_session_has_the_requested_duration(aws: Aws) -> None:
-    response = assume_role(aws, ExternalId="demo", DurationSeconds=900)
-    assert response["Credentials"]["Expiration"] == datetime.fromtimestamp(START + 900, UTC)
-
-
-@pytest.mark.parametrize("more", [{}, {"ExternalId": "wrong"}])
-def test_a_wrong_or_missing_external_id_is_denied(aws: Aws, more: dict[str, str]) -> None:
-    with pytest.raises(ClientError, match="not authorized to perform: sts:AssumeRole") as caught:
-        assume_role(aws, **more)
-    assert error_of(caught) == ("AccessDenied", 403)
-
-
 @pytest.mark.parametrize(
-    "role",
-    ["arn:aws:iam::999999999999:role/exporter", f"arn:aws:iam::{ACCOUNT}:role/unknown", "not-an-arn-but-long-one"],
+    "parameters",
+    [
+        {},
+        {"ExternalId": "wrong"},
+        {"role": "arn:aws:iam::999999999999:role/exporter"},
+        {"role": f"arn:aws:iam::{ACCOUNT}:role/unknown"},
+        {"role": "not-an-arn-but-long-one"},
+    ],
 )
-def test_an_unknown_role_is_denied(aws: Aws, role: str) -> None:
-    with pytest.raises(ClientError) as caught:
-        assume_role(aws, role)
+def test_an_unknown_role_or_a_wrong_external_id_is_denied(aws: Aws, parameters: dict[str, str]) -> None:
+    with pytest.raises(ClientError, match="not authorized to perform: sts:AssumeRole") as caught:
+        assume_role(aws, **parameters)
     assert error_of(caught) == ("AccessDenied", 403)
 
 
