@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes the demo, and promtool finds nothing to say about its metrics."""
+"""A real Prometheus scrapes the demo, and promtool accepts its metrics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REGISTERED = 'aws_iot_thing_registration_task_succeeded_things{aws_region="us-ea
 
 @pytest.fixture(scope="module")
 def metrics_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a running demo's metrics."""
+    """The URL of the metrics of a running demo."""
     with run_demo(tmp_path_factory.mktemp("demo")) as url:
         yield url
 
@@ -30,7 +30,7 @@ def prometheus_url(metrics_url: str, tmp_path_factory: pytest.TempPathFactory) -
         yield url
 
 
-def test_promtool_has_nothing_to_say_about_the_metrics(metrics_url: str) -> None:
+def test_promtool_accepts_the_metrics(metrics_url: str) -> None:
     text = wait_until(
         lambda: metrics_with(metrics_url, "aws_greengrass_bulk_deployment_groups"), "rows of every kind"
     ).encode()
@@ -40,9 +40,9 @@ def test_promtool_has_nothing_to_say_about_the_metrics(metrics_url: str) -> None
 
 def test_prometheus_scrapes_the_demo_and_a_query_returns_the_simulated_counts(prometheus_url: str) -> None:
     series = wait_until(lambda: query_series(prometheus_url, REGISTERED) or None, "the counts of registered things")
-    ended_yesterday = [one for one in series if one["metric"]["id"] == "74652f3c-0157-551c-a6fc-3aa21927e640"]
-    assert [one["metric"]["aws_account_id"] for one in ended_yesterday] == ["111122223333"]
-    assert [one["metric"]["kind"] for one in ended_yesterday] == ["thing_registration_task"]
+    ended_yesterday = [row for row in series if row["metric"]["id"] == "74652f3c-0157-551c-a6fc-3aa21927e640"]
+    assert [row["metric"]["aws_account_id"] for row in ended_yesterday] == ["111122223333"]
+    assert [row["metric"]["kind"] for row in ended_yesterday] == ["thing_registration_task"]
     assert float(ended_yesterday[0]["value"][1]) > 0
 
 
@@ -53,12 +53,10 @@ def test_counts_join_with_the_status_and_the_info_of_their_operation(prometheus_
     named = f"({REGISTERED}) * {same} group_left (input) aws_iot_bulk_operation_info"
     wait_until(lambda: query_series(prometheus_url, running) or None, "a running task with counts")
     series = wait_until(lambda: query_series(prometheus_url, named) or None, "counts with their input")
-    assert all(one["metric"]["input"].startswith("s3://") for one in series)
+    assert all(row["metric"]["input"].startswith("s3://") for row in series)
 
 
 def test_every_scrape_of_prometheus_succeeds(prometheus_url: str) -> None:
     wait_until(lambda: query_series(prometheus_url, 'up{job="aws-iot-bulk"} == 1') or None, "a scrape")
     assert query_series(prometheus_url, 'min_over_time(up{job="aws-iot-bulk"}[5m]) == 0') == []
-    wait_until(
-        lambda: not query_series(prometheus_url, "aws_iot_bulk_exporter_up == 0") or None, "cells that are all up"
-    )
+    wait_until(lambda: not query_series(prometheus_url, "aws_iot_bulk_exporter_up == 0") or None, "all cells to be up")

@@ -1,4 +1,4 @@
-"""Load in short: what ``make soak`` does for minutes with thousands, for seconds with hundreds."""
+"""The load test of ``make soak`` for seconds instead of minutes, with hundreds instead of thousands."""
 
 from __future__ import annotations
 

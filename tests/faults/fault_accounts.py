@@ -20,8 +20,8 @@ STALE_AFTER = 600
 ACCOUNT, OTHER_ACCOUNT = "111122223333", "444455556666"
 # Time-outs run in real time. Where no case waits for one, they must not expire on a busy machine either.
 LONG_TIMEOUTS = {"connect_timeout": "60s", "read_timeout": "60s", "max_attempts": 2}
-# For cases that wait for time-outs. The deadline of a call is 10 seconds.
-SHORT_TIMEOUTS = {"connect_timeout": "2s", "read_timeout": "3s", "max_attempts": 2}
+# For cases that wait for time-outs. The deadline of a call is 8 seconds.
+SHORT_TIMEOUTS = {"connect_timeout": "1s", "read_timeout": "3s", "max_attempts": 2}
 
 Json = dict[str, Any]
 

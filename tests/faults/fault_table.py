@@ -71,7 +71,8 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault("hang before headers", constant(hang="head"), "timeout", waits=True),
     Fault("hang in the body", constant(hang="body"), "timeout", waits=True),
-    Fault("slow trickle", drip(14), "timeout", waits=True),
+    # Much longer than the deadline of a call, because real bodies can be shorter than the sample.
+    Fault("slow trickle", drip(20), "timeout", waits=True),
     Fault("truncated body", constant(cut=9), "malformed"),
     Fault("malformed JSON", other_body(f'{{"{CANARY}": ['), "malformed"),
     Fault("HTML with 200", other_body(HTML, "text/html"), "malformed"),

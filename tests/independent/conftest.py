@@ -1,4 +1,4 @@
-"""The endpoint of a module, which starts its own as ``server``, empty for each test."""
+"""The endpoint for each test. Each module starts its own ``server``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from tests.independent.endpoints import Endpoint
 
 @pytest.fixture
 def aws(server: Endpoint) -> Endpoint:
-    """The endpoint, with nothing in it."""
+    """The endpoint without any content."""
     server.reset()
     return server

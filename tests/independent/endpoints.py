@@ -1,4 +1,4 @@
-"""AWS endpoints that others wrote, each a process from a virtual environment of its own."""
+"""AWS endpoints of other projects, each a process from its own virtual environment."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ URL = r"http://127\.0\.0\.1:\d+(?=\s)"
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A server of AWS's APIs that every AWS SDK of this process sees, and how it forgets everything."""
+    """A server of AWS's APIs for every AWS SDK of this process."""
 
     url: str
     reset_path: str
 
     @cached_property
     def session(self) -> boto3.Session:
-        """One session for all clients: each would load the models again."""
+        """The session of all clients. A new session would load the models again."""
         return boto3.Session()
 
     def client(self, service: str, key: str = KEY) -> Any:
-        """Return a boto3 client. To ministack a key of twelve digits is the root user of that account."""
+        """Return a boto3 client. For ministack, a key of twelve digits is the root user of that account."""
         return self.session.client(service, aws_access_key_id=key, aws_secret_access_key=SECRET)
 
     def create_things(self, *names: str, key: str = KEY) -> list[str]:
-        """Create things; give their ARNs."""
+        """Create things and return their ARNs."""
         iot = self.client("iot", key)
         return [iot.create_thing(thingName=name)["thingArn"] for name in names]
 
@@ -47,15 +47,15 @@ class Endpoint:
         self.client("iot", key).create_job(jobId=id, targets=targets, document="{}", **more)
 
     def reset(self) -> None:
-        """Let it forget everything."""
+        """Delete everything."""
         http_requests.post(self.url + self.reset_path).raise_for_status()
 
 
 @contextmanager
 def ministack(folder: Path, account: str) -> Iterator[Endpoint]:
-    """Serve ministack while the block runs.
+    """Run ministack while the block runs.
 
-    It checks whom a role trusts, and of all but root users the signature and the permissions.
+    It checks trust policies, and signatures and permissions of all but root users.
     """
     environment = {
         "AUTH": "true",
@@ -74,7 +74,7 @@ def ministack(folder: Path, account: str) -> Iterator[Endpoint]:
 
 @contextmanager
 def moto(folder: Path) -> Iterator[Endpoint]:
-    """Serve moto while the block runs."""
+    """Run moto while the block runs."""
     command = [program("moto_server", ".venv-moto"), "-H", "127.0.0.1", "-p", "0"]
     environment = {"HOME": str(folder), "TMPDIR": str(folder)}
     with run_until_printed(URL, command, folder / "moto.log", environment) as url, aws_environment(url):

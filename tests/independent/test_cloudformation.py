@@ -1,4 +1,4 @@
-"""The CloudFormation template on ministack: what its stacks come to, and an exporter that gets in by its role."""
+"""The CloudFormation template on ministack: the roles that it creates, and an exporter that uses one."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
 
 
 def template() -> str:
-    """Return the template without the resource that ministack does not know."""
+    """Return the template without the resource that ministack lacks."""
     text = (ROOT / "deploy" / "aws" / "cloudformation.yaml").read_text(encoding="utf-8")
     before, association, after = text.partition("  Association:\n")
     assert association
     return before + after[after.index("Outputs:\n") :]
 
 
-def created(aws: Endpoint, account: str, **parameters: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Create a stack in an account; return its role's policy and trust."""
+def create_stack(aws: Endpoint, account: str, **parameters: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Create a stack in an account and return its role's policy and trust policy."""
     given = [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()]
     stacks, iam = aws.client("cloudformation", account), aws.client("iam", account)
     stacks.create_stack(
@@ -53,19 +53,19 @@ def created(aws: Endpoint, account: str, **parameters: str) -> tuple[dict[str, A
 
 @pytest.mark.parametrize("sid", TRUSTS)
 def test_a_stack_allows_and_trusts_as_documented(aws: Endpoint, sid: str) -> None:
-    policy, trust = created(aws, ACCOUNT, **TRUSTS[sid])
+    policy, trust = create_stack(aws, ACCOUNT, **TRUSTS[sid])
     assert trust == documented_trust(sid)
     assert policy["Statement"] == wanted_statements(BY_DEFAULT, ["discover"], "aws", [])
 
 
-def test_a_stack_allows_all_that_it_may_be_asked_for(aws: Endpoint) -> None:
+def test_a_stack_with_every_parameter_allows_every_purpose(aws: Endpoint) -> None:
     purposes = {purpose for kind in KINDS for purpose in kind.purposes} - {"describe"}
     words = {
         "".join(part.capitalize() for part in name.split("_")) for name in {kind.name for kind in KINDS} | purposes
     }
     roles = [f"arn:aws:iam::{OTHER_ACCOUNT}:role/{name}" for name in "ab"]
     more = {"AssumeRoleArns": ",".join(roles), "Regions": "eu-west-1,us-east-1"}
-    policy, _ = created(aws, ACCOUNT, **TRUSTS["PodIdentity"], **dict.fromkeys(words, "true"), **more)
+    policy, _ = create_stack(aws, ACCOUNT, **TRUSTS["PodIdentity"], **dict.fromkeys(words, "true"), **more)
     *watching, assuming = policy["Statement"]
     assert watching == wanted_statements([kind.name for kind in KINDS], purposes, "aws", ["eu-west-1", "us-east-1"])
     assert (assuming["Action"], assuming["Resource"]) == (["sts:AssumeRole", "sts:TagSession"], roles)
@@ -75,7 +75,7 @@ def test_a_stack_allows_all_that_it_may_be_asked_for(aws: Endpoint) -> None:
 def test_the_role_of_a_stack_lets_the_exporter_in_and_only_in_its_regions(aws: Endpoint, regions: str, up: int) -> None:
     aws.create_job("there", aws.create_things("a", key=OTHER_ACCOUNT), key=OTHER_ACCOUNT)
     trust = {**ROLE, "TrustedRoleArns": f"arn:aws:iam::{ACCOUNT}:root"}
-    created(aws, OTHER_ACCOUNT, **trust, Tags="true", Regions=regions)
+    create_stack(aws, OTHER_ACCOUNT, **trust, Tags="true", Regions=regions)
     role = f"role_arn: 'arn:aws:iam::{OTHER_ACCOUNT}:role/{NAME}', external_id: change-me"
     config = f"accounts: [{{{role}, watch: [{{kind: iot_job, discover: true}}]}}]\nlabels: {{tags: [team]}}"
     with serve_exporter(config, aws.url) as exporter:

@@ -1,4 +1,4 @@
-"""Jobs and roles on ministack, which runs the executions of a job and asks its policies before every call."""
+"""Jobs and roles on ministack, which executes jobs and checks policies before every call."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
 
 
 def things(exposed: Scrape, id: str) -> dict[str, float]:
-    """The things of a job by state."""
+    """Return the things of a job by state."""
     return exposed.by("state", "aws_iot_job_things", id=id)
 
 
@@ -151,7 +151,7 @@ def test_what_the_endpoint_does_not_know_takes_no_other_kind_down(aws: Endpoint)
 
 
 def create_role(aws: Endpoint, permissions: dict[str, Any]) -> None:
-    """Create a role in the other account that trusts the first one if it tells the external id."""
+    """Create a role in the other account that trusts the first one with an external id."""
     iam = aws.client("iam", OTHER_ACCOUNT)
     trust = {
         "Effect": "Allow",
@@ -165,7 +165,7 @@ def create_role(aws: Endpoint, permissions: dict[str, Any]) -> None:
 
 
 def by_role(external_id: str) -> str:
-    """A configuration that watches the jobs of both accounts, the other one's by its role."""
+    """Return a configuration that watches the jobs of both accounts, the other one by its role."""
     role = f"role_arn: arn:aws:iam::{OTHER_ACCOUNT}:role/exporter, external_id: {external_id}"
     watch = "watch: [{kind: iot_job, discover: true}]"
     return f"accounts: [{{name: one, {watch}}}, {{name: other, {role}, {watch}}}]\nlabels: {{tags: [team]}}"

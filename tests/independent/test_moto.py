@@ -1,4 +1,4 @@
-"""Answers of moto that AWS never gives: a status of its own, lists without a filter, HTML where it knows no API."""
+"""Responses that AWS never sends but moto does: an own status, lists without a filter, HTML for unknown APIs."""
 
 from __future__ import annotations
 

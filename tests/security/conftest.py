@@ -1,4 +1,4 @@
-"""Doors of an exporter that may not reach anything."""
+"""Exporters without access to AWS, which the tests address by raw sockets."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ NOWHERE = {
 }
 
 
-def opened(name: str, factory: pytest.TempPathFactory) -> Iterator[RawListener]:
-    """Open the door of a web configuration."""
-    with run_listener(factory.mktemp("door"), WEB_CONFIGS[name], NOWHERE, ("--log.level=debug",)) as found:
-        yield found
+def _run(name: str, factory: pytest.TempPathFactory) -> Iterator[RawListener]:
+    with run_listener(factory.mktemp("listener"), WEB_CONFIGS[name], NOWHERE, ("--log.level=debug",)) as listener:
+        yield listener
 
 
 @pytest.fixture(scope="module", params=["plain", "tls"])
-def open_door(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RawListener]:
-    """An exporter that answers everybody, with and without TLS."""
-    yield from opened(request.param, tmp_path_factory)
+def open_listener(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RawListener]:
+    """An exporter without a password, with and without TLS."""
+    yield from _run(request.param, tmp_path_factory)
 
 
 @pytest.fixture(scope="module", params=["password", "tls and password"])
-def locked_door(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RawListener]:
-    """An exporter that asks for a password, with and without TLS."""
-    yield from opened(request.param, tmp_path_factory)
+def protected_listener(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RawListener]:
+    """An exporter with a password, with and without TLS."""
+    yield from _run(request.param, tmp_path_factory)

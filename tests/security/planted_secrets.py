@@ -1,4 +1,4 @@
-"""Secrets in everything that the exporter is given: its environment, its files, AWS's answers, and requests."""
+"""Secrets in all input of the exporter: its environment, its files, AWS's responses, and requests."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ labels: {{tags: [team]}}
 aws: {{api_budget: 1.0}}
 """
 WRONG, BROKEN = OF_FILES["files: external id below a wrong key"], OF_FILES["files: external id in broken YAML"]
-# What may happen to a file when somebody writes a secret into it.
+# Mistakes in configurations that contain a secret.
 BAD_CONFIGS: Mapping[str, str] = {
     "a wrong key": f"accounts: [{{name: a, externalid: {WRONG}}}]",
     "a wrong section": f"aws: {{external_id: {WRONG}, secret: {WRONG}}}",
@@ -104,7 +104,7 @@ BAD_CONFIGS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Planted:
-    """What a process is given, and all that must not come out of it again, by where it was planted."""
+    """The input of a process, and the secrets in it by place."""
 
     secrets: Mapping[str, str]
     environment: Mapping[str, str]
@@ -114,7 +114,7 @@ class Planted:
 
 
 def plant(folder: Path, endpoint: str, by_profile: bool) -> Planted:
-    """Write files for a process and return what it is given. Its credentials are a profile's or in its environment."""
+    """Write the files of a process and return its input. Its credentials are in a profile or in its environment."""
     authority, config = server_files(folder), folder / "config.yaml"
     config.write_text(CONFIG)
     key = (folder / "server.key").read_text()
@@ -127,7 +127,7 @@ def plant(folder: Path, endpoint: str, by_profile: bool) -> Planted:
 
 
 def environment(folder: Path, endpoint: str, by_profile: bool) -> dict[str, str]:
-    """Return all that a process sees of an environment."""
+    """Return the whole environment of a process."""
     had = OF_THE_ENVIRONMENT
     login = f"user:{had['environment: password of the endpoint']}@"
     profile = folder / "credentials"

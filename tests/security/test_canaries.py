@@ -1,4 +1,4 @@
-"""The search for secrets finds them: else its silence would mean nothing."""
+"""The search for secrets finds them in every encoding. Otherwise its silence would prove nothing."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ SHOWN = {
 
 
 @pytest.mark.parametrize("text", SHOWN.values(), ids=SHOWN)
-def test_a_secret_is_found_in_whatever_shape(text: str) -> None:
+def test_a_secret_is_found_in_every_encoding(text: str) -> None:
     assert leaks({"somewhere": SECRET}, {"log": text.encode()}) == ["somewhere in log"]
 
 
-def test_no_other_word_is_taken_for_it() -> None:
+def test_no_other_word_is_found() -> None:
     assert leaks({"somewhere": SECRET}, {"log": canary("elsewhere").encode(), "page": b""}) == []

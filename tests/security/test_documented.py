@@ -1,4 +1,4 @@
-"""The page on reliability says how much is tried, and how much that is follows from the tests."""
+"""The numbers of cases on the page on reliability are those of the tests."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FIGURES: dict[str, tuple[int, ...]] = {
 
 
 @pytest.mark.parametrize(("name", "figures"), FIGURES.items(), ids=FIGURES)
-def test_the_figures_of_the_page_are_those_of_the_tests(name: str, figures: tuple[int, ...]) -> None:
+def test_the_page_shows_the_numbers_of_cases(name: str, figures: tuple[int, ...]) -> None:
     page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
     (row,) = re.findall(rf"^\| (.*) \| `make test ARGS=tests/security/{name}\.py` \|$", page, re.MULTILINE)
     assert tuple(map(int, re.findall(r"\b\d+\b", row))) == figures

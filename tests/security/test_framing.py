@@ -1,4 +1,4 @@
-"""Where a request ends: nothing that is sent with one is ever taken for another one, and what is unclear is refused."""
+"""The end of a request: no bytes after it count as another request, and an unclear end is refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REFUSED, TOO_LARGE, TOO_LONG, VERSION = [400], [413], [431], [505]
 
 
 def with_length(length: str, body: bytes = b"") -> bytes:
-    """Return a request that says how long its body is."""
+    """Return a request with a Content-Length header."""
     return HEAD + f"Content-Length: {length}\r\n\r\n".encode() + body
 
 
@@ -31,7 +31,7 @@ CASES: Mapping[str, tuple[bytes, list[int]]] = {
     "two lengths in a list": (with_length("0, 5", b"hello"), REFUSED),
     "a body that is a request": (with_length(str(len(HIDDEN)), HIDDEN), TOO_LARGE),
     "a body that is longer than it says": (with_length("5", b"hello" + HIDDEN), TOO_LARGE),
-    "a body that never comes": (with_length("999"), TOO_LARGE),
+    "a missing body": (with_length("999"), TOO_LARGE),
     "a length of zeros": (with_length("00", HIDDEN), TOO_LARGE),
     "a length with a plus": (with_length("+0", HIDDEN), REFUSED),
     "a length below zero": (with_length("-1", HIDDEN), REFUSED),
@@ -41,21 +41,21 @@ CASES: Mapping[str, tuple[bytes, list[int]]] = {
     "a length in other digits": (with_length("\u0660", HIDDEN), REFUSED),
     "a length of thirty digits": (with_length("9" * 30), REFUSED),
     "an empty length": (with_length("", HIDDEN), REFUSED),
-    "a space behind the name of a length": (HEAD + b"Content-Length : 44\r\n\r\n" + HIDDEN, REFUSED),
-    "a length in the next line": (HEAD + b"Content-Length:\r\n 44\r\n\r\n" + HIDDEN, TOO_LARGE),
+    "a space after the name of a length": (HEAD + b"Content-Length : 44\r\n\r\n" + HIDDEN, REFUSED),
+    "a folded length": (HEAD + b"Content-Length:\r\n 44\r\n\r\n" + HIDDEN, TOO_LARGE),
     "a length with a body in HTTP/1.0": (b"GET / HTTP/1.0\r\nContent-Length: 44\r\n\r\n" + HIDDEN, TOO_LARGE),
     # Transfer codings.
     "an empty chunked body": (with_coding("Transfer-Encoding: chunked"), TOO_LARGE),
     "a length and chunks": (with_coding("Content-Length: 4\r\nTransfer-Encoding: chunked"), TOO_LARGE),
     "chunks and a length": (with_coding("Transfer-Encoding: chunked\r\nContent-Length: 4"), TOO_LARGE),
-    "a request behind chunks": (with_coding("Transfer-Encoding: chunked", b"0\r\n\r\n" + HIDDEN), TOO_LARGE),
+    "a request after chunks": (with_coding("Transfer-Encoding: chunked", b"0\r\n\r\n" + HIDDEN), TOO_LARGE),
     "chunks in HTTP/1.0": (b"GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + HIDDEN, TOO_LARGE),
     "chunks in capitals": (with_coding("TRANSFER-ENCODING: CHUNKED"), TOO_LARGE),
-    "a coding in the next line": (with_coding("Transfer-Encoding:\r\n chunked"), TOO_LARGE),
+    "a folded coding": (with_coding("Transfer-Encoding:\r\n chunked"), TOO_LARGE),
     "a coding and a tab": (with_coding("Transfer-Encoding:\tchunked"), TOO_LARGE),
     "a line that ends by LF alone": (with_coding("Transfer-Encoding: chunked\nX: y"), TOO_LARGE),
-    "a space behind the name of a coding": (with_coding("Transfer-Encoding : chunked"), REFUSED),
-    "a coding that is none": (with_coding("Transfer-Encoding: xchunked"), REFUSED),
+    "a space after the name of a coding": (with_coding("Transfer-Encoding : chunked"), REFUSED),
+    "an unknown coding": (with_coding("Transfer-Encoding: xchunked"), REFUSED),
     "identity": (with_coding("Transfer-Encoding: identity"), REFUSED),
     "two codings": (with_coding("Transfer-Encoding: chunked, identity"), REFUSED),
     "chunked twice": (with_coding("Transfer-Encoding: chunked, chunked"), REFUSED),
@@ -72,8 +72,8 @@ CASES: Mapping[str, tuple[bytes, list[int]]] = {
     "ends of lines by CR alone": (b"GET /-/healthy HTTP/1.1\rHost: x\r\r", REFUSED),
     "CR in a value": (HEAD + b"A: b\rContent-Length: 44\r\n\r\n" + HIDDEN, REFUSED),
     "NUL in a value": (HEAD + b"A: b\0c\r\n\r\n", REFUSED),
-    "a value that goes on in the next line": (HEAD + b"A: b\r\n c\r\n\r\n", [200, 200]),
-    "a first header that goes on": (b"GET /-/healthy HTTP/1.1\r\n Host: x\r\n\r\n", REFUSED),
+    "a folded value": (HEAD + b"A: b\r\n c\r\n\r\n", [200, 200]),
+    "a folded first header": (b"GET /-/healthy HTTP/1.1\r\n Host: x\r\n\r\n", REFUSED),
     "a header without a colon": (HEAD + b"A\r\n\r\n", REFUSED),
     "a header without a name": (HEAD + b": a\r\n\r\n", REFUSED),
     "an empty line at first": (b"\r\n" + HEAD + b"\r\n", REFUSED),
@@ -82,7 +82,7 @@ CASES: Mapping[str, tuple[bytes, list[int]]] = {
     "tabs": (b"GET\t/-/healthy\tHTTP/1.1\r\nHost: x\r\n\r\n", REFUSED),
     "no ASCII": ("GET /é HTTP/1.1\r\nHost: x\r\n\r\n".encode(), REFUSED),
     "a version of two digits": (b"GET /-/healthy HTTP/1.10\r\nHost: x\r\n\r\n", REFUSED),
-    "a version of tomorrow": (b"GET /-/healthy HTTP/1.2\r\nHost: x\r\n\r\n", VERSION),
+    "an unknown version": (b"GET /-/healthy HTTP/1.2\r\nHost: x\r\n\r\n", VERSION),
     "HTTP/2 by its preface": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", VERSION),
     "no host": (b"GET /-/healthy HTTP/1.1\r\n\r\n", REFUSED),
     "two hosts": (HEAD + b"Host: y\r\n\r\n", REFUSED),
@@ -104,7 +104,7 @@ CASES: Mapping[str, tuple[bytes, list[int]]] = {
         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
         [200, 200],
     ),
-    "a client that waits to be told to go on": (HEAD + b"Expect: 100-continue\r\n\r\n", [200, 200]),
+    "a client that expects 100-continue": (HEAD + b"Expect: 100-continue\r\n\r\n", [200, 200]),
     "the same with a body": (HEAD + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n", TOO_LARGE),
     # Sizes: the last one of each is longer than 16 KiB with all that belongs to it.
     "a long value": (HEAD + b"X: " + b"x" * 16_000 + b"\r\n\r\n", [200, 200]),
@@ -118,16 +118,16 @@ CASES: Mapping[str, tuple[bytes, list[int]]] = {
 
 
 @pytest.mark.parametrize(("sent", "statuses"), CASES.values(), ids=CASES)
-def test_a_connection_goes_on_only_where_a_request_is_clear(
-    open_door: RawListener, sent: bytes, statuses: list[int]
+def test_only_a_clear_request_keeps_the_connection(
+    open_listener: RawListener, sent: bytes, statuses: list[int]
 ) -> None:
-    found = open_door.statuses(sent)
-    # h11 says 400 of a head that is too long if it came in pieces, before anybody could say 431.
+    found = open_listener.statuses(sent)
+    # If a head that is too long arrives in pieces, h11 returns 400 before the server can return 431.
     assert found == statuses or (statuses == TOO_LONG and found == REFUSED)
 
 
-def test_requests_that_are_sent_together_are_answered_one_after_the_other(open_door: RawListener) -> None:
-    assert open_door.statuses((HEAD + b"\r\n") * 3 + HEAD.replace(b"healthy", b"nowhere") + b"\r\n") == [
+def test_pipelined_requests_get_their_responses_in_order(open_listener: RawListener) -> None:
+    assert open_listener.statuses((HEAD + b"\r\n") * 3 + HEAD.replace(b"healthy", b"nowhere") + b"\r\n") == [
         200,
         200,
         200,
@@ -136,8 +136,8 @@ def test_requests_that_are_sent_together_are_answered_one_after_the_other(open_d
     ]
 
 
-def test_what_strangers_send_is_no_line_of_the_log(open_door: RawListener) -> None:
-    before = open_door.output.read_text()
+def test_invalid_requests_add_no_line_to_the_log(open_listener: RawListener) -> None:
+    before = open_listener.output.read_text()
     for sent, _ in CASES.values():
-        open_door.ask(sent)
-    assert open_door.output.read_text() == before
+        open_listener.responses(sent)
+    assert open_listener.output.read_text() == before

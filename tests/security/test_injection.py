@@ -1,4 +1,4 @@
-"""What AWS and the configuration call things is text wherever it is shown: no row, no line, no tag, no command."""
+"""Texts from AWS and the configuration stay text in every format, log, page and terminal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.required_programs import program
 from tests.support.scripted_endpoint import ScriptedAws, error_response, json_response
 from tests.support.servers import serve_app
 
-# Texts that mean something to a format, a terminal, a template or a page.
+# Texts with a meaning in a format, a terminal, a template or a page.
 HOSTILE = (
     '"} 1\n# HELP evil x\n# TYPE evil counter\nevil 1\n',
     "\n# EOF\n",
@@ -47,9 +47,9 @@ HOSTILE = (
     "\nts=2026-01-01T00:00:00Z level=error msg=evil",
     "x" * 1000,
 )
-# Ids that are none: nothing is asked for them.
+# Invalid ids. The exporter must not request them.
 REFUSED = ("a b", "a\nb", "..", ".", "", "\0", "\x1b[2J")
-# What somebody may call an account; the configuration's writer is trusted, but may be mistaken.
+# A hostile account name. The author of a configuration is trusted, but can make mistakes.
 NAMED = 'evil"}\n# EOF\nts=2026-01-01 level=error msg=evil \x1b[2J<b>'
 TASKS = [f"t{number}" for number in range(len(HOSTILE))]
 DEPLOYMENTS = [f"d{number}" for number in range(len(HOSTILE))]
@@ -94,76 +94,78 @@ ANSWERS = {
 }
 
 
-def shown(text: str) -> str:
-    """Return a text as UTF-8 can hold it."""
+def encodable(text: str) -> str:
+    """Return a text as UTF-8 can encode it."""
     return text.encode("utf-8", "replace").decode()
 
 
 @pytest.fixture(scope="module")
 def aws() -> ScriptedAws:
-    """An AWS that calls things by hostile names, and refuses what it does not know with one."""
+    """An AWS that returns hostile names, and uses one in its errors."""
     return ScriptedAws({**ANSWERS, "/thing-registration-tasks/gone": error_response(HOSTILE[0], 404, HOSTILE[0])})
 
 
 @pytest.fixture(scope="module")
 def hostile(aws: ScriptedAws) -> Iterator[ServedExporter]:
-    """An exporter of that AWS, which has read all of it."""
+    """An exporter that has read that AWS."""
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         exporter.scrape()
         yield exporter
 
 
 def texts(families: Iterable[Family]) -> tuple[set[str], set[str]]:
-    """Return the names of the rows, and the values of their labels."""
+    """Return the names of all samples, and the values of their labels."""
     samples = [sample for family in families for sample in family.samples]
     return {sample.name for sample in samples}, {value for sample in samples for value in sample.labels.values()}
 
 
 @pytest.mark.parametrize("accept", ["text/plain", "application/openmetrics-text"])
-def test_every_name_comes_back_as_it_was_from_its_own_label_and_makes_no_row(
-    hostile: ServedExporter, accept: str
-) -> None:
+def test_every_hostile_text_is_the_value_of_its_label_and_adds_no_series(hostile: ServedExporter, accept: str) -> None:
     text = hostile.scrape(after=0.0, accept=accept)
     names, values = texts(parse_text(text) if accept == "text/plain" else parse_openmetrics(text))
-    assert {name for name in names if not name.startswith(("process_", "python_"))} <= exposed_metrics() | made(names)
-    assert {shown(one) for one in (*HOSTILE, NAMED)} <= values
+    assert {
+        name for name in names if not name.startswith(("process_", "python_"))
+    } <= exposed_metrics() | histogram_names(names)
+    assert {encodable(text) for text in (*HOSTILE, NAMED)} <= values
     assert text.count("# EOF\n") == (accept != "text/plain")
 
 
-def made(names: set[str]) -> set[str]:
-    """Return the names that a histogram makes of its own."""
+def histogram_names(names: set[str]) -> set[str]:
+    """Return the names that belong to a documented histogram."""
     return {name for name in names if re.sub(r"_(bucket|count|sum)$", "", name) in exposed_metrics()}
 
 
-def test_promtool_reads_them_all(hostile: ServedExporter) -> None:
+def test_promtool_accepts_every_hostile_text(hostile: ServedExporter) -> None:
     text = hostile.scrape(after=0.0).encode()
     checked = subprocess.run([program("promtool"), "check", "metrics"], input=text, capture_output=True, check=False)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
 
 
-def test_the_json_tells_them_as_they_were(hostile: ServedExporter) -> None:
+def test_the_json_contains_hostile_texts_unchanged(hostile: ServedExporter) -> None:
     found = httpx.get(f"{hostile.url}/api/v1/operations", params={"kind": "greengrass_deployment"}).json()
-    told = {one["id"]: (one["name"], one["target"], one["account"]) for one in found["operations"]}
-    assert told == {f"d{number}": (shown(text), shown(text), NAMED) for number, text in enumerate(HOSTILE)}
+    operations = {entry["id"]: (entry["name"], entry["target"], entry["account"]) for entry in found["operations"]}
+    assert operations == {
+        f"d{number}": (encodable(text), encodable(text), NAMED) for number, text in enumerate(HOSTILE)
+    }
 
 
-def test_an_event_is_one_line_of_the_log(hostile: ServedExporter) -> None:
+def test_every_event_is_one_line_of_the_log(hostile: ServedExporter) -> None:
     lines = hostile.log.getvalue().splitlines()
     assert lines
     assert [line for line in lines if not re.match(r"ts=\S+ level=(info|warning) msg=", line)] == []
     assert [line for line in lines if not line.isprintable()] == []
 
 
-def test_nothing_is_asked_of_aws_for_an_id_that_is_none(hostile: ServedExporter, aws: ScriptedAws) -> None:
+def test_the_exporter_requests_no_invalid_id(hostile: ServedExporter, aws: ScriptedAws) -> None:
     assert hostile.url
-    asked = {path.removeprefix("/greengrass/bulk/deployments/") for path in aws.requests if path.endswith("/status")}
-    assert "bulk/status" in asked
-    assert not {f"{id}/status" for id in REFUSED} & asked
+    ids = {path.removeprefix("/greengrass/bulk/deployments/") for path in aws.requests if path.endswith("/status")}
+    assert "bulk/status" in ids
+    assert not {f"{id}/status" for id in REFUSED} & ids
     assert all(path.startswith(("/thing-registration-tasks/", "/greengrass/", "/jobs")) for path in aws.requests)
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_no_command_is_given_to_the_terminal(aws: ScriptedAws, tmp_path: Path, words: list[str]) -> None:
+def test_the_terminal_gets_no_control_characters(aws: ScriptedAws, tmp_path: Path, words: list[str]) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(CONFIG)
     with serve_app(aws.app()) as endpoint:

@@ -1,4 +1,4 @@
-"""Paths: no file beside the page's own is ever served, and no spelling of a path leads past the password."""
+"""Paths: no path serves another file, and no spelling of a path avoids the password."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.raw_listeners import RawListener
 
 ASSET = next(iter(read_assets().values())).path
 UP, TWICE = "..%2f", "..%252f"
-# What somebody may try who looks for files; none of it is a route.
+# Paths that an attacker may try in order to read files. None of them is a route.
 FILES = (
     "/static/../../../../../../etc/passwd",
     f"/static/{UP * 8}etc/passwd",
@@ -46,7 +46,7 @@ FILES = (
     "/%zz",
     "/%ff%fe",
 )
-# Paths that need a password, among them those that some server or other would take for one of health.
+# Paths that need a password. Some servers would take some of them for a health path.
 PAST_THE_PASSWORD = (
     "/metrics",
     "/METRICS",
@@ -85,7 +85,7 @@ PAST_THE_PASSWORD = (
     "http://x/-/healthy",
     "*",
 )
-# All spellings of the two paths of health, which need none.
+# All spellings of the two health paths, which need no password.
 HEALTHY = ("/-/healthy", "/-/ready", "/-/healthy?/metrics", "/-/healthy?x=/../metrics", "/%2d/healthy", "/-/%72eady")
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "PROPFIND", "get")
 
@@ -96,28 +96,30 @@ def request(method: str, target: str, *headers: str) -> bytes:
 
 
 @pytest.mark.parametrize("path", FILES)
-def test_no_path_leads_to_a_file(open_door: RawListener, path: str) -> None:
-    answer = open_door.ask(request("GET", path))
-    assert answer.startswith(b"HTTP/1.1 404 ")
-    assert b"root:" not in answer
+def test_no_path_serves_a_file(open_listener: RawListener, path: str) -> None:
+    response = open_listener.responses(request("GET", path))
+    assert response.startswith(b"HTTP/1.1 404 ")
+    assert b"root:" not in response
 
 
-def test_the_file_itself_is_served(open_door: RawListener) -> None:
-    assert open_door.statuses(request("GET", f"/{ASSET}")) == [200, 200]
+def test_the_asset_is_served(open_listener: RawListener) -> None:
+    assert open_listener.statuses(request("GET", f"/{ASSET}")) == [200, 200]
 
 
 @pytest.mark.parametrize("path", PAST_THE_PASSWORD)
-def test_no_spelling_of_a_path_leads_past_the_password(locked_door: RawListener, path: str) -> None:
-    answer = locked_door.ask(b"".join(request(method, path) for method in METHODS))
-    assert locked_door.statuses(b"".join(request(method, path) for method in METHODS)) == [401] * len(METHODS) + [200]
-    assert re.findall(rb"aws_iot|accounts:|<html|reloaded", answer) == []
+def test_no_spelling_of_a_path_avoids_the_password(protected_listener: RawListener, path: str) -> None:
+    response = protected_listener.responses(b"".join(request(method, path) for method in METHODS))
+    assert protected_listener.statuses(b"".join(request(method, path) for method in METHODS)) == [401] * len(
+        METHODS
+    ) + [200]
+    assert re.findall(rb"aws_iot|accounts:|<html|reloaded", response) == []
 
 
 @pytest.mark.parametrize("path", HEALTHY)
-def test_what_needs_no_password_tells_nothing_but_health(locked_door: RawListener, path: str) -> None:
-    answer = locked_door.ask(request("GET", path, "Connection: close"), last=b"")
-    assert answer.endswith((b"\r\n\r\nhealthy\n", b"\r\n\r\nready\n"))
-    assert locked_door.statuses(request("POST", path)) == [405, 200]
+def test_health_paths_need_no_password_and_show_nothing_else(protected_listener: RawListener, path: str) -> None:
+    response = protected_listener.responses(request("GET", path, "Connection: close"), last=b"")
+    assert response.endswith((b"\r\n\r\nhealthy\n", b"\r\n\r\nready\n"))
+    assert protected_listener.statuses(request("POST", path)) == [405, 200]
 
 
 @pytest.mark.parametrize(
@@ -142,16 +144,16 @@ def test_what_needs_no_password_tells_nothing_but_health(locked_door: RawListene
         f"Authorization: Basic x\r\nAuthorization: {BASIC['alice']}",
     ],
 )
-def test_no_other_header_is_a_password(locked_door: RawListener, header: str) -> None:
-    assert locked_door.statuses(request("GET", "/metrics", header)) == [401, 200]
+def test_no_other_header_replaces_the_password(protected_listener: RawListener, header: str) -> None:
+    assert protected_listener.statuses(request("GET", "/metrics", header)) == [401, 200]
 
 
-def test_the_password_opens_the_door(locked_door: RawListener) -> None:
-    assert locked_door.statuses(request("GET", "/metrics", f"Authorization: {BASIC['alice']}")) == [200, 200]
-    assert locked_door.statuses(request("GET", "http://alice:wonderland@x/metrics")) == [401, 200]
+def test_the_password_gives_access(protected_listener: RawListener) -> None:
+    assert protected_listener.statuses(request("GET", "/metrics", f"Authorization: {BASIC['alice']}")) == [200, 200]
+    assert protected_listener.statuses(request("GET", "http://alice:wonderland@x/metrics")) == [401, 200]
 
 
 @pytest.mark.parametrize("header", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"])
-def test_a_header_is_no_method(open_door: RawListener, header: str) -> None:
-    assert open_door.statuses(request("GET", "/-/reload?_method=POST", f"{header}: POST")) == [405, 200]
-    assert "configuration reloaded" not in open_door.output.read_text()
+def test_no_header_replaces_the_method(open_listener: RawListener, header: str) -> None:
+    assert open_listener.statuses(request("GET", "/-/reload?_method=POST", f"{header}: POST")) == [405, 200]
+    assert "configuration reloaded" not in open_listener.output.read_text()

@@ -1,4 +1,4 @@
-"""No secret that the exporter is given comes out of it again: not at debug level, not in an error, not when it dies."""
+"""The exporter never outputs a secret of its input: not at debug level, not in an error, not in a crash."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ PAGES = (
 )
 PROBES = [("default", Path(path).name) for path in RESPONSES if path.startswith("/thing-registration-tasks/")]
 STATE = "state.db"
-# A tag may become a label with the next configuration, which must find it.
+# A tag can become a label in the next configuration, so the state file keeps it.
 KEPT = f"AWS: a tag that is no label in {STATE}"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What a process was given, what it said of it, and what reached AWS."""
+class ProcessOutput:
+    """The input of a process, all its output by source, and all lines that AWS received."""
 
     planted: Planted
     outputs: Mapping[str, bytes]
@@ -44,47 +44,51 @@ class Told:
 
 
 @pytest.fixture(scope="module", params=["logfmt", "json"])
-def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Told:
-    """Everything that a process says in its life: with keys in its environment, or in a profile and logs as JSON."""
+def process(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ProcessOutput:
+    """The output of a whole process life: with keys in its environment, or with a profile and JSON logs."""
     folder, aws = tmp_path_factory.mktemp("planted"), AwsWithSecrets()
     with serve_app(aws.app()) as endpoint:
         planted = plant(folder, endpoint, by_profile=request.param == "json")
         state = folder / STATE
         verbose = ("--log.level=debug", f"--log.format={request.param}")
         flags = (f"--config.file={planted.config}", f"--state.file={state}", *verbose)
-        with run_listener(folder, planted.web, planted.environment, flags, planted.authority) as opened:
-            outputs = {**answers(opened), **refusals(opened), **reloads(opened, planted.config)}
-            outputs |= {"command line": Path(f"/proc/{opened.process.pid}/cmdline").read_bytes()}
-            outputs |= {STATE: wait_until(lambda: content(state), "the state file"), "log": end(opened)}
-    return Told(planted, outputs, "\n".join(aws.received))
+        with run_listener(folder, planted.web, planted.environment, flags, planted.authority) as listener:
+            outputs = {
+                **page_responses(listener),
+                **secret_request_responses(listener),
+                **reload_responses(listener, planted.config),
+            }
+            outputs |= {"command line": Path(f"/proc/{listener.process.pid}/cmdline").read_bytes()}
+            outputs |= {STATE: wait_until(lambda: state_content(state), "the state file"), "log": crash_log(listener)}
+    return ProcessOutput(planted, outputs, "\n".join(aws.received))
 
 
-def client_of(opened: RawListener, **headers: str) -> httpx.Client:
-    """Return a client that knows the password."""
-    assert opened.client
-    return httpx.Client(base_url=opened.url, verify=opened.client, auth=LOGIN, headers=headers, timeout=60)
+def client_of(listener: RawListener, **headers: str) -> httpx.Client:
+    """Return a client with the password."""
+    assert listener.client
+    return httpx.Client(base_url=listener.url, verify=listener.client, auth=LOGIN, headers=headers, timeout=60)
 
 
-def whole(response: httpx.Response) -> bytes:
-    """Return an answer with its headers."""
+def response_bytes(response: httpx.Response) -> bytes:
+    """Return a response with its status and headers."""
     return b"\r\n".join([str(response.status_code).encode(), *map(b": ".join, response.headers.raw), response.content])
 
 
-def answers(opened: RawListener) -> dict[str, bytes]:
-    """Return what each page says, in each format, before and after AWS has been asked."""
+def page_responses(listener: RawListener) -> dict[str, bytes]:
+    """Return the responses of all pages in all formats, from the first and from later scrapes."""
     openmetrics = {"Accept": "application/openmetrics-text"}
-    with client_of(opened) as client:
-        told = {f"first {path}": whole(client.get(path)) for path in PAGES}
-        told |= {path: whole(client.get(path)) for path in PAGES}
-        told |= {"OpenMetrics": whole(client.get("/metrics", headers=openmetrics))}
+    with client_of(listener) as client:
+        outputs = {f"first {path}": response_bytes(client.get(path)) for path in PAGES}
+        outputs |= {path: response_bytes(client.get(path)) for path in PAGES}
+        outputs |= {"OpenMetrics": response_bytes(client.get("/metrics", headers=openmetrics))}
         for account, id in [*PROBES, ("assumed", "good"), ("shut out", "good")]:
             query = {"kind": "thing_registration_task", "account": account, "id": id}
-            told[f"/probe of {account} {id}"] = whole(client.get("/probe", params=query))
-    return told
+            outputs[f"/probe of {account} {id}"] = response_bytes(client.get("/probe", params=query))
+    return outputs
 
 
-def refusals(opened: RawListener) -> dict[str, bytes]:
-    """Return what requests are answered that carry secrets of their own, right ones and wrong ones."""
+def secret_request_responses(listener: RawListener) -> dict[str, bytes]:
+    """Return the responses to requests that contain secrets, both valid and invalid requests."""
     had = {place.removeprefix("requests: "): secret for place, secret in OF_REQUESTS.items()}
     carried = {"Cookie": f"session={had['cookie']}", "X-Amz-Security-Token": had["header"], "Referer": had["header"]}
     query = {had["parameter"]: had["value of a parameter"]}
@@ -93,56 +97,64 @@ def refusals(opened: RawListener) -> dict[str, bytes]:
         "id": had["value of a parameter"],
         "region": had["value of a parameter"],
     }
-    with client_of(opened, **carried) as client:
-        told = {f"carried to {path}": whole(client.get(path)) for path in PAGES}
-        told |= {f"{path} with a parameter": whole(client.get(path, params=query)) for path in (*PAGES[:5], "/probe")}
-        told |= {"a probe of nothing": whole(client.get("/probe", params=probe))}
-        told |= {
-            "a token": whole(client.get("/", auth=None, headers={"Authorization": f"Bearer {had['bearer token']}"}))
+    with client_of(listener, **carried) as client:
+        outputs = {f"carried to {path}": response_bytes(client.get(path)) for path in PAGES}
+        outputs |= {
+            f"{path} with a parameter": response_bytes(client.get(path, params=query))
+            for path in (*PAGES[:5], "/probe")
         }
-        told |= {"a wrong password": whole(client.get("/", auth=("alice", had["wrong password"])))}
-        told |= {"a path": whole(client.get(f"/{had['path']}")), "a body": whole(client.put("/", content=had["body"]))}
-        told |= {"a method": whole(client.delete(f"/metrics?{had['parameter']}"))}
-    return told
+        outputs |= {"a probe of nothing": response_bytes(client.get("/probe", params=probe))}
+        outputs |= {
+            "a token": response_bytes(
+                client.get("/", auth=None, headers={"Authorization": f"Bearer {had['bearer token']}"})
+            )
+        }
+        outputs |= {"a wrong password": response_bytes(client.get("/", auth=("alice", had["wrong password"])))}
+        outputs |= {
+            "a path": response_bytes(client.get(f"/{had['path']}")),
+            "a body": response_bytes(client.put("/", content=had["body"])),
+        }
+        outputs |= {"a method": response_bytes(client.delete(f"/metrics?{had['parameter']}"))}
+    return outputs
 
 
-def reloads(opened: RawListener, config: Path) -> dict[str, bytes]:
-    """Return what reloads of broken files are answered; what the web configuration's are comes to the log alone."""
-    told = {}
-    with client_of(opened) as client:
+def reload_responses(listener: RawListener, config: Path) -> dict[str, bytes]:
+    """Return the responses to reloads of invalid files. Only the log shows errors of the web configuration."""
+    outputs = {}
+    with client_of(listener) as client:
         for name, text in BAD_CONFIGS.items():
             config.write_text(text)
-            told[f"reload of {name}"] = whole(client.post("/-/reload"))
+            outputs[f"reload of {name}"] = response_bytes(client.post("/-/reload"))
         config.write_text(CONFIG)
-        told["reload"] = whole(client.post("/-/reload"))
-        web = opened.output.with_name("web.yaml")
+        outputs["reload"] = response_bytes(client.post("/-/reload"))
+        web = listener.output.with_name("web.yaml")
         good = web.read_text()
         for bad in (good[:-1], good.replace("basic_auth_users", "users"), good.replace("$2b$", "$9z$"), good * 2):
             web.write_text(bad)
-            told[f"a web configuration of {len(bad)} characters"] = whole(client.get("/-/healthy"))
+            outputs[f"a web configuration of {len(bad)} characters"] = response_bytes(client.get("/-/healthy"))
         web.write_text(good)
-    return told
+    return outputs
 
 
-def content(state: Path) -> bytes | None:
-    """Return what the state file holds, None until the ended operations are in it."""
+def state_content(state: Path) -> bytes | None:
+    """Return the content of the state file, or None until it contains the ended operations."""
     held = state.read_bytes() if state.exists() else b""
     return held if all(id in held for id in (b"good", b"bulk", b"deployment")) else None
 
 
-def end(opened: RawListener) -> bytes:
-    """Return the whole log, with what Python's fault handler says of a process that is made to crash."""
-    resource.prlimit(opened.process.pid, resource.RLIMIT_CORE, (0, 0))
-    opened.process.send_signal(signal.SIGABRT)
-    opened.process.wait(60)
-    return opened.output.read_bytes()
+def crash_log(listener: RawListener) -> bytes:
+    """Crash the process and return its log, which includes the output of Python's fault handler."""
+    resource.prlimit(listener.process.pid, resource.RLIMIT_CORE, (0, 0))
+    listener.process.send_signal(signal.SIGABRT)
+    listener.process.wait(60)
+    return listener.output.read_bytes()
 
 
-def test_no_secret_comes_out(told: Told) -> None:
-    assert [one for one in leaks(told.planted.secrets, told.outputs) if one != KEPT] == []
+def test_no_output_contains_a_secret(process: ProcessOutput) -> None:
+    assert [leak for leak in leaks(process.planted.secrets, process.outputs) if leak != KEPT] == []
 
 
-def test_the_outputs_are_those_of_an_exporter_that_read_the_answers(told: Told) -> None:
+def test_the_exporter_has_read_the_responses_with_secrets(process: ProcessOutput) -> None:
     for path in (
         "/metrics",
         "/",
@@ -151,18 +163,18 @@ def test_the_outputs_are_those_of_an_exporter_that_read_the_answers(told: Told) 
         "/probe of default good",
         "/probe of assumed good",
     ):
-        assert SHOWN_INPUT.encode() in told.outputs[path], path
+        assert SHOWN_INPUT.encode() in process.outputs[path], path
     for reason in (b"access_denied", b"throttled", b"malformed", b"server_error", b"not_found"):
-        assert reason in told.outputs["log"]
-        assert reason in told.outputs["/metrics"]
-    assert b"Fatal Python error: Aborted" in told.outputs["log"]
-    assert b"probe failed" in told.outputs["log"]
-    assert b"the last good one stays" in told.outputs["log"]
-    assert b"<secret>" in told.outputs["/config"]
+        assert reason in process.outputs["log"]
+        assert reason in process.outputs["/metrics"]
+    assert b"Fatal Python error: Aborted" in process.outputs["log"]
+    assert b"probe failed" in process.outputs["log"]
+    assert b"the last valid one stays in use" in process.outputs["log"]
+    assert b"<secret>" in process.outputs["/config"]
 
 
-def test_each_bad_file_was_refused_and_each_bad_request_too(told: Told) -> None:
-    statuses = {name: told.outputs[name][:3] for name in told.outputs}
+def test_every_invalid_file_and_request_was_refused(process: ProcessOutput) -> None:
+    statuses = {name: process.outputs[name][:3] for name in process.outputs}
     assert {statuses[f"reload of {name}"] for name in BAD_CONFIGS} == {b"500"}
     assert statuses["reload"] == statuses["/metrics"] == b"200"
     assert [statuses[name] for name in ("a token", "a wrong password", "a path", "a body", "a method")] == [
@@ -175,10 +187,10 @@ def test_each_bad_file_was_refused_and_each_bad_request_too(told: Told) -> None:
     assert statuses["a probe of nothing"] == statuses["/api/v1/operations with a parameter"] == b"400"
 
 
-def test_the_secrets_were_really_used(told: Told) -> None:
-    keys = "files: {} of the profile" if "AWS_ACCESS_KEY_ID" not in told.planted.environment else "environment: {}"
+def test_the_exporter_has_used_the_secrets(process: ProcessOutput) -> None:
+    keys = "files: {} of the profile" if "AWS_ACCESS_KEY_ID" not in process.planted.environment else "environment: {}"
     sent = [key.format(part) for key in (keys, "AWS: {} of a role") for part in ("access key", "session token")]
     sent += ["files: external id", "files: external id of a role that is refused", "environment: query of the endpoint"]
-    assert [place for place in sent if told.planted.secrets[place] not in told.received] == []
-    asked = {path for path in RESPONSES if f"GET {path}?" in told.received}
-    assert asked == RESPONSES.keys() - {"/tags"}
+    assert [place for place in sent if process.planted.secrets[place] not in process.received] == []
+    read_paths = {path for path in RESPONSES if f"GET {path}?" in process.received}
+    assert read_paths == RESPONSES.keys() - {"/tags"}

@@ -1,4 +1,4 @@
-"""The other commands keep secrets too: what they print, and what they say of files that are wrong."""
+"""The other commands output no secret either, also not about invalid files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.secret_canaries import leaks
 from tests.support.servers import serve_app
 
 SCOPE = ("--account=default", "--kind=thing_registration_task")
-# What is run, with which status it ends, and what it prints at the least.
+# The commands, their exit status, and a part of their output.
 COMMANDS: dict[str, tuple[Sequence[str], int, bytes]] = {
     "check": (("check",), 0, b"is right"),
     "check --live": (("check", "--live"), 1, b"access_denied"),
@@ -31,7 +31,7 @@ COMMANDS: dict[str, tuple[Sequence[str], int, bytes]] = {
     "show iam-policy": (("show", "iam-policy"), 0, b"sts:AssumeRole"),
     "show iam-policy of a role": (("show", "iam-policy", "--account=assumed"), 0, b"iot:DescribeThingRegistrationTask"),
 }
-# What may happen to a web configuration.
+# Mistakes in web configurations that contain a secret.
 BAD_WEB = {
     "a key below a wrong name": "tls_server_config: {cert_file: server.pem, keys: '%(key)s'}",
     "a key that is none": "tls_server_config: {cert_file: server.pem, key: '%(key)s'}",
@@ -49,13 +49,13 @@ BAD_WEB = {
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
-    """What the commands are given."""
+    """The input of the commands."""
     with serve_app(AwsWithSecrets().app()) as endpoint:
         yield plant(tmp_path_factory.mktemp("planted"), endpoint, by_profile=False)
 
 
-def printed(words: Sequence[str], planted: Planted) -> tuple[bytes, int]:
-    """Return what a command prints, and its status."""
+def command_output(words: Sequence[str], planted: Planted) -> tuple[bytes, int]:
+    """Return the output of a command and its exit status."""
     command = [sys.executable, "-m", "exporter", *words, f"--config.file={planted.config}"]
     ended = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=ROOT, env=planted.environment, check=False
@@ -65,65 +65,65 @@ def printed(words: Sequence[str], planted: Planted) -> tuple[bytes, int]:
 
 @pytest.mark.parametrize(("words", "status", "shown"), COMMANDS.values(), ids=COMMANDS)
 def test_a_command_prints_no_secret(planted: Planted, words: Sequence[str], status: int, shown: bytes) -> None:
-    output, ended = printed(words, planted)
+    output, ended = command_output(words, planted)
     assert (ended, shown in output) == (status, True), output
     assert leaks(planted.secrets, {words[0]: output}) == []
 
 
 def test_a_live_table_shows_no_secret(planted: Planted) -> None:
-    terminal, its_end = pty.openpty()
+    terminal, child_end = pty.openpty()
     words = ["watch", *SCOPE, "--id=good", "--until-done", f"--config.file={planted.config}"]
     environment = {**planted.environment, "TERM": "xterm"}
     with subprocess.Popen(
-        [sys.executable, "-m", "exporter", *words], stdout=its_end, cwd=ROOT, env=environment
+        [sys.executable, "-m", "exporter", *words], stdout=child_end, cwd=ROOT, env=environment
     ) as process:
-        os.close(its_end)
-        output = drained(terminal)
+        os.close(child_end)
+        output = terminal_output(terminal)
     assert process.returncode == 1
     assert b"good" in output
     assert leaks(planted.secrets, {"terminal": output}) == []
 
 
-def drained(terminal: int) -> bytes:
-    """Return what is written to a terminal until nobody has it open any more."""
+def terminal_output(terminal: int) -> bytes:
+    """Return the output on a terminal until no process has it open."""
     parts = []
     try:
         while part := os.read(terminal, 65536):
             parts.append(part)
-    except OSError:  # Linux's way to say that it is over
+    except OSError:  # Linux reports a closed terminal by an error.
         os.close(terminal)
     return b"".join(parts)
 
 
-def refusal(config: Path, web: Path | None) -> bytes:
-    """Return what is said of files that are wrong, with the traceback that a program would print."""
+def error_text(config: Path, web: Path | None) -> bytes:
+    """Return the messages about invalid files, with the traceback of an uncaught error."""
     with pytest.raises(ConfigError) as raised:
         run(Arguments(config, web))
     return "\n".join([*raised.value.problems, *traceback.format_exception(raised.value)]).encode()
 
 
 @pytest.mark.parametrize("text", BAD_CONFIGS.values(), ids=BAD_CONFIGS)
-def test_what_is_said_of_a_wrong_configuration_quotes_no_secret(planted: Planted, tmp_path: Path, text: str) -> None:
+def test_the_messages_about_a_configuration_contain_no_secret(planted: Planted, tmp_path: Path, text: str) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(text)
-    assert leaks(planted.secrets, {"refusal": refusal(file, None)}) == []
+    assert leaks(planted.secrets, {"refusal": error_text(file, None)}) == []
 
 
 @pytest.mark.parametrize("command", ["serve", "watch"])
 @pytest.mark.parametrize("text", [BAD_CONFIGS["a wrong key"], BAD_CONFIGS["an open quote"]], ids=["key", "quote"])
-def test_what_cannot_start_quotes_no_secret(planted: Planted, tmp_path: Path, command: str, text: str) -> None:
+def test_a_command_that_cannot_start_prints_no_secret(
+    planted: Planted, tmp_path: Path, command: str, text: str
+) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(text)
-    output, ended = printed([command], replace(planted, config=file))
+    output, ended = command_output([command], replace(planted, config=file))
     assert (ended, output.startswith(b"aws-iot-bulk-exporter: ")) == (2, True)
     assert leaks(planted.secrets, {"output": output}) == []
 
 
 @pytest.mark.parametrize("text", BAD_WEB.values(), ids=BAD_WEB)
-def test_what_is_said_of_a_wrong_web_configuration_quotes_no_secret(
-    planted: Planted, tmp_path: Path, text: str
-) -> None:
+def test_the_messages_about_a_web_configuration_contain_no_secret(planted: Planted, tmp_path: Path, text: str) -> None:
     had = {place.removeprefix("files: "): secret for place, secret in planted.secrets.items()}
     file = planted.config.with_name(f"{tmp_path.name}.yaml")
     file.write_text(text % {**had, "hash": had["hash of a password"]})
-    assert leaks(planted.secrets, {"refusal": refusal(planted.config, file)}) == []
+    assert leaks(planted.secrets, {"refusal": error_text(planted.config, file)}) == []

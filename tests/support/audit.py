@@ -23,7 +23,7 @@ LOCKS = tuple(sorted(ROOT.glob("requirements*.lock")))
 PROGRAM = ROOT / ".venv-audit" / "bin" / "pip-audit"
 
 # Returns pip-audit's JSON report of a lock file by a service, or an empty text.
-Ask = Callable[[Path, str], str]
+Report = Callable[[Path, str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +47,22 @@ def read_report(text: str) -> Audit:
     )
 
 
-def audit(ask: Ask, locks: Sequence[Path], say: Callable[[str], None], where_reachable: bool) -> int:
+def run_audit(report: Report, locks: Sequence[Path], say: Callable[[str], None], where_reachable: bool) -> int:
     """Print the findings for each lock file. Return 0, or 1 for a vulnerability or an unknown package.
 
     The first service that knows the packages of the first file audits all files.
     """
-    service = next((name for name in SERVICES if read_report(ask(locks[0], name)).audited), None)
+    service = next((name for name in SERVICES if read_report(report(locks[0], name)).audited), None)
     if service is None:
-        say(f"NOT AUDITED: neither {' nor '.join(SERVICES)} tells vulnerabilities here")
+        say(f"NOT AUDITED: neither {' nor '.join(SERVICES)} reports vulnerabilities here")
         return 0 if where_reachable else 1
-    found = {lock: read_report(ask(lock, service)) for lock in locks}
-    for lock, one in found.items():
-        say(f"{lock.name}: {one.audited} packages, {len(one.vulnerable)} vulnerabilities, {len(one.unknown)} unknown")
-        for line in (*one.vulnerable, *(f"{name}: {service} does not know it" for name in one.unknown)):
+    found = {lock: read_report(report(lock, service)) for lock in locks}
+    for lock, audit in found.items():
+        counts = f"{len(audit.vulnerable)} vulnerabilities, {len(audit.unknown)} unknown"
+        say(f"{lock.name}: {audit.audited} packages, {counts}")
+        for line in (*audit.vulnerable, *(f"{name}: unknown to {service}" for name in audit.unknown)):
             say(f"  {line}")
-    return int(any(one.vulnerable or one.unknown or not one.audited for one in found.values()))
+    return int(any(audit.vulnerable or audit.unknown or not audit.audited for audit in found.values()))
 
 
 def run_pip_audit(lock: Path, service: str) -> str:
@@ -76,4 +77,4 @@ def run_pip_audit(lock: Path, service: str) -> str:
 if __name__ == "__main__":
     # Start with the smallest file, to find out quickly whether a service responds.
     ordered = sorted(LOCKS, key=lambda lock: lock.stat().st_size)
-    sys.exit(audit(run_pip_audit, ordered, print, WHERE_REACHABLE in sys.argv))
+    sys.exit(run_audit(run_pip_audit, ordered, print, WHERE_REACHABLE in sys.argv))

@@ -25,13 +25,13 @@ LISTENING = r'msg="Listening on" .*\baddress=\S+(?=\s)'
 
 @contextmanager
 def run_prometheus(folder: Path, metrics_url: str, **how: Any) -> Iterator[str]:
-    """Run a Prometheus that scrapes a URL every three seconds, and yield its URL.
+    """Run a Prometheus that scrapes a URL every five seconds, and yield its URL.
 
     ``how`` are further settings of the scrape.
     """
     target = urlsplit(metrics_url)
     scrape = {"job_name": "aws-iot-bulk", "scheme": target.scheme, "static_configs": [{"targets": [target.netloc]}]}
-    intervals = {"scrape_interval": "3s", "scrape_timeout": "3s"}
+    intervals = {"scrape_interval": "5s", "scrape_timeout": "5s"}
     with run_configured_prometheus(folder, {"global": intervals, "scrape_configs": [{**scrape, **how}]}) as url:
         yield url
 

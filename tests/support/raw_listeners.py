@@ -38,20 +38,20 @@ class RawListener:
 
     def connect(self) -> socket.socket:
         """Return a new connection, after the TLS handshake if there is one."""
-        place = urlsplit(self.url)
-        assert place.hostname
-        connection = socket.create_connection((place.hostname, place.port or 0), timeout=TIMEOUT_SECONDS)
-        return self.client.wrap_socket(connection, server_hostname=place.hostname) if self.client else connection
+        parts = urlsplit(self.url)
+        assert parts.hostname
+        connection = socket.create_connection((parts.hostname, parts.port or 0), timeout=TIMEOUT_SECONDS)
+        return self.client.wrap_socket(connection, server_hostname=parts.hostname) if self.client else connection
 
-    def ask(self, sent: bytes, last: bytes = LAST) -> bytes:
-        """Return all that a connection gives for some bytes and the last request, in one piece."""
+    def responses(self, sent: bytes, last: bytes = LAST) -> bytes:
+        """Return the bytes of all responses to some bytes and the last request."""
         with self.connect() as connection:
             connection.sendall(sent + last)
             return read_to_end(connection)
 
     def statuses(self, sent: bytes) -> list[int]:
         """Return the status of each response to some bytes and to the last request."""
-        return [int(status) for status in re.findall(rb"HTTP/1\.[01] (\d{3}) ", self.ask(sent))]
+        return [int(status) for status in re.findall(rb"HTTP/1\.[01] (\d{3}) ", self.responses(sent))]
 
 
 @contextmanager
