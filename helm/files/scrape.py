@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Scrape every address of a Service, and tell whether all shards answer.
+"""Scrape every address of a Service, and check that all shards respond.
 
-Usage: scrape.py URL SHARDS. The certificate authority is looked for in /certificate/ca.crt, or where EXPORTER_CA says;
-name and password come from EXPORTER_USERNAME and EXPORTER_PASSWORD.
+Usage: scrape.py URL SHARDS. EXPORTER_CA is the path of the CA certificate, by default /certificate/ca.crt.
+EXPORTER_USERNAME and EXPORTER_PASSWORD are the login.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ CA = "/certificate/ca.crt"
 
 
 def main(url: str, shards: int) -> None:
-    """Print what each address answers. Raises SystemExit with what is wrong."""
+    """Print the status of each address. Raises SystemExit with the first problem."""
     parts = urlsplit(url)
     found: set[int] = set()
     for address in addresses(parts):
         try:
-            found |= ask(parts, address, shards)
+            found |= shard_ordinals(parts, address, shards)
         except OSError as error:
             sys.exit(f"{address}: {error}")
     if missing := {*range(shards)} - found:
-        sys.exit(f"no answer of shard {', '.join(map(str, sorted(missing)))}")
+        sys.exit(f"no response from shard {', '.join(map(str, sorted(missing)))}")
 
 
-def ask(parts: SplitResult, address: str, shards: int) -> set[int]:
-    """Return the number of the shard that answers. Without a password, where one is wanted, any may have answered."""
+def shard_ordinals(parts: SplitResult, address: str, shards: int) -> set[int]:
+    """Return the ordinal of the shard at an address, or all ordinals if the metrics need an unknown password."""
     status, text = get(parts, parts.path, address)
     if status == http.client.UNAUTHORIZED and "EXPORTER_PASSWORD" not in os.environ:
-        print(f"{address}: wants a password, which web.basicAuth would give; only /-/ready is asked")
+        print(f"{address}: the metrics need a password; testing only /-/ready (set web.basicAuth to test the metrics)")
         status, _ = get(parts, "/-/ready", address)
         text = "".join(f"aws_iot_bulk_exporter_shard_ordinal {number}\n" for number in range(shards))
     print(f"{address}: status {status}")
@@ -48,32 +48,32 @@ def ask(parts: SplitResult, address: str, shards: int) -> set[int]:
 
 
 def addresses(parts: SplitResult) -> list[str]:
-    """Return every address of the host; those of a headless Service are its pods'."""
+    """Return all IP addresses of the host. A headless Service has the addresses of its pods."""
     try:
-        known = socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
+        entries = socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
     except OSError as error:
         sys.exit(f"{parts.hostname}: {error}")
-    return sorted({str(address[4][0]) for address in known})
+    return sorted({str(entry[4][0]) for entry in entries})
 
 
 def get(parts: SplitResult, path: str, address: str) -> tuple[int, str]:
-    """Return status and body of a path at one address, asked for by the Service's name. Raises OSError."""
+    """Return the status and the body of a path at one address, with the host name of the Service. Raises OSError."""
     connection = http.client.HTTPConnection(parts.netloc, timeout=TIMEOUT)
     raw = socket.create_connection((address, connection.port), timeout=TIMEOUT)
-    connection.sock = tls().wrap_socket(raw, server_hostname=parts.hostname) if parts.scheme == "https" else raw
+    connection.sock = tls_context().wrap_socket(raw, server_hostname=parts.hostname) if parts.scheme == "https" else raw
     try:
         connection.request("GET", path, headers=credentials())
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode()
+        response = connection.getresponse()
+        return response.status, response.read().decode()
     finally:
         connection.close()
 
 
-def tls() -> ssl.SSLContext:
-    """Return a context that verifies, or where no authority is known does not."""
-    authority = os.environ.get("EXPORTER_CA", CA)
-    if Path(authority).exists():
-        return ssl.create_default_context(cafile=authority)
+def tls_context() -> ssl.SSLContext:
+    """Return a TLS context that verifies certificates if there is a CA certificate."""
+    ca_file = os.environ.get("EXPORTER_CA", CA)
+    if Path(ca_file).exists():
+        return ssl.create_default_context(cafile=ca_file)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -81,7 +81,7 @@ def tls() -> ssl.SSLContext:
 
 
 def credentials() -> dict[str, str]:
-    """Return the headers of a request, with name and password where they are known."""
+    """Return the Authorization header, or no header if there is no password."""
     if "EXPORTER_PASSWORD" not in os.environ:
         return {}
     pair = f"{os.environ.get('EXPORTER_USERNAME', '')}:{os.environ['EXPORTER_PASSWORD']}"

@@ -1,40 +1,40 @@
-{{- /* What no schema can tell in plain words: values that exclude each other, all of them at once. */}}
+{{- /* Checks for combinations of values that a schema cannot report in plain words. All problems are reported at once. */}}
 {{- define "aws-iot-bulk-exporter.check" -}}
 {{- $problems := list }}
 {{- if and .Values.config .Values.existingConfigMap.name }}
-{{- $problems = append $problems "config and existingConfigMap.name exclude each other: set only one of them" }}
+{{- $problems = append $problems "config and existingConfigMap.name are mutually exclusive: set only one of them" }}
 {{- end }}
 {{- if and .Values.web.config .Values.web.existingSecret.name }}
-{{- $problems = append $problems "web.config and web.existingSecret.name exclude each other: set only one of them" }}
+{{- $problems = append $problems "web.config and web.existingSecret.name are mutually exclusive: set only one of them" }}
 {{- end }}
 {{- if and .Values.web.certificateSecret (not (include "aws-iot-bulk-exporter.hasTls" .)) }}
-{{- $problems = append $problems "web.certificateSecret: nothing uses it without a tls_server_config in web.config, or web.existingSecret.tls" }}
+{{- $problems = append $problems "web.certificateSecret: not used without TLS; add tls_server_config to web.config, or set web.existingSecret.tls" }}
 {{- end }}
 {{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled }}
-{{- $problems = append $problems "serviceMonitor.enabled and podMonitor.enabled exclude each other: every pod would be scraped twice" }}
+{{- $problems = append $problems "serviceMonitor.enabled and podMonitor.enabled are mutually exclusive: Prometheus would scrape every pod twice" }}
 {{- end }}
 {{- if include "aws-iot-bulk-exporter.isSharded" . }}
 {{- if .Values.hostNetwork }}
-{{- $problems = append $problems "hostNetwork and several shards exclude each other: a shard's number comes from the pod's host name" }}
+{{- $problems = append $problems "hostNetwork and several shards are mutually exclusive: a shard gets its number from the host name of its pod; set shards to 1" }}
 {{- end }}
 {{- if ne .Values.service.type "ClusterIP" }}
-{{- $problems = append $problems "service.type: must be ClusterIP with several shards, since each of them has figures of its own" }}
+{{- $problems = append $problems "service.type: must be ClusterIP with several shards, because each shard has its own metrics" }}
 {{- end }}
 {{- if and (include "aws-iot-bulk-exporter.hasClaim" .) .Values.persistence.existingClaim }}
-{{- $problems = append $problems "persistence.existingClaim: several shards cannot share one claim; leave it empty, and each gets its own" }}
+{{- $problems = append $problems "persistence.existingClaim: several shards cannot share one claim; leave it empty, and each shard gets its own claim" }}
 {{- end }}
 {{- else if and (include "aws-iot-bulk-exporter.hasClaim" .) .Values.updateStrategy (ne "Recreate" (.Values.updateStrategy.type | default "")) }}
-{{- $problems = append $problems "updateStrategy.type: must be Recreate with a claim, which a new pod gets when the old one has ended" }}
+{{- $problems = append $problems "updateStrategy.type: must be Recreate with a claim, because the old pod must release the claim first" }}
 {{- end }}
 {{- if and (include "aws-iot-bulk-exporter.hasState" .) .Values.persistence.existingClaim (not (include "aws-iot-bulk-exporter.hasClaim" .)) }}
-{{- $problems = append $problems "persistence.existingClaim: nothing uses it unless persistence.type is persistentVolumeClaim" }}
+{{- $problems = append $problems "persistence.existingClaim: only used with persistence.type persistentVolumeClaim; set this type or remove the claim" }}
 {{- end }}
 {{- if and (not (kindIs "invalid" .Values.podDisruptionBudget.minAvailable)) (not (kindIs "invalid" .Values.podDisruptionBudget.maxUnavailable)) }}
-{{- $problems = append $problems "podDisruptionBudget: minAvailable and maxUnavailable exclude each other" }}
+{{- $problems = append $problems "podDisruptionBudget: minAvailable and maxUnavailable are mutually exclusive: set only one of them" }}
 {{- end }}
 {{- if eq .Values.reload.mode "sidecar" }}
 {{- if or (include "aws-iot-bulk-exporter.needsPassword" .) (include "aws-iot-bulk-exporter.needsClientCertificate" .) }}
-{{- $problems = append $problems "reload.mode: a sidecar has neither password nor client certificate; choose restart or none" }}
+{{- $problems = append $problems "reload.mode: the sidecar has no password and no client certificate; use restart or none" }}
 {{- end }}
 {{- end }}
 {{- if $problems }}

@@ -2,7 +2,7 @@
 {{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{- /* A release may have dots in its name, a Service may not. */}}
+{{- /* The name of a release may contain dots, but the name of a Service may not. */}}
 {{- define "aws-iot-bulk-exporter.fullname" -}}
 {{- $name := include "aws-iot-bulk-exporter.name" . }}
 {{- if .Values.fullnameOverride }}
@@ -14,7 +14,7 @@
 {{- end }}
 {{- end }}
 
-{{- /* A name that is not longer than "most": the end of one that is becomes a hash of the whole. */}}
+{{- /* A name with at most "most" characters. The end of a longer name is replaced by a hash of the whole name. */}}
 {{- define "aws-iot-bulk-exporter.fitted" -}}
 {{- if gt (len .name) (int .most) }}
 {{- printf "%s-%s" (.name | trunc (int (sub .most 9)) | trimSuffix "-") (.name | sha256sum | trunc 8) }}
@@ -32,7 +32,7 @@ app.kubernetes.io/name: {{ include "aws-iot-bulk-exporter.name" . | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
-{{- /* merge keeps the first value of a key: no label of the user's can break a selector or stand twice. */}}
+{{- /* merge keeps the first value of a key, so user labels cannot change a selector or appear twice. */}}
 {{- define "aws-iot-bulk-exporter.labels" -}}
 {{- $labels := include "aws-iot-bulk-exporter.selectorLabels" . | fromYaml }}
 {{- $_ := set $labels "app.kubernetes.io/version" (.Chart.AppVersion | replace "+" "_") }}
@@ -46,13 +46,13 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- merge $labels (.Values.podLabels | default dict) (.Values.commonLabels | default dict) | toYaml }}
 {{- end }}
 
-{{- /* The pod of helm test: neither the Service nor a budget may take it for an exporter. */}}
+{{- /* The labels of the pod of helm test. The Service and the PodDisruptionBudget must not select this pod. */}}
 {{- define "aws-iot-bulk-exporter.testLabels" -}}
 app.kubernetes.io/name: {{ include "aws-iot-bulk-exporter.fitted" (dict "most" 63 "name" (printf "%s-test" (include "aws-iot-bulk-exporter.name" .))) | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
-{{- /* metadata of an object; besides "root" all is optional: "name", "namespace", "labels", "annotations". */}}
+{{- /* The metadata of an object. Parameters: "root"; optional: "name", "namespace", "labels", "annotations". */}}
 {{- define "aws-iot-bulk-exporter.metadata" -}}
 {{- $labels := include "aws-iot-bulk-exporter.labels" .root | fromYaml -}}
 name: {{ .name | default (include "aws-iot-bulk-exporter.fullname" .root) | quote }}
@@ -77,7 +77,7 @@ annotations:
 {{- if gt (int .Values.shards) 1 }}true{{ end }}
 {{- end }}
 
-{{- /* A name of its own for the headless one: no Service that has an address can become headless. */}}
+{{- /* The headless Service has a different name, because Kubernetes cannot make an existing Service headless. */}}
 {{- define "aws-iot-bulk-exporter.serviceName" -}}
 {{- $fullname := include "aws-iot-bulk-exporter.fullname" . }}
 {{- if include "aws-iot-bulk-exporter.isSharded" . }}
@@ -87,7 +87,7 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{- /* Kubernetes appends a revision of 11 characters to a StatefulSet's name and makes a label of both. */}}
+{{- /* Kubernetes adds a revision of 11 characters to the name of a StatefulSet and uses both as a label value. */}}
 {{- define "aws-iot-bulk-exporter.statefulSetName" -}}
 {{- include "aws-iot-bulk-exporter.fitted" (dict "most" 52 "name" (include "aws-iot-bulk-exporter.fullname" .)) }}
 {{- end }}
@@ -108,7 +108,7 @@ annotations:
 {{- .Values.config | default dict | toYaml }}
 {{- end }}
 
-{{- /* The reference of an image: "root", "image", and "tag", which is used where the image has none. */}}
+{{- /* The reference of an image. Parameters: "root", "image", and "tag" for an image without a tag. */}}
 {{- define "aws-iot-bulk-exporter.imageOf" -}}
 {{- $registry := (.root.Values.global).imageRegistry | default .image.registry }}
 {{- $repository := list $registry .image.repository | compact | join "/" }}
@@ -127,7 +127,7 @@ annotations:
 {{- concat (.Values.imagePullSecrets | default list) ((.Values.global).imagePullSecrets | default list) | uniq | toYaml }}
 {{- end }}
 
-{{- /* Fills the parameters of the rules into a text: ${stalled}. A number as JSON has it, without an exponent. */}}
+{{- /* A text in which parameters such as ${stalled} are replaced by their values. toJson prints numbers without an exponent. */}}
 {{- define "aws-iot-bulk-exporter.filled" -}}
 {{- $text := .text }}
 {{- range $name, $value := .parameters }}
@@ -136,7 +136,7 @@ annotations:
 {{- $text }}
 {{- end }}
 
-{{- /* The name of a dashboard's object, from "root" and the "path" of its file. */}}
+{{- /* The name of the object for a dashboard. Parameters: "root" and the "path" of the file. */}}
 {{- define "aws-iot-bulk-exporter.dashboardName" -}}
 {{- $dashboard := base .path | trimSuffix ".json" | trimPrefix "aws-iot-bulk-" }}
 {{- $name := printf "%s-dashboard-%s" (include "aws-iot-bulk-exporter.fullname" .root) $dashboard }}

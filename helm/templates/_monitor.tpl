@@ -1,4 +1,4 @@
-{{- /* One endpoint of a ServiceMonitor or PodMonitor, from "root" and the "monitor" of the values. */}}
+{{- /* The endpoint of a ServiceMonitor or PodMonitor. Parameters: "root" and "monitor", its values. */}}
 {{- define "aws-iot-bulk-exporter.endpoint" -}}
 {{- $values := .root.Values }}
 {{- $endpoint := dict "port" "http" }}
@@ -24,14 +24,14 @@
 {{- $_ := set $known "basicAuth" (dict "username" $name "password" (dict "name" .secret "key" .passwordKey)) }}
 {{- end }}
 {{- end }}
-{{- /* The user's tlsConfig replaces the chart's as a whole: two halves would make none that works. */}}
+{{- /* A tlsConfig from the values replaces the complete tlsConfig of the chart, because a mixture would not work. */}}
 {{- range $key, $value := .monitor.endpoint }}
 {{- $_ := set $known $key $value }}
 {{- end }}
 {{- merge $endpoint $known | toYaml }}
 {{- end }}
 
-{{- /* The spec apart from its endpoints. */}}
+{{- /* The spec of a monitor without its endpoints. Parameters as above. */}}
 {{- define "aws-iot-bulk-exporter.monitorSpec" -}}
 {{- $selector := dict "matchLabels" (include "aws-iot-bulk-exporter.selectorLabels" .root | fromYaml) }}
 {{- $spec := dict "selector" $selector }}

@@ -1,4 +1,4 @@
-{{- /* Where the exporter keeps its state, and whether that is a claim: each answers "true" or nothing. */}}
+{{- /* The volume of the state file. The templates "has..." and "keeps..." return "true" or an empty text. */}}
 
 {{- define "aws-iot-bulk-exporter.hasState" -}}
 {{- if (.Values.persistence).enabled }}true{{ end }}
@@ -21,7 +21,7 @@
 {{- if eq "Retain" ((.Values.persistence.persistentVolumeClaimRetentionPolicy).whenDeleted | default "Retain") }}true{{ end }}
 {{- end }}
 
-{{- /* The volume of the pod template. That of a shard with a claim is made of the StatefulSet's template instead. */}}
+{{- /* The volume in the pod template. For shards with claims, the StatefulSet creates the volume from its claim template. */}}
 {{- define "aws-iot-bulk-exporter.stateVolume" -}}
 {{- if not (include "aws-iot-bulk-exporter.hasState" .) }}
 {{- else if not (include "aws-iot-bulk-exporter.hasClaim" .) }}
@@ -46,7 +46,7 @@ storageClassName: {{ eq . "-" | ternary "" . | quote }}
 {{- end }}
 {{- end }}
 
-{{- /* Kubernetes refuses every later change to it: it has no label that goes by the chart's version. */}}
+{{- /* Kubernetes rejects changes of a claim template, so it must not contain labels with the version of the chart. */}}
 {{- define "aws-iot-bulk-exporter.claimTemplate" -}}
 apiVersion: v1
 kind: PersistentVolumeClaim
@@ -64,7 +64,7 @@ spec:
   {{- include "aws-iot-bulk-exporter.claimSpec" . | nindent 2 }}
 {{- end }}
 
-{{- /* Two pods cannot have a claim at once. The null takes away what Kubernetes once filled in for a rolling update. */}}
+{{- /* Two pods cannot use a claim at the same time. The null removes the defaults that Kubernetes added for a rolling update. */}}
 {{- define "aws-iot-bulk-exporter.strategy" -}}
 {{- $strategy := .Values.updateStrategy | default dict }}
 {{- if include "aws-iot-bulk-exporter.hasClaim" . }}

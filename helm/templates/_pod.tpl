@@ -39,7 +39,7 @@ spec:
     {{- end }}
   volumes:
     {{- include "aws-iot-bulk-exporter.volumes" . | nindent 4 }}
-  {{- with include "aws-iot-bulk-exporter.place" . }}
+  {{- with include "aws-iot-bulk-exporter.scheduling" . }}
   {{- nindent 2 . }}
   {{- end }}
 {{- end }}
@@ -87,7 +87,7 @@ securityContext:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 volumeMounts:
-  # The whole directory: a file mounted by subPath would never follow its ConfigMap.
+  # Mount the whole directory. Kubernetes does not update a file that is mounted with subPath.
   - name: config
     mountPath: /etc/aws-iot-bulk-exporter
     readOnly: true
@@ -153,7 +153,7 @@ image: {{ include "aws-iot-bulk-exporter.imageOf" (dict "root" . "image" .Values
 imagePullPolicy: {{ .Values.reload.image.pullPolicy }}
 args:
   - --watched-dir=/etc/aws-iot-bulk-exporter
-  # It verifies no certificate, and asks nobody but its own pod.
+  # The sidecar does not verify the certificate, but it only sends requests to its own pod.
   - {{ printf "--reload-url=%s://localhost:%d/-/reload" (include "aws-iot-bulk-exporter.scheme" .) (int .Values.containerPort) | quote }}
   - {{ printf "--log-level=%s" .Values.log.level | quote }}
   - {{ printf "--log-format=%s" .Values.log.format | quote }}
@@ -181,7 +181,7 @@ volumeMounts:
 {{- if include "aws-iot-bulk-exporter.hasWebConfig" . }}
 - name: web
   projected:
-    # 0440: a key is for the group of the pod alone.
+    # 288 is octal 0440: only the owner and the group of the pod can read the key.
     defaultMode: 288
     sources:
       - secret:
@@ -202,8 +202,8 @@ volumeMounts:
 {{- end }}
 {{- end }}
 
-{{- /* Where the pod runs, and how it sees the network. */}}
-{{- define "aws-iot-bulk-exporter.place" -}}
+{{- /* The scheduling and network fields of the pod. */}}
+{{- define "aws-iot-bulk-exporter.scheduling" -}}
 {{- $fields := dict }}
 {{- range $key := list "priorityClassName" "runtimeClassName" "hostNetwork" "dnsPolicy" "dnsConfig" "hostAliases" "nodeSelector" "tolerations" "affinity" }}
 {{- with get $.Values $key }}

@@ -1,4 +1,4 @@
-{{- /* What the chart knows of the web configuration. Each answers "true" or nothing. */}}
+{{- /* Properties of the web configuration. The templates "has..." and "needs..." return "true" or an empty text. */}}
 
 {{- define "aws-iot-bulk-exporter.hasWebConfig" -}}
 {{- if or .Values.web.config .Values.web.existingSecret.name }}true{{ end }}
@@ -34,12 +34,12 @@
 {{- .Values.web.existingSecret.name | default $own }}
 {{- end }}
 
-{{- /* The name that a certificate must have for scrapes, which go to the pods' addresses. */}}
+{{- /* The name in the certificate. Scrapes use the IP addresses of the pods, so they need this name for TLS. */}}
 {{- define "aws-iot-bulk-exporter.serverName" -}}
 {{- printf "%s.%s.svc" (include "aws-iot-bulk-exporter.serviceName" .) (include "aws-iot-bulk-exporter.namespace" .) }}
 {{- end }}
 
-{{- /* Where a client in the cluster finds the metrics. A headless Service leads to the pods' own port. */}}
+{{- /* The URL of the metrics inside the cluster. A headless Service does not translate ports. */}}
 {{- define "aws-iot-bulk-exporter.url" -}}
 {{- $port := .Values.service.port }}
 {{- if include "aws-iot-bulk-exporter.isSharded" . }}
@@ -48,7 +48,7 @@
 {{- printf "%s://%s:%d%s" (include "aws-iot-bulk-exporter.scheme" .) (include "aws-iot-bulk-exporter.serverName" .) (int $port) .Values.web.telemetryPath }}
 {{- end }}
 
-{{- /* A probe, from "root", "path" and the "settings" of the values. */}}
+{{- /* A probe. Parameters: "root", "path" and "settings", its values. */}}
 {{- define "aws-iot-bulk-exporter.probe" -}}
 {{- $chosen := dict }}
 {{- if or .settings.httpGet .settings.tcpSocket .settings.exec .settings.grpc }}

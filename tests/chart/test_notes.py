@@ -43,9 +43,9 @@ def test_the_notes_lead_to_the_metrics_and_say_what_is_missing(chart: Path) -> N
     assert "port-forward deployment/fleet-aws-iot-bulk-exporter 10098:10098" in told
     assert "curl http://127.0.0.1:10098/metrics" in told
     assert "AWS credentials for the service account fleet-aws-iot-bulk-exporter" in told
-    assert "Nothing scrapes yet" in told
+    assert "Prometheus does not scrape the exporter yet" in told
     assert "helm test fleet --namespace monitoring" in told
-    assert "Nothing scrapes yet" not in notes(chart, "--set=serviceMonitor.enabled=true")
+    assert "does not scrape" not in notes(chart, "--set=serviceMonitor.enabled=true")
 
 
 def test_the_notes_know_tls_passwords_and_client_certificates(chart: Path) -> None:
@@ -57,10 +57,10 @@ def test_the_notes_know_tls_passwords_and_client_certificates(chart: Path) -> No
 
 def test_the_notes_tell_which_claims_stay(chart: Path) -> None:
     on = "--set=persistence.enabled=true"
-    assert "the claim fleet-aws-iot-bulk-exporter-state, which stays when" in notes(chart, on)
-    assert "the shards' claims, which stay when" in notes(chart, on, "--set=shards=2")
+    assert "the claim fleet-aws-iot-bulk-exporter-state, which remains when" in notes(chart, on)
+    assert "the claims of the shards, which remain when" in notes(chart, on, "--set=shards=2")
     for settings in ("existingClaim=mine", "type=emptyDir", "persistentVolumeClaimRetentionPolicy.whenDeleted=Delete"):
-        assert "which stay" not in notes(chart, on, f"--set=persistence.{settings}")
+        assert "which remain" not in notes(chart, on, f"--set=persistence.{settings}")
 
 
 def test_the_notes_know_shards_and_whose_the_configuration_is(chart: Path) -> None:
@@ -69,4 +69,4 @@ def test_the_notes_know_shards_and_whose_the_configuration_is(chart: Path) -> No
     assert "rollout restart statefulset/fleet-aws-iot-bulk-exporter" in told
     assert "ConfigMap fleet, which this release does not own" in notes(chart, ci_values("sidecar"))
     assert "rollout restart" not in notes(chart, ci_values("sidecar"))
-    assert "those of the Secret aws" in notes(chart, ci_values("static-credentials"))
+    assert "the AWS credentials of the Secret aws" in notes(chart, ci_values("static-credentials"))

@@ -86,7 +86,7 @@ def test_a_real_exporter_passes() -> None:
 def test_a_shard_that_does_not_answer_is_named() -> None:
     with answering(handler(ordinal=1)) as port:
         result = scrape(f"http://127.0.0.1:{port}/metrics", shards=3)
-    assert result.stderr == "no answer of shard 0, 2\n"
+    assert result.stderr == "no response from shard 0, 2\n"
     assert result.returncode == 1
 
 
@@ -115,7 +115,7 @@ def test_a_password_is_sent_where_it_is_known() -> None:
 def test_without_the_password_only_what_needs_none_is_asked_and_that_is_said() -> None:
     with answering(handler(password="hush")) as port:
         result = scrape(f"http://127.0.0.1:{port}/metrics", shards=2)
-    assert "wants a password, which web.basicAuth would give; only /-/ready is asked" in result.stdout
+    assert "the metrics need a password; testing only /-/ready (set web.basicAuth to test the metrics)" in result.stdout
     assert result.returncode == 0
 
 
