@@ -1,4 +1,4 @@
-"""``python -m exporter``: the same as the command ``aws-iot-bulk-exporter``."""
+"""``python -m exporter`` runs the command ``aws-iot-bulk-exporter``."""
 
 import sys
 

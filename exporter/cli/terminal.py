@@ -1,4 +1,4 @@
-"""A watch as people see it: a live table in a terminal, and a line for each change anywhere else."""
+"""The output of a watch: a live table in a terminal, and a line for each change otherwise."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from exporter.kinds.phase import Phase
 from exporter.metrics.summary import CellLine, OperationLine
 
 BAR_WIDTH = 16
-LEAST_ID_WIDTH = 8
-"""A longer id goes on in the next line: it can be copied, and no figure is cut."""
-LINES_BESIDE_ROWS = 4
-"""The table's head, the line of what is left out, and one for the cursor."""
+# A longer id is wrapped, so that it can be copied and no number is cut.
+MIN_ID_WIDTH = 8
+# The header, the line with the number of hidden operations, and the line of the cursor.
+RESERVED_LINES = 4
 MINUTE = 60.0
 
 
 class View(Protocol):
-    """Where a watch is shown. Times are in Unix seconds."""
+    """Displays a watch. Times are in Unix seconds."""
 
     def show(self, operations: Sequence[OperationLine], cells: Sequence[CellLine], now: float) -> None:
-        """Show what is known now."""
+        """Display the current operations and cells."""
         ...
 
 
 @contextmanager
 def live_view(stream: TextIO) -> Iterator[View]:
-    """Give a table that is drawn in place, until the block ends."""
+    """Give a table that is updated in place until the block ends."""
     console = Console(file=stream, force_terminal=True, highlight=False)
     with Live(console=console, auto_refresh=False) as live:
         yield _LiveView(console, live)
@@ -44,13 +44,13 @@ def live_view(stream: TextIO) -> Iterator[View]:
 
 @contextmanager
 def plain_view(stream: TextIO) -> Iterator[View]:
-    """Give a log of changes, one line each."""
+    """Give a log with a line for each change."""
     yield _PlainView(lambda line: print(line, file=stream, flush=True))
 
 
-def view_of(stream: TextIO, kind_of_terminal: str) -> AbstractContextManager[View]:
-    """Return the view that suits a stream; ``kind_of_terminal`` is the environment's TERM."""
-    if stream.isatty() and kind_of_terminal not in ("", "dumb"):
+def new_view(stream: TextIO, terminal_type: str) -> AbstractContextManager[View]:
+    """Return the view for a stream. ``terminal_type`` is the environment variable TERM."""
+    if stream.isatty() and terminal_type not in ("", "dumb"):
         return live_view(stream)
     return plain_view(stream)
 
@@ -61,49 +61,47 @@ class _LiveView:
         self._live = live
 
     def show(self, operations: Sequence[OperationLine], cells: Sequence[CellLine], now: float) -> None:
-        """Draw the table anew."""
-        self._live.update(picture(operations, cells, now, self._console.size), refresh=True)
+        self._live.update(watch_display(operations, cells, now, self._console.size), refresh=True)
 
 
 class _PlainView:
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
-        self._said: dict[tuple[str, ...], str] = {}
+        self._messages: dict[tuple[str, ...], str] = {}
 
     def show(self, operations: Sequence[OperationLine], cells: Sequence[CellLine], now: float) -> None:
-        """Write a line for each operation and cell that changed."""
         for operation in operations:
-            self._say((*_place(operation), operation.id), _sentence(operation), now)
+            self._write_change((*_cell_labels(operation), operation.id), _progress_message(operation), now)
         for cell in cells:
-            if cell.reasons or _place(cell) in self._said:
-                self._say(_place(cell), _trouble(cell) or "can be read again", now)
+            if cell.reasons or _cell_labels(cell) in self._messages:
+                self._write_change(_cell_labels(cell), _error(cell) or "can be read again", now)
 
-    def _say(self, what: tuple[str, ...], said: str, now: float) -> None:
-        if self._said.get(what) == said:
+    def _write_change(self, labels: tuple[str, ...], message: str, now: float) -> None:
+        if self._messages.get(labels) == message:
             return
-        self._said[what] = said
+        self._messages[labels] = message
         at = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        self._write(printable(f"{at} {' '.join(what)}: {said}"))
+        self._write(printable(f"{at} {' '.join(labels)}: {message}"))
 
 
-def picture(
+def watch_display(
     operations: Sequence[OperationLine], cells: Sequence[CellLine], now: float, size: tuple[int, int]
 ) -> RenderableType:
-    """Return the table of the operations, active ones first, with what could not be read below.
+    """Return the table of operations, active ones first, and below it the cells that cannot be read.
 
-    ``size`` is the terminal's width and height: what does not fit is left out, and told.
+    ``size`` is the width and height of the terminal. Operations that do not fit are counted in an extra line.
     """
     width, height = size
-    failing = [f"{' '.join(_place(cell))}: {_trouble(cell)}" for cell in cells if cell.reasons]
-    room = max(1, height - LINES_BESIDE_ROWS - len(failing))
+    errors = [f"{' '.join(_cell_labels(cell))}: {_error(cell)}" for cell in cells if cell.reasons]
+    capacity = max(1, height - RESERVED_LINES - len(errors))
     rows = sorted(operations, key=lambda operation: not operation.active)
-    left_out = [Text(f"and {len(rows) - room} more", "dim")] if len(rows) > room else []
-    return Group(_table(rows[:room], now, width), *left_out, *(Text(printable(one), "red") for one in failing))
+    hidden = [Text(f"and {len(rows) - capacity} more", "dim")] if len(rows) > capacity else []
+    return Group(_table(rows[:capacity], now, width), *hidden, *(Text(printable(error), "red") for error in errors))
 
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A column beside the one of ids, and how wide a terminal has to be for it."""
+    """A column beside the ids, and the terminal width that it needs."""
 
     name: str
     cell: Callable[[OperationLine, float], RenderableType]
@@ -112,12 +110,12 @@ class _Column:
 
 
 def _table(rows: Sequence[OperationLine], now: float, width: int) -> Table:
-    scopes = {_place(row)[:2] for row in rows}
-    where = [_WHERE] if len(scopes) > 1 else []
-    left = width - max(len(" ".join(scope)) for scope in scopes) if where else width
-    columns = [*where, *(column for column in _COLUMNS if column.terminal_width <= left)]
+    scopes = {_cell_labels(row)[:2] for row in rows}
+    scope_columns = [_SCOPE] if len(scopes) > 1 else []
+    remaining = width - max(len(" ".join(scope)) for scope in scopes) if scope_columns else width
+    columns = [*scope_columns, *(column for column in _COLUMNS if column.terminal_width <= remaining)]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("operation", overflow="fold", min_width=LEAST_ID_WIDTH)
+    table.add_column("operation", overflow="fold", min_width=MIN_ID_WIDTH)
     for column in columns:
         table.add_column(column.name, justify=column.justify, no_wrap=True)
     for row in rows:
@@ -125,15 +123,15 @@ def _table(rows: Sequence[OperationLine], now: float, width: int) -> Table:
     return table
 
 
-_WHERE = _Column("where", lambda row, now: Text(printable(f"{row.account} {row.region}"), "dim"), justify="left")
+_SCOPE = _Column("scope", lambda row, now: Text(printable(f"{row.account} {row.region}"), "dim"), justify="left")
 _COLUMNS = (
     _Column("", lambda row, now: _bar(row.progress), 90, "left"),
     _Column("done", lambda row, now: Text("" if row.progress is None else _percent(row.progress))),
-    _Column("status", lambda row, now: Text(printable(_status(row)), _colour(row)), justify="left"),
-    _Column("succeeded", lambda row, now: Text(_count(row.succeeded))),
-    _Column("failed", lambda row, now: Text(_count(row.failed), "bold red" if row.failed else "")),
-    _Column("a minute", lambda row, now: Text("" if row.rate is None else f"{row.rate * MINUTE:.1%}"), 100),
-    _Column("ends", lambda row, now: Text(_time(row.estimated_end)), 80),
+    _Column("status", lambda row, now: Text(printable(_status(row)), _color(row)), justify="left"),
+    _Column("succeeded", lambda row, now: Text(_number(row.succeeded))),
+    _Column("failed", lambda row, now: Text(_number(row.failed), "bold red" if row.failed else "")),
+    _Column("per minute", lambda row, now: Text("" if row.rate is None else f"{row.rate * MINUTE:.1%}"), 100),
+    _Column("ends", lambda row, now: Text(_local_time(row.estimated_end)), 80),
     _Column("age", lambda row, now: Text(f"{max(0.0, now - row.read):.0f}s", "dim"), 80),
 )
 
@@ -142,14 +140,14 @@ def _bar(progress: float | None) -> RenderableType:
     return Text("") if progress is None else ProgressBar(total=1.0, completed=progress, width=BAR_WIDTH)
 
 
-def _colour(row: OperationLine) -> str:
+def _color(row: OperationLine) -> str:
     if row.active:
         return ""
     return "red" if row.needs_attention else "green" if row.phase is Phase.COMPLETED else ""
 
 
-def _sentence(operation: OperationLine) -> str:
-    """What of an operation is worth a line when it changes: neither its age nor when it may end."""
+def _progress_message(operation: OperationLine) -> str:
+    """Return the status and the counts. The age and the estimated end change too often for a log."""
     progress = [_percent(operation.progress)] if operation.progress is not None else []
     succeeded = [f"{operation.succeeded} succeeded"] if operation.succeeded is not None else []
     failed = [f"{operation.failed} failed"] if operation.failed is not None else []
@@ -160,22 +158,22 @@ def _status(operation: OperationLine) -> str:
     return f"{operation.status} (continuous)" if operation.continuous else operation.status
 
 
-def _trouble(cell: CellLine) -> str:
+def _error(cell: CellLine) -> str:
     return f"cannot be read: {', '.join(cell.reasons)}" if cell.reasons else ""
 
 
-def _place(line: OperationLine | CellLine) -> tuple[str, ...]:
+def _cell_labels(line: OperationLine | CellLine) -> tuple[str, ...]:
     return (line.account, line.region, line.kind)
 
 
 def _percent(progress: float) -> str:
-    """Whole percents, rounded down: 100 % is what is done, not what is nearly done."""
+    """Return whole percents, rounded down, so that only a complete operation shows 100 %."""
     return f"{int(progress * 100 + 1e-9)}%"
 
 
-def _count(number: int | None) -> str:
+def _number(number: int | None) -> str:
     return "" if number is None else str(number)
 
 
-def _time(at: float | None) -> str:
+def _local_time(at: float | None) -> str:
     return "" if at is None else datetime.fromtimestamp(at).astimezone().strftime("%a %H:%M")

@@ -1,4 +1,4 @@
-"""Follow what is watched to its end: what became of each operation, and whether AWS can be read at all."""
+"""The result of a watch: how each operation ended, and whether AWS can be read."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from exporter.core.errors import Reason
 from exporter.core.model import CellKey, Snapshot
 from exporter.kinds.outcome import Outcome, outcome
 
-HOPELESS = frozenset({Reason.ACCESS_DENIED, Reason.CREDENTIALS, Reason.END_OF_SUPPORT})
-"""What no waiting cures when it meets the very first refresh of a cell."""
+# If the first refresh of a cell fails for one of these reasons, a later refresh would fail too.
+PERMANENT_REASONS = frozenset({Reason.ACCESS_DENIED, Reason.CREDENTIALS, Reason.END_OF_SUPPORT})
 
 
-class Ending(IntEnum):
-    """How a watch ended, as an exit status."""
+class ExitStatus(IntEnum):
+    """How a watch ended."""
 
     SUCCEEDED = 0
     FAILED = 1
@@ -25,17 +25,20 @@ class Ending(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
-    """What is known so far. ``ending`` is None while something goes on; ids are those that ended, well or badly."""
+class WatchResult:
+    """The current result, with the ids of ended operations. ``exit_status`` is None while an operation is pending."""
 
-    ending: Ending | None
-    well: tuple[str, ...]
-    badly: tuple[str, ...]
+    exit_status: ExitStatus | None
+    succeeded: tuple[str, ...]
+    failed: tuple[str, ...]
     unreachable: tuple[CellKey, ...]
 
 
-class Watching:
-    """Judges the snapshots of one watch. A found operation that had ended before the watch began does not count."""
+class ResultTracker:
+    """Derives the result of a watch from snapshots.
+
+    An operation that was discovered, and had ended before the watch began, does not count.
+    """
 
     def __init__(self, cells: Sequence[Cell], clock: Clock, give_up_after: float) -> None:
         self._cells = {cell.key: cell for cell in cells}
@@ -43,55 +46,56 @@ class Watching:
         self._give_up_after = give_up_after
         self._read_at = dict.fromkeys(self._cells, clock.monotonic())
         self._read: set[CellKey] = set()
-        self._past: set[tuple[CellKey, str]] = set()
+        self._ended_before: set[tuple[CellKey, str]] = set()
         self._outcomes = {(cell.key, id): Outcome.PENDING for cell in cells for id in cell.watch.ids}
 
-    def look(self, snapshots: Iterable[Snapshot]) -> Findings:
-        """Take in the newest snapshots, and return what is known now."""
+    def update(self, snapshots: Iterable[Snapshot]) -> WatchResult:
+        """Read the newest snapshots, and return the current result."""
         refused: list[CellKey] = []
         for snapshot in snapshots:
-            self._note_operations(snapshot)
-            if self._is_readable(snapshot):
+            self._update_outcomes(snapshot)
+            if _is_readable(snapshot):
                 self._read.add(snapshot.key)
                 self._read_at[snapshot.key] = self._clock.monotonic()
-                self._note_missing(snapshot)
-            elif snapshot.key not in self._read and snapshot.reasons & HOPELESS and not snapshot.readings:
+                self._fail_missing(snapshot)
+            elif snapshot.key not in self._read and snapshot.reasons & PERMANENT_REASONS and not snapshot.readings:
                 refused.append(snapshot.key)
-        return self._findings(refused)
+        return self._result(refused)
 
-    def _note_operations(self, snapshot: Snapshot) -> None:
+    def _update_outcomes(self, snapshot: Snapshot) -> None:
         cell = self._cells[snapshot.key]
         for reading in snapshot.readings:
-            one = (snapshot.key, reading.operation.id)
-            now = outcome(cell.kind, reading.operation, cell.watch.options)
-            if one not in self._outcomes and now is not Outcome.PENDING and snapshot.key not in self._read:
-                self._past.add(one)
-            if one not in self._past:
-                self._outcomes[one] = now
+            key = (snapshot.key, reading.operation.id)
+            current = outcome(cell.kind, reading.operation, cell.watch.options)
+            if key not in self._outcomes and current is not Outcome.PENDING and snapshot.key not in self._read:
+                self._ended_before.add(key)
+            if key not in self._ended_before:
+                self._outcomes[key] = current
 
-    def _note_missing(self, snapshot: Snapshot) -> None:
-        """What went on and has no row, although AWS was read, AWS does not know: nobody can say that it went well."""
+    def _fail_missing(self, snapshot: Snapshot) -> None:
+        """Count an operation that was active and has disappeared although AWS responded as failed."""
         known = {reading.operation.id for reading in snapshot.readings}
-        named = self._cells[snapshot.key].watch.ids
-        for (key, id), now in self._outcomes.items():
-            left_out = snapshot.omitted and id not in named
-            if key == snapshot.key and id not in known and now is Outcome.PENDING and not left_out:
+        configured = self._cells[snapshot.key].watch.ids
+        for (key, id), current in self._outcomes.items():
+            may_be_omitted = snapshot.omitted and id not in configured
+            if key == snapshot.key and id not in known and current is Outcome.PENDING and not may_be_omitted:
                 self._outcomes[key, id] = Outcome.FAILED
 
-    def _is_readable(self, snapshot: Snapshot) -> bool:
-        """Tell whether a finished refresh read everything, but ids that AWS does not know."""
-        return snapshot.duration is not None and snapshot.reasons <= {Reason.NOT_FOUND}
-
-    def _findings(self, refused: Sequence[CellKey]) -> Findings:
-        latest = self._clock.monotonic() - self._give_up_after
-        unreachable = (*refused, *(key for key, at in self._read_at.items() if at <= latest and key not in refused))
-        badly = self._ended(Outcome.FAILED)
-        ending = None
+    def _result(self, refused: Sequence[CellKey]) -> WatchResult:
+        oldest = self._clock.monotonic() - self._give_up_after
+        unreachable = (*refused, *(key for key, at in self._read_at.items() if at <= oldest and key not in refused))
+        failed = self._ids(Outcome.FAILED)
+        exit_status = None
         if unreachable:
-            ending = Ending.UNREACHABLE
+            exit_status = ExitStatus.UNREACHABLE
         elif self._read >= self._cells.keys() and Outcome.PENDING not in self._outcomes.values():
-            ending = Ending.FAILED if badly else Ending.SUCCEEDED
-        return Findings(ending, self._ended(Outcome.SUCCEEDED), badly, unreachable)
+            exit_status = ExitStatus.FAILED if failed else ExitStatus.SUCCEEDED
+        return WatchResult(exit_status, self._ids(Outcome.SUCCEEDED), failed, unreachable)
 
-    def _ended(self, wanted: Outcome) -> tuple[str, ...]:
-        return tuple(id for (_, id), one in self._outcomes.items() if one is wanted)
+    def _ids(self, wanted: Outcome) -> tuple[str, ...]:
+        return tuple(id for (_, id), current in self._outcomes.items() if current is wanted)
+
+
+def _is_readable(snapshot: Snapshot) -> bool:
+    """Return whether a finished refresh read everything, except ids that AWS does not know."""
+    return snapshot.duration is not None and snapshot.reasons <= {Reason.NOT_FOUND}

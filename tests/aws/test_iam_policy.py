@@ -164,7 +164,7 @@ def test_show_prints_the_policies_of_a_configuration(tmp_path: Path) -> None:
         (("iam-policy", "--config.file=/none"), "cannot read /none: No such file or directory"),
         (
             ("metrics", "--config.file=config.example.yaml"),
-            "show metrics: depends on no configuration; leave out --config.file and --account",
+            "--config.file, --account: not used by metrics, only by iam-policy",
         ),
     ],
 )

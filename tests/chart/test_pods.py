@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from exporter import __version__
-from exporter.cli.main import COMMANDS
-from exporter.collector.shards import chosen_shard
-from exporter.web.listener.connections import Limits
+from exporter.cli.main import parse_arguments
+from exporter.collector.shards import process_shard
+from exporter.web.limits import Limits
 from tests.support.helm_chart import (
     CHART,
     CI_VALUES,
@@ -19,13 +19,13 @@ from tests.support.helm_chart import (
     Document,
     ci_values,
     container_of,
-    objects,
-    one,
+    objects_of_kind,
+    only_object,
     pod_of,
-    read,
-    refusal,
+    read_yaml,
     render,
-    schema,
+    render_error,
+    values_schema,
     workload,
 )
 from tests.support.repository import ROOT
@@ -45,14 +45,15 @@ def checksum(*arguments: str) -> str | None:
 
 
 def test_the_chart_installs_this_version() -> None:
-    chart = read(CHART / "Chart.yaml")
+    chart = read_yaml(CHART / "Chart.yaml")
     assert chart["appVersion"] == __version__
     assert container_of(render())["image"].endswith(f":{__version__}")
 
 
 def test_the_images_that_the_chart_announces_are_those_that_it_runs() -> None:
     announced = {
-        one["image"] for one in yaml.safe_load(read(CHART / "Chart.yaml")["annotations"]["artifacthub.io/images"])
+        entry["image"]
+        for entry in yaml.safe_load(read_yaml(CHART / "Chart.yaml")["annotations"]["artifacthub.io/images"])
     }
     pod = pod_of(render("--set=reload.mode=sidecar"))["spec"]
     assert {container["image"] for container in pod["containers"]} == announced
@@ -70,13 +71,13 @@ def test_the_images_that_the_chart_announces_are_those_that_it_runs() -> None:
 def test_an_image_is_named_by_registry_repository_and_tag_or_digest(settings: str, image: str) -> None:
     documents = render(f"--set={settings}")
     assert container_of(documents)["image"] == image
-    assert one(documents, "Pod")["spec"]["containers"][0]["image"] == image
+    assert only_object(documents, "Pod")["spec"]["containers"][0]["image"] == image
 
 
 def test_pull_secrets_of_a_parent_chart_are_added() -> None:
     documents = render("--set=imagePullSecrets[0].name=own,global.imagePullSecrets[0].name=all")
     assert pod_of(documents)["spec"]["imagePullSecrets"] == [{"name": "own"}, {"name": "all"}]
-    assert one(documents, "Pod")["spec"]["imagePullSecrets"] == [{"name": "own"}, {"name": "all"}]
+    assert only_object(documents, "Pod")["spec"]["imagePullSecrets"] == [{"name": "own"}, {"name": "all"}]
 
 
 def test_the_user_of_the_pod_is_the_user_of_the_image() -> None:
@@ -99,27 +100,23 @@ def test_a_cluster_that_chooses_the_user_itself_may() -> None:
 @pytest.mark.parametrize("values", [*CI_VALUES, SHARDED_CLAIMS], ids=lambda path: path.stem)
 def test_every_argument_is_a_flag_that_serve_knows_with_a_value_that_it_takes(values: object) -> None:
     command, *arguments = container_of(render(f"--values={values}"))["args"]
-    (serve,) = [known for known in COMMANDS if known.name == command]
-    flags = {flag.name: flag for flag in serve.flags}
-    for argument in arguments:
-        name, _, value = argument.partition("=")
-        assert flags[name].read(value) is not None
+    parse_arguments(command, arguments)
 
 
 def test_kubernetes_waits_longer_for_the_end_than_the_exporter_takes() -> None:
-    assert schema()["properties"]["terminationGracePeriodSeconds"]["minimum"] > Limits().grace
+    assert values_schema()["properties"]["terminationGracePeriodSeconds"]["minimum"] > Limits().grace
     assert pod_of(render())["spec"]["terminationGracePeriodSeconds"] > Limits().grace
 
 
 def test_the_default_configuration_is_empty() -> None:
-    assert yaml.safe_load(one(render(), "ConfigMap")["data"]["config.yaml"]) == {}
+    assert yaml.safe_load(only_object(render(), "ConfigMap")["data"]["config.yaml"]) == {}
 
 
 def test_the_configuration_reaches_the_pod_as_it_was_written() -> None:
-    written = read(CHART / "ci" / "full-values.yaml")["config"]
+    written = read_yaml(CHART / "ci" / "full-values.yaml")["config"]
     (rendered,) = [
         document["data"]["config.yaml"]
-        for document in objects(render(ci_values("full")), "ConfigMap")
+        for document in objects_of_kind(render(ci_values("full")), "ConfigMap")
         if "config.yaml" in document.get("data", {})
     ]
     assert yaml.safe_load(rendered) == written
@@ -136,7 +133,7 @@ def test_a_changed_configuration_rolls_the_pods_unless_they_read_it_again() -> N
 def test_an_existing_config_map_is_mounted_and_none_is_made() -> None:
     documents = render("--set=existingConfigMap.name=mine,existingConfigMap.key=exporter.yaml")
     volumes = {volume["name"]: volume for volume in pod_of(documents)["spec"]["volumes"]}
-    assert objects(documents, "ConfigMap") == []
+    assert objects_of_kind(documents, "ConfigMap") == []
     items = [{"key": "exporter.yaml", "path": "config.yaml"}]
     assert volumes["config"]["configMap"] == {"name": "mine", "items": items}
     assert "annotations" not in pod_of(documents)["metadata"]
@@ -168,10 +165,10 @@ def test_shards_know_their_total_and_their_number() -> None:
     documents = render("--set=shards=3")
     (total,) = [word for word in container_of(documents)["args"] if word.startswith("--shard.total=")]
     name = workload(documents)["metadata"]["name"]
-    chosen = [chosen_shard(None, int(total.partition("=")[2]), {}, f"{name}-{number}") for number in range(3)]
+    chosen = [process_shard(None, int(total.partition("=")[2]), {}, f"{name}-{number}") for number in range(3)]
     assert [shard.ordinal for shard in chosen] == [0, 1, 2]
     assert workload(documents)["spec"]["replicas"] == 3
-    assert objects(documents, "Deployment") == []
+    assert objects_of_kind(documents, "Deployment") == []
 
 
 def test_one_shard_is_a_deployment_that_needs_no_flag() -> None:
@@ -199,21 +196,21 @@ def test_a_pod_on_the_network_of_its_node_still_resolves_names_of_the_cluster() 
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ("existingConfigMap.name=a,config.refresh.min_age=15s", "config and existingConfigMap.name exclude each other"),
-        ("shards=2,hostNetwork=true", "hostNetwork and several shards exclude each other"),
+        ("existingConfigMap.name=a,config.refresh.min_age=15s", "config and existingConfigMap.name are mutually"),
+        ("shards=2,hostNetwork=true", "hostNetwork and several shards are mutually exclusive"),
         ("shards=2,service.type=NodePort", "service.type: must be ClusterIP with several shards"),
-        ("serviceMonitor.enabled=true,podMonitor.enabled=true", "every pod would be scraped twice"),
-        ("podDisruptionBudget.minAvailable=1,podDisruptionBudget.maxUnavailable=1", "exclude each other"),
-        ("web.existingSecret.name=a,web.config.rate_limit.burst=1", "web.config and web.existingSecret.name exclude"),
-        ("web.certificateSecret=a", "web.certificateSecret: nothing uses it"),
-        ("reload.mode=sidecar,web.config.basic_auth_users.a=b", "a sidecar has neither password nor"),
+        ("serviceMonitor.enabled=true,podMonitor.enabled=true", "would scrape every pod twice"),
+        ("podDisruptionBudget.minAvailable=1,podDisruptionBudget.maxUnavailable=1", "are mutually exclusive"),
+        ("web.existingSecret.name=a,web.config.rate_limit.burst=1", "web.existingSecret.name are mutually exclusive"),
+        ("web.certificateSecret=a", "web.certificateSecret: not used without TLS"),
+        ("reload.mode=sidecar,web.config.basic_auth_users.a=b", "the sidecar has no password"),
     ],
 )
 def test_values_that_exclude_each_other_are_refused(settings: str, reason: str) -> None:
-    assert reason in refusal(f"--set={settings}")
+    assert reason in render_error(f"--set={settings}")
 
 
 def test_all_contradictions_are_told_at_once() -> None:
-    told = refusal("--set=shards=2,hostNetwork=true,service.type=NodePort")
+    told = render_error("--set=shards=2,hostNetwork=true,service.type=NodePort")
     assert "hostNetwork" in told
     assert "service.type" in told

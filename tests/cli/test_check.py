@@ -1,4 +1,4 @@
-"""``check --live``: one real call of each sort for each cell, and the name of what is missing."""
+"""``check --live`` makes each type of call once for each cell, and names missing permissions."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ TAGS = "labels: {tags: [team]}"
 
 @contextmanager
 def simulated(faults: str = "") -> Iterator[None]:
-    """Serve the operations as AWS, with credentials for its first account."""
+    """Simulate AWS with the operations, and set credentials of its first account."""
     scenario = parse_scenario(OPERATIONS + (f"faults: [{faults}]\n" if faults else ""), KINDS)
     secrets = {"AWS_SECRET_ACCESS_KEY": SECRETS[1], "AWS_SESSION_TOKEN": SECRETS[2]}
     with serve_app(application(scenario, KINDS, Models())) as url, aws_environment(url, **secrets):
@@ -51,7 +51,7 @@ def simulated(faults: str = "") -> Iterator[None]:
 
 
 def check(folder: Path, accounts: str, more: str = TAGS) -> tuple[int, list[str]]:
-    """Run ``check --live``; return its exit status and lines, which hold no secret, no key and no whole role."""
+    """Run ``check --live``; return its exit status and lines. They contain no secret and no role ARN."""
     config = folder / "config.yaml"
     config.write_text(f"accounts:\n{accounts}\naws: {{max_attempts: 1, read_timeout: 2s}}\n{more}\n")
     command = [sys.executable, "-W", "error", "-m", "exporter", "check", "--live", f"--config.file={config}"]
@@ -61,7 +61,7 @@ def check(folder: Path, accounts: str, more: str = TAGS) -> tuple[int, list[str]
     return done.returncode, done.stdout.splitlines()
 
 
-def test_all_is_well(tmp_path: Path) -> None:
+def test_every_call_succeeds(tmp_path: Path) -> None:
     with simulated():
         status, lines = check(tmp_path, f"  - regions: [eu-west-1]{WATCH}")
     assert status == 0
@@ -85,14 +85,14 @@ def test_all_is_well(tmp_path: Path) -> None:
     ]
 
 
-def test_an_account_without_operations_is_well_and_says_what_was_not_tried(tmp_path: Path) -> None:
+def test_a_cell_without_operations_passes_and_names_the_calls_that_were_not_checked(tmp_path: Path) -> None:
     with simulated():
         status, lines = check(tmp_path, f"  - regions: [eu-central-1]{WATCH}")
     assert status == 0
-    assert lines[0].endswith("nothing there to try DescribeThingRegistrationTask with")
-    assert lines[1].endswith("nothing there to try GetBulkDeploymentStatus with")
-    assert lines[2].endswith("nothing there to try DescribeJob with")
-    assert lines[3].endswith("nothing there to try GetDeployment and DescribeJob with")
+    assert lines[0].endswith("no operation to check DescribeThingRegistrationTask")
+    assert lines[1].endswith("no operation to check GetBulkDeploymentStatus")
+    assert lines[2].endswith("no operation to check DescribeJob")
+    assert lines[3].endswith("no operation to check GetDeployment and DescribeJob")
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_an_account_without_operations_is_well_and_says_what_was_not_tried(tmp_p
     sorted({(call.name, Models().iam_action(call)) for kind in KINDS for call in kind.calls}),
     ids=lambda action: action[1],
 )
-def test_a_refused_call_is_told_with_the_permission_that_it_needs(tmp_path: Path, action: tuple[str, str]) -> None:
+def test_a_refused_call_is_reported_with_the_missing_permission(tmp_path: Path, action: tuple[str, str]) -> None:
     api, permission = action
     with simulated(f'{{api: {api}, error: AccessDeniedException, status: 403, message: "{ROLE}"}}'):
         status, lines = check(tmp_path, f"  - regions: [eu-west-1]{WATCH}")
@@ -115,7 +115,7 @@ def test_a_refused_call_is_told_with_the_permission_that_it_needs(tmp_path: Path
     ]
 
 
-def test_a_permission_for_tags_is_missed_only_where_tags_are_wanted(tmp_path: Path) -> None:
+def test_the_permission_for_tags_is_needed_only_for_configured_tags(tmp_path: Path) -> None:
     with simulated("{api: ListTagsForResource, error: AccessDeniedException, status: 403}"):
         assert check(tmp_path, f"  - regions: [eu-west-1]{WATCH}")[0] == 1
         assert check(tmp_path, f"  - regions: [eu-west-1]{WATCH}", more="")[0] == 0
@@ -132,20 +132,20 @@ def test_a_role_is_assumed_with_its_external_id(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("external_id", ["", ", external_id: s3cret-but-wrong"])
-def test_a_role_that_may_not_be_assumed_is_told_from_a_missing_permission(tmp_path: Path, external_id: str) -> None:
+def test_a_role_that_cannot_be_assumed_is_reported_as_such(tmp_path: Path, external_id: str) -> None:
     with simulated():
         status, lines = check(tmp_path, f"  - {{regions: [us-east-1], role_arn: '{ROLE}'{external_id}}}")
     assert status == 1
     assert lines == [
-        f"FAILED default us-east-1 {kind.name}: no way into the account, "
+        f"FAILED default us-east-1 {kind.name}: cannot access the account: "
         "access_denied (AWS answered AccessDenied (HTTP 403) to AssumeRole); "
-        "needs sts:AssumeRole, and the role's trust policy must let it"
+        "needs sts:AssumeRole, and the role's trust policy must allow it"
         for kind in KINDS
         if kind.by_default
     ]
 
 
-def test_an_id_that_aws_does_not_know_is_a_failure_without_a_permission(tmp_path: Path) -> None:
+def test_an_unknown_id_is_a_failure_without_a_missing_permission(tmp_path: Path) -> None:
     watch = "watch: [{kind: thing_registration_task, ids: [none]}]"
     with simulated():
         status, lines = check(tmp_path, f"  - {{regions: [eu-west-1], {watch}}}")
@@ -153,7 +153,7 @@ def test_an_id_that_aws_does_not_know_is_a_failure_without_a_permission(tmp_path
     assert lines[0].endswith("(AWS answered ResourceNotFoundException (HTTP 404) to DescribeThingRegistrationTask)")
 
 
-def test_a_failure_of_one_cell_hides_no_other(tmp_path: Path) -> None:
+def test_a_failed_cell_does_not_affect_the_others(tmp_path: Path) -> None:
     with simulated("{region: eu-west-1, service: greengrass, status: 503, body: down}"):
         status, lines = check(tmp_path, f"  - regions: [eu-west-1, us-east-1]{WATCH}")
     assert status == 1
@@ -161,7 +161,7 @@ def test_a_failure_of_one_cell_hides_no_other(tmp_path: Path) -> None:
     assert "ListBulkDeployments: server_error" in lines[1]
 
 
-def test_an_endpoint_that_does_not_answer_is_told(tmp_path: Path) -> None:
+def test_an_unreachable_endpoint_is_reported(tmp_path: Path) -> None:
     with aws_environment("http://127.0.0.1:9"):
         status, lines = check(tmp_path, "  - {regions: [eu-west-1], account_id: '111122223333'}")
     assert status == 1

@@ -1,4 +1,4 @@
-"""The command line as its users meet it: a process, its exit status, and what it says where."""
+"""The command line as a process: its exit status and its output."""
 
 from __future__ import annotations
 
@@ -10,44 +10,85 @@ import signal
 import socket
 import subprocess
 import sys
-from functools import cache
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from exporter import __version__
+from exporter.cli.commands.show import SUBJECTS
 from exporter.cli.main import COMMANDS, PROGRAM
-from exporter.cli.main import SUBJECTS as PRINTED_SUBJECTS
 from exporter.collector.shards import MOST
 from tests.support import http_requests
-from tests.support.command_line import exporter, refusal
+from tests.support.command_line import run_exporter, usage_errors
 from tests.support.exporter_server import aws_environment
-from tests.support.processes import running
+from tests.support.processes import run_process
 from tests.support.repository import ROOT
-from tests.support.scripted_endpoint import ScriptedAws, answer
-from tests.support.servers import serving
-from tests.support.waiting import until
+from tests.support.scripted_endpoint import ScriptedAws, json_response
+from tests.support.servers import serve_app
+from tests.support.waiting import wait_until
 
 EXAMPLE = ROOT / "config.example.yaml"
 ONE_TASK = 'accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, ids: [a1b2]}]}]\n'
 
 
+SERVE_FLAGS = {
+    "--config.file PATH": None,
+    "--web.listen-address HOST:PORT": ":10098",
+    "--web.config.file PATH": None,
+    "--web.telemetry-path PATH": "/metrics",
+    "--log.level LEVEL": "info",
+    "--log.format FORMAT": "logfmt",
+    "--shard.ordinal N": None,
+    "--shard.total N": None,
+    "--state.file PATH": None,
+}
+# Each flag of each command, with the default that the help shows.
+FLAGS: Mapping[str, Mapping[str, str | None]] = {
+    "serve": SERVE_FLAGS,
+    "check": {"--config.file PATH": None, "--web.config.file PATH": None, "--live": None},
+    "watch": {
+        "--config.file PATH": None,
+        "--account NAME": None,
+        "--region REGION": None,
+        "--kind KIND": None,
+        "--id ID": None,
+        "--interval DURATION": None,
+        "--until-done": None,
+        "--give-up-after DURATION": "5m",
+    },
+    "demo": {
+        flag: default
+        for flag, default in SERVE_FLAGS.items()
+        if flag.startswith(("--web.listen-address", "--web.config.file", "--log."))
+    },
+    "simulate": {"--listen-address HOST:PORT": "127.0.0.1:10099", "--scenario FILE": None},
+    "drill": {"--alertmanager.config.file PATH": None, "--hold": None},
+    "show": {"--alerts.file PATH": None, "--config.file PATH": None, "--account NAME": None},
+}
+
+
 @pytest.mark.parametrize("command", [(), ("serve",)])
-def test_wrong_flags_and_values_are_told_all_at_once(command: tuple[str, ...]) -> None:
-    wrong: tuple[str, ...] = (
+def test_all_invalid_flags_and_values_are_reported_at_once(command: tuple[str, ...]) -> None:
+    invalid = [
         "--bogus",
         "--password=s3cret",
+        "--log.levels=info",
         "--log.level=loud",
         "--log.format=xml",
         "--web.listen-address=10098",
-    )
-    wrong += ("--web.telemetry-path=metrics", "--shard.total=0", "--shard.ordinal=-1", "--config.file=")
-    assert refusal(*command, *wrong) == [
-        "--bogus: serve knows no such flag or word",
-        "--password: serve knows no such flag or word",
+        "--web.telemetry-path=metrics",
+        "--shard.total=0",
+        "--shard.ordinal=-1",
+        "--config.file=",
+    ]
+    assert usage_errors(*command, *invalid) == [
+        "unknown flag --bogus",
+        "unknown flag --password",
+        "unknown flag --log.levels; did you mean --log.level?",
         "--config.file: expected the path of a file",
-        "--web.listen-address: expected host:port, as :10098 or [::1]:10098",
+        "--web.listen-address: expected host:port, such as :10098 or [::1]:10098",
         "--web.telemetry-path: expected a path such as /metrics",
         "--log.level: expected one of debug, info, warn, error",
         "--log.format: expected one of logfmt, json",
@@ -57,19 +98,19 @@ def test_wrong_flags_and_values_are_told_all_at_once(command: tuple[str, ...]) -
 
 
 @pytest.mark.parametrize(
-    ("arguments", "reason"),
+    ("arguments", "problem"),
     [
         (("frobnicate",), "frobnicate: expected one of serve, check, watch, demo, simulate, drill, show"),
-        (("serve", "check"), "check: serve knows no such flag or word"),
+        (("serve", "check"), "unexpected argument check"),
         (("serve", "--config.file"), "--config.file: expected one argument"),
         (("check", "--live=yes"), "--live: ignored explicit argument 'yes'"),
-        (("serve", "--live"), "--live: serve knows no such flag or word"),
-        (("serve", "--config", "x"), "--config: serve knows no such flag or word"),
-        (("show",), f"show: expected one of {', '.join(PRINTED_SUBJECTS)}"),
-        (("show", "everything"), f"show: expected one of {', '.join(PRINTED_SUBJECTS)}"),
+        (("serve", "--live"), "unknown flag --live"),
+        (("serve", "--config", "x"), "unknown flag --config; did you mean --config.file?"),
+        (("show",), f"SUBJECT: expected one of {', '.join(SUBJECTS)}"),
+        (("show", "everything"), f"SUBJECT: expected one of {', '.join(SUBJECTS)}"),
         (
             ("serve", "--shard.ordinal=2", "--shard.total=2"),
-            "--shard.ordinal: 2 is not below --shard.total, which is 2",
+            "--shard.ordinal: 2 must be less than --shard.total (2)",
         ),
         (("serve", "--web.config.file="), "--web.config.file: expected the path of a file"),
         (("simulate", "--scenario=/none"), "cannot read /none: No such file or directory"),
@@ -79,101 +120,109 @@ def test_wrong_flags_and_values_are_told_all_at_once(command: tuple[str, ...]) -
         (("show", "prometheus-rules", "--alerts.file=/none"), "cannot read /none: No such file or directory"),
         (
             ("show", "metrics", "--alerts.file=/none"),
-            "metrics has nothing to do with a file of alerts; prometheus-rules, grafana-alerts have",
+            "--alerts.file: not used by metrics, only by prometheus-rules and grafana-alerts",
         ),
     ],
 )
-def test_bad_usage_is_told_in_one_line_with_status_2(arguments: tuple[str, ...], reason: str) -> None:
-    assert reason in refusal(*arguments)
+def test_bad_usage_is_reported_in_one_line_with_status_2(arguments: tuple[str, ...], problem: str) -> None:
+    assert problem in usage_errors(*arguments)
 
 
 @pytest.mark.parametrize("command", ["serve", "check"])
-def test_a_bad_configuration_is_told_all_at_once(command: str) -> None:
+def test_all_problems_of_a_configuration_are_reported_at_once(command: str) -> None:
     bad = ROOT / "tests" / "config" / "bad" / "faults-of-every-sort-at-once.yaml"
-    assert refusal(command, f"--config.file={bad}") == bad.with_suffix(".txt").read_text().splitlines()
+    expected = [f"{bad}: {line}" for line in bad.with_suffix(".txt").read_text().splitlines()]
+    assert usage_errors(command, f"--config.file={bad}") == expected
 
 
-def test_every_wrong_address_is_told_with_its_number() -> None:
-    wrong = [f"--web.listen-address={address}" for address in ("10098", ":10098", "host")]
-    said = "expected host:port, as :10098 or [::1]:10098"
-    assert refusal("serve", *wrong) == [f"--web.listen-address[{number}]: {said}" for number in (0, 2)]
+def test_each_invalid_address_is_reported_with_its_index() -> None:
+    flags = [f"--web.listen-address={address}" for address in ("10098", ":10098", "host")]
+    problem = "expected host:port, such as :10098 or [::1]:10098"
+    assert usage_errors("serve", *flags) == [f"--web.listen-address[{index}]: {problem}" for index in (0, 2)]
 
 
 @pytest.mark.parametrize("command", ["serve", "check", "demo"])
-def test_a_bad_web_configuration_is_told_beside_a_bad_configuration(command: str, tmp_path: Path) -> None:
+def test_problems_of_both_configurations_are_reported_together(command: str, tmp_path: Path) -> None:
     bad, config = tmp_path / "web.yaml", tmp_path / "config.yaml"
     bad.write_text("basic_auth_users: {alice: s3cret}\njunk: 1\n")
     config.write_text("junk: 1\n")
     flags = [] if command == "demo" else [f"--config.file={config}"]
-    found = refusal(command, *flags, f"--web.config.file={bad}")
+    found = usage_errors(command, *flags, f"--web.config.file={bad}")
     assert [line.partition(", ")[0] for line in found] == [
-        *(["junk: unknown key"] if flags else []),
+        *([f"{config}: junk: unknown key"] if flags else []),
         "--web.config.file: basic_auth_users.alice: expected a bcrypt hash of 60 characters",
         "--web.config.file: junk: unknown key",
     ]
 
 
-def test_check_reads_the_web_configuration_too(tmp_path: Path) -> None:
+def test_check_validates_the_web_configuration(tmp_path: Path) -> None:
     good = tmp_path / "web.yaml"
     good.write_text("")
-    assert exporter("check", f"--web.config.file={good}").stdout.splitlines()[-1] == f"{good} is right"
+    assert (
+        run_exporter("check", f"--web.config.file={good}").stdout.splitlines()[-1]
+        == f"{good}: web configuration is valid"
+    )
 
 
 @pytest.mark.parametrize("command", ["serve", "check"])
-def test_without_any_region_nothing_starts(command: str) -> None:
-    (reason,) = refusal(command, region="")
+def test_a_configuration_without_a_region_is_refused(command: str) -> None:
+    (reason,) = usage_errors(command, region="")
     assert reason.startswith("accounts: no Region: name regions, or set AWS_")
 
 
-@cache
-def told(*command: str) -> str:
-    """The help of the program or of a command."""
-    done = exporter(*command, "--help")
+def help_text(*command: str) -> str:
+    done = run_exporter(*command, "--help")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("usage: ")
     return done.stdout
 
 
-def test_help_and_version_are_answers_and_no_failures() -> None:
-    assert exporter("--version").stdout == f"{PROGRAM} {__version__}\n"
-    general = told()
+def test_help_and_version_exit_with_status_0() -> None:
+    assert run_exporter("--version").stdout == f"{PROGRAM} {__version__}\n"
+    text = help_text()
     for command in COMMANDS:
-        assert re.search(rf"^ +{command.name} +\w", general, re.MULTILINE)
+        assert re.search(rf"^ +{command} +\w", text, re.MULTILINE)
 
 
-def test_the_help_of_a_command_shows_each_flag_with_its_default() -> None:
-    for command in COMMANDS:
-        said = " ".join(told(command.name).split())
-        for flag in command.flags:
-            assert flag.name in said
-            assert flag.default is None or f"(default: {flag.default})" in said
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_shows_each_flag_with_its_default(command: str) -> None:
+    _, text = help_text(command).split("show this help message and exit\n")
+    flags = re.split(r"^  (?=--)", text, flags=re.MULTILINE)[1:]
+    names = [re.split(r"\n|  ", flag)[0] for flag in flags]
+    defaults = [re.search(r"\(default: (\S+)\)", " ".join(flag.split())) for flag in flags]
+    assert dict(zip(names, [default and default[1] for default in defaults], strict=True)) == FLAGS[command]
 
 
-def test_check_prints_what_is_watched() -> None:
-    done = exporter("check", f"--config.file={EXAMPLE}")
+def test_the_help_of_the_program_loads_no_command() -> None:
+    code = "import sys, exporter.cli.main; sys.exit(any(name.startswith('exporter.cli.comm') for name in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT).returncode == 0
+
+
+def test_check_prints_the_cells() -> None:
+    done = run_exporter("check", f"--config.file={EXAMPLE}")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
-        "factory eu-west-1 thing_registration_task: 1 ids and what is discovered",
-        "factory eu-west-1 iot_job: 1 ids and what is discovered",
-        "factory us-east-1 thing_registration_task: 1 ids and what is discovered",
-        "factory us-east-1 iot_job: 1 ids and what is discovered",
-        "field eu-west-1 greengrass_deployment: what is discovered",
-        "field eu-west-1 greengrass_bulk_deployment: what is discovered",
-        f"{EXAMPLE} is right",
+        "factory eu-west-1 thing_registration_task: 1 id and discovery",
+        "factory eu-west-1 iot_job: 1 id and discovery",
+        "factory us-east-1 thing_registration_task: 1 id and discovery",
+        "factory us-east-1 iot_job: 1 id and discovery",
+        "field eu-west-1 greengrass_deployment: discovery",
+        "field eu-west-1 greengrass_bulk_deployment: discovery",
+        f"{EXAMPLE}: configuration is valid (2 accounts, 6 cells)",
     ]
     assert "change-me" not in done.stdout
 
 
-def test_check_without_a_file_tells_the_default() -> None:
-    assert exporter("check").stdout.splitlines() == [
-        "default eu-west-1 thing_registration_task: what is discovered",
-        "default eu-west-1 iot_job: what is discovered",
-        "default eu-west-1 greengrass_deployment: what is discovered",
-        "the default configuration is right",
+def test_check_without_a_file_prints_the_default_cells() -> None:
+    assert run_exporter("check").stdout.splitlines() == [
+        "default eu-west-1 thing_registration_task: discovery",
+        "default eu-west-1 iot_job: discovery",
+        "default eu-west-1 greengrass_deployment: discovery",
+        "default configuration is valid (1 account, 3 cells)",
     ]
 
 
-def test_the_installed_command_is_this_program() -> None:
+def test_the_entry_point_is_the_main_function() -> None:
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
     name, _, target = setup["options.entry_points"]["console_scripts"].strip().partition(" = ")
@@ -182,19 +231,19 @@ def test_the_installed_command_is_this_program() -> None:
     assert callable(getattr(import_module(module), function))
 
 
-def test_without_a_command_it_serves_until_sigterm(tmp_path: Path) -> None:
+def test_without_a_command_the_exporter_serves_until_sigterm(tmp_path: Path) -> None:
     config, output = tmp_path / "config.yaml", tmp_path / "log"
     config.write_text(ONE_TASK)
-    aws = ScriptedAws({"/thing-registration-tasks/a1b2": answer({"taskId": "a1b2", "status": "Completed"})})
+    aws = ScriptedAws({"/thing-registration-tasks/a1b2": json_response({"taskId": "a1b2", "status": "Completed"})})
     command = [sys.executable, "-m", "exporter", f"--config.file={config}", "--web.listen-address=127.0.0.1:0"]
-    with serving(aws.app()) as endpoint, aws_environment(endpoint), running(command, output) as process:
+    with serve_app(aws.app()) as endpoint, aws_environment(endpoint), run_process(command, output) as process:
 
-        def listening() -> str | None:
+        def metrics_url() -> str | None:
             assert process.poll() is None, output.read_text()
             match = re.search(r"url=(http://\S+/metrics)", output.read_text())
             return match[1] if match else None
 
-        scraped = http_requests.get(until(listening, "the log's URL")).text
+        scraped = http_requests.get(wait_until(metrics_url, "the log's URL")).text
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0
     assert 'id="a1b2",kind="thing_registration_task",status="Completed"} 1.0' in scraped
@@ -202,11 +251,11 @@ def test_without_a_command_it_serves_until_sigterm(tmp_path: Path) -> None:
     assert "msg=stopped" in output.read_text()
 
 
-def test_a_command_that_is_terminated_before_it_began_is_no_success(tmp_path: Path) -> None:
+def test_sigterm_before_the_start_of_a_command_is_a_failure(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     os.mkfifo(config)
     command = [sys.executable, "-m", "exporter", "check", f"--config.file={config}"]
-    with running(command, tmp_path / "log") as process, config.open("w"):
+    with run_process(command, tmp_path / "log") as process, config.open("w"):
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 128 + signal.SIGTERM
     assert (tmp_path / "log").read_text() == ""
@@ -215,15 +264,15 @@ def test_a_command_that_is_terminated_before_it_began_is_no_success(tmp_path: Pa
 @pytest.mark.parametrize(
     "command", [("serve", "--web.listen-address"), ("demo", "--web.listen-address"), ("simulate", "--listen-address")]
 )
-def test_a_port_in_use_is_one_line_and_status_1(command: tuple[str, str]) -> None:
+def test_a_port_in_use_is_reported_in_one_line_with_status_1(command: tuple[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = exporter(command[0], f"{command[1]}=127.0.0.1:{port}")
+        done = run_exporter(command[0], f"{command[1]}=127.0.0.1:{port}")
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"{PROGRAM}: cannot listen on 127.0.0.1:{port}: {os.strerror(errno.EADDRINUSE)}")
 
 
-def test_sqlite_is_loaded_by_nobody_who_has_no_state_file() -> None:
+def test_serve_without_a_state_file_does_not_load_sqlite() -> None:
     loaded = "import sys, exporter.cli.commands.serve; sys.exit('sqlite3' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", loaded], check=False, cwd=ROOT).returncode == 0

@@ -1,4 +1,4 @@
-"""The exporter as users run it: a process of its own, and signals."""
+"""The exporter as a process: signals, addresses and limits."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, 
 refresh: {deadline: 1h}
 """
 
+# A soft limit of open files that suffices for the test process.
 LOW = 512
-"""A soft limit of open files, with room for this process."""
 
-ProcessContext = subprocess.Popen[str]
+Process = subprocess.Popen[str]
 
 
 @contextmanager
 def exporter_process(
     config: Path, endpoint: str, *flags: str, addresses: Sequence[str] = ("127.0.0.1:0",)
-) -> Iterator[tuple[ProcessContext, list[str]]]:
-    """Run the exporter as users do; give the process and its URLs, one for each address."""
+) -> Iterator[tuple[Process, list[str]]]:
+    """Run the exporter, and give the process and one URL for each address."""
     config.write_text(CONFIG)
     listen = [f"--web.listen-address={address}" for address in addresses]
     command = [sys.executable, "-m", "exporter", f"--config.file={config}", *listen, *flags]
@@ -55,7 +55,7 @@ def exporter_process(
         process.communicate()
 
 
-def test_no_answer_names_the_server(tmp_path: Path) -> None:
+def test_no_response_has_a_server_header(tmp_path: Path) -> None:
     with (
         serve_app(ScriptedAws().app()) as endpoint,
         exporter_process(tmp_path / "config.yaml", endpoint) as (_, (url,)),
@@ -65,7 +65,7 @@ def test_no_answer_names_the_server(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_process_well_answers_a_scrape_in_flight_and_ends_its_call_to_aws(
+def test_a_signal_completes_the_current_scrape_cancels_its_call_to_aws_and_exits_with_0(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     with (
@@ -85,26 +85,26 @@ def test_a_signal_ends_the_process_well_answers_a_scrape_in_flight_and_ends_its_
     assert "aws_iot_bulk_exporter_up{" in response.text
 
 
-def test_sighup_reads_the_file_again_and_a_bad_one_ends_nothing(tmp_path: Path) -> None:
+def test_sighup_reloads_the_file_and_an_invalid_file_keeps_the_configuration(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     gauge = "aws_iot_bulk_exporter_config_last_reload_successful"
     with serve_app(ScriptedAws().app()) as endpoint, exporter_process(config, endpoint) as (process, (url,)):
 
-        def shows(row: str) -> bool | None:
-            return row in http_requests.get(f"{url}/metrics").text or None
+        def has_sample(text: str) -> bool | None:
+            return text in http_requests.get(f"{url}/metrics").text or None
 
-        assert shows('account="default"')
+        assert has_sample('account="default"')
         config.write_text(CONFIG.replace("account_id", "name: renamed, account_id"))
         process.send_signal(signal.SIGHUP)
-        wait_until(lambda: shows('account="renamed"'), "the new name")
+        wait_until(lambda: has_sample('account="renamed"'), "the new name")
         for bad in ("accounts: 7", "", "{"):
             config.write_text(bad)
             process.send_signal(signal.SIGHUP)
-            wait_until(lambda: shows(f"{gauge} 0.0"), "the failure")
-            assert shows('account="renamed"')
+            wait_until(lambda: has_sample(f"{gauge} 0.0"), "the failure")
+            assert has_sample('account="renamed"')
             config.write_text(CONFIG)
             assert http_requests.post(f"{url}/-/reload").text == "reloaded\n"
-            assert shows(f"{gauge} 1.0")
+            assert has_sample(f"{gauge} 1.0")
             config.write_text(CONFIG.replace("account_id", "name: renamed, account_id"))
             assert http_requests.post(f"{url}/-/reload").text == "reloaded\n"
         config.unlink()
@@ -112,32 +112,34 @@ def test_sighup_reads_the_file_again_and_a_bad_one_ends_nothing(tmp_path: Path) 
         assert process.poll() is None
 
 
-def test_a_configuration_that_cannot_be_read_to_its_end_delays_no_end(tmp_path: Path) -> None:
+def test_a_configuration_file_that_blocks_does_not_delay_the_shutdown(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     with serve_app(ScriptedAws().app()) as endpoint, exporter_process(config, endpoint) as (process, (url,)):
         assert http_requests.get(f"{url}/-/ready").status_code == 200
         config.unlink()
         os.mkfifo(config)
         process.send_signal(signal.SIGHUP)
-        with config.open("w"):  # returns as soon as somebody reads
+        # open() returns when the exporter reads the pipe.
+        with config.open("w"):
             assert "aws_iot_bulk_exporter_up{" in http_requests.get(f"{url}/metrics").text
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=60) == 0
 
 
-def test_the_usual_limit_of_files_is_raised_as_far_as_it_may_be(tmp_path: Path) -> None:
-    usual, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (LOW, most))
+def test_the_soft_limit_of_open_files_is_raised_to_the_hard_limit(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (LOW, hard))
     try:
         with hanging_endpoint() as (endpoint, _), exporter_process(tmp_path / "config.yaml", endpoint) as (process, _):
-            assert resource.prlimit(process.pid, resource.RLIMIT_NOFILE) == (most, most)
+            assert resource.prlimit(process.pid, resource.RLIMIT_NOFILE) == (hard, hard)
     finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (usual, most))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_a_password_that_is_being_checked_does_not_outlive_a_second_signal(tmp_path: Path) -> None:
+def test_a_second_signal_aborts_the_check_of_a_password(tmp_path: Path) -> None:
     web = tmp_path / "web.yaml"
-    web.write_text(f"basic_auth_users: {{alice: $2b$31${'.' * 53}}}\n")  # hours of work
+    # A check of this hash takes hours.
+    web.write_text(f"basic_auth_users: {{alice: $2b$31${'.' * 53}}}\n")
     with (
         serve_app(ScriptedAws().app()) as endpoint,
         exporter_process(tmp_path / "config.yaml", endpoint, f"--web.config.file={web}") as (process, (url,)),
@@ -145,7 +147,8 @@ def test_a_password_that_is_being_checked_does_not_outlive_a_second_signal(tmp_p
     ):
         login = client.submit(httpx.get, url, headers={"authorization": basic("alice", "wrong")}, timeout=60)
         wait_until(
-            lambda: (http_requests.get(f"{url}/-/healthy").is_success and _threads(process) > 1) or None, "a check"
+            lambda: (http_requests.get(f"{url}/-/healthy").is_success and _thread_count(process) > 1) or None,
+            "the check of the password",
         )
         process.send_signal(signal.SIGTERM)
         process.send_signal(signal.SIGTERM)
@@ -154,11 +157,11 @@ def test_a_password_that_is_being_checked_does_not_outlive_a_second_signal(tmp_p
             login.result()
 
 
-def _threads(process: ProcessContext) -> int:
+def _thread_count(process: Process) -> int:
     return len(list(Path(f"/proc/{process.pid}/task").iterdir()))
 
 
-def test_every_address_is_served_alike(tmp_path: Path) -> None:
+def test_every_address_serves_the_same(tmp_path: Path) -> None:
     authority, web = server_files(tmp_path), tmp_path / "web.yaml"
     web.write_text(
         f"tls_server_config: {{cert_file: server.pem, key_file: server.key}}\nbasic_auth_users: {{alice: {ALICE}}}\n"
@@ -184,11 +187,11 @@ def test_every_address_is_served_alike(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics", "/-/healthy", "/-/ready"])
-def test_every_path_answers_head_without_a_body(tmp_path: Path, path: str) -> None:
+def test_every_path_responds_to_head_without_a_body(tmp_path: Path, path: str) -> None:
     with (
         serve_app(ScriptedAws().app()) as endpoint,
         exporter_process(tmp_path / "config.yaml", endpoint) as (_, (url,)),
     ):
-        head, whole = http_requests.head(url + path), http_requests.get(url + path)
+        head, get = http_requests.head(url + path), http_requests.get(url + path)
         assert (head.status_code, head.content) == (200, b"")
-        assert head.headers["content-type"] == whole.headers["content-type"]
+        assert head.headers["content-type"] == get.headers["content-type"]

@@ -1,4 +1,4 @@
-"""What ``show`` prints is what is committed."""
+"""``show`` prints the content of the committed files."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from exporter.cli.commands.show import RULES, SUBJECTS
-from exporter.cli.main import SUBJECTS as PRINTED_SUBJECTS
-from tests.support.command_line import exporter, refusal
+from tests.support.command_line import run_exporter, usage_errors
 from tests.support.repository import ROOT
 
 COMMITTED = {
@@ -25,33 +24,33 @@ COMMITTED = {
     "chart-alerts": "helm/files/alerts.yaml",
 }
 
-IN_THE_CHART = {
+# Helm reads no file outside the chart, so the chart has copies.
+CHART_COPIES = {
     "monitoring/grafana-alerts.yaml": "helm/files/grafana-alerts.yaml",
     "monitoring/dashboards/*.json": "helm/files/dashboards/",
 }
-"""What helm, which reads no file outside a chart, has a copy of."""
 
 
 @pytest.mark.parametrize("subject", sorted(COMMITTED))
-def test_show_prints_what_is_committed(subject: str) -> None:
-    done = exporter("show", subject, region="")
+def test_show_prints_the_committed_file(subject: str) -> None:
+    done = run_exporter("show", subject, region="")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == (ROOT / COMMITTED[subject]).read_text(encoding="utf-8")
 
 
-def test_the_subjects_of_the_command_line_are_those_that_can_be_shown() -> None:
-    assert set(PRINTED_SUBJECTS) == {*SUBJECTS, *RULES} == set(COMMITTED)
+def test_every_subject_has_a_committed_file() -> None:
+    assert set(SUBJECTS) == set(COMMITTED)
 
 
 @pytest.mark.parametrize("subject", sorted(RULES))
-def test_show_takes_thresholds_from_a_file(subject: str, tmp_path: Path) -> None:
+def test_show_applies_the_settings_of_a_file(subject: str, tmp_path: Path) -> None:
     file = tmp_path / "alerts.yaml"
     file.write_text("alerts: {AwsIotBulkFailureRatioHigh: {severity: page}}\n")
-    done = exporter("show", subject, f"--alerts.file={file}", region="")
+    done = run_exporter("show", subject, f"--alerts.file={file}", region="")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("severity: page") == 1
     file.write_text("alerts: {AwsIotBulkRatio: {}}\nlabels: 5\n")
-    assert refusal("show", subject, f"--alerts.file={file}") == [
+    assert usage_errors("show", subject, f"--alerts.file={file}") == [
         "labels: expected a mapping",
         "alerts.AwsIotBulkRatio: expected the name of an alert",
     ]
@@ -60,11 +59,11 @@ def test_show_takes_thresholds_from_a_file(subject: str, tmp_path: Path) -> None
 def test_make_documents_writes_every_subject_to_its_file() -> None:
     recipe = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert dict(re.findall(r"show ([a-z-]+) > (\S+)", recipe)) == COMMITTED
-    assert dict(re.findall(r"cp (\S+) (\S+)", recipe)) == IN_THE_CHART
+    assert dict(re.findall(r"cp (\S+) (\S+)", recipe)) == CHART_COPIES
 
 
-def test_the_chart_has_what_is_committed() -> None:
-    for pattern, copy in IN_THE_CHART.items():
+def test_the_chart_has_copies_of_the_committed_files() -> None:
+    for pattern, copy in CHART_COPIES.items():
         originals = {path.name: path.read_bytes() for path in ROOT.glob(pattern)}
         copies = {path.name: path.read_bytes() for path in ROOT.glob(f"{copy}*" if copy.endswith("/") else copy)}
         assert copies == originals != {}

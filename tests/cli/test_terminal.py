@@ -1,4 +1,4 @@
-"""A watch is a live table in a real terminal, and a log of changes anywhere else."""
+"""A watch prints a live table in a terminal, and a line for each change otherwise."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ import pytest
 from rich.console import Console
 
 from exporter.aws.models import Models
-from exporter.cli.terminal import picture, plain_view
+from exporter.cli.terminal import plain_view, watch_display
 from exporter.kinds.phase import Phase
 from exporter.kinds.registry import KINDS
 from exporter.metrics.summary import CellLine, OperationLine
 from exporter.simulator.app import application
 from exporter.simulator.scenario import parse_scenario
 from tests.support.exporter_server import aws_environment
-from tests.support.servers import serving
-from tests.support.waiting import until
+from tests.support.servers import serve_app
+from tests.support.waiting import wait_until
 
 NOW = 1_700_000_000.0
 RUNNING = OperationLine(
@@ -44,6 +44,7 @@ RUNNING = OperationLine(
     phase=Phase.RUNNING,
     active=True,
     continuous=False,
+    needs_attention=True,
     progress=0.999,
     succeeded=4810,
     failed=12,
@@ -80,25 +81,27 @@ CELL = CellLine(
 FAILING = replace(CELL, up=False, reasons=("throttled",))
 
 
-def drawn(operations: list[OperationLine], cells: list[CellLine], width: int = 110, height: int = 24) -> list[str]:
-    """The lines of the picture, without colours."""
+def display_lines(
+    operations: list[OperationLine], cells: list[CellLine], width: int = 110, height: int = 24
+) -> list[str]:
+    """Return the lines of the display, without colors."""
     console = Console(file=io.StringIO(), width=width, height=height, color_system=None)
     with console.capture() as capture:
-        console.print(picture(operations, cells, NOW, (width, height)))
+        console.print(watch_display(operations, cells, NOW, (width, height)))
     return [line.rstrip() for line in capture.get().splitlines()]
 
 
-def test_an_operation_has_a_row_with_a_bar_and_its_figures_and_active_ones_come_first() -> None:
-    head, running, ended = drawn([ENDED, RUNNING], [CELL])
-    assert head.split() == ["operation", "done", "status", "succeeded", "failed", "a", "minute", "ends", "age"]
+def test_each_operation_has_a_row_with_a_bar_and_its_numbers_and_active_ones_are_first() -> None:
+    header, running, ended = display_lines([ENDED, RUNNING], [CELL])
+    assert header.split() == ["operation", "done", "status", "succeeded", "failed", "per", "minute", "ends", "age"]
     assert re.fullmatch(r"firmware-7 +━+[╸╺]? +99% +IN_PROGRESS +4810 +12 +6\.0% +\w{3} \d\d:\d\d +7s", running)
     assert re.fullmatch(r"old +━+ +100% +COMPLETED +4810 +12 +7s", ended)
 
 
 @pytest.mark.parametrize("width", [50, 60, 80, 90, 100, 200])
-def test_in_a_narrow_terminal_columns_are_left_out_and_no_figure_or_id_is_cut(width: int) -> None:
-    elsewhere = replace(RUNNING, id="x" * 36, region="us-east-1")
-    lines = drawn([elsewhere] if width < 80 else [RUNNING, elsewhere], [], width)
+def test_a_narrow_terminal_hides_columns_and_cuts_no_number_or_id(width: int) -> None:
+    second_region = replace(RUNNING, id="x" * 36, region="us-east-1")
+    lines = display_lines([second_region] if width < 80 else [RUNNING, second_region], [], width)
     text = "\n".join(lines)
     assert max(map(len, lines)) <= width
     assert "…" not in text
@@ -108,15 +111,15 @@ def test_in_a_narrow_terminal_columns_are_left_out_and_no_figure_or_id_is_cut(wi
     assert ("us-east-1" in text) == (width >= 80)
 
 
-def test_what_is_not_known_is_left_empty_and_what_cannot_be_read_stands_below() -> None:
-    nothing = replace(RUNNING, progress=None, succeeded=None, failed=None, rate=None, estimated_end=None)
-    _, row, trouble = drawn([nothing], [FAILING])
+def test_unknown_values_are_empty_and_cells_that_cannot_be_read_are_below_the_table() -> None:
+    unknown = replace(RUNNING, progress=None, succeeded=None, failed=None, rate=None, estimated_end=None)
+    _, row, error = display_lines([unknown], [FAILING])
     assert row.split() == ["firmware-7", "IN_PROGRESS", "7s"]
-    assert trouble == "factory eu-west-1 iot_job: cannot be read: throttled"
+    assert error == "factory eu-west-1 iot_job: cannot be read: throttled"
 
 
 @pytest.mark.parametrize(
-    ("meaning", "active", "failed", "colour"),
+    ("phase", "active", "failed", "color"),
     [
         (Phase.RUNNING, True, 3, ""),
         (Phase.COMPLETED, False, 0, "32"),
@@ -126,32 +129,32 @@ def test_what_is_not_known_is_left_empty_and_what_cannot_be_read_stands_below() 
         (Phase.ENDED, False, 0, ""),
     ],
 )
-def test_only_what_came_to_its_end_without_failures_is_green(
-    phase: Phase, active: bool, failed: int | None, colour: str
+def test_only_a_completed_operation_without_failures_is_green(
+    phase: Phase, active: bool, failed: int | None, color: str
 ) -> None:
     console = Console(file=io.StringIO(), width=110, force_terminal=True, color_system="standard")
     row = replace(RUNNING, status="STATUS", phase=phase, active=active, failed=failed)
     with console.capture() as capture:
-        console.print(picture([row], [], NOW, (110, 24)))
-    coloured = re.search(r"\x1b\[(\d+)mSTATUS", capture.get())
-    assert (coloured[1] if coloured else "") == colour
+        console.print(watch_display([row], [], NOW, (110, 24)))
+    match = re.search(r"\x1b\[(\d+)mSTATUS", capture.get())
+    assert (match[1] if match else "") == color
 
 
-def test_what_does_not_fit_into_the_terminal_is_counted() -> None:
-    lines = drawn([replace(RUNNING, id=str(number)) for number in range(50)], [FAILING], height=12)
+def test_operations_that_do_not_fit_are_counted() -> None:
+    lines = display_lines([replace(RUNNING, id=str(number)) for number in range(50)], [FAILING], height=12)
     assert len(lines) < 12
     assert lines[-2:] == ["and 43 more", "factory eu-west-1 iot_job: cannot be read: throttled"]
 
 
-def test_nothing_that_aws_sends_is_a_command_to_the_terminal() -> None:
-    evil = replace(RUNNING, id="\x1b[2Jx\x9b31m", status="[bold]\r\x07\u202e")
-    shown = "\n".join(drawn([evil], []))
+def test_control_characters_from_aws_are_escaped() -> None:
+    malicious = replace(RUNNING, id="\x1b[2Jx\x9b31m", status="[bold]\r\x07\u202e")
+    shown = "\n".join(display_lines([malicious], []))
     assert not any(character in shown for character in "\x1b\x9b\r\x07\u202e")
     assert r"\x1b[2Jx\x9b31m" in shown
     assert r"[bold]\r\x07" in shown
 
 
-def test_without_a_terminal_each_change_is_a_line_and_nothing_is_said_twice() -> None:
+def test_without_a_terminal_each_change_is_one_line() -> None:
     stream = io.StringIO()
     with plain_view(stream) as view:
         view.show([RUNNING], [CELL], NOW)
@@ -177,41 +180,41 @@ COMMAND = [sys.executable, "-m", "exporter", "watch", "--kind=iot_job"]
 
 @contextmanager
 def environment() -> Iterator[dict[str, str]]:
-    """Give the environment in which AWS is the simulator."""
+    """Give the environment of a process that uses the simulated AWS."""
     app = application(parse_scenario(SCENARIO, KINDS), KINDS, Models())
-    with serving(app) as endpoint, aws_environment(endpoint, TERM="xterm-256color", COLUMNS="100", LINES="24"):
+    with serve_app(app) as endpoint, aws_environment(endpoint, TERM="xterm-256color", COLUMNS="100", LINES="24"):
         yield dict(os.environ)
 
 
-def test_in_a_real_terminal_the_table_is_drawn_in_place_and_the_cursor_comes_back() -> None:
+def test_in_a_terminal_the_table_is_updated_in_place_and_the_cursor_is_restored() -> None:
     with environment() as env:
-        terminal, process_s_end = pty.openpty()
+        terminal, process_end = pty.openpty()
         command = [*COMMAND, "--id=done", "--until-done"]
-        process = subprocess.Popen(command, stdout=process_s_end, stdin=process_s_end, env=env)
-        os.close(process_s_end)
-        shown = _all_of(terminal)
+        process = subprocess.Popen(command, stdout=process_end, stdin=process_end, env=env)
+        os.close(process_end)
+        shown = _terminal_output(terminal)
         assert process.wait(timeout=60) == 0
     assert "\x1b[?25l" in shown
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
     assert "━" in shown
-    assert "1 of 1 operations ended well" in shown
+    assert "1 of 1 operations succeeded" in shown
 
 
-def _all_of(terminal: int) -> str:
-    """Return everything that a process writes to its terminal; Linux ends it with an error."""
-    read = bytearray()
+def _terminal_output(terminal: int) -> str:
+    """Return the output of a process until it exits. Linux reports the end as an error."""
+    output = bytearray()
     try:
         while part := os.read(terminal, 4096):
-            read += part
+            output += part
     except OSError:
         pass
     os.close(terminal)
-    return read.decode()
+    return output.decode()
 
 
 @contextmanager
-def hearing_interrupts() -> Iterator[None]:
-    """Let what is started hear SIGINT: what a shell runs in the background, and all that it starts, ignores it."""
+def interruptible_children() -> Iterator[None]:
+    """Make started processes handle SIGINT. A background job of a shell and its children ignore it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
@@ -220,23 +223,23 @@ def hearing_interrupts() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_the_watch_and_is_no_success(tmp_path: Path, number: signal.Signals, status: int) -> None:
+def test_a_signal_ends_the_watch_with_a_failure_status(tmp_path: Path, number: signal.Signals, status: int) -> None:
     output = tmp_path / "output"
     with environment() as env, output.open("wb") as file:
         command = [*COMMAND, "--id=running", "--until-done"]
-        with hearing_interrupts():
+        with interruptible_children():
             process = subprocess.Popen(command, stdout=file, stderr=file, env=env)
-        until(lambda: "IN_PROGRESS" in output.read_text() or None, "a line")
+        wait_until(lambda: "IN_PROGRESS" in output.read_text() or None, "a line")
         process.send_signal(number)
         assert process.wait(timeout=60) == status
     assert "Traceback" not in output.read_text()
 
 
-def test_when_nobody_reads_its_lines_any_more_the_watch_ends_without_a_word() -> None:
+def test_a_closed_pipe_ends_the_watch_without_a_message() -> None:
     with environment() as env:
         command = [*COMMAND, "--id=done", "--id=running"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
         assert process.stdout is not None
         process.stdout.close()
-        _, complaints = process.communicate(timeout=60)
-    assert (process.returncode, complaints) == (141, b"")
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (141, b"")

@@ -1,4 +1,4 @@
-"""``watch`` follows operations to their end, and its exit status tells how they ended: completed is not success."""
+"""The exit status of ``watch`` states how the operations ended. A completed operation can have failed items."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from exporter.app.exporter import new_process
-from exporter.app.runtime import Runtime, first
+from exporter.app.exporter import new_process_context
+from exporter.app.runtime import Runtime, first_runtime
 from exporter.aws.models import Models
-from exporter.cli.commands.watch import Pace, Wish, _chosen, _default_config, follow
-from exporter.cli.watch_result import Findings
+from exporter.cli.commands.watch import Arguments, flags_config, matching_cells, watch
+from exporter.cli.watch_result import WatchResult
 from exporter.config.loader import parse_config
 from exporter.core.errors import ConfigError
 from exporter.core.log import new_log
@@ -24,8 +24,8 @@ from exporter.simulator.app import application
 from exporter.simulator.scenario import parse_scenario
 from tests.support.clocks import ManualClock
 from tests.support.exporter_server import aws_environment
-from tests.support.scripted_endpoint import ACCOUNT_ID, ScriptedAws, answer, refusal
-from tests.support.servers import serving
+from tests.support.scripted_endpoint import ACCOUNT_ID, ScriptedAws, error_response, json_response
+from tests.support.servers import serve_app
 
 SCENARIO = """
 accounts: ["111122223333"]
@@ -45,51 +45,50 @@ operations:
   - {<<: *job, id: old, created: -1h, timeline: [{at: 0s, status: IN_PROGRESS}, {at: 9s, status: CANCELED}]}
   - {kind: thing_registration_task, id: task, region: eu-west-1, items: 9, timeline: [{at: 0s, status: Completed}]}
 """
-UNTIL_DONE = Pace(interval=5.0, until_done=True, give_up_after=300.0)
 
 
 @dataclass
-class Recorded:
-    """A view that keeps what it was shown."""
+class RecordingView:
+    """A view that records each call."""
 
-    pictures: list[Sequence[OperationLine]] = field(default_factory=list)
+    operations: list[Sequence[OperationLine]] = field(default_factory=list)
     cells: list[Sequence[CellLine]] = field(default_factory=list)
 
     def show(self, operations: Sequence[OperationLine], cells: Sequence[CellLine], now: float) -> None:
-        self.pictures.append(operations)
+        self.operations.append(operations)
         self.cells.append(cells)
 
 
 @contextmanager
 def simulated(clock: ManualClock, scenario: str = SCENARIO) -> Iterator[None]:
-    """Let AWS be the simulator, with the same clock."""
+    """Simulate AWS with the same clock."""
     app = application(parse_scenario(scenario, KINDS), KINDS, Models(), now=lambda: clock.at)
-    with serving(app) as endpoint, aws_environment(endpoint):
+    with serve_app(app) as endpoint, aws_environment(endpoint):
         yield
 
 
-def generation(clock: ManualClock, wish: Wish, config: str = "") -> Runtime:
-    read = parse_config(config, KINDS) if config else _default_config(wish)
-    process = new_process(KINDS, new_log("error"), Shard(), clock.clock())
-    return first(process, read, lambda cells: _chosen(cells, wish))
+def new_runtime(clock: ManualClock, arguments: Arguments, config: str = "") -> Runtime:
+    parsed = parse_config(config, KINDS) if config else flags_config(arguments)
+    process = new_process_context(KINDS, new_log("error"), Shard(), clock.clock())
+    return first_runtime(process, parsed, lambda cells: matching_cells(cells, arguments))
 
 
-def watched(clock: ManualClock, wish: Wish, config: str = "", pace: Pace = UNTIL_DONE) -> tuple[Findings, Recorded]:
-    """Watch until all is done."""
-    view = Recorded()
+def run_watch(clock: ManualClock, arguments: Arguments, config: str = "") -> tuple[WatchResult, RecordingView]:
+    """Watch until all operations have ended."""
+    view = RecordingView()
 
-    async def run() -> Findings:
-        return await follow(generation(clock, wish, config), view, clock.clock(), pace)
+    async def run() -> WatchResult:
+        return await watch(new_runtime(clock, arguments, config), view, clock.clock(), arguments)
 
     return asyncio.run(run()), view
 
 
-def jobs(*ids: str) -> Wish:
-    return Wish(kind="iot_job", ids=ids)
+def jobs(*ids: str, give_up_after: float = 300.0) -> Arguments:
+    return Arguments(kind="iot_job", ids=ids, until_done=True, give_up_after=give_up_after)
 
 
 @pytest.mark.parametrize(
-    ("ids", "status", "badly"),
+    ("ids", "status", "failed"),
     [
         (("well",), 0, ()),
         (("well", "failing"), 1, ("failing",)),
@@ -98,36 +97,36 @@ def jobs(*ids: str) -> Wish:
         (("well", "unknown"), 1, ("unknown",)),
     ],
 )
-def test_the_counts_decide_how_the_watch_ends(ids: tuple[str, ...], status: int, badly: tuple[str, ...]) -> None:
+def test_the_counts_decide_the_exit_status(ids: tuple[str, ...], status: int, failed: tuple[str, ...]) -> None:
     clock = ManualClock()
     with simulated(clock):
-        found, view = watched(clock, jobs(*ids))
-    assert (found.ending, found.badly) == (status, badly)
-    assert sorted(found.well + found.badly) == sorted(ids)
-    assert {line.id for line in view.pictures[-1]} == set(ids) - {"unknown"}
-    assert not any(line.active for line in view.pictures[-1])
+        result, view = run_watch(clock, jobs(*ids))
+    assert (result.exit_status, result.failed) == (status, failed)
+    assert sorted(result.succeeded + result.failed) == sorted(ids)
+    assert {line.id for line in view.operations[-1]} == set(ids) - {"unknown"}
+    assert not any(line.active for line in view.operations[-1])
 
 
-def test_what_is_found_and_had_ended_before_the_watch_began_does_not_count() -> None:
-    found_ones = "{kind: iot_job, discover: {id_pattern: ^(well|old)$}}"
-    everything = f'accounts: [{{account_id: "111122223333", watch: [{found_ones}]}}]'
+def test_a_discovered_operation_that_ended_before_the_watch_does_not_count() -> None:
+    discovered = "{kind: iot_job, discover: {id_pattern: ^(well|old)$}}"
+    everything = f'accounts: [{{account_id: "111122223333", watch: [{discovered}]}}]'
     clock = ManualClock()
     with simulated(clock):
-        found, view = watched(clock, Wish(), everything)
-    assert (found.ending, found.well, found.badly) == (0, ("well",), ())
-    assert {line.id for line in view.pictures[-1]} == {"well", "old"}
+        result, view = run_watch(clock, Arguments(until_done=True), everything)
+    assert (result.exit_status, result.succeeded, result.failed) == (0, ("well",), ())
+    assert {line.id for line in view.operations[-1]} == {"well", "old"}
 
 
-def test_where_nothing_goes_on_there_is_nothing_to_wait_for() -> None:
+def test_a_watch_without_active_operations_succeeds_at_once() -> None:
     clock = ManualClock()
     with simulated(clock, 'accounts: ["111122223333"]\noperations: []\n'):
-        found, _ = watched(clock, Wish())
-    assert (found.ending, found.well, found.badly) == (0, (), ())
+        result, _ = run_watch(clock, Arguments(until_done=True))
+    assert (result.exit_status, result.succeeded, result.failed) == (0, (), ())
 
 
 @dataclass
-class Limited(Recorded):
-    """A view that has seen enough at some time."""
+class InterruptingView(RecordingView):
+    """A view that interrupts the watch at a time."""
 
     until: float = 0.0
 
@@ -137,16 +136,17 @@ class Limited(Recorded):
             raise KeyboardInterrupt
 
 
-def test_without_until_done_the_watch_goes_on_when_everything_has_ended() -> None:
+def test_without_until_done_the_watch_continues_after_all_operations_have_ended() -> None:
     clock = ManualClock()
-    view = Limited(until=clock.at + 300)
+    view = InterruptingView(until=clock.at + 300)
+    arguments = Arguments(kind="iot_job", ids=("well",), give_up_after=60.0)
 
     async def run() -> None:
-        await follow(generation(clock, jobs("well")), view, clock.clock(), Pace(None, False, 60.0))
+        await watch(new_runtime(clock, arguments), view, clock.clock(), arguments)
 
     with simulated(clock), pytest.raises(KeyboardInterrupt):
         asyncio.run(run())
-    assert {line.status for line in view.pictures[-1]} == {"COMPLETED"}
+    assert {line.status for line in view.operations[-1]} == {"COMPLETED"}
     assert clock.at >= view.until
 
 
@@ -165,70 +165,75 @@ def job(queued: int, failed: int, status: str = "IN_PROGRESS") -> dict[str, obje
     }
 
 
-@pytest.mark.parametrize(("failed", "ending"), [(0, 0), (2, 1)])
-def test_a_continuous_job_never_ends_and_is_done_while_no_thing_is_under_way(failed: int, ending: int) -> None:
-    clock, aws = ManualClock(), ScriptedAws({JOB: answer(job(5, 0))})
+@pytest.mark.parametrize(("failed", "status"), [(0, 0), (2, 1)])
+def test_a_continuous_job_counts_as_ended_while_no_thing_is_pending(failed: int, status: int) -> None:
+    clock, aws = ManualClock(), ScriptedAws({JOB: json_response(job(5, 0))})
 
     async def finish(seconds: float) -> None:
         await clock.sleep(seconds)
         if len(aws.requests) > 1:
-            aws.answers[JOB] = answer(job(0, failed))
+            aws.responses[JOB] = json_response(job(0, failed))
 
-    async def run() -> Findings:
-        return await follow(
-            generation(clock, jobs("continuous")), view, replace(clock.clock(), sleep=finish), UNTIL_DONE
-        )
+    async def run() -> WatchResult:
+        arguments = jobs("continuous")
+        return await watch(new_runtime(clock, arguments), view, replace(clock.clock(), sleep=finish), arguments)
 
-    view = Recorded()
-    with serving(aws.app()) as endpoint, aws_environment(endpoint, AWS_ACCOUNT_ID=ACCOUNT_ID):
-        found = asyncio.run(run())
-    assert found.ending == ending
-    assert all(line.continuous and line.active for picture in view.pictures for line in picture)
+    view = RecordingView()
+    with serve_app(aws.app()) as endpoint, aws_environment(endpoint, AWS_ACCOUNT_ID=ACCOUNT_ID):
+        result = asyncio.run(run())
+    assert result.exit_status == status
+    assert all(line.continuous and line.active for lines in view.operations for line in lines)
     assert len(aws.requests) > 2
 
 
-def unreachable(code: str, status: int, seconds: float) -> tuple[Findings, float]:
-    """Watch a job whose AWS answers always the same; return what was found, and after how long."""
+def watch_failing_job(code: str, status: int, give_up_after: float) -> tuple[WatchResult, float]:
+    """Watch a job while AWS always returns an error. Return the result and the duration in seconds."""
     clock = ManualClock()
     began = clock.at
     with (
-        serving(ScriptedAws({"/jobs/x": refusal(code, status)}).app()) as endpoint,
+        serve_app(ScriptedAws({"/jobs/x": error_response(code, status)}).app()) as endpoint,
         aws_environment(endpoint, AWS_ACCOUNT_ID=ACCOUNT_ID),
     ):
-        found, _ = watched(clock, jobs("x"), pace=Pace(5.0, True, seconds))
-    return found, clock.at - began
+        result, _ = run_watch(clock, jobs("x", give_up_after=give_up_after))
+    return result, clock.at - began
 
 
-def test_what_cannot_be_read_is_given_up_after_a_while() -> None:
-    found, waited = unreachable("InternalFailureException", 500, 120.0)
-    assert (found.ending, [key.kind for key in found.unreachable]) == (3, ["iot_job"])
+def test_the_watch_gives_up_when_a_cell_cannot_be_read() -> None:
+    result, waited = watch_failing_job("InternalFailureException", 500, 120.0)
+    assert (result.exit_status, [key.kind for key in result.unreachable]) == (3, ["iot_job"])
     assert 120 <= waited < 180
 
 
-def test_what_no_waiting_cures_is_given_up_at_once() -> None:
-    found, waited = unreachable("AccessDeniedException", 403, 3600.0)
-    assert found.ending == 3
+def test_the_watch_gives_up_at_once_on_a_permanent_error() -> None:
+    result, waited = watch_failing_job("AccessDeniedException", 403, 3600.0)
+    assert result.exit_status == 3
     assert waited < 60
 
 
 @pytest.mark.parametrize(
-    ("wish", "config", "problems"),
+    ("arguments", "config", "problems"),
     [
-        (Wish(ids=("a",)), "", ["--kind: expected one of "]),
-        (Wish(kind="no", ids=("a",)), "", ["--kind: expected one of "]),
-        (Wish(kind="iot_job", ids=("a", "b c"), region="nowhere"), "", ["--region: expected", "--id: expected an id"]),
-        (Wish(kind="iot_job", ids=("a", "a")), "", ["accounts[0].watch[0].ids: the same value again"]),
-        (Wish(account="x"), "", ["--account, --region, --kind: nothing that is watched fits"]),
-        (Wish(kind="iot_job", ids=("a",), account="x"), "labels: {}", ["--account: none of those"]),
+        (Arguments(ids=("a",)), "", ["--kind: expected one of "]),
+        (Arguments(kind="no", ids=("a",)), "", ["--kind: expected one of "]),
+        (
+            Arguments(kind="iot_job", ids=("a", "b c"), region="nowhere"),
+            "",
+            ["--region: expected", "--id: expected an id"],
+        ),
+        (Arguments(kind="iot_job", ids=("a", "a")), "", ["accounts[0].watch[0].ids: duplicate value at"]),
+        (Arguments(account="x"), "", ["--account, --region, --kind: no watched cell matches"]),
+        (Arguments(kind="iot_job", ids=("a",), account="x"), "labels: {}", ["--account: none of those"]),
     ],
 )
-def test_a_wish_that_cannot_be_met_names_its_flags(wish: Wish, config: str, problems: list[str]) -> None:
+def test_a_filter_that_matches_nothing_is_reported_with_its_flags(
+    arguments: Arguments, config: str, problems: list[str]
+) -> None:
     with aws_environment("http://127.0.0.1:1"), pytest.raises(ConfigError) as caught:
-        generation(ManualClock(), wish, config)
-    assert [line[: len(said)] for line, said in zip(caught.value.problems, problems, strict=True)] == problems
+        new_runtime(ManualClock(), arguments, config)
+    assert [line[: len(begin)] for line, begin in zip(caught.value.problems, problems, strict=True)] == problems
 
 
-def test_flags_choose_what_is_watched_of_a_configuration() -> None:
+def test_flags_select_cells_of_a_configuration() -> None:
     config = """
 accounts:
   - {name: a, account_id: "111122223333", regions: [eu-west-1, us-east-1]}
@@ -238,9 +243,11 @@ accounts:
     watch: [{kind: greengrass_bulk_deployment, discover: true, details: true}]
 """
     with aws_environment("http://127.0.0.1:1"):
-        chosen = generation(ManualClock(), Wish(region="us-east-1", kind="iot_job"), config).cells
-        named = generation(ManualClock(), Wish("b", "", "greengrass_bulk_deployment", ("x",)), config).cells
-        alone = generation(ManualClock(), Wish(kind="greengrass_bulk_deployment", ids=("x",))).cells
-    assert [(cell.account.name, cell.region, cell.kind.name) for cell in chosen] == [("a", "us-east-1", "iot_job")]
-    details = [(cell.watch.ids, cell.watch.discover, cell.watch.options) for cell in named + alone]
+        filtered = new_runtime(ManualClock(), Arguments(region="us-east-1", kind="iot_job"), config).cells
+        by_id = new_runtime(
+            ManualClock(), Arguments(account="b", kind="greengrass_bulk_deployment", ids=("x",)), config
+        ).cells
+        without_config = new_runtime(ManualClock(), Arguments(kind="greengrass_bulk_deployment", ids=("x",))).cells
+    assert [(cell.account.name, cell.region, cell.kind.name) for cell in filtered] == [("a", "us-east-1", "iot_job")]
+    details = [(cell.watch.ids, cell.watch.discover, cell.watch.options) for cell in by_id + without_config]
     assert details == [(("x",), None, frozenset({"details"}))] * 2

@@ -24,9 +24,9 @@ from tests.support.servers import serve_app
 SCOPE = ("--account=default", "--kind=thing_registration_task")
 # The commands, their exit status, and a part of their output.
 COMMANDS: dict[str, tuple[Sequence[str], int, bytes]] = {
-    "check": (("check",), 0, b"is right"),
+    "check": (("check",), 0, b"is valid"),
     "check --live": (("check", "--live"), 1, b"access_denied"),
-    "watch": (("watch", *SCOPE, "--id=good", "--until-done"), 1, b"did not end well: good"),
+    "watch": (("watch", *SCOPE, "--id=good", "--until-done"), 1, b"failed: good"),
     "watch in vain": (("watch", *SCOPE, "--id=denied", "--until-done"), 3, b"cannot be read"),
     "show iam-policy": (("show", "iam-policy"), 0, b"sts:AssumeRole"),
     "show iam-policy of a role": (("show", "iam-policy", "--account=assumed"), 0, b"iot:DescribeThingRegistrationTask"),

@@ -1,1 +1,1 @@
-"""The commands, one module each; every one takes the values of its flags and returns an exit status."""
+"""The commands, one module each, with ``Arguments``, ``add_arguments(parser)`` and ``run(arguments)``."""

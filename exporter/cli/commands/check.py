@@ -1,9 +1,11 @@
-"""``check``: is the configuration right, and, with ``--live``, does AWS let us in?"""
+"""``check`` validates the configuration and, with ``--live``, the access to AWS."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,11 @@ from prometheus_client import CollectorRegistry
 
 from exporter.aws.gateway import Gateway, ScopeApi
 from exporter.aws.models import Models
-from exporter.collector.cells import Cell, cells_of
+from exporter.cli import flags
+from exporter.collector.cells import Cell, configured_cells
 from exporter.config.loader import read_config
 from exporter.config.strict_yaml import read_text
-from exporter.config.validation import both
+from exporter.config.validation import run_both
 from exporter.core.clock import Clock
 from exporter.core.errors import ApiError, Reason
 from exporter.core.log import printable
@@ -24,79 +27,99 @@ from exporter.kinds.response import Answer
 from exporter.metrics.self_metrics import ApiMetrics
 from exporter.web.protection.config_file import read_web_config
 
+# This call needs no permission. It fails only if the role cannot be assumed.
 IDENTITY = ApiCall("sts", "GetCallerIdentity", quota=10)
-"""Needs no permission, but the role: a role that may not be assumed is told from a permission that it lacks."""
 
 
-def run(config_file: Path | None, web_config_file: Path | None, live: bool) -> int:
-    """Print what is watched and return 0; with ``live`` 1 if a call was refused. Raises ConfigError."""
-    (gateway, cells), _ = both(
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """The values of the flags."""
+
+    config_file: Path | None = None
+    web_config_file: Path | None = None
+    live: bool = False
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``check``."""
+    flags.add_config_file(parser)
+    flags.add_web_config_file(parser)
+    parser.add_argument("--live", action="store_true", help="Make each type of API call once for each cell.")
+
+
+def run(arguments: Arguments) -> int:
+    """Print the cells and return 0, or 1 if a live call failed. Raises ConfigError."""
+    config_file, web_config_file = arguments.config_file, arguments.web_config_file
+    (gateway, cells), _ = run_both(
         lambda: _read(config_file), lambda: web_config_file and read_web_config(web_config_file, read_text)
     )
-    if live:
-        return asyncio.run(_ask_all(gateway, cells))
+    if arguments.live:
+        return asyncio.run(_check_access(gateway, cells))
     for cell in cells:
         print(printable(f"{_name(cell)}: {_watched(cell)}"))
-    print(f"{config_file or 'the default configuration'} is right")
+    accounts = _count(len({cell.account.name for cell in cells}), "account")
+    subject = f"{config_file}: configuration" if config_file else "default configuration"
+    print(f"{subject} is valid ({accounts}, {_count(len(cells), 'cell')})")
     if web_config_file:
-        print(f"{web_config_file} is right")
+        print(f"{web_config_file}: web configuration is valid")
     return 0
 
 
 def _read(config_file: Path | None) -> tuple[Gateway, tuple[Cell, ...]]:
     config = read_config(config_file, KINDS)
     gateway = Gateway(Models(), config.aws, ApiMetrics(CollectorRegistry()), Clock())
-    return gateway, cells_of(config, KINDS, gateway.default_region)
+    return gateway, configured_cells(config, KINDS, gateway.default_region)
 
 
-async def _ask_all(gateway: Gateway, cells: tuple[Cell, ...]) -> int:
-    results = await asyncio.gather(*(_ask(gateway, cell) for cell in cells))
-    for cell, (fine, said) in zip(cells, results, strict=True):
-        print(printable(f"{'ok    ' if fine else 'FAILED'} {_name(cell)}: {said}"))
-    return 0 if all(fine for fine, _ in results) else 1
+async def _check_access(gateway: Gateway, cells: Sequence[Cell]) -> int:
+    results = await asyncio.gather(*(_check_cell(gateway, cell) for cell in cells))
+    for cell, (succeeded, message) in zip(cells, results, strict=True):
+        print(printable(f"{'ok    ' if succeeded else 'FAILED'} {_name(cell)}: {message}"))
+    return 0 if all(succeeded for succeeded, _ in results) else 1
 
 
-async def _ask(gateway: Gateway, cell: Cell) -> tuple[bool, str]:
+async def _check_cell(gateway: Gateway, cell: Cell) -> tuple[bool, str]:
+    """Return whether all calls succeeded, and their results or the failure and its cure."""
     try:
         api = await gateway.connect(cell.account, cell.region, cell.kind.name)
         if cell.account.role_arn:
             await api.call(IDENTITY)
     except ApiError as error:
         refused = cell.account.role_arn and _is_denied(error)
-        hint = "; needs sts:AssumeRole, and the role's trust policy must let it" if refused else ""
-        return False, f"no way into the account, {_why(error)}{hint}"
-    watched = _Watched(api)
+        cure = "; needs sts:AssumeRole, and the role's trust policy must allow it" if refused else ""
+        return False, f"cannot access the account: {_reason(error)}{cure}"
+    recorder = _CallRecorder(api)
     try:
-        return True, await _touch(watched, cell)
+        return True, await _call_each_api(recorder, cell)
     except ApiError as error:
-        asked = watched.last
-        needs = f"; needs the permission {gateway.models.iam_action(asked)}" if asked and _is_denied(error) else ""
-        return False, f"{asked.name if asked else 'call'}: {_why(error)}{needs}{_past(cell.kind)}"
+        call = recorder.last
+        cure = f"; needs the permission {gateway.models.iam_action(call)}" if call and _is_denied(error) else ""
+        return False, f"{call.name if call else 'call'}: {_reason(error)}{cure}{_end_of_support(cell.kind)}"
 
 
-async def _touch(api: _Watched, cell: Cell) -> str:
-    """Make each kind of call that the cell will make, once."""
+async def _call_each_api(api: _CallRecorder, cell: Cell) -> str:
     ids = list(cell.watch.ids[:1])
-    said = []
+    results = []
     if cell.watch.discover:
         discovery = cell.kind.discovery
         async for page in api.pages(discovery.call, **discovery.parameters):
             found = [entry.id for entry in discovery.entries(page)]
             ids = ids or found[:1]
-            said.append(f"{len(found)} found on the first page of {discovery.call.name}")
+            results.append(f"{len(found)} found on the first page of {discovery.call.name}")
             break
     for id in ids:
         operation = await cell.kind.fetch(api, FetchRequest(id, cell.watch.options))
         if cell.tag_source:
             await cell.tag_source.read(api, operation)
-        said.append(f"{id} is {operation.status}")
+        results.append(f"{id} is {operation.status}")
     if not ids:
-        said.append(f"nothing there to try {' and '.join(call.name for call in cell.kind.describes)} with")
-    return ", ".join(said)
+        calls = " and ".join(call.name for call in cell.kind.describes)
+        results.append(f"no operation to check {calls}")
+    return ", ".join(results)
 
 
-class _Watched:
-    """The scope's API, remembering the call that was made last, so that a refusal can be named."""
+class _CallRecorder:
+    """The API of a scope. It records the last call, which the message of a failure names."""
 
     def __init__(self, api: ScopeApi) -> None:
         self._api = api
@@ -112,7 +135,7 @@ class _Watched:
             yield page
 
 
-def _past(kind: Kind[Any]) -> str:
+def _end_of_support(kind: Kind[Any]) -> str:
     return f"; AWS ended its support on {kind.support_ended:%Y-%m-%d}" if kind.support_ended else ""
 
 
@@ -120,7 +143,7 @@ def _is_denied(error: ApiError) -> bool:
     return error.reason is Reason.ACCESS_DENIED
 
 
-def _why(error: ApiError) -> str:
+def _reason(error: ApiError) -> str:
     return f"{error.reason.value} ({error.detail or error.code})"
 
 
@@ -129,6 +152,10 @@ def _name(cell: Cell) -> str:
 
 
 def _watched(cell: Cell) -> str:
-    found = "what is discovered" if cell.watch.discover else ""
-    named = f"{len(cell.watch.ids)} ids" if cell.watch.ids else ""
-    return " and ".join(part for part in (named, found) if part)
+    ids = _count(len(cell.watch.ids), "id") if cell.watch.ids else ""
+    discovery = "discovery" if cell.watch.discover else ""
+    return " and ".join(part for part in (ids, discovery) if part)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,58 +1,75 @@
-"""``demo``: the exporter on the simulator, in one process, without an AWS account, credentials or a network."""
+"""``demo`` runs the exporter on the simulator in one process: no AWS account, credentials or network is needed."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from exporter.app.exporter import new_service
+from exporter.app.exporter import new_exporter
 from exporter.aws.models import Models
-from exporter.cli.commands.simulate import isolated, read_scenario
+from exporter.cli import flags
+from exporter.cli.commands.simulate import isolated_environment, read_scenario
 from exporter.config.loader import parse_config
-from exporter.core.log import Log, pass_on_libraries
+from exporter.core.log import new_log, pass_on_libraries
 from exporter.kinds.registry import KINDS
 from exporter.simulator.app import application
-from exporter.web.listener.server import Address, Site, listen, listen_all, serve
+from exporter.web.listener.server import Address, ServedApp, listen, listen_all, parse_address, serve
 from exporter.web.protection.live_config import LiveWebConfig
-from exporter.web.protection.security import Readiness, secured
+from exporter.web.protection.security import Readiness, protected_app
 
 
-def run(addresses: Sequence[Address], web_config_file: Path | None, log: Log) -> int:
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """The values of the flags."""
+
+    addresses: Sequence[Address] = (parse_address(flags.DEFAULT_LISTEN_ADDRESS),)
+    web_config_file: Path | None = None
+    log_level: str = flags.DEFAULT_LOG_LEVEL
+    log_format: str = flags.DEFAULT_LOG_FORMAT
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``demo``."""
+    flags.add_listen_address(parser)
+    flags.add_web_config_file(parser)
+    flags.add_log_flags(parser)
+
+
+def run(arguments: Arguments) -> int:
     """Serve both until SIGINT or SIGTERM and return 0. Raises ConfigError or StartError."""
+    log = new_log(arguments.log_level, arguments.log_format)
     pass_on_libraries(log)
-    live, readiness = LiveWebConfig(web_config_file, log), Readiness()
-    listeners = listen_all(addresses)
-    simulated = Site(application(read_scenario(None), KINDS, Models()), listen(Address("127.0.0.1", 0)))
-    _use_only(simulated.url)
-    service = new_service(parse_config(demo_config(), KINDS), KINDS, log)
-    app = secured(service.app, live, readiness)
-    sites = [Site(app, listener, live.tls) for listener in listeners]
+    web_config, readiness = LiveWebConfig(arguments.web_config_file, log), Readiness()
+    listeners = listen_all(arguments.addresses)
+    simulator = ServedApp(application(read_scenario(None), KINDS, Models()), listen(Address("127.0.0.1", 0)))
+    # The demo must be the same on every machine.
+    environment = isolated_environment(os.environ, simulator.url)
+    os.environ.clear()
+    os.environ.update(environment)
+    exporter = new_exporter(parse_config(demo_config(), KINDS), KINDS, log)
+    app = protected_app(exporter.app, web_config, readiness)
+    apps = [ServedApp(app, listener, web_config.tls) for listener in listeners]
     print(
-        f"Open the status page:    {', '.join(f'{site.url}/' for site in sites)}\n"
-        f"Prometheus scrapes       {', '.join(f'{site.url}/metrics' for site in sites)}\n"
-        f"AWS is simulated on      {simulated.url}\n"
-        "Every status shows up within two minutes. Ctrl+C ends the demo.",
+        f"Status page:    {', '.join(f'{served.url}/' for served in apps)}\n"
+        f"Metrics:        {', '.join(f'{served.url}/metrics' for served in apps)}\n"
+        f"Simulated AWS:  {simulator.url}\n"
+        "Every status appears within two minutes. Ctrl+C ends the demo.",
         flush=True,
     )
 
     def stop() -> None:
         readiness.end()
-        service.stop()
+        exporter.stop()
 
-    asyncio.run(serve([*sites, simulated], stop))
+    asyncio.run(serve([*apps, simulator], stop))
     return 0
 
 
 def demo_config() -> str:
     """Return the configuration of the demo, as YAML."""
     return files("exporter.cli.commands").joinpath("demo.yaml").read_text(encoding="utf-8")
-
-
-def _use_only(url: str) -> None:
-    """Hide this machine's AWS configuration and proxies, so that the demo is the same everywhere."""
-    alone = isolated(os.environ, url)
-    os.environ.clear()
-    os.environ.update(alone)

@@ -1,76 +1,100 @@
-"""``drill``: set off every alert on a simulated AWS, with real Prometheus and Alertmanager, and see each one end."""
+"""``drill`` makes every alert fire and resolve: on a simulated AWS, with a real Prometheus and Alertmanager."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import shutil
 import signal
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.cli.commands.simulate import isolated
+from exporter.cli import flags
+from exporter.cli.commands.simulate import isolated_environment
 from exporter.cli.drill.cases import cases
 from exporter.cli.drill.course import Drill
+from exporter.cli.drill.environment import DrillEnvironment, Ports, Tools
 from exporter.cli.drill.files import Files
 from exporter.cli.drill.programs import HOST, Programs
-from exporter.cli.drill.speed_up import hurried
-from exporter.cli.drill.stage import Ports, Stage, Tools
+from exporter.cli.drill.speed_up import speed_up
 from exporter.config.strict_yaml import read_text
 from exporter.kinds.registry import KINDS
 from exporter.monitoring.prometheus import rule_file
 from exporter.monitoring.rules import rules
 
+# With this factor, 15 minutes in the shipped rules are 7.5 seconds in the drill.
 SPEED = 120.0
-"""A quarter of an hour of the rules as they are shipped is 7.5 seconds of the drill."""
 
 
-def run(alertmanager_config: Path | None, hold: bool) -> int:
-    """Return 0 when every alert fired and ended, 1 when one did not. Raises ConfigError or StartError."""
-    if alertmanager_config:
-        read_text(alertmanager_config)
-    tools = Tools()
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """The values of the flags."""
+
+    alertmanager_config: Path | None = None
+    hold: bool = False
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``drill``."""
+    parser.add_argument(
+        "--alertmanager.config.file",
+        dest="alertmanager_config",
+        type=flags.file_path,
+        metavar="PATH",
+        help="Alertmanager configuration, whose receivers are called; no receiver is called if omitted.",
+    )
+    parser.add_argument("--hold", action="store_true", help="Keep the alerts firing until Ctrl+C.")
+
+
+def run(arguments: Arguments) -> int:
+    """Return 0 if every alert fired and resolved, else 1. Raises ConfigError or StartError."""
+    if arguments.alertmanager_config:
+        read_text(arguments.alertmanager_config)
+    tools, ports = Tools(), Ports()
     folder = Path(tempfile.mkdtemp(prefix="aws-iot-bulk-drill-"))
-    ports = Ports()
     programs = Programs(folder, _environment(ports.aws))
-    rule_content = rule_file(hurried(rules(KINDS), SPEED))
-    stage = Stage(tools, Files(folder), programs, ports, cases(), KINDS, rule_content, alertmanager_config)
+    rule_content = rule_file(speed_up(rules(KINDS), SPEED))
+    environment = DrillEnvironment(
+        tools, Files(folder), programs, ports, cases(), KINDS, rule_content, arguments.alertmanager_config
+    )
     try:
-        passed = asyncio.run(_interruptible(Drill(stage, _say, _held if hold else _at_once)))
+        passed = asyncio.run(_run_until_sigterm(Drill(environment, _report, _hold if arguments.hold else _no_hold)))
     except (asyncio.CancelledError, KeyboardInterrupt):
         shutil.rmtree(folder)
         raise KeyboardInterrupt from None
     if not passed:
-        _say(f"What the programs said is in {folder}")
+        _report(f"The logs of the programs are in {folder}")
         return 1
     shutil.rmtree(folder)
     return 0
 
 
-async def _interruptible(drill: Drill) -> bool:
-    """Run the drill; SIGTERM ends it as Ctrl+C does, and with it every program that it started."""
-    course = asyncio.create_task(drill.run())
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, course.cancel)
-    return await course
+async def _run_until_sigterm(drill: Drill) -> bool:
+    """Run the drill. SIGTERM cancels it as Ctrl+C does, so that it stops its programs."""
+    task = asyncio.create_task(drill.run())
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
 
 
-async def _held() -> None:
+async def _hold() -> None:
     released, loop = asyncio.Event(), asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, released.set)
-    _say("held          Ctrl+C lets the alerts end.")
+    _report("held          Ctrl+C lets the alerts resolve.")
     await released.wait()
     loop.remove_signal_handler(signal.SIGINT)
 
 
-async def _at_once() -> None:
+async def _no_hold() -> None:
     return
 
 
-def _say(line: str) -> None:
+def _report(line: str) -> None:
     print(line, flush=True)
 
 
 def _environment(aws_port: int) -> dict[str, str]:
-    """Return the environment of the programs; where the drill runs in a shard, it is none itself."""
-    alone = isolated(os.environ, f"http://{HOST}:{aws_port}")
-    return {name: value for name, value in alone.items() if not name.startswith("SHARD_")}
+    """Return the environment of the programs, without the shard of the process that runs the drill."""
+    environment = isolated_environment(os.environ, f"http://{HOST}:{aws_port}")
+    return {name: value for name, value in environment.items() if not name.startswith("SHARD_")}

@@ -1,10 +1,13 @@
-"""``serve``: the exporter itself."""
+"""``serve`` runs the exporter."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import os
 import resource
 import signal
+import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,89 +16,137 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exporter import __version__
-from exporter.app.exporter import Service, new_service
+from exporter.app.exporter import Exporter, new_exporter
+from exporter.cli import flags
+from exporter.collector.shards import MOST, process_shard
 from exporter.config.loader import ConfigFile
-from exporter.config.validation import both
+from exporter.config.validation import run_both
 from exporter.core.clock import Clock
-from exporter.core.log import Log, pass_on_libraries
-from exporter.core.model import Shard
+from exporter.core.log import Log, new_log, pass_on_libraries
 from exporter.kinds.registry import KINDS
-from exporter.web.listener.server import Address, Site, hear, listen_all, serve
+from exporter.web.listener.server import Address, ServedApp, handle_signal, listen_all, parse_address, serve
 from exporter.web.protection.live_config import LiveWebConfig
-from exporter.web.protection.security import Readiness, secured
+from exporter.web.protection.security import Readiness, protected_app
 
 if TYPE_CHECKING:
-    from exporter.state.state_file import Archive
+    from exporter.state.state_file import StateFile
 
-TURN_SECONDS = 0.0005
-"""How long a thread that computes keeps the others waiting: while clients are made, health checks come first."""
+DEFAULT_METRICS_PATH = "/metrics"
+# How long one thread may keep the interpreter. With Python's default of 5 ms, the threads that create AWS clients
+# delay the responses to health checks.
+SWITCH_INTERVAL_SECONDS = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
-    """What is read: the configuration and that of the web, and where ended operations are kept; None for none."""
+class Arguments:
+    """The values of the flags; None for a flag without default."""
 
-    config: Path | None
-    web: Path | None
-    state: Path | None
+    config_file: Path | None = None
+    addresses: Sequence[Address] = (parse_address(flags.DEFAULT_LISTEN_ADDRESS),)
+    web_config_file: Path | None = None
+    metrics_path: str = DEFAULT_METRICS_PATH
+    log_level: str = flags.DEFAULT_LOG_LEVEL
+    log_format: str = flags.DEFAULT_LOG_FORMAT
+    shard_ordinal: int | None = None
+    shard_total: int | None = None
+    state_file: Path | None = None
 
 
-def run(files: Files, addresses: Sequence[Address], metrics_path: str, shard: Shard, log: Log) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``serve``."""
+    flags.add_config_file(parser)
+    flags.add_listen_address(parser)
+    flags.add_web_config_file(parser)
+    parser.add_argument(
+        "--web.telemetry-path",
+        dest="metrics_path",
+        type=flags.url_path,
+        metavar="PATH",
+        help=f"Path of the metrics. (default: {DEFAULT_METRICS_PATH})",
+    )
+    flags.add_log_flags(parser)
+    parser.add_argument(
+        "--shard.ordinal",
+        dest="shard_ordinal",
+        type=flags.whole_number(0, MOST - 1),
+        metavar="N",
+        help="Number of this shard, from 0; SHARD_ORDINAL or the end of the host name if omitted.",
+    )
+    parser.add_argument(
+        "--shard.total",
+        dest="shard_total",
+        type=flags.whole_number(1, MOST),
+        metavar="N",
+        help="Number of shards; SHARD_TOTAL or 1 if omitted.",
+    )
+    parser.add_argument(
+        "--state.file",
+        dest="state_file",
+        type=flags.file_path,
+        metavar="PATH",
+        help="Persistent cache of finished operations, which saves calls after a restart; no cache if omitted.",
+    )
+
+
+def run(arguments: Arguments) -> int:
     """Serve until SIGINT or SIGTERM and return 0. Raises ConfigError or StartError."""
-    _allow_files()
+    shard = process_shard(arguments.shard_ordinal, arguments.shard_total, os.environ, socket.gethostname())
+    log = new_log(arguments.log_level, arguments.log_format)
+    _raise_file_limit()
     pass_on_libraries(log)
-    sys.setswitchinterval(TURN_SECONDS)
-    config = ConfigFile(files.config, KINDS)
-    archive = _archive(files.state, log) if files.state else None
-    service, live = both(
-        lambda: new_service(config.read(), KINDS, log, metrics_path, shard, read=config.read, archive=archive),
-        lambda: LiveWebConfig(files.web, log),
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    read, path = ConfigFile(arguments.config_file, KINDS).read, arguments.metrics_path
+    state_file = _new_state_file(arguments.state_file, log) if arguments.state_file else None
+    exporter, web_config = run_both(
+        lambda: new_exporter(read(), KINDS, log, path, shard, read=read, state_file=state_file),
+        lambda: LiveWebConfig(arguments.web_config_file, log),
     )
     readiness = Readiness()
-    app = secured(service.app, live, readiness)
-    sites = [Site(app, listener, live.tls) for listener in listen_all(addresses)]
-    for site in sites:
-        log.info("listening", version=__version__, url=site.url + metrics_path, cells=len(service.current.cells))
-    with _at_work(archive):
-        asyncio.run(_serve(sites, service, readiness))
+    app = protected_app(exporter.app, web_config, readiness)
+    apps = [ServedApp(app, listener, web_config.tls) for listener in listen_all(arguments.addresses)]
+    for served in apps:
+        log.info("listening", version=__version__, url=served.url + path, cells=len(exporter.runtime.cells))
+    with _open_state_file(state_file):
+        asyncio.run(_serve(apps, exporter, readiness))
     log.info("stopped")
     return 0
 
 
-def _archive(file: Path, log: Log) -> Archive:
-    from exporter.state.state_file import Archive
+def _new_state_file(path: Path, log: Log) -> StateFile:
+    # Without a state file, SQLite is not loaded.
+    from exporter.state.state_file import StateFile
 
-    return Archive(file, KINDS, Clock(), log)
+    return StateFile(path, KINDS, Clock(), log)
 
 
 @contextmanager
-def _at_work(archive: Archive | None) -> Iterator[None]:
-    """Let an archive work, if there is one, and write what is left in the end."""
-    if archive:
-        archive.start()
+def _open_state_file(state_file: StateFile | None) -> Iterator[None]:
+    if state_file:
+        state_file.start()
     try:
         yield
     finally:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nothing is read any more, and what is written must be whole
-        if archive:
-            archive.close()
+        # SIGHUP must not end the process while the last operations are written.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        if state_file:
+            state_file.close()
 
 
-def _allow_files() -> None:
-    """Take all the file descriptors that the process may have.
+def _raise_file_limit() -> None:
+    """Raise the soft limit of open files to the hard limit.
 
-    Connections to AWS stay open, some 20 for each scope at the most, and 1,024 is the usual limit for programs that do
-    not ask for more.
+    The usual soft limit is 1,024, and connections to AWS stay open: up to 20 for each scope.
     """
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(OSError, ValueError):  # macOS says that there is no limit, and refuses just that
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # macOS reports an infinite hard limit and refuses it as the soft limit.
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-async def _serve(sites: Sequence[Site], service: Service, readiness: Readiness) -> None:
+async def _serve(apps: Sequence[ServedApp], exporter: Exporter, readiness: Readiness) -> None:
     def stop() -> None:
         readiness.end()
-        service.stop()
+        exporter.stop()
 
-    hear(signal.SIGHUP, service.reload_soon)
-    await serve(sites, stop)
+    handle_signal(signal.SIGHUP, exporter.reload_soon)
+    await serve(apps, stop)

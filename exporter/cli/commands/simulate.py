@@ -1,33 +1,64 @@
-"""``simulate``: the AWS endpoint alone, for fire drills and for trying a configuration."""
+"""``simulate`` serves the simulated AWS alone, for fire drills and for tests of a configuration."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from exporter.aws.models import Models
+from exporter.cli import flags
 from exporter.config.strict_yaml import read_text
 from exporter.core.log import new_log, pass_on_libraries
 from exporter.kinds.registry import KINDS
 from exporter.simulator.app import application
 from exporter.simulator.scenario import Scenario, parse_scenario, scenario_text
-from exporter.web.listener.server import Address, Site, listen, serve
+from exporter.web.listener.server import Address, ServedApp, listen, parse_address, serve
 
-ANYBODY = "simulated"
-"""Who has credentials is nobody in particular: the simulator takes any."""
+DEFAULT_ADDRESS = Address("127.0.0.1", 10099)
+# The simulator accepts any credentials.
+CREDENTIAL = "simulated"
 
 
-def run(address: Address, scenario_file: Path | None) -> int:
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """The values of the flags."""
+
+    address: Address = DEFAULT_ADDRESS
+    scenario_file: Path | None = None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``simulate``."""
+    parser.add_argument(
+        "--listen-address",
+        dest="address",
+        type=parse_address,
+        metavar="HOST:PORT",
+        help=f"Address of the simulated AWS. (default: {DEFAULT_ADDRESS.host}:{DEFAULT_ADDRESS.port})",
+    )
+    parser.add_argument(
+        "--scenario",
+        dest="scenario_file",
+        type=flags.file_path,
+        metavar="FILE",
+        help="Scenario file; the scenario of the demo if omitted.",
+    )
+
+
+def run(arguments: Arguments) -> int:
     """Serve the simulated AWS until SIGINT or SIGTERM and return 0. Raises ConfigError or StartError."""
     pass_on_libraries(new_log())
-    site = Site(application(read_scenario(scenario_file), KINDS, Models()), listen(address))
-    print(f"AWS is simulated on {site.url}. To use it:\n")
-    for name, value in environment(site.url).items():
+    app = application(read_scenario(arguments.scenario_file), KINDS, Models())
+    simulator = ServedApp(app, listen(arguments.address))
+    print(f"AWS is simulated on {simulator.url}. To use it:\n")
+    for name, value in environment(simulator.url).items():
         print(f"  export {name}={value}")
     print("\nCtrl+C ends it.", flush=True)
-    asyncio.run(serve([site], lambda: None))
+    asyncio.run(serve([simulator], lambda: None))
     return 0
 
 
@@ -36,7 +67,7 @@ def read_scenario(file: Path | None) -> Scenario:
     return parse_scenario(scenario_text() if file is None else read_text(file), KINDS)
 
 
-def isolated(environ: Mapping[str, str], url: str) -> dict[str, str]:
+def isolated_environment(environ: Mapping[str, str], url: str) -> dict[str, str]:
     """Return an environment with the simulator as AWS, without this machine's AWS configuration and proxies."""
     kept = {
         name: value
@@ -53,11 +84,11 @@ def isolated(environ: Mapping[str, str], url: str) -> dict[str, str]:
 
 
 def environment(url: str) -> dict[str, str]:
-    """Return what an AWS SDK must find in its environment to use the simulator, and nothing else of this machine."""
+    """Return the environment variables that make an AWS SDK use the simulator."""
     return {
         "AWS_ENDPOINT_URL": url,
-        "AWS_ACCESS_KEY_ID": ANYBODY,
-        "AWS_SECRET_ACCESS_KEY": ANYBODY,
+        "AWS_ACCESS_KEY_ID": CREDENTIAL,
+        "AWS_SECRET_ACCESS_KEY": CREDENTIAL,
         "AWS_REGION": "eu-west-1",
         "AWS_DEFAULT_REGION": "eu-west-1",
     }

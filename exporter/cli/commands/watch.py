@@ -1,7 +1,8 @@
-"""``watch``: live progress in the terminal, without a server; for pipelines an exit status that tells how it ended."""
+"""``watch`` shows live progress in the terminal; in a pipeline, its exit status states how the operations ended."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import os
@@ -12,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from exporter.app.exporter import new_process
-from exporter.app.runtime import Runtime, first
-from exporter.cli.terminal import View, view_of
-from exporter.cli.watch_result import Ending, Findings, Watching
+from exporter.app.exporter import new_process_context
+from exporter.app.runtime import Runtime, first_runtime
+from exporter.cli import flags
+from exporter.cli.terminal import View, new_view
+from exporter.cli.watch_result import ExitStatus, ResultTracker, WatchResult
 from exporter.collector.cells import Cell
 from exporter.collector.targets import TargetResolver
 from exporter.config.loader import parse_config, read_config
@@ -26,116 +28,151 @@ from exporter.core.log import new_log, pass_on_libraries, printable
 from exporter.core.model import Shard
 from exporter.kinds.registry import KINDS
 
+DEFAULT_GIVE_UP_AFTER = "5m"
+# The display is updated this often, in seconds. AWS is called only when the data is older than the interval.
 TICK = 1.0
-"""Seconds between two pictures; AWS is asked when the data is older than the interval."""
-UNREAD = 128 + signal.SIGPIPE
-"""What a shell says of a process that this signal ended: it is no success."""
+# A shell reports a process that SIGPIPE ended with this status.
+BROKEN_PIPE = 128 + signal.SIGPIPE
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What is to be watched: all that the configuration names, or the part that fits what is not empty here."""
+class Arguments:
+    """The values of the flags. Empty filters match everything; ``interval`` and ``give_up_after`` are in seconds."""
 
+    config_file: Path | None = None
     account: str = ""
     region: str = ""
     kind: str = ""
-    ids: tuple[str, ...] = ()
+    ids: Sequence[str] = ()
+    interval: float | None = None
+    until_done: bool = False
+    give_up_after: float = flags.duration(DEFAULT_GIVE_UP_AFTER)
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How often AWS is asked, None as the configuration says, and for how long a cell may be unreadable, in seconds."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``watch``."""
+    flags.add_config_file(parser)
+    parser.add_argument("--account", type=flags.name, metavar="NAME", help="Watch only this configured account.")
+    parser.add_argument("--region", type=flags.name, metavar="REGION", help="Watch only this Region.")
+    parser.add_argument("--kind", type=flags.name, metavar="KIND", help="Watch only operations of this kind.")
+    parser.add_argument(
+        "--id",
+        dest="ids",
+        type=flags.name,
+        action="append",
+        metavar="ID",
+        help="Watch only this operation; repeatable, needs --kind.",
+    )
+    parser.add_argument(
+        "--interval",
+        type=flags.duration,
+        metavar="DURATION",
+        help="Time between two refreshes; refresh.min_age if omitted.",
+    )
+    parser.add_argument(
+        "--until-done",
+        action="store_true",
+        help="Exit when all operations have ended, with status 1 if one has failed.",
+    )
+    parser.add_argument(
+        "--give-up-after",
+        type=flags.duration,
+        metavar="DURATION",
+        help="With --until-done: exit with status 3 when a cell cannot be read for this time."
+        f" (default: {DEFAULT_GIVE_UP_AFTER})",
+    )
 
-    interval: float | None
-    until_done: bool
-    give_up_after: float
 
-
-def run(config_file: Path | None, wish: Wish, pace: Pace) -> int:
-    """Watch until SIGINT or SIGTERM or, if so asked, until all is done. Raises ConfigError."""
-    log = new_log("error")
+def run(arguments: Arguments) -> int:
+    """Watch until SIGINT or SIGTERM, or with ``until_done`` until all operations have ended. Raises ConfigError."""
+    log, clock = new_log("error"), Clock()
     pass_on_libraries(log)
-    clock = Clock()
-    config = _paced(read_config(config_file, KINDS) if config_file else _default_config(wish), pace)
-    generation = first(new_process(KINDS, log, Shard(), clock), config, lambda cells: _chosen(cells, wish))
+    runtime = first_runtime(
+        new_process_context(KINDS, log, Shard(), clock),
+        _config(arguments),
+        lambda cells: matching_cells(cells, arguments),
+    )
     try:
-        with view_of(sys.stdout, os.environ.get("TERM", "")) as view:
-            found = asyncio.run(follow(generation, view, clock, pace))
-        return _report(found)
+        with new_view(sys.stdout, os.environ.get("TERM", "")) as view:
+            result = asyncio.run(watch(runtime, view, clock, arguments))
+        return _print_result(result)
     except BrokenPipeError:
-        # Nobody reads any more. Python would complain of it once more at its end, when it flushes.
+        # The reader of the pipe has ended. Python flushes standard output at exit, which would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return UNREAD
+        return BROKEN_PIPE
 
 
-async def follow(generation: Runtime, view: View, clock: Clock, pace: Pace) -> Findings:
-    """Show what is watched until it is done, and return what was found; without ``until_done`` it never returns."""
-    watching = Watching(generation.cells, clock, pace.give_up_after)
+async def watch(runtime: Runtime, view: View, clock: Clock, arguments: Arguments) -> WatchResult:
+    """Show the operations until all have ended, and return the result. Without ``until_done`` it never returns."""
+    tracker = ResultTracker(runtime.cells, clock, arguments.give_up_after)
     while True:
-        await generation.refresher.refresh(TICK)
-        found = watching.look(generation.store.snapshots())
-        view.show(generation.overview.operations(), generation.overview.cells(), clock.now())
-        if pace.until_done and found.ending is not None:
-            return found
+        await runtime.scheduler.refresh(TICK)
+        result = tracker.update(runtime.store.snapshots())
+        view.show(runtime.overview.operations(), runtime.overview.cells(), clock.now())
+        if arguments.until_done and result.exit_status is not None:
+            return result
         await clock.sleep(TICK)
 
 
-def _default_config(wish: Wish) -> Config:
+def _config(arguments: Arguments) -> Config:
+    """Return the configuration of the file or of the flags, with the interval of the flags."""
+    config = read_config(arguments.config_file, KINDS) if arguments.config_file else flags_config(arguments)
+    if arguments.interval is None:
+        return config
+    return config.model_copy(update={"refresh": config.refresh.model_copy(update={"min_age": arguments.interval})})
+
+
+def flags_config(arguments: Arguments) -> Config:
     """Return the configuration that the flags describe, for the default credentials. Raises ConfigError."""
-    kind = next((kind for kind in KINDS if kind.name == wish.kind), None)
-    account: dict[str, Any] = {"regions": [wish.region] if wish.region else []}
-    if kind and wish.ids:
-        # Options add counts, and counts decide how an operation ended.
+    kind = next((kind for kind in KINDS if kind.name == arguments.kind), None)
+    account: dict[str, Any] = {"regions": [arguments.region] if arguments.region else []}
+    if kind and arguments.ids:
+        # Options add counts, and counts decide whether an operation failed.
         options = {option.name: True for option in kind.options}
-        account["watch"] = [{"kind": kind.name, "ids": list(wish.ids), **options}]
+        account["watch"] = [{"kind": kind.name, "ids": list(arguments.ids), **options}]
     elif kind:
         account["watch"] = [{"kind": kind.name, "discover": {"statuses": sorted(kind.active)}}]
     try:
         return parse_config(json.dumps({"accounts": [account]}), KINDS)
     except ConfigError as error:
-        flags = {"regions[0]": "--region", **{f"watch[0].ids[{at}]": "--id" for at in range(len(wish.ids))}}
-        raise ConfigError(_named(problem, flags) for problem in error.problems) from None
+        ids = {f"watch[0].ids[{index}]": "--id" for index in range(len(arguments.ids))}
+        raise ConfigError(
+            _flag_problem(problem, {"regions[0]": "--region", **ids}) for problem in error.problems
+        ) from None
 
 
-def _named(problem: str, flags: dict[str, str]) -> str:
-    """Return a problem with the name of the flag instead of a path in a file that nobody wrote."""
-    path, _, said = problem.partition(": ")
-    return f"{flags.get(path.removeprefix('accounts[0].'), path)}: {said}"
+def _flag_problem(problem: str, flags: dict[str, str]) -> str:
+    """Replace the path in the generated configuration by the name of the flag."""
+    path, _, message = problem.partition(": ")
+    return f"{flags.get(path.removeprefix('accounts[0].'), path)}: {message}"
 
 
-def _paced(config: Config, pace: Pace) -> Config:
-    if pace.interval is None:
-        return config
-    refresh = config.refresh.model_copy(update={"min_age": pace.interval})
-    return config.model_copy(update={"refresh": refresh})
-
-
-def _chosen(cells: Sequence[Cell], wish: Wish) -> tuple[Cell, ...]:
-    """Return the cells that are wished for. Raises ConfigError."""
-    if wish.ids:
+def matching_cells(cells: Sequence[Cell], arguments: Arguments) -> tuple[Cell, ...]:
+    """Return the cells that the flags select. Raises ConfigError."""
+    account, region, kind = arguments.account, arguments.region, arguments.kind
+    if arguments.ids:
         try:
-            return (TargetResolver(cells, KINDS).cell(wish.kind, wish.ids, wish.region, wish.account),)
+            return (TargetResolver(cells, KINDS).cell(kind, arguments.ids, region, account),)
         except ConfigError as error:
             raise ConfigError(f"--{problem}" for problem in error.problems) from None
-    fitting = tuple(cell for cell in cells if _fits(cell, wish))
-    if not fitting:
-        raise ConfigError(["--account, --region, --kind: nothing that is watched fits"])
-    return fitting
+    matching = tuple(
+        cell
+        for cell in cells
+        if account in ("", cell.account.name) and region in ("", cell.region) and kind in ("", cell.kind.name)
+    )
+    if not matching:
+        raise ConfigError(["--account, --region, --kind: no watched cell matches"])
+    return matching
 
 
-def _fits(cell: Cell, wish: Wish) -> bool:
-    pairs = ((wish.account, cell.account.name), (wish.region, cell.region), (wish.kind, cell.kind.name))
-    return all(wanted in ("", had) for wanted, had in pairs)
-
-
-def _report(found: Findings) -> int:
-    """Print how the watch ended, and return its exit status."""
-    if found.ending is Ending.UNREACHABLE:
-        for key in found.unreachable:
+def _print_result(result: WatchResult) -> int:
+    """Print how the operations ended, and return the exit status."""
+    if result.exit_status is ExitStatus.UNREACHABLE:
+        for key in result.unreachable:
             print(printable(f"{key.account} {key.region} {key.kind}: cannot be read from AWS"), file=sys.stderr)
-        return found.ending
-    ended = len(found.well) + len(found.badly)
-    print(f"{len(found.well)} of {ended} operations ended well" if ended else "nothing to wait for")
-    for id in found.badly:
-        print(f"did not end well: {printable(id)}")
-    return found.ending or 0
+        return result.exit_status
+    ended = len(result.succeeded) + len(result.failed)
+    print(f"{len(result.succeeded)} of {ended} operations succeeded" if ended else "no operation is active")
+    for id in result.failed:
+        print(f"failed: {printable(id)}")
+    return result.exit_status or 0

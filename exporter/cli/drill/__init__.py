@@ -1,1 +1,1 @@
-"""The fire drill: every alert of the table goes off once, through real programs, and calms down again."""
+"""The fire drill makes every alert fire and resolve once, with real programs."""

@@ -1,4 +1,4 @@
-"""What makes each alert go off: a scenario of the simulated AWS, or what is done to an exporter."""
+"""The cause of each alert: a scenario of the simulated AWS, or a fault of an exporter."""
 
 from __future__ import annotations
 
@@ -13,31 +13,36 @@ from exporter.monitoring.alerts import ALERTS, Alert
 MAIN_JOB = "aws-iot-bulk"
 DOWN_JOB = "drill-down"
 SHARDS_JOB = "drill-shards"
-DONE_TO_EXPORTERS: Mapping[str, str] = {
+# Alerts that AWS cannot cause, with the job of the exporter that is stopped, misconfigured or missing.
+EXPORTER_FAULTS: Mapping[str, str] = {
     "AwsIotBulkExporterDown": DOWN_JOB,
     "AwsIotBulkExporterConfigReloadFailed": SHARDS_JOB,
     "AwsIotBulkExporterShardMismatch": SHARDS_JOB,
 }
-"""The alerts that no answer of AWS causes, with the job of the exporter that is ended, spoilt or missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One alert, the scenario that causes it, if one does, and labels that it must have then."""
+    """An alert, the labels that it must have, and the scenario that causes it, empty for an exporter fault."""
 
     alert: Alert
     scenario: Mapping[str, Any]
     labels: Mapping[str, str]
 
+    def __str__(self) -> str:
+        labels = ", ".join(f'{name}="{value}"' for name, value in self.labels.items() if name != "alertname")
+        return f"{self.alert.name}{{{labels}}}"
+
     @property
     def cells(self) -> tuple[tuple[str, str], ...]:
-        """The Regions and kinds that an exporter must watch to see the scenario."""
-        return tuple(dict.fromkeys((one["region"], one["kind"]) for one in self.scenario.get("operations", ())))
+        """The Regions and kinds that an exporter must watch to read the scenario."""
+        operations = self.scenario.get("operations", ())
+        return tuple(dict.fromkeys((operation["region"], operation["kind"]) for operation in operations))
 
 
 def cases() -> tuple[Case, ...]:
-    """Return a case for each alert of the table."""
-    return tuple(_staged(alert) if alert.name in DONE_TO_EXPORTERS else _simulated(alert) for alert in ALERTS)
+    """Return a case for each alert."""
+    return tuple(_exporter_case(alert) if alert.name in EXPORTER_FAULTS else _simulated_case(alert) for alert in ALERTS)
 
 
 def scenario_text(name: str) -> str:
@@ -45,34 +50,34 @@ def scenario_text(name: str) -> str:
     return (resources.files("exporter.cli.drill") / "scenarios" / f"{name}.yaml").read_text("utf-8")
 
 
-def merged(cases: Iterable[Case]) -> dict[str, Any]:
-    """Return the scenarios of all cases as one: each has a Region of its own."""
+def combined_scenario(cases: Iterable[Case]) -> dict[str, Any]:
+    """Return the scenarios of all cases in one. Each case has its own Region."""
     scenarios = [case.scenario for case in cases if case.scenario]
     return {
         "accounts": sorted({account for scenario in scenarios for account in scenario["accounts"]}),
-        "operations": [one for scenario in scenarios for one in scenario["operations"]],
-        "faults": [one for scenario in scenarios for one in scenario.get("faults", ())],
+        "operations": [operation for scenario in scenarios for operation in scenario["operations"]],
+        "faults": [fault for scenario in scenarios for fault in scenario.get("faults", ())],
     }
 
 
-def _staged(alert: Alert) -> Case:
-    return Case(alert, {}, {**_announced(alert), "job": DONE_TO_EXPORTERS[alert.name]})
+def _exporter_case(alert: Alert) -> Case:
+    return Case(alert, {}, {**_rule_labels(alert), "job": EXPORTER_FAULTS[alert.name]})
 
 
-def _simulated(alert: Alert) -> Case:
-    """The labels are those of the first operation, or of the cell that has it; accounts are named by the alert."""
+def _simulated_case(alert: Alert) -> Case:
+    """Return a case with the labels of the first operation or its cell. The account has the name of the alert."""
     scenario = parse_yaml(scenario_text(alert.name))
-    first = scenario["operations"][0]
-    known = {
+    operation = scenario["operations"][0]
+    values = {
         "account": alert.name,
         "aws_account_id": scenario["accounts"][0],
-        "aws_region": first["region"],
-        "kind": first["kind"],
-        "id": first["id"],
+        "aws_region": operation["region"],
+        "kind": operation["kind"],
+        "id": operation["id"],
     }
-    labels = {label: known[label] for label in alert.labels if label in known}
-    return Case(alert, scenario, {**_announced(alert), **labels})
+    labels = {label: values[label] for label in alert.labels if label in values}
+    return Case(alert, scenario, {**_rule_labels(alert), **labels})
 
 
-def _announced(alert: Alert) -> dict[str, str]:
+def _rule_labels(alert: Alert) -> dict[str, str]:
     return {"alertname": alert.name, "severity": alert.severity}

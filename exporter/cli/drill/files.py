@@ -9,41 +9,31 @@ from typing import Any
 
 import yaml
 
-from exporter.cli.drill.cases import Case, merged
+from exporter.cli.drill.cases import Case
 
 SCRAPE_INTERVAL = "1s"
+# No scenario has an operation in this Region.
 HEALTHY_REGION = "sa-east-1"
-"""Where nothing ever happens."""
-SPOILT = "accounts: [{regions: Mars}]\n"
-QUIET = {"route": {"receiver": "nobody"}, "receivers": [{"name": "nobody"}]}
+INVALID_CONFIG = "accounts: [{regions: Mars}]\n"
+SILENT_ALERTMANAGER = {"route": {"receiver": "none"}, "receivers": [{"name": "none"}]}
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """A folder with what the programs read and write."""
+    """The folder with the files that the programs read and write."""
 
     folder: Path
 
-    def put(self, name: str, content: Any) -> Path:
-        """Write a file and return its path; what is no text becomes YAML."""
+    def write(self, name: str, content: Any) -> Path:
+        """Write a text, or other content as YAML, and return the path of the file."""
         path = self.folder / name
         text = content if isinstance(content, str) else yaml.safe_dump(content, sort_keys=False)
         path.write_text(text, encoding="utf-8")
         return path
 
 
-def bad_scenario(cases: Iterable[Case]) -> dict[str, Any]:
-    """Return the scenario in which every alert that AWS can cause goes off."""
-    return merged(cases)
-
-
-def good_scenario(cases: Iterable[Case]) -> dict[str, Any]:
-    """Return the scenario of the same accounts in which nothing happens."""
-    return {"accounts": merged(cases)["accounts"]}
-
-
 def exporter_config(cases: Iterable[Case], kinds: Collection[str]) -> dict[str, Any]:
-    """Return the configuration that watches what the cases are about, as far as it is of these kinds."""
+    """Return the configuration that watches the cells of the cases, limited to these kinds."""
     accounts = [
         _account(case.alert.name, case.scenario["accounts"][0], region, kind)
         for case in cases
@@ -53,13 +43,13 @@ def exporter_config(cases: Iterable[Case], kinds: Collection[str]) -> dict[str, 
     return {"accounts": accounts, "refresh": {"min_age": "500ms"}}
 
 
-def quiet_config(account_id: str, kind: str) -> dict[str, Any]:
-    """Return the configuration of an exporter that sees nothing happen."""
-    return {"accounts": [_account("quiet", account_id, HEALTHY_REGION, kind)]}
+def healthy_config(account_id: str, kind: str) -> dict[str, Any]:
+    """Return the configuration of an exporter that reads no operation."""
+    return {"accounts": [_account("healthy", account_id, HEALTHY_REGION, kind)]}
 
 
 def prometheus_config(jobs: Mapping[str, Iterable[str]], rules: Path, alertmanager: str) -> dict[str, Any]:
-    """Return Prometheus's configuration; whatever it sends says that it is a drill."""
+    """Return Prometheus's configuration. The label ``drill`` marks every alert."""
     return {
         "global": {
             "scrape_interval": SCRAPE_INTERVAL,

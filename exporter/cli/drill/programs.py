@@ -1,4 +1,4 @@
-"""The programs of the drill as processes of their own, and what they answer over HTTP."""
+"""The programs of the drill as processes, and their HTTP responses."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from urllib.parse import quote
 from exporter.core.errors import StartError
 
 HOST = "127.0.0.1"
+# In seconds: the time between SIGTERM and SIGKILL, and the time-out of an HTTP request.
 GRACE_SECONDS = 15.0
-"""How long a program may take to end after SIGTERM."""
-ANSWER_SECONDS = 5.0
+RESPONSE_SECONDS = 5.0
 
 
-def found(*names: str) -> str:
+def program_path(*names: str) -> str:
     """Return the path of the first of these programs that is installed. Raises StartError."""
     for name in names:
         if path := shutil.which(name):
@@ -31,28 +31,28 @@ def found(*names: str) -> str:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return an unused port."""
     with socket.create_server((HOST, 0)) as listener:
         port: int = listener.getsockname()[1]
     return port
 
 
 class Programs:
-    """Processes by name, in an environment; each writes what it says into a file of the folder.
+    """Processes by name. Each writes its output to a log file in the folder.
 
-    Each has a session of its own, so that Ctrl+C reaches the drill alone, which ends them in order.
+    Each has its own session, so that only the drill receives Ctrl+C and can stop the processes in order.
     """
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self._folder = folder
         self._environment = dict(environment)
-        self._running: dict[str, asyncio.subprocess.Process] = {}
+        self._processes: dict[str, asyncio.subprocess.Process] = {}
 
     async def start(self, name: str, *command: str) -> None:
-        """Start a program, in place of the one that has the name."""
-        await self.end(name)
+        """Start a program. A running program of this name is stopped first."""
+        await self.stop(name)
         with (self._folder / f"{name}.log").open("ab") as log:
-            self._running[name] = await asyncio.create_subprocess_exec(
+            self._processes[name] = await asyncio.create_subprocess_exec(
                 *command,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
@@ -62,31 +62,31 @@ class Programs:
             )
 
     async def start_exporter(self, name: str, *arguments: str) -> None:
-        """Start this very exporter with a command and flags."""
+        """Start this exporter with a command and flags."""
         await self.start(name, sys.executable, "-m", "exporter", *arguments)
 
-    def hang_up(self, name: str) -> None:
-        """Tell a program to read its configuration again."""
-        self._running[name].send_signal(signal.SIGHUP)
+    def reload(self, name: str) -> None:
+        """Make a program read its configuration again."""
+        self._processes[name].send_signal(signal.SIGHUP)
 
-    def ended(self) -> Sequence[str]:
-        """Return the names of programs that ended by themselves."""
-        return [name for name, process in self._running.items() if process.returncode is not None]
+    def exited(self) -> Sequence[str]:
+        """Return the names of programs that have exited without a request."""
+        return [name for name, process in self._processes.items() if process.returncode is not None]
 
-    async def end(self, *names: str) -> None:
-        """End programs and wait for their ends."""
-        ending = [self._running.pop(name) for name in names if name in self._running]
-        for process in ending:
+    async def stop(self, *names: str) -> None:
+        """Stop programs and wait until they have exited."""
+        processes = [self._processes.pop(name) for name in names if name in self._processes]
+        for process in processes:
             if process.returncode is None:
                 process.terminate()
-        await asyncio.gather(*(_over(process) for process in ending))
+        await asyncio.gather(*(_wait_or_kill(process) for process in processes))
 
-    async def end_all(self) -> None:
-        """End every program."""
-        await self.end(*self._running)
+    async def stop_all(self) -> None:
+        """Stop every program."""
+        await self.stop(*self._processes)
 
 
-async def _over(process: asyncio.subprocess.Process) -> None:
+async def _wait_or_kill(process: asyncio.subprocess.Process) -> None:
     try:
         await asyncio.wait_for(process.wait(), GRACE_SECONDS)
     except TimeoutError:
@@ -94,26 +94,26 @@ async def _over(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-async def text_of(port: int, path: str) -> str:
-    """Return the text of an answer, empty where there is none."""
+async def response_text(port: int, path: str) -> str:
+    """Return the text of a response, empty without a successful response."""
     status, body = await asyncio.to_thread(_get, port, path)
     return body.decode(errors="replace") if status == 200 else ""
 
 
-async def json_of(port: int, path: str) -> Any:
-    """Return the JSON of an answer, None where there is none."""
-    text = await text_of(port, path)
+async def response_json(port: int, path: str) -> Any:
+    """Return the JSON of a response, None without a successful response."""
+    text = await response_text(port, path)
     return json.loads(text) if text else None
 
 
-async def series_of(port: int, query: str) -> int:
-    """Return how many series Prometheus answers to a query, 0 where it does not answer."""
-    answer = await json_of(port, f"/api/v1/query?query={quote(query)}")
-    return len(answer["data"]["result"]) if answer else 0
+async def series_count(port: int, query: str) -> int:
+    """Return the number of series in Prometheus's result of a query, 0 without a response."""
+    response = await response_json(port, f"/api/v1/query?query={quote(query)}")
+    return len(response["data"]["result"]) if response else 0
 
 
 def _get(port: int, path: str) -> tuple[int, bytes]:
-    connection = HTTPConnection(HOST, port, timeout=ANSWER_SECONDS)
+    connection = HTTPConnection(HOST, port, timeout=RESPONSE_SECONDS)
     try:
         connection.request("GET", path)
         response = connection.getresponse()

@@ -1,48 +1,43 @@
-"""The same rules with every time in them divided, so that nobody waits half an hour for an alarm."""
+"""Rules with shorter times, so that a drill does not wait half an hour for an alert."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 
 from exporter.config.duration import PATTERN, parse_duration
 from exporter.monitoring.alerts import Alert
 from exporter.monitoring.rules import Rules
 
-SHORTEST_WINDOW = 5.0
-"""Seconds: a window must still hold a few scrapes."""
+# In seconds. A window must contain several scrapes.
+MIN_WINDOW = 5.0
 
 
-def hurried(rules: Rules, speed: float) -> Rules:
-    """Return the rules with windows, waits and thresholds in seconds divided by ``speed``."""
+def speed_up(rules: Rules, factor: float) -> Rules:
+    """Return the rules with all windows, waiting times and thresholds in seconds divided by ``factor``."""
     return replace(
         rules,
-        alerts=tuple(_hurried_alert(alert, speed) for alert in rules.alerts),
-        parameters=_hurried_parameters(rules.parameters, speed),
+        alerts=tuple(_speed_up_alert(alert, factor) for alert in rules.alerts),
+        parameters={name: _speed_up_parameter(name, value, factor) for name, value in rules.parameters.items()},
     )
 
 
-def _hurried_alert(alert: Alert, speed: float) -> Alert:
+def _speed_up_alert(alert: Alert, factor: float) -> Alert:
     return replace(
         alert,
-        threshold=alert.threshold / speed if alert.unit == "seconds" else alert.threshold,
-        for_=_duration(parse_duration(alert.for_) / speed),
-        keep_firing_for=_duration(parse_duration(alert.keep_firing_for) / speed),
+        threshold=alert.threshold / factor if alert.unit == "seconds" else alert.threshold,
+        for_=_duration(parse_duration(alert.for_) / factor),
+        keep_firing_for=_duration(parse_duration(alert.keep_firing_for) / factor),
     )
 
 
-def _hurried_parameters(parameters: Mapping[str, str], speed: float) -> dict[str, str]:
-    return {name: _hurried_parameter(name, value, speed) for name, value in parameters.items()}
-
-
-def _hurried_parameter(name: str, value: str, speed: float) -> str:
+def _speed_up_parameter(name: str, value: str, factor: float) -> str:
     if name.endswith("_seconds"):
-        return f"{float(value) / speed:.0f}"
+        return f"{float(value) / factor:.0f}"
     if re.fullmatch(PATTERN, value):
-        return _duration(max(SHORTEST_WINDOW, parse_duration(value) / speed))
+        return _duration(max(MIN_WINDOW, parse_duration(value) / factor))
     return value
 
 
-def _duration(length: float) -> str:
-    return f"{length * 1000:.0f}ms"
+def _duration(seconds: float) -> str:
+    return f"{seconds * 1000:.0f}ms"

@@ -1,0 +1,134 @@
+"""The environment of the drill: a simulated AWS, exporters, Prometheus and Alertmanager, and their faults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from exporter.cli.drill.cases import DOWN_JOB, MAIN_JOB, SHARDS_JOB, Case, combined_scenario
+from exporter.cli.drill.files import (
+    INVALID_CONFIG,
+    SILENT_ALERTMANAGER,
+    Files,
+    exporter_config,
+    healthy_config,
+    prometheus_config,
+)
+from exporter.cli.drill.programs import HOST, Programs, free_port, program_path, series_count
+from exporter.kinds.kind import Kind
+
+MAIN, DOWN, SHARD = "exporter", "exporter-down", "exporter-shard"
+# The main exporter, the one that is stopped, and one shard of two.
+EXPORTERS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """A free port for each program."""
+
+    aws: int = field(default_factory=free_port)
+    prometheus: int = field(default_factory=free_port)
+    alertmanager: int = field(default_factory=free_port)
+    main: int = field(default_factory=free_port)
+    down: int = field(default_factory=free_port)
+    shards: tuple[int, int] = field(default_factory=lambda: (free_port(), free_port()))
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """The paths of the installed programs. Raises StartError if one is missing."""
+
+    prometheus: str = field(default_factory=lambda: program_path("prometheus"))
+    alertmanager: str = field(default_factory=lambda: program_path("alertmanager", "prometheus-alertmanager"))
+
+
+@dataclass(frozen=True, slots=True)
+class DrillEnvironment:
+    """All programs of the drill and their files. ``rules`` is the content of Prometheus's rule file."""
+
+    tools: Tools
+    files: Files
+    programs: Programs
+    ports: Ports
+    cases: Sequence[Case]
+    kinds: Sequence[Kind[Any]]
+    rules: Mapping[str, Any]
+    alertmanager_config: Path | None = None
+
+    async def start(self) -> None:
+        """Start all programs, with the scenario that causes the alerts."""
+        await self._start_simulator(combined_scenario(self.cases))
+        await self._start_main({kind.name for kind in self.kinds})
+        await self._start_exporter(DOWN, self.ports.down, self._healthy_config)
+        await self._start_shard(0)
+        await self._start_alertmanager()
+        await self._start_prometheus()
+
+    async def is_scraped(self) -> bool:
+        """Return whether Prometheus has scraped every exporter."""
+        return await series_count(self.ports.prometheus, "aws_iot_bulk_exporter_build_info") == EXPORTERS
+
+    async def cause_exporter_faults(self) -> None:
+        """Stop one exporter, and make another one reload an invalid configuration. AWS cannot cause these faults."""
+        await self.programs.stop(DOWN)
+        self._reload_shard(INVALID_CONFIG)
+
+    async def repair(self) -> None:
+        """Make AWS respond without operations and faults, and repair the exporters."""
+        await self._start_simulator({"accounts": combined_scenario(self.cases)["accounts"]})
+        await self._start_main({kind.name for kind in self.kinds if kind.support_ended is None})
+        await self._start_exporter(DOWN, self.ports.down, self._healthy_config)
+        await self._start_shard(1)
+        self._reload_shard(self._healthy_config)
+
+    @property
+    def _healthy_config(self) -> dict[str, Any]:
+        (account, *_) = combined_scenario(self.cases)["accounts"]
+        return healthy_config(account, next(kind.name for kind in self.kinds if kind.by_default))
+
+    async def _start_simulator(self, scenario: Mapping[str, Any]) -> None:
+        path = self.files.write("scenario.yaml", scenario)
+        address = f"--listen-address={HOST}:{self.ports.aws}"
+        await self.programs.start_exporter("aws", "simulate", address, f"--scenario={path}")
+
+    async def _start_main(self, kinds: set[str]) -> None:
+        await self._start_exporter(MAIN, self.ports.main, exporter_config(self.cases, kinds))
+
+    async def _start_exporter(self, name: str, port: int, config: Mapping[str, Any], *flags: str) -> None:
+        path = self.files.write(f"{name}.yaml", config)
+        address = f"--web.listen-address={HOST}:{port}"
+        await self.programs.start_exporter(name, "serve", f"--config.file={path}", address, *flags)
+
+    async def _start_shard(self, ordinal: int) -> None:
+        flags = (f"--shard.ordinal={ordinal}", "--shard.total=2")
+        await self._start_exporter(f"{SHARD}-{ordinal}", self.ports.shards[ordinal], self._healthy_config, *flags)
+
+    def _reload_shard(self, config: Any) -> None:
+        self.files.write(f"{SHARD}-0.yaml", config)
+        self.programs.reload(f"{SHARD}-0")
+
+    async def _start_alertmanager(self) -> None:
+        config = self.alertmanager_config or self.files.write("alertmanager.yml", SILENT_ALERTMANAGER)
+        await self.programs.start(
+            "alertmanager",
+            self.tools.alertmanager,
+            f"--config.file={config}",
+            f"--storage.path={self.files.folder / 'alertmanager'}",
+            f"--web.listen-address={HOST}:{self.ports.alertmanager}",
+            "--cluster.listen-address=",
+        )
+
+    async def _start_prometheus(self) -> None:
+        jobs = {MAIN_JOB: [self.ports.main], DOWN_JOB: [self.ports.down], SHARDS_JOB: self.ports.shards}
+        targets = {job: [f"{HOST}:{port}" for port in ports] for job, ports in jobs.items()}
+        rules = self.files.write("rules.yml", self.rules)
+        config = prometheus_config(targets, rules, f"{HOST}:{self.ports.alertmanager}")
+        await self.programs.start(
+            "prometheus",
+            self.tools.prometheus,
+            f"--config.file={self.files.write('prometheus.yml', config)}",
+            f"--storage.tsdb.path={self.files.folder / 'prometheus'}",
+            f"--web.listen-address={HOST}:{self.ports.prometheus}",
+        )
