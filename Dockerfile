@@ -1,5 +1,5 @@
-# The base image is an argument so that a build can pin it by digest: python:3.13-slim@sha256:...
-# It needs Python 3.11 or newer with venv; both stages must have the same one.
+# The base image of both stages. A build can pin it by digest: python:3.13-slim@sha256:...
+# It needs Python 3.11 or newer with venv.
 ARG PYTHON_IMAGE=python:3.13-slim
 
 FROM ${PYTHON_IMAGE} AS build
@@ -10,8 +10,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
 WORKDIR /src
 COPY requirements.lock requirements-build.lock ./
 
-# Build tools live in a virtual environment of their own, and only its pip is used:
-# neither they nor pip can get into the one that is shipped.
+# pip and the build tools are in a separate virtual environment, so that they do not become part of the image.
 RUN python3 -m venv /opt/build \
     && /opt/build/bin/pip install --require-hashes --only-binary :all: -r requirements-build.lock \
     && python3 -m venv --without-pip /opt/venv \
@@ -21,8 +20,9 @@ RUN python3 -m venv /opt/build \
 COPY setup.cfg pyproject.toml README.md LICENSE ./
 COPY exporter/ exporter/
 
-# Found by name: of a wheel that is named by its path, pip would write down the hash, which changes with files' times.
-# Unchecked bytecode stays valid whatever the builder does to the times of files. At run time nothing could write it.
+# Install the wheel by name: if pip installs it by path, it records a hash that depends on file times.
+# Use unchecked bytecode, because it stays valid if the builder changes file times. The exporter cannot write bytecode at
+# run time.
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /opt/wheel . \
     && /opt/build/bin/pip --python /opt/venv/bin/python \
         install --no-compile --no-deps --no-index --find-links /opt/wheel aws-iot-bulk-exporter \
@@ -31,8 +31,8 @@ RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /opt/whe
 
 FROM ${PYTHON_IMAGE}
 
-# Away with what can install something or become another user, in the places of python:slim and of Debian.
-# A new named volume takes over the owner of the folder that it is mounted on: this one is for --state.file.
+# Remove all package installers from the folders of python:slim and Debian, and all setuid and setgid bits.
+# The folder is for --state.file. A new named volume gets the owner of the folder on which it is mounted.
 RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3*/ensurepip /usr/local/lib/python3*/site-packages/pip* \
         /usr/bin/pip* /usr/lib/python3*/ensurepip /usr/lib/python3/dist-packages/pip* /usr/share/python-wheels \
     && find / -xdev -type f -perm /6000 -exec chmod a-s {} + \
@@ -40,18 +40,18 @@ RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3*/ensurepip /usr/local/lib/
 
 COPY --from=build /opt/venv /opt/venv
 
-# Without the limit on arenas every worker thread gets one of its own, and memory grows with the threads.
+# Limit the malloc arenas. Otherwise each worker thread gets its own arena, and memory grows with the threads.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     MALLOC_ARENA_MAX=2
 
-# Numbers, because Kubernetes cannot tell that a named user is not root.
+# Use numbers, because Kubernetes cannot verify that a named user is not root.
 USER 65532:65532
 EXPOSE 10098
 STOPSIGNAL SIGTERM
 
-# HEALTHCHECK_URL in the environment names another port, or https.
+# The environment variable HEALTHCHECK_URL sets another port, or https.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["python", "-m", "exporter.web.healthcheck"]
 
 ENTRYPOINT ["aws-iot-bulk-exporter"]
