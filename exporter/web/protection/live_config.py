@@ -55,11 +55,11 @@ class LiveWebConfig:
         except ConfigError as error:
             if error.problems != self._logged:
                 problems = "; ".join(error.problems)
-                self._log.error("web configuration is invalid, the last valid one stays in use", problems=problems)
+                self._log.error("web configuration file is invalid, the last valid one stays in use", problems=problems)
             self._logged = error.problems
         else:
             self._current, self._logged = new, ()
-            self._log.info("web configuration reloaded")
+            self._log.info("web configuration file reloaded")
 
     def _check_protection(self, new: WebConfig) -> None:
         removed = {

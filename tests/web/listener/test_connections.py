@@ -88,12 +88,12 @@ def test_a_crowd_before_its_handshake_does_not_stop_a_scrape(
 
 
 async def long_in_parts(scope: Scope, receive: Receive, send: Send) -> None:
-    """Respond with the text of ``pages(LONG)``, in parts."""
+    """Respond with the text of ``stub_app(LONG)``, in parts."""
     await negotiated_response(Request(scope), [LONG[:-1].encode(), b"\n"], {})(scope, receive, send)
 
 
 @pytest.mark.parametrize("more", [b"", REQUEST, b"no HTTP\r\n\r\n"], ids=["nothing", "another request", "no HTTP"])
-@pytest.mark.parametrize("app", [stub_app(LONG), long_in_parts], ids=["in one", "in parts"])
+@pytest.mark.parametrize("app", [stub_app(LONG), long_in_parts], ids=["whole", "in parts"])
 def test_a_crowd_that_does_not_read_its_responses_does_not_stop_a_scrape(app: ASGIApp, more: bytes) -> None:
     with run_server(app=app, limits=replace(NO_LIMITS, connections=16)) as server:
         for _ in range(64):

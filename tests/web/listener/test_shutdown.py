@@ -1,4 +1,4 @@
-"""Shutdown: requests in flight get their response, idle clients are not waited for, and a second signal ends it."""
+"""Shutdown: requests in flight get their response, idle clients are not waited for, a second signal ends the drain."""
 
 from __future__ import annotations
 

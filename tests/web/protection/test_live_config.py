@@ -15,7 +15,7 @@ from tests.support.passwords import ALICE, BASIC, BOB, basic
 TLS = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n"
 VERIFY = TLS.replace("}", ", client_auth_type: RequireAndVerifyClientCert, client_ca_file: clients.pem}")
 USERS = f"basic_auth_users: {{alice: {ALICE}}}\n"
-RELOADED, INVALID = 'msg="web configuration reloaded"', "web configuration is invalid"
+RELOADED, INVALID = 'msg="web configuration file reloaded"', "web configuration file is invalid"
 
 
 @pytest.fixture
