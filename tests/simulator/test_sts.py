@@ -47,7 +47,7 @@ def error_of(caught: pytest.ExceptionInfo[ClientError]) -> tuple[str, int]:
 
 @pytest.mark.parametrize(("parameters", "seconds"), [({}, 3600), ({"DurationSeconds": 900}, 900)])
 def test_a_role_is_assumed_for_an_hour_or_the_requested_duration(
-    aws: Aws, parameters: dict[str, int], seconds: int
+    aws: Aws, parameters: dict[str, Any], seconds: int
 ) -> None:
     response = assume_role(aws, ExternalId="demo", **parameters)
     assert response["Credentials"]["Expiration"] == datetime.fromtimestamp(START + seconds, UTC)
@@ -64,7 +64,7 @@ def test_a_role_is_assumed_for_an_hour_or_the_requested_duration(
         {"role": "not-an-arn-but-long-one"},
     ],
 )
-def test_an_unknown_role_or_a_wrong_external_id_is_denied(aws: Aws, parameters: dict[str, str]) -> None:
+def test_an_unknown_role_or_a_wrong_external_id_is_denied(aws: Aws, parameters: dict[str, Any]) -> None:
     with pytest.raises(ClientError, match="not authorized to perform: sts:AssumeRole") as caught:
         assume_role(aws, **parameters)
     assert error_of(caught) == ("AccessDenied", 403)
