@@ -58,10 +58,14 @@ def setup_of(group: Group) -> Setup:
 
 
 def _subject(cell: CellAddress, case: Case) -> Subject:
-    """The fault of a list concerns a known operation; the list must add a new operation in the end."""
+    """The case observes operation a. If the cell discovers operations, it must have a new one in the end."""
     a, b, c = (operation_id(case.kind, letter) for letter in "abc")
-    final_ids = frozenset({a, b, c} if case.purpose == DISCOVER else {a, b})
+    final_ids = frozenset({a, b, c} if _discovers(case) else {a, b})
     return Subject(case.name, a, tuple(_neighbours(cell)), b, final_ids)
+
+
+def _discovers(case: Case) -> bool:
+    return case.purpose in (DISCOVER, TAGS)
 
 
 def _neighbours(cell: CellAddress) -> Iterator[CellAddress]:
@@ -97,20 +101,23 @@ def _scenario(group: Group) -> str:
 
 def _operations(group: Group, account: str, region: str) -> Iterator[Json]:
     """Yield an operation of each kind; for the group's kind also a second one and one that is created later."""
+    # The exporter reads tags once, and a failed read ends the reading of tags in its refresh. So the operation whose
+    # tags fail appears when its fault begins, after the first complete read of the others.
+    created = f"{BEGINS}s" if group.cases[0].purpose == TAGS else "-1h"
     for kind in KINDS:
-        yield operation(account, region, kind, "a")
+        yield operation(account, region, kind, "a", created if kind == group.kind else "-1h")
     yield operation(account, region, group.kind, "b")
-    yield {**operation(account, region, group.kind, "c"), "created": f"{CREATED}s"}
+    yield operation(account, region, group.kind, "c", f"{CREATED}s")
 
 
-def operation(account: str, region: str, kind: Kind[Any], letter: str) -> Json:
+def operation(account: str, region: str, kind: Kind[Any], letter: str, created: str = "-1h") -> Json:
     """Return the scenario's entry of an active operation."""
     return {
         "kind": kind.name,
         "account": account,
         "region": region,
         "id": operation_id(kind, letter),
-        "created": "-1h",
+        "created": created,
         "items": 12,
         "retries": 1,
         "tags": {"team": "gateways"},
@@ -126,10 +133,8 @@ def _active_status(kind: Kind[Any]) -> str:
 def _fault(position: int, case: Case) -> Json:
     """A fault of a list concerns all its requests; any other fault concerns the requests for one operation."""
     about = {} if case.purpose == DISCOVER else {"id": operation_id(case.kind, "a")}
-    # The exporter reads tags once only, so their fault must exist from the start.
-    since = 0 if case.purpose == TAGS else BEGINS
     requests = {"region": region_of(position), "service": case.call.service, "api": case.call.name}
-    return {**requests, **about, "from": f"{since}s", "until": f"{ENDS}s", **case.entry}
+    return {**requests, **about, "from": f"{BEGINS}s", "until": f"{ENDS}s", **case.entry}
 
 
 def _config(group: Group) -> str:
@@ -150,9 +155,9 @@ def _config(group: Group) -> str:
 
 
 def _watch(case: Case) -> Json:
-    """A case of a list discovers its operations. Any other case names them, so that each refresh reads them."""
+    """Most cases name their operations, so that each refresh reads them."""
     kind = case.kind
-    if case.purpose == DISCOVER:
+    if _discovers(case):
         return {"kind": kind.name, "discover": {"statuses": [_active_status(kind)], "id_pattern": "^k"}}
     options = {option.name: True for option in kind.options if case.purpose == option.name}
     return {"kind": kind.name, "ids": [operation_id(kind, "a"), operation_id(kind, "b")], **options}

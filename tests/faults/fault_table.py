@@ -182,5 +182,5 @@ def _rows(case: Case) -> tuple[str, str]:
     if case.fault.reason:
         return KEPT, NONE
     # The first description gives an operation its status, a second one its counts only.
-    rows = FRESH if case.fault.rows == UNKNOWN and case.call in case.kind.describes[1:] else case.fault.rows
+    rows = FRESH if case.fault.rows == UNKNOWN and case.call in case.kind.describe_calls[1:] else case.fault.rows
     return rows, rows

@@ -96,7 +96,7 @@ def expected_of_wire(fault: WireFault) -> Observation:
 
 def uses(kind: Kind[Any], service: str) -> bool:
     """Return whether a kind needs a service to describe its operations."""
-    return any(call.service == service for call in kind.describes)
+    return any(call.service == service for call in kind.describe_calls)
 
 
 def run_service(service: str) -> Mapping[str, Observation]:

@@ -66,11 +66,6 @@ class ScrapeView:
         """Return whether an operation has these series and was read during this scrape."""
         return (cell, id) in self.rows and self.rows[cell, id] == wanted and self.read_at[cell, id] >= self.since
 
-    def has_empty_tag(self, cell: CellAddress, id: str) -> bool:
-        """Return whether a tag label of an operation is empty."""
-        labels = [label for name, labels, _ in self.rows.get((cell, id), ()) if name == INFO for label in labels]
-        return any(name.startswith("tag_") and not value for name, value in labels)
-
     def state(self, cell: CellAddress, id: str, wanted: frozenset[Series]) -> str:
         """Return the state of an operation's series, compared with the series that it has without a fault."""
         rows = self.rows.get((cell, id))

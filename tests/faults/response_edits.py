@@ -52,7 +52,7 @@ class TrueResponse:
         shape = output_shape(self.call)
         if self.is_list:
             return serialize(shape, {self.lists[0]: [self.kind.simulation.entry(operation)]})
-        return serialize(shape, self.kind.simulation.answers[self.call](operation) or {})
+        return serialize(shape, self.kind.simulation.responses[self.call](operation) or {})
 
     @cached_property
     def members(self) -> tuple[Member, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from exporter.core.thread import NAME
+from exporter.core.thread import THREAD_NAME
 from tests.faults.fault_accounts import BEGINS, ENDS, STALE_AFTER, Setup, Subject
 from tests.faults.observation import CellAddress, Observation, ScrapeView, scrape_view
 from tests.faults.response_edits import CANARY
@@ -13,8 +13,6 @@ from tests.support import http_requests
 from tests.support.exporter_server import ServedExporter, serve_simulation
 from tests.support.waiting import wait_until
 
-# The names of the exporter's threads for calls to AWS and for other blocking work.
-THREADS = {"aws-call", NAME}
 MINUTE = 60.0
 # The age at which the exporter reads a cell again, by its default configuration.
 MIN_AGE = 10.0
@@ -51,7 +49,7 @@ class WatchedExporter:
 
 
 def _has_calls() -> bool:
-    return any(thread.name in THREADS for thread in threading.enumerate())
+    return any(thread.name == THREAD_NAME for thread in threading.enumerate())
 
 
 def run(setup: Setup) -> Mapping[str, Observation]:
@@ -78,16 +76,10 @@ def _warm_up(watched: WatchedExporter, subjects: Mapping[CellAddress, Subject]) 
     unread: set[str] = set()
     for _ in range(int((BEGINS - 50) / MIN_AGE)):
         view = watched.scrape_after(MIN_AGE)
-        unread = {name for cell, subject in subjects.items() for name in _unread(view, cell, subject)}
+        unread = {name for cell, subject in subjects.items() for name in _affected(cell, subject, [view], view)}
         if not unread:
             return
     raise AssertionError(f"not read before the faults begin: {sorted(unread)}")
-
-
-def _unread(view: ScrapeView, cell: CellAddress, subject: Subject) -> Iterator[str]:
-    yield from _affected(cell, subject, [view], view)
-    if subject.beside and view.has_empty_tag(cell, subject.beside):
-        yield "the tags of the operation beside it"
 
 
 def _recovery(watched: WatchedExporter, cells: Iterable[CellAddress]) -> Iterator[ScrapeView]:

@@ -150,9 +150,9 @@ class AwsModel:
         words = _words(url)
         for key, state in self.alive():
             kind = BY_NAME[key[2]]
-            content_of = kind.simulation.answers.get(call) if key[:2] == (account, region) else None
+            content_of = kind.simulation.responses.get(call) if key[:2] == (account, region) else None
             if content_of and kind.naming(call).name(state) in words:
-                self.finals[key] += kind.describes == (call,) and not (kind.options or kind.is_active(state.status))
+                self.finals[key] += kind.describe_calls == (call,) and not (kind.options or kind.is_active(state.status))
                 return content_of(state)
         return None
 
@@ -178,9 +178,9 @@ class TwoMoments:
 
     async def call(self, call: ApiCall, **parameters: Any) -> Mapping[str, Any]:
         """Return the response to a call, parsed by botocore."""
-        state = self.first if call.name == self.kind.describes[0].name else self.second
-        content_of = next(known for known in self.kind.simulation.answers if known.name == call.name)
-        content = self.kind.simulation.answers[content_of](state)
+        state = self.first if call.name == self.kind.describe_calls[0].name else self.second
+        content_of = next(known for known in self.kind.simulation.responses if known.name == call.name)
+        content = self.kind.simulation.responses[content_of](state)
         return parsed_response(call, content or {})
 
     async def pages(self, call: ApiCall, **parameters: Any) -> AsyncIterator[Mapping[str, Any]]:

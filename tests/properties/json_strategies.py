@@ -10,34 +10,9 @@ from hypothesis import strategies as st
 
 Path = tuple[str | int, ...]
 
-NASTY: tuple[str, ...] = (
-    "",
-    '"',
-    "\\",
-    "\n",
-    "a\r\nb",
-    "..",
-    ".",
-    "a/b?c#d%2e",
-    "<script>alert(1)</script>",
-    "&amp;",
-    "\ud800",
-    "\udc00\ud800",
-)
-NASTY += (
-    "x" * 10_000,
-    "\0",
-    "\x1b[31m",
-    "\u2028",
-    "\u202e",
-    "\U0001f600",
-    "é",
-    "{{7*7}}",
-    "null",
-    "Unknown",
-    "NaN",
-    "\x85",
-)
+NASTY: tuple[str, ...] = ("", '"', "\\", "\n", "a\r\nb", "..", ".", "a/b?c#d%2e", "<script>alert(1)</script>", "&amp;")
+NASTY += ("\ud800", "\udc00\ud800", "x" * 10_000, "\0", "\x1b[31m", "\u2028", "\u202e", "\U0001f600", "é", "{{7*7}}")
+NASTY += ("null", "Unknown", "NaN", "\x85")
 texts = st.sampled_from(NASTY) | st.text(max_size=12) | st.text(st.characters(), max_size=12)
 numbers = (
     st.integers()

@@ -22,37 +22,13 @@ accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, 
 aws: {max_attempts: 1, connect_timeout: 2s, read_timeout: 2s}
 """
 BODY = json.dumps({"taskId": "a", "status": "InProgress", "successCount": 7}).encode()
-LINES: tuple[str, ...] = (
-    "HTTP/1.1 200 OK",
-    "HTTP/1.0 200",
-    "HTTP/1.1 500 Oops",
-    "HTTP/1.1 100 Continue",
-    "HTTP/9.9 999",
-    "ICY 200 OK",
-    "",
-)
-LINES += ("HTTP/1.1 204 No Content", "HTTP/1.1 301 Moved", "HTTP/1.1 429 Slow down", "HTTP/1.1 404 Not Found")
-FIELDS: tuple[str, ...] = (
-    f"Content-Length: {len(BODY)}",
-    "Content-Length: 7",
-    "Content-Length: 4000",
-    "Content-Length: -1",
-    "Content-Length: x",
-)
-FIELDS += (
-    "Transfer-Encoding: chunked",
-    "Content-Encoding: gzip",
-    "Content-Encoding: br",
-    "Content-Type: text/html",
-    ": ",
-    "x",
-)
-FIELDS += (
-    "x-amzn-errortype: ThrottlingException",
-    "Connection: keep-alive",
-    "Location: http://169.254.169.254/",
-    "X: \x00\xff",
-)
+LINES: tuple[str, ...] = ("HTTP/1.1 200 OK", "HTTP/1.0 200", "HTTP/1.1 500 Oops", "HTTP/1.1 100 Continue")
+LINES += ("HTTP/9.9 999", "ICY 200 OK", "", "HTTP/1.1 204 No Content", "HTTP/1.1 301 Moved", "HTTP/1.1 429 Slow down")
+LINES += ("HTTP/1.1 404 Not Found",)
+FIELDS: tuple[str, ...] = (f"Content-Length: {len(BODY)}", "Content-Length: 7", "Content-Length: 4000")
+FIELDS += ("Content-Length: -1", "Content-Length: x", "Transfer-Encoding: chunked", "Content-Encoding: gzip")
+FIELDS += ("Content-Encoding: br", "Content-Type: text/html", ": ", "x", "x-amzn-errortype: ThrottlingException")
+FIELDS += ("Connection: keep-alive", "Location: http://169.254.169.254/", "X: \x00\xff")
 heads = st.tuples(st.sampled_from(LINES), st.lists(st.sampled_from(FIELDS), max_size=4)).map(
     lambda parts: "\r\n".join((parts[0], *parts[1], "", "")).encode("latin-1")
 )

@@ -25,55 +25,10 @@ from tests.support.repository import ROOT
 from tests.support.scripted_endpoint import error_response
 from tests.support.virtual_exporter import VirtualExporters, virtual_exporters
 
-WORDS = [
-    SECRET,
-    "accounts",
-    "external_id",
-    "- ",
-    ": ",
-    "\n",
-    "\n  ",
-    "{",
-    "}",
-    "[",
-    "]",
-    ",",
-    "&a",
-    "*a",
-    "!",
-    "!!str ",
-]
-WORDS += [
-    "'",
-    '"',
-    "|",
-    ">",
-    "%",
-    "@",
-    "?",
-    "#",
-    "<<: ",
-    "~",
-    "\t",
-    "\\",
-    "---\n",
-    "0x",
-    "2026-10-07",
-    "\x07",
-    "\ufeff",
-]
-WORDS += [
-    "tls_server_config",
-    "basic_auth_users",
-    "alerts",
-    "operations",
-    "timeline",
-    "\r\n",
-    "\x85",
-    "!!binary ",
-    "=",
-    ".inf",
-]
+WORDS = [SECRET, "accounts", "external_id", "- ", ": ", "\n", "\n  ", "{", "}", "[", "]", ",", "&a", "*a", "!"]
+WORDS += ["!!str ", "'", '"', "|", ">", "%", "@", "?", "#", "<<: ", "~", "\t", "\\", "---\n", "0x", "2026-10-07"]
+WORDS += ["\x07", "\ufeff", "tls_server_config", "basic_auth_users", "alerts", "operations", "timeline", "\r\n"]
+WORDS += ["\x85", "!!binary ", "=", ".inf"]
 contents = (
     st.binary(max_size=60)
     | st.text(max_size=60).map(lambda text: text.encode(errors="replace"))

@@ -29,7 +29,7 @@ from tests.support.virtual_exporter import OPENMETRICS, VirtualExporters, virtua
 from tests.support.virtual_loop import INSTANT
 
 SUCCESSFUL = "aws_iot_bulk_exporter_config_last_reload_successful"
-SERVICES: Mapping[str, str] = {kind.name: kind.describes[0].service for kind in BY_NAME.values()}
+SERVICES: Mapping[str, str] = {kind.name: kind.describe_calls[0].service for kind in BY_NAME.values()}
 MOMENTS = st.sampled_from([0.0, 0.0, 0.3, 6.0, 11.0, 11.0, 40.0, 700.0])
 patience = st.sampled_from([0.0, 0.5, 3.0, 20.0])
 

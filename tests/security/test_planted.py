@@ -18,16 +18,8 @@ from tests.support.secret_canaries import leaks
 from tests.support.servers import serve_app
 from tests.support.waiting import wait_until
 
-PAGES = (
-    "/metrics",
-    "/",
-    "/config",
-    "/api/v1/operations",
-    "/api/v1/cells",
-    "/api/v1/openapi.json",
-    "/-/healthy",
-    "/-/ready",
-)
+PAGES: tuple[str, ...] = ("/metrics", "/", "/config", "/api/v1/operations", "/api/v1/cells", "/api/v1/openapi.json")
+PAGES += ("/-/healthy", "/-/ready")
 PROBES = [("default", Path(path).name) for path in RESPONSES if path.startswith("/thing-registration-tasks/")]
 STATE = "state.db"
 # A tag can become a label in the next configuration, so the state file keeps it.

@@ -12,40 +12,12 @@ POISON = "evil.example"
 INJECTED = "Injected"
 # Encodings of the end of a line that some servers decode.
 BREAKS = ("%0d%0a", "%0a", "%0d", "%E5%98%8A%E5%98%8D", "%250d%250a", "%00", "%c4%8d%c4%8a", "%e2%80%a8")
-PATHS = (
-    "/",
-    "/metrics",
-    "/metrics/",
-    "/config",
-    "/config/",
-    "/probe",
-    "/probe/",
-    "/-/healthy",
-    "/-/ready/",
-    "/-/reload",
-    "/api/v1/operations",
-    "/api/v1/cells",
-    "/api/v1/openapi.json",
-    "/api/v1/operations/",
-    "/nowhere",
-)
-NAMES = (
-    "Origin",
-    "Referer",
-    "User-Agent",
-    "Cookie",
-    "Accept",
-    "Accept-Encoding",
-    "Authorization",
-    "Access-Control-Request-Method",
-    "Access-Control-Request-Headers",
-    "X-Forwarded-Host",
-    "X-Forwarded-Proto",
-    "X-Forwarded-Prefix",
-    "X-Original-URL",
-    "X-Request-Id",
-    "X-Prometheus-Scrape-Timeout-Seconds",
-)
+PATHS: tuple[str, ...] = ("/", "/metrics", "/metrics/", "/config", "/config/", "/probe", "/probe/", "/-/healthy")
+PATHS += ("/-/ready/", "/-/reload", "/api/v1/operations", "/api/v1/cells", "/api/v1/openapi.json")
+PATHS += ("/api/v1/operations/", "/nowhere")
+NAMES: tuple[str, ...] = ("Origin", "Referer", "User-Agent", "Cookie", "Accept", "Accept-Encoding", "Authorization")
+NAMES += ("Access-Control-Request-Method", "Access-Control-Request-Headers", "X-Forwarded-Host", "X-Forwarded-Proto")
+NAMES += ("X-Forwarded-Prefix", "X-Original-URL", "X-Request-Id", "X-Prometheus-Scrape-Timeout-Seconds")
 # All headers of responses. None gives rights to other sites, sets a cookie or redirects.
 OURS = {
     "date",

@@ -82,7 +82,7 @@ class Aws:
         """Return the HTTP response to an API call of a kind, about the operation with this id if the API reads one."""
         naming, operation = kind.naming(call), MODELS.operation(call)
         name = naming.name(sample_operation(kind.statuses[0], id, region))
-        parameters = {naming.parameter: name} if call in kind.simulation.answers else {}
+        parameters = {naming.parameter: name} if call in kind.simulation.responses else {}
         request = create_serializer("rest-json").serialize_to_request(parameters, operation)
         service, query = operation.service_model.signing_name, request["query_string"]
         return self.request(request["method"], request["url_path"], service, region, params=query)

@@ -21,7 +21,7 @@ def statuses(aws: Aws, call: ApiCall, number: int, kind: Kind[Any] = KINDS[0]) -
 def test_a_call_above_the_quota_is_throttled_for_a_second(kind: Kind[Any], call: ApiCall) -> None:
     with serve_scenario(ACCOUNTS) as aws:
         allowed = statuses(aws, call, int(call.quota), kind)
-        assert set(allowed) == {404 if call in kind.simulation.answers else 200}
+        assert set(allowed) == {404 if call in kind.simulation.responses else 200}
         throttled = aws.call(kind, call, "nobody")
         assert throttled.status_code in (400, 429)
         assert throttled.headers["x-amzn-errortype"] in ("ThrottlingException", "TooManyRequestsException")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from functools import partial
 from typing import Any
 
 import httpx
@@ -18,16 +19,6 @@ def request(method: str, url: str, **how: Any) -> httpx.Response:
     return httpx.request(method, url, **{"verify": NO_AUTHORITY, "timeout": TIMEOUT_SECONDS, **how})
 
 
-def get(url: str, **how: Any) -> httpx.Response:
-    """Return the response to GET."""
-    return request("GET", url, **how)
-
-
-def head(url: str, **how: Any) -> httpx.Response:
-    """Return the response to HEAD."""
-    return request("HEAD", url, **how)
-
-
-def post(url: str, **how: Any) -> httpx.Response:
-    """Return the response to POST."""
-    return request("POST", url, **how)
+get = partial(request, "GET")
+head = partial(request, "HEAD")
+post = partial(request, "POST")

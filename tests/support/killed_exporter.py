@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import Popen
 
-import httpx
-
+from tests.support import http_requests
 from tests.support.exporter_server import aws_environment
-from tests.support.repository import ROOT
+from tests.support.processes import output_match, run_process
 from tests.support.waiting import TIMEOUT_SECONDS, wait_until
 
 ID = re.compile(r',id="([^"]*)"')
@@ -25,22 +23,18 @@ ID = re.compile(r',id="([^"]*)"')
 class ExporterProcess:
     """A running exporter process."""
 
-    process: subprocess.Popen[bytes]
+    process: Popen[bytes]
     output: Path
 
     @property
     def url(self) -> str | None:
         """The URL, or None while the process does not listen yet."""
-        assert self.process.poll() is None, self.output.read_text()
-        found = re.search(r"url=(\S+)/metrics", self.output.read_text())
-        return found[1] if found else None
+        return output_match(r"(?<=url=)\S+(?=/metrics)", self.process, self.output)
 
     def scrape(self, within: str = "30") -> str:
-        """Return the response of /metrics."""
-        headers = {"X-Prometheus-Scrape-Timeout-Seconds": within}
-        return httpx.get(
-            f"{wait_until(lambda: self.url, 'the start')}/metrics", headers=headers, timeout=TIMEOUT_SECONDS
-        ).text
+        """Return the response of /metrics. ``within`` is the scrape time-out in seconds."""
+        url = wait_until(lambda: self.url, "the exporter's start")
+        return http_requests.get(f"{url}/metrics", headers={"X-Prometheus-Scrape-Timeout-Seconds": within}).text
 
     def kill(self) -> None:
         """Kill the process, as a crash does."""
@@ -49,7 +43,7 @@ class ExporterProcess:
 
     def end(self) -> int:
         """Stop the process by SIGTERM and return its exit status."""
-        self.process.send_signal(signal.SIGTERM)
+        self.process.terminate()
         return self.process.wait(TIMEOUT_SECONDS)
 
 
@@ -59,13 +53,14 @@ def run_exporter_process(folder: Path, config: str, endpoint: str, *flags: str) 
     file, output = folder / "config.yaml", folder / "exporter.log"
     file.write_text(config)
     command = [sys.executable, "-m", "exporter", f"--config.file={file}", "--web.listen-address=127.0.0.1:0", *flags]
-    with aws_environment(endpoint), output.open("wb") as log:
-        process = subprocess.Popen(command, stderr=log, cwd=ROOT, env=dict(os.environ))
-    try:
-        yield ExporterProcess(process, output)
-    finally:
-        process.kill()
-        process.wait(TIMEOUT_SECONDS)
+    with aws_environment(endpoint):
+        environment = dict(os.environ)
+    with run_process(command, output, environment) as process:
+        exporter = ExporterProcess(process, output)
+        try:
+            yield exporter
+        finally:
+            exporter.kill()
 
 
 def rows_by_operation(exposed: str) -> dict[str, frozenset[str]]:

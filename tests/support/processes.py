@@ -40,14 +40,15 @@ def run_until_printed(
 
 
 def wait_for_output(pattern: str, process: subprocess.Popen[bytes], output: Path) -> str:
-    """Return the first match of a pattern in a program's output."""
+    """Wait for a pattern in a program's output and return the first match."""
+    return wait_until(lambda: output_match(pattern, process, output), pattern)
 
-    def look() -> str | None:
-        assert process.poll() is None, output.read_text()
-        match = re.search(pattern, output.read_text())
-        return match[0] if match else None
 
-    return wait_until(look, pattern)
+def output_match(pattern: str, process: subprocess.Popen[bytes], output: Path) -> str | None:
+    """Return the first match of a pattern in a program's output, or None. Fail if the program has ended."""
+    assert process.poll() is None, output.read_text()
+    match = re.search(pattern, output.read_text())
+    return match[0] if match else None
 
 
 @contextmanager

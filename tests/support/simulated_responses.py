@@ -80,7 +80,7 @@ class SimulatedApi:
         if parameters.get(naming.parameter) != naming.name(self._operation):
             raise ApiError(Reason.NOT_FOUND)
         self.calls.append(call)
-        content = self._kind.simulation.answers[call](self._operation)
+        content = self._kind.simulation.responses[call](self._operation)
         if content is None:
             raise ApiError(Reason.NOT_FOUND)
         return parsed_response(call, content)

@@ -18,9 +18,8 @@ from botocore.handlers import BUILTIN_HANDLERS
 
 from exporter.app.exporter import Exporter, new_process_context
 from exporter.app.runtime import ProcessContext, Runtime, first_runtime, next_runtime
-from exporter.aws.budgets import Budgets
-from exporter.aws.clients import Clients
-from exporter.aws.gateway import AT_ONCE, CONNECTIONS, Gateway, ScopeRecorder, SharedResources
+from exporter.aws.budget import Budgets
+from exporter.aws.gateway import AT_ONCE, Gateway, new_shared_resources
 from exporter.aws.models import Models
 from exporter.aws.workers import Workers
 from exporter.config.loader import parse_config
@@ -126,13 +125,7 @@ class VirtualExporters:
     def _gateway(
         self, process: ProcessContext, config: Config, workers: dict[tuple[str, str, str], Workers]
     ) -> Gateway:
-        budgets = Budgets(config.aws.api_budget, process.clock)
-
-        def recorder(account_id: str, region: str) -> ScopeRecorder:
-            return ScopeRecorder(budgets, process.metrics, account_id, region)
-
-        clients = Clients(self.models, config.aws, CONNECTIONS, recorder, process.clock)
-        resources = SharedResources(budgets, workers, clients)
+        resources = new_shared_resources(self.models, config.aws, process.metrics, process.clock, workers)
         return Gateway(self.models, config.aws, process.metrics, process.clock, config.refresh.min_age, resources)
 
 

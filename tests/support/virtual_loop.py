@@ -12,7 +12,7 @@ from anyio import CapacityLimiter
 from anyio.to_thread import current_default_thread_limiter
 
 from exporter.core.clock import Clock
-from exporter.core.thread import NAME
+from exporter.core.thread import THREAD_NAME
 
 T = TypeVar("T")
 
@@ -88,7 +88,7 @@ class _Selector(selectors.SelectSelector):
     def _of_threads(self) -> list[tuple[selectors.SelectorKey, int]]:
         """Return the events of the application's threads, or none if no thread runs. A thread ends with its event."""
         for _ in range(LOOKS):
-            is_over = all(thread.name != NAME for thread in threading.enumerate())
+            is_over = all(thread.name != THREAD_NAME for thread in threading.enumerate())
             found = super().select(0 if is_over else STUCK / LOOKS)
             if found or is_over:
                 return found
