@@ -53,7 +53,7 @@ def simulated(faults: str = "") -> Iterator[None]:
 def check(folder: Path, accounts: str, more: str = TAGS) -> tuple[int, list[str]]:
     """Run ``check --live``; return its exit status and lines. They contain no secret and no role ARN."""
     config = folder / "config.yaml"
-    config.write_text(f"accounts:\n{accounts}\naws: {{max_attempts: 1, read_timeout: 2s}}\n{more}\n")
+    config.write_text(f"accounts:\n{accounts}\naws: {{max_attempts: 1, read_timeout: 30s}}\n{more}\n")
     command = [sys.executable, "-W", "error", "-m", "exporter", "check", "--live", f"--config.file={config}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=ROOT)
     assert done.stderr == ""

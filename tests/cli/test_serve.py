@@ -19,7 +19,7 @@ import pytest
 from tests.support import http_requests
 from tests.support.certificates import server_files
 from tests.support.exporter_server import aws_environment
-from tests.support.http_edge import read_to_end
+from tests.support.http_server import read_to_end
 from tests.support.passwords import ALICE, BASIC, basic
 from tests.support.scripted_endpoint import ScriptedAws
 from tests.support.servers import hanging_endpoint, serve_app

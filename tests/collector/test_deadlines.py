@@ -69,7 +69,7 @@ def test_a_scope_that_hangs_does_not_affect_the_series_of_other_scopes() -> None
 
 
 def test_a_call_that_exceeds_its_deadline_is_a_timeout_although_it_still_receives_bytes() -> None:
-    slow = CONFIG.replace("{max_attempts: 1}", "{max_attempts: 1, connect_timeout: 300ms, read_timeout: 300ms}")
+    slow = CONFIG.replace("{max_attempts: 1}", "{max_attempts: 1, connect_timeout: 1s, read_timeout: 2s}")
     with (
         serve_app(Starlette(routes=[Route("/{path:path}", blank_response)])) as endpoint,
         serve_exporter(slow, endpoint) as exporter,

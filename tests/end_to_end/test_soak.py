@@ -11,5 +11,5 @@ from benchmarks.soak.sizes import SHORT
 @pytest.mark.parametrize("name", PARTS)
 def test_under_load_nothing_is_lost_doubled_or_left_behind(name: str) -> None:
     _, run = PARTS[name]
-    outcome = run(SHORT)
-    assert not outcome.broken, outcome.report
+    result = run(SHORT)
+    assert not result.failures, result.report

@@ -152,7 +152,9 @@ class AwsModel:
             kind = BY_NAME[key[2]]
             content_of = kind.simulation.responses.get(call) if key[:2] == (account, region) else None
             if content_of and kind.naming(call).name(state) in words:
-                self.finals[key] += kind.describe_calls == (call,) and not (kind.options or kind.is_active(state.status))
+                self.finals[key] += kind.describe_calls == (call,) and not (
+                    kind.options or kind.is_active(state.status)
+                )
                 return content_of(state)
         return None
 

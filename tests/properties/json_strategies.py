@@ -83,9 +83,9 @@ def mutations(draw: st.DrawFn, tree: Any, most: int = 3) -> Any:
         if not inner:
             return draw(any_json)
         path = draw(st.sampled_from(inner))
-        what = draw(st.sampled_from(("replace", "replace", "remove", "double")))
-        if what == "replace":
+        mutation = draw(st.sampled_from(("replace", "replace", "remove", "double")))
+        if mutation == "replace":
             tree = with_node(tree, path, draw(any_json))
         else:
-            tree = without_node(tree, path) if what == "remove" else with_double(tree, path, draw(texts))
+            tree = without_node(tree, path) if mutation == "remove" else with_double(tree, path, draw(texts))
     return tree

@@ -63,7 +63,9 @@ def _of_structure(shape: StructureShape) -> st.SearchStrategy[Any]:
         if name not in LEFT_OUT
     }
     needed = {name: values for name, values in members.items() if name in NEEDED}
-    return st.fixed_dictionaries(needed, optional={name: one for name, one in members.items() if name not in needed})
+    return st.fixed_dictionaries(
+        needed, optional={name: values for name, values in members.items() if name not in needed}
+    )
 
 
 def _of_leaf(shape: Shape, name: str) -> st.SearchStrategy[Any]:

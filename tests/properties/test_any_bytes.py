@@ -19,7 +19,7 @@ from tests.support.exporter_server import ServedExporter, serve_exporter
 
 CONFIG = """
 accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, ids: [a]}]}]
-aws: {max_attempts: 1, connect_timeout: 2s, read_timeout: 2s}
+aws: {max_attempts: 1, connect_timeout: 30s, read_timeout: 30s}
 """
 BODY = json.dumps({"taskId": "a", "status": "InProgress", "successCount": 7}).encode()
 LINES: tuple[str, ...] = ("HTTP/1.1 200 OK", "HTTP/1.0 200", "HTTP/1.1 500 Oops", "HTTP/1.1 100 Continue")

@@ -22,12 +22,12 @@ from tests.support.virtual_exporter import VirtualExporter, virtual_exporters
 
 CONFIG = """
 accounts:
-  - {name: one, account_id: "111122223333", regions: [eu-west-1, us-east-1], watch: [{kind: iot_job, discover: true}]}
+  - {name: first, account_id: "111122223333", regions: [eu-west-1, us-east-1], watch: [{kind: iot_job, discover: true}]}
 """
 PATHS: tuple[str, ...] = ("/", "/metrics", "/probe", "/api/v1/operations", "/api/v1/cells", "/api/v1/openapi.json")
 PATHS += ("/config", "/-/healthy", "/-/ready", "/-/reload")
 NAMES = ("kind", "id", "region", "account", "q", "view", "status", "sort", "order", "limit")
-VALUES: tuple[str, ...] = ("iot_job", "a", "eu-west-1", "one", "all", "desc", "progress", "-1", "0")
+VALUES: tuple[str, ...] = ("iot_job", "a", "eu-west-1", "first", "all", "desc", "progress", "-1", "0")
 VALUES += ("99999999999999999999", "Unknown", "٣")
 HEADERS: tuple[str, ...] = ("accept", "accept-encoding", "x-prometheus-scrape-timeout-seconds", "origin", "host")
 HEADERS += ("sec-fetch-site", "authorization", "content-length", "transfer-encoding", "cookie", "if-none-match")

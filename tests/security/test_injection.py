@@ -66,7 +66,7 @@ accounts:
 labels: {{tags: [team]}}
 aws: {{api_budget: 1.0}}
 """
-ANSWERS = {
+RESPONSES = {
     **{
         f"/thing-registration-tasks/t{number}": json_response(
             {"status": text, "inputFileBucket": "b", "inputFileKey": text}
@@ -102,7 +102,7 @@ def encodable(text: str) -> str:
 @pytest.fixture(scope="module")
 def aws() -> ScriptedAws:
     """An AWS that returns hostile names, and uses one in its errors."""
-    return ScriptedAws({**ANSWERS, "/thing-registration-tasks/gone": error_response(HOSTILE[0], 404, HOSTILE[0])})
+    return ScriptedAws({**RESPONSES, "/thing-registration-tasks/gone": error_response(HOSTILE[0], 404, HOSTILE[0])})
 
 
 @pytest.fixture(scope="module")

@@ -31,12 +31,12 @@ async def send_request(
 ) -> AsgiResponse:
     """Return the application's response to one request. Raises what the application raises."""
     sent: list[Message] = []
-    said: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
+    received: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
 
     async def receive() -> Message:
-        if not said:
-            await asyncio.get_running_loop().create_future()  # the client stays, and says nothing more
-        return said.pop()
+        if not received:
+            await asyncio.get_running_loop().create_future()  # The client stays connected and silent.
+        return received.pop()
 
     async def send(message: Message) -> None:
         sent.append(message)
@@ -44,8 +44,8 @@ async def send_request(
     await app(_scope(path, query, headers, method), receive, send)
     start = next(message for message in sent if message["type"] == "http.response.start")
     body = b"".join(message.get("body", b"") for message in sent if message["type"] == "http.response.body")
-    told = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in start["headers"]}
-    return AsgiResponse(start["status"], told, body)
+    received_headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in start["headers"]}
+    return AsgiResponse(start["status"], received_headers, body)
 
 
 def _scope(path: str, query: str, headers: Headers, method: str) -> dict[str, Any]:

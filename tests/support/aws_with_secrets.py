@@ -169,5 +169,5 @@ class AwsWithSecrets:
 
 def _found(path: str, body: str) -> HttpResponse:
     by_action: Mapping[str, Any] = {"refused": REFUSED, "AssumeRole": ASSUMED, "GetCallerIdentity": WHO}
-    actions = (answered for word, answered in by_action.items() if path == "/" and word in body)
+    actions = (response for word, response in by_action.items() if path == "/" and word in body)
     return next(actions, None) or RESPONSES.get(path) or error_response("ResourceNotFoundException", 404, WORDS)

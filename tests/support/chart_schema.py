@@ -43,7 +43,7 @@ def _kubernetes_definitions(needed: Sequence[str]) -> dict[str, Schema]:
     while waiting:
         name = waiting.pop()
         if name not in found:
-            found[name] = _plain(known[name], "")
+            found[name] = _draft_7(known[name], "")
             waiting += re.findall(r'"#/definitions/([^"]+)"', json.dumps(found[name]))
     return found
 
@@ -51,25 +51,25 @@ def _kubernetes_definitions(needed: Sequence[str]) -> dict[str, Schema]:
 def _exporter_definitions() -> dict[str, Schema]:
     schema = config_schema(KINDS)
     known = {**schema.pop("$defs"), "Config": schema}
-    return {f"exporter.{name}": _plain(definition, "exporter.") for name, definition in known.items()}
+    return {f"exporter.{name}": _draft_7(definition, "exporter.") for name, definition in known.items()}
 
 
-def _plain(value: Any, prefix: str) -> Any:
+def _draft_7(value: Any, prefix: str) -> Any:
     """Return a part of a schema as draft 7, without descriptions and with references to this schema."""
     if isinstance(value, list):
-        return [_plain(one, prefix) for one in value]
+        return [_draft_7(part, prefix) for part in value]
     if not isinstance(value, dict):
         return value
     if "discriminator" in value:
         return _by_kind(value["discriminator"], prefix)
     return {
-        key: _plain(one, prefix) if key != "$ref" else _led(one, prefix)
-        for key, one in value.items()
-        if not _is_superfluous(key, one)
+        key: _draft_7(part, prefix) if key != "$ref" else _reference(part, prefix)
+        for key, part in value.items()
+        if not _is_superfluous(key, part)
     }
 
 
-def _led(reference: str, prefix: str) -> str:
+def _reference(reference: str, prefix: str) -> str:
     return f"#/definitions/{prefix}{reference.removeprefix('#/$defs/')}"
 
 
@@ -86,7 +86,7 @@ def _by_kind(discriminator: Schema, prefix: str) -> Schema:
     """Return a choice by kind. Unlike ``oneOf``, its errors name only the wrong key of the chosen kind."""
     key, mapping = discriminator["propertyName"], discriminator["mapping"]
     branches = [
-        {"if": {"properties": {key: {"const": name}}}, "then": {"$ref": _led(reference, prefix)}}
+        {"if": {"properties": {key: {"const": name}}}, "then": {"$ref": _reference(reference, prefix)}}
         for name, reference in mapping.items()
     ]
     return {"type": "object", "required": [key], "properties": {key: {"enum": [*mapping]}}, "allOf": branches}

@@ -44,7 +44,7 @@ def sections(values: str) -> dict[str, list[Setting]]:
 
 def _settings(node: yaml.Node | None, lines: Sequence[str], prefix: str) -> Iterator[tuple[int, Setting]]:
     """Yield each documented key with its line. A key without a comment is a group of keys."""
-    assert isinstance(node, yaml.MappingNode), f"{prefix}: nothing says what it means"
+    assert isinstance(node, yaml.MappingNode), f"{prefix}: no comment describes it"
     for key, value in node.value:
         path, line = prefix + key.value, key.start_mark.line
         if meaning := _comment(lines[:line]):
@@ -67,7 +67,7 @@ def _comment(above: Sequence[str]) -> str:
 
 
 def _table(settings: Sequence[Setting]) -> str:
-    rows = [f"| `{one.path}` | `{json.dumps(one.default)}` | {one.meaning} |\n" for one in settings]
+    rows = [f"| `{setting.path}` | `{json.dumps(setting.default)}` | {setting.meaning} |\n" for setting in settings]
     return "".join(["| key | default | meaning |\n|---|---|---|\n", *rows])
 
 

@@ -38,9 +38,9 @@ def output_of(ended: Ended) -> str:
     return ended.stdout.strip()
 
 
-def inspect(what: str, name: str) -> dict[str, Any]:
+def inspect(kind: str, name: str) -> dict[str, Any]:
     """Return podman's description of a container, image, pod or network."""
-    found = json.loads(output_of(podman(what, "inspect", name)))
+    found = json.loads(output_of(podman(kind, "inspect", name)))
     details: dict[str, Any] = found[0] if isinstance(found, list) else found
     return details
 

@@ -25,21 +25,21 @@ OF_EVERY_KIND = {DISCOVER: "Find operations by AWS's lists.", TAGS: "Read the ta
 def permissions_table(kinds: Sequence[Kind[Any]]) -> str:
     """Return the Markdown table of the permissions by kind and purpose."""
     head = ("| kind | purpose | actions | resource | needed |", "|---|---|---|---|---|")
-    return "\n".join((*head, *(_row(one) for _, one in _every(kinds))))
+    return "\n".join((*head, *(_row(permission) for _, permission in _permissions(kinds))))
 
 
 def terraform_data(kinds: Sequence[Kind[Any]]) -> str:
     """Return the permissions as JSON for the Terraform module."""
     rows = [
         {
-            "kind": one.kind,
+            "kind": permission.kind,
             "by_default": kind.by_default,
-            "purpose": one.purpose,
-            "sid": one.sid,
-            "actions": one.actions,
-            "resources": one.resources,
+            "purpose": permission.purpose,
+            "sid": permission.sid,
+            "actions": permission.actions,
+            "resources": permission.resources,
         }
-        for kind, one in _every(kinds)
+        for kind, permission in _permissions(kinds)
     ]
     return json.dumps(rows, indent=2) + "\n"
 
@@ -55,20 +55,24 @@ def cloudformation_parameters(kinds: Sequence[Kind[Any]]) -> str:
 
 def cloudformation_conditions(kinds: Sequence[Kind[Any]]) -> str:
     """Return a condition for each statement."""
-    return _yaml({one.sid: _condition(one) for _, one in _every(kinds)}, 2)
+    return _yaml({permission.sid: _condition(permission) for _, permission in _permissions(kinds)}, 2)
 
 
 def cloudformation_statements(kinds: Sequence[Kind[Any]]) -> str:
     """Return the statements, each with its condition."""
-    return _yaml([_if(one.sid, _statement(one)) for _, one in _every(kinds)], 14)
+    return _yaml([_if(permission.sid, _statement(permission)) for _, permission in _permissions(kinds)], 14)
 
 
 def wanted_statements(
     kinds: Collection[str], purposes: Collection[str], partition: str, regions: Sequence[str]
 ) -> list[dict[str, Any]]:
     """Return the statements that a template must produce for these kinds and purposes."""
-    found = [one for _, one in _every(KINDS) if one.kind in kinds and one.purpose in (*ALWAYS, *purposes)]
-    statements = [one.statement(regions) for one in found]
+    found = [
+        permission
+        for _, permission in _permissions(KINDS)
+        if permission.kind in kinds and permission.purpose in (*ALWAYS, *purposes)
+    ]
+    statements = [permission.statement(regions) for permission in found]
     for statement in statements:
         statement["Resource"] = [text.replace(ANY_PARTITION, f"arn:{partition}:") for text in statement["Resource"]]
     return statements
@@ -82,14 +86,14 @@ def documented_trust(sid: str) -> dict[str, Any]:
     return dict(found)
 
 
-def _every(kinds: Sequence[Kind[Any]]) -> Iterator[tuple[Kind[Any], Permission]]:
-    return ((kind, one) for kind in kinds for one in permissions(kind, MODELS))
+def _permissions(kinds: Sequence[Kind[Any]]) -> Iterator[tuple[Kind[Any], Permission]]:
+    return ((kind, permission) for kind in kinds for permission in permissions(kind, MODELS))
 
 
-def _row(one: Permission) -> str:
-    needed = "always" if one.purpose in ALWAYS else f"with `{one.purpose}`"
-    cells = (one.kind, one.purpose, *("<br>".join(map(_code, texts)) for texts in (one.actions, one.resources)))
-    return f"| `{cells[0]}` | {cells[1]} | {cells[2]} | {cells[3]} | {needed} |"
+def _row(permission: Permission) -> str:
+    needed = "always" if permission.purpose in ALWAYS else f"with `{permission.purpose}`"
+    actions, resources = ("<br>".join(map(_code, texts)) for texts in (permission.actions, permission.resources))
+    return f"| `{permission.kind}` | {permission.purpose} | {actions} | {resources} | {needed} |"
 
 
 def _code(text: str) -> str:
@@ -105,16 +109,16 @@ def _switch(description: str, default: bool) -> dict[str, Any]:
     return {"Type": "String", "Description": description, "AllowedValues": values, "Default": str(default).lower()}
 
 
-def _condition(one: Permission) -> dict[str, Any]:
-    names = [one.kind] if one.purpose in ALWAYS else [one.kind, one.purpose]
+def _condition(permission: Permission) -> dict[str, Any]:
+    names = [permission.kind] if permission.purpose in ALWAYS else [permission.kind, permission.purpose]
     tests = [{"Fn::Equals": [{"Ref": _word(name)}, "true"]} for name in names]
     return tests[0] if len(tests) == 1 else {"Fn::And": tests}
 
 
-def _statement(one: Permission) -> dict[str, Any]:
-    resources = [_in_partition(resource) for resource in one.resources]
+def _statement(permission: Permission) -> dict[str, Any]:
+    resources = [_in_partition(resource) for resource in permission.resources]
     within = {"StringEquals": {"aws:RequestedRegion": {"Ref": "Regions"}}}
-    return {**one.statement(), "Resource": resources, "Condition": _if("InRegions", within)}
+    return {**permission.statement(), "Resource": resources, "Condition": _if("InRegions", within)}
 
 
 def _if(condition: str, content: Any) -> dict[str, Any]:

@@ -188,20 +188,20 @@ class RestartableAws:
 
         ``url`` replaces the simulated AWS. ``prepare`` gets the state file before its start.
         """
-        archives = list[StateFile]()
+        state_files = list[StateFile]()
 
-        def state_file(log: Log) -> StateFile:
-            archives.append(StateFile(self.file, self.kinds, self.clock.clock(), log, pace))
-            prepare(archives[0])
-            archives[0].start()
-            return archives[0]
+        def start_state_file(log: Log) -> StateFile:
+            state_files.append(StateFile(self.file, self.kinds, self.clock.clock(), log, pace))
+            prepare(state_files[0])
+            state_files[0].start()
+            return state_files[0]
 
         try:
-            with serve_exporter(config, url or self.url, self.clock, self.kinds, state_file) as exporter:
+            with serve_exporter(config, url or self.url, self.clock, self.kinds, start_state_file) as exporter:
                 yield exporter
         finally:
-            for one in archives:
-                one.close()
+            for state_file in state_files:
+                state_file.close()
 
     def requests_of(self, scrape: Callable[[], object]) -> list[str]:
         """Return the requests that a scrape caused, sorted."""

@@ -26,7 +26,7 @@ def metrics_with(url: str, *names: str) -> str | None:
 
 @dataclass(frozen=True)
 class Scrape:
-    """The response of one scrape."""
+    """The response of sample scrape."""
 
     text: str
 
@@ -37,11 +37,11 @@ class Scrape:
 
     def rows(self, name: str, **labels: str) -> list[tuple[Mapping[str, str], float]]:
         """Return the labels and the value of each sample with this name and these labels."""
-        found = (one for one in self.samples if one.name == name and labels.items() <= one.labels.items())
-        return [(one.labels, one.value) for one in found]
+        found = (sample for sample in self.samples if sample.name == name and labels.items() <= sample.labels.items())
+        return [(sample.labels, sample.value) for sample in found]
 
     def by(self, label: str, name: str, **labels: str) -> dict[str, float]:
-        """Return the values of these samples by one label. Fail if two have the same label value."""
+        """Return the values of these samples by sample label. Fail if two have the same label value."""
         found = [(row[label], value) for row, value in self.rows(name, **labels)]
         assert len(dict(found)) == len(found)
         return dict(found)
@@ -57,7 +57,7 @@ class Scrape:
         return {row["id"] for row, _ in self.rows(STATUS, **labels)}
 
     def status(self, id: str) -> str:
-        """Return the status of an operation. Fail unless it has exactly one."""
+        """Return the status of an operation. Fail unless it has exactly sample."""
         (status,) = [status for status, value in self.by("status", STATUS, id=id).items() if value == 1]
         return status
 

@@ -64,18 +64,18 @@ def _pod(stateful_set: Document, ordinal: int) -> Document:
     labels = {"statefulset.kubernetes.io/pod-name": name, "apps.kubernetes.io/pod-index": str(ordinal)}
     named = {"name": name, "namespace": metadata["namespace"], "labels": {**template["metadata"]["labels"], **labels}}
     host = {"hostname": name, "subdomain": stateful_set["spec"]["serviceName"]}
-    claimed = [
-        _claimed(claim["metadata"]["name"], name) for claim in stateful_set["spec"].get("volumeClaimTemplates", [])
+    volumes = [
+        _claim_volume(claim["metadata"]["name"], name) for claim in stateful_set["spec"].get("volumeClaimTemplates", [])
     ]
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {**template["metadata"], **named},
-        "spec": {**template["spec"], **host, "volumes": [*template["spec"]["volumes"], *claimed]},
+        "spec": {**template["spec"], **host, "volumes": [*template["spec"]["volumes"], *volumes]},
     }
 
 
-def _claimed(volume: str, pod: str) -> Document:
+def _claim_volume(volume: str, pod: str) -> Document:
     return {"name": volume, "persistentVolumeClaim": {"claimName": f"{volume}-{pod}"}}
 
 
@@ -120,16 +120,18 @@ def play_pods(documents: Sequence[Document], network: str) -> Iterator[list[Pod]
     ids = re.findall(r"^Pod:\n(\w+)$", played.stdout, re.MULTILINE)
     try:
         output_of(played)
-        yield [_running(id, network) for id in ids]
+        yield [_running_pod(id, network) for id in ids]
     finally:
         podman("kube", "down", "-", given=text)
-        podman("volume", "rm", *(one["metadata"]["name"] for one in objects_of_kind(documents, "ConfigMap")))
+        podman(
+            "volume", "rm", *(config_map["metadata"]["name"] for config_map in objects_of_kind(documents, "ConfigMap"))
+        )
 
 
-def _running(id: str, network: str) -> Pod:
+def _running_pod(id: str, network: str) -> Pod:
     pod = inspect("pod", id)
     infra = pod["InfraContainerID"]
-    (container,) = (one["Id"] for one in pod["Containers"] if one["Id"] != infra)
+    (container,) = (entry["Id"] for entry in pod["Containers"] if entry["Id"] != infra)
     return Pod(pod["Name"], address_of(infra, network), container)
 
 
@@ -150,7 +152,7 @@ class Release:
 @contextmanager
 def run_simulated_aws(name: str, *arguments: str, options: tuple[str, ...] = ()) -> Iterator[str]:
     """Run a simulated AWS on a new network of this name while the block runs, and yield its URL."""
-    image()  # asked first: without one nothing is made
+    image()  # Without an image, skip the test before anything is created.
     words = ("simulate", "--listen-address=:10099", *arguments)
     with create_network(name), run_container(*words, options=(*LOCKED, f"--network={name}", *options)) as id:
         wait_until(log_match(id, "simulated on"), "the simulated AWS")

@@ -54,10 +54,10 @@ def run_configured_prometheus(folder: Path, config: dict[str, Any]) -> Iterator[
 def query_series(prometheus_url: str, expression: str) -> list[dict[str, Any]]:
     """Return the series of a query, or none while Prometheus is not ready."""
     try:
-        answer = http_requests.get(f"{prometheus_url}/api/v1/query", params={"query": expression})
+        response = http_requests.get(f"{prometheus_url}/api/v1/query", params={"query": expression})
     except httpx.TransportError:
         return []
-    return list(answer.json()["data"]["result"]) if answer.status_code == 200 else []
+    return list(response.json()["data"]["result"]) if response.status_code == 200 else []
 
 
 STEP = 60.0
@@ -81,14 +81,14 @@ class History:
 
     def values_of(self, label: str, selector: str) -> list[str]:
         """Return the values of a label among the series of a selector."""
-        answer = http_requests.get(f"{self.url}/api/v1/label/{label}/values", params={"match[]": selector})
-        assert answer.status_code == 200, answer.text
-        return list(answer.json()["data"])
+        response = http_requests.get(f"{self.url}/api/v1/label/{label}/values", params={"match[]": selector})
+        assert response.status_code == 200, response.text
+        return list(response.json()["data"])
 
     def _result(self, path: str, **parameters: str | float) -> list[dict[str, Any]]:
-        answer = http_requests.get(f"{self.url}/api/v1/{path}", params=parameters)
-        assert answer.status_code == 200, f"{parameters['query']}: {answer.text}"
-        return list(answer.json()["data"]["result"])
+        response = http_requests.get(f"{self.url}/api/v1/{path}", params=parameters)
+        assert response.status_code == 200, f"{parameters['query']}: {response.text}"
+        return list(response.json()["data"]["result"])
 
 
 @contextmanager

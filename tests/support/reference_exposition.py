@@ -33,13 +33,13 @@ class Operations(Collector):
             for table in self._tables.values()
             for metric in table
         }
-        told: set[tuple[str, ...]] = set()
+        seen: set[tuple[str, ...]] = set()
         for snapshot in self._snapshots:
             kind = snapshot.key.kind
             for reading in snapshot.readings:
                 known = (snapshot.scope.account_id, snapshot.scope.region, kind, reading.operation.id)
-                if known not in told:
-                    told.add(known)
+                if known not in seen:
+                    seen.add(known)
                     for metric in self._tables[kind]:
                         for extra, value in metric.read(reading):
                             families[metric.name].add_metric((*known, *extra), value)

@@ -35,8 +35,8 @@ def _take(url: str, picture: Path) -> None:
 
 def _open(page: Page, url: str) -> None:
     for path in PAGES:
-        answer = page.goto(url + path)
-        if answer is not None and answer.status != NOT_FOUND:
+        response = page.goto(url + path)
+        if response is not None and response.status != NOT_FOUND:
             return
 
 

@@ -32,7 +32,7 @@ CLASSES = {
 }
 
 
-def shape_violations(shape: Shape, value: Any, path: str = "answer") -> list[str]:
+def shape_violations(shape: Shape, value: Any, path: str = "response") -> list[str]:
     """Return each difference between a rest-json value and its shape, with its path."""
     return list(_value(shape, value, path))
 
@@ -53,12 +53,12 @@ def _inside(shape: Shape, value: Any, path: str) -> Iterator[str]:
         case "structure":
             yield from _structure(cast("StructureShape", shape), value, path)
         case "list":
-            for number, one in enumerate(value):
-                yield from _value(cast("ListShape", shape).member, one, f"{path}[{number}]")
+            for number, entry in enumerate(value):
+                yield from _value(cast("ListShape", shape).member, entry, f"{path}[{number}]")
         case "map":
-            for key, one in value.items():
+            for key, entry in value.items():
                 yield from _value(cast("MapShape", shape).key, key, f"{path} key")
-                yield from _value(cast("MapShape", shape).value, one, f"{path}.{key}")
+                yield from _value(cast("MapShape", shape).value, entry, f"{path}.{key}")
 
 
 def _structure(shape: StructureShape, value: dict[str, Any], path: str) -> Iterator[str]:

@@ -70,7 +70,7 @@ def open_state_file(file: Path, clock: ManualClock | None = None, start: bool = 
 
 def records(number: int) -> dict[str, Row]:
     """Return finished tasks by id, all of them different."""
-    return {one.operation.id: one for one in map(_record, range(number))}
+    return {record.operation.id: record for record in map(_record, range(number))}
 
 
 def _record(place: int) -> Row:
@@ -122,7 +122,7 @@ def write_finished(file: Path, config: Config, scenario: Scenario, now: float) -
     state_file.start()
     fleet = Fleet(scenario.operations, KINDS, now)
     for cell in configured_cells(config, KINDS, lambda: REGION):
-        found = (one for _, one in fleet.existing((cell.kind.name, ACCOUNT, REGION), now))
+        found = (operation for _, operation in fleet.existing((cell.kind.name, ACCOUNT, REGION), now))
         asyncio.run(_write(state_file, cell, found, now))
     state_file.close()
 
@@ -130,8 +130,8 @@ def write_finished(file: Path, config: Config, scenario: Scenario, now: float) -
 async def _write(state_file: StateFile, cell: Cell, found: Iterable[SimulatedOperation], now: float) -> None:
     saved = FileCellCache(state_file)
     await saved.recall(cell, Scope(cell.account.name, ACCOUNT, REGION), now)
-    for one in found:
-        operation = await cell.kind.fetch(SimulatedApi(cell.kind, one), FetchRequest(one.id))
-        tracked = TrackedOperation(ListEntry(one.id, one.created), explicit=False, matched=True)
+    for simulated in found:
+        operation = await cell.kind.fetch(SimulatedApi(cell.kind, simulated), FetchRequest(simulated.id))
+        tracked = TrackedOperation(ListEntry(simulated.id, simulated.created), explicit=False, matched=True)
         tracked.update(Reading(operation, now), cell.kind, cell.watch, now)
         saved.note(tracked)

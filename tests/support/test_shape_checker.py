@@ -13,14 +13,14 @@ LIST = ApiCall("iot", "ListThingRegistrationTasks", quota=10)
 DEPLOYMENT = ApiCall("greengrass", "GetBulkDeploymentStatus", quota=30)
 
 
-def told(call: ApiCall, value: Any) -> list[str]:
+def violations(call: ApiCall, value: Any) -> list[str]:
     shape = Models().operation(call).output_shape
     assert shape is not None
     return shape_violations(shape, value)
 
 
-def test_an_answer_that_fits_departs_nowhere() -> None:
-    assert told(TASK, {"taskId": "a", "creationDate": 1.5, "status": "Failed", "percentageProgress": 100}) == []
+def test_a_valid_response_has_no_violation() -> None:
+    assert violations(TASK, {"taskId": "a", "creationDate": 1.5, "status": "Failed", "percentageProgress": 100}) == []
 
 
 @pytest.mark.parametrize(
@@ -43,5 +43,5 @@ def test_an_answer_that_fits_departs_nowhere() -> None:
         (DEPLOYMENT, {"CreatedAt": 1.5}),
     ],
 )
-def test_every_departure_is_told_once(call: ApiCall, value: Any) -> None:
-    assert len(told(call, value)) == 1
+def test_every_violation_is_reported_once(call: ApiCall, value: Any) -> None:
+    assert len(violations(call, value)) == 1

@@ -18,7 +18,6 @@ from botocore.handlers import BUILTIN_HANDLERS
 
 from exporter.app.exporter import Exporter, new_process_context
 from exporter.app.runtime import ProcessContext, Runtime, first_runtime, next_runtime
-from exporter.aws.budget import Budgets
 from exporter.aws.gateway import AT_ONCE, Gateway, new_shared_resources
 from exporter.aws.models import Models
 from exporter.aws.workers import Workers

@@ -21,7 +21,7 @@ INSTANT = 0.001
 # Real seconds after which a thread counts as hung.
 STUCK = 60.0
 # The number of checks in that time. No event reports the end of a thread.
-LOOKS = 6000
+CHECKS = 6000
 # The start of the virtual time in Unix seconds, later than AWS's end of support for Greengrass V1.
 TODAY = 1_795_000_000.0
 
@@ -77,19 +77,19 @@ class _Selector(selectors.SelectSelector):
         threads: CapacityLimiter | None = getattr(self._loop, "threads", None)
         if threads is not None and threads.borrowed_tokens:
             found = super().select(STUCK)
-            assert found, "a thread never came back"
+            assert found, "a thread does not end"
             return found
         if found := self._of_threads():
             return found
-        assert timeout is not None, "nothing will ever happen again"
+        assert timeout is not None, "the loop waits without a timer"
         self._loop.at += timeout
         return super().select(0)
 
     def _of_threads(self) -> list[tuple[selectors.SelectorKey, int]]:
         """Return the events of the application's threads, or none if no thread runs. A thread ends with its event."""
-        for _ in range(LOOKS):
+        for _ in range(CHECKS):
             is_over = all(thread.name != THREAD_NAME for thread in threading.enumerate())
-            found = super().select(0 if is_over else STUCK / LOOKS)
+            found = super().select(0 if is_over else STUCK / CHECKS)
             if found or is_over:
                 return found
-        raise AssertionError("a thread never came back")
+        raise AssertionError("a thread does not end")

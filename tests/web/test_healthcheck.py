@@ -13,7 +13,7 @@ import pytest
 from exporter.cli.flags import DEFAULT_LISTEN_ADDRESS
 from exporter.web.healthcheck import DEFAULT_URL, VARIABLE, problem
 from tests.support.certificates import server_files
-from tests.support.http_edge import run_server, run_tls_server
+from tests.support.http_server import run_server, run_tls_server
 from tests.support.repository import ROOT
 
 HEALTHY = "/-/healthy"

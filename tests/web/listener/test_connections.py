@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from exporter.web.limits import Limits
 from exporter.web.responses import negotiated_response
 from tests.support.certificates import server_files
-from tests.support.http_edge import NEVER, HttpServer, read_to_end, run_server, stub_app
+from tests.support.http_server import NEVER, HttpServer, read_to_end, run_server, stub_app
 
 MANY = 500
 REQUEST = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"

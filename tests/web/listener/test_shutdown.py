@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from exporter.web.limits import Limits
 from tests.support.certificates import server_files
-from tests.support.http_edge import NEVER, HttpServer, read_to_end, run_server, stub_app
+from tests.support.http_server import NEVER, HttpServer, read_to_end, run_server, stub_app
 from tests.support.passwords import ALICE, BASIC
 
 NO_LIMITS = Limits(handshake=NEVER, head=NEVER, write=NEVER, idle=int(NEVER), close=NEVER, grace=NEVER)

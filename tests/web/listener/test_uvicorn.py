@@ -11,7 +11,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from exporter.web.listener.connections import Connection
-from tests.support.http_edge import stub_app
+from tests.support.http_server import stub_app
 
 OVERRIDDEN = {
     "connection_lost",

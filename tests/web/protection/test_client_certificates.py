@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 
 from tests.support.certificates import Authority, self_signed
-from tests.support.http_edge import run_tls_server
+from tests.support.http_server import run_tls_server
 
 
 @pytest.mark.parametrize(

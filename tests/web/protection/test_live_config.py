@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.support.certificates import Authority, server_files
-from tests.support.http_edge import HttpServer, read_to_end, run_server
+from tests.support.http_server import HttpServer, read_to_end, run_server
 from tests.support.passwords import ALICE, BASIC, BOB, basic
 
 TLS = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n"

@@ -8,7 +8,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from tests.support.clocks import ManualClock
-from tests.support.http_edge import HttpServer, read_to_end, run_server
+from tests.support.http_server import HttpServer, read_to_end, run_server
 from tests.support.passwords import ALICE, BASIC, basic
 
 HEALTH = ("/-/healthy", "/-/ready")

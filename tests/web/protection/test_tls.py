@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.certificates import Authority
-from tests.support.http_edge import HttpServer, read_to_end, run_tls_server
+from tests.support.http_server import HttpServer, read_to_end, run_tls_server
 
 AES_128, AES_256 = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"
 OPENSSL = {AES_128: "ECDHE-ECDSA-AES128-GCM-SHA256", AES_256: "ECDHE-ECDSA-AES256-GCM-SHA384"}
