@@ -74,7 +74,7 @@ def next_runtime(process: ProcessContext, before: Runtime, config: Config) -> Ru
     """
     cells = _cells(process, config, before.gateway)
     process.estimates.keep({cell.key for cell in cells})
-    gateway = before.gateway.renewed(config.aws, config.accounts, config.refresh.min_age)
+    gateway = before.gateway.with_settings(config.aws, config.accounts, config.refresh.min_age)
     return _runtime(process, config, cells, gateway, before)
 
 

@@ -117,7 +117,7 @@ class CellRefresher:
         cached = await state.cache.recall(self.cell, api.scope, self._clock.monotonic())
         state.tracked = restore(state.tracked, cached, self.cell)
         reader = OperationReader(self.cell, state, attempt, api, self._clock)
-        # A status in a list is part of a request for the operation, so the request waits for the list.
+        # A kind uses the status in a list when it reads an operation. If the list has statuses, it is read first.
         waits_for_lists = state.lists is not None and state.lists.has_statuses
         await asyncio.gather(
             self._read_lists(attempt, api), reader.describe([] if waits_for_lists else self._due_operations())

@@ -56,7 +56,7 @@ class TrackedOperation:
         if status != self.status:
             self.missed_lists, self.ended_at = 0, NEVER
         self.reading, self.read_at, self.gone_at = reading, now, NEVER
-        self.final = kind.final(reading.operation, watch.options)
+        self.final = kind.is_final(reading.operation, watch.options)
         if not kind.is_active(status) and self.ended_at == NEVER:
             self.ended_at = now
         self.matched |= watch.discover is None or not watch.discover.statuses or status in watch.discover.statuses

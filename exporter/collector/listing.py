@@ -41,7 +41,7 @@ class Lists:
     @property
     def has_statuses(self) -> bool:
         """Whether this refresh can expect statuses from a list: its kind has them, and the last list was read."""
-        return self._kind.discovery.tells_status and self._was_read
+        return self._kind.discovery.has_statuses and self._was_read
 
     @property
     def has_endless_list(self) -> bool:

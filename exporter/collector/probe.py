@@ -19,7 +19,7 @@ from exporter.core.errors import ExporterError, Reason
 from exporter.core.log import Log
 from exporter.core.model import CellKey, Scope, Snapshot
 from exporter.kinds.kind import Api, ApiCall
-from exporter.kinds.response import Answer
+from exporter.kinds.response import Response
 from exporter.metrics.families import Table
 
 # Operations that are read at the same time.
@@ -119,11 +119,11 @@ class _LowestPriorityApi:
         """Return the same API. Only the second part of the priority is used."""
         return _LowestPriorityApi(self._api, priority[1])
 
-    async def call(self, call: ApiCall, **parameters: Any) -> Answer:
+    async def call(self, call: ApiCall, **parameters: Any) -> Response:
         """Return the response to one call. Raises ApiError."""
         return await self._last().call(replace(call, shared=False), **parameters)
 
-    def pages(self, call: ApiCall, **parameters: Any) -> AsyncIterator[Answer]:
+    def pages(self, call: ApiCall, **parameters: Any) -> AsyncIterator[Response]:
         """Yield the pages of a list. Raises ApiError."""
         return self._last().pages(call, **parameters)
 

@@ -60,7 +60,7 @@ class FileCellCache(CellCache):
         return [
             CachedOperation(_tracked(record, readings[id], now), record.rules == self._rules)
             for id, record in records.items()
-            if cell.kind.final(record.operation, cell.watch.options)
+            if cell.kind.is_final(record.operation, cell.watch.options)
         ]
 
     def note(self, operation: TrackedOperation) -> None:

@@ -136,7 +136,7 @@ class StateFile:
 
     def _report_ignored(self, cell: CellId, rows: CellRows) -> None:
         if rows.damaged:
-            reason = f"{len(rows.damaged)} damaged records"
+            reason = f"damaged records: {len(rows.damaged)}"
         elif rows.other_forms and not rows.bodies:
             reason = "records written by another version of the exporter"
         else:

@@ -1,6 +1,7 @@
+"""Which of the tracked operations a cell keeps."""
+
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -27,94 +28,64 @@ def tracked_operation(
     return TrackedOperation(ListEntry(id), explicit=explicit, matched=matched, reading=Reading(operation, 0.0))
 
 
-def kept(tracked: Iterable[TrackedOperation], rules: Discover | None) -> tuple[list[str], int]:
-    """Return the ids that are kept, in order, and the number of omitted operations."""
-    selection = select(tracked, rules, KIND, NOW.timestamp())
-    return [operation.entry.id for operation in selection.kept], selection.omitted
-
-
-def unread(tracked: Iterable[TrackedOperation], rules: Discover) -> list[str]:
-    """Return the ids that are to be read for the first time."""
-    return [operation.entry.id for operation in select(tracked, rules, KIND, NOW.timestamp()).unread]
-
-
 def limit(number: int, max_age: str | None = None) -> Discover:
     """Return rules that keep so many operations."""
     return Discover.model_validate({"max_operations": number, "max_age": max_age})
 
 
-def test_active_operations_are_kept_first_and_then_the_newest() -> None:
-    tracked = [
-        tracked_operation("old", 9),
-        tracked_operation("new", 1),
-        tracked_operation("running for long", 99, "InProgress"),
-        tracked_operation("running", 2, "Cancelling"),
-        tracked_operation("unknown status", 50, "Paused"),
-    ]
-    assert kept(tracked, limit(4)) == (["running", "unknown status", "running for long", "new"], 1)
-    assert kept(tracked, limit(1)) == (["running"], 4)
+MIXED = [
+    tracked_operation("old", 9),
+    tracked_operation("new", 1),
+    tracked_operation("running for long", 99, "InProgress"),
+    tracked_operation("running", 2, "Cancelling"),
+    tracked_operation("unknown status", 50, "Paused"),
+]
+SAME_MOMENT = [tracked_operation(id, 1) for id in "cabd"]
+AGES = [tracked_operation("old", 3), tracked_operation("young", 1), tracked_operation("just", 2)]
+OLD_AND_RUNNING = tracked_operation("running", 99, "InProgress")
+NAMED = [tracked_operation("a", 99, explicit=True, matched=False), tracked_operation("b", explicit=True)]
+LISTED_AS_OLD = TrackedOperation(ListEntry("a", created=NOW - timedelta(hours=3)), explicit=False, matched=True)
 
 
-def test_all_operations_are_kept_below_the_limit() -> None:
-    assert kept([tracked_operation("a", 1), tracked_operation("b", 2)], limit(2)) == (["a", "b"], 0)
-
-
-def test_operations_of_the_same_moment_are_ordered_by_id() -> None:
-    tracked = [tracked_operation(id, 1) for id in "cabd"]
-    assert kept(tracked, limit(2)) == (["a", "b"], 2)
-    assert kept(tracked[::-1], limit(2)) == (["a", "b"], 2)
-
-
-def test_too_old_operations_are_neither_kept_nor_counted_as_omitted() -> None:
-    tracked = [
-        tracked_operation("old", 3),
-        tracked_operation("young", 1),
-        tracked_operation("just", 2),
-        tracked_operation("running", 99, "InProgress"),
-    ]
-    assert kept(tracked, limit(9, max_age="2h")) == (["young", "just"], 0)
-
-
-def test_an_unread_operation_is_read_once_for_its_date() -> None:
-    undated, dated = tracked_operation("a"), tracked_operation("a", 3)
-    assert unread([undated], limit(1, max_age="1h")) == ["a"]
-    assert (kept([dated], limit(1, max_age="1h")), unread([dated], limit(1, max_age="1h"))) == (([], 0), [])
-
-
-def test_an_unread_operation_does_not_displace_one_that_was_read() -> None:
-    tracked = [tracked_operation("read", 1), tracked_operation("unread")]
-    assert kept(tracked, limit(1)) == (["read"], 1)
-    assert unread(tracked, limit(1)) == ["unread"]
-
-
-def test_the_date_in_a_list_is_used_before_the_operation_is_read() -> None:
-    tracked = TrackedOperation(ListEntry("a", created=NOW - timedelta(hours=3)), explicit=False, matched=True)
-    assert kept([tracked], limit(1, max_age="1h")) == ([], 0)
-
-
-@pytest.mark.parametrize("rules", [None, limit(1, max_age="1h")])
-def test_a_configured_id_is_kept_under_any_rules(rules: Discover | None) -> None:
-    tracked = [
-        tracked_operation("named", 99, explicit=True, matched=False),
-        tracked_operation("named too", explicit=True),
-    ]
-    assert kept(tracked, rules) == (["named", "named too"], 0)
-
-
-def test_a_configured_id_does_not_count_towards_the_limit() -> None:
-    tracked = [tracked_operation("named", 1, explicit=True), tracked_operation("a", 2), tracked_operation("b", 3)]
-    assert kept(tracked, limit(1)) == (["named", "a"], 1)
-
-
-def test_discovered_operations_are_not_kept_without_discovery() -> None:
-    assert kept([tracked_operation("a", 1)], None) == ([], 0)
-
-
-def test_an_operation_with_an_unwanted_status_is_read_once_and_then_left_out() -> None:
-    assert unread([tracked_operation("a", matched=False)], limit(1)) == ["a"]
-    read = tracked_operation("a", 1, matched=False)
-    assert kept([read], limit(1)) == ([], 0)
-    assert unread([read], limit(1)) == []
+@pytest.mark.parametrize(
+    ("tracked", "rules", "kept", "omitted", "unread"),
+    [
+        pytest.param(
+            MIXED, limit(4), "running, unknown status, running for long, new", 1, "", id="active and then newest ones"
+        ),
+        pytest.param(MIXED, limit(1), "running", 4, "", id="the newest active one"),
+        pytest.param(AGES, limit(3), "young, just, old", 0, "", id="all within the limit"),
+        pytest.param(SAME_MOMENT, limit(2), "a, b", 2, "", id="by id at the same moment"),
+        pytest.param(SAME_MOMENT[::-1], limit(2), "a, b", 2, "", id="the same ids in any order"),
+        pytest.param(
+            [*AGES, OLD_AND_RUNNING], limit(9, max_age="2h"), "young, just", 0, "", id="old ones are not counted"
+        ),
+        pytest.param([tracked_operation("a")], limit(1, max_age="1h"), "", 0, "a", id="read once for the date"),
+        pytest.param([tracked_operation("a", 3)], limit(1, max_age="1h"), "", 0, "", id="read and too old"),
+        pytest.param([LISTED_AS_OLD], limit(1, max_age="1h"), "", 0, "", id="the date in a list is used"),
+        pytest.param(
+            [tracked_operation("read", 1), tracked_operation("unread")],
+            limit(1),
+            "read",
+            1,
+            "unread",
+            id="an unread one displaces none that was read",
+        ),
+        pytest.param(NAMED, None, "a, b", 0, "", id="configured ids without rules"),
+        pytest.param(NAMED, limit(1, max_age="1h"), "a, b", 0, "", id="configured ids under any rules"),
+        pytest.param([*NAMED, *AGES], limit(1), "a, b, young", 2, "", id="configured ids are not limited"),
+        pytest.param([tracked_operation("a", 1)], None, "", 0, "", id="nothing found without discovery"),
+        pytest.param([tracked_operation("a", matched=False)], limit(1), "", 0, "a", id="read once for the status"),
+        pytest.param([tracked_operation("a", 1, matched=False)], limit(1), "", 0, "", id="an unwanted status"),
+    ],
+)
+def test_configured_active_and_new_operations_are_kept_and_the_rest_is_counted(
+    tracked: list[TrackedOperation], rules: Discover | None, kept: str, omitted: int, unread: str
+) -> None:
+    selection = select(tracked, rules, KIND, NOW.timestamp())
+    assert ", ".join(operation.entry.id for operation in selection.kept) == kept
+    assert ", ".join(operation.entry.id for operation in selection.unread) == unread
+    assert selection.omitted == omitted
 
 
 @given(

@@ -197,7 +197,7 @@ def broken(*_: Any) -> Any:
 
 @pytest.mark.parametrize(
     "kind",
-    [replace(thing_registration_task.KIND, fetch=broken), replace(thing_registration_task.KIND, final=broken)],
+    [replace(thing_registration_task.KIND, fetch=broken), replace(thing_registration_task.KIND, is_final=broken)],
     ids=["fetch", "final"],
 )
 def test_a_defect_of_a_kind_is_a_reported_failure_of_its_cell(kind: Kind[Any]) -> None:

@@ -1,1 +1,1 @@
-"""What survives a restart, and what becomes of it on a bad disk."""
+"""Tests of the state file: restarts, crashes, damage and failing disks."""

@@ -1,6 +1,6 @@
-"""Killed at any moment, it starts again to full data, and nothing that it shows on the way is wrong.
+"""An exporter that is killed at any moment starts again with full data, and never shows a wrong value.
 
-``KILLS=300 python -m pytest -s tests/state/test_crash.py`` kills it more often, and prints what became of it.
+``KILLS=300 python -m pytest -s tests/state/test_crash.py`` kills it more often, and prints a summary.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from tests.support.waiting import wait_until
 
 KILLS = int(os.environ.get("KILLS", "6"))
 SEED = 20261122
+# A process is killed after at most this many calls to AWS, and up to this many seconds later.
 MOST_CALLS = 80
-"""A life ends after so many calls to AWS at the most, and up to so many seconds later."""
 LATER = 1.5
 CONFIG = """
 accounts:
@@ -56,8 +56,8 @@ KINDS = {
     "greengrass_deployment": ("ACTIVE", "COMPLETED"),
     "greengrass_bulk_deployment": ("Running", "Completed"),
 }
+# How many operations of each kind end so many seconds after their creation: some before the first start, some later.
 ENDS = {60: 8, 3600 + KILLS // 2: 3}
-"""When operations end, in seconds after their creation, and how many: some before the first life, some on the way."""
 
 
 def scenario() -> str:
@@ -71,8 +71,8 @@ def scenario() -> str:
 
 
 @contextmanager
-def busy(one: ExporterProcess, seen: list[str]) -> Iterator[None]:
-    """Scrape and reload a life for as long as it answers, and note what it shows."""
+def load(exporter: ExporterProcess, seen: list[str]) -> Iterator[None]:
+    """Scrape and reload a process while it responds, and add each response to ``seen``."""
     over = threading.Event()
 
     def work() -> None:
@@ -80,7 +80,7 @@ def busy(one: ExporterProcess, seen: list[str]) -> Iterator[None]:
         while not over.is_set():
             turn += 1
             with suppress(httpx.TransportError, AssertionError):
-                url = one.url
+                url = exporter.url
                 if url is None:
                     over.wait(0.02)
                     continue
@@ -89,7 +89,7 @@ def busy(one: ExporterProcess, seen: list[str]) -> Iterator[None]:
                 if turn % 2:
                     httpx.post(f"{url}/-/reload", timeout=5)
                 else:
-                    one.process.send_signal(signal.SIGHUP)
+                    exporter.process.send_signal(signal.SIGHUP)
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
@@ -101,48 +101,52 @@ def busy(one: ExporterProcess, seen: list[str]) -> Iterator[None]:
 
 
 def wait_for(requests: list[str], more: int) -> None:
-    """Return when so many more requests have come."""
+    """Wait for so many more requests."""
     wanted = len(requests) + more
     wait_until(lambda: len(requests) >= wanted or None, f"{more} calls", pause=0.005)
 
 
-def is_sound(file: Path) -> bool:
-    """Tell whether SQLite finds nothing wrong with a file."""
+def is_intact(file: Path) -> bool:
+    """Return whether SQLite finds no error in a file."""
     with closing(sqlite3.connect(file)) as connection:
         return connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
-def whole_life(folder: Path, endpoint: str, flags: Sequence[str], truth: Mapping[str, frozenset[str]]) -> float:
-    """Return how many operations a life that comes to full data, and ends well, has read of its file."""
-    with run_exporter_process(folder, CONFIG, endpoint, *flags) as one:
-        wait_until(lambda: rows_by_operation(one.scrape()) == truth or None, "full data")
-        restored = sample_sum(one.scrape(), "aws_iot_bulk_exporter_state_file_restored")
-        assert one.end() == 0
+def restored_operations(
+    folder: Path, endpoint: str, flags: Sequence[str], truth: Mapping[str, frozenset[str]]
+) -> float:
+    """Run a process until it has full data and stop it; return how many operations it read from its file."""
+    with run_exporter_process(folder, CONFIG, endpoint, *flags) as exporter:
+        wait_until(lambda: rows_by_operation(exporter.scrape()) == truth or None, "full data")
+        restored = sample_sum(exporter.scrape(), "aws_iot_bulk_exporter_state_file_restored")
+        assert exporter.end() == 0
     return restored
 
 
 @pytest.mark.parametrize(("with_file", "kills"), [(True, KILLS), (False, KILLS // 2)])
-def test_killed_at_any_moment_it_starts_again_to_full_data(with_file: bool, kills: int, tmp_path: Path) -> None:
+def test_an_exporter_that_is_killed_at_any_moment_starts_again_with_full_data(
+    with_file: bool, kills: int, tmp_path: Path
+) -> None:
     moments, clock, seen = random.Random(SEED), ManualClock(), list[str]()
     file, met = tmp_path / "state.db", Counter[str]()
     flags = [f"--state.file={file}"] if with_file else []
     with serve_simulated_aws(scenario(), clock) as (endpoint, requests):
         for _ in range(kills):
-            with run_exporter_process(tmp_path, CONFIG, endpoint, *flags) as one, busy(one, seen):
+            with run_exporter_process(tmp_path, CONFIG, endpoint, *flags) as exporter, load(exporter, seen):
                 wait_for(requests, moments.choice((0, moments.randrange(MOST_CALLS), moments.randrange(MOST_CALLS))))
                 threading.Event().wait(moments.choice((0.0, moments.uniform(0.0, LATER))))
-                met["killed while it started" if one.url is None else "killed at work"] += 1
-                one.kill()
+                met["killed while it started" if exporter.url is None else "killed at work"] += 1
+                exporter.kill()
             met["killed while it wrote"] += file.with_name("state.db-journal").exists()
-            assert "begun anew" not in one.output.read_text()
-            assert not file.exists() or is_sound(file)
+            assert "replaced by a new one" not in exporter.output.read_text()
+            assert not file.exists() or is_intact(file)
             clock.advance(1.0)
         with serve_exporter(CONFIG, endpoint) as reference:
             wait_until(lambda: len(ended_operations(rows_by_operation(reference.scrape()))) == 55 or None, "the truth")
             truth = rows_by_operation(reference.scrape())
-        restored = [whole_life(tmp_path, endpoint, flags, truth) for _ in range(2)]
+        restored = [restored_operations(tmp_path, endpoint, flags, truth) for _ in range(2)]
         assert restored[-1] == (55 if with_file else 0)
     shown = [known for text in seen for known in ended_operations(rows_by_operation(text)).items()]
     assert [id for id, rows in shown if rows != truth[id]] == []
-    tried = f"with a file: {with_file}, scrapes: {len(seen)}, ended operations shown: {len(shown)}"
-    print(f"\n{tried}, restored in the end: {restored}, {dict(met)}")
+    summary = f"with a file: {with_file}, scrapes: {len(seen)}, ended operations shown: {len(shown)}"
+    print(f"\n{summary}, restored in the end: {restored}, {dict(met)}")

@@ -1,7 +1,8 @@
-"""Whatever is in the file: what is wrong is left out, what is right is kept, and what is not ours stays untouched."""
+"""Damaged records are left out, valid records are kept, and a file of another program is never changed."""
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -20,26 +21,29 @@ from tests.support.state_files import open_state_file, records
 RECORDS = records(120)
 
 
-def changed(file: Path, *statements: str, **values: str | bytes) -> None:
-    """Change a state file behind the exporter's back."""
+def change(file: Path, *statements: str, **values: str | bytes) -> None:
+    """Change a state file with SQL while no exporter uses it."""
     with closing(sqlite3.connect(file)) as connection, connection:
         for statement in statements:
             connection.execute(statement, values)
 
 
 @pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sound state file."""
-    file = tmp_path_factory.mktemp("sound") / "state.db"
+def valid_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a state file with all records, which tests must not change."""
+    file = tmp_path_factory.mktemp("valid") / "state.db"
     with open_state_file(file) as state:
         state.put(RECORDS)
     return file
 
 
-def test_every_record_comes_back_as_it_was(tmp_path: Path) -> None:
-    file = tmp_path / "state.db"
-    with open_state_file(file) as state:
-        state.put(RECORDS)
+@pytest.fixture
+def file(valid_file: Path, tmp_path: Path) -> Path:
+    """Return a state file with all records."""
+    return Path(shutil.copy(valid_file, tmp_path))
+
+
+def test_every_record_is_restored_unchanged(file: Path) -> None:
     with open_state_file(file) as state:
         assert state.load() == RECORDS
         assert state.load("444455556666") == {}
@@ -50,26 +54,26 @@ def test_every_record_comes_back_as_it_was(tmp_path: Path) -> None:
     assert state.log.getvalue() == ""
 
 
-def damaged(content: bytes, random: Random) -> bytes:
-    """Return a content with bits turned anywhere, and now and then a hole in it, or its end cut off."""
-    found = bytearray(content)
+def damage(content: bytes, random: Random) -> bytes:
+    """Return a content with changed bits, sometimes with a hole, and sometimes truncated."""
+    changed = bytearray(content)
     for _ in range(random.choice((1, 3, 30))):
-        found[random.randrange(len(found))] ^= random.randrange(1, 256)
+        changed[random.randrange(len(changed))] ^= random.randrange(1, 256)
     if random.random() < 0.3:
-        start = random.randrange(len(found))
-        found[start : start + 3000] = bytes(len(found[start : start + 3000]))
+        start = random.randrange(len(changed))
+        changed[start : start + 3000] = bytes(len(changed[start : start + 3000]))
     if random.random() < 0.3:
-        del found[random.randrange(len(found)) :]
-    return bytes(found)
+        del changed[random.randrange(len(changed)) :]
+    return bytes(changed)
 
 
 @settings(max_examples=100, deadline=None)
 @given(random=st.randoms(use_true_random=True))
-def test_no_damage_is_fatal_or_makes_a_wrong_row(
-    sound: Path, tmp_path_factory: pytest.TempPathFactory, random: Random
+def test_no_damage_is_fatal_or_changes_a_record(
+    valid_file: Path, tmp_path_factory: pytest.TempPathFactory, random: Random
 ) -> None:
     file = tmp_path_factory.mktemp("damaged") / "state.db"
-    file.write_bytes(damaged(sound.read_bytes(), random))
+    file.write_bytes(damage(valid_file.read_bytes(), random))
     with open_state_file(file) as state:
         assert state.load().items() <= RECORDS.items()
         state.put(RECORDS)
@@ -79,54 +83,43 @@ def test_no_damage_is_fatal_or_makes_a_wrong_row(
     assert "unexpected" not in state.log.getvalue()
 
 
-def test_a_damaged_row_costs_that_row_alone_and_is_told(tmp_path: Path) -> None:
-    file = tmp_path / "state.db"
-    with open_state_file(file) as state:
-        state.put(RECORDS)
-    changed(
+def test_a_damaged_row_affects_only_that_row_and_is_reported(file: Path) -> None:
+    change(
         file,
         "UPDATE operation SET body = replace(body, '\"failed\":5', '\"failed\":0') WHERE id = X'7461736b2d3030303035'",
     )
     with open_state_file(file) as state:
         assert state.load().items() == RECORDS.items() - {("task-00005", RECORDS["task-00005"])}
         assert state.state_file.is_usable
-    assert state.log.getvalue().count("are damaged") == 1
+    assert state.log.getvalue().count("damaged records: 1") == 1
     with open_state_file(file) as state:
         assert len(state.load()) == len(RECORDS) - 1
     assert state.log.getvalue() == ""
 
 
-def test_a_row_of_one_cell_is_none_of_another(tmp_path: Path) -> None:
-    file = tmp_path / "state.db"
+def test_a_row_that_moved_to_another_cell_is_not_read(file: Path) -> None:
     with open_state_file(file) as state:
-        state.put(RECORDS)
         state.put({"other": next(iter(RECORDS.values()))}, "444455556666")
-    changed(file, "UPDATE cell SET number = number + 10", "UPDATE operation SET cell = 12 WHERE cell = 1")
+    change(file, "UPDATE cell SET number = number + 10", "UPDATE operation SET cell = 12 WHERE cell = 1")
     with open_state_file(file) as state:
         assert state.load("444455556666") == {}
 
 
 @pytest.mark.parametrize("version", [0, FORMAT + 1, FORMAT + 1000])
-def test_the_file_of_another_version_is_told_and_begun_anew(version: int, tmp_path: Path) -> None:
-    file = tmp_path / "state.db"
-    with open_state_file(file) as state:
-        state.put(RECORDS)
-    changed(file, f"PRAGMA user_version={version}", "CREATE TABLE tomorrow (a)")
+def test_the_file_of_another_version_is_reported_and_replaced(version: int, file: Path) -> None:
+    change(file, f"PRAGMA user_version={version}", "CREATE TABLE later (a)")
     with open_state_file(file) as state:
         assert state.load() == {}
         state.put(RECORDS)
     assert state.log.getvalue().count("\n") == 1
-    assert 'msg="state file begun anew"' in state.log.getvalue()
+    assert 'msg="state file replaced by a new one"' in state.log.getvalue()
     assert f"file={file} " in state.log.getvalue()
     with open_state_file(file) as state:
         assert state.load() == RECORDS
 
 
-def test_what_was_read_of_a_file_that_is_then_begun_anew_is_put_again(tmp_path: Path) -> None:
-    file = tmp_path / "state.db"
-    with open_state_file(file) as state:
-        state.put(RECORDS)
-    changed(file, "DROP TABLE file")
+def test_the_epoch_changes_when_a_damaged_file_is_replaced_after_a_read(file: Path) -> None:
+    change(file, "DROP TABLE file")
     with open_state_file(file, start=False) as state:
         before = state.state_file.epoch
         assert state.state_file._read(state.cell_id("111122223333"))
@@ -134,50 +127,45 @@ def test_what_was_read_of_a_file_that_is_then_begun_anew_is_put_again(tmp_path: 
         assert state.state_file.epoch > before
 
 
-def test_records_that_another_version_wrote_in_its_form_are_told_left_out_and_kept_for_it(tmp_path: Path) -> None:
-    file = tmp_path / "state.db"
+def test_records_in_the_form_of_another_version_are_reported_and_left_out_and_kept(file: Path) -> None:
     with open_state_file(file) as state:
-        state.put(RECORDS)
         form = state.state_file.form("thing_registration_task")
-    changed(file, "UPDATE cell SET form = 'another'")
+    change(file, "UPDATE cell SET form = 'another'")
     with open_state_file(file) as state:
         assert state.load() == {}
         state.put(records(1))
-    assert state.log.getvalue().count("another version of the exporter wrote them") == 1
+    assert state.log.getvalue().count("records written by another version of the exporter") == 1
     with open_state_file(file) as state:
         assert state.load() == records(1)
     assert state.log.getvalue() == ""
-    changed(file, "DELETE FROM cell WHERE form <> 'another'", "UPDATE cell SET form = :form", form=form)
+    change(file, "DELETE FROM cell WHERE form <> 'another'", "UPDATE cell SET form = :form", form=form)
     with open_state_file(file) as state:
         assert state.load() == RECORDS
 
 
-def test_a_row_that_no_record_can_be_made_of_is_left_out(tmp_path: Path) -> None:
-    file, id, body = tmp_path / "state.db", b"task-00001", b'{"operation": {}}'
+def test_a_row_that_cannot_be_decoded_is_left_out(file: Path) -> None:
+    id, body = b"task-00001", b'{"operation": {}}'
     with open_state_file(file) as state:
-        state.put(RECORDS)
         digest = state.cell_id("111122223333").digest(id, body)
     update = "UPDATE operation SET body = :body, digest = :digest WHERE id = :id"
-    changed(file, update, id=id, body=body, digest=digest)
+    change(file, update, id=id, body=body, digest=digest)
     with open_state_file(file) as state:
         assert state.load().keys() == RECORDS.keys() - {"task-00001"}
-    assert state.log.getvalue().count("are damaged") == 1
+    assert state.log.getvalue().count("damaged records: 1") == 1
 
 
 @pytest.mark.parametrize("fields", [{"id": "\ud800"}, {"name": "\ud800"}, {"name": 7}, {"succeeded": "7"}])
-def test_what_could_not_be_read_again_is_not_written_and_troubles_nobody(
-    fields: dict[str, Any], tmp_path: Path
-) -> None:
-    odd = replace(RECORDS["task-00001"], operation=replace(RECORDS["task-00001"].operation, **fields))
+def test_a_record_that_could_not_be_decoded_again_is_not_written(fields: dict[str, Any], tmp_path: Path) -> None:
+    invalid = replace(RECORDS["task-00001"], operation=replace(RECORDS["task-00001"].operation, **fields))
     with open_state_file(tmp_path / "state.db") as state:
-        state.put({odd.operation.id: odd, **records(1)})
+        state.put({invalid.operation.id: invalid, **records(1)})
     with open_state_file(tmp_path / "state.db") as state:
         assert state.load() == records(1)
-        state.put({odd.operation.id: None})
+        state.put({invalid.operation.id: None})
     assert state.log.getvalue() == ""
 
 
-def test_what_nobody_used_for_a_month_is_removed(tmp_path: Path) -> None:
+def test_records_that_were_not_used_for_a_month_are_removed(tmp_path: Path) -> None:
     file, clock = tmp_path / "state.db", ManualClock()
     with open_state_file(file, clock) as state:
         state.put(RECORDS, "444455556666")
@@ -192,17 +180,17 @@ def test_what_nobody_used_for_a_month_is_removed(tmp_path: Path) -> None:
 
 
 def another_database(file: Path) -> bytes:
-    """Return the content of somebody else's SQLite database."""
-    changed(file, "CREATE TABLE theirs (a)", "INSERT INTO theirs VALUES ('precious')")
+    """Create the SQLite database of another program, and return its content."""
+    change(file, "CREATE TABLE theirs (a)", "INSERT INTO theirs VALUES ('precious')")
     return file.read_bytes()
 
 
 @pytest.mark.parametrize(
     "content",
     [b"x", b"accounts: []\n", b"{" * 50, b"SQLite format 3\0", bytes(4096), b"a: 1\n" * 5000, None],
-    ids=["a letter", "a configuration", "short", "a beginning", "zeros", "long", "another database"],
+    ids=["one letter", "a configuration", "short", "only the magic", "zeros", "long", "another database"],
 )
-def test_a_file_that_is_not_ours_is_told_and_never_touched(content: bytes | None, tmp_path: Path) -> None:
+def test_a_file_of_another_program_is_reported_and_never_changed(content: bytes | None, tmp_path: Path) -> None:
     file = tmp_path / "state.db"
     content = another_database(file) if content is None else content
     file.write_bytes(content)
@@ -212,6 +200,6 @@ def test_a_file_that_is_not_ours_is_told_and_never_touched(content: bytes | None
         state.state_file.close()
         assert not state.state_file.is_usable
     assert file.read_bytes() == content
-    assert [one.name for one in tmp_path.iterdir()] == ["state.db"]
+    assert [path.name for path in tmp_path.iterdir()] == ["state.db"]
     assert state.log.getvalue().count("\n") == 1
-    assert "is no state file: name another path, or remove it" in state.log.getvalue()
+    assert "not a state file of this exporter: use another path, or remove the file" in state.log.getvalue()

@@ -1,4 +1,4 @@
-"""What has ended outlives the exporter: it is served again as it was, by the rules of today, and costs no call."""
+"""Final operations survive a restart: they are served under the current rules and cause no call."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ from pathlib import Path
 import pytest
 
 from tests.support.exporter_server import ServedExporter, restartable_exporter, serve_simulated_aws
+from tests.support.exposition_rows import Scrape
 
+LAST_SUCCESS = "aws_iot_bulk_operation_last_success_timestamp_seconds"
 WATCH = """
 accounts: [{{name: factory, account_id: "{account}", regions: [eu-west-1], watch: [{watch}]}}]
 labels: {{tags: [{tags}]}}
 """
 TASKS = "{kind: thing_registration_task, discover: true}"
+# For each kind a status in which an operation is final, and one in which it is active.
 KINDS = {
     "thing_registration_task": ("Completed", "InProgress"),
     "greengrass_bulk_deployment": ("Completed", "Running"),
     "iot_job": ("COMPLETED", "IN_PROGRESS"),
     "greengrass_deployment": ("COMPLETED", "ACTIVE"),
 }
-"""A status in which an operation has ended, and one in which it has not."""
+# The requests for an active operation after a start, besides those of each refresh.
 FIRST = {"iot_job": ["/tags"], "greengrass_deployment": ["/greengrass/v2/deployments/going"]}
-"""What a start reads of an operation that goes on, besides what each refresh does."""
 OPERATION = """
     {{kind: {kind}, id: {id}, region: eu-west-1, items: 40, created: -1h, name: pilot, tags: {{team: red}},
      timeline: [{{at: 0s, status: {status}, done: 0.9, failed: 0.1}}]}}"""
@@ -35,7 +37,7 @@ def config(watch: str = TASKS, account: str = "111122223333", tags: str = "") ->
 
 
 def operation(id: str, kind: str = "thing_registration_task", status: str = "Completed") -> str:
-    """Return an operation of a scenario that stays as it is."""
+    """Return an operation of a scenario that never changes."""
     return OPERATION.format(kind=kind, id=id, status=status)
 
 
@@ -45,19 +47,18 @@ def scenario(*operations: str, more: str = "") -> str:
 
 
 def ids(exporter: ServedExporter, after: float = 60.0) -> set[str]:
-    """Return the ids of the operations that have rows."""
-    rows = exporter.scrape(after=after).splitlines()
-    return {row.split(',id="')[1].split('"')[0] for row in rows if row.startswith("aws_iot_bulk_operation_info{")}
+    """Return the ids of the operations that have series."""
+    return Scrape(exporter.scrape(after=after)).ids()
 
 
 def described(requests: list[str]) -> list[str]:
-    """Return the paths of the requests that are no lists, nor about the account."""
-    paths = [one.partition("?")[0] for one in requests]
+    """Return the paths of the requests, without lists and STS."""
+    paths = [target.partition("?")[0] for target in requests]
     return [path for path in paths if not path.endswith(("/", "tasks", "jobs", "deployments"))]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_has_ended_is_served_as_it_was_and_costs_no_call(kind: str, tmp_path: Path) -> None:
+def test_a_final_operation_is_served_unchanged_and_causes_no_call(kind: str, tmp_path: Path) -> None:
     over, under_way = KINDS[kind]
     both = scenario(operation("over", kind, over), operation("going", kind, under_way))
     watch = config(f"{{kind: {kind}, discover: true}}", tags="team")
@@ -73,7 +74,7 @@ def test_what_has_ended_is_served_as_it_was_and_costs_no_call(kind: str, tmp_pat
     assert 'id="over"' in after
 
 
-def test_a_status_is_known_even_where_nobody_wants_it_and_no_list_tells_it(tmp_path: Path) -> None:
+def test_a_status_stays_known_although_it_is_unwanted_and_no_list_has_it(tmp_path: Path) -> None:
     kind = "greengrass_bulk_deployment"
     watch = config(f"{{kind: {kind}, discover: {{statuses: [Running]}}}}")
     with restartable_exporter(scenario(operation("over", kind)), tmp_path / "state.db") as aws:
@@ -85,28 +86,16 @@ def test_a_status_is_known_even_where_nobody_wants_it_and_no_list_tells_it(tmp_p
             assert ids(exporter) == {"over"}
 
 
-def test_while_aws_is_down_what_was_known_is_served_until_it_is_stale(tmp_path: Path) -> None:
+def test_cached_operations_are_served_until_they_are_stale_while_aws_is_down(tmp_path: Path) -> None:
     with restartable_exporter(scenario(operation("over")), tmp_path / "state.db") as aws:
         with aws.exporter(config()) as exporter:
-            read_at = success(exporter.scrape())
+            read_at = Scrape(exporter.scrape()).value(LAST_SUCCESS)
         with serve_simulated_aws(scenario(more=DOWN), aws.clock) as (down, _), aws.exporter(config(), down) as exporter:
-            exposed = exporter.scrape(after=3600.0)
-            assert success(exposed) == read_at
-            assert up(exposed) == 0.0
+            scrape = Scrape(exporter.scrape(after=3600.0))
+            assert scrape.value(LAST_SUCCESS) == read_at is not None
+            assert scrape.value("aws_iot_bulk_exporter_up") == 0.0
             assert ids(exporter, after=590.0) == {"over"}
             assert ids(exporter, after=11.0) == set()
-
-
-def success(exposed: str) -> float:
-    """Return when the one operation was read."""
-    (row,) = (row for row in exposed.splitlines() if row.startswith("aws_iot_bulk_operation_last_success"))
-    return float(row.rpartition(" ")[2])
-
-
-def up(exposed: str) -> float:
-    """Return whether the one cell is up."""
-    (row,) = (row for row in exposed.splitlines() if row.startswith("aws_iot_bulk_exporter_up{"))
-    return float(row.rpartition(" ")[2])
 
 
 @pytest.mark.parametrize(
@@ -125,7 +114,7 @@ def up(exposed: str) -> float:
         (TASKS, "{kind: iot_job, discover: true}", set()),
     ],
 )
-def test_the_rules_of_today_decide_what_is_served_again(
+def test_the_current_rules_decide_which_operations_are_served(
     before: str, after: str, stays: set[str], tmp_path: Path
 ) -> None:
     both = scenario(operation("done"), operation("lost", status="Failed"))
@@ -139,7 +128,7 @@ def test_the_rules_of_today_decide_what_is_served_again(
             assert ids(exporter) == stays
 
 
-def test_rules_that_a_reload_changed_are_those_that_the_next_start_compares(tmp_path: Path) -> None:
+def test_the_rules_after_a_reload_are_compared_at_the_next_start(tmp_path: Path) -> None:
     narrow = "{kind: greengrass_bulk_deployment, discover: {statuses: [Running]}}"
     wide = narrow.replace("{statuses: [Running]}", "true")
     with restartable_exporter(scenario(operation("over", "greengrass_bulk_deployment")), tmp_path / "state.db") as aws:
@@ -151,16 +140,16 @@ def test_rules_that_a_reload_changed_are_those_that_the_next_start_compares(tmp_
             assert (described(aws.requests_of(exporter.scrape)), ids(exporter)) == ([], {"over"})
 
 
-def test_other_options_are_other_readings_and_each_has_its_own(tmp_path: Path) -> None:
+def test_each_set_of_options_has_its_own_records(tmp_path: Path) -> None:
     plain = "{kind: greengrass_bulk_deployment, discover: true}"
     detailed = plain.replace("discover", "details: true, discover")
     with restartable_exporter(scenario(operation("over", "greengrass_bulk_deployment")), tmp_path / "state.db") as aws:
-        asked = []
+        calls = []
         for watch in (plain, detailed, plain, detailed):
             with aws.exporter(config(watch)) as exporter:
-                asked.append(len(described(aws.requests_of(exporter.scrape))))
+                calls.append(len(described(aws.requests_of(exporter.scrape))))
                 assert ("deployment_groups{" in exporter.scrape()) == (watch == detailed)
-        assert asked == [1, 2, 0, 0]
+        assert calls == [1, 2, 0, 0]
         with aws.exporter(config(plain)) as exporter:
             exporter.scrape()
             exporter.reload(config(detailed))
@@ -168,7 +157,7 @@ def test_other_options_are_other_readings_and_each_has_its_own(tmp_path: Path) -
             assert "deployment_groups{" in exporter.scrape()
 
 
-def test_another_account_inherits_nothing(tmp_path: Path) -> None:
+def test_another_account_has_no_cached_operations(tmp_path: Path) -> None:
     with restartable_exporter(scenario(operation("over")), tmp_path / "state.db") as aws:
         with aws.exporter(config()) as exporter:
             assert ids(exporter) == {"over"}
@@ -178,7 +167,7 @@ def test_another_account_inherits_nothing(tmp_path: Path) -> None:
             assert described(aws.requests_of(exporter.scrape)) == []
 
 
-def test_what_left_the_lists_meanwhile_leaves_after_two_of_them_and_does_not_come_back(tmp_path: Path) -> None:
+def test_an_operation_that_left_the_lists_is_removed_after_two_of_them_and_stays_removed(tmp_path: Path) -> None:
     with restartable_exporter(scenario(operation("over"), operation("stays")), tmp_path / "state.db") as aws:
         with aws.exporter(config()) as exporter:
             assert ids(exporter) == {"over", "stays"}
@@ -194,7 +183,7 @@ def test_what_left_the_lists_meanwhile_leaves_after_two_of_them_and_does_not_com
             assert described(requests) == []
 
 
-def test_what_is_being_deleted_since_is_read_again(tmp_path: Path) -> None:
+def test_an_operation_that_is_being_deleted_is_read_again(tmp_path: Path) -> None:
     kind, deleting = "iot_job", "DELETION_IN_PROGRESS"
     watch = config(f"{{kind: {kind}, discover: true}}")
     with restartable_exporter(scenario(operation("over", kind, "COMPLETED")), tmp_path / "state.db") as aws:
@@ -207,29 +196,29 @@ def test_what_is_being_deleted_since_is_read_again(tmp_path: Path) -> None:
             assert described(requests) == ["/jobs/over", "/jobs/over"]
 
 
-def test_tags_are_read_once_whenever_they_come_to_be_wanted(tmp_path: Path) -> None:
+def test_tags_are_read_once_when_they_are_first_wanted(tmp_path: Path) -> None:
     watch = "{kind: iot_job, discover: true}"
     with restartable_exporter(scenario(operation("over", "iot_job", "COMPLETED")), tmp_path / "state.db") as aws:
-        asked = []
+        calls = []
         for tags in ("", "team", "team", "", "team"):
             with aws.exporter(config(watch, tags=tags)) as exporter:
-                asked.append([path[:5] for path in described(aws.requests_of(exporter.scrape))])
+                calls.append([path[:5] for path in described(aws.requests_of(exporter.scrape))])
                 assert ('tag_team="red"' in exporter.scrape()) == bool(tags)
-    assert asked == [["/jobs"], ["/tags"], [], [], []]
+    assert calls == [["/jobs"], ["/tags"], [], [], []]
 
 
-def test_two_accounts_of_one_number_keep_each_their_own(tmp_path: Path) -> None:
+def test_two_accounts_with_the_same_id_have_separate_records(tmp_path: Path) -> None:
     account = "  - {{name: {}, regions: [eu-west-1], watch: [{}]{}}}\n"
     known = ', account_id: "111122223333"'
     both = "accounts:\n" + account.format("a", TASKS, "") + account.format("b", TASKS, known)
-    one = "accounts:\n" + account.format("b", "{kind: thing_registration_task, ids: [over]}", known)
+    second = "accounts:\n" + account.format("b", "{kind: thing_registration_task, ids: [over]}", known)
     with restartable_exporter(scenario(operation("over"), operation("more")), tmp_path / "state.db") as aws:
-        for watch, cost in ((both, 4), (both, 0), (one, 0), (both, 1)):
+        for watch, cost in ((both, 4), (both, 0), (second, 0), (both, 1)):
             with aws.exporter(watch) as exporter:
                 assert len(described(aws.requests_of(exporter.scrape))) == cost
 
 
-def test_a_cell_that_goes_on_after_a_reload_is_not_given_old_data(tmp_path: Path) -> None:
+def test_a_cell_that_continues_after_a_reload_gets_no_old_data(tmp_path: Path) -> None:
     with restartable_exporter(scenario(operation("over"), operation("more")), tmp_path / "state.db") as aws:
         with aws.exporter(config()) as exporter:
             exporter.scrape()
