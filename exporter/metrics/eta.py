@@ -10,7 +10,7 @@ from exporter.core.model import CellKey, Operation, Reading, Snapshot
 
 # Long enough to average the waves of a roll-out, short enough to follow a change of its rate.
 WINDOW_SECONDS = 900.0
-# Readings with less distance do not improve the estimate.
+# Readings that are closer together do not improve an estimate.
 MIN_SPACING_SECONDS = 15.0
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import Field, PlainSerializer
 
 from exporter.core.model import Operation, Reading, Snapshot
-from exporter.core.store import Store, without_twins
+from exporter.core.store import Store, without_duplicates
 from exporter.kinds.kind import Kind
 from exporter.kinds.phase import Phase, phase
 from exporter.metrics.eta import Estimates
@@ -153,7 +153,7 @@ class Overview:
 
     def operations(self) -> tuple[OperationLine, ...]:
         """Return a line for each operation that has series, in the order of the configuration."""
-        snapshots = without_twins(self._store.snapshots())
+        snapshots = without_duplicates(self._store.snapshots())
         return tuple(self._operation(snapshot, reading) for snapshot in snapshots for reading in snapshot.readings)
 
     def cells(self) -> tuple[CellLine, ...]:
@@ -180,7 +180,7 @@ class Overview:
             known_status=operation.status if operation.status in kind.statuses else UNKNOWN,
             phase=operation_phase,
             active=active,
-            continuous=kind.continuous(operation),
+            continuous=kind.is_continuous(operation),
             needs_attention=needs_attention(operation_phase, item_counts.failed),
             progress=operation.progress,
             succeeded=item_counts.succeeded,
