@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from exporter.app.exporter import new_exporter
-from exporter.aws.budgets import Budgets
-from exporter.aws.gateway import Gateway
+from exporter.aws.budget import Budgets
+from exporter.aws.gateway import Gateway, ScopeApi
 from exporter.aws.models import Models
 from exporter.collector.cells import Cell, configured_cells
-from exporter.collector.operation_reader import ScopeApi
 from exporter.collector.probe import MOST_KEPT, Prober
 from exporter.collector.targets import TargetResolver
 from exporter.config.loader import ConfigFile, parse_config
@@ -36,10 +35,10 @@ from tests.support.exporter_server import aws_environment
 @given(shares=st.lists(st.floats(0.01, 1.0), max_size=30), takes=st.integers(0, 5))
 def test_no_change_of_the_budget_returns_spent_tokens(shares: list[float], takes: int) -> None:
     budgets = Budgets(0.5, ManualClock().clock())
-    bucket = budgets.of("111122223333", "eu-west-1", DESCRIBE).bucket
+    bucket = budgets.budget("111122223333", "eu-west-1", DESCRIBE).bucket
     taken = 0
     for share in (0.5, *shares):
-        budgets.share(share)
+        budgets.set_share(share)
         taken += sum(bucket.take() == 0.0 for _ in range(takes))
     assert taken <= 5
 
@@ -48,41 +47,30 @@ def test_no_change_of_the_budget_returns_spent_tokens(shares: list[float], takes
 def test_a_new_budget_applies_at_once_and_throttling_stays_in_effect(share: float, ratio: float) -> None:
     clock = ManualClock()
     budgets = Budgets(0.5, clock.clock())
-    bucket = budgets.of("111122223333", "eu-west-1", DESCRIBE).bucket
-    bucket.throttled()
-    budgets.share(share)
+    bucket = budgets.budget("111122223333", "eu-west-1", DESCRIBE).bucket
+    bucket.slow_down()
+    budgets.set_share(share)
     assert budgets.ratios() == {("111122223333", "eu-west-1", "iot", DESCRIBE.name): pytest.approx(ratio / 2)}
     clock.advance(60)
     assert bucket.ratio == pytest.approx(ratio)
 
 
-def test_budgets_and_workers_are_kept_by_the_next_configuration() -> None:
-    async def run() -> None:
-        first = Gateway(Models(), Aws(), ApiMetrics(CollectorRegistry()), ManualClock().clock())
-        (account,) = parse_config('accounts: [{account_id: "111122223333"}]', KINDS).accounts
-        before = await first.connect(account, "eu-west-1", "test")
-        after = await first.renewed(Aws(), [], 0.0).renewed(Aws(), [account], 0.0).connect(account, "eu-west-1", "test")
-        assert after.gateway.budgets is first.budgets
-        assert after.workers is before.workers
-
-    with aws_environment("http://127.0.0.1:1"):
-        asyncio.run(run())
-
-
-def test_clients_of_an_account_are_kept_until_it_is_removed() -> None:
-    async def run() -> list[object]:
+def test_the_next_configuration_keeps_budgets_and_workers_and_the_clients_of_remaining_accounts() -> None:
+    async def run() -> list[ScopeApi]:
         gateway = Gateway(Models(), Aws(), ApiMetrics(CollectorRegistry()), ManualClock().clock())
         (account,) = parse_config('accounts: [{account_id: "111122223333"}]', KINDS).accounts
-        clients: list[object] = []
+        apis = []
         for accounts in ([account], [account], [], [account]):
-            gateway = gateway.renewed(Aws(), accounts, 0.0)
-            clients.append((await gateway.connect(account, "eu-west-1", "test")).clients)
-        return clients
+            gateway = gateway.with_settings(Aws(), accounts, 0.0)
+            apis.append(await gateway.connect(account, "eu-west-1", "test"))
+        return apis
 
     with aws_environment("http://127.0.0.1:1"):
         first, same, new, same_new = asyncio.run(run())
-    assert first is same is not new
-    assert new is same_new
+    assert first.clients is same.clients is not new.clients
+    assert new.clients is same_new.clients
+    assert first.gateway.budgets is same_new.gateway.budgets
+    assert first.workers is same_new.workers
 
 
 def test_the_rendered_text_is_kept_until_a_configuration_has_other_labels() -> None:

@@ -141,7 +141,7 @@ def test_a_refusal_before_the_end_of_support_keeps_its_reason() -> None:
         assert reasons(exporter.scrape()) == {"access_denied"}
 
 
-def test_a_service_that_has_ended_is_called_once_an_hour_until_it_responds_again() -> None:
+def test_an_ended_service_is_logged_once_and_called_once_an_hour_until_it_responds_again() -> None:
     aws = aws_with(REFUSALS["AccessDeniedException"])
     with exporter_for(aws) as exporter:
         exporter.scrape()
@@ -149,6 +149,7 @@ def test_a_service_that_has_ended_is_called_once_an_hour_until_it_responds_again
         for _ in range(50):
             assert Scrape(exporter.scrape(after=60.0)).reasons() == {(KIND.name, "end_of_support")}
         assert [path for path in aws.requests if path != TASK] == before
+        assert exporter.log.getvalue().count('msg="end of support detected"') == 1
         aws.responses |= {BULK: RUNNING, LIST: json_response({"BulkDeployments": []})}
         exposed = exporter.scrape(after=HOUR)
         assert Scrape(exposed).reasons() == set()
@@ -169,13 +170,6 @@ def test_a_role_that_cannot_be_assumed_is_no_sign_of_the_end_of_support() -> Non
     aws.responses["/"] = HttpResponse(denied.encode(), 403, {"content-type": "text/xml"})
     with exporter_for(aws, config) as exporter:
         assert reasons(exporter.scrape()) == {"access_denied"}
-
-
-def test_the_end_of_support_is_logged_once() -> None:
-    with exporter_for(aws_with(REFUSALS["AccessDeniedException"])) as exporter:
-        for _ in range(3):
-            exporter.scrape(after=HOUR)
-        assert exporter.log.getvalue().count('msg="end of support detected"') == 1
 
 
 def test_series_of_an_ended_service_become_stale_although_it_is_called_once_an_hour() -> None:
