@@ -23,7 +23,7 @@ DEPLOYMENT = "greengrass_deployment"
 # The longest age of a response in seconds, when kinds share it or a reading needs further calls.
 SLACK = 45.0
 
-SeriesSelector = Mapping[tuple[str, tuple[tuple[str, str], ...]], float]
+SeriesValues = Mapping[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 @dataclass
@@ -31,7 +31,7 @@ class HistoryCheck:
     """Checks scrapes against a model of AWS. Expected rows are cached."""
 
     aws: AwsModel
-    shown: dict[tuple[Any, ...], SeriesSelector] = field(default_factory=dict)
+    shown: dict[tuple[Any, ...], SeriesValues] = field(default_factory=dict)
     read: dict[Identity, tuple[float, float, float]] = field(default_factory=dict)
 
     def check(self, scrape: CheckedScrape, case: ConfigCase, now: float) -> None:
@@ -77,7 +77,7 @@ class HistoryCheck:
                         may.add(key)
         return must, may
 
-    def versions_of(self, identity: Identity, rows: SeriesSelector, case: ConfigCase) -> tuple[Version, Version] | None:
+    def versions_of(self, identity: Identity, rows: SeriesValues, case: ConfigCase) -> tuple[Version, Version] | None:
         """Return the two versions of which a reading can consist, the older version first."""
         shown = {key: value for key, value in rows.items() if key[0] != READ}
         options = {watch.options for watch in _watches(identity, case)}
@@ -95,7 +95,7 @@ class HistoryCheck:
         options: frozenset[str],
         tags: tuple[str, ...],
         tagged: bool,
-    ) -> SeriesSelector:
+    ) -> SeriesValues:
         key = (identity, first.since, second.since, options, tags, tagged)
         if key not in self.shown:
             assert first.state
@@ -133,7 +133,7 @@ def expected_rows(
     options: frozenset[str],
     tags: tuple[str, ...],
     tagged: bool,
-) -> SeriesSelector:
+) -> SeriesValues:
     """Return the rows of an operation whose first call returns an older version, without the time of the read."""
     kind = BY_NAME[identity[2]]
     operation = asyncio.run(_fetch(kind, TwoMoments(kind, first, second), identity[3], options))

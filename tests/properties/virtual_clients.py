@@ -40,7 +40,7 @@ class Clients:
         self.waiting.append(Request(self.loop.create_task(timed()), self.loop.at, patience, check))
 
     def pass_time(self, seconds: float) -> None:
-        """Let time pass and check each response when it arrives. Fail if request is late."""
+        """Let time pass and check each response when it arrives. Fail if it is late."""
         until = self.loop.at + seconds
         while self.loop.at < until:
             due = [request.since + request.patience + INSTANT for request in self.waiting]

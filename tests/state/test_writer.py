@@ -131,7 +131,7 @@ def test_a_removed_file_is_created_and_filled_again(tmp_path: Path) -> None:
             exporter.scrape()
             wait_until(lambda: file.exists() or None, "the file")
             file.unlink()
-            wait_until(lambda: exporter.scrape() and has_both_records() or None, "both records")
+            wait_until(lambda: (exporter.scrape() and has_both_records()) or None, "both records")
             wait_for_usable(exporter, True)
         with aws.exporter(config()) as exporter:
             assert (described(aws.requests_of(exporter.scrape)), ids(exporter)) == ([], {"over", "more"})

@@ -26,7 +26,7 @@ def metrics_with(url: str, *names: str) -> str | None:
 
 @dataclass(frozen=True)
 class Scrape:
-    """The response of sample scrape."""
+    """The text of one scrape."""
 
     text: str
 
@@ -41,7 +41,7 @@ class Scrape:
         return [(sample.labels, sample.value) for sample in found]
 
     def by(self, label: str, name: str, **labels: str) -> dict[str, float]:
-        """Return the values of these samples by sample label. Fail if two have the same label value."""
+        """Return the values of these samples by one label. Fail if two have the same label value."""
         found = [(row[label], value) for row, value in self.rows(name, **labels)]
         assert len(dict(found)) == len(found)
         return dict(found)
@@ -57,7 +57,7 @@ class Scrape:
         return {row["id"] for row, _ in self.rows(STATUS, **labels)}
 
     def status(self, id: str) -> str:
-        """Return the status of an operation. Fail unless it has exactly sample."""
+        """Return the status of an operation. Fail unless it has exactly one."""
         (status,) = [status for status, value in self.by("status", STATUS, id=id).items() if value == 1]
         return status
 

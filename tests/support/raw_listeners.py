@@ -19,7 +19,7 @@ from tests.support.passwords import ALICE
 from tests.support.processes import run_process, wait_for_output
 from tests.support.waiting import TIMEOUT_SECONDS
 
-# A request that closes its connection. The exporter has read the bytes before it as the requests that it responds to.
+# A request that closes its connection. The responses before its own show which requests the exporter saw.
 LAST = b"GET /-/ready?last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 TLS = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n"
 PASSWORD = f"basic_auth_users: {{alice: {ALICE}}}\n"
