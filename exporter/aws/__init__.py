@@ -1,4 +1,4 @@
 """Sessions, credentials, quota budgets and calls.
 
-boto3 and botocore are used here and not elsewhere.
+Only this package uses boto3 and botocore.
 """

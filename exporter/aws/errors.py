@@ -1,4 +1,4 @@
-"""The one table that turns botocore's errors into a reason and a code, both from closed sets."""
+"""Translation of botocore's errors into a reason and a code, both from closed sets."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ _CODES: Mapping[Reason, tuple[str, ...]] = {
         "ValidationException",
     ),
 }
+# The reason of every AWS error code that becomes a label value.
 REASONS: Mapping[str, Reason] = {code: reason for reason, codes in _CODES.items() for code in codes}
-"""Every AWS error code that keeps its own name, with its reason."""
 
 _EXCEPTIONS: tuple[tuple[Reason, tuple[type[Exception], ...]], ...] = (
     (Reason.TIMEOUT, (aws.ReadTimeoutError, aws.ConnectTimeoutError, TimeoutError)),
@@ -101,9 +101,10 @@ _EXCEPTIONS: tuple[tuple[Reason, tuple[type[Exception], ...]], ...] = (
     (Reason.MALFORMED, (aws.IncompleteReadError, aws.ChecksumError, aws.FlexibleChecksumError)),
     (Reason.OTHER, (aws.BotoCoreError,)),
 )
-_OWN_CODES: Mapping[type[Exception], str] = {aws.ConnectTimeoutError: CONNECT_TIMEOUT}
-"""Failures that are told apart from others of the same reason."""
-_UNPARSEABLE = (
+# Exceptions whose code differs from their reason.
+_EXCEPTION_CODES: Mapping[type[Exception], str] = {aws.ConnectTimeoutError: CONNECT_TIMEOUT}
+# The exceptions of botocore's parsers for a body that does not fit the model.
+_PARSER_EXCEPTIONS = (
     ValueError,
     TypeError,
     KeyError,
@@ -113,41 +114,40 @@ _UNPARSEABLE = (
     RuntimeError,
     RecursionError,
 )
-"""What botocore's parsers raise for a body of another shape than AWS documents."""
 
-_SKEWED = re.compile(r"Signature (?:expired|not yet current): (\d{8}T\d{6}Z) .*?\((\d{8}T\d{6}Z) [-+]")
-"""What AWS says of a signature that is too old or too young: when it was made, and AWS's own time."""
+# The message for a signature that is too old or too new. It contains the time of the signature and the time of AWS.
+_CLOCK_SKEW = re.compile(r"Signature (?:expired|not yet current): (\d{8}T\d{6}Z) .*?\((\d{8}T\d{6}Z) [-+]")
 
 
 def translate(error: Exception) -> ApiError:
-    """Return the ApiError for whatever a boto3 call raised; AWS's message stays behind."""
+    """Return the ApiError for an exception of a boto3 call, without the message of AWS."""
     if isinstance(error, ApiError):
         return error
     if isinstance(error, aws.ClientError):
-        return _answered(error)
+        return _from_response(error)
     if isinstance(error, RuntimeError) and "credentials" in str(error):
-        return ApiError(Reason.CREDENTIALS, detail="the renewed credentials are expired already: is a clock wrong?")
+        return ApiError(Reason.CREDENTIALS, detail="the new credentials are already expired; check the system clock")
     for reason, exceptions in _EXCEPTIONS:
         if isinstance(error, exceptions):
-            return ApiError(reason, _OWN_CODES.get(type(error), ""), type(error).__name__)
-    if "ParserError" in type(error).__name__ or isinstance(error, _UNPARSEABLE):
-        return ApiError(Reason.MALFORMED, detail=f"unreadable answer ({type(error).__name__})")
+            return ApiError(reason, _EXCEPTION_CODES.get(type(error), ""), type(error).__name__)
+    if "ParserError" in type(error).__name__ or isinstance(error, _PARSER_EXCEPTIONS):
+        return ApiError(Reason.MALFORMED, detail=f"cannot parse the response ({type(error).__name__})")
     return ApiError(Reason.OTHER, detail=type(error).__name__)
 
 
-def _answered(error: aws.ClientError) -> ApiError:
+def _from_response(error: aws.ClientError) -> ApiError:
     metadata = error.response.get("ResponseMetadata", {})
     status = int(metadata.get("HTTPStatusCode", 0))
     content_type = metadata.get("HTTPHeaders", {}).get("content-type", "")
     reason, code = classify(str(error.response.get("Error", {}).get("Code", "")), status, content_type)
     api = str(error.operation_name)
-    skew = _skew(str(error.response.get("Error", {}).get("Message", "")))
-    return ApiError(reason, code, f"AWS answered {code} (HTTP {status}) to {api}{skew}", api)
+    skew = _clock_skew(str(error.response.get("Error", {}).get("Message", "")))
+    return ApiError(reason, code, f"AWS returned {code} (HTTP {status}) for {api}{skew}", api)
 
 
-def _skew(message: str) -> str:
-    """Return how far AWS's clock is from this machine's, in words; empty where AWS complains about something else."""
-    found = _SKEWED.search(message)
+def _clock_skew(message: str) -> str:
+    """Return a text about the difference between the two clocks; empty if AWS's message is about something else."""
+    found = _CLOCK_SKEW.search(message)
     if found is None:
         return ""
     try:
@@ -155,13 +155,14 @@ def _skew(message: str) -> str:
     except ValueError:
         return ""
     minutes = round((there - here).total_seconds() / 60)
-    return f": AWS's clock is {abs(minutes)} minutes {'ahead of' if minutes > 0 else 'behind'} this machine's"
+    direction = "behind" if minutes > 0 else "ahead of"
+    return f": the system clock is {abs(minutes)} minutes {direction} the clock of AWS"
 
 
 def classify(code: str, status: int, content_type: str = "") -> tuple[Reason, str]:
-    """Return the reason and the bounded code for an error answer, by AWS's code or else by its HTTP status.
+    """Return the reason and the bounded code of an error response, by its AWS code or else by its HTTP status.
 
-    A 404 without AWS's code is somebody else's: a proxy's, or a wrong path's. No operation is gone because of it.
+    A 404 without an AWS code comes from a proxy or a wrong path. It does not mean that an operation is gone.
     """
     code = code.partition(":")[0]
     if code in REASONS:

@@ -1,53 +1,49 @@
-"""The way to AWS: each call waits for its budget, is made by a worker before its deadline, and fails as an ApiError."""
+"""Calls to AWS: each waits for its quota budget, runs in a worker thread with a deadline, and fails as an ApiError."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
-from botocore import xform_name
-
-from exporter.aws.budget import Budget, Priority
-from exporter.aws.budgets import Budgets
-from exporter.aws.clients import AccountClients, Clients
-from exporter.aws.errors import translate
+from exporter.aws.budget import Budget, Budgets, Priority
+from exporter.aws.clients import AccountClients, ClientPool
 from exporter.aws.models import Models
-from exporter.aws.shared_responses import SharedAnswers
+from exporter.aws.shared_responses import SharedResponses
 from exporter.aws.workers import Workers
 from exporter.config.sections import Account, Aws
 from exporter.core.clock import Clock
 from exporter.core.errors import EndlessListError, Reason, malformed
 from exporter.core.model import Scope
 from exporter.kinds.kind import ApiCall
-from exporter.kinds.response import Answer
+from exporter.kinds.response import Response
 from exporter.metrics.self_metrics import ApiMetrics
 
-T = TypeVar("T")
-
+# Calls of one cell at the same time: enough for 15 calls per second of half a second each.
 AT_ONCE = 8
-"""Calls at once in one cell: enough for 15 calls a second at half a second each."""
+# Connections that a client keeps. Several kinds share the client of iot.
 CONNECTIONS = 4 * AT_ONCE
-"""Connections that a client keeps: several kinds share the client of iot."""
-MOST_PAGES = 1000
-"""Pages of one list, 250,000 tasks: more is a list that never ends."""
+# Pages of one list. 250,000 tasks fit on them, so a longer list has no end.
+MAX_PAGES = 1000
+
+CellWorkers = dict[tuple[str, str, str], Workers]
 
 
 @dataclass(frozen=True, slots=True)
 class SharedResources:
-    """What a gateway shares with the one after it: quotas and threads are the process's, whatever it watches."""
+    """What consecutive gateways share: the quotas and threads belong to the process, not to a configuration."""
 
     budgets: Budgets
-    workers: dict[tuple[str, str, str], Workers]
-    clients: Clients
+    workers: CellWorkers
+    clients: ClientPool
 
 
 class Gateway:
-    """AWS for one configuration: clients, budgets by (account, Region, API), workers by cell.
+    """AWS for one configuration: clients by account, budgets by API, workers by cell.
 
-    An answer that kinds share counts as fresh for ``fresh_seconds``. ``means`` are those of the gateway before.
+    A response that several kinds share is fresh for ``fresh_seconds``. ``shared`` is taken from the last gateway.
     """
 
     def __init__(
@@ -57,90 +53,79 @@ class Gateway:
         metrics: ApiMetrics,
         clock: Clock,
         fresh_seconds: float = 0.0,
-        means: SharedResources | None = None,
+        shared: SharedResources | None = None,
     ) -> None:
         self.models = models
-        self.shared = SharedAnswers(fresh_seconds, clock)
+        self.responses = SharedResponses(fresh_seconds, clock)
         self._settings = settings
         self._metrics = metrics
         self._clock = clock
-        self._shared_resources = means or _shared_resources(models, settings, metrics, clock)
+        self._shared = shared or new_shared_resources(models, settings, metrics, clock, {})
         self._identifying: dict[tuple[str, str], asyncio.Task[tuple[AccountClients, str]]] = {}
         self._cells: dict[tuple[str, str, str], ScopeApi] = {}
-        self.budgets = self._shared_resources.budgets
-        self.default_region = self._shared_resources.clients.default_region
+        self.budgets = self._shared.budgets
+        self.default_region = self._shared.clients.default_region
 
-    def renewed(self, settings: Aws, accounts: Iterable[Account], fresh_seconds: float) -> Gateway:
-        """Return the gateway of the next configuration, with these budgets and workers, which take its share at once.
+    def with_settings(self, settings: Aws, accounts: Iterable[Account], fresh_seconds: float) -> Gateway:
+        """Return the gateway of the next configuration. It shares the budgets, whose share changes at once.
 
-        Clients and credentials of accounts stay where neither the account nor a time-out changed.
+        Clients and credentials are kept unless their account or a time-out changes.
         """
-        means = self._shared_resources
-        means.budgets.share(settings.api_budget)
-        means.clients.keep(accounts)
-        if not means.clients.fit(settings):
-            means = replace(means, clients=_clients(self.models, settings, self._metrics, self._clock, self.budgets))
-        return Gateway(self.models, settings, self._metrics, self._clock, fresh_seconds, means)
-
-    def use(self, clients: AccountClients, function: Callable[[], T]) -> T:
-        """Return what a function gives that calls AWS with an account's clients, and blocks."""
-        return self._shared_resources.clients.use(clients, function)
+        shared = self._shared
+        shared.budgets.set_share(settings.api_budget)
+        shared.clients.keep(accounts)
+        if not shared.clients.has_client_settings(settings):
+            clients = _new_clients(self.models, settings, self._metrics, self._clock, self.budgets)
+            shared = replace(shared, clients=clients)
+        return Gateway(self.models, settings, self._metrics, self._clock, fresh_seconds, shared)
 
     @property
     def deadline(self) -> float:
-        """Seconds that one call may take with all its attempts: botocore's time-outs start anew with every read."""
+        """Seconds that one call may take with all its attempts. botocore's time-outs restart with every read."""
         return self._settings.max_attempts * (self._settings.connect_timeout + self._settings.read_timeout)
 
     async def connect(self, account: Account, region: str, kind: str) -> ScopeApi:
-        """Return AWS as seen by one cell, with the account's number. Raises ApiError."""
+        """Return the API of one cell, whose scope has the account id. Raises ApiError."""
         known = self._cells.get((account.name, region, kind))
-        if known and not known.clients.are_refused:
+        if known and not known.clients.is_replaced:
             return known
-        asked = self._identifying.get((account.name, region))
-        if asked is None or asked.done():
-            asked = asyncio.create_task(self._identify(account, region))
-            self._identifying[account.name, region] = asked
-        clients, account_id = await asyncio.shield(asked)
+        task = self._identifying.get((account.name, region))
+        # One call reads the account id for all kinds of a scope.
+        if task is None or task.done():
+            task = asyncio.create_task(self._identify(account, region))
+            self._identifying[account.name, region] = task
+        clients, account_id = await asyncio.shield(task)
         workers = self._workers(account, region, kind)
         api = ScopeApi(self, Scope(account.name, account_id, region), kind, clients, workers, (0, 0.0))
         self._cells[account.name, region, kind] = api
         return api
 
     async def _identify(self, account: Account, region: str) -> tuple[AccountClients, str]:
-        """Learn the account's number, once for all kinds of a scope."""
-
         def identify() -> tuple[AccountClients, str]:
-            clients = self._shared_resources.clients.of(account)
-            return clients, self.use(clients, partial(clients.account_id, region))
+            clients = self._shared.clients.account_clients(account)
+            return clients, clients.account_id(region)
 
-        return await self.run(self._workers(account, region, ""), identify)
+        return await self._workers(account, region, "").run(identify, self.deadline)
 
     def _workers(self, account: Account, region: str, kind: str) -> Workers:
-        return self._shared_resources.workers.setdefault((account.name, region, kind), Workers(AT_ONCE))
-
-    async def run(self, workers: Workers, function: Callable[[], T]) -> T:
-        """Return what a blocking function gives. Raises ApiError."""
-        try:
-            return await workers.run(function, self.deadline)
-        except Exception as error:
-            raise translate(error) from None
+        return self._shared.workers.setdefault((account.name, region, kind), Workers(AT_ONCE))
 
 
-def _shared_resources(models: Models, settings: Aws, metrics: ApiMetrics, clock: Clock) -> SharedResources:
+def new_shared_resources(
+    models: Models, settings: Aws, metrics: ApiMetrics, clock: Clock, workers: CellWorkers
+) -> SharedResources:
+    """Return full budgets and new clients, with these workers."""
     budgets = Budgets(settings.api_budget, clock)
-    return SharedResources(budgets, {}, _clients(models, settings, metrics, clock, budgets))
+    return SharedResources(budgets, workers, _new_clients(models, settings, metrics, clock, budgets))
 
 
-def _clients(models: Models, settings: Aws, metrics: ApiMetrics, clock: Clock, budgets: Budgets) -> Clients:
-    def recorder(account_id: str, region: str) -> ScopeRecorder:
-        return ScopeRecorder(budgets, metrics, account_id, region)
-
-    return Clients(models, settings, CONNECTIONS, recorder, clock)
+def _new_clients(models: Models, settings: Aws, metrics: ApiMetrics, clock: Clock, budgets: Budgets) -> ClientPool:
+    return ClientPool(models, settings, CONNECTIONS, partial(ScopeRecorder, budgets, metrics), clock)
 
 
 @dataclass(frozen=True, slots=True)
 class ScopeApi:
-    """AWS in one scope: what a kind's ``Api`` is. ``priority`` says how urgent its calls are."""
+    """The API of one scope, as a kind uses it. Calls with a smaller ``priority`` go first."""
 
     gateway: Gateway
     scope: Scope
@@ -149,77 +134,70 @@ class ScopeApi:
     workers: Workers
     priority: Priority
 
-    def urgent(self, priority: Priority) -> ScopeApi:
-        """Return the same scope for calls of another priority."""
+    def with_priority(self, priority: Priority) -> ScopeApi:
+        """Return the same API with another priority for its calls."""
         return replace(self, priority=priority)
 
-    async def call(self, call: ApiCall, **parameters: Any) -> Answer:
-        """Return the answer to one call, made when the budget allows it. Raises ApiError."""
+    async def call(self, call: ApiCall, **parameters: Any) -> Response:
+        """Return the response to one call, which waits for its budget. Raises ApiError."""
         if not call.shared:
-            return await self._call(call, parameters)
-        question = (self.scope, call, tuple(sorted(parameters.items())))
-        return await self.gateway.shared.get(question, self.kind, lambda: self._call(call, parameters))
+            return await self._send(call, parameters)
+        key = (self.scope, call, tuple(sorted(parameters.items())))
+        return await self.gateway.responses.get(key, self.kind, lambda: self._send(call, parameters))
 
-    async def _call(self, call: ApiCall, parameters: Mapping[str, Any]) -> Answer:
-        scope = self.scope
-        await self._turn(self.gateway.budgets.of(scope.account_id, scope.region, call))
-
-        def send() -> Answer:
-            client = self.clients.client(call.service, scope.region, scope.account_id)
-            answer: Answer = getattr(client, xform_name(call.name))(**parameters)
-            return answer
-
-        return await self.gateway.run(self.workers, partial(self.gateway.use, self.clients, send))
-
-    async def _turn(self, budget: Budget) -> None:
-        """Wait for a token while there is a place: a token that waits for one would be spent in a later burst."""
-        await budget.acquire(self.priority)
-        while not self.workers.has_place:
-            budget.bucket.refund()
-            await self.workers.place(self.gateway.deadline)
-            await budget.acquire(self.priority)
-
-    async def pages(self, call: ApiCall, **parameters: Any) -> AsyncIterator[Answer]:
-        """Give a list's pages. Raises ApiError, ``malformed`` for a list that is missing, repeats or never ends."""
+    async def pages(self, call: ApiCall, **parameters: Any) -> AsyncIterator[Response]:
+        """Yield the pages of a list. Raises ApiError: ``malformed`` for a page without the list, or a repeated one."""
         members = self.gateway.models.pagination(call)
         tokens: list[Any] = []
-        while len(tokens) < MOST_PAGES:
-            asked = {members.input_token: tokens[-1]} if tokens else {}
-            page = await self.call(call, **parameters, **asked)
-            if not isinstance(page.get(members.result), list):
+        while len(tokens) < MAX_PAGES:
+            next_page = {members.input_token: tokens[-1]} if tokens else {}
+            page = await self.call(call, **parameters, **next_page)
+            if members.result not in page:
                 raise malformed(f"{members.result} is missing")
             yield page
             token = page.get(members.output_token)
             if not token:
                 return
             if token in tokens:
-                raise malformed(f"{members.output_token} repeats")
+                raise malformed(f"{members.output_token} is repeated: the list has no end")
             tokens.append(token)
-        raise EndlessListError(f"more than {MOST_PAGES} pages")
+        raise EndlessListError(f"the list has more than {MAX_PAGES} pages")
+
+    async def _send(self, call: ApiCall, parameters: Mapping[str, Any]) -> Response:
+        await self._wait_for_turn(self.gateway.budgets.budget(self.scope.account_id, self.scope.region, call))
+        return await self.workers.run(partial(self.clients.send, call, self.scope, parameters), self.gateway.deadline)
+
+    async def _wait_for_turn(self, budget: Budget) -> None:
+        await budget.acquire(self.priority)
+        # A token that waits for a free slot would be spent in a later burst.
+        while not self.workers.has_free_slot:
+            budget.bucket.refund()
+            await self.workers.wait_for_slot(self.gateway.deadline)
+            await budget.acquire(self.priority)
 
 
 @dataclass(frozen=True, slots=True)
 class ScopeRecorder:
-    """Counts the attempts of one scope, and lets its budgets pay for retries and feel throttling."""
+    """Counts the attempts of one scope, charges its budgets for retries, and slows them down when AWS throttles."""
 
     budgets: Budgets
     metrics: ApiMetrics
     account_id: str
     region: str
 
-    def sent(self, service: str, api: str, retry: bool) -> None:
-        """An attempt goes out; its first one was paid for before."""
+    def record_request(self, service: str, api: str, is_retry: bool) -> None:
+        """Count an attempt, and charge the budget for a retry. The first attempt took a token."""
         self.metrics.requests.labels(self.account_id, self.region, service, api).inc()
         bucket = self.budgets.bucket(self.account_id, self.region, service, api)
-        if retry and bucket:
+        if is_retry and bucket:
             bucket.charge()
 
-    def answered(self, service: str, api: str, seconds: float, reason: Reason | None, code: str) -> None:
-        """An attempt ended; throttling slows the API's budget down."""
+    def record_response(self, service: str, api: str, seconds: float, reason: Reason | None, code: str) -> None:
+        """Record the duration of an attempt, and its failure."""
         self.metrics.duration.labels(service, api).observe(seconds)
         if reason is None:
             return
         self.metrics.errors.labels(self.account_id, self.region, service, api, code).inc()
         bucket = self.budgets.bucket(self.account_id, self.region, service, api)
         if reason is Reason.THROTTLED and bucket:
-            bucket.throttled()
+            bucket.slow_down()

@@ -1,4 +1,4 @@
-"""The IAM policies that a configuration needs: no action that is not called, no call that is not allowed.
+"""IAM policies: they allow exactly the calls that the exporter makes.
 
 AWS: https://docs.aws.amazon.com/service-authorization/latest/reference/
 """
@@ -15,18 +15,18 @@ from exporter.config.sections import Account, Config, Watch
 from exporter.core.errors import ConfigError
 from exporter.kinds.kind import DESCRIBE, DISCOVER, TAGS, ApiCall, Kind
 
+# The purpose of dependent actions: the caller of an API needs them in addition to the API's own action.
 DEPENDENT = "dependent"
-"""The purpose of what AWS asks of the caller besides a call's own action; AWS calls these dependent actions."""
-ASSUMING = ("sts:AssumeRole", "sts:TagSession")
-"""EKS Pod Identity tags its sessions, and the tags go along into a role that is assumed from one."""
+# EKS Pod Identity tags its sessions, and a role that is assumed from such a session inherits the tags.
+ASSUME_ROLE_ACTIONS = ("sts:AssumeRole", "sts:TagSession")
 
+# A policy or one of its statements, in the structure of its JSON.
 Document = dict[str, Any]
-"""A policy or a statement of one, as JSON has it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """What a kind needs for one purpose: IAM actions, and the resources that they may be narrowed to."""
+    """The IAM actions that a kind needs for one purpose, and their resources."""
 
     kind: str
     purpose: str
@@ -35,47 +35,51 @@ class Permission:
 
     @property
     def sid(self) -> str:
-        """The statement's name, of the letters and digits that IAM allows there."""
+        """The id of the statement. IAM allows only letters and digits in it."""
         words = re.split(r"[^a-z0-9]+", f"{self.kind}_{self.purpose}")
         return "".join(word.capitalize() for word in words)
 
     def statement(self, regions: Collection[str] = ()) -> Document:
-        """Return the statement that allows it, in these Regions alone if there are any."""
-        within = {"StringEquals": {"aws:RequestedRegion": sorted(regions)}}
+        """Return the statement that allows the actions, only in these Regions if there are any."""
+        condition = {"StringEquals": {"aws:RequestedRegion": sorted(regions)}}
         return {
             "Sid": self.sid,
             "Effect": "Allow",
             "Action": list(self.actions),
             "Resource": list(self.resources),
-            **({"Condition": within} if regions else {}),
+            **({"Condition": condition} if regions else {}),
         }
 
 
 def permissions(kind: Kind[Any], models: Models, purposes: Collection[str] | None = None) -> tuple[Permission, ...]:
-    """Return what a kind needs for some of its purposes, by default for all."""
-    wanted = {name: calls for name, calls in kind.purposes.items() if purposes is None or name in purposes}
-    own = [_permission(kind.name, name, calls, models) for name, calls in wanted.items()]
-    besides = {action for calls in wanted.values() for call in calls for action in call.also_needs}
-    dependent = [Permission(kind.name, DEPENDENT, tuple(sorted(besides)), ("*",))] if besides else []
+    """Return the permissions that a kind needs for some of its purposes, by default for all."""
+    chosen = {name: calls for name, calls in kind.purposes.items() if purposes is None or name in purposes}
+    own = [_permission(kind.name, name, calls, models) for name, calls in chosen.items()]
+    actions = {action for calls in chosen.values() for call in calls for action in call.dependent_actions}
+    dependent = [Permission(kind.name, DEPENDENT, tuple(sorted(actions)), ("*",))] if actions else []
     return (*own, *dependent)
 
 
 def policy(kinds: Sequence[Kind[Any]], models: Models) -> Document:
-    """Return the policy for all that these kinds may ever call, in every Region."""
-    return _document(one.statement() for kind in kinds for one in permissions(kind, models))
+    """Return the policy for every call that these kinds can make, in every Region."""
+    return _document(permission.statement() for kind in kinds for permission in permissions(kind, models))
 
 
 def policy_of(config: Config, kinds: Sequence[Kind[Any]], models: Models, account: str | None = None) -> Document:
-    """Return the policy for what a configuration makes the exporter call.
+    """Return the policy for the calls that a configuration causes. Raises ConfigError.
 
-    With the name of an account it is that of the account's credentials. Without one it is that of the process's own:
-    for the accounts that have no role, and for assuming the roles of the others. Raises ConfigError.
+    With the name of an account, it is the policy for the credentials of that account. Otherwise it is the policy for
+    the credentials of the process: they read the accounts without a role, and assume the roles of the others.
     """
     if account is not None:
-        return _document(_statements(config, [_named(config, account)], kinds, models))
-    roles = [one.role_arn for one in config.accounts if one.role_arn]
-    direct = [one for one in config.accounts if not one.role_arn]
-    return _document([*_statements(config, direct, kinds, models), *_assuming(roles)])
+        return _document(_statements(config, [_account(config, account)], kinds, models))
+    roles = {entry.role_arn for entry in config.accounts if entry.role_arn}
+    direct = [entry for entry in config.accounts if not entry.role_arn]
+    statements = _statements(config, direct, kinds, models)
+    if roles:
+        resources = {"Action": list(ASSUME_ROLE_ACTIONS), "Resource": sorted(roles)}
+        statements.append({"Sid": "RolesOfAccounts", "Effect": "Allow", **resources})
+    return _document(statements)
 
 
 def _document(statements: Iterable[Document]) -> Document:
@@ -90,15 +94,15 @@ def _permission(kind: str, purpose: str, calls: Iterable[ApiCall], models: Model
 def _statements(
     config: Config, accounts: Sequence[Account], kinds: Sequence[Kind[Any]], models: Models
 ) -> list[Document]:
-    """Return a statement for each kind and purpose that the accounts watch, narrowed where all of them name Regions."""
+    """Return a statement for each kind and purpose of the accounts, limited to Regions if every account names some."""
     regions = {region for account in accounts for region in account.regions}
-    known = regions if all(account.regions for account in accounts) else set()
+    limits = regions if all(account.regions for account in accounts) else set()
     watches = [watch for account in accounts for watch in account.watch]
-    found = []
+    statements = []
     for kind in kinds:
         purposes = {purpose for watch in watches if watch.kind == kind.name for purpose in _purposes(watch, config)}
-        found += [one.statement(known) for one in permissions(kind, models, purposes)]
-    return found
+        statements += [permission.statement(limits) for permission in permissions(kind, models, purposes)]
+    return statements
 
 
 def _purposes(watch: Watch, config: Config) -> set[str]:
@@ -107,14 +111,9 @@ def _purposes(watch: Watch, config: Config) -> set[str]:
     return {DESCRIBE, *watch.options, *discover, *tags}
 
 
-def _assuming(roles: Collection[str]) -> list[Document]:
-    if not roles:
-        return []
-    return [{"Sid": "RolesOfAccounts", "Effect": "Allow", "Action": list(ASSUMING), "Resource": sorted(set(roles))}]
-
-
-def _named(config: Config, name: str) -> Account:
-    found = next((account for account in config.accounts if account.name == name), None)
-    if found is None:
-        raise ConfigError(["--account: the configuration names no such account"])
-    return found
+def _account(config: Config, name: str) -> Account:
+    account = next((account for account in config.accounts if account.name == name), None)
+    if account is None:
+        names = ", ".join(account.name for account in config.accounts)
+        raise ConfigError([f"--account: the configuration has no such account; expected any of {names}"])
+    return account

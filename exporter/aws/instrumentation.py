@@ -1,4 +1,4 @@
-"""Count HTTP attempts, retries included: botocore tells of each by an event, boto3's callers see only calls."""
+"""Record each HTTP attempt of a client, retries included: botocore's events report them, its calls do not."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from exporter.core.errors import Reason
 
 
 class Recorder(Protocol):
-    """Who is told of attempts, from whichever thread makes them."""
+    """Records attempts. Its methods are called in the threads that make the calls."""
 
-    def sent(self, service: str, api: str, retry: bool) -> None:
-        """An attempt goes out; ``retry`` tells that it is not the first of its call."""
+    def record_request(self, service: str, api: str, is_retry: bool) -> None:
+        """Record that an attempt starts."""
 
-    def answered(self, service: str, api: str, seconds: float, reason: Reason | None, code: str) -> None:
-        """An attempt ended after so many seconds, well or with a reason and a code."""
+    def record_response(self, service: str, api: str, seconds: float, reason: Reason | None, code: str) -> None:
+        """Record the duration of an attempt that has ended, and its reason and code if it failed."""
 
 
 class _Attempts(threading.local):
     """The attempts of the call that this thread is making."""
 
     number = 0
-    since = 0.0
-    is_open = False
+    started = 0.0
+    is_running = False
 
 
-def observe(client: BaseClient, service: str, recorder: Recorder, clock: Clock) -> None:
-    """Tell the recorder of every HTTP attempt of a client."""
+def record_attempts(client: BaseClient, service: str, recorder: Recorder, clock: Clock) -> None:
+    """Report every HTTP attempt of a client to the recorder."""
     attempts = _Attempts()
 
     def begin(**_: Any) -> None:
@@ -40,8 +40,8 @@ def observe(client: BaseClient, service: str, recorder: Recorder, clock: Clock) 
 
     def send(event_name: str, **_: Any) -> None:
         attempts.number += 1
-        attempts.since, attempts.is_open = clock.monotonic(), True
-        recorder.sent(service, _api(event_name), attempts.number > 1)
+        attempts.started, attempts.is_running = clock.monotonic(), True
+        recorder.record_request(service, _api(event_name), attempts.number > 1)
 
     def receive(
         event_name: str,
@@ -50,16 +50,16 @@ def observe(client: BaseClient, service: str, recorder: Recorder, clock: Clock) 
         parsed_response: Mapping[str, Any] | None,
         **_: Any,
     ) -> None:
-        end(event_name, *_outcome(exception, response_dict, parsed_response))
+        end(event_name, *_result(exception, response_dict, parsed_response))
 
     def fail(event_name: str, exception: Exception, **_: Any) -> None:
-        """An answer that cannot be parsed ends its call at once, without the event that it was received."""
-        if attempts.is_open:
-            end(event_name, *_outcome(exception, None, None))
+        # A response that cannot be parsed ends its call without the event response-received.
+        if attempts.is_running:
+            end(event_name, *_result(exception, None, None))
 
     def end(event_name: str, reason: Reason | None, code: str) -> None:
-        attempts.is_open = False
-        recorder.answered(service, _api(event_name), clock.monotonic() - attempts.since, reason, code)
+        attempts.is_running = False
+        recorder.record_response(service, _api(event_name), clock.monotonic() - attempts.started, reason, code)
 
     client.meta.events.register("before-call", begin)
     client.meta.events.register("before-send", send)
@@ -71,7 +71,7 @@ def _api(event_name: str) -> str:
     return event_name.rpartition(".")[2]
 
 
-def _outcome(
+def _result(
     exception: Exception | None, response: Mapping[str, Any] | None, parsed: Mapping[str, Any] | None
 ) -> tuple[Reason | None, str]:
     if exception is not None:

@@ -1,4 +1,4 @@
-"""botocore's own description of the services: shapes, routes, pagination and IAM actions."""
+"""botocore's models of the services: shapes, routes, pagination and IAM actions."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from functools import lru_cache
 from typing import Any
 
 from botocore.loaders import Loader
-from botocore.model import OperationModel, ServiceModel, Shape, StructureShape
+from botocore.model import OperationModel, ServiceModel, StructureShape
 
 from exporter.kinds.kind import ApiCall
 
-MEMBERS = ("input_token", "output_token", "result_key", "limit_key")
-"""What botocore calls the members of a ``Pagination``."""
+# botocore's names of the members of ``Pagination``.
+PAGINATION_KEYS = ("input_token", "output_token", "result_key", "limit_key")
+# botocore's name of the file with the endpoints of all services.
 ENDPOINTS = "endpoints"
-"""What botocore calls the file with the endpoints of all services."""
+# Every configuration may need this service, for credentials and account ids.
 STS = "sts"
-"""Is asked for credentials and for numbers of accounts, whatever is watched."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pagination:
-    """The members that carry pages: the token asked with, the token answered, the list, and the page size, if any."""
+    """The members of a list call: the token of the request and of the response, the list, and the page size, if any."""
 
     input_token: str
     output_token: str
@@ -33,7 +33,7 @@ class Pagination:
 
 @dataclass(frozen=True, slots=True)
 class ErrorModel:
-    """An error that an API may answer: its code, HTTP status, members, and the one of them that is the message."""
+    """An error response of an API: its code, HTTP status, members, and the name of the member with the message."""
 
     code: str
     status: int
@@ -42,13 +42,13 @@ class ErrorModel:
 
 
 class Models:
-    """Service models, each read once. One loader serves every session: a loader each costs megabytes.
+    """Service models, each read once. All sessions share one loader, because each loader costs megabytes.
 
-    ``only`` are the calls that will be made of their services; without them every API is there.
+    ``only`` limits the models of its services to these calls. By default the models contain every API.
     """
 
     def __init__(self, only: Iterable[ApiCall] = ()) -> None:
-        self.loader = _NarrowLoader(only)
+        self.loader = _ReducedLoader(only)
         self._service = lru_cache(self._load)
 
     def service(self, service: str) -> ServiceModel:
@@ -65,29 +65,29 @@ class Models:
         return tuple(model.operation_model(name) for name in model.operation_names)
 
     def errors(self, operation: OperationModel) -> tuple[ErrorModel, ...]:
-        """Return the errors that AWS documents for an API."""
+        """Return the documented errors of an API."""
         return tuple(_error(shape) for shape in operation.error_shapes if isinstance(shape, StructureShape))
 
     def pagination(self, call: ApiCall) -> Pagination:
-        """Return how a list call pages. Raises KeyError for a call that does not."""
+        """Return the pagination of a list call. Raises KeyError for a call without pages."""
         paginators = self.loader.load_service_model(call.service, "paginators-1")
-        found = paginators["pagination"][call.name]
-        return Pagination(*(found.get(key, "") for key in MEMBERS))
+        pagination = paginators["pagination"][call.name]
+        return Pagination(*(pagination.get(key, "") for key in PAGINATION_KEYS))
 
     def iam_action(self, call: ApiCall) -> str:
-        """Return the action that an IAM policy must allow; its prefix is the signing name, not boto3's name."""
+        """Return the action that an IAM policy must allow. Its prefix is the signing name, not the name in boto3."""
         return f"{self.service(call.service).signing_name}:{call.name}"
 
     def _load(self, service: str) -> ServiceModel:
         return ServiceModel(self.loader.load_service_model(service, "service-2"), service)
 
 
-class _NarrowLoader(Loader):
-    """A loader whose models hold only the APIs that are called, and whose endpoints only the services.
+class _ReducedLoader(Loader):
+    """A loader whose models contain only the called APIs, and whose endpoints contain only their services.
 
-    botocore builds a method for each API of a service for each client. With five instead of three hundred of them,
-    a client of iot costs a tenth of the memory and of the time. The endpoints of all services are as large as the rest
-    of a small exporter; of a service that is not among them botocore takes the partition's defaults.
+    botocore creates a method for each API of a service in each client. With five APIs instead of three hundred, a
+    client of iot costs a tenth of the memory and time. The endpoints of all services take as much memory as the rest
+    of a small exporter. For a service without endpoints, botocore uses the defaults of the partition.
     """
 
     def __init__(self, only: Iterable[ApiCall]) -> None:
@@ -95,19 +95,19 @@ class _NarrowLoader(Loader):
         self._only: dict[str, set[str]] = {}
         for call in only:
             self._only.setdefault(call.service, set()).add(call.name)
-        self._narrowed: dict[tuple[str, str | None], dict[str, Any]] = {}
+        self._models: dict[tuple[str, str | None], dict[str, Any]] = {}
         self._endpoints: tuple[dict[str, Any], str] | None = None
 
     def load_service_model(self, service_name: str, type_name: str, api_version: str | None = None) -> dict[str, Any]:
-        wanted = self._only.get(service_name)
-        if wanted is None or type_name != "service-2":
+        names = self._only.get(service_name)
+        if names is None or type_name != "service-2":
             return dict(super().load_service_model(service_name, type_name, api_version))
         key = (service_name, api_version)
-        if key not in self._narrowed:
-            # A loader keeps all that it reads: the whole model goes with this one.
-            whole = Loader().load_service_model(service_name, type_name, api_version)
-            self._narrowed[key] = _narrowed(dict(whole), wanted)
-        return self._narrowed[key]
+        if key not in self._models:
+            # A loader keeps everything that it reads. A temporary loader frees the complete model.
+            model = Loader().load_service_model(service_name, type_name, api_version)
+            self._models[key] = _reduced_model(dict(model), names)
+        return self._models[key]
 
     def load_data_with_path(self, name: str) -> tuple[dict[str, Any], str]:
         if name != ENDPOINTS or not self._only:
@@ -120,20 +120,20 @@ class _NarrowLoader(Loader):
 
 
 def _endpoints_text(services: set[str]) -> tuple[str, str]:
-    """Return botocore's endpoints of some services as JSON, and where they are from.
+    """Return botocore's endpoints of some services as JSON, and the path of their file.
 
-    As text: objects that live on would keep the memory of the whole, which is ten times theirs.
+    A text, because parts of the complete object would keep its memory allocated, which is ten times as much.
     """
     endpoints, path = Loader().load_data_with_path(ENDPOINTS)
     partitions = [
-        {**partition, "services": {name: one for name, one in partition["services"].items() if name in services}}
+        {**partition, "services": {name: known for name, known in partition["services"].items() if name in services}}
         for partition in endpoints["partitions"]
     ]
     return json.dumps({**endpoints, "partitions": partitions}), path
 
 
-def _narrowed(model: dict[str, Any], wanted: set[str]) -> dict[str, Any]:
-    operations = {name: operation for name, operation in model["operations"].items() if name in wanted}
+def _reduced_model(model: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    operations = {name: operation for name, operation in model["operations"].items() if name in names}
     shapes: dict[str, Any] = {}
     waiting = list(_shapes_in(operations))
     while waiting:
@@ -145,7 +145,7 @@ def _narrowed(model: dict[str, Any], wanted: set[str]) -> dict[str, Any]:
 
 
 def _shapes_in(part: Any) -> Iterator[str]:
-    """Give the names of the shapes that a part of a model refers to."""
+    """Yield the names of the shapes that a part of a model refers to."""
     if isinstance(part, dict):
         if isinstance(part.get("shape"), str):
             yield part["shape"]
@@ -157,6 +157,6 @@ def _shapes_in(part: Any) -> Iterator[str]:
 
 
 def _error(shape: StructureShape) -> ErrorModel:
-    named: dict[str, Shape] = {member.serialization.get("name", name): member for name, member in shape.members.items()}
-    message = next((name for name in named if name.lower() == "message"), "message")
-    return ErrorModel(shape.error_code, shape.metadata["error"]["httpStatusCode"], tuple(named), message)
+    names = tuple(member.serialization.get("name", name) for name, member in shape.members.items())
+    message = next((name for name in names if name.lower() == "message"), "message")
+    return ErrorModel(shape.error_code, shape.metadata["error"]["httpStatusCode"], names, message)

@@ -1,4 +1,9 @@
-"""Look at each answer before botocore parses it: it reads a cut, empty or HTML body as a success without members."""
+"""Check each response before botocore parses it: the parser turns a cut, empty or HTML body into an empty success.
+
+The types of all members are checked here, against the model of AWS: the parser converts wrong ones without an error.
+An empty object becomes an empty list, a text a list of letters, and 1.9 the integer 1. Whether a member is present and
+in range is checked where it is read, in ``exporter.kinds.response``.
+"""
 
 from __future__ import annotations
 
@@ -8,53 +13,16 @@ from datetime import datetime
 from typing import Any
 
 from botocore.client import BaseClient
-from botocore.model import ListShape, OperationModel, Shape, StructureShape
+from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
 
 from exporter.core.errors import malformed
 
+# botocore parses this status as a success, too.
 LAST_SUCCESS = 300
-"""botocore takes this one for a success too."""
-LARGEST_BODY = 32 * 1024 * 1024
-_NO_REASON: Mapping[str, bytes] = {"rest-json": b"{}", "query": b"<ErrorResponse/>"}
-"""By protocol, an error's body that gives no reason."""
-
-
-def guard(client: BaseClient) -> None:
-    """Make every call of a client raise ``malformed`` for a success whose body is not what AWS sends."""
-    client.meta.events.register("before-parse", _check)
-
-
-def _check(operation_model: OperationModel, response_dict: MutableMapping[str, Any], **_: Any) -> None:
-    protocol = operation_model.service_model.resolved_protocol
-    status = response_dict["status_code"]
-    if status > LAST_SUCCESS:
-        if _says_enough(status) and not _is_from_aws(protocol, response_dict["body"]):
-            response_dict["body"] = _NO_REASON.get(protocol, b"")
-        return
-    body, headers = response_dict["body"], response_dict["headers"]
-    announced = headers.get("content-length")
-    if announced is not None and "content-encoding" not in headers and announced != str(len(body)):
-        raise malformed("the body is cut off")
-    if len(body) > LARGEST_BODY:
-        raise malformed("the body is larger than 32 MiB")
-    if protocol == "rest-json":
-        _check_type(operation_model.output_shape, _object(body), "the answer")
-
-
-def _says_enough(status: int) -> bool:
-    """Of a proxy's own words for a passing fault botocore would fail, and neither tell the status nor try again."""
-    return status == 429 or status >= 500
-
-
-def _is_from_aws(protocol: str, body: bytes) -> bool:
-    if protocol == "query":
-        return b"<Code>" in body
-    try:
-        return isinstance(json.loads(body.decode()), dict)
-    except (ValueError, RecursionError):
-        return False
-
-
+MAX_BODY_BYTES = 32 * 1024 * 1024
+# The body of an error without a code, by protocol.
+_NO_ERROR_CODE: Mapping[str, bytes] = {"rest-json": b"{}", "query": b"<ErrorResponse/>"}
+# The Python types of a value by its type in the model. All other types are accepted.
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "structure": (dict,),
     "map": (dict,),
@@ -65,47 +33,82 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "timestamp": (int, float, str),
     "boolean": (bool,),
 }
-_WHOLE = ("integer", "long")
-"""Of a fraction botocore would keep the whole part."""
 
 
-def _check_type(shape: Shape | None, value: Any, name: str) -> None:
-    """botocore makes what it wants of a wrong type: no operations of an empty object, 1 of 1.9, a list of a text."""
-    if shape is None or value is None:
+def check_responses(client: BaseClient) -> None:
+    """Make each call of a client raise ``malformed`` if a successful response is not what AWS documents."""
+    client.meta.events.register("before-parse", _check)
+
+
+def _check(operation_model: OperationModel, response_dict: MutableMapping[str, Any], **_: Any) -> None:
+    protocol = operation_model.service_model.resolved_protocol
+    status, body, headers = (response_dict[key] for key in ("status_code", "body", "headers"))
+    if status > LAST_SUCCESS:
+        # botocore fails to parse the HTML of a proxy. It would lose the status, and not retry.
+        if _is_retryable(status) and not _is_aws_error(protocol, body):
+            response_dict["body"] = _NO_ERROR_CODE.get(protocol, b"")
         return
-    wanted = _TYPES.get(shape.type_name)
-    if wanted and type(value) not in wanted:
-        raise malformed(f"{name} has a wrong type")
-    if not _is_possible(shape, value):
-        raise malformed(f"{name} is no {shape.type_name}")
-    if isinstance(shape, StructureShape):
-        for member, inner in shape.members.items():
-            _check_type(inner, value.get(inner.serialization.get("name", member)), member)
-    elif isinstance(shape, ListShape):
-        for one in value:
-            _check_type(shape.member, one, name)
+    length = headers.get("content-length")
+    if length is not None and "content-encoding" not in headers and length != str(len(body)):
+        raise malformed("the response body is incomplete")
+    if len(body) > MAX_BODY_BYTES:
+        raise malformed("the response body is larger than 32 MiB")
+    if protocol == "rest-json":
+        _check_type(operation_model.output_shape, _json_object(body), "response")
 
 
-def _is_possible(shape: Shape, value: Any) -> bool:
-    """botocore would guess what any text means as a time, and complain about time zones that it does not know."""
-    if isinstance(value, float):
-        return shape.type_name not in _WHOLE or value.is_integer()
-    return shape.type_name != "timestamp" or not isinstance(value, str) or _is_moment(value)
+def _is_retryable(status: int) -> bool:
+    return status == 429 or status >= 500
 
 
-def _is_moment(text: str) -> bool:
+def _is_aws_error(protocol: str, body: bytes) -> bool:
+    if protocol == "query":
+        return b"<Code>" in body
     try:
-        datetime.fromisoformat(text)
-    except ValueError:
+        return isinstance(json.loads(body.decode()), dict)
+    except (ValueError, RecursionError):
         return False
-    return True
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def _json_object(body: bytes) -> dict[str, Any]:
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
-        raise malformed("the body is no JSON object")
+        raise malformed("the response body is not a JSON object")
     return content
+
+
+def _check_type(shape: Shape | None, value: Any, name: str) -> None:
+    if shape is None:
+        return
+    if not _has_type(shape.type_name, value):
+        raise malformed(f"{name}: expected {shape.type_name}")
+    if isinstance(shape, StructureShape):
+        for member, inner in shape.members.items():
+            inner_value = value.get(inner.serialization.get("name", member))
+            # For botocore, a member that is null is missing.
+            if inner_value is not None:
+                _check_type(inner, inner_value, member)
+    elif isinstance(shape, ListShape | MapShape):
+        inner, values = (shape.member, value) if isinstance(shape, ListShape) else (shape.value, value.values())
+        for inner_value in values:
+            _check_type(inner, inner_value, name)
+
+
+def _has_type(type_name: str, value: Any) -> bool:
+    if type(value) not in _TYPES.get(type_name, (type(value),)):
+        return False
+    if isinstance(value, float) and type_name in ("integer", "long"):
+        return value.is_integer()
+    # botocore would accept any text as a time, and log a warning about unknown time zones.
+    return type_name != "timestamp" or not isinstance(value, str) or _is_iso_time(value)
+
+
+def _is_iso_time(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

@@ -1,4 +1,4 @@
-"""Roles of accounts: assumed when they are first needed, renewed before they end."""
+"""Roles of accounts: assumed at their first use, and again before they expire."""
 
 from __future__ import annotations
 
@@ -14,18 +14,15 @@ from exporter.config.sections import Account
 from exporter.core.clock import Clock
 from exporter.core.errors import ApiError, Reason
 
+# botocore renews a session 15 minutes before it expires, so it would renew a shorter one with nearly every call.
 SESSION_SECONDS = 3600
-"""botocore renews a role 15 minutes before its end: a shorter session would be assumed again at nearly every call."""
-REFUSED_SECONDS = 5.0
-"""How long a role that was refused is not asked for again."""
+# Every call of an account assumes its role until that succeeds. After a failure the exporter waits this long:
+# a role without trust must not use up the STS quota, which all accounts share.
+RETRY_SECONDS = 5.0
 
 
 class Role:
-    """A botocore credential provider: a role assumed with the source's credentials, and again before it ends.
-
-    Every call of an account asks for its role until it has one: a refusal stands for some seconds, so that a role
-    without trust does not cost the STS quota that all accounts share.
-    """
+    """A botocore credential provider that assumes an account's role with the source credentials."""
 
     def __init__(
         self, account: Account, source: Callable[[], Credentials], create_sts: Callable[..., BaseClient], clock: Clock
@@ -34,19 +31,20 @@ class Role:
         self._source = source
         self._create_sts = create_sts
         self._clock = clock
-        self._refused: tuple[float, ApiError] | None = None
+        self._failure: tuple[float, ApiError] | None = None
 
     def load_credentials(self) -> Credentials:
-        """Return credentials that assume the role when they are first used."""
+        """Return credentials that assume the role at their first use."""
         return DeferredRefreshableCredentials(self._fetch, "assume-role")
 
     def _fetch(self) -> Any:
-        if self._refused and self._clock.monotonic() - self._refused[0] < REFUSED_SECONDS:
-            raise ApiError(self._refused[1].reason, self._refused[1].code, self._refused[1].detail)
+        if self._failure and self._clock.monotonic() - self._failure[0] < RETRY_SECONDS:
+            error = self._failure[1]
+            raise ApiError(error.reason, error.code, error.detail)
         try:
             return self._assume()
         except Exception as error:
-            self._refused = (self._clock.monotonic(), translate(error))
+            self._failure = (self._clock.monotonic(), translate(error))
             raise
 
     def _assume(self) -> Any:
@@ -58,7 +56,9 @@ class Role:
         )
         credentials = fetcher.fetch_credentials()
         if datetime.fromisoformat(credentials["expiry_time"]).timestamp() <= self._clock.now():
-            raise ApiError(Reason.CREDENTIALS, detail="the role's credentials are expired already: is a clock wrong?")
+            raise ApiError(
+                Reason.CREDENTIALS, detail="the role's new credentials are already expired; check the system clock"
+            )
         return credentials
 
     def _client(self, service: str, **credentials: Any) -> BaseClient:

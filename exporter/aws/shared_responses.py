@@ -1,4 +1,4 @@
-"""Answers that several kinds ask for: one call serves them all, and none gets the same answer twice."""
+"""Responses that several kinds need: one call serves all of them, and each reads a response at most once."""
 
 from __future__ import annotations
 
@@ -8,69 +8,69 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from exporter.core.clock import Clock
-from exporter.kinds.response import Answer
+from exporter.kinds.response import Response
 
 
 @dataclass(slots=True)
-class _Asked:
-    """A call that is under way or answered, since when (monotonic seconds), who has it, and how many wait for it."""
+class _SharedCall:
+    """A call that is running or done, when it started (monotonic seconds), its readers, and how many of them wait."""
 
-    answer: asyncio.Task[Answer]
-    at: float
+    task: asyncio.Task[Response]
+    started: float
     readers: set[str] = field(default_factory=set)
     waiting: int = 0
 
 
-class SharedAnswers:
-    """Keeps answers for as long as they count as fresh, ``seconds`` after they were asked for."""
+class SharedResponses:
+    """Keeps each response for ``seconds`` after its call started."""
 
     def __init__(self, seconds: float, clock: Clock) -> None:
         self._seconds = seconds
         self._clock = clock
-        self._asked: dict[Hashable, _Asked] = {}
+        self._calls: dict[Hashable, _SharedCall] = {}
 
-    async def get(self, key: Hashable, reader: str, ask: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
-        """Return the answer to a question that another reader asked just now, or else ask. Raises what asking raises.
+    async def get(self, key: Hashable, reader: str, call: Callable[[], Coroutine[Any, Any, Response]]) -> Response:
+        """Return the fresh response of another reader's call, or make the call. Raises what the call raises.
 
-        A reader that asks again wants newer data. A failure is shared by those who waited for it, and by nobody later.
-        A call that nobody waits for any more is given up: it would take a token from one that somebody wants.
+        A reader that calls again wants newer data. A failure is shared with the readers that wait for it, not with
+        later ones. A call is cancelled when no reader waits for it any more, so that it takes no token of the budget.
         """
         now = self._clock.monotonic()
-        known = self._asked.get(key)
-        if known is None or reader in known.readers or not self._is_fresh(known, now):
-            self._asked.pop(key, None)
-            self._forget_old(now)
-            known = self._asked[key] = _Asked(asyncio.create_task(ask()), now)
-            known.answer.add_done_callback(_retrieved)
-        known.readers.add(reader)
-        known.waiting += 1
+        shared = self._calls.get(key)
+        if shared is None or reader in shared.readers or not self._is_fresh(shared, now):
+            self._calls.pop(key, None)
+            self._remove_old(now)
+            shared = self._calls[key] = _SharedCall(asyncio.create_task(call()), now)
+            shared.task.add_done_callback(_retrieve_exception)
+        shared.readers.add(reader)
+        shared.waiting += 1
         try:
-            # A reader that is cancelled must not take the answer from the others.
-            return await asyncio.shield(known.answer)
+            # The cancellation of one reader must not cancel the call of the others.
+            return await asyncio.shield(shared.task)
         finally:
-            known.waiting -= 1
-            if not known.waiting and not known.answer.done():
-                self._give_up(key, known)
+            shared.waiting -= 1
+            if not shared.waiting and not shared.task.done():
+                self._cancel(key, shared)
 
-    def _give_up(self, key: Hashable, known: _Asked) -> None:
-        known.answer.cancel()
-        if self._asked.get(key) is known:
-            del self._asked[key]
+    def _cancel(self, key: Hashable, shared: _SharedCall) -> None:
+        shared.task.cancel()
+        if self._calls.get(key) is shared:
+            del self._calls[key]
 
-    def _is_fresh(self, known: _Asked, now: float) -> bool:
-        failed = known.answer.done() and (known.answer.cancelled() or known.answer.exception() is not None)
-        return not failed and now - known.at < self._seconds
+    def _is_fresh(self, shared: _SharedCall, now: float) -> bool:
+        task = shared.task
+        has_failed = task.done() and (task.cancelled() or task.exception() is not None)
+        return not has_failed and now - shared.started < self._seconds
 
-    def _forget_old(self, now: float) -> None:
-        """Forget from the front: the oldest questions are the first of the dictionary."""
-        for key in list(self._asked):
-            known = self._asked[key]
-            if now - known.at < self._seconds or not known.answer.done():
+    def _remove_old(self, now: float) -> None:
+        # The dictionary is in the order of the calls: the oldest ones are first.
+        for key, shared in list(self._calls.items()):
+            if now - shared.started < self._seconds or not shared.task.done():
                 return
-            del self._asked[key]
+            del self._calls[key]
 
 
-def _retrieved(answer: asyncio.Task[Answer]) -> None:
-    """Look at a failure that nobody waits for any more, or asyncio complains about it."""
-    if not answer.cancelled():
-        answer.exception()
+def _retrieve_exception(task: asyncio.Task[Response]) -> None:
+    # Otherwise asyncio logs a failure that no reader waits for.
+    if not task.cancelled():
+        task.exception()

@@ -1,98 +1,85 @@
-"""Threads for calls that block: boto3 has no asynchronous calls, and no time-out for a whole call."""
+"""Threads for calls to AWS: boto3 has no asynchronous calls, and no time-out for a whole call."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any, TypeVar
 
+from exporter.aws.errors import translate
 from exporter.core.errors import ApiError, Reason
+from exporter.core.thread import Start, start_call, start_thread
 
 T = TypeVar("T")
 
 
-def in_a_thread(call: Callable[[], None]) -> None:
-    """Start a call in a thread of its own. Raises RuntimeError where no thread is left."""
-    threading.Thread(target=call, name="aws-call", daemon=True).start()
-
-
 class Workers:
-    """Up to ``limit`` calls at once, for one cell: what hangs there takes no thread from another cell.
+    """Runs up to ``limit`` calls of one cell at the same time, so that no cell uses up the threads of another cell.
 
-    A call that misses its deadline is abandoned: nothing can stop its thread. It gives up its place, so that calls go
-    on as soon as AWS is well again, unless ``limit`` others are abandoned already. The threads are daemons, so none of
-    them delays the end of the process. ``begin`` starts a call apart from the event loop.
+    A call that misses its deadline is abandoned, because a thread cannot be stopped. It then frees its slot, so that
+    other calls continue as soon as AWS responds again. But at most ``limit`` abandoned calls free their slots.
     """
 
-    def __init__(self, limit: int, begin: Callable[[Callable[[], None]], None] = in_a_thread) -> None:
+    def __init__(self, limit: int, start: Start = start_thread) -> None:
         self._limit = limit
-        self._begin = begin
-        self._places = asyncio.Semaphore(limit)
-        self._placed: set[asyncio.Future[Any]] = set()
+        self._start_thread = start
+        self._slots = asyncio.Semaphore(limit)
+        self._with_slot: set[asyncio.Future[Any]] = set()
         self._running: set[asyncio.Future[Any]] = set()
 
     @property
     def abandoned(self) -> int:
-        """How many calls go on although nobody waits for them."""
+        """The number of abandoned calls that are still running."""
         return sum(future.cancelled() for future in self._running)
 
     @property
-    def has_place(self) -> bool:
-        """Whether a call would be made at once."""
-        return not self._places.locked()
+    def has_free_slot(self) -> bool:
+        """Whether a call would start at once."""
+        return not self._slots.locked()
 
-    async def place(self, deadline: float) -> None:
-        """Return when there is a place. Raises ApiError(TIMEOUT) after ``deadline`` seconds."""
-        await _within(deadline, self._places.acquire(), "every worker of the cell hangs")
-        self._places.release()
+    async def wait_for_slot(self, deadline: float) -> None:
+        """Wait until a slot is free. Raises ApiError(TIMEOUT) after ``deadline`` seconds."""
+        await self._acquire_slot(deadline)
+        self._slots.release()
 
     async def run(self, function: Callable[[], T], deadline: float) -> T:
-        """Return what the function gives, from a thread. Raises ApiError(TIMEOUT) after ``deadline`` seconds."""
-        await _within(deadline, self._places.acquire(), "every worker of the cell hangs")
+        """Return the result of a blocking function. Raises ApiError, with TIMEOUT after ``deadline`` seconds."""
+        await self._acquire_slot(deadline)
         future = self._start(function)
         try:
-            return await _within(deadline, future, "the call took longer than its deadline")
+            return await _result_within(deadline, future, "the call took longer than its deadline")
+        except Exception as error:
+            raise translate(error) from None
         finally:
             if future.cancelled() and self.abandoned <= self._limit:
-                self._leave(future)
+                self._release_slot(future)
+
+    async def _acquire_slot(self, deadline: float) -> None:
+        await _result_within(deadline, self._slots.acquire(), "all calls of the cell hang")
 
     def _start(self, function: Callable[[], T]) -> asyncio.Future[T]:
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._running.add(future)
-        self._placed.add(future)
         try:
-            self._begin(partial(self._work, function, future))
+            future = start_call(function, self._end, self._start_thread)
         except RuntimeError:
-            self._finish(future, partial(future.set_exception, ApiError(Reason.OTHER, detail="no thread is left")))
+            self._slots.release()
+            raise ApiError(Reason.OTHER, detail="cannot start a thread") from None
+        self._running.add(future)
+        self._with_slot.add(future)
         return future
 
-    def _work(self, function: Callable[[], T], future: asyncio.Future[T]) -> None:
-        try:
-            outcome = partial(future.set_result, function())
-        except Exception as error:
-            outcome = partial(future.set_exception, error)
-        try:
-            future.get_loop().call_soon_threadsafe(self._finish, future, outcome)
-        except RuntimeError:
-            return  # the loop ended before the call did
-
-    def _finish(self, future: asyncio.Future[T], outcome: Callable[[], None]) -> None:
-        self._leave(future)
+    def _end(self, future: asyncio.Future[Any]) -> None:
+        self._release_slot(future)
         self._running.discard(future)
-        if not future.cancelled():
-            outcome()
 
-    def _leave(self, future: asyncio.Future[Any]) -> None:
-        if future in self._placed:
-            self._placed.remove(future)
-            self._places.release()
+    def _release_slot(self, future: asyncio.Future[Any]) -> None:
+        if future in self._with_slot:
+            self._with_slot.remove(future)
+            self._slots.release()
 
 
-async def _within(seconds: float, waiting: Awaitable[T], detail: str) -> T:
+async def _result_within(seconds: float, awaitable: Awaitable[T], timeout_detail: str) -> T:
     try:
         async with asyncio.timeout(seconds):
-            return await waiting
+            return await awaitable
     except TimeoutError:
-        raise ApiError(Reason.TIMEOUT, detail=detail) from None
+        raise ApiError(Reason.TIMEOUT, detail=timeout_detail) from None

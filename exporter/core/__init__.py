@@ -1,4 +1,4 @@
 """Errors, frozen values, the snapshot store, clock, log and threads.
 
-Nothing here knows AWS, HTTP or a kind of operation.
+Nothing here depends on AWS, HTTP or a kind of operation.
 """

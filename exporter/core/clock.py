@@ -1,4 +1,4 @@
-"""Time, passed in: whatever waits or stamps takes it from here, so that tests need not sleep."""
+"""The clock, passed to everything that waits or needs the time, so that tests do not have to wait."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Unix seconds for what is shown, monotonic seconds for what is measured, and a way to wait."""
+    """Unix seconds for displayed times, monotonic seconds for durations, and a function that waits."""
 
     now: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic

@@ -1,10 +1,10 @@
-"""The exporter's own errors; foreign ones are translated into these once, at the boundary.
+"""The errors of the exporter. Errors of libraries are translated into these where the library is called.
 
 ExporterError
-├── ConfigError     what the configuration says wrongly, all of it
-├── QueryError      what a request asks wrongly, all of it
-├── StartError      why the process cannot start although its configuration is right
-└── ApiError        a call to AWS that gave no usable answer
+├── ConfigError     an invalid configuration
+├── QueryError      a request with invalid parameters
+├── StartError      the process cannot start, although its configuration is valid
+└── ApiError        a call to AWS without a usable response
     └── EndlessListError
 """
 
@@ -15,7 +15,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why a cell has no fresh data; the closed set of the label ``reason``."""
+    """Why a cell has no fresh data: the values of the label ``reason``."""
 
     ACCESS_DENIED = "access_denied"
     CREDENTIALS = "credentials"
@@ -29,39 +29,39 @@ class Reason(StrEnum):
     OTHER = "other"
 
 
+# The code of a time-out before the connection is established. The code of other time-outs is that of their reason.
 CONNECT_TIMEOUT = "connect_timeout"
-"""The code of a failure in which not even a connection came about; other time-outs have that of their reason."""
 
 
 class ExporterError(Exception):
-    """Base of every error that this package raises on purpose."""
+    """Base class of every error that the exporter raises on purpose."""
 
 
-class ConfigError(ExporterError):
-    """A configuration that cannot be used; ``problems`` holds one line for each fault, with its path."""
-
-    def __init__(self, problems: Iterable[str]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(self.problems))
-
-
-class QueryError(ExporterError):
-    """A request whose parameters cannot be used; ``problems`` holds one line for each fault, with its parameter."""
+class _ProblemsError(ExporterError):
+    """``problems`` has one line for each fault, which begins with its path in the configuration or its parameter."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(self.problems))
+
+
+class ConfigError(_ProblemsError):
+    """An invalid configuration."""
+
+
+class QueryError(_ProblemsError):
+    """A request with invalid parameters."""
 
 
 class StartError(ExporterError):
-    """What the configuration cannot know: a port in use, a file that cannot be read."""
+    """The process cannot start, for example because a port is in use or a file cannot be read."""
 
 
 class ApiError(ExporterError):
-    """A call that failed: a bounded reason, and AWS's error code from a closed set.
+    """A failed call: its reason, and an error code from a bounded set.
 
-    It never holds AWS's message, which may name roles and accounts. ``detail`` is text of our own, ``api`` the API
-    that refused, empty where no answer came.
+    It never contains the message of AWS, which may name roles and accounts. ``detail`` is a text of the exporter.
+    ``api`` is the API that returned the error, empty if there was no response.
     """
 
     def __init__(self, reason: Reason, code: str = "", detail: str = "", api: str = "") -> None:
@@ -73,12 +73,12 @@ class ApiError(ExporterError):
 
 
 class EndlessListError(ApiError):
-    """A list that was given up after more pages than any real one has."""
+    """A list with more pages than a real list can have."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(Reason.MALFORMED, detail=detail)
 
 
 def malformed(detail: str) -> ApiError:
-    """Return the error for an answer that is not what AWS documents; ``detail`` names the member, never its value."""
+    """Return the error for a response that AWS does not document. ``detail`` names the member, never its value."""
     return ApiError(Reason.MALFORMED, detail=detail)

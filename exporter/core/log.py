@@ -1,4 +1,4 @@
-"""Logs as logfmt or JSON on standard error, each line with time, level and what happened."""
+"""Logs in logfmt or JSON on standard error. Each line has a time, a level, a message and facts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FORMATS = ("logfmt", "json")
 
 
 class Log(Protocol):
-    """What the exporter's parts need of a logger; facts are keywords, the event is a fixed text."""
+    """A logger. The event is a fixed text, facts are keyword arguments."""
 
     def debug(self, event: str, **facts: Any) -> Any: ...
     def info(self, event: str, **facts: Any) -> Any: ...
@@ -28,12 +28,15 @@ class Log(Protocol):
 
 
 def new_log(level: str = "info", format: str = "logfmt", stream: TextIO | None = None) -> Log:
-    """Return a logger; nothing global is configured."""
+    """Return a logger, without any global configuration."""
     order = ["ts", "level", "msg"]
     renderers: list[Processor] = (
         [structlog.processors.JSONRenderer()]
         if format == "json"
-        else [_readable, structlog.processors.LogfmtRenderer(key_order=order, drop_missing=True, bool_as_flag=False)]
+        else [
+            _escape_controls,
+            structlog.processors.LogfmtRenderer(key_order=order, drop_missing=True, bool_as_flag=False),
+        ]
     )
     log: Log = structlog.wrap_logger(
         _Lines(stream or sys.stderr),
@@ -50,77 +53,77 @@ def new_log(level: str = "info", format: str = "logfmt", stream: TextIO | None =
 
 
 class _Lines:
-    """Writes lines as long as there is room for them: no scrape waits, and nothing fails, for want of a log.
+    """Writes lines without blocking, and drops what cannot be written: a log must not delay or fail a scrape.
 
-    A pipe whose reader sleeps would block the whole process, and one whose reader is gone fail whoever logs. Where
-    standard error is closed there is no stream.
+    A full pipe would block the process, and a broken one would raise an error in the caller. There is no stream if
+    standard error is closed.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
         self._lock = threading.Lock()
-        self._is_cut = False
+        self._has_cut_line = False
 
     def msg(self, line: str) -> None:
-        """Write a line, or what there is room for of it."""
+        """Write a line, or the part of it that can be written at once."""
         if self._stream is None:
             return
         with self._lock, suppress(OSError):
             try:
-                number = self._stream.fileno()
+                descriptor = self._stream.fileno()
             except UnsupportedOperation:
                 self._stream.write(line + "\n")
             else:
-                self._write(number, f"{line}\n".encode(errors="backslashreplace"))
+                self._write(descriptor, f"{line}\n".encode(errors="backslashreplace"))
 
     debug = info = warning = error = msg
 
-    def _write(self, number: int, line: bytes) -> None:
-        rest = b"\n" + line if self._is_cut else line
-        while rest and _has_room(number):
-            written = os.write(number, rest[: select.PIPE_BUF])
+    def _write(self, descriptor: int, line: bytes) -> None:
+        rest = b"\n" + line if self._has_cut_line else line
+        while rest and _is_writable(descriptor):
+            written = os.write(descriptor, rest[: select.PIPE_BUF])
             rest = rest[written:]
-            self._is_cut = rest != b""
+            self._has_cut_line = rest != b""
 
 
-def _has_room(number: int) -> bool:
-    """Tell whether so much can be written at once as a pipe takes in one piece; a file takes anything."""
+def _is_writable(descriptor: int) -> bool:
+    """Return whether ``PIPE_BUF`` bytes can be written without blocking."""
     poll = select.poll()
-    poll.register(number, select.POLLOUT)
+    poll.register(descriptor, select.POLLOUT)
     return bool(poll.poll(0))
 
 
-def _readable(logger: Any, method: str, facts: EventDict) -> EventDict:
-    """Escape what a terminal or a log reader could take for more than text; the renderer escapes line ends."""
-    return {key: printable(value, but="\n") if isinstance(value, str) else value for key, value in facts.items()}
+def _escape_controls(logger: Any, method: str, facts: EventDict) -> EventDict:
+    """Escape characters that could control a terminal or a log reader. The renderer escapes line ends."""
+    return {key: printable(value, keep="\n") if isinstance(value, str) else value for key, value in facts.items()}
 
 
-def printable(text: str, but: str = "") -> str:
-    """Return a text with everything escaped that a terminal could take for a command; ``but`` names exceptions."""
+def printable(text: str, keep: str = "") -> str:
+    """Return a text with unprintable characters escaped, except those in ``keep``."""
     if text.isprintable():
         return text
-    return "".join(one if one.isprintable() or one in but else ascii(one)[1:-1] for one in text)
+    return "".join(char if char.isprintable() or char in keep else ascii(char)[1:-1] for char in text)
 
 
-def pass_on_libraries(log: Log) -> None:
-    """Let what libraries log as warnings come out in the exporter's form, for the whole process.
+def log_library_warnings(log: Log) -> None:
+    """Send warnings of all libraries to the log, for the whole process.
 
-    What botocore warns of comes back to its caller as an error, and is told there.
+    Warnings of botocore are left out: it raises an error, too, which its caller logs.
     """
     logging.getLogger().addHandler(LibraryHandler(log))
     logging.getLogger("botocore").setLevel(logging.ERROR)
 
 
 class LibraryHandler(logging.Handler):
-    """Passes on what libraries log, without their arguments and tracebacks, which may name roles and tokens."""
+    """Logs the warnings of libraries without arguments and tracebacks, which may contain roles and tokens."""
 
     def __init__(self, log: Log) -> None:
         super().__init__(logging.WARNING)
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Log the library's name and, where an exception is attached, its type and where it was raised."""
+        """Log the name of the library, the place of the call, and the type of the exception, if any."""
         facts: dict[str, Any] = {"library": record.name, "where": f"{record.module}:{record.lineno}"}
         if record.exc_info and record.exc_info[0]:
             facts["error"] = record.exc_info[0].__name__
-        self._log.warning("a library reports a problem", **facts)
+        self._log.warning("warning of a library", **facts)

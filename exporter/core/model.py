@@ -1,4 +1,4 @@
-"""The frozen values that flow from AWS's answers to the exposition."""
+"""The immutable values between the responses of AWS and the exposition."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from exporter.core.errors import Reason
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """One account in one Region; ``account_id`` is empty until AWS or the configuration told it."""
+    """One account in one Region. ``account_id`` is empty while it is unknown."""
 
     account: str
     account_id: str
@@ -20,7 +20,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """What every kind of bulk operation has; a kind adds its own counts in a subclass."""
+    """The fields that every bulk operation has. A kind adds its counts in a subclass."""
 
     id: str
     status: str
@@ -35,7 +35,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class ItemCounts:
-    """How many items of an operation ended well and badly; None where AWS does not tell."""
+    """The number of succeeded and failed items of an operation, None if AWS does not send it."""
 
     succeeded: int | None
     failed: int | None
@@ -46,7 +46,7 @@ T_co = TypeVar("T_co", bound=Operation, covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Reading(Generic[T_co]):
-    """An operation as AWS described it at one moment, in Unix seconds."""
+    """An operation as AWS described it at one time, in Unix seconds."""
 
     operation: T_co
     at: float
@@ -54,7 +54,7 @@ class Reading(Generic[T_co]):
 
 @dataclass(frozen=True, slots=True)
 class CellKey:
-    """Names one cell: a kind in one Region of a configured account."""
+    """The key of a cell: a kind in one Region of a configured account."""
 
     account: str
     region: str
@@ -63,7 +63,7 @@ class CellKey:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything that is known of a cell at one moment; it is replaced whole, never changed."""
+    """Everything that is known of a cell at one time. It is replaced, never changed."""
 
     key: CellKey
     scope: Scope
@@ -77,7 +77,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Which part of the scopes this process has: ``ordinal`` counts from 0 to ``total`` - 1."""
+    """The part of the scopes that this process reads. ``ordinal`` counts from 0 to ``total`` - 1."""
 
     ordinal: int = 0
     total: int = 1

@@ -1,4 +1,4 @@
-"""The newest snapshot of each cell. Readers take references to frozen snapshots and need no lock."""
+"""The latest snapshot of each cell. Snapshots are immutable, so readers need no lock."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from exporter.core.model import CellKey, Snapshot
 
 
 class Store:
-    """Holds one snapshot for each cell, replaced whole; ``note`` is told of each new one."""
+    """Keeps the latest snapshot of each cell, and passes each new one to ``note``."""
 
     def __init__(self, initial: Iterable[Snapshot], note: Callable[[Snapshot], None] = lambda snapshot: None) -> None:
         self._snapshots = {snapshot.key: snapshot for snapshot in initial}
@@ -22,24 +22,24 @@ class Store:
         self._note(snapshot)
 
     def get(self, key: CellKey) -> Snapshot:
-        """Return a cell's newest snapshot."""
+        """Return a cell's latest snapshot."""
         return self._snapshots[key]
 
     def snapshots(self) -> tuple[Snapshot, ...]:
-        """Return the newest snapshot of every cell, in the order of the configuration."""
+        """Return the latest snapshot of every cell, in the order of the configuration."""
         return tuple(self._snapshots.values())
 
 
-def without_twins(snapshots: Iterable[Snapshot]) -> Iterator[Snapshot]:
-    """Give the snapshots with each operation once: two configured accounts may turn out to be one."""
-    cells = [((one.scope.account_id, one.scope.region, one.key.kind), one) for one in snapshots]
-    number = Counter(cell for cell, _ in cells)
-    seen: dict[tuple[str, str, str], set[str]] = {}
-    for cell, snapshot in cells:
-        yield snapshot if number[cell] == 1 else _unseen(snapshot, seen.setdefault(cell, set()))
+def without_duplicates(snapshots: Iterable[Snapshot]) -> Iterator[Snapshot]:
+    """Yield the snapshots with each operation once: two configured accounts may have the same account id."""
+    by_cell = [((entry.scope.account_id, entry.scope.region, entry.key.kind), entry) for entry in snapshots]
+    number = Counter(cell for cell, _ in by_cell)
+    seen_ids: dict[tuple[str, str, str], set[str]] = {}
+    for cell, snapshot in by_cell:
+        yield snapshot if number[cell] == 1 else _without_seen(snapshot, seen_ids.setdefault(cell, set()))
 
 
-def _unseen(snapshot: Snapshot, ids: set[str]) -> Snapshot:
-    own = tuple(reading for reading in snapshot.readings if reading.operation.id not in ids)
-    ids.update(reading.operation.id for reading in own)
-    return snapshot if len(own) == len(snapshot.readings) else replace(snapshot, readings=own)
+def _without_seen(snapshot: Snapshot, seen_ids: set[str]) -> Snapshot:
+    new = tuple(reading for reading in snapshot.readings if reading.operation.id not in seen_ids)
+    seen_ids.update(reading.operation.id for reading in new)
+    return snapshot if len(new) == len(snapshot.readings) else replace(snapshot, readings=new)

@@ -1,4 +1,4 @@
-"""The kinds of bulk operation and what describes one: API calls, statuses, metrics.
+"""The kinds of bulk operation, each described by its API calls, statuses and metrics.
 
-A kind makes no HTTP request and does not know the other kinds.
+A kind makes no HTTP request and does not import another kind.
 """

@@ -1,10 +1,10 @@
-"""Bulk deployments of AWS IoT Greengrass V1: StartBulkDeployment and what became of it.
+"""Bulk deployments of AWS IoT Greengrass V1, which StartBulkDeployment starts.
 
     aws_greengrass_bulk_deployment_processed_records{...,id="4c0f"} 4980
     aws_greengrass_bulk_deployment_invalid_input_records{...,id="4c0f"} 20
 
 AWS: https://docs.aws.amazon.com/greengrass/v1/apireference/getbulkdeploymentstatus-get.html
-AWS ended the support of Greengrass V1 on 2026-10-07, so nobody watches this kind without asking for it.
+AWS ended the support of Greengrass V1 on 2026-10-07, so this kind is not watched by default.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from exporter.kinds.kind import (
     Simulation,
 )
 from exporter.kinds.metric import breakdown, gauge
-from exporter.kinds.response import Answer
+from exporter.kinds.response import Response
 from exporter.kinds.simulated_operation import SimulatedOperation
 
 RESOURCE = "arn:*:greengrass:*:*:/greengrass/bulk/deployments/*"
-OVERALL = "greengrass"
-"""AWS counts 30 calls a second for all APIs of Greengrass V1 together."""
-STATUS = ApiCall("greengrass", "GetBulkDeploymentStatus", quota=30, bucket=OVERALL, resource=RESOURCE)
-LIST = ApiCall("greengrass", "ListBulkDeployments", quota=30, bucket=OVERALL)
-REPORTS = ApiCall("greengrass", "ListBulkDeploymentDetailedReports", quota=30, bucket=OVERALL, resource=RESOURCE)
+# The quota of 30 calls per second applies to all APIs of Greengrass V1 together.
+BUCKET = "greengrass"
+STATUS = ApiCall("greengrass", "GetBulkDeploymentStatus", quota=30, bucket=BUCKET, resource=RESOURCE)
+LIST = ApiCall("greengrass", "ListBulkDeployments", quota=30, bucket=BUCKET)
+REPORTS = ApiCall("greengrass", "ListBulkDeploymentDetailedReports", quota=30, bucket=BUCKET, resource=RESOURCE)
 DETAILS = Option("details", "Count the group deployments of each bulk deployment by status.", (REPORTS,))
 
 PROCESSED = "aws_greengrass_bulk_deployment_processed_records"
@@ -51,17 +51,18 @@ GROUPS = "aws_greengrass_bulk_deployment_groups"
 ACTIVE = frozenset({"Initializing", "Running", "Stopping"})
 GROUP_STATUSES = ("Building", "InProgress", "Success", "Failure", "Unknown")
 FINAL_GROUP_STATUSES = ("Success", "Failure")
+# AWS does not document the error codes. Long codes, and those above the limit, count as ``OTHER_CODE``.
 CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-MOST_CODES = 20
-"""AWS does not document the codes: what is no short word, or one code too many, is counted as another."""
-OTHER_CODES = "Other"
+MAX_CODES = 20
+OTHER_CODE = "Other"
 
+# The number of items by status or by code.
 Counts = tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GreengrassBulkDeployment(Operation):
-    """A bulk deployment with its counts; None where AWS sent none, or was not asked."""
+    """A bulk deployment with its counts. They are None if AWS did not send them, or the option is off."""
 
     processed: int | None
     invalid: int | None
@@ -70,60 +71,60 @@ class GreengrassBulkDeployment(Operation):
     groups: Counts | None = None
 
 
-async def fetch(api: Api, wanted: FetchRequest[GreengrassBulkDeployment]) -> GreengrassBulkDeployment:
-    """Return the bulk deployment that is wanted, with its groups where the option asks for them."""
-    described = await api.call(STATUS, BulkDeploymentId=wanted.id)
-    groups = await _groups(api, wanted.id) if DETAILS.name in wanted.options else None
-    return parse(wanted.id, described, groups)
+async def fetch(api: Api, request: FetchRequest[GreengrassBulkDeployment]) -> GreengrassBulkDeployment:
+    """Return the requested bulk deployment, with its group deployments if the option is on."""
+    description = await api.call(STATUS, BulkDeploymentId=request.id)
+    groups = await _groups(api, request.id) if DETAILS.name in request.options else None
+    return parse(request.id, description, groups)
 
 
 async def _groups(api: Api, id: str) -> Counts:
-    found: dict[str, str] = {}
+    statuses: dict[str, str] = {}
     async for page in api.pages(REPORTS, BulkDeploymentId=id):
         for report in response.structures(page, "Deployments"):
             status = response.status(report, "DeploymentStatus")
-            # A list that moves while it is read may tell of a group twice.
-            key = response.text(report, "DeploymentId") or f"{len(found)}"
-            found[key] = status if status in GROUP_STATUSES else GROUP_STATUSES[-1]
-    counts = Counter(found.values())
+            # A list that changes while it is read can contain a group twice.
+            key = response.text(report, "DeploymentId") or f"{len(statuses)}"
+            statuses[key] = status if status in GROUP_STATUSES else GROUP_STATUSES[-1]
+    counts = Counter(statuses.values())
     return tuple((status, counts[status]) for status in GROUP_STATUSES)
 
 
-def parse(id: str, described: Answer, groups: Counts | None = None) -> GreengrassBulkDeployment:
-    """Return the bulk deployment that an answer of GetBulkDeploymentStatus describes; it does not echo the id."""
-    metrics = response.structure(described, "BulkDeploymentMetrics")
+def parse(id: str, description: Response, groups: Counts | None = None) -> GreengrassBulkDeployment:
+    """Return the bulk deployment in a response of GetBulkDeploymentStatus."""
+    metrics = response.structure(description, "BulkDeploymentMetrics")
     return GreengrassBulkDeployment(
         id=id,
-        status=response.status(described, "BulkDeploymentStatus"),
-        created=response.iso_timestamp(described, "CreatedAt"),
-        tags=response.tags(described, "tags"),
+        status=response.status(description, "BulkDeploymentStatus"),
+        created=response.iso_timestamp(description, "CreatedAt"),
+        tags=response.tags(description, "tags"),
         processed=response.count(metrics, "RecordsProcessed"),
         invalid=response.count(metrics, "InvalidInputRecords"),
         retries=response.count(metrics, "RetryAttempts"),
-        errors=_errors(described),
+        errors=_errors(description),
         groups=groups,
     )
 
 
-def _errors(described: Answer) -> Counts:
-    codes = (response.text(detail, "DetailedErrorCode") for detail in response.structures(described, "ErrorDetails"))
-    found = Counter(code if CODE.fullmatch(code) else OTHER_CODES for code in codes)
-    kept = dict(sorted(found.items())[:MOST_CODES])
-    if rest := found.total() - sum(kept.values()):
-        kept[OTHER_CODES] = kept.get(OTHER_CODES, 0) + rest
+def _errors(description: Response) -> Counts:
+    codes = (response.text(detail, "DetailedErrorCode") for detail in response.structures(description, "ErrorDetails"))
+    counts = Counter(code if CODE.fullmatch(code) else OTHER_CODE for code in codes)
+    kept = dict(sorted(counts.items())[:MAX_CODES])
+    if rest := counts.total() - sum(kept.values()):
+        kept[OTHER_CODE] = kept.get(OTHER_CODE, 0) + rest
     return tuple(sorted(kept.items()))
 
 
 def is_final(deployment: GreengrassBulkDeployment, options: Options) -> bool:
-    """Tell whether nothing can change any more; groups may go on after the bulk deployment is completed."""
-    under_way = any(number for status, number in deployment.groups or () if status not in FINAL_GROUP_STATUSES)
-    return not KIND.is_active(deployment.status) and not under_way
+    """Return whether nothing can change any more. Groups of a completed bulk deployment can still be in progress."""
+    unfinished = any(count for status, count in deployment.groups or () if status not in FINAL_GROUP_STATUSES)
+    return not KIND.is_active(deployment.status) and not unfinished
 
 
 def item_counts(deployment: GreengrassBulkDeployment) -> ItemCounts:
-    """Return how many group deployments ended well and badly; without details only the invalid records are known.
+    """Return the number of succeeded and failed group deployments. Without the option, only invalid records count.
 
-    A record that is invalid may never have become a group deployment.
+    An invalid record may have no group deployment.
     """
     if deployment.groups is None:
         return ItemCounts(None, deployment.invalid)
@@ -131,15 +132,14 @@ def item_counts(deployment: GreengrassBulkDeployment) -> ItemCounts:
     return ItemCounts(groups["Success"], max(groups["Failure"], deployment.invalid or 0))
 
 
-def entries(page: Answer) -> Iterable[ListEntry]:
-    """Return the bulk deployments on a page of the list, which says when they were created, but not their status."""
+def entries(page: Response) -> Iterable[ListEntry]:
+    """Return the bulk deployments on a page of the list, which has no statuses."""
     for entry in response.structures(page, "BulkDeployments"):
         id = response.status(entry, "BulkDeploymentId")
         yield ListEntry(id, response.iso_timestamp(entry, "CreatedAt"))
 
 
-def simulated_status(deployment: SimulatedOperation) -> dict[str, Any]:
-    """Return what GetBulkDeploymentStatus answers for a simulated bulk deployment."""
+def _simulated_status(deployment: SimulatedOperation) -> dict[str, Any]:
     return {
         "BulkDeploymentStatus": deployment.status,
         "BulkDeploymentMetrics": {
@@ -147,7 +147,7 @@ def simulated_status(deployment: SimulatedOperation) -> dict[str, Any]:
             "InvalidInputRecords": deployment.failed,
             "RetryAttempts": deployment.retries,
         },
-        "CreatedAt": _written(deployment),
+        "CreatedAt": _created_at(deployment),
         "tags": dict(deployment.tags),
         **({"ErrorMessage": deployment.message} if deployment.message else {}),
         "ErrorDetails": [
@@ -156,25 +156,23 @@ def simulated_status(deployment: SimulatedOperation) -> dict[str, Any]:
     }
 
 
-def simulated_entry(deployment: SimulatedOperation) -> dict[str, Any]:
-    """Return what ListBulkDeployments says of a simulated bulk deployment."""
+def _simulated_entry(deployment: SimulatedOperation) -> dict[str, Any]:
     return {
         "BulkDeploymentArn": f"arn:aws:greengrass:{deployment.region}:{deployment.account}"
         f":/greengrass/bulk/deployments/{deployment.id}",
         "BulkDeploymentId": deployment.id,
-        "CreatedAt": _written(deployment),
+        "CreatedAt": _created_at(deployment),
     }
 
 
-def simulated_reports(deployment: SimulatedOperation) -> dict[str, Any]:
-    """Return what ListBulkDeploymentDetailedReports answers: a group for each record that is done or under way."""
-    under_way = min(1, deployment.items - deployment.processed) if deployment.status in ACTIVE else 0
-    counts = {"Success": deployment.succeeded, "Failure": deployment.failed, "InProgress": under_way}
-    statuses = [status for status, number in counts.items() for _ in range(number)]
+def _simulated_reports(deployment: SimulatedOperation) -> dict[str, Any]:
+    running = min(1, deployment.items - deployment.processed) if deployment.status in ACTIVE else 0
+    counts = {"Success": deployment.succeeded, "Failure": deployment.failed, "InProgress": running}
+    statuses = [status for status, count in counts.items() for _ in range(count)]
     return {
         "Deployments": [
             {
-                "CreatedAt": _written(deployment),
+                "CreatedAt": _created_at(deployment),
                 "DeploymentId": f"{deployment.id}-{number}",
                 "DeploymentStatus": status,
                 "DeploymentType": "NewDeployment",
@@ -186,7 +184,7 @@ def simulated_reports(deployment: SimulatedOperation) -> dict[str, Any]:
     }
 
 
-def _written(deployment: SimulatedOperation) -> str:
+def _created_at(deployment: SimulatedOperation) -> str:
     return deployment.created.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -197,46 +195,46 @@ KIND: Kind[GreengrassBulkDeployment] = Kind(
     operation=GreengrassBulkDeployment,
     statuses=("Initializing", "Running", "Completed", "Stopping", "Stopped", "Failed"),
     active=ACTIVE,
-    completes=frozenset({"Completed"}),
+    completed=frozenset({"Completed"}),
     id_parameter="BulkDeploymentId",
     id_length=40,
-    describes=(STATUS,),
+    describe_calls=(STATUS,),
     discovery=Discovery(LIST, entries),
     fetch=fetch,
-    final=is_final,
+    is_final=is_final,
     item_counts=item_counts,
     metrics=(
         gauge(
             PROCESSED,
-            "Group records of the input file that were processed or attempted (AWS: RecordsProcessed).",
+            "Number of records of the input file that were attempted (AWS: RecordsProcessed).",
             lambda deployment: deployment.processed,
         ),
         gauge(
             INVALID,
-            "Records that met an error which a retry cannot cure (AWS: InvalidInputRecords).",
+            "Number of records that failed with an error that is not retryable (AWS: InvalidInputRecords).",
             lambda deployment: deployment.invalid,
         ),
         gauge(
             RETRIES,
-            "Deployment attempts that met an error which a retry may cure (AWS: RetryAttempts).",
+            "Number of deployment attempts that failed with a retryable error (AWS: RetryAttempts).",
             lambda deployment: deployment.retries,
         ),
         breakdown(
             "aws_greengrass_bulk_deployment_errors",
-            "Errors of the bulk deployment by code (AWS: ErrorDetails, DetailedErrorCode).",
+            "Number of errors of the bulk deployment by error code (AWS: ErrorDetails).",
             "code",
             lambda deployment: deployment.errors,
         ),
         breakdown(
             GROUPS,
-            "Group deployments by status, where the option details is on (AWS: DeploymentStatus).",
+            "Number of group deployments by status, if the option details is on (AWS: DeploymentStatus).",
             "status",
             lambda deployment: deployment.groups,
         ),
     ),
     simulation=Simulation(
-        answers={STATUS: simulated_status, REPORTS: simulated_reports},
-        entry=simulated_entry,
+        responses={STATUS: _simulated_status, REPORTS: _simulated_reports},
+        entry=_simulated_entry,
     ),
     items=ItemSeries(
         succeeded=(SeriesSelector(GROUPS, "status", ("Success",)),),

@@ -1,10 +1,10 @@
-"""Deployments of AWS IoT Greengrass V2: CreateDeployment, and the job that rolls it out.
+"""Deployments of AWS IoT Greengrass V2. AWS rolls out each of them as a job.
 
     aws_greengrass_deployment_things{...,id="d7d2",state="succeeded"} 4988
     aws_greengrass_deployment_things{...,id="d7d2",state="failed"} 12
 
 AWS: https://docs.aws.amazon.com/greengrass/v2/APIReference/API_GetDeployment.html
-A deployment has no counts of its own: they are those of its job, which stays the same for its whole life.
+A deployment has no counts of its own. They are those of its job, which never changes.
 """
 
 from __future__ import annotations
@@ -16,41 +16,27 @@ from uuid import NAMESPACE_URL, uuid5
 
 from exporter.core.errors import ApiError, Reason
 from exporter.core.model import Operation
-from exporter.kinds import response
-from exporter.kinds.job_counts import (
-    DESCRIBE_JOB,
-    JOB,
-    Things,
-    is_continuous,
-    item_counts,
-    job_arn,
-    parse_things,
-    progress,
-    simulated_job,
-    things_metric,
-    things_series,
-    under_way,
-)
+from exporter.kinds import job_counts, response
 from exporter.kinds.kind import Api, ApiCall, Discovery, FetchRequest, Kind, ListEntry, Naming, Options, Simulation
-from exporter.kinds.response import Answer
+from exporter.kinds.response import Response
 from exporter.kinds.simulated_operation import SimulatedOperation
 
-OVERALL = "greengrassv2"
-"""AWS counts 30 calls a second for all control-plane APIs of Greengrass V2 together."""
-ALSO_NEEDS = ("iot:DescribeThing", "iot:DescribeThingGroup", "iot:GetThingShadow")
-"""Greengrass looks these up with the caller's permissions."""
+# The quota of 30 calls per second applies to all control-plane APIs of Greengrass V2 together.
+BUCKET = "greengrassv2"
+# Greengrass makes these calls with the permissions of the caller.
+DEPENDENT_ACTIONS = ("iot:DescribeThing", "iot:DescribeThingGroup", "iot:GetThingShadow")
 GET = ApiCall(
     "greengrassv2",
     "GetDeployment",
     quota=30,
-    bucket=OVERALL,
+    bucket=BUCKET,
     resource="arn:*:greengrass:*:*:deployments:*",
-    also_needs=ALSO_NEEDS,
+    dependent_actions=DEPENDENT_ACTIONS,
 )
-LIST = ApiCall("greengrassv2", "ListDeployments", quota=30, bucket=OVERALL, also_needs=ALSO_NEEDS)
+LIST = ApiCall("greengrassv2", "ListDeployments", quota=30, bucket=BUCKET, dependent_actions=DEPENDENT_ACTIONS)
 
-LAST_LOOK = replace(DESCRIBE_JOB, shared=False)
-"""The job of an ended deployment: its counts may be kept for good, so no answer from before the end will do."""
+# The counts of an ended deployment may be kept permanently, so they must not come from a response before its end.
+DESCRIBE_JOB_UNSHARED = replace(job_counts.DESCRIBE_JOB, shared=False)
 
 ACTIVE = frozenset({"ACTIVE"})
 THINGS = "aws_greengrass_deployment_things"
@@ -58,27 +44,27 @@ THINGS = "aws_greengrass_deployment_things"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GreengrassDeployment(Operation):
-    """A deployment with the things of its job in each state; without a job ``job_id`` is empty and no thing counted."""
+    """A deployment with the thing counts of its job. Without a job, ``job_id`` and the counts are empty."""
 
     job_id: str
     continuous: bool = False
-    things: Things = ()
+    things: job_counts.ThingCounts = ()
 
 
-async def fetch(api: Api, wanted: FetchRequest[GreengrassDeployment]) -> GreengrassDeployment:
-    """Return the deployment that is wanted, with the counts of its job.
+async def fetch(api: Api, request: FetchRequest[GreengrassDeployment]) -> GreengrassDeployment:
+    """Return the requested deployment with the counts of its job.
 
-    Where the list has just told that the status is what it was, only the job can have changed; one may yet come.
+    If the list of this refresh has the known status, only the job can have changed, and the deployment is not read.
     """
-    deployment = wanted.before
-    if deployment is None or not deployment.job_id or deployment.status != wanted.listed:
-        deployment = parse(wanted.id, await api.call(GET, deploymentId=wanted.id))
-    describe = DESCRIBE_JOB if KIND.is_active(deployment.status) else LAST_LOOK
+    deployment = request.previous
+    if deployment is None or not deployment.job_id or deployment.status != request.listed_status:
+        deployment = parse(request.id, await api.call(GET, deploymentId=request.id))
+    describe = job_counts.DESCRIBE_JOB if KIND.is_active(deployment.status) else DESCRIBE_JOB_UNSHARED
     return with_job(deployment, await _job(api, describe, deployment.job_id))
 
 
-async def _job(api: Api, describe: ApiCall, job_id: str) -> Answer:
-    """Return the job, or nothing where there is none or it was deleted. One without a status is malformed."""
+async def _job(api: Api, describe: ApiCall, job_id: str) -> Response:
+    """Return the job, empty if there is none or it was deleted. Raises ``malformed`` if the job has no status."""
     if not job_id:
         return {}
     try:
@@ -91,41 +77,41 @@ async def _job(api: Api, describe: ApiCall, job_id: str) -> Answer:
     return job
 
 
-def parse(id: str, described: Answer) -> GreengrassDeployment:
-    """Return the deployment that an answer of GetDeployment describes, its job not looked at yet.
+def parse(id: str, description: Response) -> GreengrassDeployment:
+    """Return the deployment in a response of GetDeployment, without the counts of its job.
 
-    ``components`` stay behind: their configuration may hold anything.
+    ``components`` are left out: their configuration may contain secrets.
     """
     return GreengrassDeployment(
         id=id,
-        status=response.status(described, "deploymentStatus"),
-        created=response.moment(described, "creationTimestamp"),
-        name=response.text(described, "deploymentName"),
-        target=response.text(described, "targetArn"),
-        tags=response.tags(described, "tags"),
-        job_id=response.text(described, "iotJobId"),
+        status=response.status(description, "deploymentStatus"),
+        created=response.moment(description, "creationTimestamp"),
+        name=response.text(description, "deploymentName"),
+        target=response.text(description, "targetArn"),
+        tags=response.tags(description, "tags"),
+        job_id=response.text(description, "iotJobId"),
     )
 
 
-def with_job(deployment: GreengrassDeployment, job: Answer) -> GreengrassDeployment:
-    """Return the deployment with what its job says."""
-    things = parse_things(job)
+def with_job(deployment: GreengrassDeployment, job: Response) -> GreengrassDeployment:
+    """Return the deployment with the state of its job."""
+    things = job_counts.thing_counts(job)
     return replace(
         deployment,
-        continuous=is_continuous(job),
+        continuous=job_counts.is_continuous(job),
         things=things,
-        progress=progress(things),
+        progress=job_counts.progress(things),
         updated=response.moment(job, "lastUpdatedAt"),
     )
 
 
 def is_final(deployment: GreengrassDeployment, options: Options) -> bool:
-    """Tell whether nothing can change any more: things may go on after a deployment has ended."""
-    return not KIND.is_active(deployment.status) and not under_way(deployment.things)
+    """Return whether nothing can change any more. Things of an ended deployment can still be in progress."""
+    return not KIND.is_active(deployment.status) and not job_counts.unfinished_things(deployment.things)
 
 
-def entries(page: Answer) -> Iterable[ListEntry]:
-    """Return the deployments on a page of the list, which has their statuses and not their jobs."""
+def entries(page: Response) -> Iterable[ListEntry]:
+    """Return the deployments on a page of the list, which has no job ids."""
     for entry in response.structures(page, "deployments"):
         yield ListEntry(
             response.status(entry, "deploymentId"),
@@ -134,13 +120,12 @@ def entries(page: Answer) -> Iterable[ListEntry]:
         )
 
 
-def simulated_deployment(deployment: SimulatedOperation) -> dict[str, Any]:
-    """Return what GetDeployment answers for a simulated deployment."""
-    job = as_job(deployment)
+def _simulated_deployment(deployment: SimulatedOperation) -> dict[str, Any]:
+    job = _simulated_job(deployment)
     return {
-        **simulated_entry(deployment),
+        **_simulated_entry(deployment),
         "iotJobId": job.id if job else None,
-        "iotJobArn": job_arn(job) if job else None,
+        "iotJobArn": job_counts.job_arn(job) if job else None,
         "components": {"com.example.Gateway": {"componentVersion": "1.8.0"}},
         "deploymentPolicies": {"failureHandlingPolicy": "ROLLBACK"},
         "iotJobConfiguration": {},
@@ -148,8 +133,7 @@ def simulated_deployment(deployment: SimulatedOperation) -> dict[str, Any]:
     }
 
 
-def simulated_entry(deployment: SimulatedOperation) -> dict[str, Any]:
-    """Return what ListDeployments says of a simulated deployment."""
+def _simulated_entry(deployment: SimulatedOperation) -> dict[str, Any]:
     everything = f"arn:aws:iot:{deployment.region}:{deployment.account}:thinggroup/everything"
     return {
         "targetArn": deployment.target or everything,
@@ -162,18 +146,17 @@ def simulated_entry(deployment: SimulatedOperation) -> dict[str, Any]:
     }
 
 
-def as_job(deployment: SimulatedOperation) -> SimulatedOperation | None:
-    """Return the job of a simulated deployment; one that failed never got a job."""
+def _simulated_job(deployment: SimulatedOperation) -> SimulatedOperation | None:
+    """Return the job of a simulated deployment. A failed one has no job."""
     if deployment.status == "FAILED":
         return None
     status = {"ACTIVE": "IN_PROGRESS", "COMPLETED": "COMPLETED"}.get(deployment.status, "CANCELED")
     return replace(deployment, id=_job_id(deployment), status=status)
 
 
-def simulated_job_of(deployment: SimulatedOperation) -> dict[str, Any] | None:
-    """Return what DescribeJob answers for the job of a simulated deployment, None where there is none."""
-    job = as_job(deployment)
-    return simulated_job(job) if job else None
+def _simulated_job_response(deployment: SimulatedOperation) -> dict[str, Any] | None:
+    job = _simulated_job(deployment)
+    return job_counts.simulated_job(job) if job else None
 
 
 def _job_id(deployment: SimulatedOperation) -> str:
@@ -187,31 +170,31 @@ KIND: Kind[GreengrassDeployment] = Kind(
     operation=GreengrassDeployment,
     statuses=("ACTIVE", "COMPLETED", "CANCELED", "FAILED", "INACTIVE"),
     active=ACTIVE,
-    completes=frozenset({"COMPLETED"}),
+    completed=frozenset({"COMPLETED"}),
     id_parameter="deploymentId",
     id_length=64,
-    describes=(GET, DESCRIBE_JOB),
+    describe_calls=(GET, job_counts.DESCRIBE_JOB),
     discovery=Discovery(
-        LIST, entries, tells_status=True, parameters={"historyFilter": "LATEST_ONLY", "maxResults": 100}
+        LIST, entries, has_statuses=True, parameters={"historyFilter": "LATEST_ONLY", "maxResults": 100}
     ),
     fetch=fetch,
-    final=is_final,
-    item_counts=lambda deployment: item_counts(deployment.things),
-    continuous=lambda deployment: deployment.continuous,
+    is_final=is_final,
+    item_counts=lambda deployment: job_counts.item_counts(deployment.things),
+    is_continuous=lambda deployment: deployment.continuous,
     metrics=(
-        things_metric(
+        job_counts.things_metric(
             THINGS,
-            "Things of the deployment by the state of its job's execution on them (AWS: jobProcessDetails).",
+            "Number of things of the deployment by the state of its job's execution (AWS: jobProcessDetails).",
             lambda deployment: deployment.things,
         ),
     ),
     simulation=Simulation(
-        answers={GET: simulated_deployment, DESCRIBE_JOB: simulated_job_of},
-        entry=simulated_entry,
-        namings={DESCRIBE_JOB: Naming("jobId", _job_id)},
-        also_as={JOB: as_job},
+        responses={GET: _simulated_deployment, job_counts.DESCRIBE_JOB: _simulated_job_response},
+        entry=_simulated_entry,
+        names_of={job_counts.DESCRIBE_JOB: Naming("jobId", _job_id)},
+        as_other_kinds={job_counts.JOB_KIND: _simulated_job},
     ),
-    items=things_series(THINGS),
+    items=job_counts.things_series(THINGS),
     failed=frozenset({"FAILED"}),
     stopped=frozenset({"CANCELED"}),
 )

@@ -1,10 +1,10 @@
-"""Jobs of AWS IoT: CreateJob and what became of it on each thing.
+"""Jobs of AWS IoT, which CreateJob starts on many things.
 
     aws_iot_job_things{...,id="firmware-7",state="succeeded"} 4810
     aws_iot_job_things{...,id="firmware-7",state="failed"} 12
 
 AWS: https://docs.aws.amazon.com/iot/latest/apireference/API_DescribeJob.html
-A job has no status for failure: only the counts tell.
+A job has no status for failure: only the counts show it.
 """
 
 from __future__ import annotations
@@ -15,26 +15,7 @@ from typing import Any
 
 from exporter.core.errors import malformed
 from exporter.core.model import Operation
-from exporter.kinds import response
-from exporter.kinds.job_counts import (
-    ACTIVE,
-    DESCRIBE_JOB,
-    JOB,
-    RESOURCE,
-    STATUSES,
-    Things,
-    is_continuous,
-    item_counts,
-    job_arn,
-    parse_things,
-    progress,
-    simulated_entry,
-    simulated_job,
-    targets,
-    things_metric,
-    things_series,
-    under_way,
-)
+from exporter.kinds import job_counts, response
 from exporter.kinds.kind import (
     Api,
     ApiCall,
@@ -47,50 +28,50 @@ from exporter.kinds.kind import (
     Simulation,
     TagSource,
 )
-from exporter.kinds.response import Answer, Tags
+from exporter.kinds.response import Response, Tags
 from exporter.kinds.simulated_operation import SimulatedOperation
 
 LIST = ApiCall("iot", "ListJobs", quota=10)
-LIST_TAGS = ApiCall("iot", "ListTagsForResource", quota=10, resource=RESOURCE)
+LIST_TAGS = ApiCall("iot", "ListTagsForResource", quota=10, resource=job_counts.RESOURCE)
 THINGS = "aws_iot_job_things"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IotJob(Operation):
-    """A job with the things in each state; ``arn`` is empty where AWS sent none."""
+    """A job with its thing counts. ``arn`` is empty if AWS did not send it."""
 
     arn: str
     continuous: bool
-    things: Things
+    things: job_counts.ThingCounts
 
 
-async def fetch(api: Api, wanted: FetchRequest[IotJob]) -> IotJob:
-    """Return the job that is wanted."""
-    return parse(wanted.id, await api.call(DESCRIBE_JOB, jobId=wanted.id))
+async def fetch(api: Api, request: FetchRequest[IotJob]) -> IotJob:
+    """Return the requested job."""
+    return parse(request.id, await api.call(job_counts.DESCRIBE_JOB, jobId=request.id))
 
 
-def parse(id: str, described: Answer) -> IotJob:
-    """Return the job that an answer of DescribeJob describes.
+def parse(id: str, description: Response) -> IotJob:
+    """Return the job in a response of DescribeJob.
 
-    ``documentSource``, ``comment`` and ``description`` stay behind: a signed URL and free text.
+    ``documentSource``, ``comment`` and ``description`` are left out: a signed URL and free text.
     """
-    job = response.structure(described, "job")
-    things = parse_things(job)
+    job = response.structure(description, "job")
+    things = job_counts.thing_counts(job)
     return IotJob(
         id=id,
         status=response.status(job, "status"),
-        progress=progress(things),
+        progress=job_counts.progress(things),
         created=response.moment(job, "createdAt"),
         updated=response.moment(job, "lastUpdatedAt"),
-        target=targets(response.texts(job, "targets") if "targets" in job else ()),
+        target=job_counts.target_text(response.texts(job, "targets")),
         arn=response.text(job, "jobArn"),
-        continuous=is_continuous(job),
+        continuous=job_counts.is_continuous(job),
         things=things,
     )
 
 
 async def read_tags(api: Api, job: IotJob) -> Tags:
-    """Return the tags of a job, which its description lacks."""
+    """Return the tags of a job. DescribeJob does not return them."""
     if not job.arn:
         raise malformed("jobArn is missing")
     pages = [page async for page in api.pages(LIST_TAGS, resourceArn=job.arn)]
@@ -98,54 +79,54 @@ async def read_tags(api: Api, job: IotJob) -> Tags:
 
 
 def is_final(job: IotJob, options: Options) -> bool:
-    """Tell whether nothing can change any more: things may go on after a job was cancelled."""
-    completes = not (job.continuous and job.status == "COMPLETED")
-    return not KIND.is_active(job.status) and completes and not under_way(job.things)
+    """Return whether nothing can change any more. Things of a cancelled job can still be in progress."""
+    if KIND.is_active(job.status) or (job.continuous and job.status == "COMPLETED"):
+        return False
+    return not job_counts.unfinished_things(job.things)
 
 
-def entries(page: Answer) -> Iterable[ListEntry]:
-    """Return the jobs on a page of the list, which has no counts."""
+def entries(page: Response) -> Iterable[ListEntry]:
+    """Return the jobs on a page of the list."""
     for entry in response.structures(page, "jobs"):
         yield ListEntry(
             response.status(entry, "jobId"), response.moment(entry, "createdAt"), response.text(entry, "status")
         )
 
 
-def simulated_tags(job: SimulatedOperation) -> dict[str, Any]:
-    """Return what ListTagsForResource answers for a simulated job."""
+def _simulated_tags(job: SimulatedOperation) -> dict[str, Any]:
     return {"tags": [{"Key": key, "Value": value} for key, value in job.tags]}
 
 
 KIND: Kind[IotJob] = Kind(
-    name=JOB,
+    name=job_counts.JOB_KIND,
     title="IoT job",
     reference="https://docs.aws.amazon.com/iot/latest/developerguide/iot-jobs.html",
     operation=IotJob,
-    statuses=STATUSES,
-    active=ACTIVE,
-    completes=frozenset({"COMPLETED"}),
+    statuses=job_counts.STATUSES,
+    active=job_counts.ACTIVE,
+    completed=frozenset({"COMPLETED"}),
     id_parameter="jobId",
     id_length=64,
     id_pattern="[a-zA-Z0-9_-]+",
-    describes=(DESCRIBE_JOB,),
+    describe_calls=(job_counts.DESCRIBE_JOB,),
     discovery=Discovery(LIST, entries, status_parameter="status", parameters={"maxResults": 250}),
     fetch=fetch,
-    final=is_final,
-    item_counts=lambda job: item_counts(job.things),
-    continuous=lambda job: job.continuous,
+    is_final=is_final,
+    item_counts=lambda job: job_counts.item_counts(job.things),
+    is_continuous=lambda job: job.continuous,
     metrics=(
-        things_metric(
+        job_counts.things_metric(
             THINGS,
-            "Things of the job by the state of its execution on them (AWS: jobProcessDetails).",
+            "Number of things of the job by the state of its execution (AWS: jobProcessDetails).",
             lambda job: job.things,
         ),
     ),
     simulation=Simulation(
-        answers={DESCRIBE_JOB: simulated_job, LIST_TAGS: simulated_tags},
-        entry=simulated_entry,
-        namings={LIST_TAGS: Naming("resourceArn", job_arn)},
+        responses={job_counts.DESCRIBE_JOB: job_counts.simulated_job, LIST_TAGS: _simulated_tags},
+        entry=job_counts.simulated_entry,
+        names_of={LIST_TAGS: Naming("resourceArn", job_counts.job_arn)},
     ),
-    items=things_series(THINGS),
+    items=job_counts.things_series(THINGS),
     stopped=frozenset({"CANCELED"}),
     waiting=frozenset({"SCHEDULED"}),
     ending=frozenset({"DELETION_IN_PROGRESS"}),

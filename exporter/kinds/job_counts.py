@@ -1,4 +1,4 @@
-"""The things of an AWS IoT job by state: what DescribeJob says of a job, for every kind that is rolled out as one.
+"""The thing counts of an AWS IoT job, for every kind that AWS rolls out as a job.
 
 AWS: https://docs.aws.amazon.com/iot/latest/apireference/API_JobProcessDetails.html
 """
@@ -12,7 +12,7 @@ from exporter.core.model import ItemCounts, Operation
 from exporter.kinds import response
 from exporter.kinds.kind import ApiCall, ItemSeries, SeriesSelector
 from exporter.kinds.metric import Metric, breakdown
-from exporter.kinds.response import Answer
+from exporter.kinds.response import Response
 from exporter.kinds.simulated_operation import SimulatedOperation
 
 T = TypeVar("T", bound=Operation)
@@ -20,6 +20,7 @@ T = TypeVar("T", bound=Operation)
 RESOURCE = "arn:*:iot:*:*:job/*"
 DESCRIBE_JOB = ApiCall("iot", "DescribeJob", quota=10, resource=RESOURCE, shared=True)
 
+# The label value of each state, and the member with its count.
 MEMBERS: Mapping[str, str] = {
     "queued": "numberOfQueuedThings",
     "in_progress": "numberOfInProgressThings",
@@ -30,77 +31,76 @@ MEMBERS: Mapping[str, str] = {
     "removed": "numberOfRemovedThings",
     "canceled": "numberOfCanceledThings",
 }
-"""The label of each state, and AWS's name of its count."""
-UNDER_WAY = ("queued", "in_progress")
+UNFINISHED = ("queued", "in_progress")
+# Removed and cancelled things are no failures: they were taken out of the job.
 FAILURES = ("failed", "rejected", "timed_out")
-"""States in which a thing did not do what the job asked. Removed and cancelled things were taken out of it."""
 
-JOB = "iot_job"
-"""The kind that jobs are watched as, whoever created them."""
+# The name of the kind for jobs.
+JOB_KIND = "iot_job"
 STATUSES = ("IN_PROGRESS", "CANCELED", "COMPLETED", "DELETION_IN_PROGRESS", "SCHEDULED")
 ACTIVE = frozenset({"IN_PROGRESS", "SCHEDULED", "DELETION_IN_PROGRESS"})
+# A continuous job includes each thing that joins its targets later. It never completes, it can only be cancelled.
 CONTINUOUS = "CONTINUOUS"
-"""Such a job goes on with every thing that joins its targets: it ends by being cancelled, never by completing."""
 
-Things = tuple[tuple[str, int], ...]
-"""The things in each state that AWS sent a count for."""
+# The number of things in each state whose count AWS sent.
+ThingCounts = tuple[tuple[str, int], ...]
 
 
-def parse_things(job: Answer) -> Things:
-    """Return the counts of a job, in AWS's order of a thing's life."""
+def thing_counts(job: Response) -> ThingCounts:
+    """Return the thing counts of a job."""
     details = response.structure(job, "jobProcessDetails")
     counts = ((state, response.count(details, member)) for state, member in MEMBERS.items())
     return tuple((state, count) for state, count in counts if count is not None)
 
 
-def progress(things: Things) -> float | None:
-    """Return the share of things in a final state, from 0 to 1; None where there are none, or nobody can tell."""
+def progress(things: ThingCounts) -> float | None:
+    """Return the share of things in a final state, from 0 to 1; None if there are no things or a count is missing."""
     counts = dict(things)
     total = sum(counts.values())
-    if not total or any(state not in counts for state in UNDER_WAY):
+    if not total or any(state not in counts for state in UNFINISHED):
         return None
-    return 1 - sum(counts[state] for state in UNDER_WAY) / total
+    return 1 - sum(counts[state] for state in UNFINISHED) / total
 
 
-def is_continuous(job: Answer) -> bool:
-    """Tell whether a job goes on with every thing that joins its targets."""
-    return response.text(job, "targetSelection") == CONTINUOUS
+def unfinished_things(things: ThingCounts) -> int:
+    """Return the number of things that are queued or in progress."""
+    return sum(count for state, count in things if state in UNFINISHED)
 
 
-def under_way(things: Things) -> int:
-    """Return how many things are still queued or in progress."""
-    return sum(count for state, count in things if state in UNDER_WAY)
-
-
-def item_counts(things: Things) -> ItemCounts:
-    """Return how many things ended well and badly."""
+def item_counts(things: ThingCounts) -> ItemCounts:
+    """Return the number of succeeded and failed things."""
     counts = dict(things)
     failed = [counts[state] for state in FAILURES if state in counts]
     return ItemCounts(counts.get("succeeded"), sum(failed) if failed else None)
 
 
-def things_metric(name: str, help: str, things: Callable[[T], Things]) -> Metric[T]:
-    """Return the family with a row for each state."""
+def is_continuous(job: Response) -> bool:
+    """Return whether a job includes things that join its targets later."""
+    return response.text(job, "targetSelection") == CONTINUOUS
+
+
+def target_text(arns: Iterable[str]) -> str:
+    """Return the first target of a job, and the number of further ones."""
+    first, *others = (*arns, "")
+    return f"{first} +{len(others) - 1}" if len(others) > 1 else first
+
+
+def things_metric(name: str, help: str, things: Callable[[T], ThingCounts]) -> Metric[T]:
+    """Return the metric with one series for each state."""
     return breakdown(name, help, "state", things)
 
 
 def things_series(name: str) -> ItemSeries:
-    """Return what the rows of the family mean."""
+    """Return the series of the metric that contain the item counts."""
     return ItemSeries(
         succeeded=(SeriesSelector(name, "state", ("succeeded",)),),
         failed=(SeriesSelector(name, "state", FAILURES),),
-        under_way=(SeriesSelector(name, "state", UNDER_WAY),),
+        unfinished=(SeriesSelector(name, "state", UNFINISHED),),
     )
 
 
-def targets(arns: Iterable[str]) -> str:
-    """Return what a job is for as one text: its first target, and how many more there are."""
-    first, *rest = (*arns, "")
-    return f"{first} +{len(rest) - 1}" if len(rest) > 1 else first
-
-
 def simulated_job(job: SimulatedOperation) -> dict[str, Any]:
-    """Return what DescribeJob answers for a simulated job."""
+    """Return the response of DescribeJob for a simulated job."""
     return {
         "job": {
             **simulated_entry(job),
@@ -112,7 +112,7 @@ def simulated_job(job: SimulatedOperation) -> dict[str, Any]:
 
 
 def simulated_entry(job: SimulatedOperation) -> dict[str, Any]:
-    """Return what ListJobs says of a simulated job."""
+    """Return the entry of a simulated job in ListJobs."""
     return {
         "jobArn": job_arn(job),
         "jobId": job.id,
@@ -126,7 +126,6 @@ def simulated_entry(job: SimulatedOperation) -> dict[str, Any]:
 
 
 def _simulated_details(job: SimulatedOperation) -> dict[str, Any]:
-    """Return the counts of a simulated job; what is not done when it ends was cancelled."""
     rest = job.items - job.processed
     running = min(rest, max(1, job.items // 50)) if job.status == "IN_PROGRESS" else 0
     counts = {
@@ -136,6 +135,7 @@ def _simulated_details(job: SimulatedOperation) -> dict[str, Any]:
         "timed_out": job.failed // 4,
         "in_progress": running,
         "queued": rest - running if job.status == "IN_PROGRESS" else 0,
+        # Unfinished things are cancelled when a job ends.
         "canceled": rest if job.status in ("CANCELED", "DELETION_IN_PROGRESS", "COMPLETED") else 0,
     }
     return {member: counts.get(state, 0) for state, member in MEMBERS.items()}

@@ -1,6 +1,6 @@
-"""The record that describes one kind of bulk operation.
+"""The description of one kind of bulk operation.
 
-Everything generic follows from this record: configuration keys, families, the IAM policy, the simulator's answers.
+Everything generic is derived from it: configuration keys, metrics, the IAM policy, the simulator's responses.
 """
 
 from __future__ import annotations
@@ -13,25 +13,28 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from exporter.core.model import ItemCounts, Operation
 from exporter.kinds.metric import Metric
-from exporter.kinds.response import Answer, Tags
+from exporter.kinds.response import Response, Tags
 from exporter.kinds.simulated_operation import SimulatedOperation
 
 T = TypeVar("T", bound=Operation)
 
+# The pattern of ids where AWS documents no narrower one.
 PLAIN_ID = r"[^\s\x00-\x1f\x7f]+"
-"""What an id is written with where AWS documents nothing narrower."""
+# The purposes of calls to AWS that every kind can have. Options are further purposes.
 DISCOVER, DESCRIBE, TAGS = "discover", "describe", "tags"
-"""What every kind may call AWS for, besides its options."""
+
+# The names of the options that the configuration turns on.
+Options = frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class ApiCall:
-    """One AWS API, with the quota that AWS gives an account in a Region.
+    """One AWS API and its quota, which applies to an account in a Region.
 
-    ``quota`` is in calls per second; APIs of one service with the same ``bucket`` share it. ``resource`` is what
-    an IAM policy may narrow the permission to: ``*`` where AWS knows no resource for the action. ``also_needs`` are
-    the actions that AWS asks of the caller besides the call's own. The answer to a ``shared`` call serves every kind
-    that asks the same: none of them asks twice because of another. It stays the same API, shared or not.
+    - ``quota``: calls per second. APIs of one service with the same ``bucket`` share it.
+    - ``resource``: the resources in an IAM policy, ``*`` if the action supports none.
+    - ``dependent_actions``: IAM actions that the caller needs in addition to the API's own action.
+    - ``shared``: one response serves every kind that makes the same call.
     """
 
     service: str
@@ -39,30 +42,30 @@ class ApiCall:
     quota: float
     bucket: str = ""
     resource: str = "*"
-    also_needs: tuple[str, ...] = ()
+    dependent_actions: tuple[str, ...] = ()
     shared: bool = field(default=False, compare=False)
 
     @property
     def quota_name(self) -> str:
-        """The name under which calls are counted against the quota."""
+        """The name of the quota that the calls use."""
         return self.bucket or self.name
 
 
 class Api(Protocol):
-    """AWS as one kind sees it, in one scope. Every method raises ``ApiError`` and nothing else."""
+    """The APIs of AWS in one scope. Every method raises only ``ApiError``."""
 
-    async def call(self, call: ApiCall, **parameters: Any) -> Answer:
-        """Return the answer to one call."""
+    async def call(self, call: ApiCall, **parameters: Any) -> Response:
+        """Return the response to one call."""
         ...
 
-    def pages(self, call: ApiCall, **parameters: Any) -> AsyncIterator[Answer]:
-        """Return the answers to a list call, page after page, each with the list that AWS documents."""
+    def pages(self, call: ApiCall, **parameters: Any) -> AsyncIterator[Response]:
+        """Yield the responses to a list call, page by page. Each of them has the documented list."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ListEntry:
-    """An operation as a list names it; what the list does not say is None or empty."""
+    """An operation in a list. Fields that the list lacks are None or empty."""
 
     id: str
     created: datetime | None = None
@@ -71,47 +74,44 @@ class ListEntry:
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """How operations are found: a list call, what a page holds, and the parameter that filters by status, if any.
+    """How operations are found: the list call, the entries of a page, and the parameter for the status, if any.
 
-    ``tells_status`` says that the entries of a list without such a filter carry the status.
+    ``has_statuses`` is set if the list has no such parameter and its entries contain the status.
     """
 
     call: ApiCall
-    entries: Callable[[Answer], Iterable[ListEntry]]
+    entries: Callable[[Response], Iterable[ListEntry]]
     status_parameter: str = ""
-    tells_status: bool = False
+    has_statuses: bool = False
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A switch of one kind in the configuration, off unless set; ``calls`` are what it needs on top."""
+    """A switch of one kind in the configuration, off by default. It needs the additional ``calls``."""
 
     name: str
     help: str
     calls: tuple[ApiCall, ...] = ()
 
 
-Options = frozenset[str]
-"""The names of the options that the configuration turned on."""
-
-
 @dataclass(frozen=True, slots=True)
 class FetchRequest(Generic[T]):
-    """What is to be read of AWS: an operation, with what is known of it already.
+    """A request to read one operation from AWS.
 
-    ``before`` is the operation as it was read last; ``listed`` the status in a list that was read just now, else empty.
+    ``previous`` is the operation at its last reading. ``listed_status`` is its status in a list that the same refresh
+    has read, else empty.
     """
 
     id: str
     options: Options = frozenset()
-    before: T | None = None
-    listed: str = ""
+    previous: T | None = None
+    listed_status: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class TagSource(Generic[T]):
-    """Where the tags of a kind come from whose operations do not bring their own; asked once for each operation."""
+    """The call for tags that an operation's description lacks. It is made once for each operation."""
 
     call: ApiCall
     read: Callable[[Api, T], Awaitable[Tags]]
@@ -119,7 +119,7 @@ class TagSource(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """How a call names an operation that does not go by its id there: the parameter, and what it holds."""
+    """The parameter by which a call names an operation, and its value."""
 
     parameter: str
     name: Callable[[SimulatedOperation], str]
@@ -127,15 +127,18 @@ class Naming:
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """What the simulator answers: for a call that names an operation (None: not found), and in the kind's list.
+    """The responses of the simulator to a call about one operation (None: not found), and the entry in the list.
 
-    ``also_as`` gives what an operation looks like as one of another kind, by that kind's name: a deployment's job.
+    ``names_of`` has the calls that name an operation by something else than its id. ``as_other_kinds`` converts an
+    operation to one of another kind, by that kind's name: a deployment appears as a job, too.
     """
 
-    answers: Mapping[ApiCall, Callable[[SimulatedOperation], Mapping[str, Any] | None]]
+    responses: Mapping[ApiCall, Callable[[SimulatedOperation], Mapping[str, Any] | None]]
     entry: Callable[[SimulatedOperation], Any]
-    namings: Mapping[ApiCall, Naming] = field(default_factory=dict)
-    also_as: Mapping[str, Callable[[SimulatedOperation], SimulatedOperation | None]] = field(default_factory=dict)
+    names_of: Mapping[ApiCall, Naming] = field(default_factory=dict)
+    as_other_kinds: Mapping[str, Callable[[SimulatedOperation], SimulatedOperation | None]] = field(
+        default_factory=dict
+    )
 
 
 def _never(operation: Operation) -> bool:
@@ -144,7 +147,7 @@ def _never(operation: Operation) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class SeriesSelector:
-    """Rows of one of a kind's metrics: all of them, or those whose label has one of the values. They are added up."""
+    """Series of one metric, whose values are added up: all, or those whose label has one of the values."""
 
     metric: str
     label: str = ""
@@ -153,33 +156,37 @@ class SeriesSelector:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemSeries:
-    """Which rows tell how the items of an operation fare, for alerts, which see rows and no operations.
+    """The series with the item counts of an operation, for alerts. If a count has several sources, the largest counts.
 
-    Of several sources of one count the largest holds. Without ``processed``, that is what succeeded and what failed;
-    without ``under_way``, nobody can tell, and an active operation is taken to have items left. ``invalid`` are items
-    that failed because the input is wrong, ``retried`` attempts that are made again.
+    - ``processed``: by default the succeeded and the failed items.
+    - ``unfinished``: by default unknown. An active operation then counts as one with unfinished items.
+    - ``invalid``: items that failed because the input is wrong.
+    - ``retried``: attempts that are made again.
     """
 
     succeeded: tuple[SeriesSelector, ...] = ()
     failed: tuple[SeriesSelector, ...] = ()
     processed: tuple[SeriesSelector, ...] = ()
-    under_way: tuple[SeriesSelector, ...] = ()
+    unfinished: tuple[SeriesSelector, ...] = ()
     invalid: tuple[SeriesSelector, ...] = ()
     retried: tuple[SeriesSelector, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind(Generic[T]):
-    """One kind of bulk operation, complete.
+    """One kind of bulk operation.
 
-    ``operation`` is the frozen dataclass that ``fetch`` gives back; text, numbers, times and tuples of them are all
-    that it holds, so that it can be written down. ``completes`` are the statuses of operations that came to their end
-    by themselves; whether all went well only the counts tell. ``failed`` and ``stopped`` are those of operations that
-    ended badly, or because somebody ended them, ``waiting`` active ones in which nothing is done yet, ``ending`` those
-    of what somebody is about to end. ``fetch`` reads one operation, ``final`` tells whether nothing of it can change
-    any more, ``continuous`` whether it never ends because it goes on with whatever joins its target, and ``tally`` how
-    many of its items ended well and badly; ``items`` says the same of its rows. From ``support_ended`` on, AWS may
-    refuse the kind's calls for good.
+    - ``operation``: the frozen dataclass that ``fetch`` returns. The state file stores it, so its fields are texts,
+      numbers, times and tuples of them.
+    - ``active``: statuses that AWS can still change. ``waiting`` ones have not begun, ``ending`` ones are being ended.
+    - ``completed``: statuses of operations that ended by themselves. Items of them may have failed.
+    - ``failed``, ``stopped``: statuses of operations that ended with a failure, or because a user ended them.
+    - ``describe_calls``: the calls of ``fetch`` without its options.
+    - ``is_final``: whether nothing of an operation can change any more.
+    - ``is_continuous``: whether an operation has no end, because it includes each thing that joins its target later.
+    - ``item_counts``: the succeeded and failed items of an operation; ``items`` are the series with the same counts.
+    - ``support_ended``: since then AWS may refuse the calls permanently.
+    - ``by_default``: whether the kind is watched without a configuration.
     """
 
     name: str
@@ -188,13 +195,13 @@ class Kind(Generic[T]):
     operation: type[T]
     statuses: tuple[str, ...]
     active: frozenset[str]
-    completes: frozenset[str]
+    completed: frozenset[str]
     id_parameter: str
     id_length: int
-    describes: tuple[ApiCall, ...]
+    describe_calls: tuple[ApiCall, ...]
     discovery: Discovery
     fetch: Callable[[Api, FetchRequest[T]], Awaitable[T]]
-    final: Callable[[T, Options], bool]
+    is_final: Callable[[T, Options], bool]
     item_counts: Callable[[T], ItemCounts]
     metrics: tuple[Metric[T], ...]
     simulation: Simulation
@@ -203,7 +210,7 @@ class Kind(Generic[T]):
     stopped: frozenset[str] = frozenset()
     waiting: frozenset[str] = frozenset()
     ending: frozenset[str] = frozenset()
-    continuous: Callable[[T], bool] = _never
+    is_continuous: Callable[[T], bool] = _never
     id_pattern: str = PLAIN_ID
     options: tuple[Option, ...] = ()
     tag_source: TagSource[T] | None = None
@@ -212,25 +219,25 @@ class Kind(Generic[T]):
 
     @property
     def purposes(self) -> Mapping[str, tuple[ApiCall, ...]]:
-        """What the kind calls AWS for, and which APIs each purpose takes; options are purposes by their names."""
+        """The APIs that the kind calls for each purpose. An option is a purpose by its name."""
         options = {option.name: option.calls for option in self.options}
         tags = {TAGS: (self.tag_source.call,)} if self.tag_source else {}
-        return {DISCOVER: (self.discovery.call,), DESCRIBE: self.describes, **options, **tags}
+        return {DISCOVER: (self.discovery.call,), DESCRIBE: self.describe_calls, **options, **tags}
 
     @property
     def calls(self) -> tuple[ApiCall, ...]:
-        """Every API that the kind may call, those for options and tags included."""
+        """Every API that the kind can call, including those for options and tags."""
         return tuple(call for calls in self.purposes.values() for call in calls)
 
     def naming(self, call: ApiCall) -> Naming:
-        """Return how a call about one operation names it: by its id, unless the simulation says otherwise."""
-        return self.simulation.namings.get(call) or Naming(self.id_parameter, lambda operation: operation.id)
+        """Return how a call names an operation: by its id, unless the simulation has another name for the call."""
+        return self.simulation.names_of.get(call) or Naming(self.id_parameter, lambda operation: operation.id)
 
     def is_id(self, text: str) -> bool:
-        """Tell whether a text can name an operation; an empty one, or ``..``, would name another path of AWS."""
+        """Return whether a text can be an id. An empty text or ``..`` would change the path of the request."""
         fits = re.fullmatch(self.id_pattern, text) and len(text) <= self.id_length
         return bool(fits) and text not in (".", "..")
 
     def is_active(self, status: str) -> bool:
-        """Tell whether AWS may still change an operation of this status; a status of tomorrow may change."""
+        """Return whether AWS can still change an operation of this status. A status that AWS adds later can change."""
         return status in self.active or status not in self.statuses

@@ -1,4 +1,4 @@
-"""Declarative metric rows: what a family is called, what it says, and how it is read from a reading."""
+"""Declarations of metrics: the name, the help text, and how the samples are read from an operation."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from exporter.core.model import Operation, Reading
 
 T_contra = TypeVar("T_contra", bound=Operation, contravariant=True)
 
+# The labels of every series of an operation, so that queries can join any two of them.
 IDENTITY = ("aws_account_id", "aws_region", "kind", "id")
-"""The labels of every row of an operation, so that any two rows join on them."""
 
+# The values of a metric's additional labels, and the value of the sample.
 Row = tuple[tuple[str, ...], float]
-"""The values of a metric's extra labels, and the sample's value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metric(Generic[T_contra]):
-    """One family of gauges. ``read`` gives no row where AWS sent nothing: an absent count is never 0."""
+    """A gauge. ``read`` returns no sample for a value that AWS did not send, instead of 0."""
 
     name: str
     help: str
@@ -29,7 +29,7 @@ class Metric(Generic[T_contra]):
 
 
 def gauge(name: str, help: str, value: Callable[[T_contra], float | None]) -> Metric[T_contra]:
-    """Return a metric with one row, or none where ``value`` gives None."""
+    """Return a metric with one sample, or none if ``value`` returns None."""
 
     def read(reading: Reading[T_contra]) -> Iterable[Row]:
         number = value(reading.operation)
@@ -39,7 +39,7 @@ def gauge(name: str, help: str, value: Callable[[T_contra], float | None]) -> Me
 
 
 def timestamp(name: str, help: str, moment: Callable[[T_contra], datetime | None]) -> Metric[T_contra]:
-    """Return a metric in Unix seconds; the age is left to PromQL, as Prometheus' guidelines ask."""
+    """Return a metric in Unix seconds. Queries compute the age from it, as the Prometheus guidelines recommend."""
 
     def read(reading: Reading[T_contra]) -> Iterable[Row]:
         when = moment(reading.operation)
@@ -49,7 +49,7 @@ def timestamp(name: str, help: str, moment: Callable[[T_contra], datetime | None
 
 
 def info(name: str, help: str, values: Mapping[str, Callable[[T_contra], str]]) -> Metric[T_contra]:
-    """Return a metric that is always 1 and carries text in its labels; an unknown text is an empty label."""
+    """Return a metric that is always 1 and has texts in its labels. An unknown text is an empty label."""
 
     def read(reading: Reading[T_contra]) -> Iterable[Row]:
         return ((tuple(value(reading.operation) for value in values.values()), 1.0),)
@@ -60,13 +60,13 @@ def info(name: str, help: str, values: Mapping[str, Callable[[T_contra], str]]) 
 def state_set(
     name: str, help: str, label: str, states: tuple[str, ...], state: Callable[[T_contra], str]
 ) -> Metric[T_contra]:
-    """Return a metric with a 0/1 row for each state, one of which is 1: the last one stands for all unnamed ones."""
+    """Return a metric with a series for each state: 1 for the current state, else 0. The last state means any other."""
     *known, unknown = states
 
     def read(reading: Reading[T_contra]) -> Iterable[Row]:
         now = state(reading.operation)
         current = now if now in known else unknown
-        return tuple(((one,), float(one == current)) for one in states)
+        return tuple(((label_value,), float(label_value == current)) for label_value in states)
 
     return Metric(name, help, read, (label,))
 
@@ -74,7 +74,7 @@ def state_set(
 def breakdown(
     name: str, help: str, label: str, counts: Callable[[T_contra], Iterable[tuple[str, float]] | None]
 ) -> Metric[T_contra]:
-    """Return a metric with one row for each (label value, count), or none where ``counts`` gives None."""
+    """Return a metric with one sample for each pair of a label value and a count."""
 
     def read(reading: Reading[T_contra]) -> Iterable[Row]:
         return tuple(((value,), count) for value, count in counts(reading.operation) or ())

@@ -1,4 +1,4 @@
-"""What became of an operation. Completed does not mean success: the counts decide."""
+"""The outcome of an operation. A completed one is not always a success: its counts decide."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from exporter.kinds.kind import Kind, Options
 
 
 class Outcome(StrEnum):
-    """Whether an operation goes on, or how it ended."""
+    """Whether an operation is pending, or how it ended."""
 
     PENDING = "open"
     SUCCEEDED = "well"
@@ -18,20 +18,20 @@ class Outcome(StrEnum):
 
 
 def outcome(kind: Kind[Any], operation: Operation, options: Options) -> Outcome:
-    """Return what became of an operation; well means that it came to its end by itself and nothing in it failed.
+    """Return the outcome of an operation. It succeeded if it completed and the number of failed items is 0.
 
-    Where AWS tells no count of failures, nobody knows that it went well.
-    A continuous one never ends: it counts as ended while nothing of it is under way.
+    If AWS sent no failure count, it did not succeed. A continuous operation has no end: it counts as completed while
+    all of its items are finished.
     """
-    if not (kind.final(operation, options) or _pauses(kind, operation)):
+    if not (kind.is_final(operation, options) or _is_idle(kind, operation)):
         return Outcome.PENDING
-    goes_on = kind.continuous(operation) and kind.is_active(operation.status)
-    completed = operation.status in kind.completes or goes_on
+    is_running = kind.is_continuous(operation) and kind.is_active(operation.status)
+    completed = operation.status in kind.completed or is_running
     return Outcome.SUCCEEDED if completed and kind.item_counts(operation).failed == 0 else Outcome.FAILED
 
 
-def _pauses(kind: Kind[Any], operation: Operation) -> bool:
-    if not kind.continuous(operation):
+def _is_idle(kind: Kind[Any], operation: Operation) -> bool:
+    if not kind.is_continuous(operation):
         return False
-    nothing_in_it = operation.progress is None and not kind.is_active(operation.status)
-    return operation.progress == 1 or nothing_in_it
+    ended_empty = operation.progress is None and not kind.is_active(operation.status)
+    return operation.progress == 1 or ended_empty

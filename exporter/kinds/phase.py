@@ -1,4 +1,4 @@
-"""What a status of any kind comes to, as the kind's record says: the same on pages, in terminals and on dashboards."""
+"""The phase of a status: the same for all kinds, on pages, in terminals and on dashboards."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from exporter.kinds.kind import Kind
 
 
 class Phase(Enum):
-    """What a status comes to. ``UNKNOWN`` is one of tomorrow, ``ENDED`` any end that is none of the others."""
+    """The phase of a status. ``UNKNOWN``: AWS added the status later. ``ENDED``: any end without a phase of its own."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -22,15 +22,15 @@ class Phase(Enum):
 
 
 def phase(kind: Kind[Any], status: str) -> Phase:
-    """Return what a status of a kind comes to."""
+    """Return the phase of a kind's status."""
     if status not in kind.statuses:
         return Phase.UNKNOWN
-    named = (
+    phases = (
         (Phase.WAITING, kind.waiting),
         (Phase.ENDING, kind.ending),
         (Phase.FAILED, kind.failed),
         (Phase.STOPPED, kind.stopped),
-        (Phase.COMPLETED, kind.completes),
+        (Phase.COMPLETED, kind.completed),
     )
-    other = Phase.RUNNING if kind.is_active(status) else Phase.ENDED
-    return next((one for one, statuses in named if status in statuses), other)
+    default = Phase.RUNNING if kind.is_active(status) else Phase.ENDED
+    return next((phase for phase, statuses in phases if status in statuses), default)

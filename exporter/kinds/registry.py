@@ -1,4 +1,4 @@
-"""The kinds of bulk operation: one module each, and the one place that lists them."""
+"""The list of all kinds of bulk operation. Each kind has its own module."""
 
 from __future__ import annotations
 

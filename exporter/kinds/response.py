@@ -1,4 +1,7 @@
-"""Read members of AWS's answers, with types checked: botocore passes on whatever a server sent."""
+"""Functions that read members of AWS's responses. They check that a member is present and in range.
+
+``exporter.aws.response_check`` has checked every type before, against the model of AWS.
+"""
 
 from __future__ import annotations
 
@@ -8,115 +11,103 @@ from typing import Any
 
 from exporter.core.errors import malformed
 
-Answer = Mapping[str, Any]
-"""An answer, or a structure in one, as botocore parsed it."""
-
+# A response, or a structure in one, as botocore has parsed it.
+Response = Mapping[str, Any]
+# Tags as pairs of key and value, sorted by key.
 Tags = tuple[tuple[str, str], ...]
-"""Tags as pairs, sorted by their names."""
 
+# The largest integer up to which a Prometheus sample is exact.
 LARGEST_COUNT = 2**53
-"""The largest integer that a Prometheus sample holds exactly."""
-
+# AWS documents no longer text for the members that are read.
 LONGEST_TEXT = 2048
 
 
-def status(answer: Answer, member: str) -> str:
-    """Return a status. Raises ``malformed`` without one: botocore reports many a broken answer as success."""
-    value = text(answer, member)
+def status(response: Response, member: str) -> str:
+    """Return a status or an id. Raises ``malformed`` if it is missing: botocore parses many broken bodies as empty."""
+    value = text(response, member)
     if not value:
         raise malformed(f"{member} is missing")
     return value
 
 
-def text(answer: Answer, member: str) -> str:
-    """Return a text, empty where AWS left it out."""
-    return _bounded(answer.get(member, ""), member)
+def text(response: Response, member: str) -> str:
+    """Return a text, empty if AWS did not send it."""
+    return _limited(response.get(member, ""), member)
 
 
-def count(answer: Answer, member: str) -> int | None:
-    """Return a count, None where AWS left it out."""
-    value = answer.get(member)
-    if value is None:
-        return None
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LARGEST_COUNT:
-        raise malformed(f"{member} is not a count")
+def texts(response: Response, member: str) -> Sequence[str]:
+    """Return a list of texts, empty if AWS did not send it. Raises ``malformed`` if one of them is empty."""
+    values: Sequence[str] = response.get(member, ())
+    if not all(_limited(value, member) for value in values):
+        raise malformed(f"{member} contains an empty text")
+    return values
+
+
+def count(response: Response, member: str) -> int | None:
+    """Return a count, None if AWS did not send it."""
+    value: int | None = response.get(member)
+    if value is not None and not 0 <= value <= LARGEST_COUNT:
+        raise malformed(f"{member} is not between 0 and 2^53")
     return value
 
 
-def ratio(answer: Answer, member: str) -> float | None:
-    """Return a percentage as a ratio from 0 to 1, None where AWS left it out."""
-    percent = count(answer, member)
+def ratio(response: Response, member: str) -> float | None:
+    """Return a percentage as a ratio from 0 to 1, None if AWS did not send it."""
+    percent = count(response, member)
     if percent is not None and percent > 100:
         raise malformed(f"{member} is above 100")
     return None if percent is None else percent / 100
 
 
-def moment(answer: Answer, member: str) -> datetime | None:
-    """Return a time that botocore parsed, in UTC, None where AWS left it out."""
-    value = answer.get(member)
-    if value is not None and not isinstance(value, datetime):
-        raise malformed(f"{member} is not a time")
+def moment(response: Response, member: str) -> datetime | None:
+    """Return a time in UTC, None if AWS did not send it."""
+    value: datetime | None = response.get(member)
     try:
-        # botocore reads any offset from Greenwich, or none at all, and some are wrong only when they are used.
         return value and _in_utc(value)
     except (ValueError, OverflowError):
-        raise malformed(f"{member} is beyond the calendar") from None
+        raise malformed(f"{member} is outside the years 1 to 9999") from None
 
 
-def iso_timestamp(answer: Answer, member: str) -> datetime | None:
-    """Return a time that AWS sends as ISO 8601 text; None where it is missing or unreadable.
+def iso_timestamp(response: Response, member: str) -> datetime | None:
+    """Return a time that AWS sends as ISO 8601 text, None if it is missing or cannot be parsed.
 
-    The format of such a text is not documented, so an odd one costs its own row and no other.
+    AWS does not document the format. A time in another format must not make the other members unreadable.
     """
     try:
-        return _in_utc(datetime.fromisoformat(text(answer, member)))
+        return _in_utc(datetime.fromisoformat(text(response, member)))
     except (ValueError, OverflowError):
         return None
 
 
-def _in_utc(when: datetime) -> datetime:
-    """Return a time in UTC, which one without an offset is taken to be in. Raises ValueError or OverflowError."""
-    return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
-
-
-def structure(answer: Answer, member: str) -> Answer:
-    """Return a structure, empty where AWS left it out."""
-    value = answer.get(member, {})
-    if not isinstance(value, Mapping):
-        raise malformed(f"{member} is not a structure")
+def structure(response: Response, member: str) -> Response:
+    """Return a structure, empty if AWS did not send it."""
+    value: Response = response.get(member, {})
     return value
 
 
-def structures(answer: Answer, member: str) -> Sequence[Answer]:
-    """Return a list of structures, empty where AWS left it out."""
-    value = answer.get(member, [])
-    if not isinstance(value, list) or not all(isinstance(one, Mapping) for one in value):
-        raise malformed(f"{member} is not a list of structures")
-    return value
+def structures(response: Response, member: str) -> Sequence[Response]:
+    """Return a list of structures, empty if AWS did not send it."""
+    values: Sequence[Response] = response.get(member, ())
+    return values
 
 
-def texts(answer: Answer, member: str) -> Sequence[str]:
-    """Return a list of texts that are not empty. Raises ``malformed`` for anything else."""
-    value = answer.get(member)
-    if not isinstance(value, list) or not all(_bounded(one, member) for one in value):
-        raise malformed(f"{member} is not a list of texts")
-    return value
+def tags(response: Response, member: str) -> Tags:
+    """Return a map of tags as sorted pairs, empty if AWS did not send it."""
+    pairs = structure(response, member).items()
+    return tuple(sorted((_limited(key, member), _limited(value, member)) for key, value in pairs))
 
 
-def tags(answer: Answer, member: str) -> Tags:
-    """Return a map of tags as sorted pairs, empty where AWS left it out."""
-    value = structure(answer, member)
-    return tuple(sorted((_bounded(key, member), _bounded(one, member)) for key, one in value.items()))
-
-
-def tag_list(answer: Answer, member: str) -> Tags:
+def tag_list(response: Response, member: str) -> Tags:
     """Return a list of tags, each with ``Key`` and ``Value``, as sorted pairs."""
-    return tuple(sorted((status(one, "Key"), text(one, "Value")) for one in structures(answer, member)))
+    return tuple(sorted((status(tag, "Key"), text(tag, "Value")) for tag in structures(response, member)))
 
 
-def _bounded(value: Any, member: str) -> str:
-    if not isinstance(value, str):
-        raise malformed(f"{member} is not text")
+def _limited(value: str, member: str) -> str:
     if len(value) > LONGEST_TEXT:
-        raise malformed(f"{member} is longer than any that AWS documents")
+        raise malformed(f"{member} is longer than {LONGEST_TEXT} characters")
     return value
+
+
+def _in_utc(when: datetime) -> datetime:
+    # A time without an offset is in UTC.
+    return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)

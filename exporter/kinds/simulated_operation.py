@@ -1,4 +1,4 @@
-"""What a simulated operation looks like at one moment, before a kind puts it into AWS's words."""
+"""A simulated operation, from which a kind derives the responses of AWS."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedOperation:
-    """One operation of a scenario at one moment; the counts are of items: things, records or groups."""
+    """One operation of a scenario at one moment. The counts are of its items: things, records or groups."""
 
     id: str
     account: str
@@ -30,5 +30,5 @@ class SimulatedOperation:
 
     @property
     def processed(self) -> int:
-        """Items that are done, well or badly."""
+        """The number of finished items: the succeeded and the failed ones."""
         return self.succeeded + self.failed

@@ -1,4 +1,4 @@
-"""Bulk registration of things: StartThingRegistrationTask and what became of it.
+"""Bulk registration of things, which StartThingRegistrationTask starts.
 
     aws_iot_thing_registration_task_succeeded_things{...,id="a1b2"} 198204
     aws_iot_thing_registration_task_failed_things{...,id="a1b2"} 1796
@@ -26,7 +26,7 @@ from exporter.kinds.kind import (
     Simulation,
 )
 from exporter.kinds.metric import gauge
-from exporter.kinds.response import Answer
+from exporter.kinds.response import Response
 from exporter.kinds.simulated_operation import SimulatedOperation
 
 DESCRIBE = ApiCall("iot", "DescribeThingRegistrationTask", quota=10)
@@ -39,46 +39,45 @@ FAILED = "aws_iot_thing_registration_task_failed_things"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThingRegistrationTask(Operation):
-    """A task with its counts; None where AWS sent no count."""
+    """A task with its counts, None if AWS did not send them."""
 
     succeeded: int | None
     failed: int | None
 
 
-async def fetch(api: Api, wanted: FetchRequest[ThingRegistrationTask]) -> ThingRegistrationTask:
-    """Return the task that is wanted."""
-    return parse(wanted.id, await api.call(DESCRIBE, taskId=wanted.id))
+async def fetch(api: Api, request: FetchRequest[ThingRegistrationTask]) -> ThingRegistrationTask:
+    """Return the requested task."""
+    return parse(request.id, await api.call(DESCRIBE, taskId=request.id))
 
 
-def parse(id: str, described: Answer) -> ThingRegistrationTask:
-    """Return the task that an answer of DescribeThingRegistrationTask describes.
+def parse(id: str, description: Response) -> ThingRegistrationTask:
+    """Return the task in a response of DescribeThingRegistrationTask.
 
-    ``templateBody``, ``message`` and ``roleArn`` stay behind: they are long, free text or sensitive.
+    ``templateBody``, ``message`` and ``roleArn`` are left out: they are long, free text or sensitive.
     """
     return ThingRegistrationTask(
         id=id,
-        status=response.status(described, "status"),
-        progress=response.ratio(described, "percentageProgress"),
-        created=response.moment(described, "creationDate"),
-        updated=response.moment(described, "lastModifiedDate"),
-        input=_input(described),
-        succeeded=response.count(described, "successCount"),
-        failed=response.count(described, "failureCount"),
+        status=response.status(description, "status"),
+        progress=response.ratio(description, "percentageProgress"),
+        created=response.moment(description, "creationDate"),
+        updated=response.moment(description, "lastModifiedDate"),
+        input=_input(description),
+        succeeded=response.count(description, "successCount"),
+        failed=response.count(description, "failureCount"),
     )
 
 
-def _input(described: Answer) -> str:
-    bucket, key = response.text(described, "inputFileBucket"), response.text(described, "inputFileKey")
+def _input(description: Response) -> str:
+    bucket, key = response.text(description, "inputFileBucket"), response.text(description, "inputFileKey")
     return f"s3://{bucket}/{key}" if bucket else ""
 
 
-def entries(page: Answer) -> Iterable[ListEntry]:
-    """Return the tasks on a page of the list, which holds ids and nothing else."""
+def entries(page: Response) -> Iterable[ListEntry]:
+    """Return the tasks on a page of the list, which contains only ids."""
     return (ListEntry(id) for id in response.texts(page, "taskIds"))
 
 
-def simulated_task(task: SimulatedOperation) -> dict[str, Any]:
-    """Return what DescribeThingRegistrationTask answers for a simulated task."""
+def _simulated_task(task: SimulatedOperation) -> dict[str, Any]:
     bucket, _, key = task.input.removeprefix("s3://").partition("/")
     return {
         "taskId": task.id,
@@ -103,27 +102,27 @@ KIND: Kind[ThingRegistrationTask] = Kind(
     operation=ThingRegistrationTask,
     statuses=("InProgress", "Completed", "Failed", "Cancelled", "Cancelling"),
     active=ACTIVE,
-    completes=frozenset({"Completed"}),
+    completed=frozenset({"Completed"}),
     id_parameter="taskId",
     id_length=40,
-    describes=(DESCRIBE,),
+    describe_calls=(DESCRIBE,),
     discovery=Discovery(LIST, entries, status_parameter="status", parameters={"maxResults": 250}),
     fetch=fetch,
-    final=lambda task, options: not KIND.is_active(task.status),
+    is_final=lambda task, options: not KIND.is_active(task.status),
     item_counts=lambda task: ItemCounts(task.succeeded, task.failed),
     metrics=(
         gauge(
             SUCCEEDED,
-            "Things that the task has provisioned (AWS: successCount).",
+            "Number of things that the task has registered (AWS: successCount).",
             lambda task: task.succeeded,
         ),
         gauge(
             FAILED,
-            "Things that the task failed to provision (AWS: failureCount).",
+            "Number of things that the task could not register (AWS: failureCount).",
             lambda task: task.failed,
         ),
     ),
-    simulation=Simulation(answers={DESCRIBE: simulated_task}, entry=lambda task: task.id),
+    simulation=Simulation(responses={DESCRIBE: _simulated_task}, entry=lambda task: task.id),
     items=ItemSeries(succeeded=(SeriesSelector(SUCCEEDED),), failed=(SeriesSelector(FAILED),)),
     failed=frozenset({"Failed"}),
     stopped=frozenset({"Cancelled"}),

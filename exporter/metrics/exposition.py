@@ -1,8 +1,8 @@
-"""Snapshots and the metric table become text: an operation's lines are rendered once, a scrape joins them.
+"""The text of a scrape: the lines of an operation are rendered once, and a scrape joins them.
 
-Prometheus text 0.0.4 and OpenMetrics 1.0 write gauges alike, so both share the lines and differ in the headers.
+Gauges have the same lines in Prometheus text 0.0.4 and OpenMetrics 1.0. Only the headers of the families differ.
 Formats: https://prometheus.io/docs/instrumenting/exposition_formats/
-JSON can hold halves of surrogate pairs, which UTF-8 cannot: each becomes a question mark.
+JSON can contain half a surrogate pair, which UTF-8 cannot encode. It becomes a question mark.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from typing import Any
 from prometheus_client.utils import floatToGoString
 
 from exporter.core.model import CellKey, Operation, Reading, Snapshot
-from exporter.core.store import without_twins
+from exporter.core.store import without_duplicates
 from exporter.kinds.metric import IDENTITY, Metric
 from exporter.metrics.families import Table
 
 _number: Callable[[float], str] = floatToGoString
 
+# The lines of each metric of a kind's table, in the order of the table.
 Lines = tuple[bytes, ...]
-"""The lines of each metric of a kind's table, in the table's order."""
 
 
 @dataclass(slots=True)
-class _Kept:
-    """What is kept of a cell: its snapshot's lines, and those of each reading, for the next snapshot to use."""
+class _RenderedCell:
+    """The lines of a cell by metric, and the lines of each reading, which the next snapshot can use again."""
 
     snapshot: Snapshot
     lines: Mapping[str, bytes]
@@ -35,9 +35,9 @@ class _Kept:
 
 
 class Exposition:
-    """Renders the operations of snapshots, and keeps lines for as long as what they say is unchanged.
+    """Renders the operations of snapshots. Lines are kept while their reading is unchanged.
 
-    It may be used from any thread: of those who come at once, one renders what is new, and all share it.
+    Its methods are thread-safe. If several scrapes come at once, one of them renders the new lines for all.
     """
 
     def __init__(self, tables: Mapping[str, Table]) -> None:
@@ -46,33 +46,33 @@ class Exposition:
         self._families: dict[str, Metric[Any]] = {}
         for table in tables.values():
             self._families.update((metric.name, metric) for metric in table)
-        self._kept: Mapping[CellKey, _Kept] = {}
+        self._kept: Mapping[CellKey, _RenderedCell] = {}
         self._lock = threading.Lock()
 
     def render(self, snapshots: Iterable[Snapshot], openmetrics: bool = False) -> bytes:
-        """Return the families of all operations, without an end mark; a family without rows is left out."""
+        """Return the families of all operations, without an end marker. A family without samples is left out."""
         return b"".join(self.parts(snapshots, openmetrics))
 
     def parts(self, snapshots: Iterable[Snapshot], openmetrics: bool = False) -> list[bytes]:
-        """Return the same in parts, which are those that are kept: no caller holds a text of its own."""
+        """Return the text in parts. They are the kept ones, so that callers need no copy of the text."""
         with self._lock:
-            newest = [self._newest(snapshot) for snapshot in without_twins(snapshots)]
-            # Cells that are no more are forgotten here: a text goes on over changes of the configuration.
-            self._kept = {one.snapshot.key: one for one in newest}
+            cells = [self._rendered(snapshot) for snapshot in without_duplicates(snapshots)]
+            # This removes old cells: an exposition can serve several configurations.
+            self._kept = {cell.snapshot.key: cell for cell in cells}
         parts: list[bytes] = []
         for name, metric in self._families.items():
-            body = [one.lines[name] for one in newest if one.lines.get(name)]
+            body = [cell.lines[name] for cell in cells if cell.lines.get(name)]
             if body:
                 parts += [_header(metric, openmetrics), *body]
         return parts
 
-    def _newest(self, snapshot: Snapshot) -> _Kept:
+    def _rendered(self, snapshot: Snapshot) -> _RenderedCell:
         kept = self._kept.get(snapshot.key)
         return kept if kept and kept.snapshot is snapshot else self._render(snapshot, kept)
 
-    def _render(self, snapshot: Snapshot, before: _Kept | None) -> _Kept:
+    def _render(self, snapshot: Snapshot, previous: _RenderedCell | None) -> _RenderedCell:
         table, renderers = self._tables[snapshot.key.kind], self._renderers[snapshot.key.kind]
-        known = before.readings if before and before.snapshot.scope == snapshot.scope else {}
+        known = previous.readings if previous and previous.snapshot.scope == snapshot.scope else {}
         readings: dict[str, tuple[Reading[Operation], Lines]] = {}
         for reading in snapshot.readings:
             kept = known.get(reading.operation.id)
@@ -82,29 +82,29 @@ class Exposition:
             readings[reading.operation.id] = kept
         columns = zip(*(lines for _, lines in readings.values()), strict=True) if readings else ()
         lines = {metric.name: b"".join(column) for metric, column in zip(table, columns, strict=False)}
-        return _Kept(snapshot, lines, readings)
+        return _RenderedCell(snapshot, lines, readings)
 
 
 def identity(snapshot: Snapshot, reading: Reading[Operation]) -> tuple[str, ...]:
-    """Return the values of the labels that every row of an operation carries, in the order of ``IDENTITY``."""
+    """Return the values of the labels that every series of an operation has, in the order of ``IDENTITY``."""
     return (snapshot.scope.account_id, snapshot.scope.region, snapshot.key.kind, reading.operation.id)
 
 
 class _Renderer:
-    """The lines of one metric, with everything that is the same in all of them made once."""
+    """Renders the lines of one metric. The parts that are the same in all lines are prepared once."""
 
     def __init__(self, metric: Metric[Any]) -> None:
         names = (*IDENTITY, *metric.labels)
         self._read = metric.read
         self._order = sorted(range(len(names)), key=names.__getitem__)
-        labels = ",".join(f'{names[at]}="%s"' for at in self._order)
+        labels = ",".join(f'{names[index]}="%s"' for index in self._order)
         self._line = f"{metric.name}{{{labels}}} %s\n"
 
     def __call__(self, known: tuple[str, ...], reading: Reading[Operation]) -> bytes:
         lines: list[str] = []
         for extra, value in self._read(reading):
             values = (*known, *map(_escape, extra))
-            lines.append(self._line % (*[values[at] for at in self._order], _number(value)))
+            lines.append(self._line % (*[values[index] for index in self._order], _number(value)))
         return "".join(lines).encode(errors="replace")
 
 

@@ -1,4 +1,4 @@
-"""The metric table: the rows that every kind shares, and the rows of one kind behind them."""
+"""The metrics of a kind: those that all kinds share, then its own."""
 
 from __future__ import annotations
 
@@ -11,46 +11,45 @@ from exporter.kinds.kind import Kind
 from exporter.kinds.metric import Metric, gauge, info, state_set, timestamp
 
 PREFIX = "aws_iot_bulk_operation_"
+# The label value for a status that AWS added after this release.
 UNKNOWN = "Unknown"
-"""The status that stands for every one AWS adds after this release."""
 
 Table = tuple[Metric[Any], ...]
 
 
 def table(kind: Kind[Any], tags: Sequence[str]) -> Table:
-    """Return every metric of a kind; ``tags`` are the AWS tags that become labels of the info metric."""
+    """Return every metric of a kind. ``tags`` are the AWS tags that become labels of the info metric."""
     return (*shared_metrics(kind.statuses, tags), *kind.metrics)
 
 
 def shared_metrics(statuses: tuple[str, ...], tags: Sequence[str]) -> tuple[Metric[Operation], ...]:
-    """Return the rows that every kind has, in AWS's own spelling of each status."""
+    """Return the metrics that every kind has. Statuses are spelled as AWS spells them."""
     return (
         state_set(
             PREFIX + "status",
-            "The status of the operation in AWS's spelling: 1 for the current one, 0 for the others. "
-            "A finished operation may still have failures: read the counts.",
+            "Current status of the operation: 1 for the status it has, 0 for all others.",
             "status",
             (*statuses, UNKNOWN),
             lambda operation: operation.status,
         ),
         gauge(
             PREFIX + "progress_ratio",
-            "The share of the operation that is done, from 0 to 1: as AWS reports it, or of the things of its job.",
+            "Ratio of the operation that is done, from 0 to 1, reported by AWS or computed from the counts of its job.",
             lambda operation: operation.progress,
         ),
         timestamp(
             PREFIX + "created_timestamp_seconds",
-            "When the operation was created, in Unix seconds.",
+            "Time at which the operation was created, in Unix seconds.",
             lambda operation: operation.created,
         ),
         timestamp(
             PREFIX + "updated_timestamp_seconds",
-            "When AWS last changed the operation, in Unix seconds.",
+            "Time at which AWS last updated the operation, in Unix seconds.",
             lambda operation: operation.updated,
         ),
         Metric(
             PREFIX + "last_success_timestamp_seconds",
-            "When the rows of this operation were last read from AWS, in Unix seconds.",
+            "Time at which the exporter last read the operation from AWS, in Unix seconds.",
             _read_at,
         ),
         _info(tags),
@@ -69,7 +68,11 @@ def _info(tags: Sequence[str]) -> Metric[Operation]:
     }
     for label, tag in zip(tag_labels(tags), tags, strict=True):
         values[label] = _tag_reader(tag)
-    return info(PREFIX + "info", "What is known of the operation besides figures; always 1.", values)
+    return info(
+        PREFIX + "info",
+        "Name, target, input file and tags of the operation in labels, with the constant value 1.",
+        values,
+    )
 
 
 def _tag_reader(tag: str) -> Callable[[Operation], str]:
@@ -77,9 +80,9 @@ def _tag_reader(tag: str) -> Callable[[Operation], str]:
 
 
 def tag_labels(tags: Sequence[str]) -> tuple[str, ...]:
-    """Return the label of each tag: ``tag_`` and its name with other characters than letters and digits as ``_``.
+    """Return the label of each tag: ``tag_`` and the name, with ``_`` for all but ASCII letters, digits and ``_``.
 
-    Names that become equal get ``_2``, ``_3`` in the order of the configuration, so that no two labels collide.
+    Equal labels get the suffixes ``_2``, ``_3``, ... in the order of the configuration.
     """
     labels: list[str] = []
     for tag in tags:

@@ -1,4 +1,4 @@
-"""Documents made from the metric table, so that they cannot tell another story than the code."""
+"""Documents that are generated from the declared metrics and kinds."""
 
 from __future__ import annotations
 
@@ -24,42 +24,43 @@ from exporter.metrics.self_metrics import (
     new_registry,
 )
 
-Line = tuple[str, str, str, str]
-"""A metric's name, type, labels and help."""
+# A metric's name, labels and help text.
+Line = tuple[str, str, str]
 
 
 def metrics_document(kinds: Sequence[Kind[Any]]) -> str:
-    """Return docs/metrics.md: every family of the operations and of the exporter itself."""
-    head = ("# Metrics", "", "This page is printed by `aws-iot-bulk-exporter show metrics`.", "")
+    """Return docs/metrics.md: every metric of the operations, of the exporter and of a probe."""
+    head = ("# Metrics", "", "The command `aws-iot-bulk-exporter show metrics` prints this page.", "")
     return "\n".join((*head, *_of_operations(kinds), "", *_of_the_exporter(), "", *_of_a_probe(), ""))
 
 
 def metrics_table(kinds: Sequence[Kind[Any]]) -> str:
-    """Return the table of every family of the operations, in Markdown."""
+    """Return the table of the operations' metrics in Markdown."""
     lines = {metric.name: metric for kind in kinds for metric in table(kind, ())}
     return "\n".join(_rows((metric.name, _labels(metric), metric.help) for metric in lines.values()))
 
 
 def kinds_table(kinds: Sequence[Kind[Any]]) -> str:
-    """Return the table of the kinds with what they are and the calls they make, in Markdown."""
+    """Return the table of the kinds in Markdown."""
     rows = (
         f"| `{kind.name}` | [{kind.title}]({kind.reference}) | {', '.join(call.name for call in kind.calls)} |"
         for kind in kinds
     )
-    return "\n".join(("| kind | what it is at AWS | calls |", "|---|---|---|", *rows))
+    return "\n".join(("| kind | operation of AWS | API calls |", "|---|---|---|", *rows))
 
 
 def _of_operations(kinds: Sequence[Kind[Any]]) -> Iterable[str]:
     return (
         "## Bulk operations",
         "",
-        f"Every row carries {_code(IDENTITY)}, so that any two join on them.",
-        "All are gauges: the figures are AWS's and vanish with the operation.",
-        "A count that AWS did not send has no row; it is never shown as 0.",
+        f"Every series has the labels {_code(IDENTITY)}, so that queries can join any two of them.",
+        "All metrics are gauges: AWS reports the values, and they disappear with the operation.",
+        "A count that AWS does not send has no series. It is never exposed as 0.",
+        "A completed operation can have failed items, which only the counts show.",
         "",
         metrics_table(kinds),
         "",
-        "The statuses, in AWS's spelling; `Unknown` stands for one that AWS adds later:",
+        "The statuses are spelled as AWS spells them. `Unknown` is a status that AWS added after this release:",
         "",
         *(f"- `{kind.name}`: {_code(kind.statuses)}" for kind in kinds),
     )
@@ -69,8 +70,8 @@ def _of_the_exporter() -> Iterable[str]:
     return (
         "## The exporter itself",
         "",
-        f"Where the labels say `cell`, a row carries {_code(CELL)}:",
-        "one kind in one Region of a configured account.",
+        f"Metrics with the labels `cell` have {_code(CELL)}.",
+        "A cell is one kind in one Region of a configured account.",
         f"A `reason` is one of {_code(Reason)}.",
         "",
         *_typed_rows(_own_registry()),
@@ -81,7 +82,7 @@ def _of_a_probe() -> Iterable[str]:
     return (
         "## A probe",
         "",
-        "/probe answers with the rows of one operation, and with these:",
+        "The response of /probe has the metrics of one operation, and these:",
         "",
         *_typed_rows(_probe_registry()),
     )
@@ -92,21 +93,21 @@ def _labels(metric: Metric[Any]) -> str:
 
 
 def _typed_rows(registry: CollectorRegistry) -> list[str]:
-    return _rows((name, labels, f"{help} ({type})") for name, type, labels, help in _own_lines(registry))
+    return _rows(_lines(registry))
 
 
-def _own_lines(registry: CollectorRegistry) -> Iterable[Line]:
+def _lines(registry: CollectorRegistry) -> Iterable[Line]:
     suffix = {"counter": "_total", "info": "_info"}
     for family in registry.collect():
         labels = [label for label in family.samples[0].labels if label != "le"]
         own = [label for label in labels if label not in CELL] if set(CELL) <= set(labels) else labels
         cell = "cell" if set(CELL) <= set(labels) else ""
-        said = ", ".join(part for part in (cell, _code(own)) if part)
-        yield family.name + suffix.get(family.type, ""), family.type, said, family.documentation
+        shown = ", ".join(part for part in (cell, _code(own)) if part)
+        yield family.name + suffix.get(family.type, ""), shown, f"{family.documentation} ({family.type})"
 
 
 def _own_registry() -> CollectorRegistry:
-    """A registry in which every family has a sample, so that it shows its labels."""
+    """Return a registry in which every metric has a sample, so that its labels are known."""
     registry = new_registry(Shard())
     api = ApiMetrics(registry)
     api.requests.labels("", "", "", "")
@@ -127,9 +128,9 @@ def _probe_registry() -> CollectorRegistry:
     return registry
 
 
-def _rows(lines: Iterable[tuple[str, str, str]]) -> list[str]:
+def _rows(lines: Iterable[Line]) -> list[str]:
     body = [f"| `{name}` | {labels} | {help} |" for name, labels, help in lines]
-    return ["| metric | labels | what it says |", "|---|---|---|", *body]
+    return ["| metric | labels | help |", "|---|---|---|", *body]
 
 
 def _code(words: Iterable[str]) -> str:

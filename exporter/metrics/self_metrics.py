@@ -1,4 +1,4 @@
-"""The exporter's metrics about itself, rendered by prometheus_client."""
+"""The metrics of the exporter about itself, rendered by prometheus_client."""
 
 from __future__ import annotations
 
@@ -19,26 +19,29 @@ CELL = ("account", "aws_account_id", "aws_region", "kind")
 API = ("aws_account_id", "aws_region", "service", "api")
 SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0)
 
+# An account id, a Region, a service, and the name of a quota.
 BudgetKey = tuple[str, str, str, str]
-"""An account's number, a Region, a service, and the name under which AWS counts the calls."""
 
 
 class ApiMetrics:
-    """What is counted of AWS's APIs: HTTP attempts, so that retries show."""
+    """Metrics of HTTP requests to AWS. Each retry is a request of its own."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.requests = Counter(
-            PREFIX + "api_requests", "HTTP attempts made against AWS's APIs, retries counted.", API, registry=registry
+            PREFIX + "api_requests",
+            "Total number of HTTP requests to AWS APIs, including retries.",
+            API,
+            registry=registry,
         )
         self.errors = Counter(
             PREFIX + "api_request_errors",
-            "HTTP attempts that failed, by AWS's error code or the class of the failure.",
+            "Total number of failed HTTP requests to AWS APIs, by AWS error code or type of failure.",
             (*API, "code"),
             registry=registry,
         )
         self.duration = Histogram(
             PREFIX + "api_request_duration_seconds",
-            "How long HTTP attempts against AWS's APIs took.",
+            "Duration of HTTP requests to AWS APIs, in seconds.",
             ("service", "api"),
             buckets=SECONDS,
             registry=registry,
@@ -46,75 +49,86 @@ class ApiMetrics:
 
 
 def new_registry(shard: Shard) -> CollectorRegistry:
-    """Return a registry with what is known at the start: build, shard and process."""
+    """Return a registry with the metrics of the build, the shard and the process."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    build = Info(PREFIX + "build", "The version of the exporter and of Python.", registry=registry)
+    build = Info(
+        PREFIX + "build",
+        "Versions of the exporter and of Python in labels, with the constant value 1.",
+        registry=registry,
+    )
     build.info({"version": __version__, "python_version": platform.python_version()})
     registry.register(_ShardCollector(shard))
     return registry
 
 
 class _ShardCollector(Collector):
-    """Which shard this is. The total is untyped: Prometheus' lint keeps the suffix ``_total`` for counters."""
+    """The shard of the process. The total has no type: promtool allows the suffix ``_total`` only for counters."""
 
     def __init__(self, shard: Shard) -> None:
         self._shard = shard
 
     def collect(self) -> Iterable[Metric]:
-        """Return both families."""
+        """Return the families."""
         return [
-            GaugeMetricFamily(PREFIX + "shard_ordinal", "The number of this shard, from 0.", self._shard.ordinal),
-            UnknownMetricFamily(PREFIX + "shard_total", "How many shards there are.", self._shard.total),
+            GaugeMetricFamily(PREFIX + "shard_ordinal", "Ordinal of this shard, counted from 0.", self._shard.ordinal),
+            UnknownMetricFamily(
+                PREFIX + "shard_total", "Number of shards among which the scopes are divided.", self._shard.total
+            ),
         ]
 
 
 class ConfigMetrics:
-    """How reading the configuration went the last time."""
+    """Metrics of the last time that the configuration was loaded."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._successful = Gauge(
-            PREFIX + "config_last_reload_successful", "1 if the configuration was last read well.", registry=registry
+            PREFIX + "config_last_reload_successful",
+            "Whether the last configuration load succeeded: 1 for success, 0 for failure.",
+            registry=registry,
         )
         self._success = Gauge(
             PREFIX + "config_last_reload_success_timestamp_seconds",
-            "When the configuration was last read well, in Unix seconds.",
+            "Time of the last successful configuration load, in Unix seconds.",
             registry=registry,
         )
 
     def succeed(self, at: float) -> None:
-        """Note that it was read well at a time in Unix seconds."""
+        """Record a successful load at a time in Unix seconds."""
         self._successful.set(1)
         self._success.set(at)
 
     def fail(self) -> None:
-        """Note that it could not be used."""
+        """Record a failed load."""
         self._successful.set(0)
 
 
 _CELL_GAUGES: Mapping[str, tuple[str, Callable[[Snapshot], float | None]]] = {
-    "up": ("1 if the last refresh of the cell read everything from AWS.", lambda cell: float(cell.up)),
+    "up": (
+        "Whether the last refresh of the cell read everything from AWS: 1 for success, 0 for failure.",
+        lambda cell: float(cell.up),
+    ),
     "last_success_timestamp_seconds": (
-        "When a refresh of the cell last read everything from AWS, in Unix seconds; 0 before the first time.",
+        "Time of the last successful refresh of the cell, in Unix seconds, or 0 before the first one.",
         lambda cell: cell.last_success,
     ),
-    "refresh_duration_seconds": ("How long the last refresh of the cell took.", lambda cell: cell.duration),
-    "operations": ("Operations of the cell that have rows.", lambda cell: float(len(cell.readings))),
+    "refresh_duration_seconds": ("Duration of the last refresh of the cell, in seconds.", lambda cell: cell.duration),
+    "operations": ("Number of operations of the cell that are exposed.", lambda cell: float(len(cell.readings))),
     "operations_omitted": (
-        "Operations of the cell that were found and left out because of max_operations.",
+        "Number of operations of the cell that are not exposed because of the limit max_operations.",
         lambda cell: float(cell.omitted),
     ),
 }
 
 
 class CellCollector(Collector):
-    """The state of each cell, from the newest snapshots; a row for every cell, failing or not."""
+    """Metrics of each cell from its latest snapshot, also while it fails."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def describe(self) -> Iterable[Metric]:
-        """Return the families without samples, so that registering does not collect."""
+        """Return the families without samples."""
         return [*self._gauges(()), self._errors(())]
 
     def collect(self) -> Iterable[Metric]:
@@ -132,7 +146,7 @@ class CellCollector(Collector):
             yield family
 
     def _errors(self, snapshots: Iterable[Snapshot]) -> Metric:
-        help = "1 for each reason why the cell could not read everything from AWS."
+        help = "Reasons for which the last refresh of the cell failed, with the constant value 1."
         family = GaugeMetricFamily(PREFIX + "cell_error", help, labels=(*CELL, "reason"))
         for snapshot in snapshots:
             for reason in sorted(snapshot.reasons):
@@ -146,7 +160,7 @@ def _labels(snapshot: Snapshot) -> tuple[str, ...]:
 
 
 class BudgetCollector(Collector):
-    """The budgets of the scopes that are watched now."""
+    """Metrics of the quota budgets of the configured scopes."""
 
     def __init__(self, store: Store, ratios: Callable[[], Mapping[BudgetKey, float]]) -> None:
         self._store = store
@@ -157,27 +171,27 @@ class BudgetCollector(Collector):
         return [self._family()]
 
     def collect(self) -> Iterable[Metric]:
-        """Return the family with a row for each budget."""
+        """Return the family with a sample for each budget."""
         family = self._family()
-        scopes = {(one.scope.account_id, one.scope.region) for one in self._store.snapshots()}
+        scopes = {(cell.scope.account_id, cell.scope.region) for cell in self._store.snapshots()}
         for key, ratio in self._ratios().items():
             if key[:2] in scopes:
                 family.add_metric(key, ratio)
         return [family]
 
     def _family(self) -> GaugeMetricFamily:
-        help = "The share of AWS's quota that the exporter allows itself now; throttling halves it for a while."
+        help = "Ratio of the AWS quota that the exporter can use now, from 0 to 1; throttling halves it temporarily."
         return GaugeMetricFamily(PREFIX + "api_budget_ratio", help, labels=API)
 
 
 class JoinedCollector(Collector):
-    """What another registry holds, so that several registries can show it."""
+    """The metrics of another registry, so that several registries can contain it."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
 
     def describe(self) -> Iterable[Metric]:
-        """Return nothing: the names are known where they are registered."""
+        """Return nothing: the other registry checks the names."""
         return ()
 
     def collect(self) -> Iterable[Metric]:
@@ -186,16 +200,16 @@ class JoinedCollector(Collector):
 
 
 class StateCollector(Collector):
-    """How it goes with the state file, where there is one."""
+    """Metrics of the state file, if there is one."""
 
     def __init__(self, is_usable: Callable[[], bool], restored: Callable[[], int]) -> None:
         self._is_usable = is_usable
         self._restored = restored
 
     def collect(self) -> Iterable[Metric]:
-        """Return both families."""
-        usable = "1 if the state file can be read and written; only with --state.file."
-        restored = "Operations that were read from the state file instead of AWS; only with --state.file."
+        """Return the families."""
+        usable = "Whether the state file can be read and written: 1 for yes, 0 for no; only with --state.file."
+        restored = "Total number of operations read from the state file instead of AWS; only with --state.file."
         return [
             GaugeMetricFamily(PREFIX + "state_file_usable", usable, float(self._is_usable())),
             CounterMetricFamily(PREFIX + "state_file_restored_operations", restored, self._restored()),
@@ -203,17 +217,19 @@ class StateCollector(Collector):
 
 
 class ProbeCollector(Collector):
-    """How one probe went."""
+    """Metrics of one probe."""
 
     def __init__(self, reasons: Collection[Reason], duration: float) -> None:
         self._reasons = reasons
         self._duration = duration
 
     def collect(self) -> Iterable[Metric]:
-        """Return the families of the probe."""
-        success = "1 if the operation was read from AWS, by this probe or by one shortly before."
-        duration = "How long reading the operation took, waiting for the budget included."
-        help = "1 for each reason why the operation could not be read."
+        """Return the families."""
+        success = "Whether this probe, or a recent one, read the operation from AWS: 1 for success, 0 for failure."
+        duration = (
+            "Duration of the refresh of the operation, in seconds, including the time it waited for the quota budget."
+        )
+        help = "Reasons for which the operation could not be read, with the constant value 1."
         errors = GaugeMetricFamily(PREFIX + "probe_error", help, labels=("reason",))
         for reason in sorted(self._reasons):
             errors.add_metric((reason.value,), 1)

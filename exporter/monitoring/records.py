@@ -75,7 +75,7 @@ def _states(kinds: Kinds) -> Iterable[Record]:
         Record(ACTIVE, _has_status(kinds, lambda kind: kind.active), "1 if AWS may still change the operation."),
         Record(
             UNDER_WAY,
-            item_count(kinds, lambda kind: kind.items.under_way),
+            item_count(kinds, lambda kind: kind.items.unfinished),
             "Items that are queued or in progress, if AWS reports them.",
         ),
         Record(

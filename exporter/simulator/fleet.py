@@ -121,7 +121,7 @@ class Fleet:
 def _members(operation: _RunningOperation, kinds: Mapping[str, Kind[Any]]) -> Iterator[tuple[str, Member]]:
     """Yield the operation as a member of each kind that shows it at any time."""
     own = operation.planned.kind
-    for name, convert in {own: _unchanged, **kinds[own].simulation.also_as}.items():
+    for name, convert in {own: _unchanged, **kinds[own].simulation.as_other_kinds}.items():
         example = next(filter(None, map(convert, operation.at_each_stage())), None)
         if example and name in kinds:
             yield name, Member(operation, convert, example)
@@ -137,7 +137,7 @@ def _newest_first(members: Sequence[Member]) -> Sequence[Member]:
 
 def _names(kind: Kind[Any], members: Sequence[Member]) -> Iterator[tuple[ApiCall, Names]]:
     """Yield each API of the kind that reads one operation, with the operations by their names there."""
-    for call in kind.simulation.answers:
+    for call in kind.simulation.responses:
         naming = kind.naming(call)
         yield call, {naming.name(member.example): member for member in members}
 

@@ -177,7 +177,7 @@ def _simulated_api(call: ApiCall, kinds: Sequence[Kind[Any]], models: Models) ->
 
 
 def _describers(kind: Kind[Any], api: ApiCall) -> Iterator[Describer]:
-    for call, content in kind.simulation.answers.items():
+    for call, content in kind.simulation.responses.items():
         if _api_name(call) == _api_name(api):
             yield Describer(kind.name, kind.naming(call), content)
 

@@ -1,4 +1,4 @@
-"""The way to AWS: tokens are spent when calls are made, and no list goes on for ever."""
+"""Calls to AWS: a token is spent only when the call is made, and every list ends."""
 
 from __future__ import annotations
 
@@ -28,30 +28,29 @@ ACCOUNT = Account(account_id="111122223333")
 REGION = "eu-west-1"
 
 
-def ask(aws: ScriptedAws, question: Callable[[ScopeApi], Coroutine[Any, Any, Any]]) -> Any:
-    """Put a question to a scope whose AWS is written down."""
+def run_with_api(aws: ScriptedAws, function: Callable[[ScopeApi], Coroutine[Any, Any, Any]]) -> Any:
+    """Return the result of a function that gets the API of a scope of this AWS."""
 
     async def run() -> Any:
         gateway = Gateway(Models(), Aws(), ApiMetrics(CollectorRegistry()), ManualClock().clock())
-        return await question(await gateway.connect(ACCOUNT, REGION, "test"))
+        return await function(await gateway.connect(ACCOUNT, REGION, "test"))
 
     with serve_app(aws.app()) as endpoint, aws_environment(endpoint):
         return asyncio.run(run())
 
 
-async def listed(api: ScopeApi) -> list[str]:
-    """Every id of the list."""
+async def list_ids(api: ScopeApi) -> list[str]:
     return [id async for page in api.pages(LIST) for id in page["taskIds"]]
 
 
-def test_no_token_is_spent_while_every_place_is_taken() -> None:
-    async def wait_for_a_place(api: ScopeApi) -> Any:
+def test_no_token_is_spent_while_every_slot_is_in_use() -> None:
+    async def wait_for_slot(api: ScopeApi) -> Any:
         release = threading.Event()
         hanging = [asyncio.create_task(api.workers.run(release.wait, 600)) for _ in range(8)]
         call = asyncio.create_task(api.call(DESCRIBE, taskId="x"))
         for _ in range(20):
             await asyncio.sleep(0)
-        bucket = api.gateway.budgets.of(ACCOUNT.known_id, REGION, DESCRIBE).bucket
+        bucket = api.gateway.budgets.budget(ACCOUNT.known_id, REGION, DESCRIBE).bucket
         assert [bucket.take() for _ in range(5)] == [0.0] * 5
         assert bucket.take() > 0
         for _ in range(5):
@@ -61,10 +60,10 @@ def test_no_token_is_spent_while_every_place_is_taken() -> None:
         return await call
 
     aws = ScriptedAws({"/thing-registration-tasks/x": json_response({"status": "Failed"})})
-    assert ask(aws, wait_for_a_place)["status"] == "Failed"
+    assert run_with_api(aws, wait_for_slot)["status"] == "Failed"
 
 
-def test_a_list_is_read_page_by_page_and_an_empty_page_does_not_end_it() -> None:
+def test_an_empty_page_does_not_end_a_list() -> None:
     aws = ScriptedAws(
         {
             "/thing-registration-tasks": json_response({"taskIds": ["a"], "nextToken": "2"}),
@@ -72,7 +71,7 @@ def test_a_list_is_read_page_by_page_and_an_empty_page_does_not_end_it() -> None
             "/thing-registration-tasks?nextToken=3": json_response({"taskIds": ["b"]}),
         }
     )
-    assert ask(aws, listed) == ["a", "b"]
+    assert run_with_api(aws, list_ids) == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -85,26 +84,26 @@ def test_a_list_is_read_page_by_page_and_an_empty_page_does_not_end_it() -> None
         json_response({"taskIds": {}}),
         HttpResponse(b"<html>", headers={"content-type": "text/html"}),
     ],
-    ids=["a token that repeats", "no list", "nothing", "null", "an object", "HTML"],
+    ids=["repeated token", "no list", "empty", "null", "object", "HTML"],
 )
-def test_a_list_that_is_none_or_repeats_its_token_is_malformed(page: HttpResponse) -> None:
+def test_a_page_without_a_list_or_with_a_repeated_token_is_malformed(page: HttpResponse) -> None:
     with pytest.raises(ApiError) as caught:
-        ask(ScriptedAws({"/thing-registration-tasks": page}), listed)
+        run_with_api(ScriptedAws({"/thing-registration-tasks": page}), list_ids)
     assert caught.value.reason is Reason.MALFORMED
 
 
-def test_a_list_that_never_ends_is_malformed() -> None:
-    endless = _Endless()
+def test_a_list_without_an_end_is_malformed() -> None:
+    endless = _EndlessList()
     with pytest.raises(ApiError, match="more than 1000 pages"):
-        ask(endless, listed)
+        run_with_api(endless, list_ids)
     assert len(endless.requests) == 1000
 
 
-def test_apis_that_share_a_quota_share_its_budget_and_others_have_their_own() -> None:
+def test_only_apis_with_the_same_quota_share_a_budget() -> None:
     gateway = Gateway(Models(), Aws(), ApiMetrics(CollectorRegistry()), ManualClock().clock())
 
     def budget(account_id: str, region: str, name: str, bucket: str) -> object:
-        return gateway.budgets.of(account_id, region, ApiCall("greengrassv2", name, 30, bucket))
+        return gateway.budgets.budget(account_id, region, ApiCall("greengrassv2", name, 30, bucket))
 
     shared = budget("111122223333", "eu-west-1", "GetDeployment", "control-plane")
     assert budget("111122223333", "eu-west-1", "ListDeployments", "control-plane") is shared
@@ -113,23 +112,23 @@ def test_apis_that_share_a_quota_share_its_budget_and_others_have_their_own() ->
     assert budget("111122223333", "us-east-1", "GetDeployment", "control-plane") is not shared
 
 
-class _Endless(ScriptedAws):
-    """An AWS whose every page names another one."""
+class _EndlessList(ScriptedAws):
+    """An AWS in which every page of a list has a token for the next page."""
 
     def find(self, target: str, path: str) -> HttpResponse:
         return json_response({"taskIds": ["a"], "nextToken": str(len(self.requests))})
 
 
 @pytest.mark.parametrize("service", sorted({call.service for kind in KINDS for call in kind.calls} | {"sts"}))
-def test_a_service_is_asked_where_botocore_asks_it_although_little_of_its_data_is_kept(service: str) -> None:
+def test_reduced_endpoint_data_gives_the_same_endpoints(service: str) -> None:
     regions = ("eu-west-1", "us-east-1", "cn-north-1", "us-gov-west-1", "eusc-de-east-1", "us-iso-east-1", "xx-new-9")
     with aws_environment(""):
-        kept = endpoints(service, regions, Models(call for kind in KINDS for call in kind.calls))
-        assert kept == endpoints(service, regions, Models())
+        reduced = endpoints(service, regions, Models(call for kind in KINDS for call in kind.calls))
+        assert reduced == endpoints(service, regions, Models())
 
 
 def endpoints(service: str, regions: Sequence[str], models: Models) -> list[tuple[str, str]]:
-    """Where a service is asked in each Region, and which Region signatures name."""
+    """Return the endpoint of a service in each Region, and the Region of its signatures."""
     session = botocore.session.Session()
     session.register_component("data_loader", models.loader)
     clients = [session.create_client(service, region_name=region) for region in regions]

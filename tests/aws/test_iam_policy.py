@@ -52,7 +52,7 @@ def actions(document: dict[str, Any]) -> set[str]:
 
 def dependent(kinds: Iterable[Kind[Any]]) -> set[str]:
     """Return the actions that AWS asks of the caller besides the calls' own."""
-    return {action for kind in kinds for call in kind.calls for action in call.also_needs}
+    return {action for kind in kinds for call in kind.calls for action in call.dependent_actions}
 
 
 def called(config: str) -> set[str]:
@@ -159,7 +159,7 @@ def test_show_prints_the_policies_of_a_configuration(tmp_path: Path) -> None:
         (("iam-policy", "--account=a"), "--account: needs --config.file"),
         (
             ("iam-policy", "--config.file=config.example.yaml", "--account=none"),
-            "--account: the configuration names no such account",
+            "--account: the configuration has no such account; expected any of default",
         ),
         (("iam-policy", "--config.file=/none"), "cannot read /none: No such file or directory"),
         (

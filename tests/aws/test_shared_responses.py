@@ -1,29 +1,28 @@
-"""Answers that several kinds ask for: a reader that ends takes them from nobody else, the last one ends the call."""
+"""Responses that several kinds need: a call is cancelled only when no reader waits for it any more."""
 
 from __future__ import annotations
 
 import asyncio
 
-from exporter.aws.shared_responses import SharedAnswers
-from exporter.kinds.response import Answer
+from exporter.aws.shared_responses import SharedResponses
+from exporter.kinds.response import Response
 from tests.support.clocks import ManualClock
 
 
 class Calls:
-    """Calls that never get an answer; tells how many wait for one, and how many were begun."""
+    """Calls without a response. Counts those that started and those that are still running."""
 
     def __init__(self) -> None:
-        self.begun = 0
-        self.waiting = 0
+        self.started = 0
+        self.running = 0
 
-    async def ask(self) -> Answer:
-        """Wait until the call is given up."""
-        self.begun += 1
-        self.waiting += 1
+    async def call(self) -> Response:
+        self.started += 1
+        self.running += 1
         try:
-            return await asyncio.Future[Answer]()
+            return await asyncio.Future[Response]()
         finally:
-            self.waiting -= 1
+            self.running -= 1
 
 
 async def _settle() -> None:
@@ -31,31 +30,29 @@ async def _settle() -> None:
         await asyncio.sleep(0)
 
 
-def test_a_call_is_given_up_when_the_last_one_who_waits_for_it_ends() -> None:
+def test_a_call_is_cancelled_with_its_last_reader() -> None:
     async def run() -> None:
-        calls, shared = Calls(), SharedAnswers(10.0, ManualClock().clock())
-        readers = [asyncio.create_task(shared.get("job", name, calls.ask)) for name in ("a", "b")]
-        await _settle()
-        readers[0].cancel()
-        await _settle()
-        assert (calls.begun, calls.waiting) == (1, 1)
-        readers[1].cancel()
-        await _settle()
-        assert (calls.begun, calls.waiting) == (1, 0)
+        calls, shared = Calls(), SharedResponses(10.0, ManualClock().clock())
+        readers = [asyncio.create_task(shared.get("job", name, calls.call)) for name in ("a", "b")]
+        for reader, running in zip(readers, (1, 0), strict=True):
+            await _settle()
+            reader.cancel()
+            await _settle()
+            assert (calls.started, calls.running) == (1, running)
 
     asyncio.run(run())
 
 
-def test_who_asks_while_a_call_is_being_given_up_begins_another_one() -> None:
+def test_a_reader_starts_a_new_call_while_the_last_one_is_cancelled() -> None:
     async def run() -> None:
-        calls, shared = Calls(), SharedAnswers(10.0, ManualClock().clock())
-        first = asyncio.create_task(shared.get("job", "a", calls.ask))
+        calls, shared = Calls(), SharedResponses(10.0, ManualClock().clock())
+        first = asyncio.create_task(shared.get("job", "a", calls.call))
         await _settle()
         first.cancel()
         await asyncio.sleep(0)
-        second = asyncio.create_task(shared.get("job", "b", calls.ask))
+        second = asyncio.create_task(shared.get("job", "b", calls.call))
         await _settle()
-        assert (calls.begun, calls.waiting, second.done()) == (2, 1, False)
+        assert (calls.started, calls.running, second.done()) == (2, 1, False)
         second.cancel()
         await _settle()
 

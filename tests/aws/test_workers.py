@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -12,7 +13,7 @@ from exporter.core.errors import ApiError, Reason
 
 SOON = 0.02
 NEVER = 600.0
-HANGS = """
+HANGING_CALL = """
 import asyncio, threading
 from exporter.aws.workers import Workers
 from exporter.core.errors import ApiError
@@ -27,58 +28,76 @@ asyncio.run(main())
 """
 
 
-async def hang(workers: Workers, release: threading.Event) -> None:
+class Threads:
+    """Starts a thread for each call, and can wait for the end of all of them."""
+
+    def __init__(self) -> None:
+        self._threads: list[threading.Thread] = []
+
+    def start(self, function: Callable[[], None]) -> None:
+        self._threads.append(threading.Thread(target=function, daemon=True))
+        self._threads[-1].start()
+
+    def join(self) -> None:
+        for thread in self._threads:
+            thread.join()
+
+
+async def abandon_call(workers: Workers, release: threading.Event) -> None:
     """Make a call that ends when it is released, and abandon it."""
     with pytest.raises(ApiError) as caught:
         await workers.run(release.wait, SOON)
     assert caught.value.reason is Reason.TIMEOUT
 
 
-def test_a_call_gives_what_its_function_gives() -> None:
-    assert asyncio.run(Workers(1).run(lambda: "answer", NEVER)) == "answer"
+def test_a_call_returns_the_result_of_its_function() -> None:
+    assert asyncio.run(Workers(1).run(lambda: "result", NEVER)) == "result"
 
 
-def test_an_exception_passes_through_and_gives_the_place_back() -> None:
+def test_an_exception_becomes_an_api_error_and_frees_the_slot() -> None:
     async def fail_and_call() -> int:
         workers = Workers(1)
-        with pytest.raises(KeyError, match="member"):
+        with pytest.raises(ApiError, match="KeyError"):
             await workers.run(lambda: dict[str, int]()["member"], NEVER)
         return await workers.run(lambda: 7, NEVER)
 
     assert asyncio.run(fail_and_call()) == 7
 
 
-def test_a_call_that_misses_its_deadline_is_abandoned_and_counted_until_it_ends() -> None:
+def test_an_abandoned_call_is_counted_until_it_ends() -> None:
     async def abandon() -> None:
-        workers, release, both = Workers(2), threading.Event(), threading.Barrier(2, timeout=60)
-        await hang(workers, release)
-        await hang(workers, release)
+        threads, release = Threads(), threading.Event()
+        workers = Workers(2, threads.start)
+        await abandon_call(workers, release)
+        await abandon_call(workers, release)
         assert workers.abandoned == 2
         release.set()
-        await asyncio.gather(workers.run(both.wait, NEVER), workers.run(both.wait, NEVER))
+        threads.join()
+        # Each thread has reported its end to the event loop, which now handles the reports.
+        await asyncio.sleep(0)
         assert workers.abandoned == 0
 
     asyncio.run(abandon())
 
 
-def test_calls_go_on_beside_abandoned_ones_until_there_are_too_many_and_other_cells_go_on() -> None:
+def test_abandoned_calls_block_their_cell_only_above_the_limit_and_never_another_cell() -> None:
     async def fill() -> int:
         workers, release = Workers(2), threading.Event()
         for _ in range(2):
-            await hang(workers, release)
+            await abandon_call(workers, release)
         assert await workers.run(lambda: 6, NEVER) == 6
         for _ in range(2):
-            await hang(workers, release)
-        with pytest.raises(ApiError, match="every worker of the cell hangs"):
+            await abandon_call(workers, release)
+        with pytest.raises(ApiError, match="all calls of the cell hang"):
             await workers.run(lambda: 7, SOON)
-        answer = await Workers(2).run(lambda: 8, NEVER)
+        result = await Workers(2).run(lambda: 8, NEVER)
         release.set()
-        return answer
+        return result
 
     assert asyncio.run(fill()) == 8
 
 
-def test_no_more_calls_run_at_once_than_there_are_places() -> None:
+def test_no_more_calls_run_at_the_same_time_than_there_are_slots() -> None:
     both, running, most = threading.Barrier(2, timeout=60), [0], [0]
     lock = threading.Lock()
 
@@ -98,45 +117,41 @@ def test_no_more_calls_run_at_once_than_there_are_places() -> None:
     assert most == [2]
 
 
-def test_a_call_that_ends_in_the_moment_it_is_cancelled_is_not_counted_for_ever() -> None:
-    async def cancel_and_end_at_once() -> int:
-        workers, release, started = Workers(1), threading.Event(), asyncio.get_running_loop().create_future()
-
-        def call() -> None:
-            started.get_loop().call_soon_threadsafe(started.set_result, threading.current_thread())
-            release.wait()
-
-        running = asyncio.ensure_future(workers.run(call, NEVER))
-        thread: threading.Thread = await started
+def test_a_call_that_ends_while_it_is_cancelled_is_not_counted_afterwards() -> None:
+    async def cancel_and_end() -> int:
+        threads, release = Threads(), threading.Event()
+        workers = Workers(1, threads.start)
+        running = asyncio.ensure_future(workers.run(release.wait, NEVER))
+        await asyncio.sleep(0)
         release.set()
-        thread.join()
+        threads.join()
         running.cancel()
         await asyncio.wait([running])
         assert await workers.run(lambda: 7, NEVER) == 7
         return workers.abandoned
 
-    assert asyncio.run(cancel_and_end_at_once()) == 0
+    assert asyncio.run(cancel_and_end()) == 0
 
 
-def test_a_caller_that_stops_waiting_for_a_place_takes_none() -> None:
-    async def stop_waiting() -> int:
+def test_a_cancelled_caller_takes_no_slot() -> None:
+    async def cancel() -> int:
         workers, release = Workers(1), threading.Event()
-        await hang(workers, release)
+        await abandon_call(workers, release)
         waiting = asyncio.ensure_future(workers.run(lambda: 7, NEVER))
         await asyncio.sleep(0)
         waiting.cancel()
         release.set()
         return await workers.run(lambda: 8, NEVER)
 
-    assert asyncio.run(stop_waiting()) == 8
+    assert asyncio.run(cancel()) == 8
 
 
-def test_a_machine_without_threads_left_costs_the_call_and_no_place() -> None:
+def test_a_system_without_free_threads_fails_the_call_and_frees_the_slot() -> None:
     async def call_without_threads() -> int:
         workers = Workers(1)
         before = threading.stack_size(1 << 46)
         try:
-            with pytest.raises(ApiError, match="no thread is left"):
+            with pytest.raises(ApiError, match="cannot start a thread"):
                 await workers.run(lambda: 7, NEVER)
         finally:
             threading.stack_size(before)
@@ -145,7 +160,6 @@ def test_a_machine_without_threads_left_costs_the_call_and_no_place() -> None:
     assert asyncio.run(call_without_threads()) == 8
 
 
-def test_a_call_that_hangs_does_not_delay_the_end_of_the_process() -> None:
-    done = subprocess.run([sys.executable, "-c", HANGS], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout == "timeout: the call took longer than its deadline\n"
-    assert done.stderr == ""
+def test_a_hanging_call_does_not_delay_the_end_of_the_process() -> None:
+    done = subprocess.run([sys.executable, "-c", HANGING_CALL], capture_output=True, text=True, timeout=60, check=True)
+    assert (done.stdout, done.stderr) == ("timeout: the call took longer than its deadline\n", "")

@@ -148,7 +148,7 @@ def test_problems_of_both_configurations_are_reported_together(command: str, tmp
     config.write_text("junk: 1\n")
     flags = [] if command == "demo" else [f"--config.file={config}"]
     found = usage_errors(command, *flags, f"--web.config.file={bad}")
-    assert [line.partition(", ")[0] for line in found] == [
+    assert [line.partition("; ")[0] for line in found] == [
         *([f"{config}: junk: unknown key"] if flags else []),
         "--web.config.file: basic_auth_users.alice: expected a bcrypt hash of 60 characters",
         "--web.config.file: junk: unknown key",
@@ -167,7 +167,7 @@ def test_check_validates_the_web_configuration(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", ["serve", "check"])
 def test_a_configuration_without_a_region_is_refused(command: str) -> None:
     (reason,) = usage_errors(command, region="")
-    assert reason.startswith("accounts: no Region: name regions, or set AWS_")
+    assert reason.startswith("accounts: no Region; add regions, or set AWS_")
 
 
 def help_text(*command: str) -> str:

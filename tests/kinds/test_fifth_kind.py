@@ -1,4 +1,4 @@
-"""A kind is one module and one line: a fifth, made up here, is configured, scraped, shown, documented and allowed."""
+"""A fifth kind, defined only here, works everywhere: a kind is one module and one line in the registry."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from exporter.kinds.kind import (
 )
 from exporter.kinds.metric import gauge
 from exporter.kinds.registry import KINDS
-from exporter.kinds.response import Answer
+from exporter.kinds.response import Response
 from exporter.kinds.simulated_operation import SimulatedOperation
 from exporter.metrics.reference import kinds_table, metrics_document, metrics_table
 from exporter.monitoring.prometheus import prometheus_rules
@@ -47,16 +47,16 @@ LIST = ApiCall("iot", "ListOTAUpdates", quota=10)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtaUpdate(Operation):
-    """An update of firmware over the air."""
+    """A firmware update over the air."""
 
     files: int
 
 
-async def fetch(api: Api, wanted: FetchRequest[OtaUpdate]) -> OtaUpdate:
-    """Return the update that is wanted."""
-    update = response.structure(await api.call(GET, otaUpdateId=wanted.id), "otaUpdateInfo")
+async def fetch(api: Api, request: FetchRequest[OtaUpdate]) -> OtaUpdate:
+    """Return the requested update."""
+    update = response.structure(await api.call(GET, otaUpdateId=request.id), "otaUpdateInfo")
     return OtaUpdate(
-        id=wanted.id,
+        id=request.id,
         status=response.status(update, "otaUpdateStatus"),
         created=response.moment(update, "creationDate"),
         updated=response.moment(update, "lastModifiedDate"),
@@ -64,21 +64,21 @@ async def fetch(api: Api, wanted: FetchRequest[OtaUpdate]) -> OtaUpdate:
     )
 
 
-def entries(page: Answer) -> Iterable[ListEntry]:
+def entries(page: Response) -> Iterable[ListEntry]:
     """Return the updates on a page of the list."""
     return (ListEntry(response.status(entry, "otaUpdateId")) for entry in response.structures(page, "otaUpdates"))
 
 
 def simulated_update(update: SimulatedOperation) -> dict[str, Any]:
-    """Return what GetOTAUpdate answers."""
+    """Return the response of GetOTAUpdate."""
     files = [{"fileName": f"{number}.bin"} for number in range(update.items)]
-    facts = {"otaUpdateStatus": update.status, "creationDate": update.created, "lastModifiedDate": update.updated}
-    return {"otaUpdateInfo": {"otaUpdateId": update.id, "otaUpdateFiles": files, **facts}}
+    members = {"otaUpdateStatus": update.status, "creationDate": update.created, "lastModifiedDate": update.updated}
+    return {"otaUpdateInfo": {"otaUpdateId": update.id, "otaUpdateFiles": files, **members}}
 
 
 KIND: Kind[OtaUpdate] = Kind(
     name="ota_update",
-    title="update over the air",
+    title="over-the-air update",
     reference="https://docs.aws.amazon.com/freertos/latest/userguide/freertos-ota-dev.html",
     operation=OtaUpdate,
     statuses=(
@@ -90,23 +90,23 @@ KIND: Kind[OtaUpdate] = Kind(
         "DELETE_FAILED",
     ),
     active=frozenset({"CREATE_PENDING", "CREATE_IN_PROGRESS", "DELETE_IN_PROGRESS"}),
-    completes=frozenset({"CREATE_COMPLETE"}),
+    completed=frozenset({"CREATE_COMPLETE"}),
     id_parameter="otaUpdateId",
     id_length=128,
     id_pattern="[a-zA-Z0-9_-]+",
-    describes=(GET,),
+    describe_calls=(GET,),
     discovery=Discovery(LIST, entries, status_parameter="otaUpdateStatus"),
     fetch=fetch,
-    final=lambda update, options: not KIND.is_active(update.status),
+    is_final=lambda update, options: not KIND.is_active(update.status),
     item_counts=lambda update: ItemCounts(None, None),
-    metrics=(gauge("aws_iot_ota_update_files", "Files of the update.", lambda update: update.files),),
+    metrics=(gauge("aws_iot_ota_update_files", "Number of files of the update.", lambda update: update.files),),
     simulation=Simulation({GET: simulated_update}, entry=lambda update: {"otaUpdateId": update.id}),
     items=ItemSeries(processed=(SeriesSelector("aws_iot_ota_update_files"),)),
     failed=frozenset({"CREATE_FAILED", "DELETE_FAILED"}),
     waiting=frozenset({"CREATE_PENDING"}),
     ending=frozenset({"DELETE_IN_PROGRESS"}),
 )
-FIVE = (*KINDS, KIND)
+FIVE_KINDS = (*KINDS, KIND)
 CONFIG = """
 accounts:
   - account_id: "111122223333"
@@ -126,7 +126,7 @@ CONTRACT = [
 
 
 @pytest.mark.parametrize("test", CONTRACT, ids=lambda test: test.__name__)
-def test_it_keeps_the_contract_of_every_kind(test: Callable[..., None]) -> None:
+def test_it_fulfils_the_contract_of_every_kind(test: Callable[..., None]) -> None:
     assert CONTRACT
     if "switched_on" in inspect.signature(test).parameters:
         test(KIND, switched_on=True)
@@ -134,28 +134,28 @@ def test_it_keeps_the_contract_of_every_kind(test: Callable[..., None]) -> None:
         test(KIND)
 
 
-def test_it_is_configured_with_its_own_statuses_and_ids() -> None:
-    (account,) = parse_config(CONFIG, FIVE).accounts
+def test_its_configuration_accepts_only_its_statuses_and_ids() -> None:
+    (account,) = parse_config(CONFIG, FIVE_KINDS).accounts
     assert [watch.kind for watch in account.watch] == ["ota_update"]
     with pytest.raises(ConfigError) as refused:
-        parse_config(CONFIG.replace("CREATE_COMPLETE]}", 'InProgress]}, ids: ["a/b"]'), FIVE)
+        parse_config(CONFIG.replace("CREATE_COMPLETE]}", 'InProgress]}, ids: ["a/b"]'), FIVE_KINDS)
     assert [problem.partition(": ")[0] for problem in refused.value.problems] == [
         "accounts[0].watch[0].ids[0]",
         "accounts[0].watch[0].discover.statuses[1]",
     ]
-    validator = Draft202012Validator(config_schema(FIVE))
+    validator = Draft202012Validator(config_schema(FIVE_KINDS))
     watch = {"kind": "ota_update", "ids": ["bootloader"]}
     assert list(validator.iter_errors({"accounts": [{"watch": [watch]}]})) == []
     assert list(validator.iter_errors({"accounts": [{"watch": [{**watch, "ids": ["a/b"]}]}]})) != []
 
 
 def test_it_is_watched_by_default() -> None:
-    (account,) = parse_config("", FIVE).accounts
+    (account,) = parse_config("", FIVE_KINDS).accounts
     assert "ota_update" in [watch.kind for watch in account.watch]
 
 
-def test_it_is_simulated_and_scraped_to_its_end() -> None:
-    with serve_simulation(CONFIG, SCENARIO, FIVE) as simulation:
+def test_it_is_simulated_and_scraped_until_its_end() -> None:
+    with serve_simulation(CONFIG, SCENARIO, FIVE_KINDS) as simulation:
         exposed = [simulation.exporter.operations() for _ in range(3)]
         assert simulation.requests_of(simulation.exporter.scrape) == ["/otaUpdates?otaUpdateStatus=CREATE_IN_PROGRESS"]
     labels = 'aws_account_id="111122223333",aws_region="eu-west-1",id="bootloader",kind="ota_update"'
@@ -164,47 +164,47 @@ def test_it_is_simulated_and_scraped_to_its_end() -> None:
     assert f'aws_iot_bulk_operation_status{{{labels},status="CREATE_COMPLETE"}} 1.0' in exposed[-1]
 
 
-def test_it_outlives_a_restart(tmp_path: Path) -> None:
+def test_it_is_restored_after_a_restart(tmp_path: Path) -> None:
     scenario = SCENARIO.replace("[{at: 0s, status: CREATE_IN_PROGRESS}, {at: 90s,", "[{at: 0s,")
-    with restartable_exporter(scenario, tmp_path / "state.db", FIVE) as aws:
+    with restartable_exporter(scenario, tmp_path / "state.db", FIVE_KINDS) as aws:
         with aws.exporter(CONFIG) as exporter:
             before = exporter.operations()
             assert "/otaUpdates/bootloader" in aws.requests
-            asked = len(aws.requests)
+            before_restart = len(aws.requests)
         with aws.exporter(CONFIG) as exporter:
             assert exporter.operations() == before
-    assert "/otaUpdates/bootloader" not in aws.requests[asked:]
+    assert "/otaUpdates/bootloader" not in aws.requests[before_restart:]
 
 
 def test_it_is_on_the_status_page_and_in_the_json() -> None:
-    with serve_simulation(CONFIG, SCENARIO.replace("CREATE_COMPLETE}", "CREATE_FAILED}"), FIVE) as simulation:
+    with serve_simulation(CONFIG, SCENARIO.replace("CREATE_COMPLETE}", "CREATE_FAILED}"), FIVE_KINDS) as simulation:
         for _ in range(3):
             simulation.exporter.scrape()
-        url, chosen = simulation.exporter.url, {"kind": "ota_update", "view": "attention"}
-        page = http_requests.get(f"{url}/", params=chosen).text
-        (operation,) = http_requests.get(f"{url}/api/v1/operations", params=chosen).json()["operations"]
+        url, query = simulation.exporter.url, {"kind": "ota_update", "view": "attention"}
+        page = http_requests.get(f"{url}/", params=query).text
+        (operation,) = http_requests.get(f"{url}/api/v1/operations", params=query).json()["operations"]
         (cell,) = http_requests.get(f"{url}/api/v1/cells", params={"kind": "ota_update"}).json()["cells"]
         described = http_requests.get(f"{url}/api/v1/openapi.json").json()["paths"]["/api/v1/operations"]["get"]
-    assert '<option value="ota_update" selected>update over the air</option>' in page
+    assert '<option value="ota_update" selected>over-the-air update</option>' in page
     assert '<span class="badge bad">CREATE_FAILED</span>' in page
     assert "1 operation needs attention" in page
     assert (operation["id"], operation["status"], operation["needs_attention"]) == ("bootloader", "CREATE_FAILED", True)
     assert (cell["kind"], cell["operations"]) == ("ota_update", 1)
-    (offered,) = [one["schema"]["enum"] for one in described["parameters"] if one["name"] == "kind"]
-    assert offered == ["", *(kind.name for kind in FIVE)]
+    (names,) = [entry["schema"]["enum"] for entry in described["parameters"] if entry["name"] == "kind"]
+    assert names == ["", *(kind.name for kind in FIVE_KINDS)]
 
 
 def test_it_is_documented() -> None:
-    for text in (metrics_document(FIVE), metrics_table(FIVE)):
-        assert "| `aws_iot_ota_update_files` |  | Files of the update. |" in text
-    assert "- `ota_update`: `CREATE_PENDING`," in metrics_document(FIVE)
-    assert f"| `ota_update` | [update over the air]({KIND.reference}) | ListOTAUpdates, GetOTAUpdate |" in kinds_table(
-        FIVE
+    for text in (metrics_document(FIVE_KINDS), metrics_table(FIVE_KINDS)):
+        assert "| `aws_iot_ota_update_files` |  | Number of files of the update. |" in text
+    assert "- `ota_update`: `CREATE_PENDING`," in metrics_document(FIVE_KINDS)
+    assert f"| `ota_update` | [over-the-air update]({KIND.reference}) | ListOTAUpdates, GetOTAUpdate |" in kinds_table(
+        FIVE_KINDS
     )
 
 
 def test_it_is_in_the_iam_policy() -> None:
-    statements = {statement["Sid"]: statement for statement in policy(FIVE, Models())["Statement"]}
+    statements = {statement["Sid"]: statement for statement in policy(FIVE_KINDS, Models())["Statement"]}
     assert statements["OtaUpdateDiscover"]["Action"] == ["iot:ListOTAUpdates"]
     assert statements["OtaUpdateDescribe"] == {
         "Sid": "OtaUpdateDescribe",
@@ -216,9 +216,9 @@ def test_it_is_in_the_iam_policy() -> None:
 
 def test_it_has_alerts(tmp_path: Path) -> None:
     file = tmp_path / "rules.yaml"
-    file.write_text(prometheus_rules(rules(FIVE)))
+    file.write_text(prometheus_rules(rules(FIVE_KINDS)))
     promtool("check", "rules", "--lint-fatal", file)
-    queries = {record.name: record.query for record in rules(FIVE).resolve().records}
+    queries = {record.name: record.query for record in rules(FIVE_KINDS).resolve().records}
     status = 'aws_iot_bulk_operation_status{kind="ota_update", status'
     assert f'{status}=~"CREATE_IN_PROGRESS|CREATE_PENDING|DELETE_IN_PROGRESS"}}' in queries[ACTIVE]
     assert f'{status}="CREATE_PENDING"}}' in queries[RUNNING]

@@ -1,4 +1,4 @@
-"""Groups of a Greengrass V1 bulk deployment: read while it runs, and after its end until every one is final."""
+"""The group deployments of a Greengrass V1 bulk deployment: they are read until each of them is final."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ GROUPS = "aws_greengrass_bulk_deployment_groups{"
 
 
 def status(text: str) -> HttpResponse:
-    """What GetBulkDeploymentStatus answers."""
+    """Return the response of GetBulkDeploymentStatus."""
     metrics = {"RecordsProcessed": 3, "InvalidInputRecords": 1, "RetryAttempts": 0}
     return json_response({"BulkDeploymentStatus": text, "BulkDeploymentMetrics": metrics})
 
 
 def reports(*groups: str, token: str | None = None) -> HttpResponse:
-    """A page of ListBulkDeploymentDetailedReports."""
+    """Return a page of ListBulkDeploymentDetailedReports."""
     return json_response({"Deployments": [{"DeploymentStatus": group} for group in groups], "NextToken": token})
 
 
 def counts(exporter: ServedExporter) -> dict[str, float]:
-    """The groups in each status that has any, after one more scrape."""
+    """Scrape, and return the number of groups by status, without zeros."""
     rows = [row for row in exporter.scrape().splitlines() if row.startswith(GROUPS)]
-    found = {row.split('status="')[1].split('"')[0]: float(row.rpartition(" ")[2]) for row in rows}
-    return {status: number for status, number in found.items() if number}
+    numbers = {row.split('status="')[1].split('"')[0]: float(row.rpartition(" ")[2]) for row in rows}
+    return {status: number for status, number in numbers.items() if number}
 
 
-def test_groups_are_read_until_every_one_is_final_and_then_no_more() -> None:
+def test_groups_are_read_until_each_is_final() -> None:
     aws = ScriptedAws({STATUS: status("Running"), REPORTS: reports("Building", "InProgress", "Success")})
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         assert counts(exporter) == {"Building": 1, "InProgress": 1, "Success": 1}
@@ -44,19 +44,19 @@ def test_groups_are_read_until_every_one_is_final_and_then_no_more() -> None:
         assert counts(exporter) == {"InProgress": 1, "Failure": 1, "Success": 1}
         aws.responses[REPORTS] = reports("Success", "Failure", "Success")
         assert counts(exporter) == {"Failure": 1, "Success": 2}
-        asked = len(aws.requests)
+        before = len(aws.requests)
         assert counts(exporter) == {"Failure": 1, "Success": 2}
-        assert len(aws.requests) == asked
+        assert len(aws.requests) == before
 
 
-def test_the_groups_of_every_page_count() -> None:
+def test_the_groups_of_all_pages_are_counted() -> None:
     first = {STATUS: status("Running"), REPORTS: reports("Success", "Failure", token="2")}
-    aws = ScriptedAws({**first, f"{REPORTS}?NextToken=2": reports("Success", "StatusOfTomorrow")})
+    aws = ScriptedAws({**first, f"{REPORTS}?NextToken=2": reports("Success", "NewStatus")})
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         assert counts(exporter) == {"Success": 2, "Failure": 1, "Unknown": 1}
 
 
-def test_a_group_that_two_pages_tell_of_counts_once_as_the_later_one_has_it() -> None:
+def test_a_group_on_two_pages_is_counted_once_with_its_later_status() -> None:
     def page(token: str | None, **groups: str) -> HttpResponse:
         reports = [{"DeploymentId": id, "DeploymentStatus": status} for id, status in groups.items()]
         return json_response({"Deployments": reports, "NextToken": token})
@@ -67,7 +67,7 @@ def test_a_group_that_two_pages_tell_of_counts_once_as_the_later_one_has_it() ->
         assert counts(exporter) == {"Success": 2, "Failure": 1}
 
 
-def test_reports_that_cannot_be_read_leave_the_last_groups_and_say_why() -> None:
+def test_failed_reports_keep_the_last_groups_and_have_a_reason() -> None:
     aws = ScriptedAws({STATUS: status("Running"), REPORTS: reports("Success", "Success")})
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         assert counts(exporter) == {"Success": 2}
@@ -76,7 +76,7 @@ def test_reports_that_cannot_be_read_leave_the_last_groups_and_say_why() -> None
         assert 'reason="server_error"} 1.0' in exporter.scrape()
 
 
-def test_the_tally_knows_successes_by_the_groups_alone() -> None:
+def test_only_groups_count_as_successes() -> None:
     described = {"BulkDeploymentStatus": "Completed", "BulkDeploymentMetrics": {"InvalidInputRecords": 4}}
     groups = (("Building", 0), ("InProgress", 0), ("Success", 7), ("Failure", 2), ("Unknown", 0))
     assert KIND.item_counts(parse("bulk", described)) == ItemCounts(None, 4)

@@ -1,4 +1,4 @@
-"""Greengrass V2 deployments: their job's counts, without a job, with a job that is gone; and one call for each."""
+"""Greengrass V2 deployments: the counts of their job, deployments without a job, and the number of calls."""
 
 from __future__ import annotations
 
@@ -45,34 +45,33 @@ LABELS = f'{SAME},id="d7d2",kind="greengrass_deployment"'
 THINGS = "aws_greengrass_deployment_things{"
 
 
-def listed(status: str) -> HttpResponse:
-    """A page of ListDeployments with the one deployment."""
-    return json_response(
-        {"deployments": [{"deploymentId": "d7d2", "deploymentStatus": status, "creationTimestamp": 1}]}
-    )
+def list_page(status: str) -> HttpResponse:
+    """Return a page of ListDeployments with one deployment."""
+    entry = {"deploymentId": "d7d2", "deploymentStatus": status, "creationTimestamp": 1}
+    return json_response({"deployments": [entry]})
 
 
 def aws_with(deployment: dict[str, object], job: HttpResponse) -> ScriptedAws:
-    """An AWS that knows and lists a deployment, and answers so for its job."""
+    """Return an AWS with a deployment and this response for its job."""
     status = str(deployment["deploymentStatus"])
     tags = json_response({"tags": []})
-    return ScriptedAws({GET: json_response(deployment), LIST: listed(status), DESCRIBE: job, "/tags": tags})
+    return ScriptedAws({GET: json_response(deployment), LIST: list_page(status), DESCRIBE: job, "/tags": tags})
 
 
 def requests(aws: ScriptedAws, exporter: ServedExporter) -> list[str]:
-    """The requests that one more scrape makes, sorted."""
+    """Scrape, and return the requests of the scrape, sorted."""
     before = len(aws.requests)
     exporter.scrape()
     return sorted(aws.requests[before:])
 
 
 def rows_of(aws: ScriptedAws, config: str = BY_ID) -> list[str]:
-    """The rows that one scrape gives."""
+    """Return the samples of one scrape."""
     with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint) as exporter:
         return exporter.operations().splitlines()
 
 
-def test_a_deployment_is_exposed_with_the_things_of_its_job() -> None:
+def test_a_deployment_is_exposed_with_the_counts_of_its_job() -> None:
     rows = rows_of(aws_with(DEPLOYMENT, json_response({"job": JOB})))
     info = (
         f'{SAME},id="d7d2",input="",kind="greengrass_deployment",name="gateway 1.8",tag_team="edge",'
@@ -103,9 +102,9 @@ def test_a_deployment_is_exposed_with_the_things_of_its_job() -> None:
         ({**DEPLOYMENT, "iotJobId": ""}, json_response({"job": JOB})),
         (DEPLOYMENT, error_response("ResourceNotFoundException", 404)),
     ],
-    ids=["no job", "an empty job id", "a job that is gone"],
+    ids=["no job", "empty job id", "deleted job"],
 )
-def test_a_deployment_without_its_job_has_a_status_and_no_count(
+def test_a_deployment_without_a_job_has_a_status_and_no_counts(
     deployment: dict[str, object], job: HttpResponse
 ) -> None:
     aws = aws_with(deployment, job)
@@ -126,7 +125,7 @@ def test_a_deployment_without_its_job_has_a_status_and_no_count(
         (json_response({"job": {"jobId": "job-1"}}), "malformed"),
     ],
 )
-def test_a_job_that_cannot_be_read_leaves_the_last_counts_and_says_why(job: HttpResponse, reason: str) -> None:
+def test_a_failed_job_call_keeps_the_last_counts_and_has_a_reason(job: HttpResponse, reason: str) -> None:
     aws = aws_with(DEPLOYMENT, json_response({"job": JOB}))
     with serve_app(aws.app()) as endpoint, serve_exporter(BY_ID, endpoint) as exporter:
         exporter.scrape()
@@ -136,7 +135,7 @@ def test_a_job_that_cannot_be_read_leaves_the_last_counts_and_says_why(job: Http
     assert f'reason="{reason}"}} 1.0' in exposed
 
 
-def test_a_found_deployment_costs_a_list_and_one_call_while_its_status_stays() -> None:
+def test_a_discovered_deployment_costs_one_call_while_its_status_is_unchanged() -> None:
     aws = aws_with(DEPLOYMENT, json_response({"job": JOB}))
     with serve_app(aws.app()) as endpoint, serve_exporter(FOUND, endpoint) as exporter:
         assert requests(aws, exporter) == sorted([LIST, GET, DESCRIBE])
@@ -144,7 +143,7 @@ def test_a_found_deployment_costs_a_list_and_one_call_while_its_status_stays() -
             assert requests(aws, exporter) == sorted([LIST, DESCRIBE])
 
 
-def test_a_found_deployment_without_a_job_is_asked_for_it_until_it_has_one() -> None:
+def test_a_discovered_deployment_is_read_until_it_has_a_job() -> None:
     aws = aws_with({**DEPLOYMENT, "iotJobId": None}, json_response({"job": JOB}))
     with serve_app(aws.app()) as endpoint, serve_exporter(FOUND, endpoint) as exporter:
         for _ in range(2):
@@ -155,13 +154,13 @@ def test_a_found_deployment_without_a_job_is_asked_for_it_until_it_has_one() -> 
         assert requests(aws, exporter) == sorted([LIST, DESCRIBE])
 
 
-def test_the_end_of_a_found_deployment_is_described_in_full_and_then_costs_only_the_list() -> None:
+def test_an_ended_discovered_deployment_is_read_once_more() -> None:
     aws = aws_with(DEPLOYMENT, json_response({"job": JOB}))
     with serve_app(aws.app()) as endpoint, serve_exporter(FOUND, endpoint) as exporter:
         exporter.scrape()
         ended = {"status": "COMPLETED", "jobProcessDetails": {**DETAILS, "numberOfQueuedThings": 0}}
         aws.responses |= {
-            LIST: listed("COMPLETED"),
+            LIST: list_page("COMPLETED"),
             GET: json_response({**DEPLOYMENT, "deploymentStatus": "COMPLETED"}),
             DESCRIBE: json_response({"job": {**JOB, **ended}}),
         }
@@ -172,7 +171,7 @@ def test_the_end_of_a_found_deployment_is_described_in_full_and_then_costs_only_
     assert f'{THINGS}{LABELS},state="queued"}} 0.0' in exposed
 
 
-def test_a_list_that_fails_or_lacks_the_deployment_holds_up_nothing() -> None:
+def test_a_list_that_fails_or_lacks_the_deployment_does_not_prevent_its_refresh() -> None:
     aws = aws_with(DEPLOYMENT, json_response({"job": JOB}))
     with serve_app(aws.app()) as endpoint, serve_exporter(FOUND, endpoint) as exporter:
         exporter.scrape()
@@ -183,20 +182,20 @@ def test_a_list_that_fails_or_lacks_the_deployment_holds_up_nothing() -> None:
         assert requests(aws, exporter) == sorted([LIST, GET, DESCRIBE])
 
 
-def test_a_deployment_in_a_status_that_is_not_wanted_is_not_even_described() -> None:
+def test_a_deployment_with_another_status_than_the_configured_ones_is_not_read() -> None:
     aws = aws_with({**DEPLOYMENT, "deploymentStatus": "COMPLETED"}, json_response({"job": JOB}))
     with serve_app(aws.app()) as endpoint, serve_exporter(FOUND, endpoint) as exporter:
         assert requests(aws, exporter) == [LIST]
 
 
-def test_a_named_deployment_is_described_in_full_each_time() -> None:
+def test_a_configured_deployment_is_read_completely_each_time() -> None:
     aws = aws_with(DEPLOYMENT, json_response({"job": JOB}))
     with serve_app(aws.app()) as endpoint, serve_exporter(BY_ID, endpoint) as exporter:
         for _ in range(2):
             assert requests(aws, exporter) == sorted([GET, DESCRIBE])
 
 
-def test_a_job_that_two_kinds_watch_is_described_once_in_a_scrape() -> None:
+def test_a_job_of_two_kinds_is_read_once_per_scrape() -> None:
     aws = aws_with(DEPLOYMENT, json_response({"job": JOB}))
     with serve_app(aws.app()) as endpoint, serve_exporter(BOTH, endpoint) as exporter:
         for _ in range(4):
@@ -205,7 +204,7 @@ def test_a_job_that_two_kinds_watch_is_described_once_in_a_scrape() -> None:
     assert {row.partition("{")[0] for row in rows} >= {"aws_iot_job_things", "aws_greengrass_deployment_things"}
 
 
-def test_a_deployment_that_has_ended_asks_for_its_job_itself_since_that_answer_is_kept() -> None:
+def test_the_job_of_an_ended_deployment_is_read_without_sharing() -> None:
     aws = aws_with(DEPLOYMENT, json_response({"job": JOB}))
     with serve_app(aws.app()) as endpoint, serve_exporter(BOTH, endpoint) as exporter:
         exporter.scrape()
@@ -219,7 +218,7 @@ def test_a_deployment_that_has_ended_asks_for_its_job_itself_since_that_answer_i
         assert f'{THINGS}{LABELS},state="queued"}} 0.0' in exporter.operations()
 
 
-def test_what_hinders_one_of_two_kinds_does_not_hinder_the_other() -> None:
+def test_a_failure_of_one_kind_does_not_affect_the_other() -> None:
     aws = aws_with(DEPLOYMENT, json_response({"job": JOB}))
     aws.responses[GET] = error_response("InternalServerException", 500)
     with serve_app(aws.app()) as endpoint, serve_exporter(BOTH, endpoint) as exporter:
@@ -234,7 +233,7 @@ def test_what_hinders_one_of_two_kinds_does_not_hinder_the_other() -> None:
     ("status", "queued", "final"),
     [("COMPLETED", 0, True), ("COMPLETED", 1, False), ("INACTIVE", 0, True), ("ACTIVE", 0, False), ("NEW", 0, False)],
 )
-def test_a_deployment_is_final_when_nothing_of_it_can_change(status: str, queued: int, final: bool) -> None:
+def test_a_deployment_is_final_if_it_ended_and_no_thing_is_unfinished(status: str, queued: int, final: bool) -> None:
     job = {"jobProcessDetails": {"numberOfQueuedThings": queued, "numberOfInProgressThings": 0}}
     deployment = with_job(GreengrassDeployment(id="a", status=status, job_id="b"), job)
-    assert KIND.final(deployment, frozenset()) is final
+    assert KIND.is_final(deployment, frozenset()) is final

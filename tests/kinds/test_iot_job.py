@@ -1,4 +1,4 @@
-"""Jobs: counts by state, progress, the end, and tags, as AWS answers them and as the exposition tells them."""
+"""Jobs from the response of AWS to the exposition: counts by state, progress, the end, and tags."""
 
 from __future__ import annotations
 
@@ -41,35 +41,35 @@ JOB = {
 CONFIG = """
 accounts: [{account_id: "111122223333", watch: [{kind: iot_job, ids: [firmware-7]}]}]
 """
-DISCOVERING = CONFIG.replace("ids: [firmware-7]", "discover: true")
-TAGGED = CONFIG + "labels: {tags: [team, Team, te_am]}\n"
+DISCOVERY_CONFIG = CONFIG.replace("ids: [firmware-7]", "discover: true")
+TAGS_CONFIG = CONFIG + "labels: {tags: [team, Team, te_am]}\n"
 PATH = "/jobs/firmware-7"
 SAME = 'aws_account_id="111122223333",aws_region="eu-west-1"'
 ENDED = {**COUNTS, "numberOfQueuedThings": 0, "numberOfInProgressThings": 0}
 DONE = {**JOB, "status": "COMPLETED", "jobProcessDetails": ENDED}
 
 
-def described(job: dict[str, object]) -> dict[str, object]:
-    """What DescribeJob answers, with a document source that nobody may see."""
+def description(job: dict[str, object]) -> dict[str, object]:
+    """Return the response of DescribeJob, with a document source that must not be exposed."""
     return {"documentSource": "https://signed.example/?X-Amz-Signature=secret", "job": job}
 
 
 def aws_with(job: dict[str, object]) -> ScriptedAws:
-    """An AWS that knows the job, lists it under its status, and has no tags of it."""
+    """Return an AWS that has the job, and lists it under its status."""
     lists = {f"/jobs?maxResults=250&status={status}": json_response({"jobs": []}) for status in KIND.statuses}
     entry = {key: job[key] for key in ("jobArn", "jobId", "status", "createdAt")}
     lists[f"/jobs?maxResults=250&status={job['status']}"] = json_response({"jobs": [entry]})
-    return ScriptedAws({PATH: json_response(described(job)), **lists})
+    return ScriptedAws({PATH: json_response(description(job)), **lists})
 
 
 def requests(aws: ScriptedAws, exporter: ServedExporter) -> list[str]:
-    """The requests that one more scrape makes."""
+    """Scrape, and return the requests of the scrape."""
     before = len(aws.requests)
     exporter.scrape()
     return aws.requests[before:]
 
 
-def test_a_job_is_exposed_with_its_things_by_state_and_progress() -> None:
+def test_a_job_is_exposed_with_its_progress_and_thing_counts() -> None:
     labels = f'{SAME},id="firmware-7",kind="iot_job"'
     aws = aws_with(JOB)
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
@@ -109,23 +109,23 @@ def test_a_job_is_exposed_with_its_things_by_state_and_progress() -> None:
         ("COMPLETED", "CONTINUOUS", ENDED, False),
         ("SCHEDULED", "SNAPSHOT", {}, False),
         ("DELETION_IN_PROGRESS", "SNAPSHOT", ENDED, False),
-        ("STATUS_OF_TOMORROW", "SNAPSHOT", ENDED, False),
+        ("NEW_STATUS", "SNAPSHOT", ENDED, False),
     ],
 )
-def test_a_job_is_final_when_nothing_of_it_can_change(
+def test_a_job_is_final_if_it_ended_and_no_thing_is_unfinished(
     status: str, selection: str, counts: dict[str, int], final: bool
 ) -> None:
     job = parse("a", {"job": {"status": status, "targetSelection": selection, "jobProcessDetails": counts}})
-    assert KIND.final(job, frozenset()) is final
+    assert KIND.is_final(job, frozenset()) is final
 
 
-def test_the_progress_of_a_job_without_things_or_without_counts_is_not_told() -> None:
-    nothing = dict.fromkeys(COUNTS, 0)
-    for details in (nothing, {}, {"numberOfSucceededThings": 5}):
+def test_a_job_without_things_or_counts_has_no_progress() -> None:
+    zeros = dict.fromkeys(COUNTS, 0)
+    for details in (zeros, {}, {"numberOfSucceededThings": 5}):
         assert parse("a", {"job": {"status": "SCHEDULED", "jobProcessDetails": details}}).progress is None
 
 
-def test_a_finished_job_is_described_once_and_a_continuous_one_again_and_again() -> None:
+def test_a_finished_job_is_read_once_and_a_continuous_one_each_time() -> None:
     aws = aws_with(DONE)
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         assert [requests(aws, exporter) for _ in range(3)] == [[PATH], [], []]
@@ -134,37 +134,37 @@ def test_a_finished_job_is_described_once_and_a_continuous_one_again_and_again()
         assert [requests(aws, exporter) for _ in range(3)] == [[PATH], [PATH], [PATH]]
 
 
-def test_what_goes_on_after_the_end_is_read_ever_more_rarely_and_its_row_stays() -> None:
-    lingering = {**DONE, "status": "CANCELED", "jobProcessDetails": {**ENDED, "numberOfInProgressThings": 1}}
-    aws = aws_with(lingering)
+def test_an_ended_job_with_unfinished_things_is_read_less_and_less_often() -> None:
+    unfinished = {**DONE, "status": "CANCELED", "jobProcessDetails": {**ENDED, "numberOfInProgressThings": 1}}
+    aws = aws_with(unfinished)
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         for _ in range(200):
             assert 'state="in_progress"} 1.0' in exporter.scrape(after=60)
     assert 20 < aws.requests.count(PATH) < 100
 
 
-def test_an_end_of_lingering_things_is_seen_and_then_costs_nothing() -> None:
-    lingering = {**DONE, "status": "CANCELED", "jobProcessDetails": {**ENDED, "numberOfInProgressThings": 1}}
-    aws = aws_with(lingering)
+def test_an_ended_job_is_not_read_again_after_its_last_thing() -> None:
+    unfinished = {**DONE, "status": "CANCELED", "jobProcessDetails": {**ENDED, "numberOfInProgressThings": 1}}
+    aws = aws_with(unfinished)
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         exporter.scrape()
-        aws.responses[PATH] = json_response(described({**DONE, "status": "CANCELED"}))
+        aws.responses[PATH] = json_response(description({**DONE, "status": "CANCELED"}))
         assert 'state="in_progress"} 0.0' in exporter.scrape()
         assert requests(aws, exporter) == []
 
 
-def test_a_list_that_ignores_the_filter_gives_each_job_once_under_its_own_status() -> None:
-    everything = json_response({"jobs": [{"jobId": "firmware-7", "status": "COMPLETED", "createdAt": 1766000000}]})
-    aws = ScriptedAws({"/jobs": everything, PATH: json_response(described(DONE))})
-    only = DISCOVERING.replace("discover: true", "discover: {statuses: [IN_PROGRESS]}")
-    for config, rows in ((DISCOVERING, 1), (only, 0)):
+def test_jobs_of_a_list_without_the_filter_are_exposed_once_with_their_own_status() -> None:
+    all_jobs = json_response({"jobs": [{"jobId": "firmware-7", "status": "COMPLETED", "createdAt": 1766000000}]})
+    aws = ScriptedAws({"/jobs": all_jobs, PATH: json_response(description(DONE))})
+    only = DISCOVERY_CONFIG.replace("discover: true", "discover: {statuses: [IN_PROGRESS]}")
+    for config, rows in ((DISCOVERY_CONFIG, 1), (only, 0)):
         with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint) as exporter:
             assert exporter.operations().count("aws_iot_bulk_operation_info{") == rows
 
 
-def test_a_job_that_is_deleted_leaves_when_aws_no_longer_knows_it() -> None:
+def test_a_deleted_job_is_removed_without_an_error() -> None:
     aws = aws_with({**JOB, "status": "DELETION_IN_PROGRESS"})
-    with serve_app(aws.app()) as endpoint, serve_exporter(DISCOVERING, endpoint) as exporter:
+    with serve_app(aws.app()) as endpoint, serve_exporter(DISCOVERY_CONFIG, endpoint) as exporter:
         assert 'status="DELETION_IN_PROGRESS"} 1.0' in exporter.operations()
         aws.responses[PATH] = error_response("ResourceNotFoundException", 404)
         aws.responses["/jobs?maxResults=250&status=DELETION_IN_PROGRESS"] = json_response({"jobs": []})
@@ -173,27 +173,27 @@ def test_a_job_that_is_deleted_leaves_when_aws_no_longer_knows_it() -> None:
     assert "aws_iot_bulk_exporter_cell_error{" not in exposed
 
 
-def test_tags_are_read_once_for_each_job_and_names_that_collide_get_a_number() -> None:
+def test_tags_are_read_once_per_job_and_equal_labels_get_a_number() -> None:
     aws = aws_with(JOB)
     first = {"tags": [{"Key": "team", "Value": "edge"}, {"Key": "secret", "Value": "x"}], "nextToken": "2"}
     aws.responses["/tags"] = json_response({"tags": [{"Key": "te_am", "Value": "third"}]})
     aws.responses[f"/tags?resourceArn={quote(ARN, safe='')}"] = json_response(first)
     with (
         serve_app(aws.app()) as endpoint,
-        serve_exporter(TAGGED.replace("te_am", "te-am, te_am"), endpoint) as exporter,
+        serve_exporter(TAGS_CONFIG.replace("te_am", "te-am, te_am"), endpoint) as exporter,
     ):
         exposed = exporter.scrape()
-        asked = [one for one in aws.requests if one.startswith("/tags")]
+        tag_requests = [path for path in aws.requests if path.startswith("/tags")]
         assert requests(aws, exporter) == [PATH]
-    assert len(asked) == 2
+    assert len(tag_requests) == 2
     (row,) = [row for row in exposed.splitlines() if row.startswith("aws_iot_bulk_operation_info{")]
     assert 'tag_Team="",tag_te_am="",tag_te_am_2="third",tag_team="edge"' in row
 
 
-def test_tags_that_are_refused_cost_no_row_and_one_call_a_refresh_until_they_are_allowed() -> None:
+def test_denied_tags_cost_no_sample_and_one_call_per_refresh() -> None:
     aws = aws_with(DONE)
     aws.responses["/tags"] = error_response("AccessDeniedException", 403)
-    with serve_app(aws.app()) as endpoint, serve_exporter(TAGGED, endpoint) as exporter:
+    with serve_app(aws.app()) as endpoint, serve_exporter(TAGS_CONFIG, endpoint) as exporter:
         exposed = exporter.scrape()
         assert 'state="succeeded"} 840.0' in exposed
         assert 'reason="access_denied"} 1.0' in exposed
@@ -205,20 +205,20 @@ def test_tags_that_are_refused_cost_no_row_and_one_call_a_refresh_until_they_are
         assert requests(aws, exporter) == []
 
 
-def test_no_tag_is_asked_for_where_none_is_wanted() -> None:
+def test_tags_are_not_read_without_configured_tags() -> None:
     aws = aws_with(JOB)
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         exporter.scrape()
     assert aws.requests == [PATH]
 
 
-def test_a_finished_job_that_is_listed_as_being_deleted_is_read_again() -> None:
+def test_a_finished_job_that_is_being_deleted_is_read_again() -> None:
     aws = aws_with(DONE)
-    with serve_app(aws.app()) as endpoint, serve_exporter(DISCOVERING, endpoint) as exporter:
+    with serve_app(aws.app()) as endpoint, serve_exporter(DISCOVERY_CONFIG, endpoint) as exporter:
         assert 'status="COMPLETED"} 1.0' in exporter.scrape()
         for path in [path for path in aws.responses if path.startswith("/jobs?")]:
             aws.responses[path] = json_response({"jobs": []})
         deleting = {**DONE, "status": "DELETION_IN_PROGRESS"}
-        aws.responses |= {path: one for path, one in aws_with(deleting).responses.items() if "DELETION" in path}
-        aws.responses[PATH] = json_response(described(deleting))
+        aws.responses |= {path: page for path, page in aws_with(deleting).responses.items() if "DELETION" in path}
+        aws.responses[PATH] = json_response(description(deleting))
         assert 'status="DELETION_IN_PROGRESS"} 1.0' in exporter.scrape()

@@ -1,4 +1,4 @@
-"""Completed does not mean success: an operation ended well if it came to its end and nothing in it failed."""
+"""An operation succeeded if it completed and none of its items failed."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ NO_OPTIONS: Options = frozenset()
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_the_statuses_of_what_completed_are_among_those_that_aws_never_leaves(kind: Kind[Any]) -> None:
-    assert set() < kind.completes <= set(kind.statuses) - kind.active
+def test_a_completed_status_is_not_active(kind: Kind[Any]) -> None:
+    assert set() < kind.completed <= set(kind.statuses) - kind.active
 
 
 @pytest.mark.parametrize(
-    ("status", "failed", "became"),
+    ("status", "failed", "expected"),
     [
         ("InProgress", 0, PENDING),
         ("InProgress", 5, PENDING),
         ("Cancelling", 0, PENDING),
-        ("StatusOfTomorrow", 0, PENDING),
+        ("NewStatus", 0, PENDING),
         ("Completed", 0, SUCCEEDED),
         ("Completed", None, FAILED),
         ("Completed", 1, FAILED),
@@ -34,16 +34,16 @@ def test_the_statuses_of_what_completed_are_among_those_that_aws_never_leaves(ki
         ("Cancelled", 0, FAILED),
     ],
 )
-def test_a_registration_task(status: str, failed: int | None, became: Outcome) -> None:
+def test_a_registration_task(status: str, failed: int | None, expected: Outcome) -> None:
     task = thing_registration_task.ThingRegistrationTask(id="x", status=status, succeeded=9, failed=failed)
-    assert outcome(thing_registration_task.KIND, task, NO_OPTIONS) is became
+    assert outcome(thing_registration_task.KIND, task, NO_OPTIONS) is expected
 
 
 JOB = {"jobId": "x", "jobArn": "arn"}
 
 
 @pytest.mark.parametrize(
-    ("status", "selection", "queued", "failed", "became"),
+    ("status", "selection", "queued", "failed", "expected"),
     [
         ("IN_PROGRESS", "SNAPSHOT", 0, 0, PENDING),
         ("COMPLETED", "SNAPSHOT", 0, 0, SUCCEEDED),
@@ -58,26 +58,24 @@ JOB = {"jobId": "x", "jobArn": "arn"}
         ("CANCELED", "CONTINUOUS", 1, 0, PENDING),
     ],
 )
-def test_a_job(status: str, selection: str, queued: int, failed: int, became: Outcome) -> None:
+def test_a_job(status: str, selection: str, queued: int, failed: int, expected: Outcome) -> None:
     details = {"numberOfQueuedThings": queued, "numberOfInProgressThings": 0, "numberOfSucceededThings": 1}
     job = {
         "status": status,
         "targetSelection": selection,
         "jobProcessDetails": {**details, "numberOfFailedThings": failed},
     }
-    assert outcome(iot_job.KIND, iot_job.parse("x", {"job": {**JOB, **job}}), NO_OPTIONS) is became
+    assert outcome(iot_job.KIND, iot_job.parse("x", {"job": {**JOB, **job}}), NO_OPTIONS) is expected
 
 
-@pytest.mark.parametrize(("status", "became"), [("IN_PROGRESS", PENDING), ("COMPLETED", FAILED)])
-def test_a_continuous_job_without_counts_has_nothing_to_tell_until_it_ends_and_nothing_good_then(
-    status: str, became: Outcome
-) -> None:
+@pytest.mark.parametrize(("status", "expected"), [("IN_PROGRESS", PENDING), ("COMPLETED", FAILED)])
+def test_a_continuous_job_without_counts_never_succeeds(status: str, expected: Outcome) -> None:
     job = iot_job.parse("x", {"job": {**JOB, "status": status, "targetSelection": "CONTINUOUS"}})
-    assert outcome(iot_job.KIND, job, NO_OPTIONS) is became
+    assert outcome(iot_job.KIND, job, NO_OPTIONS) is expected
 
 
 @pytest.mark.parametrize(
-    ("status", "selection", "failed", "became"),
+    ("status", "selection", "failed", "expected"),
     [
         ("ACTIVE", "SNAPSHOT", 0, PENDING),
         ("ACTIVE", "CONTINUOUS", 0, SUCCEEDED),
@@ -88,19 +86,19 @@ def test_a_continuous_job_without_counts_has_nothing_to_tell_until_it_ends_and_n
         ("FAILED", "", 0, FAILED),
     ],
 )
-def test_a_deployment(status: str, selection: str, failed: int, became: Outcome) -> None:
+def test_a_deployment(status: str, selection: str, failed: int, expected: Outcome) -> None:
     counts = {"numberOfQueuedThings": 0, "numberOfInProgressThings": 0, "numberOfSucceededThings": 1}
     job = {"targetSelection": selection, "jobProcessDetails": {**counts, "numberOfFailedThings": failed}}
     parsed = greengrass_deployment.parse("x", {"deploymentStatus": status})
     deployment = greengrass_deployment.with_job(parsed, job if selection else {})
-    assert outcome(greengrass_deployment.KIND, deployment, NO_OPTIONS) is became
+    assert outcome(greengrass_deployment.KIND, deployment, NO_OPTIONS) is expected
 
 
 @pytest.mark.parametrize(
-    ("groups", "became"), [(["Success"], SUCCEEDED), (["Success", "Failure"], FAILED), (["InProgress"], PENDING)]
+    ("groups", "expected"), [(["Success"], SUCCEEDED), (["Success", "Failure"], FAILED), (["InProgress"], PENDING)]
 )
-def test_a_bulk_deployment_of_greengrass_v1_ends_with_its_groups(groups: list[str], became: Outcome) -> None:
+def test_a_bulk_deployment_ends_with_its_groups(groups: list[str], expected: Outcome) -> None:
     counts = tuple((status, groups.count(status)) for status in greengrass_bulk_deployment.GROUP_STATUSES)
     described = {"BulkDeploymentStatus": "Completed", "BulkDeploymentMetrics": {"InvalidInputRecords": 0}}
     deployment = greengrass_bulk_deployment.parse("x", described, counts)
-    assert outcome(greengrass_bulk_deployment.KIND, deployment, frozenset({"details"})) is became
+    assert outcome(greengrass_bulk_deployment.KIND, deployment, frozenset({"details"})) is expected

@@ -15,7 +15,7 @@ from exporter.kinds.registry import KINDS
 from exporter.monitoring.dashboards.exporter import exporter_dashboard
 from exporter.monitoring.dashboards.fleet import fleet_dashboard
 from exporter.monitoring.dashboards.operation import operation_dashboard
-from tests.kinds.test_fifth_kind import CONFIG, FIVE, KIND, SCENARIO
+from tests.kinds.test_fifth_kind import CONFIG, FIVE_KINDS, KIND, SCENARIO
 from tests.support.dashboards import panels
 from tests.support.exporter_server import serve_simulation
 from tests.support.prometheus import prometheus_with_history
@@ -46,14 +46,14 @@ def operation_panels(*kinds: Kind[Any]) -> dict[str, dict[str, Any]]:
 
 
 def test_a_count_of_a_kind_is_on_the_panel_of_counts() -> None:
-    added = operation_panels(*FIVE)["Counts"]["targets"][-1]
+    added = operation_panels(*FIVE_KINDS)["Counts"]["targets"][-1]
     assert added["legendFormat"] == "files"
     assert "(aws_iot_ota_update_files{" in added["expr"]
     assert added["refId"] not in {target["refId"] for target in operation_panels(*KINDS)["Counts"]["targets"]}
 
 
 def test_a_new_unit_or_label_has_a_panel_of_its_own() -> None:
-    before, after = operation_panels(*FIVE), operation_panels(*KINDS, KIND_WITH_UNITS)
+    before, after = operation_panels(*FIVE_KINDS), operation_panels(*KINDS, KIND_WITH_UNITS)
     units = {title: after[title]["fieldConfig"]["defaults"]["unit"] for title in after.keys() - before.keys()}
     assert units == {"Durations": "s", "Sizes": "bytes", "Timestamps": "dateTimeAsIso", "Devices by phase": "short"}
     assert after["Timestamps"]["targets"][0]["expr"].endswith(" * 1000")
@@ -81,7 +81,7 @@ def test_the_statuses_of_a_kind_have_phases_and_colours() -> None:
         "DELETE_FAILED": Phase.FAILED,
         "Unknown": Phase.UNKNOWN,
     }
-    overrides = operation_panels(*FIVE)["Status"]["fieldConfig"]["overrides"]
+    overrides = operation_panels(*FIVE_KINDS)["Status"]["fieldConfig"]["overrides"]
     matchers = {override["matcher"]["options"] for override in overrides}
     assert {f"/^({status})$/i" for status in KIND.statuses} <= matchers
 

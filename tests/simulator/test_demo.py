@@ -24,7 +24,7 @@ def states(scenario: Scenario, seconds: range) -> Iterator[tuple[str, str, int]]
     fleet = Fleet(scenario.operations, KINDS, 0)
     for planned in scenario.operations:
         place = (planned.kind, planned.account, planned.region)
-        member = fleet.find(place, BY_NAME[planned.kind].describes[0], planned.id)
+        member = fleet.find(place, BY_NAME[planned.kind].describe_calls[0], planned.id)
         assert member is not None
         for second in seconds:
             if operation := member.at(second):

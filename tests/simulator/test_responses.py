@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from exporter.core.model import Operation
 from exporter.kinds.kind import ApiCall, FetchRequest, Kind
 from exporter.kinds.registry import KINDS
-from exporter.kinds.response import Answer
+from exporter.kinds.response import Response
 from exporter.simulator.fleet import Fleet, Member
 from exporter.simulator.responses import serialize
 from exporter.simulator.scenario import PlannedOperation, Point
@@ -29,11 +29,11 @@ class BotoApi:
     def __init__(self, aws: Aws) -> None:
         self._aws = aws
 
-    async def call(self, call: ApiCall, **parameters: Any) -> Answer:
-        response: Answer = getattr(self._aws.client(call.service), xform_name(call.name))(**parameters)
+    async def call(self, call: ApiCall, **parameters: Any) -> Response:
+        response: Response = getattr(self._aws.client(call.service), xform_name(call.name))(**parameters)
         return response
 
-    async def pages(self, call: ApiCall, **parameters: Any) -> AsyncIterator[Answer]:
+    async def pages(self, call: ApiCall, **parameters: Any) -> AsyncIterator[Response]:
         paginator = self._aws.client(call.service).get_paginator(xform_name(call.name))
         for page in paginator.paginate(**parameters):
             yield page
@@ -66,7 +66,7 @@ def test_every_response_of_every_kind_fits_its_shape(kind: Kind[Any]) -> None:
     with serve_scenario(scenario_of_each_status(kind)) as aws:
         for call, status in product(kind.calls, kind.statuses):
             response = aws.call(kind, call, status.lower())
-            content = kind.simulation.answers.get(call, bool)
+            content = kind.simulation.responses.get(call, bool)
             assert response.status_code == (404 if content(sample_operation(status)) is None else 200), response.text
             assert response.headers["content-type"] == "application/json"
             assert response.status_code == 404 or shape_violations(output_shape(call), response.json()) == []
@@ -90,7 +90,7 @@ def test_every_list_contains_every_operation_with_boto3(kind: Kind[Any]) -> None
 
 def test_every_api_with_an_id_returns_not_found_for_an_unknown_id(kind: Kind[Any]) -> None:
     with serve_scenario(scenario_of_each_status(kind)) as aws:
-        for call in kind.simulation.answers:
+        for call in kind.simulation.responses:
             response = aws.call(kind, call, "nobody")
             assert response.status_code == 404
             assert response.headers["x-amzn-errortype"] in ("ResourceNotFoundException", "IdNotFoundException")
@@ -98,7 +98,7 @@ def test_every_api_with_an_id_returns_not_found_for_an_unknown_id(kind: Kind[Any
 
 def test_an_operation_exists_only_in_its_own_account_and_region(kind: Kind[Any]) -> None:
     with serve_scenario(scenario_of_each_status(kind)) as aws:
-        call = kind.describes[0]
+        call = kind.describe_calls[0]
         name = xform_name(call.name)
         elsewhere = aws.client(call.service, region="us-east-1")
         with pytest.raises(elsewhere.exceptions.ClientError, match="NotFound"):
@@ -122,7 +122,7 @@ def timelines(draw: st.DrawFn, statuses: Sequence[str] = ("a", "b")) -> tuple[Po
 def planned_member(kind: Kind[Any], **planned: Any) -> Member:
     """Return the member of a fleet with one operation that is created at the start."""
     operation = PlannedOperation.model_construct(kind=kind.name, id="id", account=ACCOUNT, region=REGION, **planned)
-    member = Fleet([operation], KINDS, START).find((kind.name, ACCOUNT, REGION), kind.describes[0], "id")
+    member = Fleet([operation], KINDS, START).find((kind.name, ACCOUNT, REGION), kind.describe_calls[0], "id")
     assert member is not None
     return member
 
@@ -154,6 +154,6 @@ def test_responses_fit_their_shapes_at_any_time(items: int, age: float, data: st
     timeline = data.draw(timelines(kind.statuses))
     operation = planned_member(kind, timeline=timeline, items=items, message="m").at(START + age)
     assert operation is not None
-    for call, content_of in kind.simulation.answers.items():
+    for call, content_of in kind.simulation.responses.items():
         content = serialize(output_shape(call), content_of(operation) or {})
         assert shape_violations(output_shape(call), content) == []

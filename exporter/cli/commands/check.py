@@ -23,7 +23,7 @@ from exporter.core.errors import ApiError, Reason
 from exporter.core.log import printable
 from exporter.kinds.kind import ApiCall, FetchRequest, Kind
 from exporter.kinds.registry import KINDS
-from exporter.kinds.response import Answer
+from exporter.kinds.response import Response
 from exporter.metrics.self_metrics import ApiMetrics
 from exporter.web.protection.config_file import read_web_config
 
@@ -113,7 +113,7 @@ async def _call_each_api(api: _CallRecorder, cell: Cell) -> str:
             await cell.tag_source.read(api, operation)
         results.append(f"{id} is {operation.status}")
     if not ids:
-        calls = " and ".join(call.name for call in cell.kind.describes)
+        calls = " and ".join(call.name for call in cell.kind.describe_calls)
         results.append(f"no operation to check {calls}")
     return ", ".join(results)
 
@@ -125,11 +125,11 @@ class _CallRecorder:
         self._api = api
         self.last: ApiCall | None = None
 
-    async def call(self, call: ApiCall, **parameters: Any) -> Answer:
+    async def call(self, call: ApiCall, **parameters: Any) -> Response:
         self.last = call
         return await self._api.call(call, **parameters)
 
-    async def pages(self, call: ApiCall, **parameters: Any) -> AsyncIterator[Answer]:
+    async def pages(self, call: ApiCall, **parameters: Any) -> AsyncIterator[Response]:
         self.last = call
         async for page in self._api.pages(call, **parameters):
             yield page

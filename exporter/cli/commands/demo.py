@@ -15,7 +15,7 @@ from exporter.aws.models import Models
 from exporter.cli import flags
 from exporter.cli.commands.simulate import isolated_environment, read_scenario
 from exporter.config.loader import parse_config
-from exporter.core.log import new_log, pass_on_libraries
+from exporter.core.log import new_log, log_library_warnings
 from exporter.kinds.registry import KINDS
 from exporter.simulator.app import application
 from exporter.web.listener.server import Address, ServedApp, listen, listen_all, parse_address, serve
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: Arguments) -> int:
     """Serve both until SIGINT or SIGTERM and return 0. Raises ConfigError or StartError."""
     log = new_log(arguments.log_level, arguments.log_format)
-    pass_on_libraries(log)
+    log_library_warnings(log)
     web_config, readiness = LiveWebConfig(arguments.web_config_file, log), Readiness()
     listeners = listen_all(arguments.addresses)
     simulator = ServedApp(application(read_scenario(None), KINDS, Models()), listen(Address("127.0.0.1", 0)))

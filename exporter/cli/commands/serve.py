@@ -22,7 +22,7 @@ from exporter.collector.shards import MOST, process_shard
 from exporter.config.loader import ConfigFile
 from exporter.config.validation import run_both
 from exporter.core.clock import Clock
-from exporter.core.log import Log, new_log, pass_on_libraries
+from exporter.core.log import Log, new_log, log_library_warnings
 from exporter.kinds.registry import KINDS
 from exporter.web.listener.server import Address, ServedApp, handle_signal, listen_all, parse_address, serve
 from exporter.web.protection.live_config import LiveWebConfig
@@ -93,7 +93,7 @@ def run(arguments: Arguments) -> int:
     shard = process_shard(arguments.shard_ordinal, arguments.shard_total, os.environ, socket.gethostname())
     log = new_log(arguments.log_level, arguments.log_format)
     _raise_file_limit()
-    pass_on_libraries(log)
+    log_library_warnings(log)
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     read, path = ConfigFile(arguments.config_file, KINDS).read, arguments.metrics_path
     state_file = _new_state_file(arguments.state_file, log) if arguments.state_file else None

@@ -12,7 +12,7 @@ from pathlib import Path
 from exporter.aws.models import Models
 from exporter.cli import flags
 from exporter.config.strict_yaml import read_text
-from exporter.core.log import new_log, pass_on_libraries
+from exporter.core.log import new_log, log_library_warnings
 from exporter.kinds.registry import KINDS
 from exporter.simulator.app import application
 from exporter.simulator.scenario import Scenario, parse_scenario, scenario_text
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: Arguments) -> int:
     """Serve the simulated AWS until SIGINT or SIGTERM and return 0. Raises ConfigError or StartError."""
-    pass_on_libraries(new_log())
+    log_library_warnings(new_log())
     app = application(read_scenario(arguments.scenario_file), KINDS, Models())
     simulator = ServedApp(app, listen(arguments.address))
     print(f"AWS is simulated on {simulator.url}. To use it:\n")

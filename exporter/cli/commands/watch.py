@@ -24,7 +24,7 @@ from exporter.config.loader import parse_config, read_config
 from exporter.config.sections import Config
 from exporter.core.clock import Clock
 from exporter.core.errors import ConfigError
-from exporter.core.log import new_log, pass_on_libraries, printable
+from exporter.core.log import new_log, log_library_warnings, printable
 from exporter.core.model import Shard
 from exporter.kinds.registry import KINDS
 
@@ -86,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: Arguments) -> int:
     """Watch until SIGINT or SIGTERM, or with ``until_done`` until all operations have ended. Raises ConfigError."""
     log, clock = new_log("error"), Clock()
-    pass_on_libraries(log)
+    log_library_warnings(log)
     runtime = first_runtime(
         new_process_context(KINDS, log, Shard(), clock),
         _config(arguments),
