@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -13,24 +12,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from exporter.collector.cell_refresher import CellRefresher
-from exporter.collector.cells import Cell
-from exporter.collector.operation_reader import ScopeApi
-from exporter.config.loader import parse_config
-from exporter.config.sections import Refresh
-from exporter.core.errors import ApiError, Reason
-from exporter.core.model import Scope
-from exporter.kinds import thing_registration_task
-from exporter.kinds.kind import ApiCall, Kind
-from exporter.kinds.registry import KINDS
-from tests.support.clocks import ManualClock
+from exporter.kinds.kind import Kind
+from exporter.kinds.thing_registration_task import KIND
 from tests.support.exporter_server import serve_exporter, serve_simulation
 from tests.support.exposition_rows import Scrape
 from tests.support.scripted_endpoint import HttpResponse, ScriptedAws, error_response, json_response
 from tests.support.servers import serve_app
 from tests.support.waiting import wait_until
 
-TASKS = thing_registration_task.KIND.name
+TASKS = KIND.name
 TASK = {"status": "InProgress", "successCount": 5}
 BOTH = """
 accounts:
@@ -41,6 +31,11 @@ GOOD, LIST = "/thing-registration-tasks/good", "/thing-registration-tasks"
 COUNT = "aws_iot_thing_registration_task_succeeded_things"
 STATUS = "aws_iot_bulk_operation_status"
 OMITTED = "aws_iot_bulk_exporter_operations_omitted"
+
+
+async def described(request: Request) -> Response:
+    """Return the task."""
+    return JSONResponse(TASK)
 
 
 def test_a_refused_list_does_not_affect_configured_ids_and_is_not_read_for_every_status() -> None:
@@ -63,9 +58,6 @@ def test_an_active_operation_does_not_wait_for_the_pages_of_a_long_list() -> Non
         await asyncio.sleep(0.05)
         return JSONResponse({"taskIds": [f"t{number}"], "nextToken": str(number)})
 
-    async def described(request: Request) -> Response:
-        return JSONResponse(TASK)
-
     routes = [Route(LIST, listed), Route(LIST + "/{id}", described)]
     with serve_app(Starlette(routes=routes)) as endpoint, serve_exporter(BOTH, endpoint) as exporter:
         found = wait_until(lambda: Scrape(exporter.scrape(after=0.0, within="1")).rows(COUNT) or None, "the row")
@@ -76,9 +68,6 @@ def test_a_kind_that_hangs_takes_no_thread_from_another_kind_of_its_scope() -> N
     async def hang(request: Request) -> Response:
         await asyncio.sleep(3600)
         return JSONResponse({})
-
-    async def described(request: Request) -> Response:
-        return JSONResponse(TASK)
 
     config = """
 aws: {read_timeout: 1h}
@@ -196,42 +185,16 @@ def broken(*_: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    "kind",
-    [replace(thing_registration_task.KIND, fetch=broken), replace(thing_registration_task.KIND, is_final=broken)],
-    ids=["fetch", "final"],
+    "kind", [replace(KIND, fetch=broken), replace(KIND, is_final=broken)], ids=["fetch", "is_final"]
 )
 def test_a_defect_of_a_kind_is_a_reported_failure_of_its_cell(kind: Kind[Any]) -> None:
-    config = parse_config(BOTH, KINDS)
-    account = config.accounts[0]
-    reported: list[ApiError] = []
-    cell = Cell(account, "eu-west-1", kind, account.watch[0].model_copy(update={"discover": None}))
-    refresher = CellRefresher(cell, Refresh(), ManualClock().clock(), lambda error, subject: reported.append(error))
-    asyncio.run(refresher.refresh(_connect))
-    snapshot = refresher.snapshot()
-    assert not snapshot.up
-    assert snapshot.reasons == frozenset({Reason.OTHER})
-    assert [error.detail for error in reported] == ["unexpected ZeroDivisionError"]
-
-
-async def _connect(cell: Cell) -> ScopeApi:
-    return _TaskApi()
-
-
-class _TaskApi:
-    """A scope whose calls all return the same task."""
-
-    @property
-    def scope(self) -> Scope:
-        return Scope("default", "111122223333", "eu-west-1")
-
-    def with_priority(self, priority: tuple[int, float]) -> _TaskApi:
-        return self
-
-    async def call(self, call: ApiCall, **parameters: Any) -> dict[str, Any]:
-        return TASK
-
-    async def pages(self, call: ApiCall, **parameters: Any) -> AsyncIterator[dict[str, Any]]:
-        yield {"taskIds": []}
+    aws = ScriptedAws({GOOD: json_response(TASK)})
+    config = BOTH.replace(", discover: true", "")
+    with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint, kinds=[kind]) as exporter:
+        scrape = Scrape(exporter.scrape())
+    assert scrape.up() == {TASKS: 0.0}
+    assert scrape.reasons() == {(TASKS, "other")}
+    assert exporter.log.getvalue().count('detail="unexpected ZeroDivisionError"') == 1
 
 
 class _Endless(ScriptedAws):
