@@ -1,1 +1,1 @@
-"""Measurements, each side by side with what it is compared to; run them by ``make bench``."""
+"""Benchmarks. Each one measures the exporter and its reference in the same run. ``make bench`` runs them."""

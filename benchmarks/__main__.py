@@ -1,4 +1,4 @@
-"""Run every measurement, or those that are named, and print its table."""
+"""Runs all benchmarks, or the named ones, and prints their tables."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ REPORTS: Mapping[str, tuple[str, Callable[[], str]]] = {
     "rendering": ("The text of /metrics", rendering.report),
     "restart": ("A restart with finished operations", restart.report),
     "scopes": ("Many scopes", scopes.report),
-    "capacity": ("What one process can watch", capacity.report),
+    "capacity": ("Capacity", capacity.report),
     "cpu": ("CPU of an API call", cpu.report),
 }
 
 
 def main(names: list[str]) -> None:
-    """Print what is measured, on this machine, now."""
+    """Print a table for each benchmark."""
     print(f"{os.cpu_count()} processors", flush=True)
     for name in names or REPORTS:
         title, report = REPORTS[name]

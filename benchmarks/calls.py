@@ -1,4 +1,4 @@
-"""API calls per scrape, against an exporter that describes every id each time; and scrapes at once."""
+"""API calls per scrape, compared to an exporter that describes every operation in each scrape."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ aws: {api_budget: 1.0}
 
 
 def report() -> str:
-    """Return calls per scrape of both, and of six scrapes at once."""
+    """Return the calls of one scrape, of six concurrent scrapes, and of the reference."""
     with (
         TemporaryDirectory() as name,
         harness.simulator(Path(name), SCENARIO) as endpoint,
@@ -43,14 +43,14 @@ def report() -> str:
             after = _requests(harness.scrape(port))
         time.sleep(MIN_AGE)
         with ThreadPoolExecutor(6) as pool:
-            at_once = max(pool.map(lambda _: _requests(harness.scrape(port)), range(6))) - after
-    naive, ours = ACTIVE + FINISHED, (after - before) / SCRAPES
-    return harness.rows(
+            concurrent = max(pool.map(lambda _: _requests(harness.scrape(port)), range(6))) - after
+    reference, calls = ACTIVE + FINISHED, (after - before) / SCRAPES
+    return harness.table(
         (f"{ACTIVE} active and {FINISHED} finished tasks, calls", "figure", "ratio"),
         [
-            ("describe every id with each scrape", f"{naive}", "1.00"),
-            ("`serve`, each scrape: the active ones and 2 lists", f"{ours:.1f}", f"{ours / naive:.2f}"),
-            ("`serve`, six scrapes at once, together", f"{at_once:.0f}", f"{at_once / naive / 6:.2f}"),
+            ("describe every id with each scrape", f"{reference}", "1.00"),
+            ("`serve`, each scrape: the active ones and 2 lists", f"{calls:.1f}", f"{calls / reference:.2f}"),
+            ("`serve`, six scrapes at once, together", f"{concurrent:.0f}", f"{concurrent / reference / 6:.2f}"),
         ],
     )
 

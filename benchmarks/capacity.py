@@ -1,4 +1,4 @@
-"""What one process can watch: memory and CPU by the number of scopes, and what follows for 1,000 accounts."""
+"""The capacity of one process: memory and CPU by the number of scopes, and an estimate for 1,000 accounts."""
 
 from __future__ import annotations
 
@@ -28,40 +28,39 @@ REGIONS = [
     "us-west-1",
     "us-west-2",
 ]
+# The last number is about one shard of the fleet.
 ACCOUNTS = (1, 18, 200)
-"""The last one makes about a shard of the fleet that is asked for."""
 REFRESHES = 2
+# The assumptions of the estimate: seconds between two scrapes, and the maximum load of a core.
 INTERVAL = 30.0
-"""Seconds between scrapes in the model."""
-BUSY = 0.7
-"""The share of a core that the model lets a process use."""
-EMPTY = 65.0
-"""Resident MiB of a process with one scope, as ``start`` measures it."""
+MAX_LOAD = 0.7
+# The resident MiB of a process with one scope, which the benchmark ``start`` measures.
+BASE_MEMORY = 65.0
 FLEET = 1000 * len(REGIONS)
 
 
 def report() -> str:
-    """Return figures for some numbers of scopes, and shards for 1,000 accounts in 17 Regions from the last ones."""
+    """Return the figures by number of scopes, and the shards for 1,000 accounts in 17 Regions."""
     lines, cpu, memory = [], 0.0, 0.0
     for accounts in ACCOUNTS:
         line, cpu, memory = _line(accounts)
         lines.append(line)
-    shards = math.ceil(FLEET * cpu / (INTERVAL * BUSY))
-    table = harness.rows(
+    shards = math.ceil(FLEET * cpu / (INTERVAL * MAX_LOAD))
+    table = harness.table(
         ("scopes", "calls in a refresh", "refresh", "CPU of a refresh", "CPU of a scope", "resident", "of a scope"),
         lines,
     )
-    each = math.ceil(FLEET / shards)
+    shard_scopes = math.ceil(FLEET / shards)
     return (
         f"{table}\n\n1,000 accounts in {len(REGIONS)} Regions are {FLEET:,} scopes. "
         f"With a scrape every {INTERVAL:.0f} s\n"
-        f"and {BUSY:.0%} of a core for each process they take {shards} shards of {each:,} scopes, "
-        f"each with about {each * memory + EMPTY:.0f} MiB."
+        f"and {MAX_LOAD:.0%} of a core for each process they take {shards} shards of {shard_scopes:,} scopes, "
+        f"each with about {shard_scopes * memory + BASE_MEMORY:.0f} MiB."
     )
 
 
 def _line(accounts: int) -> tuple[tuple[str, ...], float, float]:
-    """Return a row, seconds of CPU for one scope's refresh, and MiB for one scope."""
+    """Return a row, and the seconds of CPU and the MiB for each scope."""
     scopes = accounts * len(REGIONS)
     with (
         TemporaryDirectory() as name,
@@ -69,7 +68,7 @@ def _line(accounts: int) -> tuple[tuple[str, ...], float, float]:
         harness.exporter(Path(name), _config(accounts), endpoint) as port,
     ):
         harness.wait_for(port)
-        empty = _state(harness.scrape(port, timeout=0.5))
+        start = _state(harness.scrape(port, timeout=0.5))
         before = _state(harness.scrape(port, timeout=300))
         began = time.perf_counter()
         for _ in range(REFRESHES):
@@ -77,7 +76,7 @@ def _line(accounts: int) -> tuple[tuple[str, ...], float, float]:
             after = _state(harness.scrape(port, timeout=300))
         seconds = (time.perf_counter() - began) / REFRESHES - 1.0
     calls, cpu = (after[0] - before[0]) / REFRESHES, (after[1] - before[1]) / REFRESHES
-    memory = (after[2] - empty[2]) / scopes
+    memory = (after[2] - start[2]) / scopes
     row = (
         f"{scopes}",
         f"{calls:.0f}",
@@ -91,7 +90,7 @@ def _line(accounts: int) -> tuple[tuple[str, ...], float, float]:
 
 
 def _state(text: str) -> tuple[float, float, float]:
-    """Return the calls that were made, seconds of CPU, and resident MiB."""
+    """Return the number of calls, the seconds of CPU and the resident MiB."""
     return (
         harness.total(text, "aws_iot_bulk_exporter_api_requests_total{"),
         harness.total(text, "process_cpu_seconds_total "),
@@ -115,5 +114,5 @@ def _scenario(accounts: int) -> str:
 def _config(accounts: int) -> str:
     watch = "watch: [{kind: thing_registration_task, discover: true}]"
     account = '  - {{name: "{0}", role_arn: "arn:aws:iam::{0}:role/reader", regions: [{1}], {2}}}'
-    lines = [account.format(_number(one), ", ".join(REGIONS), watch) for one in range(accounts)]
+    lines = [account.format(_number(index), ", ".join(REGIONS), watch) for index in range(accounts)]
     return "\n".join(("accounts:", *lines, "refresh: {min_age: 500ms}", ""))

@@ -1,4 +1,4 @@
-"""What the state file takes on disk, and what it spares a process that starts again."""
+"""The size of the state file, and the calls and the time that it saves after a restart."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from exporter.kinds.registry import KINDS
 REGIONS = tuple(
     f"{place}-{number}" for place in ("eu-west", "us-east", "us-west", "ap-south", "sa-east") for number in (1, 2)
 )
-IN_EACH = 50
-NUMBER = len(REGIONS) * IN_EACH
+IN_EACH_REGION = 50
+NUMBER = len(REGIONS) * IN_EACH_REGION
+# The status of completed operations; ``COMPLETED`` for the other kinds.
 COMPLETED = {"thing_registration_task": "Completed", "greengrass_bulk_deployment": "Completed"}
-"""Where it is not ``COMPLETED``."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """One run of a process: seconds until it had told every operation, and the calls of all sorts that it made."""
+    """One run of the exporter: the seconds until it exports every operation, and the number of calls."""
 
     seconds: float
     calls: float
 
 
 def report() -> str:
-    """Return what an ended operation of each kind takes, and what the first and the second start cost."""
+    """Return the bytes for each operation, and the time and calls of the first and the second start."""
     header = (f"{NUMBER} ended operations in {len(REGIONS)} Regions", "file", "each", "first start", "second start")
-    return harness.rows(header, [_line(kind.name) for kind in KINDS])
+    return harness.table(header, [_line(kind.name) for kind in KINDS])
 
 
 def _line(kind: str) -> tuple[str, ...]:
@@ -45,7 +45,7 @@ def _line(kind: str) -> tuple[str, ...]:
 def _scenario(kind: str) -> str:
     status = COMPLETED.get(kind, "COMPLETED")
     operations = "".join(
-        f"  - {{kind: {kind}, count: {IN_EACH}, region: {region}, created: -2h, items: 150000,\n"
+        f"  - {{kind: {kind}, count: {IN_EACH_REGION}, region: {region}, created: -2h, items: 150000,\n"
         f"     input: s3://factory-onboarding/2026/week-47/sensors.jsonl,\n"
         f"     timeline: [{{at: 0s, status: {status}, done: 1.0, failed: 0.01}}]}}\n"
         for region in REGIONS
@@ -65,5 +65,5 @@ refresh: {{min_age: 1h, stale_after: 2h}}
         text = harness.scrape(port, timeout=300)
         seconds = time.perf_counter() - began
     if harness.total(text, "aws_iot_bulk_exporter_operations{") != NUMBER:
-        sys.exit("not every operation was read")
+        sys.exit("the exporter did not read every operation")
     return _Run(seconds, harness.total(text, "aws_iot_bulk_exporter_api_requests_total{"))

@@ -1,4 +1,4 @@
-"""How long it takes to read N operations for the first time, against the least that the budget allows."""
+"""The time to read N operations for the first time, compared to the minimum that the budget allows."""
 
 from __future__ import annotations
 
@@ -9,21 +9,27 @@ from tempfile import TemporaryDirectory
 
 from benchmarks import harness
 
+# The kind, an active status, the quota of the describe call, and the number of operations.
 CASES = (("thing_registration_task", "InProgress", 10, 150), ("greengrass_bulk_deployment", "Running", 30, 450))
-"""Kind, an active status, AWS's quota for describing it, and how many there are."""
 SHARE = 0.5
 
 
 def report() -> str:
-    """Return seconds, the floor, their ratio and how many calls were throttled, for each kind."""
+    """Return the minimum, the measured time, their ratio and the throttled calls, for each kind."""
     lines: list[tuple[str, ...]] = []
     for kind, status, quota, number in CASES:
         seconds, throttled = _fill(kind, status, number)
-        floor = number / (quota * SHARE)
+        minimum = number / (quota * SHARE)
         lines.append(
-            (f"{number} x {kind}", f"{floor:.1f} s", f"{seconds:.1f} s", f"{seconds / floor:.2f}", f"{throttled:.0f}")
+            (
+                f"{number} x {kind}",
+                f"{minimum:.1f} s",
+                f"{seconds:.1f} s",
+                f"{seconds / minimum:.2f}",
+                f"{throttled:.0f}",
+            )
         )
-    return harness.rows(("operations, 50 ms latency", "N / budget", "filled in", "ratio", "throttled calls"), lines)
+    return harness.table(("operations, 50 ms latency", "N / budget", "filled in", "ratio", "throttled calls"), lines)
 
 
 def _fill(kind: str, status: str, number: int) -> tuple[float, float]:
@@ -47,5 +53,5 @@ refresh: {{min_age: 1h, stale_after: 2h}}
         text = harness.scrape(port, timeout=300)
         seconds = time.perf_counter() - began
     if harness.total(text, "aws_iot_bulk_exporter_operations{") != number:
-        sys.exit("not every operation was read")
+        sys.exit("the exporter did not read every operation")
     return seconds, harness.total(text, "aws_iot_bulk_exporter_api_request_errors_total{")

@@ -1,4 +1,4 @@
-"""What the measurements share: programs of their own for the simulator and the exporter, and a bare HTTP scrape."""
+"""Shared functions of the benchmarks: the simulator and the exporter as processes, and a minimal HTTP client."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PAUSE = 0.005
+# 30 seconds until the exporter must listen.
 TRIES = 6000
-"""Half a minute for the exporter to listen."""
 
 
 def free_port() -> int:
-    """Return a port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+    """Return an unused port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 def environment(endpoint: str) -> dict[str, str]:
-    """Return this process's environment with the endpoint for AWS, and nothing of this machine's AWS configuration."""
+    """Return the environment with the endpoint as AWS, without the AWS configuration of this machine."""
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
         "AWS_ENDPOINT_URL": endpoint,
@@ -37,7 +37,7 @@ def environment(endpoint: str) -> dict[str, str]:
 
 @contextmanager
 def simulator(folder: Path, scenario: str) -> Iterator[str]:
-    """Run the simulator with a scenario; give its URL."""
+    """Run the simulator with a scenario, and give its URL."""
     file = folder / "scenario.yaml"
     file.write_text(scenario)
     address = f"127.0.0.1:{free_port()}"
@@ -53,7 +53,7 @@ def simulator(folder: Path, scenario: str) -> Iterator[str]:
 
 @contextmanager
 def exporter(folder: Path, config: str, endpoint: str, *flags: str) -> Iterator[int]:
-    """Run the exporter with a configuration and more flags; give its port. It may not answer yet."""
+    """Run the exporter, and give its port. It may not listen yet."""
     file = folder / "config.yaml"
     file.write_text(config)
     port = free_port()
@@ -68,18 +68,18 @@ def exporter(folder: Path, config: str, endpoint: str, *flags: str) -> Iterator[
 
 
 def scrape(port: int, timeout: float | None = None) -> str:
-    """Return what /metrics answers, as soon as it does; ``timeout`` is what the scraper says of its own, in seconds."""
+    """Return the text of /metrics. ``timeout`` is the time-out in the header of the scrape, in seconds."""
     header = "" if timeout is None else f"X-Prometheus-Scrape-Timeout-Seconds: {timeout}\r\n"
     return get(port, "/metrics", header)
 
 
 def wait_for(port: int) -> None:
-    """Return when the exporter listens; nothing is asked of AWS by that."""
+    """Wait until the exporter listens. This causes no calls to AWS."""
     get(port, "/-/ready")
 
 
 def get(port: int, path: str, header: str = "") -> str:
-    """Return the answer to a request, as soon as somebody listens."""
+    """Return the response to a request, and wait until the port is open."""
     request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{header}\r\n".encode()
     for _ in range(TRIES):
         try:
@@ -92,12 +92,12 @@ def get(port: int, path: str, header: str = "") -> str:
 
 
 def total(text: str, name: str) -> float:
-    """Return the sum of a family's samples whose line begins with ``name``."""
+    """Return the sum of the samples whose lines begin with ``name``."""
     return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name))
 
 
-def rows(header: tuple[str, ...], body: list[tuple[str, ...]]) -> str:
-    """Return a Markdown table, its figures aligned to the right."""
+def table(header: tuple[str, ...], body: list[tuple[str, ...]]) -> str:
+    """Return a Markdown table with right-aligned figures."""
     lines = [header, ("---", *("---:" for _ in header[1:])), *body]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 

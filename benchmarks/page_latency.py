@@ -1,4 +1,4 @@
-"""AWS hangs everywhere: how soon do the pages answer that must not wait for it?"""
+"""Response times of pages that must not wait for AWS, while every AWS call hangs."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ refresh: {min_age: 1s}
 
 
 def report() -> str:
-    """Return the milliseconds until each page answered, while scrapes wait for an AWS that never does."""
+    """Return the response time of each page while scrapes wait for AWS."""
     with (
         TemporaryDirectory() as name,
-        _hanging() as endpoint,
+        _hanging_endpoint() as endpoint,
         harness.exporter(Path(name), CONFIG, endpoint) as port,
         ThreadPoolExecutor(SCRAPERS) as scrapers,
     ):
         harness.wait_for(port)
-        waiting = [scrapers.submit(harness.scrape, port, 20) for _ in range(SCRAPERS)]
-        taken = {path: [_seconds(port, path) for _ in range(TIMES)] for path in PATHS}
-        if any(scrape.done() for scrape in waiting):
-            sys.exit("a scrape did not wait for what hangs")
-    rows = [(f"`{path}`", *(f"{1e3 * of(taken[path]):.0f} ms" for of in (statistics.median, max))) for path in PATHS]
-    return harness.rows((f"12 cells of which every call hangs, {TIMES} requests each", "median", "longest"), rows)
+        scrapes = [scrapers.submit(harness.scrape, port, 20) for _ in range(SCRAPERS)]
+        seconds = {path: [_seconds(port, path) for _ in range(TIMES)] for path in PATHS}
+        if any(scrape.done() for scrape in scrapes):
+            sys.exit("a scrape did not wait for AWS")
+    rows = [(f"`{path}`", *(f"{1e3 * of(seconds[path]):.0f} ms" for of in (statistics.median, max))) for path in PATHS]
+    return harness.table((f"12 cells of which every call hangs, {TIMES} requests each", "median", "longest"), rows)
 
 
 def _seconds(port: int, path: str) -> float:
@@ -53,7 +53,7 @@ def _seconds(port: int, path: str) -> float:
 
 
 @contextmanager
-def _hanging() -> Iterator[str]:
-    """Give the URL of an endpoint that takes connections and requests and never answers."""
+def _hanging_endpoint() -> Iterator[str]:
+    """Give the URL of an endpoint that accepts connections and never responds."""
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""The text of /metrics, against prometheus_client's generate_latest of the same families in the same run."""
+"""Rendering of /metrics, compared to generate_latest of prometheus_client with the same families."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ TABLE = table(KIND, ("team",))
 
 
 class _Families(Collector):
-    """The same families for prometheus_client."""
+    """A collector of prometheus_client with the same families."""
 
-    def __init__(self, snapshot: Snapshot, rows: Table) -> None:
+    def __init__(self, snapshot: Snapshot, metrics: Table) -> None:
         self._snapshot = snapshot
-        self._rows = rows
+        self._metrics = metrics
 
     def collect(self) -> Iterable[Metric]:
-        for metric in self._rows:
+        for metric in self._metrics:
             family = GaugeMetricFamily(metric.name, metric.help, labels=(*IDENTITY, *metric.labels))
             for reading in self._snapshot.readings:
                 known = identity(self._snapshot, reading)
@@ -49,8 +49,8 @@ class _Families(Collector):
 
 
 def report() -> str:
-    """Return how many times faster than generate_latest it is, and what operations, lines, body and gzip take."""
-    return harness.rows(
+    """Return the ratios to generate_latest, and the memory of operations, lines, body and gzip."""
+    return harness.table(
         (
             "operations",
             "rows",
@@ -67,45 +67,45 @@ def report() -> str:
 
 
 def _line(number: int) -> tuple[str, ...]:
-    snapshot = Snapshot(KEY, SCOPE, tuple(_reading(one) for one in range(number)))
+    snapshot = Snapshot(KEY, SCOPE, tuple(_reading(index) for index in range(number)))
     exposition = Exposition({KIND.name: TABLE})
-    cold, text = _timed(lambda: exposition.render([snapshot]), 1)
-    warm, _ = _timed(lambda: exposition.render([snapshot]), 5)
-    changed = min(_timed(lambda: exposition.render([_changed(snapshot)]), 1)[0] for _ in range(5))
-    openmetrics, _ = _timed(lambda: exposition.render([snapshot], openmetrics=True), 5)
-    packed, _ = _timed(lambda: gzip.compress(text, 1), 1)
+    cold, text = _fastest(lambda: exposition.render([snapshot]), 1)
+    warm, _ = _fastest(lambda: exposition.render([snapshot]), 5)
+    changed = min(_fastest(lambda: exposition.render([_with_changes(snapshot)]), 1)[0] for _ in range(5))
+    openmetrics, _ = _fastest(lambda: exposition.render([snapshot], openmetrics=True), 5)
+    compressed, _ = _fastest(lambda: gzip.compress(text, 1), 1)
     registry = CollectorRegistry()
     registry.register(_Families(snapshot, TABLE))
-    oracle, same = _timed(lambda: generate_latest(registry), 1)
-    oracle_openmetrics, _ = _timed(lambda: _openmetrics(registry), 1)
-    if same != text:
+    reference, expected = _fastest(lambda: generate_latest(registry), 1)
+    reference_openmetrics, _ = _fastest(lambda: _openmetrics(registry), 1)
+    if expected != text:
         raise SystemExit("the two texts differ")
     return (
         f"{number:,}",
         f"{text.count(b'} '):,}",
-        f"{oracle * 1e3:.0f} ms",
-        f"{oracle / cold:.1f} x",
-        f"{oracle / changed:.0f} x",
-        f"{oracle / warm:.0f} x ({warm * 1e3:.1f} ms)",
-        f"{oracle_openmetrics / openmetrics:.0f} x",
-        f"{packed * 1e3:.0f} ms",
+        f"{reference * 1e3:.0f} ms",
+        f"{reference / cold:.1f} x",
+        f"{reference / changed:.0f} x",
+        f"{reference / warm:.0f} x ({warm * 1e3:.1f} ms)",
+        f"{reference_openmetrics / openmetrics:.0f} x",
+        f"{compressed * 1e3:.0f} ms",
         f"{_memory(number):.0f} MiB",
     )
 
 
 def _memory(number: int) -> float:
-    """Return the MiB that operations, lines, one body and its gzip take, in a process of their own."""
+    """Return the MiB of operations, lines, one body and its gzip, measured in a separate process."""
     command = [sys.executable, "-m", "benchmarks.rendering", str(number)]
     return float(subprocess.run(command, capture_output=True, check=True).stdout)
 
 
 def _measure(number: int) -> float:
     before = harness.resident()
-    snapshot = Snapshot(KEY, SCOPE, tuple(_reading(one) for one in range(number)))
+    snapshot = Snapshot(KEY, SCOPE, tuple(_reading(index) for index in range(number)))
     exposition = Exposition({KIND.name: TABLE})
     text = exposition.render([snapshot])
-    packed = gzip.compress(text, 1)
-    return harness.resident() - before if packed else 0.0
+    compressed = gzip.compress(text, 1)
+    return harness.resident() - before if compressed else 0.0
 
 
 def _reading(number: int) -> Reading[ThingRegistrationTask]:
@@ -123,15 +123,15 @@ def _reading(number: int) -> Reading[ThingRegistrationTask]:
     return Reading(task, now.timestamp())
 
 
-def _changed(snapshot: Snapshot) -> Snapshot:
-    """The same snapshot after one operation in a hundred was read again."""
-    again = len(snapshot.readings) // 100 or 1
-    fresh = tuple(_reading(number) for number in range(again))
-    return replace(snapshot, readings=fresh + snapshot.readings[again:])
+def _with_changes(snapshot: Snapshot) -> Snapshot:
+    """Return the snapshot after one operation in a hundred was read again."""
+    changed = len(snapshot.readings) // 100 or 1
+    fresh = tuple(_reading(number) for number in range(changed))
+    return replace(snapshot, readings=fresh + snapshot.readings[changed:])
 
 
-def _timed(render: Callable[[], bytes], times: int) -> tuple[float, bytes]:
-    """Return the least of some times, in seconds, and what was rendered."""
+def _fastest(render: Callable[[], bytes], times: int) -> tuple[float, bytes]:
+    """Return the shortest time in seconds, and the rendered text."""
     gc.collect()
     best, text = float("inf"), b""
     for _ in range(times):

@@ -1,4 +1,4 @@
-"""A restart with 10,000 finished operations: how soon are all of them served, and what does it ask of AWS?"""
+"""A restart with 10,000 finished operations: the time until all are exported, and the calls to AWS."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OPERATION = "aws_iot_bulk_operation_info{"
 
 
 def report() -> str:
-    """Return seconds from the start of the process until every operation is served, and what that costs."""
+    """Return the seconds from the start of the process until every operation is exported, and the cost."""
     config, scenario = finished_config(EACH), finished_scenario(EACH)
     with TemporaryDirectory() as name, harness.simulator(Path(name), scenario) as endpoint:
         file = Path(name) / "state.db"
@@ -30,26 +30,26 @@ def report() -> str:
         began = time.perf_counter()
         with harness.exporter(Path(name), config, endpoint, f"--state.file={file}") as port:
             harness.wait_for(port)
-            listens = time.perf_counter() - began
-            cpu = harness.total(_with_all(port), "process_cpu_seconds_total ")
+            listening = time.perf_counter() - began
+            cpu = harness.total(_complete_scrape(port), "process_cpu_seconds_total ")
             served = time.perf_counter() - began
             text = harness.scrape(port, timeout=60)
     described = harness.total(text, REQUESTS) - harness.total(text, LISTS)
     rows: list[tuple[str, ...]] = [
-        ("start to `/-/ready`", f"{listens:.1f} s"),
+        ("start to `/-/ready`", f"{listening:.1f} s"),
         ("start to the first /metrics with all of them", f"{served:.1f} s"),
         ("CPU until then", f"{cpu:.1f} s"),
-        ("calls that describe one", f"{described:.0f}"),
-        ("calls for lists", f"{harness.total(text, LISTS):.0f}"),
+        ("describe calls", f"{described:.0f}"),
+        ("list calls", f"{harness.total(text, LISTS):.0f}"),
         ("size of the file", f"{size:.1f} MiB"),
     ]
-    return harness.rows((f"{OPERATIONS:,} finished operations, {EACH:,} of each kind", "figure"), rows)
+    return harness.table((f"{OPERATIONS:,} finished operations, {EACH:,} of each kind", "figure"), rows)
 
 
-def _with_all(port: int) -> str:
-    """Return the first answer that has every operation."""
+def _complete_scrape(port: int) -> str:
+    """Return the first response that contains every operation."""
     for _ in range(100):
         text = harness.scrape(port, timeout=1.0)
         if sum(line.startswith(OPERATION) for line in text.splitlines()) == OPERATIONS:
             return text
-    sys.exit("not every operation is served")
+    sys.exit("the exporter does not export every operation")

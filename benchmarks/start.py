@@ -1,4 +1,4 @@
-"""Start and memory: from the start of ``serve`` to its first answer, against the imports that any exporter needs."""
+"""Start time and memory of ``serve``, compared to the imports that any exporter needs."""
 
 from __future__ import annotations
 
@@ -26,38 +26,38 @@ accounts: [{account_id: "111122223333", regions: [eu-west-1], watch: [{kind: thi
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One pair of runs: seconds of the imports, seconds to the first answer, and resident MiB after it."""
+    """One pair of runs: the seconds of the imports and of the first response, and the resident MiB after it."""
 
     imports: float
-    answer: float
+    response: float
     resident: float
 
 
 def report() -> str:
-    """Return the medians, and the median of the ratios pair by pair."""
+    """Return the medians, and the median of the ratios of all pairs."""
     with TemporaryDirectory() as name, harness.simulator(Path(name), SCENARIO) as endpoint:
         runs = [_pair(Path(name), endpoint) for _ in range(RUNS + 1)][1:]
-    ratio = statistics.median(run.answer / run.imports for run in runs)
+    ratio = statistics.median(run.response / run.imports for run in runs)
     imports = statistics.median(run.imports for run in runs)
-    answer = statistics.median(run.answer for run in runs)
+    response = statistics.median(run.response for run in runs)
     resident = statistics.median(run.resident for run in runs)
-    return harness.rows(
-        (f"what (median of {RUNS} pairs)", "figure", "ratio"),
+    return harness.table(
+        (f"median of {RUNS} pairs", "figure", "ratio"),
         [
             ("import boto3, prometheus_client, pydantic; one client", f"{imports:.2f} s", "1.00"),
-            ("`serve`: start to the first answered /metrics", f"{answer:.2f} s", f"{ratio:.2f}"),
+            ("`serve`: start to the first /metrics response", f"{response:.2f} s", f"{ratio:.2f}"),
             ("`serve`: resident after it, one account, one Region", f"{resident:.0f} MiB", ""),
         ],
     )
 
 
 def _pair(folder: Path, endpoint: str) -> Run:
-    """Run both in turn, so that a drift of the machine hits both."""
+    """Run both in turn, so that a change of the machine's speed affects both."""
     began = time.perf_counter()
     subprocess.run([sys.executable, "-c", IMPORTS], env=harness.environment(endpoint), check=True)
     imports = time.perf_counter() - began
     began = time.perf_counter()
     with harness.exporter(folder, CONFIG, endpoint) as port:
         text = harness.scrape(port)
-        answer = time.perf_counter() - began
-    return Run(imports, answer, harness.total(text, "process_resident_memory_bytes ") / 2**20)
+        response = time.perf_counter() - began
+    return Run(imports, response, harness.total(text, "process_resident_memory_bytes ") / 2**20)

@@ -1,1 +1,1 @@
-"""Load for minutes on a real ``serve`` and a real ``simulate``: what must stay flat, and what must never happen."""
+"""Load tests of ``serve`` for several minutes: memory must not grow, and no response may be wrong."""

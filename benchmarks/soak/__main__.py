@@ -1,4 +1,4 @@
-"""Run all parts, or those that are named, and print what was found; the exit status tells whether all of it held."""
+"""Runs all parts, or the named ones, and prints their results. The exit status is 1 after a failure."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from benchmarks.soak.sizes import FULL, SHORT
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print a table for each part; return 1 if a promise was broken."""
+    """Print the tables of each part, and return 1 after a failure, else 0."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all without one")
-    parser.add_argument("--short", action="store_true", help="seconds instead of minutes, as the tests do")
-    asked = parser.parse_args(arguments)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"One of {', '.join(PARTS)}; all parts if omitted.")
+    parser.add_argument("--short", action="store_true", help="Run for seconds instead of minutes, as the tests do.")
+    parsed = parser.parse_args(arguments)
     print(f"{os.cpu_count()} processors", flush=True)
-    broken = []
-    for name in asked.parts or PARTS:
+    failures = []
+    for name in parsed.parts or PARTS:
         title, run = PARTS[name]
-        outcome = run(SHORT if asked.short else FULL)
-        print(f"\n## {title}\n\n{outcome.report}", flush=True)
-        broken += [f"{name}: {one}" for one in outcome.broken]
-    print(*("", *broken) if broken else ("\nEverything held.",), sep="\n")
-    return 1 if broken else 0
+        result = run(SHORT if parsed.short else FULL)
+        print(f"\n## {title}\n\n{result.report}", flush=True)
+        failures += [f"{name}: {failure}" for failure in result.failures]
+    print(*("", *failures) if failures else ("\nNo failures.",), sep="\n")
+    return 1 if failures else 0
 
 
 sys.exit(main(sys.argv[1:]))

@@ -1,46 +1,48 @@
-"""Reload after reload, each of which takes one account away and brings another: what of the old ones stays?"""
+"""Repeated reloads that replace an account: the memory that removed accounts leave behind."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 from benchmarks import harness
-from benchmarks.soak.fleet import MARKERS, Fleet, tenant
+from benchmarks.soak.fleet import MARKERS, Fleet, temporary_account
 from benchmarks.soak.load import line
-from benchmarks.soak.part_result import Outcome
-from benchmarks.soak.programs import Stage, stage
-from benchmarks.soak.scrape_checks import judge
+from benchmarks.soak.part_result import PartResult
+from benchmarks.soak.programs import ExporterUnderLoad, exporter
+from benchmarks.soak.scrape_checks import new_checker
 from benchmarks.soak.sizes import Sizes
 
 FLEET = Fleet(accounts=1, units=1)
+# The exporter allocates its buffers in the first part. Only the other parts are compared.
 PARTS = 5
-"""In the first part all buffers are made; of the others none may add more than this to memory."""
-MOST_KIB = 16.0
-"""For each account that is gone: its counters, which must not begin anew when it comes back."""
+# The maximum for each removed account: its counters stay, because they must continue if the account returns.
+MAX_KIB = 16.0
 
 
-def run(sizes: Sizes) -> Outcome:
-    """Return what each fifth of the reloads left behind."""
-    with stage(FLEET, guests=sizes.reloads) as found:
-        return _run(found, sizes)
+def run(sizes: Sizes) -> PartResult:
+    """Return the process usage after each fifth of the reloads."""
+    with exporter(FLEET, temporary_accounts=sizes.reloads) as tested:
+        return _run(tested, sizes)
 
 
-def _run(found: Stage, sizes: Sizes) -> Outcome:
-    referee, looks, faults = judge(FLEET, found.get()), [found.vitals()], Counter[str]()
-    for place in range(sizes.reloads):
-        found.configure(FLEET.config(MARKERS[place % 2], tenant(place)))
-        faults.update([] if found.reload() == 200 else ["a reload was refused"])
-        faults.update(referee.faults(found.get(), more_cells=1))
-        if (place + 1) % (sizes.reloads // PARTS) == 0:
-            looks.append(found.vitals())
-    steps = [f"after {place * sizes.reloads // PARTS:,} reloads" for place in range(PARTS + 1)]
-    table = harness.rows(
-        ("an account less and another more", "resident", "proportional (PSS)", "file descriptors", "threads"),
-        [line(step, [look]) for step, look in zip(steps, looks, strict=True)],
+def _run(tested: ExporterUnderLoad, sizes: Sizes) -> PartResult:
+    checker, usages, faults = new_checker(FLEET, tested.get()), [tested.usage()], Counter[str]()
+    for number in range(sizes.reloads):
+        tested.configure(FLEET.config(MARKERS[number % 2], temporary_account(number)))
+        faults.update([] if tested.reload() == 200 else ["a reload was refused"])
+        faults.update(checker.faults(tested.get(), more_cells=1))
+        if (number + 1) % (sizes.reloads // PARTS) == 0:
+            usages.append(tested.usage())
+    steps = [f"after {part * sizes.reloads // PARTS:,} reloads" for part in range(PARTS + 1)]
+    table = harness.table(
+        ("one account replaced in each reload", "resident", "proportional (PSS)", "file descriptors", "threads"),
+        [line(step, [usage]) for step, usage in zip(steps, usages, strict=True)],
     )
-    each = (looks[-1].resident - looks[1].resident) * 1024 / (sizes.reloads * (PARTS - 1) / PARTS)
-    told = [f"{fault} ({number} times)" for fault, number in faults.items()]
-    if sizes.reloads >= 1000 and each > MOST_KIB:
-        told.append(f"each account that is gone leaves {each:.1f} KiB behind")
-    report = f"{table}\n\nFrom the first fifth on each account that was gone left {each:.1f} KiB behind."
-    return Outcome(report, (*told, *found.leaks(looks[0], found.settled(looks[0])), *found.alarming()[:5]))
+    growth = (usages[-1].resident - usages[1].resident) * 1024 / (sizes.reloads * (PARTS - 1) / PARTS)
+    failures = [f"{fault} ({number} times)" for fault, number in faults.items()]
+    if sizes.reloads >= 1000 and growth > MAX_KIB:
+        failures.append(f"each removed account leaves {growth:.1f} KiB behind")
+    report = f"{table}\n\nFrom the first fifth on, each removed account left {growth:.1f} KiB behind."
+    return PartResult(
+        report, (*failures, *tested.leaks(usages[0], tested.usage_after_load(usages[0])), *tested.error_lines()[:5])
+    )

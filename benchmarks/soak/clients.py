@@ -1,4 +1,4 @@
-"""Who asks, each in a thread of its own until told to stop: scrapers of every sort, health checks, reloads."""
+"""The clients of the load test, each in its own thread: scrapers, health checks and reloads."""
 
 from __future__ import annotations
 
@@ -12,129 +12,131 @@ from dataclasses import dataclass, field
 from itertools import count, product
 
 from benchmarks.soak.fleet import MARKERS
-from benchmarks.soak.programs import Stage
-from benchmarks.soak.raw_http import Answer, read, request
-from benchmarks.soak.scrape_checks import OPENMETRICS, Judge
+from benchmarks.soak.programs import ExporterUnderLoad
+from benchmarks.soak.raw_http import Response, read, request
+from benchmarks.soak.scrape_checks import OPENMETRICS, ScrapeChecker
 
-BROKEN = "accounts: [{regions: 7}]\n"
+INVALID_CONFIG = "accounts: [{regions: 7}]\n"
 PIPELINED = 3
 HEALTH_SECONDS = 0.2
 RELOAD_SECONDS = 1.0
-KEPT = 20
-"""Of so many answers one is kept, to be parsed as a whole."""
+# One of so many responses is kept, so that it can be parsed completely.
+KEEP_EVERY = 20
 TIMEOUT = {"X-Prometheus-Scrape-Timeout-Seconds": "10"}
+# The headers of the scrapers. Without ``Connection: close`` a scraper reuses its connection.
 FORMATS = tuple(
     {**TIMEOUT, **format, **encoding, **connection}
     for format, encoding, connection in product(
         ({}, {"Accept": OPENMETRICS}), ({}, {"Accept-Encoding": "gzip"}), ({}, {"Connection": "close"})
     )
 )
-"""What scrapers ask for in turn; those that do not close their connection keep it."""
 
 
 @dataclass(slots=True)
-class Tally:
-    """What clients saw, from any thread: seconds, faults by their text, and some answers."""
+class ClientStats:
+    """Results of all clients: seconds, faults by their text, and some responses. Any thread may add to them."""
 
     scrapes: list[float] = field(default_factory=list)
     health: list[float] = field(default_factory=list)
     reloads: list[float] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
-    samples: dict[str, list[Answer]] = field(default_factory=dict)
+    samples: dict[str, list[Response]] = field(default_factory=dict)
     loaded: int = 0
     refused: int = 0
 
-    def time(self, taken: list[float], what: str, ask: Callable[[], int], expected: int) -> None:
-        """Ask once, and note how long that took and whether the status was another one."""
+    def time(self, seconds: list[float], request: str, send: Callable[[], int], expected: int) -> None:
+        """Send a request, and record its seconds and an unexpected status."""
         began = time.monotonic()
         try:
-            status: object = ask()
+            status: object = send()
         except OSError as error:
             status = repr(error)
-        taken.append(time.monotonic() - began)
+        seconds.append(time.monotonic() - began)
         if status != expected:
-            self.faults[f"{what} was answered with {status}"] += 1
+            self.faults[f"{request} has the status {status}"] += 1
 
-    def keep(self, answer: Answer, most: int) -> None:
-        """Keep an answer of each type now and then."""
-        kept = self.samples.setdefault(answer.headers["content-type"], [])
-        if len(kept) < most and len(self.scrapes) % KEPT == 0:
-            kept.append(answer)
+    def keep(self, response: Response, most: int) -> None:
+        """Keep some responses of each content type."""
+        kept = self.samples.setdefault(response.headers["content-type"], [])
+        if len(kept) < most and len(self.scrapes) % KEEP_EVERY == 0:
+            kept.append(response)
 
 
 @contextmanager
-def asking(stage: Stage, judge: Judge, scrapers: int, parsed: int) -> Iterator[Tally]:
-    """Let all of them ask while the block runs; the last scraper sends requests without waiting for answers."""
-    tally, over = Tally(), threading.Event()
+def running_clients(
+    exporter: ExporterUnderLoad, new_checker: ScrapeChecker, scrapers: int, parsed: int
+) -> Iterator[ClientStats]:
+    """Run all clients during the block. The last scraper sends requests without waiting for responses."""
+    stats, stopped = ClientStats(), threading.Event()
 
     def scraper(headers: Mapping[str, str], ahead: int = 1) -> Callable[[], None]:
-        return lambda: _scrape(stage, judge, tally, over, parsed, headers, ahead)
+        return lambda: _scrape(exporter, new_checker, stats, stopped, parsed, headers, ahead)
 
-    jobs = [scraper(FORMATS[place % len(FORMATS)]) for place in range(scrapers - 1)]
+    jobs = [scraper(FORMATS[index % len(FORMATS)]) for index in range(scrapers - 1)]
     jobs += [
         scraper(TIMEOUT, PIPELINED),
-        lambda: _check_health(stage, tally, over),
-        lambda: _reload(stage, tally, over),
+        lambda: _check_health(exporter, stats, stopped),
+        lambda: _reload(exporter, stats, stopped),
     ]
     threads = [threading.Thread(target=job) for job in jobs]
     for thread in threads:
         thread.start()
     try:
-        yield tally
+        yield stats
     finally:
-        over.set()
+        stopped.set()
         for thread in threads:
             thread.join()
 
 
 def _scrape(
-    stage: Stage,
-    judge: Judge,
-    tally: Tally,
-    over: threading.Event,
+    exporter: ExporterUnderLoad,
+    new_checker: ScrapeChecker,
+    stats: ClientStats,
+    stopped: threading.Event,
     parsed: int,
     headers: Mapping[str, str],
     ahead: int,
 ) -> None:
-    while not over.is_set():
+    while not stopped.is_set():
         try:
-            for answer in _answers(stage, tally, over, headers, ahead):
-                tally.faults.update(judge.faults(answer))
-                tally.keep(answer, parsed)
+            for response in _responses(exporter, stats, stopped, headers, ahead):
+                stats.faults.update(new_checker.faults(response))
+                stats.keep(response, parsed)
         except OSError as error:
-            tally.faults[f"a scrape ended with {error!r}"] += 1
+            stats.faults[f"a scrape ended with {error!r}"] += 1
 
 
-def _answers(
-    stage: Stage, tally: Tally, over: threading.Event, headers: Mapping[str, str], ahead: int
-) -> Iterator[Answer]:
-    """Give the answers on one connection, as long as it is kept."""
-    with stage.target.open() as (connection, reader):
-        while not over.is_set():
+def _responses(
+    exporter: ExporterUnderLoad, stats: ClientStats, stopped: threading.Event, headers: Mapping[str, str], ahead: int
+) -> Iterator[Response]:
+    """Give the responses on one connection until it is closed."""
+    with exporter.target.open() as (connection, reader):
+        while not stopped.is_set():
             began = time.monotonic()
             connection.sendall(request("GET", "/metrics", headers) * ahead)
             for _ in range(ahead):
-                answer = read(reader)
-                tally.scrapes.append(time.monotonic() - began)
-                yield answer
+                response = read(reader)
+                stats.scrapes.append(time.monotonic() - began)
+                yield response
             if "Connection" in headers:
                 return
 
 
-def _check_health(stage: Stage, tally: Tally, over: threading.Event) -> None:
-    while not over.wait(HEALTH_SECONDS):
-        tally.time(tally.health, "/-/healthy", lambda: stage.get("/-/healthy").status, 200)
+def _check_health(exporter: ExporterUnderLoad, stats: ClientStats, stopped: threading.Event) -> None:
+    while not stopped.wait(HEALTH_SECONDS):
+        stats.time(stats.health, "/-/healthy", lambda: exporter.get("/-/healthy").status, 200)
 
 
-def _reload(stage: Stage, tally: Tally, over: threading.Event) -> None:
-    """Change the configuration every second: twice by signal, twice by request, and every fifth file is broken."""
-    for turn in count():
-        if over.wait(RELOAD_SECONDS):
+def _reload(exporter: ExporterUnderLoad, stats: ClientStats, stopped: threading.Event) -> None:
+    """Change the configuration every second: twice by signal, twice by request. Every fifth file is invalid."""
+    for number in count():
+        if stopped.wait(RELOAD_SECONDS):
             return
-        broken, by_signal = turn % 5 == 4, turn // 2 % 2 == 0
-        stage.configure(BROKEN if broken else stage.fleet.config(MARKERS[turn % 2]))
-        tally.refused, tally.loaded = tally.refused + broken, tally.loaded + (not broken)
-        if by_signal:
-            stage.process.send_signal(signal.SIGHUP)
+        failures, uses_signal = number % 5 == 4, number // 2 % 2 == 0
+        exporter.configure(INVALID_CONFIG if failures else exporter.fleet.config(MARKERS[number % 2]))
+        stats.refused, stats.loaded = stats.refused + failures, stats.loaded + (not failures)
+        if uses_signal:
+            exporter.process.send_signal(signal.SIGHUP)
         else:
-            tally.time(tally.reloads, "a reload", stage.reload, 500 if broken else 200)
+            stats.time(stats.reloads, "a reload", exporter.reload, 500 if failures else 200)

@@ -1,4 +1,4 @@
-"""What is watched under load: operations of all kinds in many scopes, known in advance."""
+"""The operations of the load test: all kinds in many scopes, with known ids."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from exporter.kinds.greengrass_deployment import KIND as DEPLOYMENT
 from exporter.kinds.iot_job import KIND as JOB
 
 REGIONS = ("eu-west-1", "eu-central-1", "us-east-1", "us-west-2", "ap-southeast-1")
+# Two configurations differ in the name of one account, and watch the same operations.
 MARKERS = ("dawn", "dusk")
-"""Names of the one account that tells two configurations apart; both watch the same operations."""
 MARKER_REGIONS = REGIONS[:2]
 MARKER_NUMBER = "999999999999"
+# One list call, which finds no operation.
 MARKER_WATCH = "{kind: greengrass_bulk_deployment, discover: true}"
-"""Nothing is there to be found, by one call."""
 ACTIVE = "{{at: 0s, status: {}}}, {{at: 2d, done: 0.9, failed: 0.01}}"
 ENDED = "{{at: 0s, status: {}}}, {{at: 30m, status: {}, done: 1.0, failed: 0.02}}"
+# Every operation was created one hour before the start of the simulator, so this one ends after three minutes.
 ENDING = "{{at: 0s, status: {}}}, {{at: 63m, status: {}, done: 1.0}}"
-"""Every operation is an hour old when the simulator starts: this one ends three minutes later."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Operations that are alike."""
+    """Operations of a kind with the same timeline."""
 
     kind: str
     name: str
@@ -33,6 +33,7 @@ class Group:
     timeline: str
 
 
+# Fifty operations, because AWS also returns each deployment as a job.
 UNIT = (
     Group("thing_registration_task", "task-active", 1, ACTIVE.format("InProgress")),
     Group("thing_registration_task", "task-ending", 1, ENDING.format("InProgress", "Completed")),
@@ -44,26 +45,25 @@ UNIT = (
     Group("greengrass_deployment", "deployment-active", 1, ACTIVE.format("ACTIVE")),
     Group("greengrass_deployment", "deployment-ended", 3, ENDED.format("ACTIVE", "COMPLETED")),
 )
-"""Fifty operations, since AWS shows each deployment as a job too."""
 KINDS = tuple(dict.fromkeys(group.kind for group in UNIT))
 WATCH = ", ".join(f"{{kind: {kind}, discover: true}}" for kind in KINDS)
 
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """``accounts`` in five Regions each, with fifty operations ``units`` times in every scope."""
+    """``accounts`` in five Regions each, with ``units`` times fifty operations in every scope."""
 
     accounts: int
     units: int
 
     @property
     def numbers(self) -> tuple[str, ...]:
-        """The accounts."""
-        return tuple(f"{place + 1:012d}" for place in range(self.accounts))
+        """The account ids."""
+        return tuple(f"{index + 1:012d}" for index in range(self.accounts))
 
     @property
     def operations(self) -> Mapping[str, int]:
-        """How many operations of each kind have rows."""
+        """The number of exported operations of each kind."""
         counts = Counter[str]()
         for group in UNIT:
             counts[group.kind] += group.count
@@ -72,29 +72,29 @@ class Fleet:
 
     @property
     def cells(self) -> int:
-        """How many cells a configuration has, the marker's among them."""
+        """The number of cells of a configuration, including those of the marker."""
         return self.accounts * len(REGIONS) * len(KINDS) + len(MARKER_REGIONS)
 
     def ids(self, group: Group) -> Iterator[str]:
-        """Give the ids of a group's operations in all scopes, as the simulator derives them from names."""
+        """Give the ids of a group in all scopes, as the simulator derives them from names."""
         count = group.count * self.units
         for number, region in product(self.numbers, REGIONS):
             name = _name(group, number, region)
-            yield from (name,) if count == 1 else (f"{name}-{place:04}" for place in range(1, count + 1))
+            yield from (name,) if count == 1 else (f"{name}-{number:04}" for number in range(1, count + 1))
 
-    def scenario(self, more: int = 0) -> str:
-        """Return what the simulator plays; ``more`` accounts have nothing."""
-        numbers = [*self.numbers, MARKER_NUMBER, *(tenant(place)[1] for place in range(more))]
-        places = product(self.numbers, REGIONS, UNIT)
-        lines = [self._entry(number, region, group) for number, region, group in places]
+    def scenario(self, empty_accounts: int = 0) -> str:
+        """Return the scenario of the simulator, with additional accounts without operations."""
+        numbers = [*self.numbers, MARKER_NUMBER, *(temporary_account(index)[1] for index in range(empty_accounts))]
+        groups = product(self.numbers, REGIONS, UNIT)
+        lines = [self._entry(number, region, group) for number, region, group in groups]
         return "\n".join((f"accounts: {numbers}", "latency: 20ms", "operations:", *lines, ""))
 
-    def config(self, marker: str = MARKERS[0], guest: tuple[str, str] | None = None) -> str:
-        """Return a configuration with a marker, and with the name and number of one more account if it is given."""
+    def config(self, marker: str = MARKERS[0], temporary: tuple[str, str] | None = None) -> str:
+        """Return a configuration with a marker. ``temporary`` is the name and id of an additional account."""
         lines = [_account(number, number, REGIONS, WATCH) for number in self.numbers]
         lines.append(_account(marker, MARKER_NUMBER, MARKER_REGIONS, MARKER_WATCH))
-        if guest:
-            lines.append(_account(*guest, MARKER_REGIONS[:1], MARKER_WATCH))
+        if temporary:
+            lines.append(_account(*temporary, MARKER_REGIONS[:1], MARKER_WATCH))
         return "\n".join(("accounts:", *lines, ""))
 
     def _entry(self, number: str, region: str, group: Group) -> str:
@@ -108,9 +108,9 @@ def _name(group: Group, number: str, region: str) -> str:
     return f"{group.name}-{number[-2:]}-{region}"
 
 
-def tenant(place: int) -> tuple[str, str]:
-    """Return the name and the number of an account that comes and goes."""
-    return f"tenant-{place}", f"8{place:011d}"
+def temporary_account(index: int) -> tuple[str, str]:
+    """Return the name and the id of an account that is only watched for some time."""
+    return f"tenant-{index}", f"8{index:011d}"
 
 
 def _account(name: str, number: str, regions: tuple[str, ...], watch: str) -> str:

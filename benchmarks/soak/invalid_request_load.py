@@ -1,4 +1,4 @@
-"""Nonsense for every route, on many connections, each of which ends with a question that is none."""
+"""Invalid requests for every route, on many connections. The last request of each connection is valid."""
 
 from __future__ import annotations
 
@@ -12,82 +12,84 @@ from contextlib import suppress
 from random import Random
 
 from benchmarks import harness
-from benchmarks.soak.invalid_requests import nonsense
+from benchmarks.soak.invalid_requests import invalid_request
 from benchmarks.soak.load import line
-from benchmarks.soak.part_result import Outcome
-from benchmarks.soak.process_usage import watching
-from benchmarks.soak.programs import Stage
-from benchmarks.soak.raw_http import PATIENCE, Target
-from benchmarks.soak.scrape_checks import judge
+from benchmarks.soak.part_result import PartResult
+from benchmarks.soak.process_usage import sampled_usage
+from benchmarks.soak.programs import ExporterUnderLoad
+from benchmarks.soak.raw_http import SOCKET_TIMEOUT, Target
+from benchmarks.soak.scrape_checks import new_checker
 from benchmarks.soak.sizes import Sizes
 
 SEED = 20261122
 WORKERS = 8
-MOST_AT_ONCE = 5
-"""Pieces that are sent on one connection without waiting."""
+# Requests that are sent on one connection without waiting for responses.
+MAX_PIECES = 5
+# After this request the server must close the connection.
 LAST = b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-"""Whatever came before, the server has to end the connection after this."""
 STATUS = re.compile(rb"^HTTP/1\.1 (\d{3}) ", re.MULTILINE)
-ENDED = "ended without an answer"
-HUNG = f"went on for {PATIENCE:.0f} s"
+NO_RESPONSE = "closed without a response"
+HUNG = f"not closed after {SOCKET_TIMEOUT:.0f} s"
+# Allowed statuses: 503 for a probe during too many other probes, and 505 for an unknown version of HTTP.
 ALLOWED = ("503", "505")
-"""Answers that may be given: to a probe while too many operations are read, and to a version of HTTP that is none."""
 
 
-def run(stage: Stage, sizes: Sizes) -> Outcome:
-    """Return what was answered, and whether the exporter is what it was before."""
-    referee, before = judge(stage.fleet, stage.get()), stage.vitals()
-    lines, answers = len(stage.logged()), Counter[str]()
-    with watching(stage.process.pid) as seen, ThreadPoolExecutor(WORKERS) as pool:
-        for found in pool.map(lambda seed: _send(stage.target, seed, sizes.garbage // WORKERS), range(WORKERS)):
-            answers += found
-    after = stage.settled(before)
-    logged = stage.logged()[lines:]
-    broken = [
-        f"{number} times: {answer}" for answer, number in answers.items() if answer[0] == "5" and answer not in ALLOWED
+def run(exporter: ExporterUnderLoad, sizes: Sizes) -> PartResult:
+    """Return the statuses of the responses, and the process usage before and after."""
+    checker, before = new_checker(exporter.fleet, exporter.get()), exporter.usage()
+    lines, responses = len(exporter.log_lines()), Counter[str]()
+    with sampled_usage(exporter.process.pid) as samples, ThreadPoolExecutor(WORKERS) as pool:
+        for statuses in pool.map(lambda seed: _send(exporter.target, seed, sizes.garbage // WORKERS), range(WORKERS)):
+            responses += statuses
+    after = exporter.usage_after_load(before)
+    log_lines = exporter.log_lines()[lines:]
+    failures = [
+        f"{number} times: {response}"
+        for response, number in responses.items()
+        if response[0] == "5" and response not in ALLOWED
     ]
-    broken += [HUNG] * (HUNG in answers) + referee.faults(stage.get()) + stage.leaks(before, after)
-    if logged:
-        broken.append(f"strangers wrote {len(logged)} lines into the log, as {logged[0]}")
-    rows: list[tuple[str, ...]] = [(answer, f"{number:,}") for answer, number in sorted(answers.items())]
-    memory = harness.rows(
+    failures += [HUNG] * (HUNG in responses) + checker.faults(exporter.get()) + exporter.leaks(before, after)
+    if log_lines:
+        failures.append(f"invalid requests caused {len(log_lines)} log lines, such as {log_lines[0]}")
+    rows: list[tuple[str, ...]] = [(response, f"{number:,}") for response, number in sorted(responses.items())]
+    memory = harness.table(
         ("memory, files and threads", "resident", "proportional (PSS)", "file descriptors", "threads"),
-        [line("before", [before]), line("meanwhile", seen), line("after", [after])],
+        [line("before", [before]), line("during the load", samples), line("after", [after])],
     )
-    table = harness.rows((f"{sizes.garbage:,} pieces of garbage, answers", "number"), rows)
-    return Outcome(f"{table}\n\nLines in the log: {len(logged)}.\n\n{memory}", tuple(broken))
+    table = harness.table((f"{sizes.garbage:,} invalid requests, responses", "number"), rows)
+    return PartResult(f"{table}\n\nLines in the log: {len(log_lines)}.\n\n{memory}", tuple(failures))
 
 
 def _send(target: Target, seed: int, number: int) -> Counter[str]:
-    """Send so many pieces; return how often there was which answer."""
-    random, answers = Random(SEED + seed), Counter[str]()
+    """Send this number of requests, and return the number of responses by status."""
+    random, responses = Random(SEED + seed), Counter[str]()
     while number > 0:
-        pieces = [nonsense(random) for _ in range(min(number, random.randint(1, MOST_AT_ONCE)))]
-        number -= len(pieces)
-        answers.update(_answers(target, b"".join(pieces)))
-    return answers
+        requests = [invalid_request(random) for _ in range(min(number, random.randint(1, MAX_PIECES)))]
+        number -= len(requests)
+        responses.update(_responses(target, b"".join(requests)))
+    return responses
 
 
-def _answers(target: Target, sent: bytes) -> Iterator[str]:
+def _responses(target: Target, requests: bytes) -> Iterator[str]:
     with target.connect() as connection:
-        # It may be refused before all of it is sent, and what was answered may be lost by that.
-        sending = threading.Thread(target=_push, args=(connection, sent + LAST))
+        # The server may close the connection before it has received everything. Responses can be lost then.
+        sending = threading.Thread(target=_send_all, args=(connection, requests + LAST))
         sending.start()
-        received, ended = _received(connection)
+        received, closed = _receive_all(connection)
         sending.join()
     statuses = [status.decode() for status in STATUS.findall(received)]
-    yield from statuses if ended else [*statuses, HUNG]
-    if ended and not statuses:
-        yield ENDED
+    yield from statuses if closed else [*statuses, HUNG]
+    if closed and not statuses:
+        yield NO_RESPONSE
 
 
-def _push(connection: socket.socket, sent: bytes) -> None:
+def _send_all(connection: socket.socket, sent: bytes) -> None:
     with suppress(OSError):
         connection.sendall(sent)
 
 
-def _received(connection: socket.socket) -> tuple[bytes, bool]:
-    """Return what the server sends until it ends the connection, and whether it did."""
+def _receive_all(connection: socket.socket) -> tuple[bytes, bool]:
+    """Return the data until the server closes the connection, and whether it closes it in time."""
     received = b""
     try:
         while part := connection.recv(1 << 20):

@@ -1,4 +1,4 @@
-"""Requests that nobody should send, from a seed: nearly right ones, broken ones, and bytes that are none."""
+"""Invalid requests from a seed: almost valid ones, truncated ones, and random bytes."""
 
 from __future__ import annotations
 
@@ -48,48 +48,48 @@ TLS_HELLO = bytes.fromhex("16030100c8010000c40303") + bytes(200)
 HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 
 
-def nonsense(random: Random) -> bytes:
-    """Return one piece: most of them are requests in which something is wrong."""
-    return random.choices((_request, _cut, _noise), (8, 1, 1))[0](random)
+def invalid_request(random: Random) -> bytes:
+    """Return one request. Most of them are complete and have a fault."""
+    return random.choices((_invalid_request, _truncated_request, _random_bytes), (8, 1, 1))[0](random)
 
 
-def _request(random: Random) -> bytes:
+def _invalid_request(random: Random) -> bytes:
     route = random.choice(ROUTES)
-    target = random.choice((_mangled, _encoded, _asked, _asked))(random, route)
-    # A reload that succeeds is no nonsense, and every one of them is logged.
+    target = random.choice((_insert_fragment, _percent_encode, _add_query, _add_query))(random, route)
+    # A reload is a valid request, and it is logged.
     method = random.choice([method for method in METHODS if (method, route) != ("POST", "/-/reload")])
     fields = ["Host: localhost", *random.sample(HEADERS, random.randrange(4))]
-    head = f"{method} {target} {random.choice(VERSIONS)}\r\n" + "".join(f"{one}\r\n" for one in fields) + "\r\n"
+    head = f"{method} {target} {random.choice(VERSIONS)}\r\n" + "".join(f"{field}\r\n" for field in fields) + "\r\n"
     return head.encode() + random.choice((b"", b"", b"", b"a body", b"5\r\nhello\r\n0\r\n\r\n", bytes(99)))
 
 
-def _asked(random: Random, route: str) -> str:
+def _add_query(random: Random, route: str) -> str:
     pairs = (f"{random.choice(NAMES)}={quote(random.choice(VALUES))}" for _ in range(random.randrange(1, 5)))
     return f"{route}?{'&'.join(pairs)}"
 
 
-def _mangled(random: Random, route: str) -> str:
-    place = random.randrange(len(route) + 1)
+def _insert_fragment(random: Random, route: str) -> str:
+    index = random.randrange(len(route) + 1)
     return (
-        route[:place]
+        route[:index]
         + random.choice(("//", "/../", "%2e%2e/", "%", "%zz", "\\", "\x7f", ";", "#", " "))
-        + route[place:]
+        + route[index:]
     )
 
 
-def _encoded(random: Random, route: str) -> str:
-    return "".join(f"%{ord(one):02x}" if random.random() < 0.5 else one for one in route) + random.choice(
-        ("", "/", "?")
-    )
+def _percent_encode(random: Random, route: str) -> str:
+    return "".join(
+        f"%{ord(character):02x}" if random.random() < 0.5 else character for character in route
+    ) + random.choice(("", "/", "?"))
 
 
-def _cut(random: Random) -> bytes:
-    whole = _request(random)
-    return whole[: random.randrange(len(whole))]
+def _truncated_request(random: Random) -> bytes:
+    request = _invalid_request(random)
+    return request[: random.randrange(len(request))]
 
 
-def _noise(random: Random) -> bytes:
-    pieces: Sequence[Callable[[], bytes]] = (
+def _random_bytes(random: Random) -> bytes:
+    variants: Sequence[Callable[[], bytes]] = (
         lambda: TLS_HELLO,
         lambda: HTTP2,
         lambda: random.randbytes(random.randrange(1, 2000)),
@@ -97,4 +97,4 @@ def _noise(random: Random) -> bytes:
         lambda: b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * random.randrange(1, 4000),
         lambda: b"\x00" * random.randrange(1, 70_000),
     )
-    return random.choice(pieces)()
+    return random.choice(variants)()

@@ -1,4 +1,4 @@
-"""Many scrapers at once, and another configuration every second, for minutes."""
+"""Many concurrent scrapers and a reload every second, for several minutes."""
 
 from __future__ import annotations
 
@@ -8,136 +8,149 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from benchmarks import harness
-from benchmarks.soak.clients import Tally, asking
-from benchmarks.soak.part_result import TIMES, Outcome, percentiles
-from benchmarks.soak.process_usage import Vitals, minutes, slope, watching
-from benchmarks.soak.programs import Stage
-from benchmarks.soak.raw_http import Answer
-from benchmarks.soak.scrape_checks import judge, parsed_faults
+from benchmarks.soak.clients import ClientStats, running_clients
+from benchmarks.soak.part_result import TIMES, PartResult, percentiles
+from benchmarks.soak.process_usage import ProcessUsage, minutes, sampled_usage, slope
+from benchmarks.soak.programs import ExporterUnderLoad
+from benchmarks.soak.raw_http import Response
+from benchmarks.soak.scrape_checks import new_checker, parsed_faults
 from benchmarks.soak.sizes import Sizes
 
+# The maximum ratio of memory in the last minute to the second minute. In the first minute buffers are allocated.
 GROWTH = 1.05
-"""How much more memory the last minute may hold than the second one; in the first one all buffers are made."""
 REQUESTS = "aws_iot_bulk_exporter_api_requests_total{"
 ERRORS = "aws_iot_bulk_exporter_api_request_errors_total{"
 
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """HTTP requests to AWS, those that were refused because there were too many, and all that failed."""
+    """The numbers of HTTP requests to AWS, of throttled ones, and of all that failed."""
 
-    made: int
+    sent: int
     throttled: int
     failed: int
 
     @classmethod
-    def of(cls, answer: Answer) -> Calls:
-        """Return what /metrics counts since the start."""
-        text = answer.body.decode()
+    def of(cls, response: Response) -> Calls:
+        """Return the counters of a scrape."""
+        text = response.body.decode()
         failed = "\n".join(line for line in text.splitlines() if line.startswith(ERRORS))
         throttled = "\n".join(line for line in failed.splitlines() if "hrottl" in line)
-        return cls(*(int(harness.total(*one)) for one in ((text, REQUESTS), (throttled, ERRORS), (failed, ERRORS))))
+        return cls(
+            *(int(harness.total(*series)) for series in ((text, REQUESTS), (throttled, ERRORS), (failed, ERRORS)))
+        )
 
     def __sub__(self, before: Calls) -> Calls:
-        """Return what was counted since then."""
-        return Calls(self.made - before.made, self.throttled - before.throttled, self.failed - before.failed)
+        """Return the increase since ``before``."""
+        return Calls(self.sent - before.sent, self.throttled - before.throttled, self.failed - before.failed)
 
     def faults(self) -> Iterator[str]:
-        """Tell whether AWS's quotas were exceeded."""
+        """Give a fault if AWS throttled calls."""
         if self.throttled:
-            yield f"{self.throttled} of {self.made} calls were throttled"
+            yield f"{self.throttled} of {self.sent} calls were throttled"
 
 
-def run(stage: Stage, sizes: Sizes) -> Outcome:
-    """Return what happened to scrapes, series, memory, files and threads."""
-    first = stage.get()
-    referee, before = judge(stage.fleet, first), stage.vitals()
-    with watching(stage.process.pid) as seen, asking(stage, referee, sizes.scrapers, sizes.parsed) as tally:
+def run(exporter: ExporterUnderLoad, sizes: Sizes) -> PartResult:
+    """Return the results for scrapes, series, memory, files and threads."""
+    first = exporter.get()
+    checker, before = new_checker(exporter.fleet, first), exporter.usage()
+    with (
+        sampled_usage(exporter.process.pid) as samples,
+        running_clients(exporter, checker, sizes.scrapers, sizes.parsed) as stats,
+    ):
         time.sleep(sizes.seconds)
-    stage.configure(stage.fleet.config())
-    tally.loaded += 1
-    tally.faults.update([] if stage.reload() == 200 else ["the last reload was refused"])
-    last = stage.get()
-    tally.faults.update(referee.faults(last))
-    for answer in (one for kept in tally.samples.values() for one in kept):
-        tally.faults.update(parsed_faults(stage.fleet, answer))
-    after = stage.settled(before)
+    exporter.configure(exporter.fleet.config())
+    stats.loaded += 1
+    stats.faults.update([] if exporter.reload() == 200 else ["the last reload was refused"])
+    last = exporter.get()
+    stats.faults.update(checker.faults(last))
+    for response in (response for kept in stats.samples.values() for response in kept):
+        stats.faults.update(parsed_faults(exporter.fleet, response))
+    after = exporter.usage_after_load(before)
     calls = Calls.of(last) - Calls.of(first)
-    broken = (*_told(tally), *_reloads(stage, tally), *calls.faults(), *_growth(seen), *stage.leaks(before, after))
-    report = "\n\n".join((_requests(sizes, tally), _counts(tally, calls), _memory(before, seen, after)))
-    return Outcome(report, broken)
+    failures = (
+        *_fault_lines(stats),
+        *_reloads(exporter, stats),
+        *calls.faults(),
+        *_growth(samples),
+        *exporter.leaks(before, after),
+    )
+    report = "\n\n".join((_requests(sizes, stats), _counts(stats, calls), _memory(before, samples, after)))
+    return PartResult(report, failures)
 
 
-def _told(tally: Tally) -> Iterator[str]:
-    for fault, number in tally.faults.items():
+def _fault_lines(stats: ClientStats) -> Iterator[str]:
+    for fault, number in stats.faults.items():
         yield f"{fault} ({number} times)"
 
 
-def _reloads(stage: Stage, tally: Tally) -> Iterator[str]:
-    """Every configuration must have been read, whichever of two that came at once was the newer."""
-    told = [line for line in stage.logged() if "reloaded" in line]
-    if len(told) != tally.loaded + tally.refused:
-        yield f"{tally.loaded + tally.refused} configurations were sent, and {len(told)} read"
+def _reloads(exporter: ExporterUnderLoad, stats: ClientStats) -> Iterator[str]:
+    """Give a fault unless the exporter has read every configuration."""
+    reloads = [line for line in exporter.log_lines() if "reloaded" in line]
+    if len(reloads) != stats.loaded + stats.refused:
+        yield f"{stats.loaded + stats.refused} configurations were sent, but {len(reloads)} were read"
 
 
-def _growth(seen: Sequence[Vitals]) -> Iterator[str]:
-    means = [_mean(minute) for minute in minutes(seen)]
+def _growth(samples: Sequence[ProcessUsage]) -> Iterator[str]:
+    means = [_mean(minute) for minute in minutes(samples)]
     if len(means) > 2 and means[-1] > GROWTH * means[1]:
         yield f"resident memory grew from {means[1]:.0f} MiB to {means[-1]:.0f} MiB"
 
 
-def _requests(sizes: Sizes, tally: Tally) -> str:
-    title = f"{sizes.scrapers} scrapers at once, {sizes.seconds} s, {sum(sizes.fleet.operations.values()):,} operations"
-    return harness.rows(
+def _requests(sizes: Sizes, stats: ClientStats) -> str:
+    title = (
+        f"{sizes.scrapers} concurrent scrapers, {sizes.seconds} s, {sum(sizes.fleet.operations.values()):,} operations"
+    )
+    return harness.table(
         (title, *TIMES),
         [
-            ("scrapes", *percentiles(tally.scrapes)),
-            ("`/-/healthy` meanwhile", *percentiles(tally.health)),
-            ("reloads by request meanwhile", *percentiles(tally.reloads)),
+            ("scrapes", *percentiles(stats.scrapes)),
+            ("`/-/healthy` during the load", *percentiles(stats.health)),
+            ("reloads by request during the load", *percentiles(stats.reloads)),
         ],
     )
 
 
-def _counts(tally: Tally, calls: Calls) -> str:
-    return harness.rows(
-        ("what else", "figure"),
+def _counts(stats: ClientStats, calls: Calls) -> str:
+    return harness.table(
+        ("counters", "figure"),
         [
-            ("answers with a series lost, added, doubled or of another configuration", f"{tally.faults.total()}"),
-            ("configurations sent, by request or SIGHUP", f"{tally.loaded + tally.refused}"),
-            ("of these broken ones, and refused", f"{tally.refused}"),
-            ("requests to AWS", f"{calls.made:,}"),
+            ("responses with lost, new, duplicate or mixed series", f"{stats.faults.total()}"),
+            ("configurations, reloaded by request or SIGHUP", f"{stats.loaded + stats.refused}"),
+            ("of these invalid and refused", f"{stats.refused}"),
+            ("requests to AWS", f"{calls.sent:,}"),
             ("of these throttled", f"{calls.throttled}"),
-            ("of these sent again, since a connection was lost", f"{calls.failed - calls.throttled}"),
+            ("of these retried after a lost connection", f"{calls.failed - calls.throttled}"),
         ],
     )
 
 
-def _memory(before: Vitals, seen: Sequence[Vitals], after: Vitals) -> str:
-    by_minute = minutes(seen)
-    lines = [(f"minute {place}", minute) for place, minute in enumerate(by_minute, 1)]
-    table = harness.rows(
+def _memory(before: ProcessUsage, samples: Sequence[ProcessUsage], after: ProcessUsage) -> str:
+    by_minute = minutes(samples)
+    lines = [(f"minute {number}", minute) for number, minute in enumerate(by_minute, 1)]
+    table = harness.table(
         ("memory, files and threads", "resident", "proportional (PSS)", "file descriptors", "threads"),
-        [line(*one) for one in (("before", [before]), *lines, ("after, no client left", [after]))],
+        [line(*entry) for entry in (("before", [before]), *lines, ("after, without clients", [after]))],
     )
-    grown = [look for minute in by_minute[1:] for look in minute]
+    later = [usage for minute in by_minute[1:] for usage in minute]
     if len(by_minute) < 3:
         return table
-    return f"{table}\n\nFrom the second minute on resident memory grew by {slope(grown):+.0f} KiB a minute."
+    return f"{table}\n\nFrom the second minute on, resident memory grew by {slope(later):+.0f} KiB a minute."
 
 
-def line(title: str, looks: Sequence[Vitals]) -> tuple[str, ...]:
-    """Return a row: the mean of memory, the range of all else."""
+def line(title: str, usages: Sequence[ProcessUsage]) -> tuple[str, ...]:
+    """Return a row with the means of memory and the ranges of files and threads."""
     return (
         title,
-        f"{_mean(looks):.0f} MiB",
-        f"{statistics.fmean(one.proportional for one in looks):.0f} MiB",
-        _range([one.files for one in looks]),
-        _range([one.threads for one in looks]),
+        f"{_mean(usages):.0f} MiB",
+        f"{statistics.fmean(usage.proportional for usage in usages):.0f} MiB",
+        _range([usage.files for usage in usages]),
+        _range([usage.threads for usage in usages]),
     )
 
 
-def _mean(looks: Sequence[Vitals]) -> float:
-    return statistics.fmean(one.resident for one in looks)
+def _mean(usages: Sequence[ProcessUsage]) -> float:
+    return statistics.fmean(usage.resident for usage in usages)
 
 
 def _range(numbers: Sequence[int]) -> str:

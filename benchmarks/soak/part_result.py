@@ -1,4 +1,4 @@
-"""What a part of the run found: figures for people, and promises that were broken."""
+"""The result of a part of the load test."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """A table or several, and what must not have happened and did."""
+class PartResult:
+    """The tables of a part, and its failures."""
 
     report: str
-    broken: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
 
 
 def percentiles(seconds: Sequence[float]) -> tuple[str, ...]:
-    """Return how many there are, what half and 99 % of them took at the most, and the longest, for a table."""
+    """Return the number, the 50th and the 99th percentile, and the maximum, for a table."""
     if not seconds:
         return ("0", "", "", "")
     ordered = sorted(seconds)
-    middle, high = (ordered[min(len(ordered) - 1, int(len(ordered) * share))] for share in (0.5, 0.99))
-    return (f"{len(ordered):,}", *(_milliseconds(one) for one in (middle, high, ordered[-1])))
+    p50, p99 = (ordered[min(len(ordered) - 1, int(len(ordered) * share))] for share in (0.5, 0.99))
+    return (f"{len(ordered):,}", *(_milliseconds(value) for value in (p50, p99, ordered[-1])))
 
 
 TIMES = ("number", "p50", "p99", "longest")

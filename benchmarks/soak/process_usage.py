@@ -1,4 +1,4 @@
-"""What a process holds: memory, file descriptors and threads, from /proc, while something goes on."""
+"""Memory, file descriptors and threads of a process, read from /proc."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ MINUTE = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Vitals:
-    """What a process holds at a moment, monotonic seconds; memory in MiB."""
+class ProcessUsage:
+    """The usage of a process at a time in monotonic seconds. Memory is in MiB."""
 
     at: float
     resident: float
@@ -25,11 +25,11 @@ class Vitals:
     threads: int
 
 
-def look(pid: int) -> Vitals:
-    """Return what a process holds now."""
+def read_usage(pid: int) -> ProcessUsage:
+    """Return the current usage of a process."""
     process = Path("/proc") / str(pid)
     status = _fields(process / "status")
-    return Vitals(
+    return ProcessUsage(
         at=time.monotonic(),
         resident=status["VmRSS"] / 1024,
         proportional=_fields(process / "smaps_rollup")["Pss"] / 1024,
@@ -45,36 +45,38 @@ def _fields(file: Path) -> dict[str, int]:
 
 
 @contextmanager
-def watching(pid: int) -> Iterator[list[Vitals]]:
-    """Look once a second while the block runs; the list grows, and has one more look of the end."""
-    seen, over = [look(pid)], threading.Event()
+def sampled_usage(pid: int) -> Iterator[list[ProcessUsage]]:
+    """Sample the usage once a second during the block, and once at its end. The list grows meanwhile."""
+    samples, stopped = [read_usage(pid)], threading.Event()
 
-    def watch() -> None:
-        while not over.wait(INTERVAL):
-            seen.append(look(pid))
+    def sample() -> None:
+        while not stopped.wait(INTERVAL):
+            samples.append(read_usage(pid))
 
-    thread = threading.Thread(target=watch)
+    thread = threading.Thread(target=sample)
     thread.start()
     try:
-        yield seen
+        yield samples
     finally:
-        over.set()
+        stopped.set()
         thread.join()
-        seen.append(look(pid))
+        samples.append(read_usage(pid))
 
 
-def minutes(seen: Sequence[Vitals]) -> list[list[Vitals]]:
-    """Return the looks by the minute in which they were made; one that has only begun belongs to the one before."""
-    found: list[list[Vitals]] = []
-    for one in seen:
-        begun = (one.at - seen[0].at) >= MINUTE * len(found)
-        if begun and (not found or seen[-1].at - one.at > MINUTE / 2):
-            found.append([])
-        found[-1].append(one)
-    return found
+def minutes(samples: Sequence[ProcessUsage]) -> list[list[ProcessUsage]]:
+    """Return the samples by minute. The last minute is joined to the one before if it is shorter than half a minute."""
+    groups: list[list[ProcessUsage]] = []
+    for sample in samples:
+        begins = (sample.at - samples[0].at) >= MINUTE * len(groups)
+        if begins and (not groups or samples[-1].at - sample.at > MINUTE / 2):
+            groups.append([])
+        groups[-1].append(sample)
+    return groups
 
 
-def slope(seen: Sequence[Vitals]) -> float:
-    """Return by how many KiB a minute resident memory grows, by least squares."""
-    line = statistics.linear_regression([one.at / MINUTE for one in seen], [one.resident * 1024 for one in seen])
+def slope(samples: Sequence[ProcessUsage]) -> float:
+    """Return the growth of resident memory in KiB per minute, by least squares."""
+    line = statistics.linear_regression(
+        [sample.at / MINUTE for sample in samples], [sample.resident * 1024 for sample in samples]
+    )
     return line.slope

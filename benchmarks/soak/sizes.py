@@ -1,4 +1,4 @@
-"""How much of everything: five minutes and more for the record, seconds for every run of the tests."""
+"""The sizes of the load test: more than five minutes, or seconds for the tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks.soak.fleet import Fleet
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """What a run does; times in seconds. ``parsed`` answers of each format are parsed as a whole."""
+    """The size of a run; times are in seconds. ``parsed`` responses of each format are parsed completely."""
 
     fleet: Fleet
     seconds: int

@@ -1,4 +1,4 @@
-"""Clients that hold a connection and do nothing with it, while others scrape."""
+"""Clients that keep a connection open and do not use it, while others scrape."""
 
 from __future__ import annotations
 
@@ -13,119 +13,119 @@ from dataclasses import dataclass, field, replace
 
 from benchmarks import harness
 from benchmarks.soak.load import line
-from benchmarks.soak.part_result import TIMES, Outcome, percentiles
-from benchmarks.soak.process_usage import watching
-from benchmarks.soak.programs import Stage
+from benchmarks.soak.part_result import TIMES, PartResult, percentiles
+from benchmarks.soak.process_usage import sampled_usage
+from benchmarks.soak.programs import ExporterUnderLoad
 from benchmarks.soak.raw_http import Target
-from benchmarks.soak.scrape_checks import Judge, judge
+from benchmarks.soak.scrape_checks import ScrapeChecker, new_checker
 from benchmarks.soak.sizes import Sizes
 
 SCRAPE_SECONDS = 0.25
-SMALL = 4096
-"""Bytes that clients take in without reading them."""
+# The receive buffer of clients that do not read, in bytes.
+SMALL_BUFFER = 4096
 HEAD = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
 REQUEST = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
 ENDED = select.POLLRDHUP | select.POLLHUP | select.POLLERR
 
 
 @dataclass(slots=True)
-class Crowd:
-    """Connections that send something first and something more in each turn, and are opened again when they end."""
+class SlowClients:
+    """Connections that send data first and more data after each interval. A closed connection is opened again."""
 
     title: str
     target: Target
     number: int
     first: bytes
-    then: bytes
-    turn: float = 1.0
+    next: bytes
+    interval: float = 1.0
     opened: int = 0
-    over: threading.Event = field(default_factory=threading.Event)
+    stopped: threading.Event = field(default_factory=threading.Event)
 
     def hold(self) -> None:
-        """Hold the connections until told to stop."""
-        held: list[socket.socket] = []
-        while not self.over.is_set():
-            held = [one for one in held if self._goes_on(one)]
-            held += filter(None, (self._open() for _ in range(self.number - len(held))))
-            self.over.wait(self.turn)
-        for one in held:
-            one.close()
+        """Keep the connections open until ``stopped`` is set."""
+        connections: list[socket.socket] = []
+        while not self.stopped.is_set():
+            connections = [connection for connection in connections if self._send_more(connection)]
+            connections += filter(None, (self._open() for _ in range(self.number - len(connections))))
+            self.stopped.wait(self.interval)
+        for connection in connections:
+            connection.close()
 
     def _open(self) -> socket.socket | None:
         with ExitStack() as stack, suppress(OSError):
-            if not self.over.is_set():
-                connection = stack.enter_context(self.target.connect(SMALL))
+            if not self.stopped.is_set():
+                connection = stack.enter_context(self.target.connect(SMALL_BUFFER))
                 connection.sendall(self.first)
                 self.opened += 1
                 stack.pop_all()
                 return connection
         return None
 
-    def _goes_on(self, connection: socket.socket) -> bool:
-        """Send more; tell whether the server keeps the connection."""
+    def _send_more(self, connection: socket.socket) -> bool:
+        """Send more data, and return whether the server keeps the connection."""
         with suppress(OSError):
             if _is_open(connection):
-                connection.sendall(self.then)
+                connection.sendall(self.next)
                 return True
         connection.close()
         return False
 
 
 def _is_open(connection: socket.socket) -> bool:
-    """Tell whether the other side goes on, whatever there may be to read."""
+    """Return whether the server keeps the connection, even with unread data."""
     poll = select.poll()
     poll.register(connection, select.POLLRDHUP)
     return not any(event & ENDED for _, event in poll.poll(0))
 
 
-def run(stage: Stage, sizes: Sizes) -> Outcome:
-    """Return how scrapes fared meanwhile, and what was left of the slow ones."""
-    referee, before = judge(stage.fleet, stage.get()), stage.vitals()
+def run(exporter: ExporterUnderLoad, sizes: Sizes) -> PartResult:
+    """Return the times of scrapes during the load, and the process usage before and after."""
+    checker, before = new_checker(exporter.fleet, exporter.get()), exporter.usage()
     seconds, faults = list[float](), Counter[str]()
-    with watching(stage.process.pid) as seen, _crowds(stage.target, sizes) as crowds:
+    with sampled_usage(exporter.process.pid) as samples, _slow_clients(exporter.target, sizes) as groups:
         until = time.monotonic() + sizes.slow_seconds
         while time.monotonic() < until:
-            seconds.append(_scrape(stage, referee, faults))
+            seconds.append(_scrape(exporter, checker, faults))
             time.sleep(SCRAPE_SECONDS)
-    after = stage.settled(before)
-    scrapes = harness.rows(
-        (f"a scrape at a time, {sizes.slow_seconds} s", *TIMES), [("scrapes", *percentiles(seconds))]
+    after = exporter.usage_after_load(before)
+    scrapes = harness.table(
+        (f"one scrape at a time, {sizes.slow_seconds} s", *TIMES), [("scrapes", *percentiles(seconds))]
     )
-    slow: list[tuple[str, ...]] = [(one.title, f"{one.number}", f"{one.opened:,}") for one in crowds]
-    held = harness.rows(("slow connections", "at once", "opened in all"), slow)
-    memory = harness.rows(
+    slow: list[tuple[str, ...]] = [(group.title, f"{group.number}", f"{group.opened:,}") for group in groups]
+    connections = harness.table(("slow connections", "at once", "opened in total"), slow)
+    memory = harness.table(
         ("memory, files and threads", "resident", "proportional (PSS)", "file descriptors", "threads"),
-        [line("before", [before]), line("meanwhile", seen), line("after", [after])],
+        [line("before", [before]), line("during the load", samples), line("after", [after])],
     )
-    told = (f"{fault} ({number} times)" for fault, number in faults.items())
-    return Outcome(f"{scrapes}\n\n{held}\n\n{memory}", (*told, *stage.leaks(before, after)))
+    failures = (f"{fault} ({number} times)" for fault, number in faults.items())
+    return PartResult(f"{scrapes}\n\n{connections}\n\n{memory}", (*failures, *exporter.leaks(before, after)))
 
 
-def _scrape(stage: Stage, referee: Judge, faults: Counter[str]) -> float:
+def _scrape(exporter: ExporterUnderLoad, checker: ScrapeChecker, faults: Counter[str]) -> float:
     began = time.monotonic()
     try:
-        faults.update(referee.faults(stage.get()))
+        faults.update(checker.faults(exporter.get()))
     except OSError as error:
         faults[f"a scrape ended with {error!r}"] += 1
     return time.monotonic() - began
 
 
 @contextmanager
-def _crowds(target: Target, sizes: Sizes) -> Iterator[list[Crowd]]:
-    """Let the slow ones come while the block runs; the silent ones do not even begin TLS."""
+def _slow_clients(target: Target, sizes: Sizes) -> Iterator[list[SlowClients]]:
+    """Run the slow clients during the block. Clients that send nothing do not begin TLS."""
     half = sizes.slow // 2
-    crowds = [
-        Crowd("that send nothing", replace(target, tls=None), half, b"", b""),
-        Crowd("that send a byte of a head every second", target, sizes.slow - half, HEAD, b"x"),
-        Crowd("that ask and never read", target, sizes.unread, REQUEST, b"", turn=10.0),
+    groups = [
+        SlowClients("send nothing", replace(target, tls=None), half, b"", b""),
+        SlowClients("send one byte of a header every second", target, sizes.slow - half, HEAD, b"x"),
+        SlowClients("send a request and do not read", target, sizes.unread, REQUEST, b"", interval=10.0),
     ]
-    threads = [threading.Thread(target=crowd.hold) for crowd in crowds]
+    threads = [threading.Thread(target=group.hold) for group in groups]
     for thread in threads:
         thread.start()
     try:
-        yield crowds
+        yield groups
     finally:
-        for crowd in crowds:
-            crowd.over.set()
+        for group in groups:
+            group.stopped.set()
         for thread in threads:
             thread.join()

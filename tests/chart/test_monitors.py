@@ -1,4 +1,4 @@
-"""ServiceMonitor and PodMonitor: what they select, and what of their fields can be set."""
+"""ServiceMonitor and PodMonitor: their selectors and their configurable fields."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ MONITORS = pytest.mark.parametrize(
 
 
 def endpoint_of(monitor: Document) -> Document:
-    """The only endpoint of a monitor."""
-    (endpoint,) = monitor["spec"].get("endpoints") or monitor["spec"]["podMetricsEndpoints"]
-    found: Document = endpoint
-    return found
+    """Return the only endpoint of a monitor."""
+    endpoints: list[Document] = monitor["spec"].get("endpoints") or monitor["spec"]["podMetricsEndpoints"]
+    (endpoint,) = endpoints
+    return endpoint
 
 
 @MONITORS
-def test_no_monitor_is_made_unless_asked(value: str, kind: str) -> None:
+def test_monitors_are_disabled_by_default(value: str, kind: str) -> None:
     assert objects_of_kind(render(), kind) == []
     assert endpoint_of(only_object(render(f"--set={value}.enabled=true"), kind)) == {
         "port": "http",
@@ -35,7 +35,7 @@ def test_a_service_monitor_selects_the_service_and_a_port_of_it() -> None:
         assert endpoint_of(monitor)["port"] in {port["name"] for port in service["spec"]["ports"]}
 
 
-def test_a_pod_monitor_selects_the_exporter_s_pods_and_not_that_of_helm_test() -> None:
+def test_a_pod_monitor_selects_only_the_pods_of_the_exporter() -> None:
     documents = render("--set=podMonitor.enabled=true")
     selector = only_object(documents, "PodMonitor")["spec"]["selector"]["matchLabels"].items()
     assert selector <= pod_of(documents)["metadata"]["labels"].items()
@@ -45,17 +45,17 @@ def test_a_pod_monitor_selects_the_exporter_s_pods_and_not_that_of_helm_test() -
 
 
 @MONITORS
-def test_a_monitor_elsewhere_looks_into_the_namespace_of_the_release(value: str, kind: str) -> None:
+def test_a_monitor_in_another_namespace_selects_the_namespace_of_the_release(value: str, kind: str) -> None:
     on = f"--set={value}.enabled=true"
     monitor = only_object(render(f"{on},{value}.namespace=prometheus"), kind)
     assert monitor["metadata"]["namespace"] == "prometheus"
     assert monitor["spec"]["namespaceSelector"] == {"matchNames": ["monitoring"]}
-    for same in (on, f"{on},{value}.namespace=monitoring"):
-        assert "namespaceSelector" not in only_object(render(same), kind)["spec"]
+    for arguments in (on, f"{on},{value}.namespace=monitoring"):
+        assert "namespaceSelector" not in only_object(render(arguments), kind)["spec"]
 
 
 @MONITORS
-def test_every_field_can_be_set_and_the_selector_cannot(value: str, kind: str) -> None:
+def test_every_field_except_the_selector_can_be_set(value: str, kind: str) -> None:
     monitor = only_object(
         render(
             f"--set={value}.enabled=true,{value}.interval=30s,{value}.scrapeTimeout=20s",
@@ -79,14 +79,14 @@ def test_every_field_can_be_set_and_the_selector_cannot(value: str, kind: str) -
     }
 
 
-def test_the_job_is_called_the_same_with_one_shard_and_with_several() -> None:
+def test_the_job_name_does_not_depend_on_the_number_of_shards() -> None:
     for shards in (1, 2):
         documents = render(f"--set=serviceMonitor.enabled=true,shards={shards}")
         label = only_object(documents, "ServiceMonitor")["spec"]["jobLabel"]
         assert only_object(documents, "Service")["metadata"]["labels"][label] == "aws-iot-bulk-exporter"
 
 
-def test_scrapes_of_a_monitor_are_those_of_its_values_file() -> None:
+def test_a_monitor_uses_the_path_and_tls_settings_of_the_values() -> None:
     monitor = only_object(render(ci_values("client-certificate")), "PodMonitor")
     assert endpoint_of(monitor)["path"] == "/bulk/metrics"
     assert endpoint_of(monitor)["tlsConfig"]["serverName"] == "exporter.example"

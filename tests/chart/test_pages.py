@@ -1,4 +1,4 @@
-"""What docs/kubernetes.md and the chart's README tell to do works, as far as it can be tried without a cluster."""
+"""The instructions of docs/kubernetes.md and the chart's README, as far as a test without a cluster can run them."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ RELEASE = "aws-iot-bulk-exporter"
 
 
 def blocks(language: str, page: str = PAGE) -> list[str]:
-    """The fenced blocks of one language."""
+    """Return the fenced blocks of one language."""
     return re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
 
 
 def commands(start: str) -> list[list[str]]:
-    """The words of each command line that begins like this."""
+    """Return the words of each command line with this beginning."""
     lines = [
         line
         for page in (PAGE, README)
@@ -42,15 +42,15 @@ VALUES = [block for block in blocks("yaml") if block.startswith("# values.yaml\n
 
 
 @pytest.mark.parametrize("values", VALUES)
-def test_every_piece_of_values_is_one_that_the_chart_takes(values: str, tmp_path: Path) -> None:
+def test_the_chart_accepts_every_example_of_values(values: str, tmp_path: Path) -> None:
     file = tmp_path / "values.yaml"
     file.write_text(values)
     assert len(render(f"--values={file}")) >= 5
 
 
 @pytest.fixture
-def pieces(tmp_path: Path) -> tuple[str, ...]:
-    """All pieces of values of the page."""
+def page_values(tmp_path: Path) -> tuple[str, ...]:
+    """Return flags for all examples of values of the page."""
     blocks_of_values = [block for block in blocks("yaml") if block.startswith("# values.yaml\n")]
     files = [tmp_path / f"{number}.yaml" for number in range(len(blocks_of_values))]
     for file, block in zip(files, blocks_of_values, strict=True):
@@ -58,24 +58,24 @@ def pieces(tmp_path: Path) -> tuple[str, ...]:
     return tuple(f"--values={file}" for file in files)
 
 
-def test_all_pieces_of_the_page_go_together(pieces: tuple[str, ...]) -> None:
-    kinds = {document["kind"] for document in render(*pieces)}
+def test_all_examples_of_the_page_can_be_combined(page_values: tuple[str, ...]) -> None:
+    kinds = {document["kind"] for document in render(*page_values)}
     assert {"NetworkPolicy", "ServiceMonitor", "PrometheusRule"} < kinds
 
 
 @pytest.mark.parametrize("words", [*commands("helm upgrade"), *commands("helm install")], ids=lambda words: words[-1])
-def test_every_installation_is_one_that_helm_takes(words: list[str], tmp_path: Path) -> None:
+def test_helm_accepts_every_install_command(words: list[str], tmp_path: Path) -> None:
     values = tmp_path / "values.yaml"
     values.write_text(VALUES[0])
-    given = [str(values) if word == "values.yaml" else word.replace("helm/ci", f"{CHART}/ci") for word in words]
-    flags = [word for word in given[given.index("./helm") + 1 :] if word != "--create-namespace"]
+    arguments = [str(values) if word == "values.yaml" else word.replace("helm/ci", f"{CHART}/ci") for word in words]
+    flags = [word for word in arguments[arguments.index("./helm") + 1 :] if word != "--create-namespace"]
     result = template(*flags)
     assert result.returncode == 0, result.stderr
     images = re.findall(r'image: "?([^"\n]+)', result.stdout)
     assert {*images} == {f"REGISTRY/aws-iot-bulk-exporter:{__version__}"}
 
 
-def test_the_release_of_the_page_makes_what_the_page_names() -> None:
+def test_the_page_names_the_objects_of_its_release() -> None:
     documents = render(release=RELEASE)
     assert {document["metadata"]["name"] for document in documents if document["kind"] != "Pod"} == {RELEASE}
     assert {words[words.index("upgrade") + 2] for words in commands("helm upgrade")} == {RELEASE}
@@ -83,16 +83,18 @@ def test_the_release_of_the_page_makes_what_the_page_names() -> None:
     assert workloads == {f"deployment/{RELEASE}", f"deployment/exporter-{RELEASE}"}
 
 
-def test_what_the_readme_deletes_is_what_its_release_makes() -> None:
-    alone, shared = (render("--set=persistence.enabled=true", f"--set=shards={n}", release="exporter") for n in (1, 2))
+def test_the_readme_deletes_the_objects_of_its_release() -> None:
+    single, sharded = (
+        render("--set=persistence.enabled=true", f"--set=shards={n}", release="exporter") for n in (1, 2)
+    )
     deleted = [words[words.index("delete") + 1 :] for words in commands("kubectl") if "delete" in words]
     assert deleted == [
         ["persistentvolumeclaim", "--selector", "app.kubernetes.io/instance=exporter"],
-        [f"statefulset/{only_object(shared, 'StatefulSet')['metadata']['name']}"],
+        [f"statefulset/{only_object(sharded, 'StatefulSet')['metadata']['name']}"],
     ]
-    # Kubernetes gives the claims of shards the labels by which their pods are selected.
-    selected = only_object(shared, "StatefulSet")["spec"]["selector"]["matchLabels"]
-    for labels in (only_object(alone, "PersistentVolumeClaim")["metadata"]["labels"], selected):
+    # The claims of shards have the labels of the pod selector.
+    selected = only_object(sharded, "StatefulSet")["spec"]["selector"]["matchLabels"]
+    for labels in (only_object(single, "PersistentVolumeClaim")["metadata"]["labels"], selected):
         assert labels["app.kubernetes.io/instance"] == "exporter"
 
 
@@ -102,7 +104,7 @@ def test_the_guide_to_scaling_names_the_service_of_the_shards() -> None:
     assert named == f"{service['metadata']['name']}.monitoring.svc.cluster.local"
 
 
-def test_both_roles_trust_the_service_account_of_the_pods_and_no_other() -> None:
+def test_both_roles_trust_only_the_service_account_of_the_pods() -> None:
     account = f"{pod_of(render(release=RELEASE))['spec']['serviceAccountName']}"
     identity, irsa = (json.loads(block)["Statement"][0]["Condition"]["StringEquals"] for block in blocks("json"))
     assert identity == {
@@ -112,14 +114,14 @@ def test_both_roles_trust_the_service_account_of_the_pods_and_no_other() -> None
     assert [*irsa.values()] == ["sts.amazonaws.com", f"system:serviceaccount:monitoring:{account}"]
 
 
-def test_the_check_in_the_pod_reads_the_file_that_is_mounted() -> None:
+def test_the_check_command_uses_the_mounted_file() -> None:
     (words,) = [words for words in commands("kubectl") if "check" in words]
     command, *arguments = words[words.index("check") :]
     parse_arguments(command, arguments)
     assert arguments[0] in container_of(render())["args"]
 
 
-def test_the_scrape_job_finds_the_exporter_s_pods_and_not_that_of_helm_test(tmp_path: Path) -> None:
+def test_the_scrape_job_selects_only_the_pods_of_the_exporter(tmp_path: Path) -> None:
     (text,) = [block for block in blocks("yaml") if block.startswith("scrape_configs:")]
     file, configuration = tmp_path / "prometheus.yml", yaml.safe_load(text)
     (job,) = configuration["scrape_configs"]
@@ -134,8 +136,8 @@ def test_the_scrape_job_finds_the_exporter_s_pods_and_not_that_of_helm_test(tmp_
     assert container_of(documents)["ports"][0]["name"] == port
 
 
-def test_the_alert_of_the_page_is_one_that_its_values_make(pieces: tuple[str, ...]) -> None:
-    groups = only_object(render(*pieces), "PrometheusRule")["spec"]["groups"]
+def test_the_alert_of_the_page_exists_with_its_values(page_values: tuple[str, ...]) -> None:
+    groups = only_object(render(*page_values), "PrometheusRule")["spec"]["groups"]
     alerts = {rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule}
     named = {*re.findall(r"`(AwsIot\w+)`", PAGE)}
     assert named

@@ -1,4 +1,4 @@
-"""The pods: image, configuration, credentials, shards and how they are replaced."""
+"""The pods: image, configuration, credentials, shards and updates."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ DIGEST = f"sha256:{'0' * 64}"
 
 
 def environment(*arguments: str) -> dict[str, Document]:
-    """The variables of the exporter's container by name."""
+    """Return the environment variables of the exporter's container by name."""
     return {variable.pop("name"): variable for variable in container_of(render(*arguments)).get("env", [])}
 
 
 def checksum(*arguments: str) -> str | None:
-    """The annotation that rolls the pods."""
+    """Return the annotation whose change restarts the pods."""
     annotations: dict[str, str] = pod_of(render(*arguments))["metadata"].get("annotations", {})
     return annotations.get("checksum/config")
 
@@ -50,7 +50,7 @@ def test_the_chart_installs_this_version() -> None:
     assert container_of(render())["image"].endswith(f":{__version__}")
 
 
-def test_the_images_that_the_chart_announces_are_those_that_it_runs() -> None:
+def test_the_chart_announces_the_images_that_it_uses() -> None:
     announced = {
         entry["image"]
         for entry in yaml.safe_load(read_yaml(CHART / "Chart.yaml")["annotations"]["artifacthub.io/images"])
@@ -68,7 +68,7 @@ def test_the_images_that_the_chart_announces_are_those_that_it_runs() -> None:
         ("image.registry=a.example,global.imageRegistry=z.example,image.tag=v2", "z.example/aws-iot-bulk-exporter:v2"),
     ],
 )
-def test_an_image_is_named_by_registry_repository_and_tag_or_digest(settings: str, image: str) -> None:
+def test_an_image_name_consists_of_registry_repository_and_tag_or_digest(settings: str, image: str) -> None:
     documents = render(f"--set={settings}")
     assert container_of(documents)["image"] == image
     assert only_object(documents, "Pod")["spec"]["containers"][0]["image"] == image
@@ -87,7 +87,7 @@ def test_the_user_of_the_pod_is_the_user_of_the_image() -> None:
     assert (context["runAsUser"], context["runAsGroup"]) == (int(user), int(group))
 
 
-def test_a_cluster_that_chooses_the_user_itself_may() -> None:
+def test_the_user_and_group_can_be_left_to_the_cluster() -> None:
     names = ("runAsUser", "runAsGroup", "fsGroup")
     documents = render(*(f"--set=podSecurityContext.{name}=null" for name in names))
     assert pod_of(documents)["spec"]["securityContext"] == {
@@ -98,12 +98,12 @@ def test_a_cluster_that_chooses_the_user_itself_may() -> None:
 
 
 @pytest.mark.parametrize("values", [*CI_VALUES, SHARDED_CLAIMS], ids=lambda path: path.stem)
-def test_every_argument_is_a_flag_that_serve_knows_with_a_value_that_it_takes(values: object) -> None:
+def test_serve_accepts_every_argument(values: object) -> None:
     command, *arguments = container_of(render(f"--values={values}"))["args"]
     parse_arguments(command, arguments)
 
 
-def test_kubernetes_waits_longer_for_the_end_than_the_exporter_takes() -> None:
+def test_the_grace_period_is_longer_than_a_shutdown_of_the_exporter() -> None:
     assert values_schema()["properties"]["terminationGracePeriodSeconds"]["minimum"] > Limits().grace
     assert pod_of(render())["spec"]["terminationGracePeriodSeconds"] > Limits().grace
 
@@ -112,25 +112,25 @@ def test_the_default_configuration_is_empty() -> None:
     assert yaml.safe_load(only_object(render(), "ConfigMap")["data"]["config.yaml"]) == {}
 
 
-def test_the_configuration_reaches_the_pod_as_it_was_written() -> None:
-    written = read_yaml(CHART / "ci" / "full-values.yaml")["config"]
+def test_the_config_map_contains_the_configuration_of_the_values() -> None:
+    config = read_yaml(CHART / "ci" / "full-values.yaml")["config"]
     (rendered,) = [
         document["data"]["config.yaml"]
         for document in objects_of_kind(render(ci_values("full")), "ConfigMap")
         if "config.yaml" in document.get("data", {})
     ]
-    assert yaml.safe_load(rendered) == written
+    assert yaml.safe_load(rendered) == config
 
 
-def test_a_changed_configuration_rolls_the_pods_unless_they_read_it_again() -> None:
-    changed, other = "--set=config.refresh.min_age=15s", "--set=config.refresh.min_age=20s"
-    assert checksum(changed) != checksum(other)
+def test_a_changed_configuration_restarts_the_pods_unless_they_reload_it() -> None:
+    first, second = "--set=config.refresh.min_age=15s", "--set=config.refresh.min_age=20s"
+    assert checksum(first) != checksum(second)
     assert checksum("--set=log.level=debug") == checksum() is not None
     for mode in ("sidecar", "none"):
-        assert checksum(changed, f"--set=reload.mode={mode}") is None
+        assert checksum(first, f"--set=reload.mode={mode}") is None
 
 
-def test_an_existing_config_map_is_mounted_and_none_is_made() -> None:
+def test_an_existing_config_map_is_mounted_and_no_other_is_created() -> None:
     documents = render("--set=existingConfigMap.name=mine,existingConfigMap.key=exporter.yaml")
     volumes = {volume["name"]: volume for volume in pod_of(documents)["spec"]["volumes"]}
     assert objects_of_kind(documents, "ConfigMap") == []
@@ -139,7 +139,7 @@ def test_an_existing_config_map_is_mounted_and_none_is_made() -> None:
     assert "annotations" not in pod_of(documents)["metadata"]
 
 
-def test_the_sidecar_watches_what_the_exporter_reads_and_asks_its_own_pod() -> None:
+def test_the_sidecar_watches_the_configuration_and_reloads_its_own_pod() -> None:
     documents = render(ci_values("sidecar"), "--set=containerPort=9098")
     sidecar, exporter = container_of(documents, "reloader"), container_of(documents)
     assert sidecar["volumeMounts"][0] in exporter["volumeMounts"]
@@ -149,7 +149,7 @@ def test_the_sidecar_watches_what_the_exporter_reads_and_asks_its_own_pod() -> N
     assert "--reload-url=https://localhost:10098/-/reload" in secure["args"]
 
 
-def test_credentials_come_from_the_keys_of_a_secret() -> None:
+def test_credentials_are_read_from_the_keys_of_a_secret() -> None:
     assert environment() == {}
     assert environment("--set=aws.credentialsSecret.name=aws").keys() == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
     variables = environment(ci_values("static-credentials"))
@@ -161,32 +161,32 @@ def test_credentials_come_from_the_keys_of_a_secret() -> None:
     }
 
 
-def test_shards_know_their_total_and_their_number() -> None:
+def test_shards_have_their_total_and_their_ordinal() -> None:
     documents = render("--set=shards=3")
     (total,) = [word for word in container_of(documents)["args"] if word.startswith("--shard.total=")]
     name = workload(documents)["metadata"]["name"]
-    chosen = [process_shard(None, int(total.partition("=")[2]), {}, f"{name}-{number}") for number in range(3)]
-    assert [shard.ordinal for shard in chosen] == [0, 1, 2]
+    shards = [process_shard(None, int(total.partition("=")[2]), {}, f"{name}-{number}") for number in range(3)]
+    assert [shard.ordinal for shard in shards] == [0, 1, 2]
     assert workload(documents)["spec"]["replicas"] == 3
     assert objects_of_kind(documents, "Deployment") == []
 
 
-def test_one_shard_is_a_deployment_that_needs_no_flag() -> None:
+def test_a_single_shard_is_a_deployment_without_shard_flags() -> None:
     documents = render()
     assert workload(documents)["kind"] == "Deployment"
     assert "--shard" not in json.dumps(container_of(documents)["args"])
 
 
-def test_a_spread_counts_the_pods_of_its_own_release_unless_told_otherwise() -> None:
+def test_a_spread_constraint_selects_the_pods_of_its_release_by_default() -> None:
     documents = render(ci_values("sharded"))
     (spread,) = pod_of(documents)["spec"]["topologySpreadConstraints"]
     assert spread["labelSelector"]["matchLabels"] == workload(documents)["spec"]["selector"]["matchLabels"]
     own = "topologySpreadConstraints[0].labelSelector.matchLabels"
-    (told,) = pod_of(render(ci_values("sharded"), f"--set={own}.tier=x"))["spec"]["topologySpreadConstraints"]
-    assert told["labelSelector"] == {"matchLabels": {"tier": "x"}}
+    (spread,) = pod_of(render(ci_values("sharded"), f"--set={own}.tier=x"))["spec"]["topologySpreadConstraints"]
+    assert spread["labelSelector"] == {"matchLabels": {"tier": "x"}}
 
 
-def test_a_pod_on_the_network_of_its_node_still_resolves_names_of_the_cluster() -> None:
+def test_a_pod_on_the_host_network_resolves_names_of_the_cluster() -> None:
     pod = pod_of(render("--set=hostNetwork=true"))["spec"]
     assert pod["hostNetwork"] is True
     assert pod["dnsPolicy"] == "ClusterFirstWithHostNet"
@@ -206,11 +206,11 @@ def test_a_pod_on_the_network_of_its_node_still_resolves_names_of_the_cluster() 
         ("reload.mode=sidecar,web.config.basic_auth_users.a=b", "the sidecar has no password"),
     ],
 )
-def test_values_that_exclude_each_other_are_refused(settings: str, reason: str) -> None:
+def test_conflicting_values_are_refused(settings: str, reason: str) -> None:
     assert reason in render_error(f"--set={settings}")
 
 
-def test_all_contradictions_are_told_at_once() -> None:
-    told = render_error("--set=shards=2,hostNetwork=true,service.type=NodePort")
-    assert "hostNetwork" in told
-    assert "service.type" in told
+def test_all_conflicts_are_reported_at_once() -> None:
+    error = render_error("--set=shards=2,hostNetwork=true,service.type=NodePort")
+    assert "hostNetwork" in error
+    assert "service.type" in error

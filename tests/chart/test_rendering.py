@@ -1,4 +1,4 @@
-"""Every values file, as Kubernetes would see it."""
+"""The rendered objects of every values file, validated as Kubernetes validates them."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def test_helm_lint_finds_nothing() -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_there_are_values_files_to_try_and_none_that_nobody_reads() -> None:
+def test_the_tests_use_every_values_file() -> None:
     assert len(CI_VALUES) == len([*(CHART / "ci").iterdir()]) > 1
 
 
 @cache
 def validate(document: str, version: str) -> None:
-    """Hold an object to the strict schema of a Kubernetes version. Raises ValidationError."""
+    """Validate an object against the strict schema of a Kubernetes version. Raises ValidationError."""
     kubernetes_validate.validate(json.loads(document), version, strict=True)
 
 
@@ -70,35 +70,35 @@ def test_the_operator_accepts_every_field_of_a_monitor(values: Path) -> None:
             kind = document["kind"][0].lower() + document["kind"][1:]
             (endpoint,) = document["spec"].pop(MONITORS[document["kind"]])
             assert endpoint.pop("port") == "http"
-            accepted(f"monitoring.{kind}Endpoint", endpoint, but={"interval", "scrapeTimeout"})
-            accepted(f"monitoring.{kind}Spec", document["spec"], but={"selector", "namespaceSelector"})
+            validate_fields(f"monitoring.{kind}Endpoint", endpoint, excepted={"interval", "scrapeTimeout"})
+            validate_fields(f"monitoring.{kind}Spec", document["spec"], excepted={"selector", "namespaceSelector"})
 
 
 @EVERY_FILE
 def test_the_operator_of_grafana_accepts_every_field_of_a_dashboard(values: Path) -> None:
     for dashboard in objects_of_kind(render(f"--values={values}"), "GrafanaDashboard"):
-        accepted("grafana.dashboardSpec", dashboard["spec"], but={"instanceSelector", "json"})
+        validate_fields("grafana.dashboardSpec", dashboard["spec"], excepted={"instanceSelector", "json"})
 
 
-def accepted(definition: str, fields: Document, but: set[str]) -> None:
-    """Fail when a definition of the schema does not know a field, apart from those that are values of their own."""
-    own = {*but, "relabelings", "metricRelabelings"}
-    described = {"$ref": f"#/definitions/{definition}", "definitions": values_schema()["definitions"]}
-    jsonschema.validate({key: value for key, value in fields.items() if key not in own}, described)
+def validate_fields(definition: str, fields: Document, excepted: set[str]) -> None:
+    """Fail if the schema definition has no such field. Fields with separate values are excepted."""
+    excepted = {*excepted, "relabelings", "metricRelabelings"}
+    schema = {"$ref": f"#/definitions/{definition}", "definitions": values_schema()["definitions"]}
+    jsonschema.validate({key: value for key, value in fields.items() if key not in excepted}, schema)
 
 
 @EVERY_FILE
-def test_every_object_stands_once_and_in_the_namespace_of_the_release(values: Path) -> None:
+def test_every_object_is_unique_and_in_the_namespace_of_the_release(values: Path) -> None:
     documents = render(f"--values={values}")
     names = [(document["kind"], document["metadata"]["name"]) for document in documents]
     assert len(names) == len(set(names))
-    elsewhere = {document["kind"] for document in documents if document["metadata"]["namespace"] != "monitoring"}
-    assert elsewhere <= {*CUSTOM, "ConfigMap"}
+    other_kinds = {document["kind"] for document in documents if document["metadata"]["namespace"] != "monitoring"}
+    assert other_kinds <= {*CUSTOM, "ConfigMap"}
     assert {document["metadata"]["namespace"] for document in documents} <= {"monitoring", "prometheus", "grafana"}
 
 
 @EVERY_FILE
-def test_every_pod_keeps_to_the_restricted_level_and_has_no_token(values: Path) -> None:
+def test_every_pod_meets_the_restricted_standard_and_has_no_token(values: Path) -> None:
     for pod in pods_of(render(f"--values={values}")):
         assert pod["automountServiceAccountToken"] is False
         assert pod["securityContext"]["runAsNonRoot"] is True
@@ -113,11 +113,11 @@ def test_every_pod_keeps_to_the_restricted_level_and_has_no_token(values: Path) 
 
 
 @EVERY_FILE
-def test_what_is_mounted_probed_and_selected_exists(values: Path) -> None:
+def test_mounted_volumes_probed_ports_and_selected_labels_exist(values: Path) -> None:
     documents = render(f"--values={values}")
-    claimed = {claim["metadata"]["name"] for claim in workload(documents)["spec"].get("volumeClaimTemplates", [])}
+    claims = {claim["metadata"]["name"] for claim in workload(documents)["spec"].get("volumeClaimTemplates", [])}
     for pod in pods_of(documents):
-        volumes = {volume["name"] for volume in pod.get("volumes", [])} | claimed
+        volumes = {volume["name"] for volume in pod.get("volumes", [])} | claims
         for container in pod["containers"]:
             assert {mount["name"] for mount in container.get("volumeMounts", [])} <= volumes
             ports = {port["name"] for port in container.get("ports", [])}
@@ -131,12 +131,12 @@ def test_what_is_mounted_probed_and_selected_exists(values: Path) -> None:
         assert selector.get("matchLabels", selector).items() <= labels
 
 
-def test_without_values_no_object_needs_a_custom_resource() -> None:
+def test_the_default_values_need_no_custom_resource() -> None:
     kinds = {document["kind"] for document in render()}
     assert kinds == {"ServiceAccount", "ConfigMap", "Service", "Deployment", "Pod"}
 
 
-def test_a_kubernetes_that_is_too_old_is_told_so() -> None:
+def test_an_unsupported_version_of_kubernetes_is_reported() -> None:
     assert "1.25.0-0" in template("--kube-version=1.24.0").stderr
 
 
@@ -149,7 +149,7 @@ def test_a_kubernetes_that_is_too_old_is_told_so() -> None:
         if isinstance(setting.default, dict | list)
     ],
 )
-def test_null_takes_a_group_of_values_away(path: str) -> None:
+def test_null_removes_a_group_of_values(path: str) -> None:
     on = "--set=serviceMonitor.enabled=true,networkPolicy.enabled=true,shards=2,reload.mode=sidecar"
     others = ("persistence", "prometheusRule", "dashboards.configMaps", "dashboards.grafanaOperator", "grafanaAlerts")
     assert render(on, *(f"--set={name}.enabled=true" for name in others), f"--set={path}=null")

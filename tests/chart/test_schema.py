@@ -1,4 +1,4 @@
-"""The values: what they may be, and that schema, README and values.yaml know the same ones."""
+"""The schema of the values. Schema, README and values.yaml contain the same settings."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from exporter.kinds.registry import KINDS
-from tests.support.chart_schema import SCHEMA, with_definitions
-from tests.support.chart_tables import README, VALUES, sections, with_values
-from tests.support.helm_chart import read, refusal, render, schema
+from tests.support.chart_schema import SCHEMA, schema_with_definitions
+from tests.support.chart_tables import README, VALUES, readme_with_values, sections
+from tests.support.helm_chart import read_yaml, render, render_error, values_schema
 
 WATCH = "config.accounts[0].watch[0]"
 
 
 def mismatches(values: dict[str, Any], part: dict[str, Any], documented: set[str], prefix: str = "") -> Iterator[str]:
-    """Give each key that values.yaml or the schema lacks; a documented one is not looked into."""
-    part = schema()["definitions"][part["$ref"].rpartition("/")[2]] if "$ref" in part else part
+    """Give each key that is missing in values.yaml or in the schema. Keys below a documented one are skipped."""
+    part = values_schema()["definitions"][part["$ref"].rpartition("/")[2]] if "$ref" in part else part
     for key in sorted((values.keys() | part["properties"].keys()) - {"global"}):
         path = prefix + key
         if key not in values or key not in part["properties"]:
@@ -27,10 +27,10 @@ def mismatches(values: dict[str, Any], part: dict[str, Any], documented: set[str
 
 
 def open_objects(part: Any, path: str = "") -> Iterator[str]:
-    """Give where a schema names keys and lets others pass. A choice is closed by what is chosen."""
+    """Give each path where the schema has keys and allows unknown ones, except in alternatives."""
     if isinstance(part, list):
-        for number, one in enumerate(part):
-            yield from open_objects(one, f"{path}[{number}]")
+        for index, entry in enumerate(part):
+            yield from open_objects(entry, f"{path}[{index}]")
     elif isinstance(part, dict):
         if isinstance(part.get("properties"), dict) and not part.keys() & {"additionalProperties", "allOf"}:
             yield path
@@ -38,21 +38,21 @@ def open_objects(part: Any, path: str = "") -> Iterator[str]:
             yield from open_objects(part[key], f"{path}.{key}")
 
 
-def test_values_schema_and_readme_name_the_same_settings() -> None:
+def test_values_schema_and_readme_contain_the_same_settings() -> None:
     tables = sections(VALUES.read_text(encoding="utf-8"))
     documented = {setting.path for settings in tables.values() for setting in settings}
-    assert [*mismatches(read(VALUES), schema(), documented)] == []
+    assert [*mismatches(read_yaml(VALUES), values_schema(), documented)] == []
     readme = README.read_text(encoding="utf-8")
-    assert with_values(readme, VALUES.read_text(encoding="utf-8")) == readme
+    assert readme_with_values(readme, VALUES.read_text(encoding="utf-8")) == readme
 
 
-def test_every_object_is_closed_but_the_values_of_a_parent_chart() -> None:
-    assert [*open_objects(schema())] == [".properties.global"]
+def test_only_the_values_of_a_parent_chart_allow_unknown_keys() -> None:
+    assert [*open_objects(values_schema())] == [".properties.global"]
 
 
-def test_the_definitions_of_kubernetes_and_of_the_exporter_are_today_s() -> None:
+def test_the_definitions_in_the_schema_are_up_to_date() -> None:
     text = SCHEMA.read_text(encoding="utf-8")
-    assert with_definitions(text) == text
+    assert schema_with_definitions(text) == text
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,8 @@ def test_the_definitions_of_kubernetes_and_of_the_exporter_are_today_s() -> None
         ("grafanaAlerts.datasource", "datasource"),
     ],
 )
-def test_a_wrong_key_or_word_is_refused_with_its_name(path: str, key: str) -> None:
-    assert f"'{key}'" in refusal(f"--set={path}=x")
+def test_an_unknown_key_or_value_is_refused_with_its_name(path: str, key: str) -> None:
+    assert f"'{key}'" in render_error(f"--set={path}=x")
 
 
 @pytest.mark.parametrize(
@@ -141,14 +141,14 @@ def test_a_wrong_key_or_word_is_refused_with_its_name(path: str, key: str) -> No
         "aws.region=nowhere",
     ],
 )
-def test_a_value_that_cannot_work_is_refused_with_its_place(setting: str) -> None:
-    assert f"'/{setting.partition('=')[0].replace('.', '/')}'" in refusal(f"--set={setting}")
+def test_an_invalid_value_is_refused_with_its_path(setting: str) -> None:
+    assert f"'/{setting.partition('=')[0].replace('.', '/')}'" in render_error(f"--set={setting}")
 
 
-def test_a_refusal_quotes_no_secret() -> None:
-    wrong = "--set=config.accounts[0].external_id[0]=hush,web.config.basic_auth_users.me[0]=hush"
-    assert "hush" not in refusal(wrong)
+def test_an_error_message_contains_no_secret() -> None:
+    settings = "--set=config.accounts[0].external_id[0]=hush,web.config.basic_auth_users.me[0]=hush"
+    assert "hush" not in render_error(settings)
 
 
-def test_a_parent_chart_may_pass_its_global_values() -> None:
+def test_global_values_of_a_parent_chart_are_allowed() -> None:
     assert render("--set=global.anything=x")

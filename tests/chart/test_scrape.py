@@ -1,4 +1,4 @@
-"""The script of ``helm test``, as the chart runs it: against a real exporter, and against whatever may go wrong."""
+"""The script of ``helm test``, run against an exporter and against faulty servers."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ LOGIN = {"EXPORTER_USERNAME": "prometheus", "EXPORTER_PASSWORD": "hush"}
 
 
 def handler(ordinal: int = 0, password: str = "") -> type[http.server.BaseHTTPRequestHandler]:
-    """A server that answers like a shard, which may want a password."""
+    """Return the handler of a server that responds like a shard, with an optional password."""
     login = base64.b64encode(f"prometheus:{password}".encode()).decode()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            known = not password or self.headers["Authorization"] == f"Basic {login}" or self.path == "/-/ready"
-            self.send_response(200 if known else 401)
+            authorized = not password or self.headers["Authorization"] == f"Basic {login}" or self.path == "/-/ready"
+            self.send_response(200 if authorized else 401)
             self.end_headers()
-            self.wfile.write(f"aws_iot_bulk_exporter_shard_ordinal {ordinal}.0\n".encode() if known else b"")
+            self.wfile.write(f"aws_iot_bulk_exporter_shard_ordinal {ordinal}.0\n".encode() if authorized else b"")
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing."""
+            """Suppress the log."""
 
     return Handler
 
 
 @contextmanager
-def answering(
-    answers: type[http.server.BaseHTTPRequestHandler],
-    at: tuple[str, int] = ("127.0.0.1", 0),
+def serve_handler(
+    handler: type[http.server.BaseHTTPRequestHandler],
+    address: tuple[str, int] = ("127.0.0.1", 0),
     tls: ssl.SSLContext | None = None,
 ) -> Iterator[int]:
-    """Serve at an address while the block runs; give the port."""
-    with http.server.ThreadingHTTPServer(at, answers) as server:
+    """Serve during the block, and give the port."""
+    with http.server.ThreadingHTTPServer(address, handler) as server:
         if tls is not None:
             server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -63,89 +63,89 @@ def answering(
 
 
 def scrape(url: str, environment: Mapping[str, str] | None = None, shards: int = 1) -> subprocess.CompletedProcess[str]:
-    """Run what the chart's test pod runs, on another URL and with this machine's Python."""
+    """Run the command of the test pod with this Python and another URL."""
     (container,) = only_object(render(), "Pod")["spec"]["containers"]
     command = [sys.executable, *container["command"][1:], container["args"][0], url, str(shards)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environment or {})
 
 
-def certified(name: str, authority: trustme.CA) -> ssl.SSLContext:
-    """What a server of this name needs."""
+def tls_context(name: str, authority: trustme.CA) -> ssl.SSLContext:
+    """Return the TLS context of a server with this name."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(name).configure_cert(context)
     return context
 
 
-def test_a_real_exporter_passes() -> None:
+def test_an_exporter_passes() -> None:
     with hanging_endpoint() as (aws, _), serve_exporter("refresh: {deadline: 1s}", aws) as exporter:
         result = scrape(f"{exporter.url}/metrics")
     assert result.stdout == "127.0.0.1: status 200\n"
     assert result.returncode == 0, result.stderr
 
 
-def test_a_shard_that_does_not_answer_is_named() -> None:
-    with answering(handler(ordinal=1)) as port:
+def test_a_shard_that_does_not_respond_is_named() -> None:
+    with serve_handler(handler(ordinal=1)) as port:
         result = scrape(f"http://127.0.0.1:{port}/metrics", shards=3)
     assert result.stderr == "no response from shard 0, 2\n"
     assert result.returncode == 1
 
 
-def test_every_address_of_the_service_is_asked(
+def test_every_address_of_the_service_is_scraped(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    real: Callable[..., Any] = socket.getaddrinfo
+    getaddrinfo: Callable[..., Any] = socket.getaddrinfo
 
-    def resolve(host: str, port: int, *rest: Any, **more: Any) -> Any:
+    def resolve(host: str, port: int, *rest: Any, **options: Any) -> Any:
         pods = ["127.0.0.1", "127.0.0.2"] if host == "shards.test" else [host]
-        return [found for pod in pods for found in real(pod, port, *rest, **more)]
+        return [address for pod in pods for address in getaddrinfo(pod, port, *rest, **options)]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    with answering(handler(0)) as port, answering(handler(1), ("127.0.0.2", port)):
+    with serve_handler(handler(0)) as port, serve_handler(handler(1), ("127.0.0.2", port)):
         runpy.run_path(str(CHART / "files" / "scrape.py"))["main"](f"http://shards.test:{port}/metrics", 2)
     assert capsys.readouterr().out == "127.0.0.1: status 200\n127.0.0.2: status 200\n"
 
 
-def test_a_password_is_sent_where_it_is_known() -> None:
-    with answering(handler(password="hush")) as port:
+def test_a_configured_password_is_sent() -> None:
+    with serve_handler(handler(password="hush")) as port:
         assert scrape(f"http://127.0.0.1:{port}/metrics", LOGIN).returncode == 0
         wrong = scrape(f"http://127.0.0.1:{port}/metrics", {**LOGIN, "EXPORTER_PASSWORD": "wrong"})
     assert wrong.stderr == "127.0.0.1: expected status 200\n"
 
 
-def test_without_the_password_only_what_needs_none_is_asked_and_that_is_said() -> None:
-    with answering(handler(password="hush")) as port:
+def test_without_the_password_only_the_readiness_is_tested_with_a_message() -> None:
+    with serve_handler(handler(password="hush")) as port:
         result = scrape(f"http://127.0.0.1:{port}/metrics", shards=2)
     assert "the metrics need a password; testing only /-/ready (set web.basicAuth to test the metrics)" in result.stdout
     assert result.returncode == 0
 
 
-def test_the_certificate_is_verified_by_the_authority_that_is_mounted(tmp_path: Path) -> None:
+def test_the_certificate_is_verified_with_the_mounted_authority(tmp_path: Path) -> None:
     right, other = trustme.CA(), trustme.CA()
     known, unknown = tmp_path / "known.crt", tmp_path / "unknown.crt"
     right.cert_pem.write_to_path(known)
     other.cert_pem.write_to_path(unknown)
-    with answering(handler(), tls=certified("127.0.0.1", right)) as port:
+    with serve_handler(handler(), tls=tls_context("127.0.0.1", right)) as port:
         url = f"https://127.0.0.1:{port}/metrics"
         assert scrape(url, {"EXPORTER_CA": str(known)}).stdout == "127.0.0.1: status 200\n"
         assert "certificate verify failed" in scrape(url, {"EXPORTER_CA": str(unknown)}).stderr
-    with answering(handler(), tls=certified("shards.test", right)) as port:
+    with serve_handler(handler(), tls=tls_context("shards.test", right)) as port:
         url = f"https://127.0.0.1:{port}/metrics"
         assert "is not valid for '127.0.0.1'" in scrape(url, {"EXPORTER_CA": str(known)}).stderr
         assert scrape(url, {"EXPORTER_CA": str(tmp_path / "none")}).stdout == "127.0.0.1: status 200\n"
 
 
-def test_what_cannot_be_reached_is_named() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+def test_an_unreachable_address_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
     refused = scrape(f"http://127.0.0.1:{port}/metrics")
     assert re.fullmatch(r"127\.0\.0\.1: .*refused\n", refused.stderr)
     assert scrape("http://nowhere.invalid:1/metrics").stderr.startswith("nowhere.invalid: ")
 
 
-def test_the_pod_asks_the_service_by_its_name_and_expects_every_shard() -> None:
+def test_the_test_pod_scrapes_the_service_and_expects_every_shard() -> None:
     def words(*arguments: str) -> list[str]:
-        found: list[str] = only_object(render(*arguments), "Pod")["spec"]["containers"][0]["args"][1:]
-        return found
+        args: list[str] = only_object(render(*arguments), "Pod")["spec"]["containers"][0]["args"]
+        return args[1:]
 
     name = "fleet-aws-iot-bulk-exporter"
     assert words("--set=service.port=80,containerPort=9098") == [f"http://{name}.monitoring.svc:80/metrics", "1"]
@@ -153,7 +153,7 @@ def test_the_pod_asks_the_service_by_its_name_and_expects_every_shard() -> None:
     assert sharded == [f"http://{name}-shards.monitoring.svc:9098/metrics", "3"]
 
 
-def test_the_pod_gets_the_login_and_the_authority_but_never_the_key() -> None:
+def test_the_test_pod_has_the_login_and_the_authority_but_not_the_key() -> None:
     pod = only_object(render(ci_values("tls")), "Pod")["spec"]
     (container,) = pod["containers"]
     keys = {variable["name"]: variable["valueFrom"]["secretKeyRef"]["key"] for variable in container["env"]}
@@ -164,5 +164,5 @@ def test_the_pod_gets_the_login_and_the_authority_but_never_the_key() -> None:
     assert script["CA"] == f"{container['volumeMounts'][0]['mountPath']}/ca.crt"
 
 
-def test_there_is_no_pod_where_none_is_wanted() -> None:
+def test_the_test_pod_can_be_disabled() -> None:
     assert "Pod" not in {document["kind"] for document in render("--set=tests.enabled=false")}

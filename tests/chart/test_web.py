@@ -1,4 +1,4 @@
-"""TLS and passwords: how the pod gets them, and how probes and scrapes get along with them."""
+"""TLS and passwords in the pods, the probes and the scrapes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel
 
 from exporter.web.protection import config_file
+from exporter.web.protection.tls import TlsServer
 from tests.support.helm_chart import (
     CHART,
     Document,
@@ -28,20 +29,19 @@ CLIENTS = f"{TLS},web.config.tls_server_config.client_auth_type="
 
 
 def probes(documents: list[Document]) -> list[dict[str, Any]]:
-    """The probes of the exporter."""
+    """Return the probes of the exporter."""
     container = container_of(documents)
     return [container["livenessProbe"], container["readinessProbe"]]
 
 
 def endpoint(*arguments: str) -> Document:
-    """The endpoint of the ServiceMonitor."""
-    found: Document = only_object(render("--set=serviceMonitor.enabled=true", *arguments), "ServiceMonitor")["spec"][
-        "endpoints"
-    ][0]
-    return found
+    """Return the endpoint of the ServiceMonitor."""
+    monitor = only_object(render("--set=serviceMonitor.enabled=true", *arguments), "ServiceMonitor")
+    first: Document = monitor["spec"]["endpoints"][0]
+    return first
 
 
-def test_without_a_web_configuration_everything_is_plain_http() -> None:
+def test_the_default_is_unauthenticated_plain_http() -> None:
     documents = render()
     assert [probe["httpGet"] for probe in probes(documents)] == [
         {"path": "/-/healthy", "port": "http"},
@@ -52,25 +52,23 @@ def test_without_a_web_configuration_everything_is_plain_http() -> None:
     assert not endpoint().keys() & {"scheme", "tlsConfig", "basicAuth", "path"}
 
 
-def test_the_web_configuration_is_kept_in_a_secret_as_it_was_written() -> None:
+def test_the_secret_contains_the_web_configuration_of_the_values() -> None:
     secret = only_object(render(ci_values("tls")), "Secret")
-    written = read_yaml(CHART / "ci" / "tls-values.yaml")["web"]["config"]
-    assert yaml.safe_load(base64.b64decode(secret["data"]["web.yaml"])) == written
+    config = read_yaml(CHART / "ci" / "tls-values.yaml")["web"]["config"]
+    assert yaml.safe_load(base64.b64decode(secret["data"]["web.yaml"])) == config
 
 
 @pytest.mark.parametrize(
     ("section", "path"),
     [
         (config_file.Document, []),
-        (config_file.TlsServer, ["tls_server_config"]),
+        (TlsServer, ["tls_server_config"]),
         (config_file.HttpServer, ["http_server_config"]),
         (config_file.Headers, ["http_server_config", "headers"]),
         (config_file.RateLimit, ["rate_limit"]),
     ],
 )
-def test_the_schema_knows_the_keys_of_the_web_configuration_that_the_exporter_reads(
-    section: type[BaseModel], path: list[str]
-) -> None:
+def test_the_schema_has_the_keys_of_the_web_configuration(section: type[BaseModel], path: list[str]) -> None:
     part = values_schema()["definitions"]["webConfig"]
     for key in path:
         part = part["properties"][key]
@@ -78,7 +76,7 @@ def test_the_schema_knows_the_keys_of_the_web_configuration_that_the_exporter_re
 
 
 @pytest.mark.parametrize("name", ["tls", "client-certificate"])
-def test_the_flag_names_the_file_that_is_mounted_beside_its_certificates(name: str) -> None:
+def test_the_web_configuration_is_mounted_with_its_certificates(name: str) -> None:
     documents = render(ci_values(name))
     container = container_of(documents)
     (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == "web"]
@@ -88,7 +86,7 @@ def test_the_flag_names_the_file_that_is_mounted_beside_its_certificates(name: s
     assert certificates == {"name": "exporter-tls"}
 
 
-def test_an_existing_secret_is_mounted_and_none_is_made() -> None:
+def test_an_existing_secret_is_mounted_and_no_other_is_created() -> None:
     documents = render("--set=web.existingSecret.name=mine,web.existingSecret.key=web.yml")
     (volume,) = [volume for volume in pod_of(documents)["spec"]["volumes"] if volume["name"] == "web"]
     (source,) = volume["projected"]["sources"]
@@ -97,7 +95,7 @@ def test_an_existing_secret_is_mounted_and_none_is_made() -> None:
 
 
 @pytest.mark.parametrize("setting", [TLS, "--set=web.existingSecret.name=a,web.existingSecret.tls=true"])
-def test_with_tls_probes_and_scrapes_speak_it(setting: str) -> None:
+def test_probes_and_scrapes_use_tls_if_it_is_configured(setting: str) -> None:
     assert [probe["httpGet"]["scheme"] for probe in probes(render(setting))] == ["HTTPS", "HTTPS"]
     assert endpoint(setting)["scheme"] == "https"
 
@@ -109,7 +107,7 @@ def test_with_tls_probes_and_scrapes_speak_it(setting: str) -> None:
         "--set=web.existingSecret.name=a,web.existingSecret.tls=true,web.existingSecret.clientCertificate=true",
     ],
 )
-def test_where_a_client_certificate_is_required_probes_only_connect(setting: str) -> None:
+def test_probes_only_connect_if_a_client_certificate_is_required(setting: str) -> None:
     documents = render(setting)
     for probe in probes(documents):
         assert probe["tcpSocket"] == {"port": "http"}
@@ -117,22 +115,22 @@ def test_where_a_client_certificate_is_required_probes_only_connect(setting: str
     assert objects_of_kind(documents, "Pod") == []
 
 
-def test_a_client_certificate_that_may_be_left_out_changes_no_probe() -> None:
+def test_an_optional_client_certificate_does_not_change_the_probes() -> None:
     documents = render(f"{CLIENTS}VerifyClientCertIfGiven")
     assert all("httpGet" in probe for probe in probes(documents))
     assert objects_of_kind(documents, "Pod") != []
 
 
-def test_a_handler_of_one_s_own_replaces_the_chart_s() -> None:
+def test_a_configured_probe_handler_replaces_the_default() -> None:
     (probe, _) = probes(render("--set=livenessProbe.exec.command={ls},livenessProbe.periodSeconds=30"))
     assert probe == {"exec": {"command": ["ls"]}, "periodSeconds": 30, "timeoutSeconds": 5, "failureThreshold": 6}
 
 
-def test_a_probe_can_be_left_out() -> None:
+def test_a_probe_can_be_disabled() -> None:
     assert "livenessProbe" not in container_of(render("--set=livenessProbe=null"))
 
 
-def test_a_scrape_logs_in_and_knows_the_authority_and_the_name_of_the_certificate() -> None:
+def test_a_scrape_has_the_login_the_authority_and_the_server_name() -> None:
     scrape = endpoint(ci_values("tls"))
     assert scrape["basicAuth"] == {
         "username": {"name": "exporter-login", "key": "username"},
@@ -145,9 +143,9 @@ def test_a_scrape_logs_in_and_knows_the_authority_and_the_name_of_the_certificat
     }
 
 
-def test_a_tls_configuration_of_one_s_own_replaces_the_chart_s_as_a_whole() -> None:
-    own = endpoint(ci_values("tls"), "--set=serviceMonitor.endpoint.tlsConfig.insecureSkipVerify=true")
-    assert own["tlsConfig"] == {"insecureSkipVerify": True}
+def test_a_configured_tls_section_replaces_the_default_completely() -> None:
+    configured = endpoint(ci_values("tls"), "--set=serviceMonitor.endpoint.tlsConfig.insecureSkipVerify=true")
+    assert configured["tlsConfig"] == {"insecureSkipVerify": True}
 
 
 def test_the_path_of_the_metrics_is_the_same_everywhere() -> None:

@@ -21,7 +21,7 @@ from exporter.aws.models import Models
 from exporter.cli.terminal import plain_view, watch_display
 from exporter.kinds.phase import Phase
 from exporter.kinds.registry import KINDS
-from exporter.metrics.summary import CellLine, OperationLine
+from exporter.metrics.summary import CellLine, OperationLine, needs_attention
 from exporter.simulator.app import application
 from exporter.simulator.scenario import parse_scenario
 from tests.support.exporter_server import aws_environment
@@ -133,7 +133,8 @@ def test_only_a_completed_operation_without_failures_is_green(
     phase: Phase, active: bool, failed: int | None, color: str
 ) -> None:
     console = Console(file=io.StringIO(), width=110, force_terminal=True, color_system="standard")
-    row = replace(RUNNING, status="STATUS", phase=phase, active=active, failed=failed)
+    attention = needs_attention(phase, failed)
+    row = replace(RUNNING, status="STATUS", phase=phase, active=active, failed=failed, needs_attention=attention)
     with console.capture() as capture:
         console.print(watch_display([row], [], NOW, (110, 24)))
     match = re.search(r"\x1b\[(\d+)mSTATUS", capture.get())

@@ -222,7 +222,7 @@ def test_the_watch_gives_up_at_once_on_a_permanent_error() -> None:
         ),
         (Arguments(kind="iot_job", ids=("a", "a")), "", ["accounts[0].watch[0].ids: duplicate value at"]),
         (Arguments(account="x"), "", ["--account, --region, --kind: no watched cell matches"]),
-        (Arguments(kind="iot_job", ids=("a",), account="x"), "labels: {}", ["--account: none of those"]),
+        (Arguments(kind="iot_job", ids=("a",), account="x"), "labels: {}", ["--account: not watched by"]),
     ],
 )
 def test_a_filter_that_matches_nothing_is_reported_with_its_flags(

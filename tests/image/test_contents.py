@@ -1,4 +1,4 @@
-"""What is in the image, what is not, and that the same sources make the same one."""
+"""The contents of the image, and its reproducible build."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from tests.support.repository import ROOT
 from tests.support.required_programs import program
 
 LABEL = "org.opencontainers.image."
+# Prints the mode and the path of every file.
 LIST = """
 import os
 for folder, folders, files in os.walk("/"):
@@ -25,42 +26,41 @@ for folder, folders, files in os.walk("/"):
     for path in (os.path.join(folder, name) for name in files + folders):
         print(os.lstat(path).st_mode, path)
 """
-"""A program that prints the mode and the path of everything."""
 INSTALLERS = r"/(pip|ensurepip)$|/pip-[^/]+$|\.whl$|/bin/(pip|easy_install)[^/]*$"
 COMPILERS = r"/bin/([^/]+-)?(gcc|g\+\+|cc|c\+\+|clang|tcc|rustc|go|as|ld|make)(-?[\d.]+)?$"
-OURS = "/opt/venv"
+VENV = "/opt/venv"
 
 
 @pytest.fixture(scope="module")
 def modes() -> dict[str, int]:
-    """The mode of everything in the image, by path."""
+    """Return the mode of every file in the image, by path."""
     lines = output_of(run_image("-c", LIST, options=("--user=0", "--entrypoint=python"))).splitlines()
     return {path: int(mode) for mode, path in (line.split(" ", 1) for line in lines)}
 
 
 @pytest.fixture(scope="module")
 def labels() -> dict[str, str]:
-    """The labels of the OCI's vocabulary."""
-    found = inspect("image", image())["Labels"]
-    return {name.removeprefix(LABEL): value for name, value in found.items() if name.startswith(LABEL)}
+    """Return the OCI labels."""
+    all_labels = inspect("image", image())["Labels"]
+    return {name.removeprefix(LABEL): value for name, value in all_labels.items() if name.startswith(LABEL)}
 
 
-def test_nothing_is_left_that_installs_or_compiles(modes: dict[str, int]) -> None:
+def test_the_image_has_no_installer_and_no_compiler(modes: dict[str, int]) -> None:
     assert [path for path in modes if re.search(f"{INSTALLERS}|{COMPILERS}", path)] == []
     assert not any(path.startswith(("/opt/build", "/opt/wheel", "/src")) for path in modes)
 
 
-def test_no_file_makes_anybody_somebody_else(modes: dict[str, int]) -> None:
+def test_no_file_has_the_setuid_or_setgid_bit(modes: dict[str, int]) -> None:
     assert [path for path, mode in modes.items() if stat.S_ISREG(mode) and mode & (stat.S_ISUID | stat.S_ISGID)] == []
 
 
-def test_only_root_could_change_the_exporter(modes: dict[str, int]) -> None:
-    ours = {path: mode for path, mode in modes.items() if path.startswith(OURS) and not stat.S_ISLNK(mode)}
-    assert ours
-    assert [path for path, mode in ours.items() if mode & (stat.S_IWGRP | stat.S_IWOTH)] == []
+def test_only_root_can_write_the_files_of_the_exporter(modes: dict[str, int]) -> None:
+    files = {path: mode for path, mode in modes.items() if path.startswith(VENV) and not stat.S_ISLNK(mode)}
+    assert files
+    assert [path for path, mode in files.items() if mode & (stat.S_IWGRP | stat.S_IWOTH)] == []
 
 
-def test_the_whole_package_is_there_and_compiled(modes: dict[str, int]) -> None:
+def test_the_image_has_the_complete_package_with_bytecode(modes: dict[str, int]) -> None:
     files = {path.partition("/site-packages/exporter/")[2] for path, mode in modes.items() if stat.S_ISREG(mode)} - {""}
     sources = {str(file.relative_to(ROOT / "exporter")) for file in (ROOT / "exporter").rglob("*") if file.is_file()}
     bytecode = {file for file in files if "__pycache__" in file}
@@ -68,7 +68,7 @@ def test_the_whole_package_is_there_and_compiled(modes: dict[str, int]) -> None:
     assert len(bytecode) == len([file for file in files if file.endswith(".py")])
 
 
-def test_the_labels_tell_what_it_is_and_of_which_sources(labels: dict[str, str]) -> None:
+def test_the_labels_describe_the_image_and_its_sources(labels: dict[str, str]) -> None:
     assert labels["title"] == "aws-iot-bulk-exporter"
     assert labels["description"]
     assert labels["licenses"] == "Apache-2.0"
@@ -77,7 +77,7 @@ def test_the_labels_tell_what_it_is_and_of_which_sources(labels: dict[str, str])
     assert datetime.fromisoformat(labels["created"]).tzinfo
 
 
-def test_its_settings_are_those_that_orchestrators_understand() -> None:
+def test_the_settings_of_the_image_are_valid_for_orchestrators() -> None:
     config = inspect("image", image())["Config"]
     assert config["User"] == "65532:65532"
     assert config["StopSignal"] in ("SIGTERM", "15")
@@ -86,23 +86,21 @@ def test_its_settings_are_those_that_orchestrators_understand() -> None:
     assert config["ExposedPorts"].keys() == {"10098/tcp"}
 
 
-def test_the_same_sources_elsewhere_and_at_another_time_make_the_same_layers(
-    tmp_path: Path, labels: dict[str, str]
-) -> None:
+def test_a_second_build_in_another_folder_has_the_same_layers(tmp_path: Path, labels: dict[str, str]) -> None:
     for name in ("Makefile", "Dockerfile", ".dockerignore", *sources_of_the_image()):
         path = ROOT / name
         _ = shutil.copytree(path, tmp_path / name) if path.is_dir() else shutil.copyfile(path, tmp_path / name)
-    again = f"localhost/exporter-again:{os.getpid()}"
+    second = f"localhost/exporter-again:{os.getpid()}"
     flags = os.environ.get("BUILD_FLAGS", "") + " --no-cache"
     committed = int(datetime.fromisoformat(labels["created"]).timestamp())
-    words = ("image", "ENGINE=podman", f"IMAGE={again}", f"BUILD_FLAGS={flags}", f"COMMITTED={committed}")
+    words = ("image", "ENGINE=podman", f"IMAGE={second}", f"BUILD_FLAGS={flags}", f"COMMIT_TIME={committed}")
     try:
         subprocess.run([program("make"), *words], cwd=tmp_path, check=True, capture_output=True)
-        assert inspect("image", again)["RootFS"]["Layers"] == inspect("image", image())["RootFS"]["Layers"]
+        assert inspect("image", second)["RootFS"]["Layers"] == inspect("image", image())["RootFS"]["Layers"]
     finally:
-        podman("rmi", again)
+        podman("rmi", second)
 
 
 def sources_of_the_image() -> list[str]:
-    """What .dockerignore lets in."""
+    """Return the paths that .dockerignore includes."""
     return re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
