@@ -1,4 +1,4 @@
-"""Puts one configuration together as a running exporter, and replaces it on a reload.
+"""One configuration as a running exporter, and its replacement on a reload.
 
-It does not parse flags.
+This package does not parse flags.
 """

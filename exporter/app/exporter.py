@@ -46,9 +46,9 @@ class Exporter:
         self._process = process
         self._read = read
         self._reloading = asyncio.Lock()
-        self._signalled: set[asyncio.Task[None]] = set()
-        self._loads = ConfigMetrics(process.registry)
-        self._loads.succeed(process.clock.now())
+        self._reload_tasks: set[asyncio.Task[None]] = set()
+        self._reload_metrics = ConfigMetrics(process.registry)
+        self._reload_metrics.succeed(process.clock.now())
         status = Status(process.kinds, lambda: self.runtime.overview, self.refresh, process.clock.now)
         routes = [
             *lifecycle_routes(self.reload, lambda: masked_yaml(self.runtime.config)),
@@ -81,17 +81,17 @@ class Exporter:
                 config = await in_thread(self._read)
                 self.runtime = next_runtime(self._process, self.runtime, config)
             except ConfigError as error:
-                self._loads.fail()
+                self._reload_metrics.fail()
                 self._process.log.error("configuration not reloaded", problems="; ".join(error.problems))
                 raise
-            self._loads.succeed(self._process.clock.now())
+            self._reload_metrics.succeed(self._process.clock.now())
             self._process.log.info("configuration reloaded", cells=len(self.runtime.cells))
 
     def reload_soon(self) -> None:
         """Start a reload on a signal. The log and the metrics report its result."""
         task = asyncio.get_running_loop().create_task(self._reload_quietly())
-        self._signalled.add(task)
-        task.add_done_callback(self._signalled.discard)
+        self._reload_tasks.add(task)
+        task.add_done_callback(self._reload_tasks.discard)
 
     async def _reload_quietly(self) -> None:
         with suppress(ConfigError):

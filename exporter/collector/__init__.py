@@ -1,4 +1,4 @@
-"""What is due, what is requested from AWS, and what is kept of it.
+"""Refreshes of cells: what is due, what is requested from AWS, and which operations are kept.
 
-It does not know boto3, HTTP or files.
+This package does not use boto3, HTTP or files.
 """

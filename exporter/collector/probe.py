@@ -70,7 +70,7 @@ class Prober:
         Raises BusyError.
         """
         started = self._clock.monotonic()
-        refresher = self._started_refresher(cell)
+        refresher = self._refresher(cell)
         if refresher.task:
             await asyncio.wait([refresher.task], timeout=self._settings.deadline if max_wait is None else max_wait)
         snapshot = refresher.snapshot()
@@ -78,8 +78,8 @@ class Prober:
             return ProbeResult(snapshot, snapshot.reasons | {Reason.TIMEOUT}, self._clock.monotonic() - started)
         return ProbeResult(snapshot, snapshot.reasons, snapshot.duration or 0.0)
 
-    def _started_refresher(self, cell: Cell) -> CellRefresher:
-        """Return the refresher of the operation. A refresh has started if the last one is older than ``min_age``."""
+    def _refresher(self, cell: Cell) -> CellRefresher:
+        """Return the refresher of the operation; start a refresh if the last one is older than ``min_age``."""
         key = (cell.key, cell.watch.ids[0])
         refresher = self._kept.get(key)
         if refresher and (refresher.task or refresher.is_younger_than(self._settings.min_age)):
@@ -121,11 +121,11 @@ class _LowestPriorityApi:
 
     async def call(self, call: ApiCall, **parameters: Any) -> Response:
         """Return the response to one call. Raises ApiError."""
-        return await self._last().call(replace(call, shared=False), **parameters)
+        return await self._low_priority_api().call(replace(call, shared=False), **parameters)
 
     def pages(self, call: ApiCall, **parameters: Any) -> AsyncIterator[Response]:
         """Yield the pages of a list. Raises ApiError."""
-        return self._last().pages(call, **parameters)
+        return self._low_priority_api().pages(call, **parameters)
 
-    def _last(self) -> Api:
+    def _low_priority_api(self) -> Api:
         return self._api.with_priority((LOWEST_PRIORITY, self._since))

@@ -105,7 +105,7 @@ def hand_over(
     log: Log,
     cache: CellCache,
 ) -> dict[CellKey, CellRefresher]:
-    """Return the refreshers of a configuration. They take over the cells of the scheduler before, which stops.
+    """Return the refreshers of a configuration, which take over cells of the previous scheduler. Stop that scheduler.
 
     A cell that is read as before keeps its refresher, and a refresh under way. Other cells keep the part of their state
     that is still valid. Each cell publishes a snapshot.

@@ -1,4 +1,4 @@
-"""The state file, which keeps finished operations across restarts.
+"""The state file, which keeps final operations across restarts.
 
-Its failures do not reach a scrape.
+Its failures do not affect a scrape.
 """

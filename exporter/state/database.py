@@ -1,4 +1,4 @@
-"""The SQLite database in the state file. Each row has a checksum. Each access opens the file, to notice changes."""
+"""The SQLite database in the state file. Each row has a checksum. Each access opens the file again."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class StateFile:
     """The records of all cells in a file. Nothing is read or written before ``start``.
 
     ``restored`` counts the records that were read. ``epoch`` changes when this process or another one has created a new
-    file: the owner of a record then puts it again.
+    file: the cell caches then put their records again.
     """
 
     def __init__(

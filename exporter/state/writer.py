@@ -1,4 +1,4 @@
-"""One thread for all access to the disk. A disk can hang, and no caller waits for it much longer than its time-out."""
+"""One thread for all access to the disk. If the disk hangs, callers stop waiting after a time-out."""
 
 from __future__ import annotations
 
