@@ -67,11 +67,10 @@ class OperationReader:
     async def read_missing_tags(self, operations: Iterable[TrackedOperation]) -> None:
         """Read the tags of operations that were described before tags were wanted, or whose tags could not be read."""
         for operation in operations:
-            if operation.reading and self._needs_tags(operation):
-                await self._read_tags(self._api, operation, operation.reading.operation)
-                operation.reading = replace(
-                    operation.reading, operation=_with_tags(operation.reading.operation, operation)
-                )
+            reading = operation.reading
+            if reading and self._needs_tags(operation):
+                await self._read_tags(self._api, operation, reading.operation)
+                operation.reading = replace(reading, operation=_with_tags(reading.operation, operation))
 
     def _priority(self, operation: TrackedOperation) -> tuple[int, float]:
         return (0 if self._cell.kind.is_active(operation.status) else 1, operation.tried_at)

@@ -26,12 +26,7 @@ class RefreshScheduler:
     """Runs at most one refresh for each cell of a configuration. The store gets each new snapshot."""
 
     def __init__(
-        self,
-        refreshers: Mapping[CellKey, CellRefresher],
-        connect: Connect,
-        store: Store,
-        settings: Refresh,
-        log: Log,
+        self, refreshers: Mapping[CellKey, CellRefresher], connect: Connect, store: Store, settings: Refresh, log: Log
     ) -> None:
         self.refreshers = refreshers
         self._connect = connect
@@ -53,14 +48,12 @@ class RefreshScheduler:
         await self._wait(max_wait)
         if self._stopped.is_set():
             return
-        is_running = False
         for refresher in self.refreshers.values():
-            is_running |= refresher.task is not None
             # A service that has ended is called once an hour. Its series must become stale in between.
             if refresher.task or refresher.state.end_of_support.is_ended:
                 refresher.publish_snapshot()
         # A caller that does not wait must not trigger the decision: neighbouring cells have had no time to fail.
-        if max_wait or not is_running:
+        if max_wait or not any(refresher.task for refresher in self.refreshers.values()):
             self._update_end_of_support()
 
     def stop(self, kept: frozenset[CellRefresher] = frozenset()) -> None:

@@ -100,13 +100,6 @@ def _tracked(record: Record[Operation], reading: Reading[Operation], now: float)
     )
 
 
-def _record(operation: TrackedOperation, reading: Reading[Operation], rules: str) -> Record[Operation]:
-    return Record(
-        reading.operation,
-        reading.at,
-        operation.entry.created,
-        operation.explicit,
-        operation.matched,
-        rules,
-        operation.tags,
-    )
+def _record(tracked: TrackedOperation, reading: Reading[Operation], rules: str) -> Record[Operation]:
+    created, tags = tracked.entry.created, tracked.tags
+    return Record(reading.operation, reading.at, created, tracked.explicit, tracked.matched, rules, tags)
