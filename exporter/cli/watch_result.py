@@ -10,7 +10,7 @@ from exporter.collector.cells import Cell
 from exporter.core.clock import Clock
 from exporter.core.errors import Reason
 from exporter.core.model import CellKey, Snapshot
-from exporter.kinds.outcome import Outcome, outcome
+from exporter.kinds.phase import Outcome, outcome
 
 # If the first refresh of a cell fails for one of these reasons, a later refresh would fail too.
 PERMANENT_REASONS = frozenset({Reason.ACCESS_DENIED, Reason.CREDENTIALS, Reason.END_OF_SUPPORT})

@@ -15,7 +15,7 @@ from exporter.aws.models import Models
 from exporter.cli import flags
 from exporter.cli.commands.simulate import isolated_environment, read_scenario
 from exporter.config.loader import parse_config
-from exporter.core.log import new_log, log_library_warnings
+from exporter.core.log import log_library_warnings, new_log
 from exporter.kinds.registry import KINDS
 from exporter.simulator.app import application
 from exporter.web.listener.server import Address, ServedApp, listen, listen_all, parse_address, serve

@@ -22,7 +22,7 @@ from exporter.collector.shards import MOST, process_shard
 from exporter.config.loader import ConfigFile
 from exporter.config.validation import run_both
 from exporter.core.clock import Clock
-from exporter.core.log import Log, new_log, log_library_warnings
+from exporter.core.log import Log, log_library_warnings, new_log
 from exporter.kinds.registry import KINDS
 from exporter.web.listener.server import Address, ServedApp, handle_signal, listen_all, parse_address, serve
 from exporter.web.protection.live_config import LiveWebConfig

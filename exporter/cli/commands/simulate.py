@@ -12,7 +12,7 @@ from pathlib import Path
 from exporter.aws.models import Models
 from exporter.cli import flags
 from exporter.config.strict_yaml import read_text
-from exporter.core.log import new_log, log_library_warnings
+from exporter.core.log import log_library_warnings, new_log
 from exporter.kinds.registry import KINDS
 from exporter.simulator.app import application
 from exporter.simulator.scenario import Scenario, parse_scenario, scenario_text

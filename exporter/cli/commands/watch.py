@@ -24,7 +24,7 @@ from exporter.config.loader import parse_config, read_config
 from exporter.config.sections import Config
 from exporter.core.clock import Clock
 from exporter.core.errors import ConfigError
-from exporter.core.log import new_log, log_library_warnings, printable
+from exporter.core.log import log_library_warnings, new_log, printable
 from exporter.core.model import Shard
 from exporter.kinds.registry import KINDS
 
