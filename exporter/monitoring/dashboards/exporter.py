@@ -12,16 +12,15 @@ from exporter.monitoring.dashboards.panels import (
     GOOD_AT_ONE,
     GOOD_AT_ZERO,
     HEATMAP,
-    LINES,
-    NAME_STAT,
-    STACKED_AREAS,
-    STATE_BARS,
     UP_OR_DOWN,
     Column,
     Panel,
     Query,
-    Step,
+    lines,
+    name_stat,
+    stacked_areas,
     stat,
+    state_bars,
     table,
     thresholds,
     value_mappings,
@@ -67,14 +66,13 @@ def exporter_dashboard() -> str:
         (
             variables.DATA_SOURCES,
             variables.instances(),
-            variables.accounts(multiple=True),
-            variables.regions(multiple=True),
-            variables.kinds(multiple=True),
+            *variables.cells(multiple=True),
         ),
         (
             Row(4, _stats()),
             Row(4, _exporter_stats()),
             Row(10, (_cells(),), "Cells"),
+            Row(9, (_cell_states(),)),
             Row(9, _cell_graphs()),
             Row(9, _request_graphs(), "AWS's APIs"),
             Row(9, _response_times()),
@@ -106,7 +104,7 @@ def _stats() -> tuple[Panel, ...]:
             "Omitted",
             "Operations that the exporter found but omits because of max_operations.",
             f"sum({OMITTED})",
-            steps=(Step(None, "green"), Step(1, "yellow")),
+            steps=((None, "green"), (1, "yellow")),
             decimals=0,
         ),
         stat(
@@ -114,7 +112,7 @@ def _stats() -> tuple[Panel, ...]:
             "The ratio of HTTP requests to AWS's APIs that fail. Every retry counts as a request.",
             f"(sum({ERRORS}) or 0 * sum({REQUESTS})) / (sum({REQUESTS}) > 0)",
             "percentunit",
-            steps=(Step(None, "green"), Step(0.01, "yellow"), Step(0.1, "red")),
+            steps=((None, "green"), (0.01, "yellow"), (0.1, "red")),
             decimals=1,
             no_value="No request",
         ),
@@ -130,14 +128,10 @@ def _stats() -> tuple[Panel, ...]:
 def _exporter_stats() -> tuple[Panel, ...]:
     return (
         stat("Exporters", "Exporters that Prometheus scrapes.", f"count({BUILD})"),
-        Panel(
-            title="Version",
-            description="The versions of the exporter and of Python. During a roll-out there are several.",
-            visualization=NAME_STAT,
-            queries=(
-                Query(f"count by (version, python_version) ({BUILD})", "{{version}} on Python {{python_version}}"),
-            ),
-            unit="none",
+        name_stat(
+            "Version",
+            "The versions of the exporter and of Python. During a roll-out there are several.",
+            (Query(f"count by (version, python_version) ({BUILD})", "{{version}} on Python {{python_version}}"),),
             width=5,
         ),
         stat(
@@ -194,80 +188,62 @@ def _cells() -> Panel:
     )
 
 
+def _cell_states() -> Panel:
+    return state_bars(
+        "Cells over time",
+        "Up (green) if every exporter could read the cell from AWS at that time, down (red) if not.",
+        (Query(CELL_UP, CELL_LEGEND),),
+        mappings=UP_OR_DOWN,
+        steps=GOOD_AT_ONE,
+    )
+
+
 def _cell_graphs() -> tuple[Panel, ...]:
     return (
-        Panel(
-            title="Cells over time",
-            description="Up (green) if every exporter could read the cell from AWS at that time, down (red) if not.",
-            visualization=STATE_BARS,
-            queries=(Query(CELL_UP, CELL_LEGEND),),
-            unit="none",
-            width=24,
-            mappings=UP_OR_DOWN,
-            steps=GOOD_AT_ONE,
-        ),
-        Panel(
-            title="Cells down by reason",
-            description="The number of cells that an exporter cannot read completely, by the reason.",
-            visualization=STACKED_AREAS,
-            queries=(Query(f"count by (reason) ({REASONS})", "{{reason}}"),),
-            unit="short",
-            width=8,
+        stacked_areas(
+            "Cells down by reason",
+            "The number of cells that an exporter cannot read completely, by the reason.",
+            (Query(f"count by (reason) ({REASONS})", "{{reason}}"),),
             no_value="None",
             decimals=0,
-            min=0,
         ),
-        Panel(
-            title="Refresh duration",
-            description="The duration of the last refresh of each cell. If it is longer than the scrape time-out, a "
+        lines(
+            "Refresh duration",
+            "The duration of the last refresh of each cell. If it is longer than the scrape time-out, a "
             "scrape returns older data.",
-            visualization=LINES,
-            queries=(Query(REFRESH_DURATION, CELL_LEGEND),),
-            unit="s",
-            width=8,
+            (Query(REFRESH_DURATION, CELL_LEGEND),),
+            "s",
             min=0,
         ),
-        Panel(
-            title="Operations by kind",
-            description="The number of operations in the exporter's metrics, by kind.",
-            visualization=STACKED_AREAS,
-            queries=(Query(f"sum by (kind) ({OPERATIONS})", "{{kind}}"),),
-            unit="short",
-            width=8,
+        stacked_areas(
+            "Operations by kind",
+            "The number of operations in the exporter's metrics, by kind.",
+            (Query(f"sum by (kind) ({OPERATIONS})", "{{kind}}"),),
             decimals=0,
-            min=0,
         ),
     )
 
 
 def _request_graphs() -> tuple[Panel, ...]:
     return (
-        Panel(
-            title="Requests",
-            description="HTTP requests of all exporters to AWS's APIs. Every retry counts as a request.",
-            visualization=STACKED_AREAS,
-            queries=(Query(f"sum by (service, api) ({REQUESTS})", API_LEGEND),),
-            unit="reqps",
-            width=8,
-            min=0,
+        stacked_areas(
+            "Requests",
+            "HTTP requests of all exporters to AWS's APIs. Every retry counts as a request.",
+            (Query(f"sum by (service, api) ({REQUESTS})", API_LEGEND),),
+            "reqps",
         ),
-        Panel(
-            title="Errors",
-            description="HTTP requests that failed, by AWS's error code or the class of the failure.",
-            visualization=STACKED_AREAS,
-            queries=(Query(f"sum by (service, api, code) ({ERRORS})", API_LEGEND + " {{code}}"),),
-            unit="reqps",
-            width=8,
+        stacked_areas(
+            "Errors",
+            "HTTP requests that failed, by AWS's error code or the class of the failure.",
+            (Query(f"sum by (service, api, code) ({ERRORS})", API_LEGEND + " {{code}}"),),
+            "reqps",
             no_value="None",
-            min=0,
         ),
-        Panel(
-            title="Budget",
-            description="The share of AWS's quota that the exporter may use. Throttling by AWS halves it temporarily.",
-            visualization=LINES,
-            queries=(Query(BUDGET, "{{aws_account_id}} {{aws_region}} " + API_LEGEND),),
-            unit="percentunit",
-            width=8,
+        lines(
+            "Budget",
+            "The share of AWS's quota that the exporter may use. Throttling by AWS halves it temporarily.",
+            (Query(BUDGET, "{{aws_account_id}} {{aws_region}} " + API_LEGEND),),
+            "percentunit",
             min=0,
             max=1,
         ),
@@ -278,23 +254,20 @@ def _response_times() -> tuple[Panel, ...]:
     by_api = f"sum by (le, service, api) ({DURATIONS})"
     return (
         Panel(
-            title="Response time",
-            description="The distribution of the duration of HTTP requests to AWS's APIs.",
+            "Response time",
+            "The distribution of the duration of HTTP requests to AWS's APIs.",
+            (Query(f"sum by (le) ({DURATIONS})", "{{le}}"),),
+            "s",
             visualization=HEATMAP,
-            queries=(Query(f"sum by (le) ({DURATIONS})", "{{le}}"),),
-            unit="s",
-            width=12,
         ),
-        Panel(
-            title="Response time by API",
-            description="The 95th percentile and the median of the duration of HTTP requests.",
-            visualization=LINES,
-            queries=tuple(
+        lines(
+            "Response time by API",
+            "The 95th percentile and the median of the duration of HTTP requests.",
+            tuple(
                 Query(f"histogram_quantile({quantile}, {by_api})", f"{API_LEGEND} {name}")
                 for quantile, name in QUANTILES
             ),
-            unit="s",
-            width=12,
+            "s",
             min=0,
         ),
     )
@@ -318,12 +291,5 @@ def _processes() -> tuple[Panel, ...]:
 
 def _process(title: str, description: str, expr: str, unit: str) -> Panel:
     # Other programs have process metrics, too. Only an exporter has build information.
-    return Panel(
-        title=title,
-        description=description,
-        visualization=LINES,
-        queries=(Query(f"{expr % CHOSEN_INSTANCE} and on (job, instance) {BUILD}", "{{instance}}"),),
-        unit=unit,
-        width=6,
-        min=0,
-    )
+    query = Query(f"{expr % CHOSEN_INSTANCE} and on (job, instance) {BUILD}", "{{instance}}")
+    return lines(title, description, (query,), unit, min=0)

@@ -12,13 +12,12 @@ from exporter.monitoring.dashboards.panels import (
     COLORED_TEXT,
     DATA_AGE,
     GOOD_AT_ZERO,
-    LINES,
     PHASE_COLORS,
-    STACKED_AREAS,
     Column,
     Panel,
     Query,
-    Step,
+    lines,
+    stacked_areas,
     stat,
     table,
     thresholds,
@@ -65,9 +64,7 @@ def fleet_dashboard(kinds: Kinds) -> str:
         "The status Completed does not mean that all items succeeded: check the failures.",
         (
             variables.DATA_SOURCES,
-            variables.accounts(multiple=True),
-            variables.regions(multiple=True),
-            variables.kinds(multiple=True),
+            *variables.cells(multiple=True),
             variables.windows(),
             variables.stalled(),
         ),
@@ -88,7 +85,7 @@ def _stats(kinds: Kinds) -> tuple[Panel, ...]:
             "Active",
             "Operations that AWS may still change: scheduled, running, and being cancelled or stopped.",
             queries.number_of(active),
-            steps=(Step(None, "blue"),),
+            steps=((None, "blue"),),
         ),
         _problem_count("Failed", "Operations with a failed status.", queries.in_phase(kinds, CHOSEN, Phase.FAILED)),
         _problem_count(
@@ -187,15 +184,12 @@ def _places(kinds: Kinds) -> Panel:
 
 
 def _by_status() -> Panel:
-    return Panel(
-        title="Operations by status",
-        description="The number of operations of each kind in each status.",
-        visualization=STACKED_AREAS,
-        queries=(Query(f"count by (kind, status) ({CURRENT_STATUS})", "{{kind}} {{status}}"),),
-        unit="short",
+    return stacked_areas(
+        "Operations by status",
+        "The number of operations of each kind in each status.",
+        (Query(f"count by (kind, status) ({CURRENT_STATUS})", "{{kind}} {{status}}"),),
         width=10,
         decimals=0,
-        min=0,
     )
 
 
@@ -203,25 +197,19 @@ def _over_time(kinds: Kinds) -> tuple[Panel, ...]:
     progress = f"{per_operation(selector(PROGRESS, CHOSEN))} and {queries.active(kinds, CHOSEN)}"
     failures = f"sum {BY_PLACE} ({queries.failures(kinds, CHOSEN)})"
     return (
-        Panel(
-            title="Progress of active operations",
-            description="The progress of each active operation, from 0 to 100 %.",
-            visualization=LINES,
-            queries=(Query(progress, "{{kind}} {{id}}"),),
-            unit="percentunit",
-            width=12,
+        lines(
+            "Progress of active operations",
+            "The progress of each active operation, from 0 to 100 %.",
+            (Query(progress, "{{kind}} {{id}}"),),
+            "percentunit",
             no_value=NO_ACTIVE_OPERATION,
             min=0,
             max=1,
         ),
-        Panel(
-            title="Failures",
-            description="The number of failed items in all operations that AWS still lists. "
-            "Items are things, groups or records.",
-            visualization=LINES,
-            queries=(Query(failures, "{{aws_account_id}} {{aws_region}} {{kind}}"),),
-            unit="short",
-            width=12,
+        lines(
+            "Failures",
+            "The number of failed items in all operations that AWS still lists. Items are things, groups or records.",
+            (Query(failures, "{{aws_account_id}} {{aws_region}} {{kind}}"),),
             no_value="No operation reports failures",
             decimals=0,
             min=0,

@@ -76,19 +76,14 @@ def _positioned_panels(rows: Sequence[Row]) -> Iterator[Model]:
             id, top = id + 1, top + 1
         left = 0
         for panel in row.panels:
-            if left + panel.width > COLUMNS:
+            width = panel.width or COLUMNS // len(row.panels)
+            if left + width > COLUMNS:
                 left, top = 0, top + row.height
-            yield panel.model(id, {"x": left, "y": top, "w": panel.width, "h": row.height})
-            id, left = id + 1, left + panel.width
+            yield panel.model(id, {"x": left, "y": top, "w": width, "h": row.height})
+            id, left = id + 1, left + width
         top += row.height
 
 
 def _section(id: int, title: str, top: int) -> Model:
-    return {
-        "id": id,
-        "type": "row",
-        "title": title,
-        "collapsed": False,
-        "gridPos": {"x": 0, "y": top, "w": COLUMNS, "h": 1},
-        "panels": [],
-    }
+    position = {"x": 0, "y": top, "w": COLUMNS, "h": 1}
+    return {"id": id, "type": "row", "title": title, "collapsed": False, "gridPos": position, "panels": []}

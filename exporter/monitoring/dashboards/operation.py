@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from exporter.kinds.metric import Metric
@@ -12,18 +13,18 @@ from exporter.monitoring.dashboards.layout import OPERATION, Row, dashboard
 from exporter.monitoring.dashboards.panels import (
     GOOD_AT_ONE,
     GOOD_AT_ZERO,
-    LINES,
-    NAME_STAT,
     NOT_REPORTED,
     PHASE_COLORS,
-    STATE_BARS,
     UP_OR_DOWN,
     Column,
     Model,
     Panel,
     Query,
+    lines,
+    name_stat,
     series_colors,
     stat,
+    state_bars,
     table,
 )
 from exporter.monitoring.dashboards.queries import CHOSEN_CELL, CHOSEN_OPERATION, MILLISECONDS
@@ -44,6 +45,7 @@ from exporter.monitoring.promql import (
 CURRENT_STATUS: Final = per_operation(f"{selector(STATUS, CHOSEN_OPERATION)} == 1", "status")
 CURRENT_PROGRESS: Final = per_operation(selector(PROGRESS, CHOSEN_OPERATION))
 NO_OPERATION: Final = "No such operation"
+_timestamp = partial(stat, unit="dateTimeFromNow")
 # Regular expressions of the names of counts, with the colours of their series.
 COUNT_COLORS: Final = (
     (".*(fail|invalid|error).*", "red"),
@@ -85,14 +87,13 @@ def operation_dashboard(kinds: Kinds) -> str:
         "The status Completed does not mean that all items succeeded: check the failures.",
         (
             variables.DATA_SOURCES,
-            variables.accounts(multiple=False),
-            variables.regions(multiple=False),
-            variables.kinds(multiple=False),
+            *variables.cells(multiple=False),
             variables.operations(),
             variables.windows(),
         ),
         (
             Row(3, _stats(kinds)),
+            Row(3, _times_and_cell()),
             Row(4, (_details(),)),
             Row(9, (_progress(), *_counts(kinds)), "Counts"),
             Row(9, (_progress_rate(), _count_rates(kinds)), "Speed"),
@@ -104,13 +105,10 @@ def operation_dashboard(kinds: Kinds) -> str:
 
 def _stats(kinds: Kinds) -> tuple[Panel, ...]:
     return (
-        Panel(
-            title="Status",
-            description="The status in AWS's spelling. Unknown means that this release does not know the status.",
-            visualization=NAME_STAT,
-            queries=(Query(CURRENT_STATUS, "{{status}}"),),
-            unit="none",
-            width=6,
+        name_stat(
+            "Status",
+            "The status in AWS's spelling. Unknown means that this release does not know the status.",
+            (Query(CURRENT_STATUS, "{{status}}"),),
             no_value=NO_OPERATION,
             overrides=_status_colors(kinds),
         ),
@@ -119,7 +117,6 @@ def _stats(kinds: Kinds) -> tuple[Panel, ...]:
             "The progress of the operation. AWS reports it, or the exporter computes it from the things of the job.",
             CURRENT_PROGRESS,
             "percentunit",
-            width=6,
             decimals=0,
             no_value=NOT_REPORTED,
         ),
@@ -127,7 +124,6 @@ def _stats(kinds: Kinds) -> tuple[Panel, ...]:
             "Failures",
             "The number of things, groups or records of the operation that failed. The status does not show them.",
             queries.failures(kinds, CHOSEN_OPERATION),
-            width=6,
             steps=GOOD_AT_ZERO,
             no_value=NOT_REPORTED,
         ),
@@ -135,41 +131,41 @@ def _stats(kinds: Kinds) -> tuple[Panel, ...]:
             "Estimated end",
             "The estimated end, if the operation continues at its recent speed (variable Speed window).",
             queries.estimated_end(kinds, CHOSEN_OPERATION),
-            "No progress",
+            no_value="No progress",
         ),
+    )
+
+
+def _times_and_cell() -> tuple[Panel, ...]:
+    return (
         _timestamp(
             "Created",
             "The time at which the operation was created.",
             queries.in_milliseconds(CREATED, CHOSEN_OPERATION),
-            NOT_REPORTED,
+            no_value=NOT_REPORTED,
         ),
         _timestamp(
             "Last change",
             "The time of AWS's last change of the operation.",
             queries.in_milliseconds(UPDATED, CHOSEN_OPERATION),
-            NOT_REPORTED,
+            no_value=NOT_REPORTED,
         ),
         _timestamp(
             "Last read",
             "The time at which the exporter last read the operation from AWS. "
             "The exporter does not read an operation again when it can no longer change.",
             queries.in_milliseconds(LAST_READ, CHOSEN_OPERATION),
-            NO_OPERATION,
+            no_value=NO_OPERATION,
         ),
         stat(
             "Cell",
             "Up if every exporter can read this kind of operation in this Region of the account from AWS.",
             f"min({selector(UP, CHOSEN_CELL)})",
             "none",
-            width=6,
             steps=GOOD_AT_ONE,
             mappings=UP_OR_DOWN,
         ),
     )
-
-
-def _timestamp(title: str, description: str, expr: str, no_value: str) -> Panel:
-    return stat(title, description, expr, "dateTimeFromNow", width=6, no_value=no_value)
 
 
 def _details() -> Panel:
@@ -189,13 +185,10 @@ def _details() -> Panel:
 
 
 def _history(kinds: Kinds) -> Panel:
-    return Panel(
-        title="Status over time",
-        description="The status of the operation over time.",
-        visualization=STATE_BARS,
-        queries=(Query(CURRENT_STATUS, "{{status}}"),),
-        unit="none",
-        width=24,
+    return state_bars(
+        "Status over time",
+        "The status of the operation over time.",
+        (Query(CURRENT_STATUS, "{{status}}"),),
         no_value=NO_OPERATION,
         overrides=_status_colors(kinds),
     )
@@ -206,28 +199,25 @@ def _status_colors(kinds: Kinds) -> tuple[Model, ...]:
 
 
 def _progress() -> Panel:
-    return Panel(
-        title="Progress over time",
-        description="The progress of the operation, from 0 to 100 %.",
-        visualization=LINES,
-        queries=(Query(CURRENT_PROGRESS, "progress"),),
-        unit="percentunit",
-        width=12,
+    return lines(
+        "Progress over time",
+        "The progress of the operation, from 0 to 100 %.",
+        (Query(CURRENT_PROGRESS, "progress"),),
+        "percentunit",
         no_value=NOT_REPORTED,
         min=0,
         max=1,
+        width=12,
         overrides=series_colors((("progress", "blue"),)),
     )
 
 
 def _progress_rate() -> Panel:
-    return Panel(
-        title="Progress per minute",
-        description="The increase of the progress per minute, in the variable Speed window.",
-        visualization=LINES,
-        queries=(Query(f"{queries.progress_rate(CHOSEN_OPERATION)} * 60", "progress"),),
-        unit="percentunit",
-        width=12,
+    return lines(
+        "Progress per minute",
+        "The increase of the progress per minute, in the variable Speed window.",
+        (Query(f"{queries.progress_rate(CHOSEN_OPERATION)} * 60", "progress"),),
+        "percentunit",
         no_value=NOT_REPORTED,
     )
 
@@ -235,16 +225,15 @@ def _progress_rate() -> Panel:
 def _counts(kinds: Kinds) -> Iterator[Panel]:
     """Yield a panel for each unit and set of labels of the kinds' metrics."""
     for (labels, unit), metrics in _by_labels_and_unit(kind_metrics(kinds)).items():
-        yield Panel(
-            title=_title(labels, unit, metrics),
-            description=" ".join(metric.help for metric in metrics),
-            visualization=LINES,
-            queries=tuple(
+        yield lines(
+            _title(labels, unit, metrics),
+            " ".join(metric.help for metric in metrics),
+            tuple(
                 _query(metric, selector(metric.name, CHOSEN_OPERATION), unit.conversion, kinds) for metric in metrics
             ),
             unit=unit.id,
-            width=12,
             no_value="This kind does not report it",
+            width=12,
             overrides=series_colors(COUNT_COLORS),
         )
 
@@ -255,14 +244,12 @@ def _count_rates(kinds: Kinds) -> Panel:
         for metric in kind_metrics(kinds)
         if _unit_of(metric.name) == COUNT
     )
-    return Panel(
-        title="Counts per minute",
-        description="The change of each count per minute, in the variable Speed window. "
+    return lines(
+        "Counts per minute",
+        "The change of each count per minute, in the variable Speed window. "
         "The value is negative while a count decreases.",
-        visualization=LINES,
-        queries=tuple(rates),
-        unit="cpm",
-        width=12,
+        tuple(rates),
+        "cpm",
         no_value=NOT_REPORTED,
         overrides=series_colors(COUNT_COLORS),
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
+from functools import partial
 from string import ascii_uppercase
 from typing import Any, Final, Literal
 
@@ -75,8 +76,6 @@ def _graph(fill_opacity: int, stacking: str) -> Visualization:
 STAT: Final = _stat("value", "value")
 # Shows the name of the series and not its value.
 NAME_STAT: Final = _stat("name", "background")
-LINES: Final = _graph(0, "none")
-STACKED_AREAS: Final = _graph(25, "normal")
 # One bar for each series over time, in the colour of its state.
 STATE_BARS: Final = Visualization(
     type="state-timeline",
@@ -136,36 +135,34 @@ class Query:
     legend: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A threshold: a colour, and the value from which it applies. None is the base step."""
-
-    value: float | None
-    color: str
-
-
-NEUTRAL = (Step(None, "text"),)
-GOOD_AT_ZERO = (Step(None, "green"), Step(1, "red"))
-GOOD_AT_ONE = (Step(None, "red"), Step(1, "green"))
+# The steps of thresholds: the values from which a colour applies. None is the base step.
+Steps = Sequence[tuple[float | None, str]]
+NEUTRAL: Final[Steps] = ((None, "text"),)
+GOOD_AT_ZERO: Final[Steps] = ((None, "green"), (1, "red"))
+GOOD_AT_ONE: Final[Steps] = ((None, "red"), (1, "green"))
 # Seconds.
-DATA_AGE = (Step(None, "green"), Step(300, "yellow"), Step(600, "red"))
+DATA_AGE: Final[Steps] = ((None, "green"), (300, "yellow"), (600, "red"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Panel:
-    """A panel. ``width`` is in 24ths of the page. ``overrides`` change the defaults for some series or columns."""
+    """A panel. ``width`` is in 24ths of the page. ``overrides`` change the defaults for some series or columns.
+
+    Panels without a width share the width of their row equally.
+    """
 
     title: str
     description: str
-    visualization: Visualization
     queries: tuple[Query, ...]
-    unit: str
-    width: int
+    unit: str = "short"
+    _: KW_ONLY
+    visualization: Visualization
+    width: int | None = None
     no_value: str = NO_EXPORTER
     decimals: int | None = None
     min: float | None = None
     max: float | None = None
-    steps: tuple[Step, ...] = NEUTRAL
+    steps: Steps = NEUTRAL
     mappings: tuple[Model, ...] = ()
     overrides: tuple[Model, ...] = ()
     transformations: tuple[Model, ...] = ()
@@ -215,12 +212,15 @@ def _reference(number: int) -> str:
     return ascii_uppercase[number % len(ascii_uppercase)] * (number // len(ascii_uppercase) + 1)
 
 
-def stat(title: str, description: str, expr: str, unit: str = "short", *, width: int = 4, **properties: Any) -> Panel:
+lines = partial(Panel, visualization=_graph(0, "none"))
+stacked_areas = partial(Panel, visualization=_graph(25, "normal"), min=0)
+name_stat = partial(Panel, visualization=NAME_STAT, unit="none")
+state_bars = partial(Panel, visualization=STATE_BARS, unit="none")
+
+
+def stat(title: str, description: str, expr: str, unit: str = "short", **properties: Any) -> Panel:
     """Return a panel with one number: the result of a query at the end of the time range."""
-    queries = (Query(expr),)
-    return Panel(
-        title=title, description=description, visualization=STAT, queries=queries, unit=unit, width=width, **properties
-    )
+    return Panel(title, description, (Query(expr),), unit, visualization=STAT, **properties)
 
 
 # Properties of a column that colour its text or its background by its value.
@@ -253,7 +253,7 @@ def table(
     *,
     sort_by: str = "",
     more_fields: str = "",
-    width: int = 24,
+    width: int | None = None,
 ) -> Panel:
     """Return a table that joins the results of its queries on their common labels.
 
@@ -261,11 +261,10 @@ def table(
     regular expression ``more_fields``.
     """
     return Panel(
-        title=title,
-        description=description,
+        title,
+        description,
+        tuple(Query(query) for query in queries),
         visualization=_table_sorted_by(sort_by),
-        queries=tuple(Query(query) for query in queries),
-        unit="short",
         width=width,
         no_value=EMPTY_CELL,
         overrides=tuple(column.override() for column in columns),
@@ -296,9 +295,9 @@ def value_mappings(texts: Mapping[str, tuple[str, str]]) -> tuple[Model, ...]:
 UP_OR_DOWN: Final = value_mappings({"0": ("down", "red"), "1": ("up", "green")})
 
 
-def thresholds(steps: Iterable[Step]) -> Model:
+def thresholds(steps: Steps) -> Model:
     """Return steps as Grafana's thresholds."""
-    return {"mode": "absolute", "steps": [{"value": step.value, "color": step.color} for step in steps]}
+    return {"mode": "absolute", "steps": [{"value": value, "color": color} for value, color in steps]}
 
 
 def series_colors(colors: Iterable[tuple[str, str]]) -> tuple[Model, ...]:

@@ -27,24 +27,19 @@ DATA_SOURCES: Final[Model] = {
 }
 
 
-def accounts(multiple: bool) -> Model:
-    """Return the variable of accounts. It shows their names in the configuration; its values are their AWS ids."""
-    query = f"query_result(max by (account, aws_account_id) (last_over_time({UP}[$__range])))"
-    description = "AWS accounts, by their names in the exporter's configuration."
+def cells(multiple: bool) -> tuple[Model, ...]:
+    """Return the variables of accounts, of their Regions, and of the kinds in these Regions."""
+    # The variable shows the names of accounts in the configuration. Its values are their AWS ids.
+    accounts = f"query_result(max by (account, aws_account_id) (last_over_time({UP}[$__range])))"
+    by_name = "AWS accounts, by their names in the exporter's configuration."
     regex = '/account="(?<text>[^"]*)".*aws_account_id="(?<value>[^"]+)"/'
-    return _query("account", "Account", description, query, multiple, QUERY_RESULT, regex)
-
-
-def regions(multiple: bool) -> Model:
-    """Return the variable of the Regions in the chosen accounts."""
-    query = f'label_values({UP}{{aws_account_id=~"$account"}}, aws_region)'
-    return _query("region", "Region", "AWS Regions that the exporter watches.", query, multiple)
-
-
-def kinds(multiple: bool) -> Model:
-    """Return the variable of the kinds in the chosen accounts and Regions."""
-    query = f'label_values({UP}{{aws_account_id=~"$account", aws_region=~"$region"}}, kind)'
-    return _query("kind", "Kind", "Kinds of bulk operation.", query, multiple)
+    regions = f'label_values({UP}{{aws_account_id=~"$account"}}, aws_region)'
+    kinds = f'label_values({UP}{{aws_account_id=~"$account", aws_region=~"$region"}}, kind)'
+    return (
+        _query("account", "Account", by_name, accounts, multiple, QUERY_RESULT, regex),
+        _query("region", "Region", "AWS Regions that the exporter watches.", regions, multiple),
+        _query("kind", "Kind", "Kinds of bulk operation.", kinds, multiple),
+    )
 
 
 def operations() -> Model:
