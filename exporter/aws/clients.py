@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import boto3
@@ -44,11 +45,11 @@ class ClientPool:
     """Every client of the process. Its methods block and are thread-safe."""
 
     def __init__(
-        self, models: Models, settings: Aws, connections: int, recorder: RecorderFactory, clock: Clock
+        self, models: Models, settings: Aws, connections: int, new_recorder: RecorderFactory, clock: Clock
     ) -> None:
         self.settings = settings
         self._loader = models.loader
-        self._recorder = recorder
+        self._new_recorder = new_recorder
         self._clock = clock
         options: dict[str, Any] = {
             "connect_timeout": settings.connect_timeout,
@@ -111,11 +112,10 @@ class ClientPool:
         budget = {"api_budget": self.settings.api_budget}
         return settings.model_copy(update=budget) == self.settings
 
-    def new_client(self, session: Any, service: str, region: str, account_id: str, **credentials: Any) -> Any:
-        """Return a new client whose attempts are recorded and whose responses are checked."""
-        create = session.client if isinstance(session, boto3.Session) else session.create_client
-        client = create(service, region_name=region, config=self._config, **credentials)
-        record_attempts(client, service, self._recorder(account_id, region), self._clock)
+    def new_client(self, create: Callable[..., Any], service: str, region: str, account_id: str) -> Any:
+        """Return a new client of a session. Its attempts are recorded and its responses are checked."""
+        client = create(service, region_name=region, config=self._config)
+        record_attempts(client, service, self._new_recorder(account_id, region), self._clock)
         check_responses(client)
         return client
 
@@ -140,7 +140,8 @@ class ClientPool:
     def _create_sts(self, account: Account, **credentials: Any) -> BaseClient:
         region = account.regions[0] if account.regions else self.default_region()
         with self._source_lock:
-            client: BaseClient = self.new_client(self._source, STS, region, account.known_id, **credentials)
+            create = partial(self._source.create_client, **credentials)
+            client: BaseClient = self.new_client(create, STS, region, account.known_id)
         return client
 
 
@@ -175,7 +176,8 @@ class AccountClients:
                 # A client that is created without credentials never gets any. The next refresh reads them again.
                 if self._session.get_credentials() is None:
                     raise NoCredentialsError
-                self._clients[service, region] = self._pool.new_client(self._session, service, region, account_id)
+                create = self._session.client
+                self._clients[service, region] = self._pool.new_client(create, service, region, account_id)
             return self._clients[service, region]
 
     def send(self, call: ApiCall, scope: Scope, parameters: Mapping[str, Any]) -> Response:

@@ -10,110 +10,64 @@ from botocore import exceptions as aws
 
 from exporter.core.errors import CONNECT_TIMEOUT, ApiError, Reason
 
-_CODES: Mapping[Reason, tuple[str, ...]] = {
-    Reason.ACCESS_DENIED: (
-        "AccessDenied",
-        "AccessDeniedException",
-        "AuthorizationError",
-        "ForbiddenException",
-        "NotAuthorized",
-        "OptInRequired",
-        "RegionDisabledException",
-        "UnauthorizedException",
-        "UnauthorizedOperation",
-    ),
-    Reason.CREDENTIALS: (
-        "AuthFailure",
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "IncompleteSignature",
-        "IncompleteSignatureException",
-        "InvalidAccessKeyId",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "InvalidToken",
-        "MissingAuthenticationToken",
-        "MissingAuthenticationTokenException",
-        "RequestExpired",
-        "RequestTimeTooSkewed",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
-    ),
-    Reason.THROTTLED: (
-        "BandwidthLimitExceeded",
-        "EC2ThrottledException",
-        "LimitExceededException",
-        "PriorRequestNotComplete",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "RequestThrottled",
-        "RequestThrottledException",
-        "SlowDown",
-        "ThrottledException",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-        "TransactionInProgressException",
-    ),
-    Reason.NOT_FOUND: ("IdNotFoundException", "NotFoundException", "ResourceNotFoundException"),
-    Reason.SERVER_ERROR: (
-        "InternalFailure",
-        "InternalFailureException",
-        "InternalServerError",
-        "InternalServerException",
-        "ServiceUnavailable",
-        "ServiceUnavailableException",
-    ),
-    Reason.TIMEOUT: ("RequestTimeout", "RequestTimeoutException"),
-    Reason.OTHER: (
-        "BadRequestException",
-        "InvalidRequestException",
-        "MalformedPolicyDocument",
-        "PackedPolicyTooLarge",
-        "ValidationError",
-        "ValidationException",
-    ),
+# The AWS error codes of each reason, separated by spaces.
+_CODES: Mapping[Reason, str] = {
+    Reason.ACCESS_DENIED: """
+        AccessDenied AccessDeniedException AuthorizationError ForbiddenException NotAuthorized OptInRequired
+        RegionDisabledException UnauthorizedException UnauthorizedOperation
+    """,
+    Reason.CREDENTIALS: """
+        AuthFailure ExpiredToken ExpiredTokenException IncompleteSignature IncompleteSignatureException
+        InvalidAccessKeyId InvalidClientTokenId InvalidSignatureException InvalidToken
+        MissingAuthenticationToken MissingAuthenticationTokenException RequestExpired RequestTimeTooSkewed
+        SignatureDoesNotMatch UnrecognizedClientException
+    """,
+    Reason.THROTTLED: """
+        BandwidthLimitExceeded EC2ThrottledException LimitExceededException PriorRequestNotComplete
+        ProvisionedThroughputExceededException RequestLimitExceeded RequestThrottled RequestThrottledException
+        SlowDown ThrottledException Throttling ThrottlingException TooManyRequestsException
+        TransactionInProgressException
+    """,
+    Reason.NOT_FOUND: "IdNotFoundException NotFoundException ResourceNotFoundException",
+    Reason.SERVER_ERROR: """
+        InternalFailure InternalFailureException InternalServerError InternalServerException
+        ServiceUnavailable ServiceUnavailableException
+    """,
+    Reason.TIMEOUT: "RequestTimeout RequestTimeoutException",
+    Reason.OTHER: """
+        BadRequestException InvalidRequestException MalformedPolicyDocument PackedPolicyTooLarge
+        ValidationError ValidationException
+    """,
 }
 # The reason of every AWS error code that becomes a label value.
-REASONS: Mapping[str, Reason] = {code: reason for reason, codes in _CODES.items() for code in codes}
+REASONS: Mapping[str, Reason] = {code: reason for reason, codes in _CODES.items() for code in codes.split()}
 
-_EXCEPTIONS: tuple[tuple[Reason, tuple[type[Exception], ...]], ...] = (
-    (Reason.TIMEOUT, (aws.ReadTimeoutError, aws.ConnectTimeoutError, TimeoutError)),
-    (
-        Reason.CREDENTIALS,
-        (
-            aws.NoCredentialsError,
-            aws.PartialCredentialsError,
-            aws.CredentialRetrievalError,
-            aws.MetadataRetrievalError,
-            aws.ConfigNotFound,
-            aws.ConfigParseError,
-            aws.InvalidConfigError,
-            aws.LoginError,
-            aws.NoAuthTokenError,
-            aws.ProfileNotFound,
-            aws.SSOError,
-            aws.TokenRetrievalError,
-            aws.RefreshWithMFAUnsupportedError,
-        ),
+# The first reason with a base class of an exception applies.
+_EXCEPTIONS: Mapping[Reason, tuple[type[Exception], ...]] = {
+    Reason.TIMEOUT: (aws.ReadTimeoutError, aws.ConnectTimeoutError, TimeoutError),
+    Reason.CREDENTIALS: (
+        aws.NoCredentialsError,
+        aws.PartialCredentialsError,
+        aws.CredentialRetrievalError,
+        aws.MetadataRetrievalError,
+        aws.ConfigNotFound,
+        aws.ConfigParseError,
+        aws.InvalidConfigError,
+        aws.LoginError,
+        aws.NoAuthTokenError,
+        aws.ProfileNotFound,
+        aws.SSOError,
+        aws.TokenRetrievalError,
+        aws.RefreshWithMFAUnsupportedError,
     ),
-    (Reason.CONNECTION, (aws.HTTPClientError, aws.ConnectionError, ConnectionError)),
-    (Reason.MALFORMED, (aws.IncompleteReadError, aws.ChecksumError, aws.FlexibleChecksumError)),
-    (Reason.OTHER, (aws.BotoCoreError,)),
-)
+    Reason.CONNECTION: (aws.HTTPClientError, aws.ConnectionError, ConnectionError),
+    Reason.MALFORMED: (aws.IncompleteReadError, aws.ChecksumError, aws.FlexibleChecksumError),
+    Reason.OTHER: (aws.BotoCoreError,),
+}
 # Exceptions whose code differs from their reason.
 _EXCEPTION_CODES: Mapping[type[Exception], str] = {aws.ConnectTimeoutError: CONNECT_TIMEOUT}
 # The exceptions of botocore's parsers for a body that does not fit the model.
-_PARSER_EXCEPTIONS = (
-    ValueError,
-    TypeError,
-    KeyError,
-    AttributeError,
-    IndexError,
-    OverflowError,
-    RuntimeError,
-    RecursionError,
-)
+_PARSER_EXCEPTIONS = (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, RuntimeError)
 
 # The message for a signature that is too old or too new. It contains the time of the signature and the time of AWS.
 _CLOCK_SKEW = re.compile(r"Signature (?:expired|not yet current): (\d{8}T\d{6}Z) .*?\((\d{8}T\d{6}Z) [-+]")
@@ -127,7 +81,7 @@ def translate(error: Exception) -> ApiError:
         return _from_response(error)
     if isinstance(error, RuntimeError) and "credentials" in str(error):
         return ApiError(Reason.CREDENTIALS, detail="the new credentials are already expired; check the system clock")
-    for reason, exceptions in _EXCEPTIONS:
+    for reason, exceptions in _EXCEPTIONS.items():
         if isinstance(error, exceptions):
             return ApiError(reason, _EXCEPTION_CODES.get(type(error), ""), type(error).__name__)
     if "ParserError" in type(error).__name__ or isinstance(error, _PARSER_EXCEPTIONS):

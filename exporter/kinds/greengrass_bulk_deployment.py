@@ -232,10 +232,7 @@ KIND: Kind[GreengrassBulkDeployment] = Kind(
             lambda deployment: deployment.groups,
         ),
     ),
-    simulation=Simulation(
-        responses={STATUS: _simulated_status, REPORTS: _simulated_reports},
-        entry=_simulated_entry,
-    ),
+    simulation=Simulation(responses={STATUS: _simulated_status, REPORTS: _simulated_reports}, entry=_simulated_entry),
     items=ItemSeries(
         succeeded=(SeriesSelector(GROUPS, "status", ("Success",)),),
         failed=(SeriesSelector(INVALID), SeriesSelector(GROUPS, "status", ("Failure",))),

@@ -56,11 +56,9 @@ class Api(Protocol):
 
     async def call(self, call: ApiCall, **parameters: Any) -> Response:
         """Return the response to one call."""
-        ...
 
     def pages(self, call: ApiCall, **parameters: Any) -> AsyncIterator[Response]:
         """Yield the responses to a list call, page by page. Each of them has the documented list."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

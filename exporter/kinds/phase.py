@@ -1,11 +1,12 @@
-"""The phase of a status: the same for all kinds, on pages, in terminals and on dashboards."""
+"""The phase of a status, and the outcome of an operation: the same for all kinds, on pages and in terminals."""
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Any
 
-from exporter.kinds.kind import Kind
+from exporter.core.model import Operation
+from exporter.kinds.kind import Kind, Options
 
 
 class Phase(Enum):
@@ -21,6 +22,14 @@ class Phase(Enum):
     ENDED = "ended"
 
 
+class Outcome(StrEnum):
+    """Whether an operation is pending, or how it ended."""
+
+    PENDING = "open"
+    SUCCEEDED = "well"
+    FAILED = "badly"
+
+
 def phase(kind: Kind[Any], status: str) -> Phase:
     """Return the phase of a kind's status."""
     if status not in kind.statuses:
@@ -34,3 +43,23 @@ def phase(kind: Kind[Any], status: str) -> Phase:
     )
     default = Phase.RUNNING if kind.is_active(status) else Phase.ENDED
     return next((phase for phase, statuses in phases if status in statuses), default)
+
+
+def outcome(kind: Kind[Any], operation: Operation, options: Options) -> Outcome:
+    """Return the outcome of an operation. It succeeded if it completed and its number of failed items is 0.
+
+    If AWS sent no failure count, it did not succeed. A continuous operation has no end: it counts as completed while
+    all of its items are finished.
+    """
+    if not (kind.is_final(operation, options) or _is_idle(kind, operation)):
+        return Outcome.PENDING
+    is_running = kind.is_continuous(operation) and kind.is_active(operation.status)
+    completed = operation.status in kind.completed or is_running
+    return Outcome.SUCCEEDED if completed and kind.item_counts(operation).failed == 0 else Outcome.FAILED
+
+
+def _is_idle(kind: Kind[Any], operation: Operation) -> bool:
+    if not kind.is_continuous(operation):
+        return False
+    ended_empty = operation.progress is None and not kind.is_active(operation.status)
+    return operation.progress == 1 or ended_empty

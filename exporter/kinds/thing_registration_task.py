@@ -112,14 +112,10 @@ KIND: Kind[ThingRegistrationTask] = Kind(
     item_counts=lambda task: ItemCounts(task.succeeded, task.failed),
     metrics=(
         gauge(
-            SUCCEEDED,
-            "Number of things that the task has registered (AWS: successCount).",
-            lambda task: task.succeeded,
+            SUCCEEDED, "Number of things that the task has registered (AWS: successCount).", lambda task: task.succeeded
         ),
         gauge(
-            FAILED,
-            "Number of things that the task could not register (AWS: failureCount).",
-            lambda task: task.failed,
+            FAILED, "Number of things that the task could not register (AWS: failureCount).", lambda task: task.failed
         ),
     ),
     simulation=Simulation(responses={DESCRIBE: _simulated_task}, entry=lambda task: task.id),

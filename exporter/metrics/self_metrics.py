@@ -72,9 +72,7 @@ class _ShardCollector(Collector):
         """Return the families."""
         return [
             GaugeMetricFamily(PREFIX + "shard_ordinal", "Ordinal of this shard, counted from 0.", self._shard.ordinal),
-            UnknownMetricFamily(
-                PREFIX + "shard_total", "Number of shards among which the scopes are divided.", self._shard.total
-            ),
+            UnknownMetricFamily(PREFIX + "shard_total", "Number of shards that divide the scopes.", self._shard.total),
         ]
 
 
@@ -127,16 +125,9 @@ class CellCollector(Collector):
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def describe(self) -> Iterable[Metric]:
-        """Return the families without samples."""
-        return [*self._gauges(()), self._errors(())]
-
     def collect(self) -> Iterable[Metric]:
-        """Return the families of all cells."""
+        """Yield the families."""
         snapshots = self._store.snapshots()
-        return [*self._gauges(snapshots), self._errors(snapshots)]
-
-    def _gauges(self, snapshots: Iterable[Snapshot]) -> Iterable[Metric]:
         for name, (help, read) in _CELL_GAUGES.items():
             family = GaugeMetricFamily(PREFIX + name, help, labels=CELL)
             for snapshot in snapshots:
@@ -144,14 +135,12 @@ class CellCollector(Collector):
                 if value is not None:
                     family.add_metric(_labels(snapshot), value)
             yield family
-
-    def _errors(self, snapshots: Iterable[Snapshot]) -> Metric:
         help = "Reasons for which the last refresh of the cell failed, with the constant value 1."
-        family = GaugeMetricFamily(PREFIX + "cell_error", help, labels=(*CELL, "reason"))
+        errors = GaugeMetricFamily(PREFIX + "cell_error", help, labels=(*CELL, "reason"))
         for snapshot in snapshots:
             for reason in sorted(snapshot.reasons):
-                family.add_metric((*_labels(snapshot), reason.value), 1)
-        return family
+                errors.add_metric((*_labels(snapshot), reason.value), 1)
+        yield errors
 
 
 def _labels(snapshot: Snapshot) -> tuple[str, ...]:
@@ -166,22 +155,15 @@ class BudgetCollector(Collector):
         self._store = store
         self._ratios = ratios
 
-    def describe(self) -> Iterable[Metric]:
-        """Return the family without samples."""
-        return [self._family()]
-
     def collect(self) -> Iterable[Metric]:
-        """Return the family with a sample for each budget."""
-        family = self._family()
+        """Return the family."""
+        help = "Ratio of the AWS quota that the exporter can use now, from 0 to 1; throttling halves it temporarily."
+        family = GaugeMetricFamily(PREFIX + "api_budget_ratio", help, labels=API)
         scopes = {(cell.scope.account_id, cell.scope.region) for cell in self._store.snapshots()}
         for key, ratio in self._ratios().items():
             if key[:2] in scopes:
                 family.add_metric(key, ratio)
         return [family]
-
-    def _family(self) -> GaugeMetricFamily:
-        help = "Ratio of the AWS quota that the exporter can use now, from 0 to 1; throttling halves it temporarily."
-        return GaugeMetricFamily(PREFIX + "api_budget_ratio", help, labels=API)
 
 
 class JoinedCollector(Collector):
@@ -189,10 +171,6 @@ class JoinedCollector(Collector):
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
-
-    def describe(self) -> Iterable[Metric]:
-        """Return nothing: the other registry checks the names."""
-        return ()
 
     def collect(self) -> Iterable[Metric]:
         """Return the families of the other registry."""

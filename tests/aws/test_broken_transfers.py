@@ -1,4 +1,4 @@
-"""Answers that break below HTTP's status: chunks that end too early, encodings that nobody asked for, redirects."""
+"""Responses that are broken below the HTTP status: cut chunks, encodings that were not requested, redirects."""
 
 from __future__ import annotations
 
@@ -26,8 +26,7 @@ GZIP = {**JSON, "content-encoding": "gzip"}
 COUNT = "aws_iot_thing_registration_task_succeeded_things"
 
 
-def well() -> ScriptedAws:
-    """An AWS with one task."""
+def healthy_aws() -> ScriptedAws:
     return ScriptedAws({PATH: HttpResponse(BODY), LIST: json_response({"taskIds": ["a"]})})
 
 
@@ -40,11 +39,11 @@ def well() -> ScriptedAws:
         HttpResponse(BODY[:20], headers=GZIP, content_length=len(BODY)),
         HttpResponse(gzip.compress(b"0" * 100_000_000), headers=GZIP),
     ],
-    ids=["whole", "cut", "cut and announced", "not encoded and cut", "a bomb"],
+    ids=["complete", "cut", "cut with full length", "not encoded and cut", "bomb"],
 )
 @pytest.mark.parametrize("path", [PATH, LIST])
-def test_an_encoding_that_nobody_asked_for_is_malformed(path: str, broken: HttpResponse) -> None:
-    aws = well()
+def test_an_encoding_that_was_not_requested_is_malformed(path: str, broken: HttpResponse) -> None:
+    aws = healthy_aws()
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         exporter.scrape()
         aws.responses[path] = broken
@@ -54,9 +53,9 @@ def test_an_encoding_that_nobody_asked_for_is_malformed(path: str, broken: HttpR
 
 
 @pytest.mark.parametrize("sent", [b"", BODY[:20], BODY])
-def test_chunks_that_end_without_an_end_are_no_answer(sent: bytes) -> None:
-    """Although all bytes of the last one came: nothing tells that no more were to come."""
-    aws, breaks = well(), list[bool]()
+def test_chunks_without_an_end_are_no_response(sent: bytes) -> None:
+    # This includes a complete body, because more chunks could have followed it.
+    aws, breaks = healthy_aws(), list[bool]()
     app = aws.app()
 
     async def chunked(scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,11 +70,11 @@ def test_chunks_that_end_without_an_end_are_no_answer(sent: bytes) -> None:
         breaks.append(True)
         exposed = Scrape(exporter.scrape())
         breaks.clear()
-        again = Scrape(exporter.scrape())
+        recovered = Scrape(exporter.scrape())
     ((kind, reason),) = exposed.reasons()
     assert (kind, reason) in {("thing_registration_task", "connection"), ("thing_registration_task", "malformed")}
     assert exposed.value(COUNT, id="a") == 5
-    assert again.up() == {"thing_registration_task": 1}
+    assert recovered.up() == {"thing_registration_task": 1}
 
 
 @pytest.mark.parametrize(
@@ -83,11 +82,9 @@ def test_chunks_that_end_without_an_end_are_no_answer(sent: bytes) -> None:
 )
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_redirect_is_not_followed(status: int, reason: str) -> None:
-    """urllib3 cannot make the GET that 303 asks for out of botocore's request, which ends it as a broken connection.
-
-    It leaves the socket to the garbage collector.
-    """
-    aws, elsewhere = well(), ScriptedAws({"/latest/meta-data": HttpResponse(BODY)})
+    # urllib3 cannot turn botocore's request into the GET that 303 requires, and fails like a broken connection. It
+    # leaves the socket to the garbage collector.
+    aws, elsewhere = healthy_aws(), ScriptedAws({"/latest/meta-data": HttpResponse(BODY)})
     with (
         serve_app(elsewhere.app()) as other,
         serve_app(aws.app()) as endpoint,

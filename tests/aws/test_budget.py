@@ -30,13 +30,11 @@ class Clock(ManualClock):
 
 
 def budget_of(quota: float, share: float) -> tuple[Budget, ManualClock]:
-    """Return a full budget and its clock."""
     clock = Clock(at=0.0)
     return Budget(TokenBucket(quota, share, clock.clock()), clock.clock()), clock
 
 
 def bucket_of(quota: float, share: float) -> tuple[TokenBucket, ManualClock]:
-    """Return a full bucket and its clock."""
     budget, clock = budget_of(quota, share)
     return budget.bucket, clock
 

@@ -1,4 +1,4 @@
-"""boto3's own ways to credentials work: in Kubernetes, by profiles, and by a role on top of them."""
+"""Credentials from all sources of boto3: Kubernetes, profiles, and a role that is assumed with them."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ IDENTITY = (
 )
 
 
-def assumed(action: str) -> HttpResponse:
-    """What STS answers to AssumeRole and its siblings."""
+def role_credentials(action: str) -> HttpResponse:
+    """Return the response of AssumeRole or a similar API."""
     body = (
         f'<{action}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><{action}Result>'
         "<AssumedRoleUser><Arn>arn:aws:sts::444455556666:assumed-role/reader/x</Arn>"
@@ -38,7 +38,7 @@ def assumed(action: str) -> HttpResponse:
 
 
 def scrape(aws: ScriptedAws, config: str, **environment: str) -> str:
-    """Return what is exposed with these variables, and without access keys in the environment."""
+    """Return a scrape with these environment variables and without access keys."""
     with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint) as exporter:
         keys = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
         variables = {name: value.replace("ENDPOINT", endpoint) for name, value in environment.items()}
@@ -48,20 +48,19 @@ def scrape(aws: ScriptedAws, config: str, **environment: str) -> str:
 
 @pytest.fixture
 def token_file(tmp_path: Path) -> str:
-    """A file that holds a service account's token."""
     file = tmp_path / "token"
     file.write_text("a-token")
     return str(file)
 
 
-def test_a_service_account_gets_its_role_by_irsa(token_file: str) -> None:
-    aws = ScriptedAws({"/": assumed("AssumeRoleWithWebIdentity"), "/thing-registration-tasks/x": TASK})
+def test_irsa_gives_a_service_account_its_role(token_file: str) -> None:
+    aws = ScriptedAws({"/": role_credentials("AssumeRoleWithWebIdentity"), "/thing-registration-tasks/x": TASK})
     role = {"AWS_ROLE_ARN": "arn:aws:iam::444455556666:role/reader", "AWS_WEB_IDENTITY_TOKEN_FILE": token_file}
     assert COUNT in scrape(aws, f"accounts: [{{{WATCH}}}]", **role)
     assert aws.requests == ["/", "/thing-registration-tasks/x"]
 
 
-def test_a_pod_gets_its_role_by_pod_identity(token_file: str) -> None:
+def test_pod_identity_gives_a_pod_its_role(token_file: str) -> None:
     aws = ScriptedAws(
         {
             "/v1/credentials": json_response(KEYS),
@@ -76,8 +75,8 @@ def test_a_pod_gets_its_role_by_pod_identity(token_file: str) -> None:
     assert COUNT in scrape(aws, f"accounts: [{{{WATCH}}}]", **agent)
 
 
-def test_an_account_takes_its_role_on_top_of_what_the_profile_gives(tmp_path: Path) -> None:
-    aws = ScriptedAws({"/": assumed("AssumeRole"), "/thing-registration-tasks/x": TASK})
+def test_a_role_is_assumed_with_the_credentials_of_a_profile(tmp_path: Path) -> None:
+    aws = ScriptedAws({"/": role_credentials("AssumeRole"), "/thing-registration-tasks/x": TASK})
     shared = tmp_path / "credentials"
     shared.write_text("[plant]\naws_access_key_id = AKIA\naws_secret_access_key = secret\n")
     profile = {"AWS_PROFILE": "plant", "AWS_SHARED_CREDENTIALS_FILE": str(shared)}
@@ -85,7 +84,7 @@ def test_an_account_takes_its_role_on_top_of_what_the_profile_gives(tmp_path: Pa
     assert COUNT in scrape(aws, config, **profile)
 
 
-def test_without_credentials_the_cell_says_so_and_recovers_when_there_are_some() -> None:
+def test_a_cell_recovers_from_missing_credentials() -> None:
     aws = ScriptedAws({"/thing-registration-tasks/x": TASK})
     config = f"accounts: [{{account_id: '444455556666', {WATCH}}}]"
     with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint) as exporter:
@@ -94,7 +93,7 @@ def test_without_credentials_the_cell_says_so_and_recovers_when_there_are_some()
         assert COUNT in exporter.scrape()
 
 
-def test_a_role_that_is_refused_is_not_asked_for_with_every_call() -> None:
+def test_a_denied_role_is_not_requested_with_every_call() -> None:
     refused = (
         '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>'
         "<Code>AccessDenied</Code><Message>no</Message></Error><RequestId>1</RequestId></ErrorResponse>"
@@ -124,37 +123,38 @@ operations:
 """
 
 
-def test_a_role_is_assumed_anew_after_aws_has_refused_its_session() -> None:
+def test_a_role_is_assumed_again_after_aws_refuses_its_session() -> None:
     with serve_simulation(ROLE, SCENARIO) as simulation:
         scrape = simulation.exporter.scrape
         assert simulation.requests_of(scrape).count("/") == 1
         simulation.exporter.clock.advance(3600)
         assert 'reason="credentials"} 1.0' in scrape()
-        assert simulation.requests_of(lambda: COUNT in scrape() or pytest.fail("no rows")).count("/") == 1
+        assert simulation.requests_of(lambda: COUNT in scrape() or pytest.fail("no sample")).count("/") == 1
         assert simulation.requests_of(scrape).count("/") == 0
 
 
-def test_a_session_that_is_refused_again_and_again_costs_a_new_one_once_a_minute_at_most() -> None:
+def test_a_role_with_refused_sessions_is_assumed_at_most_once_a_minute() -> None:
     refused = "faults: [{service: iot, error: ExpiredTokenException, status: 403}]\n"
     with serve_simulation(ROLE, SCENARIO + refused) as simulation:
-        made = [simulation.requests_of(lambda: simulation.exporter.scrape(after=20)).count("/") for _ in range(9)]
-    assert made == [1, 0, 0, 0, 1, 0, 0, 0, 1]
+        sts_requests = [
+            simulation.requests_of(lambda: simulation.exporter.scrape(after=20)).count("/") for _ in range(9)
+        ]
+    assert sts_requests == [1, 0, 0, 0, 1, 0, 0, 0, 1]
 
 
 def write_keys(file: Path, name: str) -> None:
-    """Write access keys into a file of shared credentials."""
     file.write_text(f"[default]\naws_access_key_id = AKIA{name}\naws_secret_access_key = secret\n")
 
 
-def test_keys_that_were_replaced_in_their_file_are_taken_after_aws_has_refused_the_old_ones(tmp_path: Path) -> None:
-    async def described(request: Request) -> Response:
+def test_replaced_keys_are_read_after_aws_refuses_the_old_ones(tmp_path: Path) -> None:
+    async def respond(request: Request) -> Response:
         if "Credential=AKIANEW/" in request.headers["authorization"]:
             return JSONResponse({"status": "InProgress", "successCount": 1})
         return JSONResponse({}, 403, {"x-amzn-errortype": "UnrecognizedClientException"})
 
     shared = tmp_path / "credentials"
     config = f"accounts: [{{account_id: '444455556666', {WATCH}}}]"
-    app = Starlette(routes=[Route("/{path:path}", described)])
+    app = Starlette(routes=[Route("/{path:path}", respond)])
     with serve_app(app) as endpoint, serve_exporter(config, endpoint) as exporter:
         keys = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SHARED_CREDENTIALS_FILE": str(shared)}
         with aws_environment(endpoint, **keys):
@@ -165,11 +165,11 @@ def test_keys_that_were_replaced_in_their_file_are_taken_after_aws_has_refused_t
             assert COUNT in exporter.scrape()
 
 
-def test_what_was_read_with_the_keys_of_one_account_is_told_of_no_other(tmp_path: Path) -> None:
+def test_data_of_one_account_is_not_exposed_for_another(tmp_path: Path) -> None:
     numbers = {"OLD": "111122223333", "NEW": "444455556666"}
     refused = set[str]()
 
-    async def answered(request: Request) -> Response:
+    async def respond(request: Request) -> Response:
         name = request.headers["authorization"].partition("AKIA")[2][:3]
         if name in refused:
             return JSONResponse({}, 403, {"x-amzn-errortype": "UnrecognizedClientException"})
@@ -180,7 +180,7 @@ def test_what_was_read_with_the_keys_of_one_account_is_told_of_no_other(tmp_path
 
     shared = tmp_path / "credentials"
     config = "accounts: [{watch: [{kind: thing_registration_task, ids: [x, y]}]}]"
-    app = Starlette(routes=[Route("/{path:path}", answered, methods=["GET", "POST"])])
+    app = Starlette(routes=[Route("/{path:path}", respond, methods=["GET", "POST"])])
     with serve_app(app) as endpoint, serve_exporter(config, endpoint) as exporter:
         keys = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SHARED_CREDENTIALS_FILE": str(shared)}
         with aws_environment(endpoint, **keys):
@@ -189,7 +189,7 @@ def test_what_was_read_with_the_keys_of_one_account_is_told_of_no_other(tmp_path
             write_keys(shared, "NEW")
             refused.add("OLD")
             exporter.scrape()
-            found = exporter.scrape()
-    assert COUNT in found
-    assert 'status="Completed"} 1.0' not in found
-    assert numbers["OLD"] not in "".join(row for row in found.splitlines(True) if "succeeded_things" in row)
+            exposed = exporter.scrape()
+    assert COUNT in exposed
+    assert 'status="Completed"} 1.0' not in exposed
+    assert numbers["OLD"] not in "".join(row for row in exposed.splitlines(True) if "succeeded_things" in row)

@@ -21,6 +21,7 @@ from exporter.kinds.registry import KINDS
 STS = (ApiCall("sts", "AssumeRole", quota=10), ApiCall("sts", "GetCallerIdentity", quota=10))
 CALLS = (*dict.fromkeys(call for kind in KINDS for call in kind.calls), *STS)
 CODES = {*REASONS, *Reason, CONNECT_TIMEOUT, "4xx", "5xx"}
+# The reasons that fit a documented error by its HTTP status.
 BY_STATUS: Mapping[int, set[Reason]] = {
     400: {Reason.OTHER, Reason.THROTTLED, Reason.CREDENTIALS},
     401: {Reason.ACCESS_DENIED},
@@ -30,14 +31,12 @@ BY_STATUS: Mapping[int, set[Reason]] = {
     500: {Reason.SERVER_ERROR},
     503: {Reason.SERVER_ERROR},
 }
-"""The reasons that fit an error by the HTTP status with which AWS documents it."""
 THROTTLING: Any = ThrottledRetryableChecker()
-PASSING: Any = TransientRetryableChecker()
+TRANSIENT: Any = TransientRetryableChecker()
 SECRET = "arn:aws:iam::111122223333:role/secret"
 
 
 def documented_errors() -> list[Any]:
-    """Return every error that AWS documents for a call of the exporter."""
     models = Models()
     return [
         pytest.param(error, id=f"{call.name}-{error.code}")
@@ -46,28 +45,28 @@ def documented_errors() -> list[Any]:
     ]
 
 
-def refusal(code: str, status: int, **headers: str) -> aws.ClientError:
-    """Return what botocore raises for an answer that is an error."""
+def client_error(code: str, status: int, **headers: str) -> aws.ClientError:
+    """Return the exception of botocore for an error response."""
     metadata = {"HTTPStatusCode": status, "HTTPHeaders": headers}
     response: Any = {"Error": {"Code": code, "Message": SECRET}, "Message": SECRET, "ResponseMetadata": metadata}
     return aws.ClientError(response, "DescribeThingRegistrationTask")
 
 
 @pytest.mark.parametrize("error", documented_errors())
-def test_every_error_that_aws_documents_keeps_its_name_and_has_a_reason_that_fits(error: ErrorModel) -> None:
-    translated = translate(refusal(error.code, error.status))
+def test_every_documented_error_keeps_its_code_and_has_a_fitting_reason(error: ErrorModel) -> None:
+    translated = translate(client_error(error.code, error.status))
     assert translated.code == error.code
     assert translated.reason in BY_STATUS[error.status]
     assert (translated.reason is Reason.THROTTLED) == ("Throttl" in error.code)
 
 
 @pytest.mark.parametrize("code", THROTTLING._throttled_error_codes)
-def test_whatever_botocore_takes_for_throttling_is_throttling(code: str) -> None:
+def test_every_throttling_code_of_botocore_has_the_reason_throttled(code: str) -> None:
     assert classify(code, 400) == (Reason.THROTTLED, code)
 
 
-@pytest.mark.parametrize("code", PASSING._transient_error_codes)
-def test_whatever_botocore_takes_for_a_passing_fault_keeps_its_name(code: str) -> None:
+@pytest.mark.parametrize("code", TRANSIENT._transient_error_codes)
+def test_every_transient_code_of_botocore_keeps_its_name(code: str) -> None:
     assert classify(code, 400)[1] == code
 
 
@@ -86,7 +85,7 @@ def test_whatever_botocore_takes_for_a_passing_fault_keeps_its_name(code: str) -
         ("", 0, "", (Reason.OTHER, "other")),
     ],
 )
-def test_an_error_without_a_known_name_is_classed_by_its_status(
+def test_an_unknown_code_is_classified_by_the_status(
     code: str, status: int, content_type: str, expected: tuple[Reason, str]
 ) -> None:
     assert classify(code, status, content_type) == expected
@@ -94,16 +93,16 @@ def test_an_error_without_a_known_name_is_classed_by_its_status(
 
 @given(st.text() | st.sampled_from(sorted(REASONS)), st.integers(0, 999), st.text() | st.just("text/html"))
 @example(SECRET, 400, "")
-def test_the_set_of_codes_is_closed_and_no_word_of_aws_is_repeated(code: str, status: int, content_type: str) -> None:
-    error = translate(refusal(code, status, **{"content-type": content_type}))
+def test_codes_are_bounded_and_texts_of_aws_are_left_out(code: str, status: int, content_type: str) -> None:
+    error = translate(client_error(code, status, **{"content-type": content_type}))
     assert error.code in CODES
     assert SECRET not in f"{error} {error.detail} {error.code} {error!r}"
 
 
 def botocore_errors() -> list[type[Exception]]:
-    """Return every exception that botocore defines, ClientError's family apart."""
+    """Return every exception that botocore defines, except ClientError and its subclasses."""
     classes: list[type[Exception]] = [
-        one for _, one in inspect.getmembers(aws, inspect.isclass) if issubclass(one, aws.BotoCoreError)
+        kind for _, kind in inspect.getmembers(aws, inspect.isclass) if issubclass(kind, aws.BotoCoreError)
     ]
     assert len(classes) > 80
     return classes
@@ -121,8 +120,7 @@ def test_every_exception_of_botocore_has_a_reason(kind: type[Exception]) -> None
         assert translated.reason in (Reason.CONNECTION, Reason.TIMEOUT)
 
 
-class NewParserError(ResponseParserError):
-    """An error of a parser of tomorrow."""
+class NewParserError(ResponseParserError): ...
 
 
 @pytest.mark.parametrize(
@@ -153,35 +151,35 @@ class NewParserError(ResponseParserError):
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_each_sort_of_failure_has_the_reason_that_says_what_to_do(error: Exception, reason: Reason) -> None:
+def test_each_exception_has_its_reason(error: Exception, reason: Reason) -> None:
     translated = translate(error)
     assert translated.reason is reason
     assert SECRET not in f"{translated} {translated.detail}"
 
 
 @pytest.mark.parametrize(
-    ("message", "words"),
+    ("message", "skew"),
     [
         (
             "Signature expired: 20261122T100000Z is now earlier than 20261122T105500Z (20261122T110000Z - 5 min.)",
-            "AWS's clock is 60 minutes ahead of this machine's",
+            "the system clock is 60 minutes behind the clock of AWS",
         ),
         (
             "Signature not yet current: 20261122T100000Z is still later than x (20261122T093000Z + 5 min.)",
-            "AWS's clock is 30 minutes behind this machine's",
+            "the system clock is 30 minutes ahead of the clock of AWS",
         ),
         ("Signature expired: 20261399T100000Z is now earlier than x (20261122T110000Z - 5 min.)", ""),
         (f"Signature expired: {SECRET}", ""),
     ],
 )
 @pytest.mark.parametrize(("code", "status"), [("InvalidSignatureException", 403), ("SignatureDoesNotMatch", 403)])
-def test_a_signature_refused_for_a_wrong_clock_says_how_wrong(code: str, status: int, message: str, words: str) -> None:
+def test_a_clock_error_has_the_difference_of_the_clocks(code: str, status: int, message: str, skew: str) -> None:
     response: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
     error = translate(aws.ClientError(response, "ListJobs"))
     assert error.reason is Reason.CREDENTIALS
-    assert error.detail == f"AWS answered {code} (HTTP {status}) to ListJobs" + (f": {words}" if words else "")
+    assert error.detail == f"AWS returned {code} (HTTP {status}) for ListJobs" + (f": {skew}" if skew else "")
 
 
-def test_an_error_of_our_own_stays_what_it_is() -> None:
+def test_an_api_error_is_not_translated() -> None:
     error = ApiError(Reason.MALFORMED, detail="status is missing")
     assert translate(error) is error

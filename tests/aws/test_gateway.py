@@ -79,12 +79,8 @@ def test_an_empty_page_does_not_end_a_list() -> None:
     [
         json_response({"taskIds": ["a"], "nextToken": "same"}),
         json_response({"nextToken": "2"}),
-        json_response({}),
-        json_response({"taskIds": None}),
-        json_response({"taskIds": {}}),
-        HttpResponse(b"<html>", headers={"content-type": "text/html"}),
     ],
-    ids=["repeated token", "no list", "empty", "null", "object", "HTML"],
+    ids=["repeated token", "no list"],
 )
 def test_a_page_without_a_list_or_with_a_repeated_token_is_malformed(page: HttpResponse) -> None:
     with pytest.raises(ApiError) as caught:

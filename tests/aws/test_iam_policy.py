@@ -1,4 +1,4 @@
-"""The IAM policies allow the calls that are made: none is refused, and none is allowed that nobody makes."""
+"""The IAM policies allow exactly the calls that the exporter makes."""
 
 from __future__ import annotations
 
@@ -28,35 +28,33 @@ OPERATION = "  - {{kind: {}, id: one, account: '{}', region: eu-west-1, timeline
 SCENARIO = f"accounts: ['{ACCOUNT}', '{OTHER_ACCOUNT}']\noperations:\n" + "\n".join(
     OPERATION.format(kind.name, account, min(kind.active)) for kind in KINDS for account in (ACCOUNT, OTHER_ACCOUNT)
 )
-UNASKED = {"sts:GetCallerIdentity", "sts:TagSession"}
-"""What needs no permission, and what AWS asks of the caller of another API."""
+# Actions without a call of the same name: one needs no permission, the other is a dependent action.
+NOT_COMPARED = {"sts:GetCallerIdentity", "sts:TagSession"}
 
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 
 
-def watching(kind: Kind[Any], *purposes: str) -> str:
-    """Return what an account watches of a kind for these purposes besides describing one operation."""
+def watch_entry(kind: Kind[Any], *purposes: str) -> str:
+    """Return the watch entry of a kind with one id and these purposes."""
     switches = "".join(f", {purpose}: true" for purpose in purposes if purpose != TAGS)
     return f"{{kind: {kind.name}, ids: [one]{switches}}}"
 
 
 def configuration(accounts: str, *purposes: str) -> str:
-    """Return a configuration of these accounts, with tags if they are a purpose."""
+    """Return a configuration of accounts, with tags if they are a purpose."""
     return f"accounts: [{accounts}]\n" + ("labels: {tags: [team]}\n" if TAGS in purposes else "")
 
 
 def actions(document: dict[str, Any]) -> set[str]:
-    """Return what a policy allows."""
     return {action for statement in document["Statement"] for action in statement["Action"]}
 
 
-def dependent(kinds: Iterable[Kind[Any]]) -> set[str]:
-    """Return the actions that AWS asks of the caller besides the calls' own."""
+def dependent_actions(kinds: Iterable[Kind[Any]]) -> set[str]:
     return {action for kind in kinds for call in kind.calls for action in call.dependent_actions}
 
 
-def called(config: str) -> set[str]:
-    """Return the actions of the calls that a real exporter makes of the simulated AWS."""
+def called_actions(config: str) -> set[str]:
+    """Return the actions of the calls that an exporter makes to the simulator."""
     with serve_simulation(config, SCENARIO) as simulation:
         exposed = Scrape(simulation.exporter.scrape())
         assert simulation.requests
@@ -70,37 +68,42 @@ def called(config: str) -> set[str]:
     [(kind, purpose) for kind in KINDS for purpose in kind.purposes],
     ids=lambda value: value if isinstance(value, str) else value.name,
 )
-def test_each_purpose_of_a_kind_calls_what_its_policy_allows_and_nothing_else(kind: Kind[Any], purpose: str) -> None:
+def test_the_policy_of_a_purpose_allows_exactly_its_calls(kind: Kind[Any], purpose: str) -> None:
     purposes = [purpose] if purpose != DESCRIBE else []
-    config = configuration(f"{{account_id: '{ACCOUNT}', watch: [{watching(kind, *purposes)}]}}", *purposes)
+    config = configuration(f"{{account_id: '{ACCOUNT}', watch: [{watch_entry(kind, *purposes)}]}}", *purposes)
     allowed = actions(policy_of(parse_config(config, KINDS), KINDS, MODELS))
-    assert called(config) == allowed - dependent([kind])
+    assert called_actions(config) == allowed - dependent_actions([kind])
 
 
-def test_all_kinds_with_all_purposes_in_two_accounts_call_what_the_whole_policy_allows() -> None:
-    watch = ", ".join(watching(kind, *kind.purposes.keys() - {DESCRIBE}) for kind in KINDS)
+def test_the_complete_policy_allows_exactly_the_calls_of_all_kinds_in_two_accounts() -> None:
+    watch = ", ".join(watch_entry(kind, *kind.purposes.keys() - {DESCRIBE}) for kind in KINDS)
     accounts = f"{{name: own, watch: [{watch}]}}, {{name: other, role_arn: '{ROLE}', watch: [{watch}]}}"
     config = configuration(accounts, TAGS)
     parsed = parse_config(config, KINDS)
-    made = called(config)
-    assert made - UNASKED == actions(policy_of(parsed, KINDS, MODELS)) - dependent(KINDS) - UNASKED
-    assert made - UNASKED - {"sts:AssumeRole"} == actions(policy(KINDS, MODELS)) - dependent(KINDS)
+    actions_called = called_actions(config)
+    assert (
+        actions_called - NOT_COMPARED
+        == actions(policy_of(parsed, KINDS, MODELS)) - dependent_actions(KINDS) - NOT_COMPARED
+    )
+    assert actions_called - NOT_COMPARED - {"sts:AssumeRole"} == actions(policy(KINDS, MODELS)) - dependent_actions(
+        KINDS
+    )
     assert policy_of(parsed, KINDS, MODELS, "other") == policy(KINDS, MODELS)
 
 
-def test_each_statement_has_a_name_of_its_own_that_iam_takes() -> None:
+def test_each_statement_has_a_unique_valid_id() -> None:
     sids = [statement["Sid"] for statement in policy(KINDS, MODELS)["Statement"]]
     assert len(set(sids)) == len(sids)
     assert [sid for sid in sids if not re.fullmatch("[A-Za-z0-9]+", sid)] == []
 
 
 @every_kind
-def test_no_call_without_a_resource_widens_what_another_may_be_narrowed_to(kind: Kind[Any]) -> None:
+def test_no_statement_mixes_resources_with_a_wildcard(kind: Kind[Any]) -> None:
     for permission in permissions(kind, MODELS):
         assert permission.resources == ("*",) or "*" not in permission.resources
 
 
-def test_an_account_with_a_role_needs_its_own_policy_and_the_exporter_s_names_the_role() -> None:
+def test_an_account_with_a_role_has_its_own_policy_and_the_process_may_assume_the_role() -> None:
     jobs, tasks = (
         f"{{kind: {kind.name}, discover: true}}"
         for kind in KINDS
@@ -114,35 +117,34 @@ def test_an_account_with_a_role_needs_its_own_policy_and_the_exporter_s_names_th
     assert actions(policy_of(config, KINDS, MODELS, "a")) & actions(policy_of(config, KINDS, MODELS, "b")) == set()
 
 
-def test_a_policy_is_narrowed_to_the_regions_that_every_account_names() -> None:
-    one = "{name: one, regions: [us-east-1, eu-west-1]}"
+def test_a_policy_is_limited_to_regions_if_every_account_has_some() -> None:
+    first = "{name: one, regions: [us-east-1, eu-west-1]}"
     for accounts, regions in [
-        (one, {"eu-west-1", "us-east-1"}),
+        (first, {"eu-west-1", "us-east-1"}),
         (
-            f"{one}, {{name: two, account_id: '{OTHER_ACCOUNT}', regions: [eu-north-1]}}",
+            f"{first}, {{name: two, account_id: '{OTHER_ACCOUNT}', regions: [eu-north-1]}}",
             {"eu-north-1", "eu-west-1", "us-east-1"},
         ),
-        (f"{one}, {{name: two, account_id: '{OTHER_ACCOUNT}'}}", None),
+        (f"{first}, {{name: two, account_id: '{OTHER_ACCOUNT}'}}", None),
     ]:
         statements = policy_of(parse_config(configuration(accounts), KINDS), KINDS, MODELS)["Statement"]
-        wanted = {"StringEquals": {"aws:RequestedRegion": sorted(regions)}} if regions else None
-        assert [statement.get("Condition") for statement in statements] == [wanted] * len(statements)
+        condition = {"StringEquals": {"aws:RequestedRegion": sorted(regions)}} if regions else None
+        assert [statement.get("Condition") for statement in statements] == [condition] * len(statements)
 
 
-def test_iam_knows_greengrass_v2_by_the_name_that_signs_its_calls() -> None:
+def test_the_prefix_of_an_action_is_the_signing_name() -> None:
     assert MODELS.iam_action(ApiCall("greengrassv2", "GetDeployment", quota=50)) == "greengrass:GetDeployment"
     assert MODELS.iam_action(ApiCall("iot", "DescribeJob", quota=10)) == "iot:DescribeJob"
 
 
 def show(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run ``show`` to its end."""
     command = [sys.executable, "-m", "exporter", "show", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=ROOT)
 
 
 def test_show_prints_the_policies_of_a_configuration(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
-    watch = watching(KINDS[0], DISCOVER)
+    watch = watch_entry(KINDS[0], DISCOVER)
     secret = "external_id: s3cret"
     file.write_text(configuration(f"{{name: a, watch: [{watch}]}}, {{name: b, role_arn: '{ROLE}', {secret}}}"))
     config = parse_config(file.read_text(), KINDS)
@@ -159,7 +161,7 @@ def test_show_prints_the_policies_of_a_configuration(tmp_path: Path) -> None:
         (("iam-policy", "--account=a"), "--account: needs --config.file"),
         (
             ("iam-policy", "--config.file=config.example.yaml", "--account=none"),
-            "--account: the configuration has no such account; expected any of default",
+            "--account: the configuration has no such account; expected any of factory, field",
         ),
         (("iam-policy", "--config.file=/none"), "cannot read /none: No such file or directory"),
         (
@@ -168,7 +170,7 @@ def test_show_prints_the_policies_of_a_configuration(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_policy_that_cannot_be_printed_is_refused(arguments: tuple[str, ...], reason: str) -> None:
+def test_invalid_flags_for_a_policy_are_refused(arguments: tuple[str, ...], reason: str) -> None:
     done = show(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"{PROGRAM}: {reason}\n"

@@ -1,4 +1,4 @@
-"""Bodies that botocore takes for success, over real HTTP through real clients: none of them is one."""
+"""Malformed responses that botocore parses as successes, over HTTP through real clients: every one is refused."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ GOOD = {
     "ListThingRegistrationTasks": b'{"taskIds":[]}',
     "ListBulkDeployments": b'{"BulkDeployments":[]}',
 }
-NO_SUCCESS = {
+MALFORMED_BODIES = {
     "html": HttpResponse(HTML, headers={"content-type": "text/html"}),
-    "html that says it is json": HttpResponse(HTML, headers=JSON),
+    "html with the type of json": HttpResponse(HTML, headers=JSON),
     "empty object": HttpResponse(b"{}"),
     "empty": HttpResponse(b""),
     "no content": HttpResponse(b"", status=204),
@@ -57,8 +57,8 @@ NO_SUCCESS = {
     "deep": HttpResponse(b'{"a":' * 100_000),
     "two objects": HttpResponse(b"{}{}"),
 }
-PROXYS_WORDS = [b"<!DOCTYPE html><html><br>Bad</html>", b"no healthy upstream", b'["x"]', b"\x1f\x8b\xff", b"{}", b""]
-PASSING = [(429, Reason.THROTTLED), (500, Reason.SERVER_ERROR), (503, Reason.SERVER_ERROR)]
+PROXY_BODIES = [b"<!DOCTYPE html><html><br>Bad</html>", b"no healthy upstream", b'["x"]', b"\x1f\x8b\xff", b"{}", b""]
+RETRYABLE = [(429, Reason.THROTTLED), (500, Reason.SERVER_ERROR), (503, Reason.SERVER_ERROR)]
 WRONG = {
     "DescribeThingRegistrationTask": [
         b'{"status":""}',
@@ -79,6 +79,8 @@ WRONG = {
         b'{"status":"Failed","successCount":1.5}',
         b'{"status":"Failed","successCount":NaN}',
         b'{"status":"Failed","successCount":{}}',
+        b'{"status":"Failed","successCount":"5"}',
+        b'{"status":"Failed","successCount":true}',
         b'{"status":"Failed","percentageProgress":101}',
         b'{"status":"Failed","inputFileBucket":7}',
     ],
@@ -87,9 +89,13 @@ WRONG = {
         b'{"BulkDeploymentStatus":"Failed","BulkDeploymentMetrics":[]}',
         b'{"BulkDeploymentStatus":"Failed","BulkDeploymentMetrics":{"RecordsProcessed":-1}}',
         b'{"BulkDeploymentStatus":"Failed","ErrorDetails":"words"}',
+        b'{"BulkDeploymentStatus":"Failed","ErrorDetails":{}}',
         b'{"BulkDeploymentStatus":"Failed","ErrorDetails":[7]}',
+        b'{"BulkDeploymentStatus":"Failed","ErrorDetails":[null]}',
         b'{"BulkDeploymentStatus":"Failed","CreatedAt":7}',
         b'{"BulkDeploymentStatus":"Failed","tags":{"team":7}}',
+        b'{"BulkDeploymentStatus":"Failed","tags":{"team":null}}',
+        b'{"BulkDeploymentStatus":"Failed","tags":[]}',
         b'{"BulkDeploymentStatus":"Failed","tags":{"team":"' + b"x" * 3000 + b'"}}',
     ],
     "ListThingRegistrationTasks": [
@@ -97,43 +103,41 @@ WRONG = {
         b'{"taskIds":[null]}',
         b'{"taskIds":[""]}',
         b'{"taskIds":[{}]}',
+        b'{"taskIds":"abc"}',
+        b'{"taskIds":{}}',
         b'{"nextToken":"x"}',
     ],
     "ListBulkDeployments": [
+        b'{"BulkDeployments":{}}',
+        b'{"BulkDeployments":[null]}',
         b'{"BulkDeployments":"abc"}',
         b'{"BulkDeployments":["abc"]}',
         b'{"BulkDeployments":[{}]}',
         b'{"BulkDeployments":[{"BulkDeploymentId":7}]}',
     ],
 }
-NO_LISTS = [
-    ("ListThingRegistrationTasks", b'{"taskIds":"abc"}'),
-    ("ListThingRegistrationTasks", b'{"taskIds":{}}'),
-    ("ListBulkDeployments", b'{"BulkDeployments":{}}'),
-    ("GetBulkDeploymentStatus", b'{"BulkDeploymentStatus":"Failed","ErrorDetails":{}}'),
-]
 
 
 @dataclass(frozen=True, slots=True)
-class World:
-    """A scripted AWS, and what one exporter counts of it."""
+class Caller:
+    """Calls a scripted AWS."""
 
     aws: ScriptedAws
     models: Models
 
-    def ask(self, api: str, found: HttpResponse) -> tuple[ApiError | None, CollectorRegistry]:
-        """Call one API, which answers so; return how that failed, and what was counted."""
-        self.aws.responses[(PATHS | LISTS)[api]] = found
+    def call(self, api: str, response: HttpResponse) -> tuple[ApiError | None, CollectorRegistry]:
+        """Call one API that has this response. Return the error, and the metrics."""
+        self.aws.responses[(PATHS | LISTS)[api]] = response
         registry = CollectorRegistry()
         gateway = Gateway(self.models, Aws(max_attempts=1), ApiMetrics(registry), Clock())
         try:
-            asyncio.run(_asked(gateway, api))
+            asyncio.run(_call(gateway, api))
         except ApiError as error:
             return error, registry
         return None, registry
 
 
-async def _asked(gateway: Gateway, api: str, account: Account = ACCOUNT) -> None:
+async def _call(gateway: Gateway, api: str, account: Account = ACCOUNT) -> None:
     kind: Kind[Any] = DEPLOYMENT if "BulkDeployment" in api else TASK
     scope = await gateway.connect(account, "eu-west-1", "test")
     if api in PATHS:
@@ -144,44 +148,44 @@ async def _asked(gateway: Gateway, api: str, account: Account = ACCOUNT) -> None
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[World]:
+def caller() -> Iterator[Caller]:
     aws = ScriptedAws()
     with serve_app(aws.app()) as endpoint, aws_environment(endpoint):
-        yield World(aws, Models())
+        yield Caller(aws, Models())
 
 
 @pytest.mark.parametrize("api", GOOD)
-def test_a_good_answer_is_a_success(world: World, api: str) -> None:
-    assert world.ask(api, HttpResponse(GOOD[api]))[0] is None
+def test_a_valid_response_is_a_success(caller: Caller, api: str) -> None:
+    assert caller.call(api, HttpResponse(GOOD[api]))[0] is None
 
 
 @pytest.mark.parametrize("api", GOOD)
-@pytest.mark.parametrize("found", NO_SUCCESS.values(), ids=NO_SUCCESS)
-def test_an_answer_without_what_was_asked_for_is_malformed(world: World, api: str, found: HttpResponse) -> None:
-    error, _ = world.ask(api, found)
+@pytest.mark.parametrize("response", MALFORMED_BODIES.values(), ids=MALFORMED_BODIES)
+def test_a_body_without_the_content_is_malformed(caller: Caller, api: str, response: HttpResponse) -> None:
+    error, _ = caller.call(api, response)
     assert error is not None
     assert error.reason is Reason.MALFORMED
     assert "log in" not in f"{error} {error.detail}"
 
 
 @pytest.mark.parametrize("api", GOOD)
-@pytest.mark.parametrize("announced", [1, 1000])
-def test_an_answer_that_is_cut_off_is_malformed(world: World, api: str, announced: int) -> None:
-    error, _ = world.ask(api, HttpResponse(GOOD[api], content_length=len(GOOD[api]) + announced))
+@pytest.mark.parametrize("missing_bytes", [1, 1000])
+def test_an_incomplete_body_is_malformed(caller: Caller, api: str, missing_bytes: int) -> None:
+    error, _ = caller.call(api, HttpResponse(GOOD[api], content_length=len(GOOD[api]) + missing_bytes))
     assert error is not None
     assert error.reason is Reason.MALFORMED
 
 
 @pytest.mark.parametrize("api", GOOD)
-def test_an_answer_of_40_megabytes_is_malformed(world: World, api: str) -> None:
-    error, _ = world.ask(api, HttpResponse(GOOD[api] + b" " * 40_000_000))
+def test_a_body_of_40_megabytes_is_malformed(caller: Caller, api: str) -> None:
+    error, _ = caller.call(api, HttpResponse(GOOD[api] + b" " * 40_000_000))
     assert error is not None
     assert "larger than" in error.detail
 
 
 @pytest.mark.parametrize(("api", "body"), [(api, body) for api, bodies in WRONG.items() for body in bodies])
-def test_a_member_of_another_type_is_malformed(world: World, api: str, body: bytes) -> None:
-    error, _ = world.ask(api, HttpResponse(body, headers=JSON))
+def test_a_missing_or_invalid_member_is_malformed(caller: Caller, api: str, body: bytes) -> None:
+    error, _ = caller.call(api, HttpResponse(body, headers=JSON))
     assert error is not None
     assert error.reason is Reason.MALFORMED
 
@@ -189,39 +193,32 @@ def test_a_member_of_another_type_is_malformed(world: World, api: str, body: byt
 @pytest.mark.parametrize(
     "body", [HTML, b"", b"{}", b"<GetCallerIdentityResponse/>", IDENTITY[:-40], IDENTITY % b"secret"]
 )
-def test_an_identity_without_an_account_number_is_malformed(world: World, body: bytes) -> None:
-    world.aws.responses["/"] = HttpResponse(body, headers={"content-type": "text/xml"})
-    gateway = Gateway(world.models, Aws(max_attempts=1), ApiMetrics(CollectorRegistry()), Clock())
+def test_an_identity_without_an_account_id_is_malformed(caller: Caller, body: bytes) -> None:
+    caller.aws.responses["/"] = HttpResponse(body, headers={"content-type": "text/xml"})
+    gateway = Gateway(caller.models, Aws(max_attempts=1), ApiMetrics(CollectorRegistry()), Clock())
     with pytest.raises(ApiError) as caught:
         asyncio.run(gateway.connect(Account(), "eu-west-1", "test"))
     assert caught.value.reason is Reason.MALFORMED
     assert "secret" not in f"{caught.value} {caught.value.detail}"
 
 
-@pytest.mark.parametrize("body", PROXYS_WORDS)
-@pytest.mark.parametrize(("status", "reason"), PASSING)
-def test_a_passing_fault_has_its_reason_and_is_tried_again_whoever_says_it(
-    world: World, status: int, reason: Reason, body: bytes
+@pytest.mark.parametrize("body", PROXY_BODIES)
+@pytest.mark.parametrize(("status", "reason"), RETRYABLE)
+def test_a_retryable_error_of_a_proxy_is_retried_and_has_its_reason(
+    caller: Caller, status: int, reason: Reason, body: bytes
 ) -> None:
     for path, account in (("/", Account()), (PATHS["DescribeThingRegistrationTask"], ACCOUNT)):
-        world.aws.responses[path] = HttpResponse(body, status, {"content-type": "text/html"})
-        world.aws.requests.clear()
-        gateway = Gateway(world.models, Aws(max_attempts=2), ApiMetrics(CollectorRegistry()), Clock())
+        caller.aws.responses[path] = HttpResponse(body, status, {"content-type": "text/html"})
+        caller.aws.requests.clear()
+        gateway = Gateway(caller.models, Aws(max_attempts=2), ApiMetrics(CollectorRegistry()), Clock())
         with pytest.raises(ApiError) as caught:
-            asyncio.run(_asked(gateway, "DescribeThingRegistrationTask", account))
+            asyncio.run(_call(gateway, "DescribeThingRegistrationTask", account))
         assert caught.value.reason is reason
-        assert world.aws.requests == [path, path]
-
-
-@pytest.mark.parametrize(("api", "body"), NO_LISTS)
-def test_a_list_that_is_none_is_malformed(world: World, api: str, body: bytes) -> None:
-    error, _ = world.ask(api, HttpResponse(body, headers=JSON))
-    assert error is not None
-    assert error.reason is Reason.MALFORMED
+        assert caller.aws.requests == [path, path]
 
 
 @pytest.mark.parametrize(
-    ("found", "code"),
+    ("response", "code"),
     [
         (HttpResponse(HTML), "malformed"),
         (json_response({}, status=500), "5xx"),
@@ -230,10 +227,10 @@ def test_a_list_that_is_none_is_malformed(world: World, api: str, body: bytes) -
         (error_response("NewException", 400, message="secret"), "4xx"),
     ],
 )
-def test_each_failed_attempt_is_counted_once_by_its_code(world: World, found: HttpResponse, code: str) -> None:
+def test_each_failed_attempt_is_counted_once_by_its_code(caller: Caller, response: HttpResponse, code: str) -> None:
     api = "DescribeThingRegistrationTask"
     labels = {"aws_account_id": ACCOUNT_ID, "aws_region": "eu-west-1", "service": "iot", "api": api}
-    error, registry = world.ask(api, found)
+    error, registry = caller.call(api, response)
     assert error is not None
     assert "secret" not in f"{error} {error.detail}"
     prefix = "aws_iot_bulk_exporter_api_request"

@@ -1,4 +1,4 @@
-"""The templates of the exporter's role come to the policy that the kinds need, and to the documented trust."""
+"""The templates of the exporter's role create the policy of the kinds and the documented trust policy."""
 
 from __future__ import annotations
 
@@ -31,12 +31,9 @@ TRUSTS: dict[str, dict[str, Any]] = {
         "pod_identity": {"cluster_arn": "arn:aws:eks:eu-west-1:111122223333:cluster/factory", **SERVICE_ACCOUNT}
     },
     "Irsa": {"irsa": {"oidc_provider_arn": f"arn:aws:iam::111122223333:oidc-provider/{ISSUER}", **SERVICE_ACCOUNT}},
-    "OtherAccount": {
-        "trusted_roles": ["arn:aws:iam::111122223333:role/iot-bulk-exporter"],
-        "external_id": "change-me",
-    },
+    "OtherAccount": {"trusted_roles": ["arn:aws:iam::111122223333:role/iot-bulk-exporter"], "external_id": "change-me"},
 }
-NOTHING: dict[str, Any] = {
+DEFAULTS: dict[str, Any] = {
     "partition": "aws",
     "kinds": None,
     "purposes": ["discover"],
@@ -49,24 +46,24 @@ NOTHING: dict[str, Any] = {
 }
 
 
-def applied(folder: Path, **variables: Any) -> subprocess.CompletedProcess[str]:
-    """Let terraform evaluate the documents of the module, which takes no provider."""
+def apply(folder: Path, **variables: Any) -> subprocess.CompletedProcess[str]:
+    """Evaluate the policy documents of the module with terraform, which needs no provider for them."""
     module = folder / "documents"
     shutil.copytree(MODULE / "documents", module, dirs_exist_ok=True)
-    (module / "test.auto.tfvars.json").write_text(json.dumps({**NOTHING, **variables}))
+    (module / "test.auto.tfvars.json").write_text(json.dumps({**DEFAULTS, **variables}))
     return terraform(module, "apply", "-auto-approve", "-input=false", "-no-color")
 
 
 def terraform(module: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run terraform in a folder, with the configuration of nobody."""
+    """Run terraform in a folder, without a user's configuration."""
     command = [program("terraform"), f"-chdir={module}", *arguments]
     environment = {"PATH": os.environ["PATH"], "CHECKPOINT_DISABLE": "1", "HOME": str(module)}
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environment)
 
 
 def documents(folder: Path, **variables: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the role's policy and its trust as terraform makes them."""
-    done = applied(folder, **variables)
+    """Return the policy and the trust policy of the role from terraform."""
+    done = apply(folder, **variables)
     assert done.returncode == 0, done.stderr
     outputs = json.loads(terraform(folder / "documents", "output", "-json").stdout)
     return json.loads(outputs["policy"]["value"]), json.loads(outputs["trust"]["value"])
@@ -78,29 +75,27 @@ def documents(folder: Path, **variables: Any) -> tuple[dict[str, Any], dict[str,
     + [({"kinds": [kind], "purposes": []}, [kind]) for kind in ALL_KINDS],
     ids=["default", "everything", *ALL_KINDS],
 )
-def test_terraform_allows_what_the_kinds_need(tmp_path: Path, chosen: dict[str, Any], kinds: list[str]) -> None:
+def test_terraform_creates_the_policy_of_the_kinds(tmp_path: Path, chosen: dict[str, Any], kinds: list[str]) -> None:
     policy, _ = documents(tmp_path, **chosen, **TRUSTS["OtherAccount"])
-    purposes = chosen.get("purposes", NOTHING["purposes"])
+    purposes = chosen.get("purposes", DEFAULTS["purposes"])
     assert policy == {"Version": "2012-10-17", "Statement": wanted_statements(kinds, purposes, "aws", [])}
 
 
 @pytest.mark.parametrize("partition", ["aws-cn", "aws-us-gov", "aws-eusc"])
-def test_terraform_writes_the_partition_and_the_regions(tmp_path: Path, partition: str) -> None:
+def test_terraform_uses_the_partition_and_the_regions(tmp_path: Path, partition: str) -> None:
     regions = ["one-region-1", "other-region-2"]
     policy, _ = documents(tmp_path, partition=partition, regions=regions, **TRUSTS["OtherAccount"])
     assert policy["Statement"] == wanted_statements(BY_DEFAULT, ["discover"], partition, regions)
 
 
 @pytest.mark.parametrize("sid", TRUSTS)
-def test_terraform_trusts_as_documented(tmp_path: Path, sid: str) -> None:
+def test_terraform_creates_the_documented_trust_policy(tmp_path: Path, sid: str) -> None:
     _, trust = documents(tmp_path, **TRUSTS[sid])
     assert trust == documented_trust(sid)
 
 
 @pytest.mark.parametrize("sid", TRUSTS)
-def test_terraform_lets_the_role_tag_the_sessions_of_others_only_where_pod_identity_does(
-    tmp_path: Path, sid: str
-) -> None:
+def test_terraform_allows_tagging_sessions_only_with_pod_identity(tmp_path: Path, sid: str) -> None:
     policy, _ = documents(tmp_path, kinds=[], assume_roles=ROLES, **TRUSTS[sid])
     (statement,) = policy["Statement"]
     tags = ["sts:TagSession"] if sid == "PodIdentity" else []
@@ -108,7 +103,7 @@ def test_terraform_lets_the_role_tag_the_sessions_of_others_only_where_pod_ident
 
 
 @pytest.mark.parametrize(
-    ("variables", "complaint"),
+    ("variables", "message"),
     [
         ({**TRUSTS["Irsa"], "kinds": ["iot_jobs"]}, "kinds: expected any of thing_registration_task, "),
         ({**TRUSTS["Irsa"], "purposes": ["tag"]}, "purposes: expected any of details, discover, tags."),
@@ -116,24 +111,24 @@ def test_terraform_lets_the_role_tag_the_sessions_of_others_only_where_pod_ident
         ({}, "irsa, pod_identity, trusted_roles: set at least one of them"),
     ],
 )
-def test_terraform_refuses_what_makes_no_role(tmp_path: Path, variables: dict[str, Any], complaint: str) -> None:
-    done = applied(tmp_path, **variables)
+def test_terraform_refuses_invalid_variables(tmp_path: Path, variables: dict[str, Any], message: str) -> None:
+    done = apply(tmp_path, **variables)
     assert done.returncode == 1
-    assert complaint in re.sub(r"[\s│]+", " ", done.stderr)
+    assert message in re.sub(r"[\s│]+", " ", done.stderr)
 
 
-def test_the_terraform_files_are_formatted_and_pass_on_every_variable() -> None:
+def test_the_terraform_files_are_formatted_and_use_every_variable() -> None:
     done = terraform(MODULE, "fmt", "-check", "-recursive", "-diff")
     assert (done.returncode, done.stdout) == (0, "")
     main = (MODULE / "main.tf").read_text()
     inner = re.findall(r'^variable "(\w+)"', (MODULE / "documents" / "variables.tf").read_text(), re.MULTILINE)
     outer = re.findall(r'^variable "(\w+)"', (MODULE / "variables.tf").read_text(), re.MULTILINE)
-    assert set(inner) == NOTHING.keys()
+    assert set(inner) == DEFAULTS.keys()
     assert [name for name in inner if not re.search(rf"^  {name} += ", main, re.MULTILINE)] == []
     assert set(re.findall(r"\bvar\.(\w+)", main)) == set(outer)
 
 
-def test_the_linter_of_cloudformation_finds_no_fault_in_the_template() -> None:
+def test_cfn_lint_accepts_the_template() -> None:
     linter = str(Path(sys.executable).with_name("cfn-lint"))
     command = [linter, "--include-checks", "I", "--", str(AWS / "cloudformation.yaml")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)

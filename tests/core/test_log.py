@@ -24,7 +24,7 @@ FACT = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|[^ "]*)(?: |$)')
 
 
 def facts_of(line: str, format: str) -> dict[str, Any]:
-    """Return the facts of a line, and hold that it is nothing but facts."""
+    """Return the facts of a line. Fail if it contains anything else."""
     if format == "json":
         facts: dict[str, Any] = json.loads(line)
         return facts
@@ -37,48 +37,42 @@ def _unquoted(value: str) -> str:
 
 
 def lines_of(stream: io.StringIO) -> list[str]:
-    """Return the lines of a log, which ends with a line's end."""
+    """Return the lines of a log. Fail if the last line has no end."""
     text = stream.getvalue()
     assert not text or text.endswith("\n")
     return text.split("\n")[:-1]
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_a_line_tells_when_how_grave_and_what(format: str) -> None:
+def test_a_line_has_time_level_message_and_facts(format: str) -> None:
     stream = io.StringIO()
-    new_log("info", format, stream).warning("call failed", account="factory", what='week "47"', seconds=1.5, up=True)
+    new_log("info", format, stream).warning("call failed", account="factory", file='week "47"', seconds=1.5, up=True)
     (line,) = lines_of(stream)
     facts = facts_of(line, format)
     assert datetime.fromisoformat(facts.pop("ts")).utcoffset() is not None
     numbers = {"seconds": 1.5, "up": True} if format == "json" else {"seconds": "1.5", "up": "true"}
-    told = {"level": "warning", "msg": "call failed", "account": "factory", "what": 'week "47"'}
-    assert facts == {**told, **numbers}
-
-
-def test_logfmt_starts_with_time_level_and_message() -> None:
-    stream = io.StringIO()
-    new_log(stream=stream).info("listening", cells=3)
-    assert re.fullmatch(r"ts=\S+Z level=info msg=listening cells=3\n", stream.getvalue())
+    texts = {"level": "warning", "msg": "call failed", "account": "factory", "file": 'week "47"'}
+    assert facts == {**texts, **numbers}
 
 
 @pytest.mark.parametrize("format", FORMATS)
 @given(text=st.text(st.characters()))
 @example(text='a\nlevel=error msg="forged"')
 @example(text='a\r\n\t\0\x1b[31m\x7f\x85\u2028\u202e\ud800\\"')
-def test_an_event_is_one_line_whatever_its_text_holds(format: str, text: str) -> None:
+def test_any_text_stays_on_one_line(format: str, text: str) -> None:
     stream = io.StringIO()
-    new_log("info", format, stream).info("call failed", what=text, level_of="x")
+    new_log("info", format, stream).info("call failed", file=text, level_of="x")
     (line,) = lines_of(stream)
     facts = facts_of(line, format)
     assert facts["msg"] == "call failed"
     assert facts["level_of"] == "x"
-    assert not any(unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp") for one in line)
+    assert not any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in line)
     if format == "json" or (text.isprintable() and "\\" not in text):
-        assert facts["what"] == text
+        assert facts["file"] == text
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_a_level_hides_what_is_less_grave(level: str) -> None:
+def test_a_level_hides_lower_levels(level: str) -> None:
     stream = io.StringIO()
     log = new_log(level, stream=stream)
     log.debug("debug")
@@ -91,14 +85,14 @@ def test_a_level_hides_what_is_less_grave(level: str) -> None:
 
 @pytest.fixture
 def library() -> tuple[logging.Logger, io.StringIO]:
-    """A library's logger, and the stream of what is passed on of it."""
+    """A library's logger, and the stream of the log that gets its warnings."""
     stream = io.StringIO()
     logger = logging.Manager(logging.RootLogger(logging.DEBUG)).getLogger("library.part")
     logger.addHandler(LibraryHandler(new_log("debug", stream=stream)))
     return logger, stream
 
 
-def test_a_librarys_warning_is_passed_on_without_its_arguments(library: tuple[logging.Logger, io.StringIO]) -> None:
+def test_a_warning_of_a_library_is_logged_without_its_arguments(library: tuple[logging.Logger, io.StringIO]) -> None:
     logger, stream = library
     logger.warning("cannot assume %s", SECRET)
     (line,) = lines_of(stream)
@@ -108,25 +102,25 @@ def test_a_librarys_warning_is_passed_on_without_its_arguments(library: tuple[lo
     assert SECRET not in line
 
 
-def test_a_librarys_exception_is_passed_on_as_its_type(library: tuple[logging.Logger, io.StringIO]) -> None:
+def test_an_exception_of_a_library_is_logged_as_its_type(library: tuple[logging.Logger, io.StringIO]) -> None:
     logger, stream = library
     try:
         raise KeyError(SECRET)
     except KeyError:
-        logger.exception("cannot go on")
+        logger.exception("cannot continue")
     (line,) = lines_of(stream)
     assert facts_of(line, "logfmt")["error"] == "KeyError"
     assert SECRET not in line
 
 
-def test_what_a_library_tells_without_need_is_left_out(library: tuple[logging.Logger, io.StringIO]) -> None:
+def test_lower_levels_of_a_library_are_not_logged(library: tuple[logging.Logger, io.StringIO]) -> None:
     logger, stream = library
     logger.info("hello")
     logger.debug("hello")
     assert stream.getvalue() == ""
 
 
-def test_a_library_that_logs_wrongly_does_no_harm(library: tuple[logging.Logger, io.StringIO]) -> None:
+def test_invalid_log_calls_of_a_library_are_logged(library: tuple[logging.Logger, io.StringIO]) -> None:
     logger, stream = library
     logger.warning("%d of %d", "one")
     logger.error("no exception", exc_info=(None, None, None))
@@ -134,21 +128,21 @@ def test_a_library_that_logs_wrongly_does_no_harm(library: tuple[logging.Logger,
 
 
 @freeze_time("2026-11-22T05:00:00.25+01:00")
-def test_a_line_begins_with_its_time_in_utc() -> None:
+def test_logfmt_starts_with_time_in_utc_level_and_message() -> None:
     stream = io.StringIO()
-    new_log(stream=stream).info("listening")
-    assert stream.getvalue() == "ts=2026-11-22T04:00:00.250000Z level=info msg=listening\n"
+    new_log(stream=stream).info("listening", cells=3)
+    assert stream.getvalue() == "ts=2026-11-22T04:00:00.250000Z level=info msg=listening cells=3\n"
 
 
 @pytest.fixture
 def pipe() -> Iterator[tuple[int, TextIO]]:
-    """The end that is read of a pipe, and the other as the stream of a log."""
+    """A pipe: the descriptor of the reading end, and the writing end as the stream of a log."""
     reader, writer = os.pipe()
     with os.fdopen(writer, "w") as stream:
         yield reader, stream
 
 
-def test_a_pipe_that_nobody_reads_holds_up_nobody_and_lines_come_whole_again(pipe: tuple[int, TextIO]) -> None:
+def test_a_full_pipe_does_not_block_and_later_lines_are_complete(pipe: tuple[int, TextIO]) -> None:
     reader, stream = pipe
     log = new_log(stream=stream)
     for _ in range(100):
@@ -162,29 +156,28 @@ def test_a_pipe_that_nobody_reads_holds_up_nobody_and_lines_come_whole_again(pip
     os.close(reader)
 
 
-def test_a_line_longer_than_what_a_pipe_takes_at_once_is_whole(pipe: tuple[int, TextIO]) -> None:
+def test_a_line_that_is_longer_than_one_write_to_a_pipe_is_complete(pipe: tuple[int, TextIO]) -> None:
     reader, stream = pipe
     new_log(stream=stream).info("configuration not reloaded", problems=5 * select.PIPE_BUF * "x")
-    assert (
-        facts_of(os.read(reader, 2**20).decode().removesuffix("\n"), "logfmt")["problems"] == 5 * select.PIPE_BUF * "x"
-    )
+    facts = facts_of(os.read(reader, 2**20).decode().removesuffix("\n"), "logfmt")
+    assert facts["problems"] == 5 * select.PIPE_BUF * "x"
     os.close(reader)
 
 
-def test_a_pipe_whose_reader_is_gone_fails_nobody(pipe: tuple[int, TextIO]) -> None:
+def test_a_pipe_without_a_reader_raises_no_error(pipe: tuple[int, TextIO]) -> None:
     reader, stream = pipe
     os.close(reader)
     new_log(stream=stream).info("listening")
 
 
-def test_a_full_disk_fails_nobody() -> None:
+def test_a_full_disk_raises_no_error() -> None:
     if not Path("/dev/full").exists():
-        pytest.skip("no /dev/full here")
+        pytest.skip("this system has no /dev/full")
     with Path("/dev/full").open("w") as stream:
         new_log(stream=stream).info("listening")
 
 
-def test_a_standard_error_that_is_closed_fails_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_standard_error_raises_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr", None)
     monkeypatch.setattr("sys.stdout", None)
     new_log().info("listening")

@@ -53,7 +53,6 @@ class OtaUpdate(Operation):
 
 
 async def fetch(api: Api, request: FetchRequest[OtaUpdate]) -> OtaUpdate:
-    """Return the requested update."""
     update = response.structure(await api.call(GET, otaUpdateId=request.id), "otaUpdateInfo")
     return OtaUpdate(
         id=request.id,
@@ -65,12 +64,10 @@ async def fetch(api: Api, request: FetchRequest[OtaUpdate]) -> OtaUpdate:
 
 
 def entries(page: Response) -> Iterable[ListEntry]:
-    """Return the updates on a page of the list."""
     return (ListEntry(response.status(entry, "otaUpdateId")) for entry in response.structures(page, "otaUpdates"))
 
 
 def simulated_update(update: SimulatedOperation) -> dict[str, Any]:
-    """Return the response of GetOTAUpdate."""
     files = [{"fileName": f"{number}.bin"} for number in range(update.items)]
     members = {"otaUpdateStatus": update.status, "creationDate": update.created, "lastModifiedDate": update.updated}
     return {"otaUpdateInfo": {"otaUpdateId": update.id, "otaUpdateFiles": files, **members}}

@@ -19,13 +19,11 @@ GROUPS = "aws_greengrass_bulk_deployment_groups{"
 
 
 def status(text: str) -> HttpResponse:
-    """Return the response of GetBulkDeploymentStatus."""
     metrics = {"RecordsProcessed": 3, "InvalidInputRecords": 1, "RetryAttempts": 0}
     return json_response({"BulkDeploymentStatus": text, "BulkDeploymentMetrics": metrics})
 
 
 def reports(*groups: str, token: str | None = None) -> HttpResponse:
-    """Return a page of ListBulkDeploymentDetailedReports."""
     return json_response({"Deployments": [{"DeploymentStatus": group} for group in groups], "NextToken": token})
 
 

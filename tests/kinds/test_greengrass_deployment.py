@@ -46,7 +46,6 @@ THINGS = "aws_greengrass_deployment_things{"
 
 
 def list_page(status: str) -> HttpResponse:
-    """Return a page of ListDeployments with one deployment."""
     entry = {"deploymentId": "d7d2", "deploymentStatus": status, "creationTimestamp": 1}
     return json_response({"deployments": [entry]})
 
@@ -66,7 +65,6 @@ def requests(aws: ScriptedAws, exporter: ServedExporter) -> list[str]:
 
 
 def rows_of(aws: ScriptedAws, config: str = BY_ID) -> list[str]:
-    """Return the samples of one scrape."""
     with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint) as exporter:
         return exporter.operations().splitlines()
 

@@ -6,7 +6,8 @@ import asyncio
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import pytest
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StringShape, StructureShape
 
 from exporter.aws.iam_policy import DEPENDENT
-from exporter.core.model import Operation
-from exporter.kinds.kind import DESCRIBE, DISCOVER, FetchRequest, Kind
+from exporter.core.model import ItemCounts, Operation, Reading
+from exporter.kinds import greengrass_bulk_deployment
+from exporter.kinds.kind import DESCRIBE, DISCOVER, FetchRequest, Kind, SeriesSelector
 from exporter.kinds.kind import TAGS as TAGS_PURPOSE
 from exporter.kinds.metric import IDENTITY
 from exporter.kinds.registry import KINDS
@@ -30,7 +32,6 @@ every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 
 
 def shapes(shape: Shape | None) -> Iterator[tuple[str, Shape]]:
-    """Yield every member inside a shape, with its name."""
     if isinstance(shape, StructureShape):
         for name, member in shape.members.items():
             yield name, member
@@ -136,17 +137,77 @@ def test_an_unknown_status_is_active(kind: Kind[Any]) -> None:
 
 @every_kind
 def test_the_state_file_restores_an_equal_operation(kind: Kind[Any]) -> None:
-    async def read(status: str) -> Operation:
-        simulated = sample_operation(status)
-        request: FetchRequest[Any] = FetchRequest(simulated.id, frozenset(option.name for option in kind.options))
-        operation: Operation = await kind.fetch(SimulatedApi(kind, simulated), request)
-        return operation
-
     codec = Codec(kind)
-    for operation in (asyncio.run(read(status)) for status in kind.statuses):
+    for status in kind.statuses:
+        operation = asyncio.run(fetch_operation(kind, status, switched_on=True))
         record = Record(operation, 1.8e9, operation.created, explicit=True, matched=False, rules="a", tags=TAGS)
         restored = codec.decode(codec.encode(record))
         assert (restored, type(restored.operation)) == (record, kind.operation)
+
+
+async def fetch_operation(kind: Kind[Any], status: str, switched_on: bool) -> Operation:
+    """Return an operation of a status with a count in every field, with its options on or off."""
+    simulated = replace(sample_operation(status, id="one"), items=20, failed=9)
+    options = frozenset(option.name for option in kind.options if switched_on)
+    operation: Operation = await kind.fetch(SimulatedApi(kind, simulated), FetchRequest("one", options))
+    return operation
+
+
+def largest_sum(kind: Kind[Any], operation: Operation, sources: Sequence[SeriesSelector]) -> int | None:
+    """Return the largest sum of the sources, as the recording rules do, or None without any sample."""
+    metrics = {metric.name: metric for metric in kind.metrics}
+    sums = []
+    for source in sources:
+        metric = metrics[source.metric]
+        assert metric.labels == ((source.label,) if source.label else ())
+        samples = metric.read(Reading(operation, 0.0))
+        values = [value for labels, value in samples if not source.label or labels[0] in source.values]
+        sums += [int(sum(values))] if values else []
+    return max(sums, default=None)
+
+
+@every_kind
+@pytest.mark.parametrize("switched_on", [True, False])
+def test_the_series_add_up_to_the_item_counts(kind: Kind[Any], switched_on: bool) -> None:
+    for status in kind.statuses:
+        operation = asyncio.run(fetch_operation(kind, status, switched_on))
+        items = kind.items
+        counts = ItemCounts(*(largest_sum(kind, operation, series) for series in (items.succeeded, items.failed)))
+        assert counts == kind.item_counts(operation), status
+
+
+@every_kind
+def test_a_status_has_one_phase_that_fits_its_being_active(kind: Kind[Any]) -> None:
+    ended, active = (kind.failed, kind.stopped, kind.completed), (kind.waiting, kind.ending)
+    assert frozenset().union(*ended) <= set(kind.statuses) - kind.active
+    assert frozenset().union(*active) < kind.active
+    for statuses in (ended, active):
+        assert sum(map(len, statuses)) == len(frozenset().union(*statuses))
+
+
+@every_kind
+def test_every_selected_label_value_is_exposed(kind: Kind[Any]) -> None:
+    items = kind.items
+    metrics = {metric.name: metric for metric in kind.metrics}
+    operation = asyncio.run(fetch_operation(kind, kind.statuses[0], True))
+    series = (*items.succeeded, *items.failed, *items.processed, *items.unfinished, *items.invalid, *items.retried)
+    for selector in series:
+        exposed = {labels[0] for labels, _ in metrics[selector.metric].read(Reading(operation, 0.0)) if labels}
+        assert set(selector.values) <= exposed
+
+
+def test_the_larger_of_two_sources_of_failures_counts() -> None:
+    kind = greengrass_bulk_deployment.KIND
+    operation = greengrass_bulk_deployment.parse(
+        "bulk",
+        {"BulkDeploymentStatus": "Completed", "BulkDeploymentMetrics": {"InvalidInputRecords": 4}},
+        (("Success", 7), ("Failure", 3)),
+    )
+    assert largest_sum(kind, operation, kind.items.failed) == 4
+
+
+def test_every_kind_has_series_of_failures() -> None:
+    assert [kind.name for kind in KINDS if not kind.items.failed] == []
 
 
 def test_a_typo_in_a_metric_is_a_type_error(tmp_path: Path) -> None:

@@ -33,12 +33,11 @@ every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 
 
 def fetch_calls(kind: Kind[Any], options: Options) -> set[ApiCall]:
-    """Return the calls of ``fetch`` with some options."""
     optional = (call for option in kind.options if option.name in options for call in option.calls)
     return {*kind.describe_calls, *optional}
 
 
-def fetched(kind: Kind[Any], api: SimulatedApi, options: Options = frozenset()) -> Operation:
+def fetch_operation(kind: Kind[Any], api: SimulatedApi, options: Options = frozenset()) -> Operation:
     async def read() -> Operation:
         operation: Operation = await kind.fetch(api, FetchRequest(ID, options))
         return operation
@@ -101,7 +100,7 @@ def test_an_entry_of_a_simulated_list_is_parsed(kind: Kind[Any]) -> None:
 def test_every_metric_of_a_simulated_operation_can_be_read(kind: Kind[Any], switched_on: bool) -> None:
     options = frozenset(option.name for option in kind.options if switched_on)
     for status in kind.statuses:
-        operation = fetched(kind, SimulatedApi(kind, sample_operation(status)), options)
+        operation = fetch_operation(kind, SimulatedApi(kind, sample_operation(status)), options)
         assert (operation.id, operation.status) == (ID, status)
         assert kind.is_final(operation, options) in ((False,) if kind.is_active(status) else (False, True))
         for metric in table(kind, ("team",)):
@@ -118,7 +117,7 @@ def test_an_operation_is_read_with_every_call_that_has_a_response(kind: Kind[Any
     for status in kind.statuses:
         operation = sample_operation(status)
         api = SimulatedApi(kind, operation)
-        fetched(kind, api, options)
+        fetch_operation(kind, api, options)
         assert {call for call in calls if kind.simulation.responses[call](operation) is not None} == set(api.calls)
         assert len(set(api.calls)) == len(api.calls)
         made.update(api.calls)
@@ -126,13 +125,12 @@ def test_an_operation_is_read_with_every_call_that_has_a_response(kind: Kind[Any
 
 
 @pytest.mark.parametrize(
-    ("kind", "source"),
-    [pytest.param(kind, kind.tag_source, id=kind.name) for kind in KINDS if kind.tag_source],
+    ("kind", "source"), [pytest.param(kind, kind.tag_source, id=kind.name) for kind in KINDS if kind.tag_source]
 )
 def test_tags_from_their_own_call_are_those_of_the_operation(kind: Kind[Any], source: TagSource[Any]) -> None:
     for status in kind.statuses:
         api = SimulatedApi(kind, sample_operation(status))
-        operation = fetched(kind, api)
+        operation = fetch_operation(kind, api)
         assert operation.tags == ()
         assert asyncio.run(tags_of(source, api, operation)) == TAGS
         assert api.calls[-1] == source.call

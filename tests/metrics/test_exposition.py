@@ -25,22 +25,20 @@ from tests.support.servers import serve_app
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted(Operation):
-    """An operation with figures of any sort."""
-
     figure: float | None = None
     parts: tuple[tuple[str, float], ...] = ()
 
 
 def table_of(kind: str) -> Table:
-    """Return the shared rows and two of a kind's own, whose help needs escaping."""
+    """Return the shared metrics and two own ones, whose help text needs escaping."""
     return (
         *shared_metrics(("InProgress", "Completed"), ("team", "cost center")),
-        gauge(f"aws_{kind}_figure", 'A "figure"\nof C:\\new.', lambda one: one.figure),
-        breakdown(f"aws_{kind}_parts", "Parts.", "part", lambda one: one.parts),
+        gauge(f"aws_{kind}_figure", 'A "figure"\nof C:\\new.', lambda operation: operation.figure),
+        breakdown(f"aws_{kind}_parts", "Parts.", "part", lambda operation: operation.parts),
     )
 
 
-some = settings(max_examples=40, deadline=None)
+few_examples = settings(max_examples=40, deadline=None)
 TABLES = {kind: table_of(kind) for kind in ("task", "job")}
 
 texts = st.text(st.characters(codec="utf-8"), max_size=8) | st.sampled_from(
@@ -85,17 +83,16 @@ snapshots = st.lists(
 def cell(
     kind: str, *readings: Reading[Operation], account: str = "factory", account_id: str = "111122223333"
 ) -> Snapshot:
-    """Return the snapshot of a cell; every account has the same number unless another one is named."""
+    """Return the snapshot of a cell. By default every account has the same id."""
     return Snapshot(CellKey(account, "eu-west-1", kind), Scope(account, account_id, "eu-west-1"), readings)
 
 
 def task(id: str, at: float = 1.0, input: str = "") -> Reading[Operation]:
-    """Return a reading of an operation under way."""
     return Reading(Counted(id=id, status="InProgress", figure=1.0, input=input), at)
 
 
-def counting(reads: list[str]) -> dict[str, Table]:
-    """Return a table that writes down whom it reads."""
+def recording_table(reads: list[str]) -> dict[str, Table]:
+    """Return a table that adds the id of each operation that it reads."""
 
     def read(reading: Reading[Operation]) -> Iterable[Row]:
         reads.append(reading.operation.id)
@@ -105,36 +102,35 @@ def counting(reads: list[str]) -> dict[str, Table]:
 
 
 def samples(families: Iterable[Family]) -> list[tuple[str, tuple[tuple[str, str], ...], str]]:
-    """Return name, labels and value of each sample; the value as text, so that NaN equals itself."""
-    return [
-        (one.name, tuple(sorted(one.labels.items())), repr(float(one.value))) for f in families for one in f.samples
-    ]
+    """Return name, labels and value of each sample, with the value as text, because NaN does not equal itself."""
+    found = (sample for family in families for sample in family.samples)
+    return [(sample.name, tuple(sorted(sample.labels.items())), repr(float(sample.value))) for sample in found]
 
 
-@some
+@few_examples
 @given(snapshots, st.booleans())
-def test_the_text_is_to_the_byte_what_prometheus_client_renders(found: list[Snapshot], openmetrics: bool) -> None:
-    assert Exposition(TABLES).render(found, openmetrics) == reference_exposition(found, TABLES, openmetrics)
+def test_the_text_equals_that_of_prometheus_client(cells: list[Snapshot], openmetrics: bool) -> None:
+    assert Exposition(TABLES).render(cells, openmetrics) == reference_exposition(cells, TABLES, openmetrics)
 
 
-@some
+@few_examples
 @given(snapshots)
-def test_the_parsers_of_prometheus_client_read_the_same_from_both_formats(found: list[Snapshot]) -> None:
+def test_prometheus_client_parses_the_same_samples_from_both_formats(cells: list[Snapshot]) -> None:
     exposition = Exposition(TABLES)
-    given_samples = samples(Operations(found, TABLES).collect())
-    assert samples(parse_text(exposition.render(found).decode())) == given_samples
-    assert samples(parse_openmetrics((exposition.render(found, openmetrics=True) + END).decode())) == given_samples
+    expected = samples(Operations(cells, TABLES).collect())
+    assert samples(parse_text(exposition.render(cells).decode())) == expected
+    assert samples(parse_openmetrics((exposition.render(cells, openmetrics=True) + END).decode())) == expected
 
 
-@some
+@few_examples
 @given(st.lists(snapshots, min_size=2, max_size=4))
-def test_what_was_rendered_before_never_shows_in_a_later_scrape(scrapes: list[list[Snapshot]]) -> None:
+def test_old_content_is_not_in_a_later_scrape(scrapes: list[list[Snapshot]]) -> None:
     exposition = Exposition(TABLES)
-    for found in scrapes:
-        assert exposition.render(found) == reference_exposition(found, TABLES, openmetrics=False)
+    for cells in scrapes:
+        assert exposition.render(cells) == reference_exposition(cells, TABLES, openmetrics=False)
 
 
-def test_a_family_without_rows_is_left_out() -> None:
+def test_a_family_without_samples_is_left_out() -> None:
     only_shared = cell("task", Reading(Counted(id="a", status="Completed"), 1.0))
     text = Exposition(TABLES).render([only_shared, cell("job")]).decode()
     assert "progress_ratio" not in text
@@ -143,9 +139,9 @@ def test_a_family_without_rows_is_left_out() -> None:
     assert Exposition(TABLES).render([cell("task"), cell("job")]) == b""
 
 
-def test_an_operation_is_read_once_for_as_long_as_its_reading_stays() -> None:
+def test_an_operation_is_rendered_once_per_reading() -> None:
     reads: list[str] = []
-    exposition = Exposition(counting(reads))
+    exposition = Exposition(recording_table(reads))
     first, second = task("a"), task("b")
     exposition.render([cell("task", first, second)])
     exposition.render([cell("task", first, second)], openmetrics=True)
@@ -154,28 +150,28 @@ def test_an_operation_is_read_once_for_as_long_as_its_reading_stays() -> None:
     assert reads == ["a", "b", "b"]
 
 
-def test_an_account_number_that_becomes_known_is_in_every_row() -> None:
+def test_a_new_account_id_is_in_every_series() -> None:
     exposition = Exposition(TABLES)
     reading = task("a")
     assert b'aws_account_id=""' in exposition.render([cell("task", reading, account_id="")])
     assert b'aws_account_id=""' not in exposition.render([cell("task", reading)])
 
 
-def test_an_operation_that_left_is_forgotten_with_its_lines() -> None:
+@pytest.mark.parametrize("without", [[], [cell("task")]], ids=["cell", "operation"])
+def test_lines_are_removed_with_their_cell_or_operation(without: list[Snapshot]) -> None:
     reads: list[str] = []
-    exposition = Exposition(counting(reads))
-    reading = task("a")
-    exposition.render([cell("task", reading)])
-    assert exposition.render([cell("task")]) == b""
-    exposition.render([cell("task", reading)])
+    exposition, found = Exposition(recording_table(reads)), [cell("task", task("a"))]
+    exposition.render(found)
+    assert exposition.render(without) == b""
+    exposition.render(found)
     assert reads == ["a", "a"]
 
 
 @pytest.mark.parametrize("second_account", ["first", "second"])
-def test_two_configured_accounts_that_are_one_give_each_operation_one_row(second_account: str) -> None:
-    one = cell("task", task("a"), task("b"), account="factory")
-    two = cell("task", task("b", at=9.0), task("c"), account="plant")
-    cells: Sequence[Snapshot] = [one, two] if second_account == "second" else [two, one]
+def test_an_operation_of_two_accounts_with_the_same_id_is_exposed_once(second_account: str) -> None:
+    first = cell("task", task("a"), task("b"), account="factory")
+    second = cell("task", task("b", at=9.0), task("c"), account="plant")
+    cells: Sequence[Snapshot] = [first, second] if second_account == "second" else [second, first]
     exposition = Exposition(TABLES)
     for _ in range(2):
         rows = [row for row in exposition.render(cells).splitlines() if row.startswith(b"aws_task_figure{")]
@@ -183,34 +179,26 @@ def test_two_configured_accounts_that_are_one_give_each_operation_one_row(second
         assert len({row.rpartition(b" ")[0] for row in rows}) == 3
 
 
-def test_text_that_utf_8_cannot_hold_does_not_break_the_scrape() -> None:
-    whole = "s3://a/\U0001f600\0"
-    text = Exposition(TABLES).render([cell("task", task("a", input="half \ud83d"), task("b", input=whole))]).decode()
+def test_text_that_utf_8_cannot_encode_is_replaced() -> None:
+    valid = "s3://a/\U0001f600\0"
+    text = Exposition(TABLES).render([cell("task", task("a", input="half \ud83d"), task("b", input=valid))]).decode()
     assert 'input="half ?"' in text
-    assert f'input="{whole}"' in text
+    assert f'input="{valid}"' in text
 
 
-def test_a_task_whose_text_is_broken_is_scraped_all_the_same() -> None:
+def test_a_task_with_invalid_text_is_exposed() -> None:
     body = rb'{"status": "Failed", "inputFileBucket": "b\u0000", "inputFileKey": "\ud800\n\"", "successCount": 7}'
     aws = ScriptedAws({"/thing-registration-tasks/a": HttpResponse(body)})
     config = 'accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, ids: [a]}]}]'
     with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint) as exporter:
         scraped = http_requests.get(f"{exporter.url}/metrics").content.decode()
     assert 'input="s3://b\0/?\\n\\""' in scraped
-    assert [one.value for f in parse_text(scraped) for one in f.samples if "_succeeded_" in one.name] == [7]
+    assert [value for name, _, value in samples(parse_text(scraped)) if "_succeeded_" in name] == ["7.0"]
 
 
-def test_scrapes_hold_the_same_text_and_no_copy_of_it() -> None:
+def test_scrapes_share_the_rendered_text() -> None:
     exposition, found = Exposition(TABLES), [cell("task", task("a"), task("b"))]
-    one, other = (exposition.parts(found, openmetrics) for openmetrics in (False, True))
-    assert b"".join(one) == exposition.render(found)
-    assert [part for part in one if part.startswith(b"aws_")]
-    assert all(part is same for part, same in zip(one, other, strict=True) if part.startswith(b"aws_"))
-
-
-def test_a_cell_that_is_gone_is_forgotten_with_its_lines() -> None:
-    reads: list[str] = []
-    exposition, found = Exposition(counting(reads)), [cell("task", task("a"))]
-    for snapshots in (found, [], found):
-        exposition.render(snapshots)
-    assert reads == ["a", "a"]
+    text, openmetrics = (exposition.parts(found, is_openmetrics) for is_openmetrics in (False, True))
+    assert b"".join(text) == exposition.render(found)
+    assert [part for part in text if part.startswith(b"aws_")]
+    assert all(part is same for part, same in zip(text, openmetrics, strict=True) if part.startswith(b"aws_"))

@@ -1,4 +1,4 @@
-"""An AWS answer in, the exposition's text out: the rows of each kind, to the letter."""
+"""The exact samples of an operation from a response of AWS."""
 
 from __future__ import annotations
 
@@ -42,17 +42,16 @@ labels: {tags: [team, site]}
 SAME = 'aws_account_id="111122223333",aws_region="eu-west-1"'
 
 
-def rows_of(config: str, answers: dict[str, object]) -> str:
-    """Return the rows that the exporter makes of these answers."""
-    aws = ScriptedAws({path: json_response(content) for path, content in answers.items()})
+def rows_of(config: str, responses: dict[str, object]) -> list[str]:
+    aws = ScriptedAws({path: json_response(content) for path, content in responses.items()})
     with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint) as exporter:
-        return exporter.operations()
+        return exporter.operations().splitlines()
 
 
 def test_a_registration_task_is_exposed_with_status_progress_times_and_counts() -> None:
     labels = f'{SAME},id="a1b2",kind="thing_registration_task"'
     with_input = f'{SAME},id="a1b2",input="s3://onboarding/week \\"47\\"/things.jsonl",kind="thing_registration_task"'
-    assert rows_of(TASK_CONFIG, {"/thing-registration-tasks/a1b2": TASK}).splitlines() == [
+    assert rows_of(TASK_CONFIG, {"/thing-registration-tasks/a1b2": TASK}) == [
         f'aws_iot_bulk_operation_status{{{labels},status="InProgress"}} 1.0',
         f'aws_iot_bulk_operation_status{{{labels},status="Completed"}} 0.0',
         f'aws_iot_bulk_operation_status{{{labels},status="Failed"}} 0.0',
@@ -71,7 +70,7 @@ def test_a_registration_task_is_exposed_with_status_progress_times_and_counts() 
 def test_a_bulk_deployment_is_exposed_with_counts_errors_groups_and_chosen_tags() -> None:
     labels = f'{SAME},id="4c0f",kind="greengrass_bulk_deployment"'
     code = f'{SAME},code="{{}}",id="4c0f",kind="greengrass_bulk_deployment"'
-    tagged = (
+    info = (
         f'{SAME},id="4c0f",input="",kind="greengrass_bulk_deployment",name="",tag_site="",tag_team="gateways",target=""'
     )
     reports = {"Deployments": [{"DeploymentStatus": status} for status in ("Success", "Success", "Failure", "New")]}
@@ -81,10 +80,10 @@ def test_a_bulk_deployment_is_exposed_with_counts_errors_groups_and_chosen_tags(
             "/greengrass/bulk/deployments/4c0f/status": DEPLOYMENT,
             "/greengrass/bulk/deployments/4c0f/detailed-reports": reports,
         },
-    ).splitlines()
+    )
     assert [row for row in rows if "_status{" not in row] == [
         f"aws_iot_bulk_operation_created_timestamp_seconds{{{labels}}} 1.561479093265e+09",
-        f"aws_iot_bulk_operation_info{{{tagged}}} 1.0",
+        f"aws_iot_bulk_operation_info{{{info}}} 1.0",
         f"aws_greengrass_bulk_deployment_processed_records{{{labels}}} 5000.0",
         f"aws_greengrass_bulk_deployment_invalid_input_records{{{labels}}} 20.0",
         f"aws_greengrass_bulk_deployment_retry_attempts{{{labels}}} 7.0",
@@ -99,14 +98,14 @@ def test_a_bulk_deployment_is_exposed_with_counts_errors_groups_and_chosen_tags(
     assert f'aws_iot_bulk_operation_status{{{labels},status="Completed"}} 1.0' in rows
 
 
-def test_a_status_of_tomorrow_is_unknown_and_exactly_one_status_is_set() -> None:
-    rows = rows_of(TASK_CONFIG, {"/thing-registration-tasks/a1b2": {**TASK, "status": "Paused"}}).splitlines()
+def test_a_new_status_is_unknown_and_exactly_one_status_is_set() -> None:
+    rows = rows_of(TASK_CONFIG, {"/thing-registration-tasks/a1b2": {**TASK, "status": "Paused"}})
     statuses = [row for row in rows if "_status{" in row]
     assert [row.rpartition('status="')[2] for row in statuses if row.endswith(" 1.0")] == ['Unknown"} 1.0']
 
 
-def test_a_count_that_aws_left_out_has_no_row() -> None:
+def test_a_missing_count_has_no_sample() -> None:
     only_status = {"taskId": "a1b2", "status": "Failed", "successCount": None}
-    rows = rows_of(TASK_CONFIG, {"/thing-registration-tasks/a1b2": only_status}).splitlines()
+    rows = rows_of(TASK_CONFIG, {"/thing-registration-tasks/a1b2": only_status})
     names = {row.partition("{")[0] for row in rows}
     assert names == {"aws_iot_bulk_operation_status", "aws_iot_bulk_operation_info"}

@@ -8,7 +8,7 @@ import pytest
 
 from exporter.kinds import greengrass_bulk_deployment, greengrass_deployment, iot_job, thing_registration_task
 from exporter.kinds.kind import Kind, Options
-from exporter.kinds.outcome import Outcome, outcome
+from exporter.kinds.phase import Outcome, outcome
 from exporter.kinds.registry import KINDS
 
 PENDING, SUCCEEDED, FAILED = Outcome.PENDING, Outcome.SUCCEEDED, Outcome.FAILED
