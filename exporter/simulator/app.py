@@ -8,10 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Match
+from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from exporter.aws.models import STS, Models
@@ -33,25 +32,13 @@ def application(
     kinds: Sequence[Kind[Any]],
     models: Models,
     now: Callable[[], float] = time.time,
-) -> Starlette:
+) -> ASGIApp:
     """Return the simulated AWS. The scenario begins immediately, and ``now`` returns Unix seconds.
 
     The responses depend only on the scenario, the time, and the calls that quotas and faults have counted.
     """
-    return Starlette(routes=[_AnyRoute(_Simulator(scenario, kinds, models, now))])
-
-
-class _AnyRoute(BaseRoute):
-    """A route for every path and method. The routes of Starlette do not match a path with a line break."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        return (Match.FULL if scope["type"] == "http" else Match.NONE), {}
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app(scope, receive, send)
+    # The default of the router gets every request. A route of Starlette does not match a path with a line break.
+    return Router(default=_Simulator(scenario, kinds, models, now))
 
 
 class _Simulator:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from types import MappingProxyType
 
 from exporter.aws.models import ErrorModel
 from exporter.simulator.http_messages import AwsError
@@ -28,29 +28,23 @@ class ApiErrors:
     def invalid(self, message: str) -> AwsError:
         """Return the error for a request with invalid parameters."""
         matches = (model for model in self._models if model.status == 400 and THROTTLING not in model.code)
-        return self._error(next(matches, None), "ValidationException", 400, message)
+        return _error(next(matches, None), AwsError("ValidationException", 400, message))
 
     def throttled(self) -> AwsError:
         """Return the error for a call above the quota. The service iot uses the status 400, not 429."""
         matches = (model for model in self._models if THROTTLING in model.code)
-        return self._error(next(matches, None), "TooManyRequestsException", 429, "Rate exceeded")
+        return _error(next(matches, None), AwsError("TooManyRequestsException", 429, "Rate exceeded"))
 
     def not_found(self, resource_type: str, id: str) -> AwsError:
         """Return the error for an id that does not exist."""
         matches = (model for model in self._models if model.status == 404)
         members = {"resourceType": resource_type, "resourceId": id}
-        message = f"The {resource_type} {id} does not exist."
-        return self._error(next(matches, None), "IdNotFoundException", 404, message, members)
+        error = AwsError("IdNotFoundException", 404, f"The {resource_type} {id} does not exist.")
+        return _error(next(matches, None), error, members)
 
-    def _error(
-        self,
-        model: ErrorModel | None,
-        code: str,
-        status: int,
-        message: str,
-        members: Mapping[str, Any] | None = None,
-    ) -> AwsError:
-        if model is None:
-            return AwsError(code, status, message)
-        kept = {name: value for name, value in (members or {}).items() if name in model.members}
-        return AwsError(model.code, model.status, message, kept)
+
+def _error(model: ErrorModel | None, default: AwsError, members: Mapping[str, str] = MappingProxyType({})) -> AwsError:
+    if model is None:
+        return default
+    kept = {name: value for name, value in members.items() if name in model.members}
+    return AwsError(model.code, model.status, default.message, kept)

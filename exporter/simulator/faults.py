@@ -10,8 +10,8 @@ from math import floor
 from exporter.simulator.api_request import Target
 from exporter.simulator.callers import Caller
 from exporter.simulator.http_messages import AwsError, Delivery, HttpResponse
-from exporter.simulator.responses import ResponseEdits, edit_response
-from exporter.simulator.scenario import TOLERATED_SKEW, Fault
+from exporter.simulator.responses import edit_response
+from exporter.simulator.scenario import EDITS, TOLERATED_SKEW, Fault
 
 SIGNING_TIME = "%Y%m%dT%H%M%SZ"
 
@@ -44,8 +44,9 @@ def replacement_response(fault: Fault) -> HttpResponse | None:
 
 def edited_response(fault: Fault, response: HttpResponse) -> HttpResponse:
     """Return the response with the edits of a fault."""
-    edits = ResponseEdits(fault.replace or {}, fault.remove or (), fault.double or ())
-    return response if edits == ResponseEdits() else edit_response(response, edits)
+    if not fault.used_keys(EDITS):
+        return response
+    return edit_response(response, fault.replace or {}, fault.remove or (), fault.double or ())
 
 
 def with_delivery(fault: Fault, response: HttpResponse) -> HttpResponse:

@@ -19,30 +19,31 @@ Place = tuple[str, str, str]
 Names = Mapping[str, "Member"]
 
 
+@dataclass(frozen=True, slots=True)
 class _RunningOperation:
     """A planned operation with its state at every time since it was created."""
 
-    def __init__(self, planned: PlannedOperation, started: float) -> None:
-        self.planned = planned
-        self.created = started + planned.created
-        self._stages = stages_of(planned.timeline, planned.items)
-        self._tags = tuple(sorted(planned.tags.items()))
+    id: str
+    planned: PlannedOperation
+    created: float
+    stages: Sequence[Stage]
+    tags: tuple[tuple[str, str], ...]
 
     def at(self, now: float) -> SimulatedOperation | None:
         """Return the operation at a time, or None before it is created."""
         if now < self.created:
             return None
-        has_ended = now >= self.created + self._stages[-1].at
-        return self._simulated(stage_at(self._stages, now - self.created), has_ended)
+        has_ended = now >= self.created + self.stages[-1].at
+        return self._simulated(stage_at(self.stages, now - self.created), has_ended)
 
     def at_each_stage(self) -> Iterator[SimulatedOperation]:
         """Yield the operation at each point of its timeline."""
-        return (self._simulated(stage, stage is self._stages[-1]) for stage in self._stages)
+        return (self._simulated(stage, stage is self.stages[-1]) for stage in self.stages)
 
     def _simulated(self, stage: Stage, has_ended: bool) -> SimulatedOperation:
         planned = self.planned
         return SimulatedOperation(
-            id=planned.id,
+            id=self.id,
             account=planned.account,
             region=planned.region,
             status=stage.status,
@@ -58,11 +59,11 @@ class _RunningOperation:
             continuous=planned.continuous,
             message=planned.message if has_ended else "",
             error_codes=planned.error_codes if has_ended or stage.failed else (),
-            tags=self._tags,
+            tags=self.tags,
         )
 
     def _retries(self, stage: Stage) -> int:
-        last = self._stages[-1]
+        last = self.stages[-1]
         done_at_the_end = last.succeeded + last.failed
         done = stage.succeeded + stage.failed
         return self.planned.retries * done // done_at_the_end if done_at_the_end else self.planned.retries
@@ -80,11 +81,6 @@ class Member:
     convert: Callable[[SimulatedOperation], SimulatedOperation | None]
     example: SimulatedOperation
 
-    @property
-    def planned_id(self) -> str:
-        """The id in the scenario."""
-        return self.operation.planned.id
-
     def at(self, now: float) -> SimulatedOperation | None:
         """Return the operation at a time as the kind shows it, or None while it does not exist."""
         simulated = self.operation.at(now)
@@ -97,9 +93,9 @@ class Fleet:
     def __init__(self, planned: Sequence[PlannedOperation], kinds: Sequence[Kind[Any]], started: float) -> None:
         by_name = {kind.name: kind for kind in kinds}
         by_place: dict[Place, list[Member]] = defaultdict(list)
-        for operation in planned:
-            for kind, member in _members(_RunningOperation(operation, started), by_name):
-                by_place[kind, operation.account, operation.region].append(member)
+        for operation in _running_operations(planned, started):
+            for kind, member in _members(operation, by_name):
+                by_place[kind, operation.planned.account, operation.planned.region].append(member)
         self._by_place = {place: _newest_first(members) for place, members in by_place.items()}
         self._by_name = {
             (*place, call.service, call.name): names
@@ -116,6 +112,13 @@ class Fleet:
         for rank, member in enumerate(self._by_place.get(place, ())):
             if simulated := member.at(now):
                 yield rank, simulated
+
+
+def _running_operations(planned: Sequence[PlannedOperation], started: float) -> Iterator[_RunningOperation]:
+    for position, entry in enumerate(planned):
+        stages, tags = stages_of(entry.timeline, entry.items), tuple(sorted(entry.tags.items()))
+        for id in entry.ids(position):
+            yield _RunningOperation(id, entry, started + entry.created, stages, tags)
 
 
 def _members(operation: _RunningOperation, kinds: Mapping[str, Kind[Any]]) -> Iterator[tuple[str, Member]]:

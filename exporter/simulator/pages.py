@@ -6,7 +6,6 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -18,23 +17,17 @@ class PageError(Exception):
     """An invalid token or page size."""
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """The entries of a page, and the token of the next page, which is empty on the last page."""
-
-    entries: tuple[Any, ...]
-    token: str
-
-
-def page(api: str, ranked: Iterable[tuple[int, Any]], token: str | None, size: int) -> Page:
-    """Return the page after a token. Raises PageError.
+def page(
+    api: str, ranked: Iterable[tuple[int, Any]], token: str | None, size: int
+) -> tuple[tuple[Any, ...], str | None]:
+    """Return the entries of the page after a token, and the token of the next page, if any. Raises PageError.
 
     Each entry keeps its rank, so that entries that appear or disappear between two pages do not hide others.
     """
     last = -1 if token is None else _rank(api, token)
     found = list(islice(((rank, entry) for rank, entry in ranked if rank > last), size + 1))
     entries = tuple(entry for _, entry in found[:size])
-    return Page(entries, _token(api, found[size - 1][0]) if len(found) > size else "")
+    return entries, _token(api, found[size - 1][0]) if len(found) > size else None
 
 
 def page_size(limit: int | str | None) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -54,33 +54,25 @@ def _timestamp(shape: Shape, time: datetime) -> float | str:
     return round(time.timestamp(), 3)
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseEdits:
-    """Values to set, members to remove, and lists whose entries are doubled, each by its path.
+def edit_response(
+    response: HttpResponse, values: Mapping[str, Any], removed: Sequence[str] = (), doubled: Sequence[str] = ()
+) -> HttpResponse:
+    """Return a response with other values, removed members, and lists with doubled entries, each by its path.
 
-    ``job.status`` is a path; ``jobs.*.status`` selects a member of every entry of a list or a map.
-    """
-
-    values: Mapping[str, Any] = field(default_factory=dict)
-    removed: Sequence[str] = ()
-    doubled: Sequence[str] = ()
-
-
-def edit_response(response: HttpResponse, edits: ResponseEdits) -> HttpResponse:
-    """Return a response with edits. An error, or a body that is not JSON, is returned unchanged.
-
-    A path that does not exist is ignored, but the last part of a path with a value is added.
+    ``job.status`` is a path; ``jobs.*.status`` selects a member of every entry of a list or a map. A path that does
+    not exist is ignored, but the last part of a path with a value is added. An error, or a body that is not JSON, is
+    returned unchanged.
     """
     if response.status >= 300 or response.content_type != JSON:
         return response
     content = json.loads(response.body)
-    for path, value in edits.values.items():
+    for path, value in values.items():
         for parent, key in _selected(content, path):
             parent[key] = copy.deepcopy(value)
-    for path in edits.doubled:
+    for path in doubled:
         for parent, key in _existing(content, path):
             parent[key] *= 2 if isinstance(parent[key], list) else 1
-    for path in edits.removed:
+    for path in removed:
         for parent, key in tuple(_existing(content, path)):
             del parent[key]
     return replace(response, body=json.dumps(content).encode())

@@ -21,7 +21,7 @@ from exporter.simulator.http_messages import AwsError, HttpRequest, HttpResponse
 from exporter.simulator.pages import PageError, next_token, page, page_size
 from exporter.simulator.parameters import Values, read_parameters
 from exporter.simulator.quota import Quotas
-from exporter.simulator.responses import ResponseEdits, edit_response, serialize
+from exporter.simulator.responses import edit_response, serialize
 from exporter.simulator.routes import Routes
 
 if TYPE_CHECKING:
@@ -85,11 +85,11 @@ class Rest:
         signing_name = caller.signing_name
         if signing_name not in self._routes:
             raise AwsError("InvalidSignatureException", 403, f"No service is signed for as {signing_name}.")
-        match = self._routes[signing_name].match(request)
-        api = self._apis.get(match.api) if match else None
-        if match is None or api is None:
+        model, labels = self._routes[signing_name].match(request) or (None, {})
+        api = self._apis.get((model.service_model.service_name, model.name)) if model else None
+        if api is None:
             raise AwsError("UnknownOperationException", 404, "The operation is not known here.")
-        call = Call(api, read_parameters(api.model.input_shape, match.labels, request))
+        call = Call(api, read_parameters(api.model.input_shape, labels, request))
         return ApiRequest(
             target=Target(api.call.service, api.call.name, self._id(call, caller)),
             respond=partial(self._respond, call),
@@ -99,7 +99,7 @@ class Rest:
 
     def _id(self, call: Call, caller: Caller) -> str:
         """Return the id of the operation in the scenario, else its name in the request."""
-        ids = (member.planned_id for _, member in self._members(call, caller))
+        ids = (member.operation.id for _, member in self._members(call, caller))
         names = (call.name(describer.naming) for describer in call.api.describers)
         return next(chain(ids, names), "")
 
@@ -129,7 +129,7 @@ class Rest:
         values = {name: value for name, value in call.values.items() if name != members.input_token}
         token = next_token(mode, str(call.values.get(members.input_token, "")))
         response = self._respond(replace(call, values=values), caller, now)
-        return edit_response(response, ResponseEdits({_wire_name(call.api.model, members.output_token): token}))
+        return edit_response(response, {_wire_name(call.api.model, members.output_token): token})
 
     def _description(self, call: Call, caller: Caller, now: float) -> Mapping[str, Any]:
         """Return the response of the first kind that has the operation now."""
@@ -148,10 +148,10 @@ class Rest:
         ranked = self._list_entries(api.lister, values, caller, now) if api.lister else entries
         try:
             size = page_size(values.get(members.limit))
-            found = page(api.call.name, ranked, values.get(members.input_token), size)
+            found, token = page(api.call.name, ranked, values.get(members.input_token), size)
         except PageError as error:
             raise api.errors.invalid(str(error)) from None
-        return {**content, members.result: found.entries, members.output_token: found.token or None}
+        return {**content, members.result: found, members.output_token: token}
 
     def _list_entries(self, kind: Kind[Any], values: Values, caller: Caller, now: float) -> Iterator[tuple[int, Any]]:
         status = values.get(kind.discovery.status_parameter)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -16,28 +15,15 @@ if TYPE_CHECKING:
 LABEL = re.compile(r"\{([^}+]+)(\+?)\}")
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
-    """An API and the decoded labels of the path."""
-
-    operation: OperationModel
-    labels: Mapping[str, str]
-
-    @property
-    def api(self) -> tuple[str, str]:
-        """The service and the name of the API."""
-        return self.operation.service_model.service_name, self.operation.name
-
-
 class Routes:
     """The APIs of some services. A literal part of a path has priority over a label."""
 
     def __init__(self, operations: Iterable[OperationModel]) -> None:
-        by_template = sorted(operations, key=lambda operation: _rank(_template(operation)))
+        by_template = sorted(operations, key=_rank)
         self._routes = tuple((operation, _path_pattern(_template(operation))) for operation in by_template)
 
-    def match(self, request: HttpRequest) -> Match | None:
-        """Return the API of a request, or None.
+    def match(self, request: HttpRequest) -> tuple[OperationModel, Mapping[str, str]] | None:
+        """Return the API of a request and the decoded labels of its path, or None.
 
         AWS ignores a slash at the end of a path. A request with an empty id therefore calls the list API.
         """
@@ -46,7 +32,7 @@ class Routes:
             match = pattern.fullmatch(path) if operation.http["method"] == request.method else None
             if match:
                 values = (unquote(value, errors="replace") for value in match.groups())
-                return Match(operation, dict(zip(_labels(operation), values, strict=True)))
+                return operation, dict(zip(_labels(operation), values, strict=True))
         return None
 
 
@@ -55,8 +41,8 @@ def _template(operation: OperationModel) -> str:
     return template.partition("?")[0].rstrip("/") or "/"
 
 
-def _rank(template: str) -> tuple[bool, ...]:
-    return tuple("{" in part for part in template.split("/"))
+def _rank(operation: OperationModel) -> tuple[bool, ...]:
+    return tuple("{" in part for part in _template(operation).split("/"))
 
 
 def _labels(operation: OperationModel) -> list[str]:
@@ -64,13 +50,8 @@ def _labels(operation: OperationModel) -> list[str]:
 
 
 def _path_pattern(template: str) -> re.Pattern[str]:
-    return re.compile("".join(_pattern_parts(template)))
-
-
-def _pattern_parts(template: str) -> Iterator[str]:
-    end = 0
+    pattern, end = "", 0
     for label in LABEL.finditer(template):
-        yield re.escape(template[end : label.start()])
-        yield "(.+)" if label[2] else "([^/]+)"
+        pattern += re.escape(template[end : label.start()]) + ("(.+)" if label[2] else "([^/]+)")
         end = label.end()
-    yield re.escape(template[end:])
+    return re.compile(pattern + re.escape(template[end:]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -112,9 +113,9 @@ class Point(_Entry):
 class PlannedOperation(_Entry):
     """An operation and its timeline. ``created`` is in seconds since the simulator started.
 
-    In a file, ``count`` creates several equal operations, and ``id`` and ``account`` may be omitted. The scenario
-    contains one entry for each of them, with its id and account. The message appears at the last point, the error
-    codes appear with the first failure, and the number of retries grows to ``retries``.
+    ``count`` creates several equal operations, see ``ids``. Without ``account``, they belong to the first account. The
+    message appears at the last point, the error codes appear with the first failure, and the number of retries grows
+    to ``retries``.
     """
 
     # The order matters: each validator uses the fields above its own.
@@ -135,11 +136,10 @@ class PlannedOperation(_Entry):
     tags: dict[str, Text] = {}
     timeline: Annotated[tuple[Point, ...], Field(min_length=1)]
 
-    def expand(self, position: int, default_account: str) -> tuple[PlannedOperation, ...]:
-        """Return ``count`` operations with ids. ``position`` is the position of the entry in its list."""
-        ids = _ids(self.id, self.count) or _derived_ids(position, self.count)
-        same = {"account": self.account or default_account, "count": 1}
-        return tuple(self.model_copy(update={**same, "id": id}) for id in ids)
+    def ids(self, position: int) -> tuple[str, ...]:
+        """Return the id of each of the operations. ``position`` is the position of this entry in its list."""
+        derived = (uuid.uuid5(NAMESPACE, f"{position}.{number}") for number in range(self.count))
+        return _ids(self.id, self.count) or tuple(map(str, derived))
 
     @field_validator("kind")
     @classmethod
@@ -249,12 +249,12 @@ class Scenario(_Entry):
 
     @field_validator("operations")
     @classmethod
-    def _expand_operations(
+    def _have_accounts_and_distinct_ids(
         cls, entries: tuple[PlannedOperation, ...], info: ValidationInfo
     ) -> tuple[PlannedOperation, ...]:
-        default_account = next(iter(info.data.get("accounts", ())), "")
-        groups = [entry.expand(position, default_account) for position, entry in enumerate(entries)]
-        return _checked(tuple(operation for group in groups for operation in group), *_duplicate_ids(groups))
+        account = next(iter(info.data.get("accounts", ())), "")
+        entries = tuple(entry if entry.account else entry.model_copy(update={"account": account}) for entry in entries)
+        return _checked(entries, *_duplicate_ids(entries))
 
 
 def scenario_text(name: str = "demo") -> str:
@@ -297,10 +297,6 @@ def _ids(id: str, count: int) -> tuple[str, ...]:
     return (id,) if count == 1 else tuple(f"{id}-{number:04}" for number in range(1, count + 1))
 
 
-def _derived_ids(position: int, count: int) -> tuple[str, ...]:
-    return tuple(str(uuid.uuid5(NAMESPACE, f"{position}.{number}")) for number in range(count))
-
-
 def _name_problem(noun: str, name: str | None, known: Collection[str]) -> str:
     if name is None or name in known:
         return ""
@@ -321,13 +317,13 @@ def _id_problem(ids: Sequence[str], kind: Kind[Any] | None) -> str:
     return f"longer than {kind.id_length} characters" if too_long else f"expected {id_description(kind.id_pattern)}"
 
 
-def _duplicate_ids(groups: Iterable[Sequence[PlannedOperation]]) -> Iterator[str]:
-    seen: set[tuple[str, str, str, str]] = set()
-    for position, group in enumerate(groups):
-        keys = {(operation.kind, operation.account, operation.region, operation.id) for operation in group}
-        if keys & seen:
+def _duplicate_ids(entries: Iterable[PlannedOperation]) -> Iterator[str]:
+    seen = defaultdict[tuple[str, str, str], set[str]](set)
+    for position, entry in enumerate(entries):
+        ids, seen_ids = _ids(entry.id, entry.count), seen[entry.kind, entry.account, entry.region]
+        if not seen_ids.isdisjoint(ids):
             yield f"[{position}].id: duplicate id"
-        seen |= keys
+        seen_ids.update(ids)
 
 
 def _status_problems(timeline: Sequence[Point], kind: Kind[Any] | None) -> Iterator[str]:

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,46 +6,44 @@ import pytest
 from exporter.kinds.kind import Kind
 from exporter.kinds.registry import KINDS
 from exporter.simulator.fleet import Fleet
-from exporter.simulator.scenario import Scenario, parse_scenario, scenario_text
+from exporter.simulator.scenario import parse_scenario, scenario_text
 from tests.simulator.served_scenario import ACCOUNT, START, Credentials, serve_scenario
 from tests.support.shape_checker import shape_violations
 from tests.support.simulated_responses import output_shape
 
 BY_NAME = {kind.name: kind for kind in KINDS}
 SCENARIO = parse_scenario(scenario_text(), KINDS)
+# Each operation with its id.
+OPERATIONS = [(planned, id) for position, planned in enumerate(SCENARIO.operations) for id in planned.ids(position)]
+FLEET = Fleet(SCENARIO.operations, KINDS, 0)
 REGIONS = ("eu-west-1", "us-east-1")
 ROLE = "arn:aws:iam::444455556666:role/iot-bulk-exporter"
 
 
-def states(scenario: Scenario, seconds: range) -> Iterator[tuple[str, str, int]]:
-    """Yield the id, status and count of each operation at each of the seconds."""
-    fleet = Fleet(scenario.operations, KINDS, 0)
-    for planned in scenario.operations:
-        place = (planned.kind, planned.account, planned.region)
-        member = fleet.find(place, BY_NAME[planned.kind].describe_calls[0], planned.id)
-        assert member is not None
-        for second in seconds:
-            if operation := member.at(second):
-                yield planned.id, operation.status, operation.processed
+every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 
 
-def ids_of(kind: Kind[Any]) -> set[str]:
-    return {planned.id for planned in SCENARIO.operations if planned.kind == kind.name}
+def states(kind: Kind[Any], seconds: range) -> Iterator[tuple[str, str, int]]:
+    """Yield the id, status and count of each operation of a kind at each of the seconds."""
+    for planned, id in OPERATIONS:
+        if planned.kind == kind.name:
+            member = FLEET.find((kind.name, planned.account, planned.region), kind.describe_calls[0], id)
+            assert member is not None
+            for operation in filter(None, map(member.at, seconds)):
+                yield id, operation.status, operation.processed
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@every_kind
 def test_the_demo_has_every_status_of_a_kind_within_two_minutes(kind: Kind[Any]) -> None:
-    ids = ids_of(kind)
-    assert {status for id, status, _ in states(SCENARIO, range(121)) if id in ids} == set(kind.statuses)
+    assert {status for _, status, _ in states(kind, range(121))} == set(kind.statuses)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@every_kind
 def test_each_kind_has_an_operation_that_progresses_for_half_an_hour_and_one_that_stalls(kind: Kind[Any]) -> None:
-    ids = ids_of(kind)
     for minute in range(30):
         counts: dict[str, set[int]] = {}
-        for id, status, count in states(SCENARIO, range(minute * 60, minute * 60 + 61, 30)):
-            if kind.is_active(status) and id in ids:
+        for id, status, count in states(kind, range(minute * 60, minute * 60 + 61, 30)):
+            if kind.is_active(status):
                 counts.setdefault(id, set()).add(count)
         assert {1, 3} <= {len(distinct) for distinct in counts.values()}
 
@@ -75,14 +71,14 @@ def test_boto3_lists_the_operations_of_both_accounts() -> None:
 
 
 def test_every_response_of_the_demo_fits_its_shape_at_any_time() -> None:
-    in_account = (planned for planned in SCENARIO.operations if planned.account == ACCOUNT)
-    calls = [(operation, call) for operation in in_account for call in BY_NAME[operation.kind].calls]
+    in_account = [(planned, id) for planned, id in OPERATIONS if planned.account == ACCOUNT]
+    calls = [(planned, id, call) for planned, id in in_account for call in BY_NAME[planned.kind].calls]
     found: dict[int, set[str]] = {200: set(), 404: set()}
     with serve_scenario(scenario_text().replace("operations:", "quotas: false\noperations:", 1)) as aws:
         for second in (0, 7, 31, 60, 119, 600, 3600):
             aws.clock.seconds = START + second
-            for operation, call in calls:
-                response = aws.call(BY_NAME[operation.kind], call, operation.id, operation.region)
+            for planned, id, call in calls:
+                response = aws.call(BY_NAME[planned.kind], call, id, planned.region)
                 found[response.status_code].add(call.name)
                 assert response.status_code == 404 or shape_violations(output_shape(call), response.json()) == []
     assert found[200] == {call.name for kind in KINDS for call in kind.calls}

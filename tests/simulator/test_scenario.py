@@ -13,6 +13,10 @@ def scenario_of(text: str) -> Scenario:
     return parse_scenario(text, KINDS)
 
 
+def ids_of(scenario: Scenario) -> list[str]:
+    return [id for position, operation in enumerate(scenario.operations) for id in operation.ids(position)]
+
+
 def problems(text: str) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         scenario_of(text)
@@ -143,7 +147,7 @@ def test_a_duplicate_id_in_one_account_and_region_is_refused() -> None:
 
 def test_several_operations_have_numbered_ids_that_must_be_valid_for_the_kind() -> None:
     scenario = scenario_of(operations(f"{TASK}, id: t, count: 3"))
-    assert [operation.id for operation in scenario.operations] == ["t-0001", "t-0002", "t-0003"]
+    assert ids_of(scenario) == ["t-0001", "t-0002", "t-0003"]
     assert problems(operations(f"{TASK}, count: 2, id: {'x' * 36}")) == ["operations[0].id: longer than 40 characters"]
 
 
@@ -191,7 +195,7 @@ def test_an_invalid_name_target_or_switch_is_refused(entry: str, problem: str) -
 
 def test_omitted_ids_are_distinct_and_the_same_in_every_run() -> None:
     text = operations(f"{TASK}, count: 2", TASK)
-    ids, ids_of_next_run = ([operation.id for operation in scenario_of(text).operations] for _ in range(2))
+    ids, ids_of_next_run = (ids_of(scenario_of(text)) for _ in range(2))
     assert ids == ids_of_next_run
     assert (len(set(ids)), {len(id) for id in ids}) == (3, {36})
 
@@ -210,8 +214,9 @@ def test_a_point_keeps_the_values_that_it_omits() -> None:
 
 @pytest.mark.parametrize("entry", [TASK, f"{TASK}, account: null, id: null"])
 def test_an_operation_without_an_account_belongs_to_the_first_account(entry: str) -> None:
-    (operation,) = scenario_of(operations(entry)).operations
-    assert (operation.account, len(operation.id)) == (ACCOUNT, 36)
+    scenario = scenario_of(operations(entry))
+    (id,) = ids_of(scenario)
+    assert (scenario.operations[0].account, len(id)) == (ACCOUNT, 36)
 
 
 @pytest.mark.parametrize("text", ["", "- 1", "text", "accounts: []", "accounts: 7", "accounts: [a, {}]"])
