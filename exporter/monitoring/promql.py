@@ -5,9 +5,9 @@ Several exporters may report the same operation or cell. Expressions aggregate, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import reduce
-from typing import Any
+from typing import Any, Literal
 
 from exporter.kinds.kind import Kind, SeriesSelector
 from exporter.kinds.metric import IDENTITY, Metric
@@ -16,6 +16,8 @@ from exporter.metrics.self_metrics import API, CELL
 from exporter.metrics.self_metrics import PREFIX as EXPORTER_PREFIX
 
 Kinds = Sequence[Kind[Any]]
+# The fields of ItemSeries.
+ItemCount = Literal["succeeded", "failed", "processed", "unfinished", "invalid", "retried"]
 
 OPERATION_LABELS = IDENTITY
 CELL_LABELS = CELL
@@ -77,15 +79,13 @@ def union(queries: Iterable[str]) -> str:
     return " or ".join(queries) or NO_SERIES
 
 
-def item_count(kinds: Kinds, sources: Callable[[Kind[Any]], Sequence[SeriesSelector]], chosen: str = "") -> str:
+def item_count(kinds: Kinds, count: ItemCount, chosen: str = "") -> str:
     """Return a count of items of each operation, for the kinds that have it.
 
-    ``sources`` returns the selectors of a kind. If there are several, the largest count is the result.
-    ``chosen`` are matchers that narrow every selector.
+    If a kind has several sources of the count, the largest count is the result. ``chosen`` narrows every source.
     """
-    return union(
-        reduce(_larger_of, (_item_sum(source, chosen) for source in sources(kind))) for kind in kinds if sources(kind)
-    )
+    sources_of_kinds = filter(None, (getattr(kind.items, count) for kind in kinds))
+    return union(reduce(_larger_of, (_item_sum(source, chosen) for source in sources)) for sources in sources_of_kinds)
 
 
 def _larger_of(left: str, right: str) -> str:

@@ -74,9 +74,7 @@ def _states(kinds: Kinds) -> Iterable[Record]:
     return (
         Record(ACTIVE, _has_status(kinds, lambda kind: kind.active), "1 if AWS may still change the operation."),
         Record(
-            UNDER_WAY,
-            item_count(kinds, lambda kind: kind.items.unfinished),
-            "Items that are queued or in progress, if AWS reports them.",
+            UNDER_WAY, item_count(kinds, "unfinished"), "Items that are queued or in progress, if AWS reports them."
         ),
         Record(
             UNFINISHED,
@@ -104,27 +102,21 @@ def _states(kinds: Kinds) -> Iterable[Record]:
 
 
 def _items(kinds: Kinds) -> Iterable[Record]:
-    processed = item_count(kinds, lambda kind: kind.items.processed)
+    processed = item_count(kinds, "processed")
     return (
+        Record(SUCCEEDED_ITEMS, item_count(kinds, "succeeded"), "Items (things, records or groups) that succeeded."),
         Record(
-            SUCCEEDED_ITEMS,
-            item_count(kinds, lambda kind: kind.items.succeeded),
-            "Items (things, records or groups) that succeeded.",
-        ),
-        Record(
-            FAILED_ITEMS,
-            item_count(kinds, lambda kind: kind.items.failed),
-            "Items that failed, were rejected, timed out or were invalid.",
+            FAILED_ITEMS, item_count(kinds, "failed"), "Items that failed, were rejected, timed out or were invalid."
         ),
         Record(
             PROCESSED_ITEMS, f"{processed} or {SUCCEEDED_ITEMS} + {FAILED_ITEMS}", "Items that succeeded or failed."
         ),
         Record(
             INVALID_ITEMS,
-            item_count(kinds, lambda kind: kind.items.invalid),
+            item_count(kinds, "invalid"),
             "Items that failed because the input is invalid, if AWS reports them.",
         ),
-        Record(RETRIES, item_count(kinds, lambda kind: kind.items.retried), "Retries, if AWS reports them."),
+        Record(RETRIES, item_count(kinds, "retried"), "Retries, if AWS reports them."),
         Record(
             FAILURE_RATIO, f"{FAILED_ITEMS} / ({PROCESSED_ITEMS} > 0)", "The ratio of failed items to processed items."
         ),

@@ -1,9 +1,9 @@
 """The alerts fire in Prometheus and in Grafana when they should, and only then."""
 
-from __future__ import annotations
-
+import copy
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -12,19 +12,24 @@ from typing import Any
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 from exporter.kinds.registry import KINDS
 from exporter.monitoring.alerts import ALERTS, Alert
-from exporter.monitoring.grafana import grafana_alerts
+from exporter.monitoring.grafana import grafana_alerts, without_records
 from exporter.monitoring.prometheus import prometheus_rules
-from exporter.monitoring.records import records
+from exporter.monitoring.records import Record
 from exporter.monitoring.rules import Rules, rules
 from tests.support.dashboards import PRINTED, variables
 from tests.support.promql import exposed_metrics, metric_names, promtool, recorded_metrics
 from tests.support.repository import ROOT
 
-UNIT_TESTS = sorted((ROOT / "tests" / "monitoring" / "alerts").glob("*.test.yaml"))
-DURATION = re.compile(r"\d+[smhd]")
+FOLDER = ROOT / "tests" / "monitoring" / "alerts"
+UNIT_TESTS = sorted(FOLDER.glob("*.test.yaml"))
+PROVISIONED: dict[str, Any] = yaml.safe_load(grafana_alerts(rules(KINDS)))
+GRAFANA_RULES = {rule["title"]: rule for group in PROVISIONED["groups"] for rule in group["rules"]}
+SCHEMA = json.loads((FOLDER / "grafana-provisioning.schema.json").read_text(encoding="utf-8"))
+VALIDATOR = Draft202012Validator(SCHEMA)
 
 # promtool's tests start in 1970. The support of a kind must end shortly after that.
 KINDS_IN_1970 = [
@@ -72,11 +77,6 @@ def run_unit_tests(file: Path, rule_file: str, folder: Path) -> None:
     promtool("test", "rules", folder / file.name)
 
 
-def test_promtool_accepts_the_rules() -> None:
-    found = f"SUCCESS: {len(records(KINDS)) + len(ALERTS)} rules found"
-    assert found in promtool("check", "rules", "--lint-fatal", ROOT / "monitoring" / "prometheus-rules.yaml")
-
-
 @every_unit_test
 def test_an_alert_fires_in_prometheus_when_it_should_and_only_then(file: Path, tmp_path: Path) -> None:
     run_unit_tests(file, prometheus_rules(rules(KINDS_IN_1970)), tmp_path)
@@ -95,7 +95,7 @@ def test_an_alert_has_a_unit_test_that_fires_and_one_that_stays_silent(alert: Al
 
 @every_alert
 def test_a_healthy_system_fires_no_alert(alert: Alert) -> None:
-    healthy = unit_tests(ROOT / "tests" / "monitoring" / "alerts" / "healthy.test.yaml")
+    healthy = unit_tests(FOLDER / "healthy.test.yaml")
     assert alert.name in {case["alertname"] for case in healthy if not case["exp_alerts"]}
 
 
@@ -155,8 +155,8 @@ def test_the_printed_rules_contain_no_placeholder() -> None:
 
 @every_alert
 def test_the_durations_of_an_alert_are_well_formed(alert: Alert) -> None:
-    assert DURATION.fullmatch(alert.for_)
-    assert DURATION.fullmatch(alert.keep_firing_for)
+    assert re.fullmatch(r"\d+[smhd]", alert.for_)
+    assert re.fullmatch(r"\d+[smhd]", alert.keep_firing_for)
 
 
 @every_alert
@@ -173,3 +173,74 @@ def test_an_alert_links_to_its_runbook_and_to_variables_of_its_dashboard(alert: 
 def test_labels_keywords_functions_and_ranges_are_not_metrics() -> None:
     query = 'max by (id, kind) (x_status{status=~"a|b"} == 1) and on (id) time() - delta(y_seconds[5m:1m]) > 5'
     assert metric_names(query) == {"x_status", "y_seconds"}
+
+
+def test_grafanas_file_has_only_fields_of_grafana() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+    assert [error.message for error in VALIDATOR.iter_errors(PROVISIONED)] == []
+
+
+@pytest.mark.parametrize(
+    "break_rule",
+    [
+        lambda rule: rule.pop("uid"),
+        lambda rule: rule.pop("noDataState"),
+        lambda rule: rule.update(keep_firing_for="5m"),
+        lambda rule: rule.update(uid="x" * 41),
+        lambda rule: rule["labels"].update(team="$labels.team"),
+        lambda rule: rule["annotations"].update(description="${HOME}"),
+        lambda rule: rule["data"][0].update(datasourceUid="prometheus"),
+        lambda rule: rule["data"][1]["model"].update(expression="B"),
+        lambda rule: rule["data"].pop(),
+    ],
+)
+def test_the_schema_rejects_fields_that_grafana_rejects_or_misinterprets(
+    break_rule: Callable[[dict[str, Any]], object],
+) -> None:
+    document = copy.deepcopy(PROVISIONED)
+    break_rule(document["groups"][0]["rules"][0])
+    assert not VALIDATOR.is_valid(document)
+
+
+def test_grafanas_file_contains_every_alert_once_with_a_unique_uid() -> None:
+    assert list(GRAFANA_RULES) == [alert.name for alert in ALERTS]
+    uids = [rule["uid"] for rule in GRAFANA_RULES.values()]
+    assert len({uid.lower() for uid in uids}) == len(ALERTS), "some databases of Grafana ignore case"
+
+
+@every_alert
+def test_a_query_of_grafana_needs_no_recording_rule(alert: Alert) -> None:
+    expression = GRAFANA_RULES[alert.name]["data"][0]["model"]["expr"]
+    assert metric_names(expression) - exposed_metrics() == set()
+
+
+@every_alert
+def test_a_comparison_of_grafana_uses_the_operator_and_the_threshold_of_the_alert(alert: Alert) -> None:
+    (condition,) = GRAFANA_RULES[alert.name]["data"][1]["model"]["conditions"]
+    assert condition["evaluator"] == {"type": {">": "gt", "<": "lt"}[alert.operator], "params": [alert.threshold]}
+
+
+@every_alert
+def test_only_grafanas_alert_on_the_exporter_fires_without_data_and_reports_a_failed_query(alert: Alert) -> None:
+    rule = GRAFANA_RULES[alert.name]
+    is_down_alert = alert.name == "AwsIotBulkExporterDown"
+    assert rule["noDataState"] == ("Alerting" if is_down_alert else "OK")
+    assert rule["execErrState"] == ("Error" if is_down_alert else "KeepLast")
+
+
+@every_alert
+def test_the_texts_of_grafana_refer_only_to_labels_and_the_value_of_the_query(alert: Alert) -> None:
+    texts = " ".join(GRAFANA_RULES[alert.name]["annotations"].values())
+    references = {reference.partition(" | ")[0] for reference in re.findall(r"\{\{ (.*?) \}\}", texts)}
+    assert references <= {f"$labels.{label}" for label in alert.labels} | {"$values.A.Value"}
+    assert ("$values.A.Value" in references) == ("{value}" in alert.description)
+
+
+def test_a_recording_rule_is_replaced_by_its_expression_and_its_range_by_a_subquery() -> None:
+    first = Record("level:one:max", 'max (x{code=~"a\\\\d"})', "A count.")
+    second = Record("level:one:max_ratio", "level:one:max / 2", "Half the count.")
+    query = "level:one:max_ratio > 0 and delta(level:one:max[1h]) and level:one:max[30m]"
+    assert without_records(query, (first, second)) == (
+        '((max (x{code=~"a\\\\d"})) / 2) > 0 and delta((max (x{code=~"a\\\\d"}))[1h:120s])'
+        ' and (max (x{code=~"a\\\\d"}))[30m:60s]'
+    )

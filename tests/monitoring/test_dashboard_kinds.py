@@ -1,7 +1,5 @@
 """The dashboards show the counts, statuses and failures of a new kind without a change."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,5 @@
 """Every query of the dashboards returns correct data from a Prometheus that has scraped a pair of exporters."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """The dashboards match Grafana's TypeScript types of the versions 10 to 13."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """The dashboards follow rules that can be checked without Grafana."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterator

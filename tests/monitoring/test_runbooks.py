@@ -1,7 +1,5 @@
 """Every alert has a runbook. Its queries and commands are valid."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from collections.abc import Iterator

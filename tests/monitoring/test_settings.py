@@ -1,7 +1,5 @@
 """The settings file of the rules: thresholds, windows, labels and links."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +63,12 @@ def test_a_disabled_alert_is_in_no_format() -> None:
     assert len(enabled.alerts) == len(ALERTS) - 1
 
 
-def test_promtool_accepts_the_changed_rules(tmp_path: Path) -> None:
-    file = tmp_path / "rules.yaml"
-    file.write_text(prometheus_rules(rules(KINDS, parse_settings(CHANGED))))
-    promtool("check", "rules", "--lint-fatal", file)
+@pytest.mark.parametrize("settings", ["", CHANGED], ids=["unchanged", "changed"])
+def test_promtool_accepts_the_rules(settings: str, tmp_path: Path) -> None:
+    file, enabled = tmp_path / "rules.yaml", rules(KINDS, parse_settings(settings))
+    file.write_text(prometheus_rules(enabled))
+    found = f"SUCCESS: {len(enabled.records) + len(enabled.alerts)} rules found"
+    assert found in promtool("check", "rules", "--lint-fatal", file)
 
 
 def test_all_errors_are_reported_at_once_with_their_paths() -> None:

@@ -62,12 +62,7 @@ def fleet_dashboard(kinds: Kinds) -> str:
         "AWS IoT bulk operations",
         "Active, failed and stalled bulk operations in all accounts and Regions, with their progress. "
         "The status Completed does not mean that all items succeeded: check the failures.",
-        (
-            variables.DATA_SOURCES,
-            *variables.cells(multiple=True),
-            variables.windows(),
-            variables.stalled(),
-        ),
+        (variables.DATA_SOURCES, *variables.cells(multiple=True), variables.windows(), variables.stalled()),
         (
             Row(4, _stats(kinds)),
             Row(13, (_operations(kinds),), "Operations"),

@@ -85,12 +85,7 @@ def operation_dashboard(kinds: Kinds) -> str:
         "AWS IoT bulk operation",
         "One bulk operation: its status, counts, speed, estimated end and errors. "
         "The status Completed does not mean that all items succeeded: check the failures.",
-        (
-            variables.DATA_SOURCES,
-            *variables.cells(multiple=False),
-            variables.operations(),
-            variables.windows(),
-        ),
+        (variables.DATA_SOURCES, *variables.cells(multiple=False), variables.operations(), variables.windows()),
         (
             Row(3, _stats(kinds)),
             Row(3, _times_and_cell()),

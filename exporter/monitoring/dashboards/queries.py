@@ -89,7 +89,7 @@ def last_read(chosen: str) -> str:
 
 def failures(kinds: Kinds, chosen: str) -> str:
     """Return the number of failed items of each operation."""
-    return item_count(kinds, lambda kind: kind.items.failed, chosen)
+    return item_count(kinds, "failed", chosen)
 
 
 def stalled(kinds: Kinds, chosen: str) -> str:
