@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from pydantic import ValidationError
 from exporter.config.cross_checks import cross_check_problems
 from exporter.config.kind_models import config_model
 from exporter.config.sections import Account, Aws, Config, Discover, Labels, Refresh, Watch
-from exporter.config.strict_yaml import parse_yaml, read_text
+from exporter.config.strict_yaml import parse_yaml, problems_in, read_text
 from exporter.config.validation import keys_of, problem_lines
 from exporter.core.errors import ConfigError
 from exporter.kinds.kind import Kind
@@ -35,9 +34,8 @@ class ConfigFile:
         An empty file is valid and means the defaults. A file that had content at an earlier read is refused when
         it is empty, because another program is probably writing it.
         """
-        text = "" if self._path is None else read_text(self._path)
-        with _problems_in(self._path):
-            raw = parse_yaml(text)
+        with problems_in(self._path):
+            raw = parse_yaml(read_text(self._path)) if self._path else None
             if self._had_content and raw is None:
                 raise ConfigError(["the file is empty but had content before; restart to use the defaults"])
             config = _validated(raw, self._kinds, self._model)
@@ -47,9 +45,7 @@ class ConfigFile:
 
 def read_config(path: Path | None, kinds: Sequence[Kind[Any]]) -> Config:
     """Return the configuration in a file, or the defaults without a path. Raises ConfigError."""
-    text = "" if path is None else read_text(path)
-    with _problems_in(path):
-        return parse_config(text, kinds)
+    return ConfigFile(path, kinds).read()
 
 
 def parse_config(text: str, kinds: Sequence[Kind[Any]]) -> Config:
@@ -58,15 +54,6 @@ def parse_config(text: str, kinds: Sequence[Kind[Any]]) -> Config:
     Raises ConfigError with all problems. No problem contains a value, because a value may be a secret.
     """
     return _validated(parse_yaml(text), kinds, config_model(kinds))
-
-
-@contextmanager
-def _problems_in(path: Path | None) -> Iterator[None]:
-    """Add the path of the file to each problem."""
-    try:
-        yield
-    except ConfigError as error:
-        raise ConfigError([f"{path}: {problem}" for problem in error.problems]) from None
 
 
 def _validated(raw: Any, kinds: Sequence[Kind[Any]], model: type[Config]) -> Config:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -72,16 +74,25 @@ class _TextLoader(_StrictLoader):
     yaml_implicit_resolvers = _resolvers(NULL, MERGE)
 
 
-def read_text(path: Path, shown: str = "") -> str:
-    """Return the content of a file. Raises ConfigError, which contains ``shown`` or else the path."""
+@contextmanager
+def problems_in(path: Path | None) -> Iterator[None]:
+    """Begin each problem of a ConfigError with the path of the file, and report equal problems once."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {problem}" for problem in dict.fromkeys(error.problems)) from None
+
+
+def read_text(path: Path) -> str:
+    """Return the content of a file. Raises ConfigError without the path, which ``problems_in`` adds."""
     try:
         with path.open(encoding="utf-8") as file:
             text = file.read(LONGEST_FILE + 1)
     except (OSError, ValueError) as error:
         cause = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ConfigError([f"cannot read {shown or path}: {cause}"]) from None
+        raise ConfigError([f"cannot read the file: {cause}"]) from None
     if len(text) > LONGEST_FILE:
-        raise ConfigError([f"cannot read {shown or path}: longer than {LONGEST_FILE:,} characters"])
+        raise ConfigError([f"cannot read the file: longer than {LONGEST_FILE:,} characters"])
     return text
 
 

@@ -163,7 +163,7 @@ def test_show_prints_the_policies_of_a_configuration(tmp_path: Path) -> None:
             ("iam-policy", "--config.file=config.example.yaml", "--account=none"),
             "--account: the configuration has no such account; expected any of factory, field",
         ),
-        (("iam-policy", "--config.file=/none"), "cannot read /none: No such file or directory"),
+        (("iam-policy", "--config.file=/none"), "/none: cannot read the file: No such file or directory"),
         (
             ("metrics", "--config.file=config.example.yaml"),
             "--config.file, --account: not used by metrics, only by iam-policy",

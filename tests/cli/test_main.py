@@ -113,11 +113,12 @@ def test_all_invalid_flags_and_values_are_reported_at_once(command: tuple[str, .
             "--shard.ordinal: 2 must be less than --shard.total (2)",
         ),
         (("serve", "--web.config.file="), "--web.config.file: expected the path of a file"),
-        (("simulate", "--scenario=/none"), "cannot read /none: No such file or directory"),
-        (("simulate", "--scenario=/dev/zero"), "cannot read /dev/zero: longer than 16,777,216 characters"),
-        (("check", "--config.file=/dev/zero"), "cannot read /dev/zero: longer than 16,777,216 characters"),
-        (("drill", "--alertmanager.config.file=/none"), "cannot read /none: No such file or directory"),
-        (("show", "prometheus-rules", "--alerts.file=/none"), "cannot read /none: No such file or directory"),
+        (("simulate", "--scenario=/none"), "/none: cannot read the file: No such file or directory"),
+        (("simulate", "--scenario=/dev/null"), "/dev/null: expected a mapping"),
+        (("simulate", "--scenario=/dev/zero"), "/dev/zero: cannot read the file: longer than 16,777,216 characters"),
+        (("check", "--config.file=/dev/zero"), "/dev/zero: cannot read the file: longer than 16,777,216 characters"),
+        (("drill", "--alertmanager.config.file=/none"), "/none: cannot read the file: No such file or directory"),
+        (("show", "prometheus-rules", "--alerts.file=/none"), "/none: cannot read the file: No such file or directory"),
         (
             ("show", "metrics", "--alerts.file=/none"),
             "--alerts.file: not used by metrics, only by prometheus-rules and grafana-alerts",
@@ -150,8 +151,8 @@ def test_problems_of_both_configurations_are_reported_together(command: str, tmp
     found = usage_errors(command, *flags, f"--web.config.file={bad}")
     assert [line.partition("; ")[0] for line in found] == [
         *([f"{config}: junk: unknown key"] if flags else []),
-        "--web.config.file: basic_auth_users.alice: expected a bcrypt hash of 60 characters",
-        "--web.config.file: junk: unknown key",
+        f"{bad}: basic_auth_users.alice: expected a bcrypt hash of 60 characters",
+        f"{bad}: junk: unknown key",
     ]
 
 

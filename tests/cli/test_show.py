@@ -51,8 +51,8 @@ def test_show_applies_the_settings_of_a_file(subject: str, tmp_path: Path) -> No
     assert done.stdout.count("severity: page") == 1
     file.write_text("alerts: {AwsIotBulkRatio: {}}\nlabels: 5\n")
     assert usage_errors("show", subject, f"--alerts.file={file}") == [
-        "labels: expected a mapping",
-        "alerts.AwsIotBulkRatio: expected the name of an alert",
+        f"{file}: labels: expected a mapping",
+        f"{file}: alerts.AwsIotBulkRatio: expected the name of an alert",
     ]
 
 

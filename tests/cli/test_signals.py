@@ -28,7 +28,7 @@ class Finder:
 sys.meta_path.insert(0, Finder())
 sys.exit(main(["serve", "--config.file=/nonexistent"]))
 """
-PROBLEM = "aws-iot-bulk-exporter: cannot read /nonexistent: No such file or directory\n"
+PROBLEM = "aws-iot-bulk-exporter: /nonexistent: cannot read the file: No such file or directory\n"
 
 
 @pytest.fixture

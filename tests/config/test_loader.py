@@ -92,9 +92,9 @@ def test_an_empty_id_and_one_that_is_too_long_are_refused_for_each_kind(kind: Ki
     [
         (b"accounts: \x00\n", "{path}: invalid YAML: line 1, column 11: a character that YAML does not allow"),
         (b"\naccounts:\n  \x00\n", "{path}: invalid YAML: line 3, column 3: a character that YAML does not allow"),
-        (b"accounts: \xff\n", "cannot read {path}: not UTF-8 text"),
-        ("accounts: [ä]".encode("utf-16"), "cannot read {path}: not UTF-8 text"),
-        (None, "cannot read {path}: No such file or directory"),
+        (b"accounts: \xff\n", "{path}: cannot read the file: not UTF-8 text"),
+        ("accounts: [ä]".encode("utf-16"), "{path}: cannot read the file: not UTF-8 text"),
+        (None, "{path}: cannot read the file: No such file or directory"),
     ],
 )
 def test_a_file_that_cannot_be_read_gives_one_line(tmp_path: Path, content: bytes | None, line: str) -> None:
@@ -109,7 +109,7 @@ def test_a_file_that_cannot_be_read_gives_one_line(tmp_path: Path, content: byte
 def test_a_directory_gives_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         read_config(tmp_path, KINDS)
-    assert caught.value.problems == (f"cannot read {tmp_path}: Is a directory",)
+    assert caught.value.problems == (f"{tmp_path}: cannot read the file: Is a directory",)
 
 
 def test_a_byte_order_mark_is_valid(tmp_path: Path) -> None:

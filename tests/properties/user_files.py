@@ -16,7 +16,6 @@ from exporter.cli.commands.simulate import read_scenario
 from exporter.cli.main import main
 from exporter.config.strict_yaml import parse_yaml
 from exporter.core.errors import ConfigError
-from exporter.web.protection.config_file import FLAG
 from tests.support.passwords import ALICE
 from tests.support.repository import ROOT
 
@@ -67,7 +66,7 @@ def command_problems(*arguments: str) -> Callable[[Path], Sequence[str]]:
         lines = errors.getvalue().removesuffix("\n").split("\n") if errors.getvalue() else []
         assert status == (2 if lines else 0)
         assert [line for line in lines if not line.startswith(PROGRAM)] == []
-        return [line.removeprefix(PROGRAM).removeprefix(f"{FLAG}: ").removeprefix(f"{path}: ") for line in lines]
+        return [line.removeprefix(PROGRAM).removeprefix(f"{path}: ") for line in lines]
 
     return run
 
@@ -77,7 +76,8 @@ def scenario_problems(path: Path) -> Sequence[str]:
     try:
         read_scenario(path)
     except ConfigError as error:
-        return error.problems or ("an error without a message",)
+        problems = error.problems or ("an error without a message",)
+        return [line.removeprefix(f"{path}: ") for line in problems]
     return ()
 
 
@@ -93,7 +93,7 @@ CONFIG = FileType(
     example_documents("config.example.yaml", "tests/config/good/*.yaml"),
     command_problems("check", "--config.file"),
 )
-WEB_CONFIG = FileType("web configuration", [WEB, TLS, {**WEB, **TLS}], command_problems("check", FLAG))
+WEB_CONFIG = FileType("web configuration", [WEB, TLS, {**WEB, **TLS}], command_problems("check", "--web.config.file"))
 ALERTS_FILE = FileType("alerts", [ALERTS], command_problems("show", "prometheus-rules", "--alerts.file"))
 SCENARIO_FILE = FileType("scenario", example_documents("exporter/*/scenarios/*.yaml"), scenario_problems)
 FILE_TYPES = (CONFIG, WEB_CONFIG, ALERTS_FILE, SCENARIO_FILE)

@@ -19,7 +19,7 @@ from exporter.cli.drill.environment import DrillEnvironment, Ports, Tools
 from exporter.cli.drill.files import Files
 from exporter.cli.drill.programs import HOST, Programs
 from exporter.cli.drill.speed_up import speed_up
-from exporter.config.strict_yaml import read_text
+from exporter.config.strict_yaml import problems_in, read_text
 from exporter.kinds.registry import KINDS
 from exporter.monitoring.prometheus import rule_file
 from exporter.monitoring.rules import rules
@@ -51,7 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: Arguments) -> int:
     """Return 0 if every alert fired and resolved, else 1. Raises ConfigError or StartError."""
     if arguments.alertmanager_config:
-        read_text(arguments.alertmanager_config)
+        with problems_in(arguments.alertmanager_config):
+            read_text(arguments.alertmanager_config)
     tools, ports = Tools(), Ports()
     folder = Path(tempfile.mkdtemp(prefix="aws-iot-bulk-drill-"))
     programs = Programs(folder, _environment(ports.aws))

@@ -13,7 +13,7 @@ from exporter.aws.iam_policy import policy, policy_of
 from exporter.aws.models import Models
 from exporter.cli import flags
 from exporter.config.loader import config_schema, read_config
-from exporter.config.strict_yaml import read_text
+from exporter.config.strict_yaml import problems_in, read_text
 from exporter.core.errors import ConfigError
 from exporter.kinds.registry import KINDS
 from exporter.metrics.reference import metrics_document
@@ -94,7 +94,8 @@ def run(arguments: Arguments) -> int:
 
 def _text(arguments: Arguments) -> str:
     if arguments.subject in RULES:
-        settings = parse_settings(read_text(arguments.alerts_file)) if arguments.alerts_file else UNCHANGED
+        with problems_in(arguments.alerts_file):
+            settings = parse_settings(read_text(arguments.alerts_file)) if arguments.alerts_file else UNCHANGED
         return RULES[arguments.subject](rules(KINDS, settings))
     if arguments.config_file:
         return _json(policy_of(read_config(arguments.config_file, KINDS), KINDS, Models(), arguments.account))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from exporter.aws.models import Models
 from exporter.cli import flags
-from exporter.config.strict_yaml import read_text
+from exporter.config.strict_yaml import problems_in, read_text
 from exporter.core.log import log_library_warnings, new_log
 from exporter.kinds.registry import KINDS
 from exporter.simulator.app import application
@@ -64,7 +64,8 @@ def run(arguments: Arguments) -> int:
 
 def read_scenario(file: Path | None) -> Scenario:
     """Return the scenario of a file, or the shipped one. Raises ConfigError."""
-    return parse_scenario(scenario_text() if file is None else read_text(file), KINDS)
+    with problems_in(file):
+        return parse_scenario(scenario_text() if file is None else read_text(file), KINDS)
 
 
 def isolated_environment(environ: Mapping[str, str], url: str) -> dict[str, str]:

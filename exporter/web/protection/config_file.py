@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from exporter.config.strict_yaml import parse_yaml_as_text
+from exporter.config.strict_yaml import parse_yaml_as_text, problems_in
 from exporter.config.validation import keys_of, problem_lines, run_both
 from exporter.core.errors import ConfigError
 from exporter.web.protection.config_fields import (
@@ -27,8 +27,6 @@ from exporter.web.protection.config_fields import (
     Whole,
 )
 from exporter.web.protection.tls import VERSIONS, Pem, Read, Tls, TlsServer, new_tls, read_pem
-
-FLAG = "--web.config.file"
 
 
 class Headers(Section):
@@ -86,19 +84,13 @@ def read_web_config(path: Path, read: Read) -> WebConfig:
 
     Raises ConfigError with all problems at once. None quotes a value.
     """
-    try:
-        return _read(path, read)
-    except ConfigError as error:
-        # A certificate that is not text is reported twice: as a wrong type, and as unreadable.
-        raise ConfigError(f"{FLAG}: {problem}" for problem in dict.fromkeys(error.problems)) from None
-
-
-def _read(path: Path, read: Read) -> WebConfig:
-    raw = parse_yaml_as_text(read(path, ""))
-    section = raw.get("tls_server_config") if isinstance(raw, dict) else None
-    tls = section if isinstance(section, dict) else None
-    document, pem = run_both(lambda: _document(raw), lambda: None if tls is None else _pem(tls, path.parent, read))
-    return _web_config(document, pem)
+    with problems_in(path):
+        raw = parse_yaml_as_text(read(path))
+        section = raw.get("tls_server_config") if isinstance(raw, dict) else None
+        tls = section if isinstance(section, dict) else None
+        # Both report a certificate that is not text; ``problems_in`` keeps one of the two equal problems.
+        document, pem = run_both(lambda: _document(raw), lambda: None if tls is None else _pem(tls, path.parent, read))
+        return _web_config(document, pem)
 
 
 def _pem(section: Mapping[str, Any], folder: Path, read: Read) -> Pem:

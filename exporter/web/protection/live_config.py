@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from exporter.config.strict_yaml import read_text
+from exporter.config.strict_yaml import problems_in, read_text
 from exporter.core.errors import ConfigError
 from exporter.core.log import Log
-from exporter.web.protection.config_file import FLAG, WebConfig, read_web_config
+from exporter.web.protection.config_file import WebConfig, read_web_config
 from exporter.web.protection.tls import Tls
 
 # The modification time, size and inode of a file; None if the file does not exist. A new content changes one of them.
@@ -43,15 +43,16 @@ class LiveWebConfig:
         self._seen = {}
         return read_web_config(path, self._read_file)
 
-    def _read_file(self, path: Path, shown: str) -> str:
+    def _read_file(self, path: Path) -> str:
         # The state is noted before the read, so that a change in between counts as a change.
         self._seen[path] = _file_state(path)
-        return read_text(path, shown)
+        return read_text(path)
 
     def _reload(self, path: Path) -> None:
         try:
             new = self._read(path)
-            self._check_protection(new)
+            with problems_in(path):
+                self._check_protection(new)
         except ConfigError as error:
             if error.problems != self._logged:
                 problems = "; ".join(error.problems)
@@ -67,7 +68,7 @@ class LiveWebConfig:
             "tls_server_config": self._current.tls is not None and new.tls is None,
         }
         if found := [key for key, is_removed in removed.items() if is_removed]:
-            raise ConfigError(f"{FLAG}: {key}: was removed; restart the exporter to run without it" for key in found)
+            raise ConfigError(f"{key}: was removed; restart the exporter to run without it" for key in found)
 
 
 def _file_state(path: Path) -> FileState:

@@ -34,7 +34,7 @@ from exporter.web.protection.config_fields import (
 )
 
 # Returns the text of a file. Raises ConfigError, which names the file by the second argument if that is not empty.
-Read = Callable[[Path, str], str]
+Read = Callable[[Path], str]
 SECTION = "tls_server_config"
 VERSIONS = {
     "TLS10": ssl.TLSVersion.TLSv1,
@@ -145,7 +145,7 @@ def _source(section: Mapping[str, Any], name: str, folder: Path, read: Read) -> 
         raise ConfigError([f"{where}: {EXPECTED_TEXT}"])
     try:
         # The path is not shown, because it may be the key itself by mistake.
-        return Source(where, value if key == name else read(folder / value, "the file"))
+        return Source(where, value if key == name else read(folder / value))
     except ConfigError as error:
         raise ConfigError(f"{where}: {problem}" for problem in error.problems) from None
 
