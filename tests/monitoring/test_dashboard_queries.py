@@ -1,13 +1,19 @@
 """Every query of the dashboards returns correct data from a Prometheus that has scraped a pair of exporters."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.dashboards import PRINTED, panel_titled, queries, variables
-from tests.support.exporter_server import restartable_exporter
+from exporter.kinds.registry import KINDS
+from exporter.monitoring.dashboards.fleet import fleet_dashboard
+from tests.kinds import test_fifth_kind
+from tests.monitoring.test_dashboards import KIND_WITH_UNITS
+from tests.support.dashboards import PRINTED, panel_titled, panels, queries, variables
+from tests.support.exporter_server import restartable_exporter, serve_simulation
 from tests.support.prometheus import History, prometheus_with_history
 
 FACTORY, FIELD = "111122223333", "444455556666"
@@ -199,3 +205,16 @@ def test_accounts_are_offered_by_name_and_chosen_by_id(history: History, subject
 
 def _grafana_text(labels: Mapping[str, str]) -> str:
     return "{" + ",".join(f'{name}="{value}"' for name, value in labels.items()) + "} 1 1766000000000"
+
+
+def test_prometheus_returns_the_numbers_of_a_new_kind(tmp_path: Path) -> None:
+    kinds = (*KINDS, KIND_WITH_UNITS)
+    dashboard = json.loads(fleet_dashboard(kinds))
+    stats = {panel["title"]: panel["targets"][0] for panel in panels(dashboard)}
+    with (
+        serve_simulation(test_fifth_kind.CONFIG, test_fifth_kind.SCENARIO, kinds) as simulation,
+        prometheus_with_history(simulation.exporter, 1, ("a:10098",), tmp_path) as history,
+    ):
+        for title, number in {"Active": 1, "Failed": 0, "With failures": 1, "Stalled": 0}.items():
+            (series,) = query_result(history, dashboard, stats[title], EVERYTHING)
+            assert float(series["value"][1]) == number

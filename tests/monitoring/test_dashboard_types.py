@@ -67,38 +67,32 @@ def compiler_errors(compiler: Path, version: str, sources: Mapping[str, str]) ->
 
 def typescript(dashboard: dict[str, Any]) -> str:
     """Return a dashboard as typed constants, one for each part. The compiler checks one large literal less strictly."""
-    constants = [IMPORT, *_head(dashboard)]
-    for panel in dashboard["panels"]:
-        constants += _section(panel) if panel["type"] == "row" else _panel(panel)
-    return "\n".join(constants) + "\n"
+    constants = (f"export const {name}: {type} = {json.dumps(value)};" for name, type, value in _constants(dashboard))
+    return "\n".join((IMPORT, *constants, ""))
 
 
-def _constant(name: str, type: str, value: object) -> str:
-    return f"export const {name}: {type} = {json.dumps(value)};"
-
-
-def _head(dashboard: dict[str, Any]) -> Iterator[str]:
-    head = {key: value for key, value in dashboard.items() if key not in ("panels", "templating")}
-    yield _constant("dashboard", "Whole", head)
+def _constants(dashboard: dict[str, Any]) -> Iterator[tuple[str, str, object]]:
+    yield "dashboard", "Whole", {key: dashboard[key] for key in dashboard if key not in ("panels", "templating")}
     for variable in dashboard["templating"]["list"]:
-        yield _constant(f"variable_{variable['name']}", "Variable", variable)
+        yield f"variable_{variable['name']}", "Variable", variable
+    for panel in dashboard["panels"]:
+        if panel["type"] == "row":
+            yield f"section{panel['id']}", "Section", panel
+        else:
+            yield from _panel(panel)
 
 
-def _section(panel: dict[str, Any]) -> Iterator[str]:
-    yield _constant(f"section{panel['id']}", "Section", panel)
-
-
-def _panel(panel: dict[str, Any]) -> Iterator[str]:
+def _panel(panel: dict[str, Any]) -> Iterator[tuple[str, str, object]]:
     id, type = panel["id"], f'"{panel["type"]}"'
-    yield _constant(f"panel{id}", "Drawn", panel)
-    yield _constant(f"options{id}", f"Options<{type}>", panel["options"])
-    yield _constant(f"custom{id}", f"Custom<{type}>", panel["fieldConfig"]["defaults"]["custom"])
+    yield f"panel{id}", "Drawn", panel
+    yield f"options{id}", f"Options<{type}>", panel["options"]
+    yield f"custom{id}", f"Custom<{type}>", panel["fieldConfig"]["defaults"]["custom"]
     for number, override in enumerate(panel["fieldConfig"]["overrides"]):
         properties = {entry["id"]: entry["value"] for entry in override["properties"]}
         standard = {name: value for name, value in properties.items() if not name.startswith("custom.")}
         custom = {name.partition(".")[2]: value for name, value in properties.items() if name not in standard}
-        yield _constant(f"field{id}_{number}", "Field", standard)
-        yield _constant(f"custom{id}_{number}", f"Custom<{type}>", custom)
+        yield f"field{id}_{number}", "Field", standard
+        yield f"custom{id}_{number}", f"Custom<{type}>", custom
 
 
 @pytest.mark.parametrize("version", VERSIONS)

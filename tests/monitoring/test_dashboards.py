@@ -1,33 +1,58 @@
-"""The dashboards follow rules that can be checked without Grafana."""
+"""The dashboards follow rules that can be checked without Grafana, also for a kind that is new to them."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from exporter.kinds.metric import IDENTITY
+from exporter.kinds.kind import ItemSeries, Kind, SeriesSelector
+from exporter.kinds.metric import IDENTITY, breakdown, gauge
+from exporter.kinds.phase import Phase, phase
 from exporter.kinds.registry import KINDS
 from exporter.metrics.reference import metrics_document
 from exporter.metrics.self_metrics import API, CELL, PREFIX
+from exporter.monitoring.dashboards.operation import operation_dashboard
 from exporter.monitoring.grafana import FOLDER as FOLDER_OF_ALERTS
+from tests.kinds.test_fifth_kind import FIVE_KINDS, KIND
 from tests.support.dashboards import FOLDER, PRINTED, panel_titled, panels, queries, variables
 from tests.support.repository import ROOT
 
 GRID = 24
-LONGEST_UID = 40
 DATA_SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 SHOWN_NOW = {"stat", "table"}
 SHOWN_OVER_TIME = {"timeseries", "state-timeline", "heatmap"}
 DOCUMENTED: dict[str, str] = dict(
     re.findall(r"^\| `(\w+)` \|.*?(?:\((\w+)\))? \|$", metrics_document(KINDS), re.MULTILINE)
 )
-METRIC = re.compile(r"\b(?:aws|process)_\w+")
+# The name of a metric. The buckets of a histogram belong to its metric.
+METRIC = re.compile(r"\b((?:aws|process)_\w+?)(?:_bucket)?\b")
 VARIABLE = re.compile(r"\$\{?(\w+)")
 GRAFANA_S_OWN = {"__rate_interval", "__range"}
 RANGE = re.compile(r"\[([^\]]*)\]|offset (\S+)")
+
+SOURCES = sorted((ROOT / "exporter" / "monitoring" / "dashboards").glob("*.py"))
+KIND_WITH_UNITS: Kind[Any] = replace(
+    KIND,
+    metrics=(
+        *KIND.metrics,
+        gauge("aws_iot_ota_update_signing_seconds", "How long.", lambda update: 1.0),
+        gauge("aws_iot_ota_update_image_bytes", "How much.", lambda update: 1.0),
+        gauge("aws_iot_ota_update_signed_timestamp_seconds", "When, in Unix seconds.", lambda update: 1.0),
+        breakdown("aws_iot_ota_update_devices", "How many, by phase.", "phase", lambda update: (("bad", 2),)),
+    ),
+    items=ItemSeries(
+        failed=(
+            SeriesSelector("aws_iot_ota_update_files"),
+            SeriesSelector("aws_iot_ota_update_devices", "phase", ("bad", "worse")),
+        )
+    ),
+)
 
 every_dashboard = pytest.mark.parametrize("dashboard", PRINTED.values(), ids=PRINTED)
 Dashboard = dict[str, Any]
@@ -53,7 +78,7 @@ def overrides(panel: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 def test_each_dashboard_has_a_unique_uid_and_title_and_a_file_named_by_its_uid() -> None:
     uids = [dashboard["uid"] for dashboard in PRINTED.values()]
     assert len(set(uids)) == len({dashboard["title"] for dashboard in PRINTED.values()}) == len(PRINTED) == 3
-    assert max(map(len, uids)) <= LONGEST_UID
+    assert max(map(len, uids)) <= 40
     assert sorted(file.name for file in FOLDER.iterdir()) == sorted(f"{uid}.json" for uid in uids)
 
 
@@ -121,30 +146,24 @@ def test_all_durations_are_variables_and_counters_appear_only_as_rates(dashboard
     for expression in expressions(dashboard):
         durations = {window or offset for window, offset in RANGE.findall(expression)}
         assert [duration for duration in durations if not duration.startswith("$")] == []
-        rates = re.findall(r"rate\((\w+)\{[^}]*\}\[\$__rate_interval\]\)", expression)
-        counters = [name for name in METRIC.findall(expression) if _type_of(name) in ("counter", "histogram")]
+        rates = re.findall(r"rate\((\w+?)(?:_bucket)?\{[^}]*\}\[\$__rate_interval\]\)", expression)
+        counters = [name for name in METRIC.findall(expression) if DOCUMENTED.get(name) in ("counter", "histogram")]
         assert counters == rates
-
-
-def _type_of(name: str) -> str:
-    return DOCUMENTED.get(name.removesuffix("_bucket"), "")
 
 
 @every_dashboard
 def test_queries_use_only_metrics_of_the_exporter(dashboard: Dashboard) -> None:
     labels = {*IDENTITY, *CELL, *API}
     named = {name for expression in expressions(dashboard) for name in METRIC.findall(expression)} - labels
-    assert {name for name in named if name.removesuffix("_bucket") not in DOCUMENTED} == set()
+    assert named - DOCUMENTED.keys() == set()
     assert ":" not in "".join(re.findall(r"[a-z:_]+", " ".join(expressions(dashboard))))
 
 
 def test_every_metric_is_on_some_dashboard() -> None:
-    shown = {
-        name for board in PRINTED.values() for expression in expressions(board) for name in METRIC.findall(expression)
-    }
+    shown = METRIC.findall(" ".join(expression for board in PRINTED.values() for expression in expressions(board)))
     omitted = {"process_virtual_memory_bytes", "process_max_fds", f"{PREFIX}state_file_restored_operations_total"}
     probes = {name for name in DOCUMENTED if "_exporter_probe_" in name}  # only a probe returns them
-    assert DOCUMENTED.keys() - {name.removesuffix("_bucket") for name in shown} == omitted | probes
+    assert DOCUMENTED.keys() - set(shown) == omitted | probes
 
 
 @every_dashboard
@@ -222,3 +241,73 @@ def test_the_provider_loads_them_into_the_folder_of_the_alerts() -> None:
     (provider,) = yaml.safe_load(text)["providers"]
     assert (provider["type"], provider["folder"]) == ("file", FOLDER_OF_ALERTS)
     assert provider["options"]["path"].startswith("/")
+
+
+def operation_panels(*kinds: Kind[Any]) -> dict[str, dict[str, Any]]:
+    """Return the panels of the operation dashboard by title."""
+    return {panel["title"]: panel for panel in panels(json.loads(operation_dashboard(kinds)))}
+
+
+def test_a_count_of_a_kind_is_on_the_panel_of_counts() -> None:
+    added = operation_panels(*FIVE_KINDS)["Counts"]["targets"][-1]
+    assert added["legendFormat"] == "files"
+    assert "(aws_iot_ota_update_files{" in added["expr"]
+    assert added["refId"] not in {target["refId"] for target in operation_panels(*KINDS)["Counts"]["targets"]}
+
+
+def test_a_new_unit_or_label_has_a_panel_of_its_own() -> None:
+    before, after = operation_panels(*FIVE_KINDS), operation_panels(*KINDS, KIND_WITH_UNITS)
+    units = {title: after[title]["fieldConfig"]["defaults"]["unit"] for title in after.keys() - before.keys()}
+    assert units == {"Durations": "s", "Sizes": "bytes", "Timestamps": "dateTimeAsIso", "Devices by phase": "short"}
+    assert after["Timestamps"]["targets"][0]["expr"].endswith(" * 1000")
+    (phases,) = after["Devices by phase"]["targets"]
+    assert phases["legendFormat"] == "{{phase}}"
+    assert phases["expr"].startswith("max by (aws_account_id, aws_region, kind, id, phase) (")
+    assert after["Devices by phase"]["description"] == "How many, by phase."
+
+
+def test_more_queries_than_letters_have_unique_references() -> None:
+    names = (f"aws_iot_ota_update_{number}" for number in range(60))
+    kind: Kind[Any] = replace(KIND, metrics=tuple(gauge(name, "Many.", lambda update: 1.0) for name in names))
+    targets = operation_panels(kind)["Counts"]["targets"]
+    assert len({target["refId"] for target in targets}) == len(targets) == 60
+
+
+def test_the_statuses_of_a_kind_have_phases_and_colours() -> None:
+    assert {status: phase(KIND, status) for status in (*KIND.statuses, "Unknown")} == {
+        "CREATE_PENDING": Phase.WAITING,
+        "CREATE_IN_PROGRESS": Phase.RUNNING,
+        "CREATE_COMPLETE": Phase.COMPLETED,
+        "CREATE_FAILED": Phase.FAILED,
+        "DELETE_IN_PROGRESS": Phase.ENDING,
+        "DELETE_FAILED": Phase.FAILED,
+        "Unknown": Phase.UNKNOWN,
+    }
+    overrides = operation_panels(*FIVE_KINDS)["Status"]["fieldConfig"]["overrides"]
+    matchers = {override["matcher"]["options"] for override in overrides}
+    assert {f"/^({status})$/i" for status in KIND.statuses} <= matchers
+
+
+def test_a_status_has_the_same_phase_in_every_kind() -> None:
+    found = {(phase(kind, status), status) for kind in KINDS for status in kind.statuses}
+    assert {expected: sorted(status for phase, status in found if phase is expected) for expected in Phase} == {
+        Phase.WAITING: ["SCHEDULED"],
+        Phase.RUNNING: ["ACTIVE", "IN_PROGRESS", "InProgress", "Initializing", "Running"],
+        Phase.ENDING: ["Cancelling", "DELETION_IN_PROGRESS", "Stopping"],
+        Phase.UNKNOWN: [],
+        Phase.FAILED: ["FAILED", "Failed"],
+        Phase.STOPPED: ["CANCELED", "Cancelled", "Stopped"],
+        Phase.COMPLETED: ["COMPLETED", "Completed"],
+        Phase.ENDED: ["INACTIVE"],
+    }
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda file: file.stem)
+def test_no_dashboard_names_a_kind_or_its_metrics(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    names = {kind.name for kind in KINDS} | {metric.name for kind in KINDS for metric in kind.metrics}
+    assert {name for name in names if name in text} == set()
+
+
+def test_the_exporter_dashboard_shows_no_statuses() -> None:
+    assert "status=~" not in " ".join(expressions(PRINTED["dashboard-exporter"]))

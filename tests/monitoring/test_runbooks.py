@@ -4,6 +4,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,9 @@ def lines(text: str, language: str) -> list[str]:
 def commands(text: str) -> Iterator[list[str]]:
     """Yield the words of every command in a text, including commands behind a pipe."""
     for line in lines(text, "sh"):
-        words = shlex.split(line)
-        while "|" in words:
-            position = words.index("|")
-            yield words[:position]
-            words = words[position + 1 :]
-        yield words
+        for is_pipe, words in groupby(shlex.split(line), lambda word: word == "|"):
+            if not is_pipe:
+                yield list(words)
 
 
 @cache
