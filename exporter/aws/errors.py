@@ -1,4 +1,4 @@
-"""Translation of botocore's errors into a reason and a code, both from closed sets."""
+"""Translation of botocore's errors into a reason and a code, each from a fixed set."""
 
 from __future__ import annotations
 

@@ -33,10 +33,7 @@ def new_log(level: str = "info", format: str = "logfmt", stream: TextIO | None =
     renderers: list[Processor] = (
         [structlog.processors.JSONRenderer()]
         if format == "json"
-        else [
-            _escape_controls,
-            structlog.processors.LogfmtRenderer(key_order=order, drop_missing=True, bool_as_flag=False),
-        ]
+        else [_escape, structlog.processors.LogfmtRenderer(key_order=order, drop_missing=True, bool_as_flag=False)]
     )
     log: Log = structlog.wrap_logger(
         _Lines(stream or sys.stderr),
@@ -93,7 +90,7 @@ def _is_writable(descriptor: int) -> bool:
     return bool(poll.poll(0))
 
 
-def _escape_controls(logger: Any, method: str, facts: EventDict) -> EventDict:
+def _escape(logger: Any, method: str, facts: EventDict) -> EventDict:
     """Escape characters that could control a terminal or a log reader. The renderer escapes line ends."""
     return {key: printable(value, keep="\n") if isinstance(value, str) else value for key, value in facts.items()}
 
@@ -108,7 +105,7 @@ def printable(text: str, keep: str = "") -> str:
 def log_library_warnings(log: Log) -> None:
     """Send warnings of all libraries to the log, for the whole process.
 
-    Warnings of botocore are left out: it raises an error, too, which its caller logs.
+    Warnings of botocore are left out: botocore also raises an error, which its caller logs.
     """
     logging.getLogger().addHandler(LibraryHandler(log))
     logging.getLogger("botocore").setLevel(logging.ERROR)

@@ -37,7 +37,7 @@ class _RenderedCell:
 class Exposition:
     """Renders the operations of snapshots. Lines are kept while their reading is unchanged.
 
-    Its methods are thread-safe. If several scrapes come at once, one of them renders the new lines for all.
+    Its methods are thread-safe. If several scrapes arrive together, one of them renders new lines for all.
     """
 
     def __init__(self, tables: Mapping[str, Table]) -> None:
@@ -54,7 +54,7 @@ class Exposition:
         return b"".join(self.parts(snapshots, openmetrics))
 
     def parts(self, snapshots: Iterable[Snapshot], openmetrics: bool = False) -> list[bytes]:
-        """Return the text in parts. They are the kept ones, so that callers need no copy of the text."""
+        """Return the text in parts, without a copy: the exposition keeps the same parts for later scrapes."""
         with self._lock:
             cells = [self._rendered(snapshot) for snapshot in without_duplicates(snapshots)]
             # This removes old cells: an exposition can serve several configurations.

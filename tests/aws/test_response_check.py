@@ -154,6 +154,14 @@ def caller() -> Iterator[Caller]:
         yield Caller(aws, Models())
 
 
+def malformed_error(caller: Caller, api: str, response: HttpResponse) -> ApiError:
+    """Return the error of a call with this response. Fail if it is not ``malformed``."""
+    error, _ = caller.call(api, response)
+    assert error is not None
+    assert error.reason is Reason.MALFORMED
+    return error
+
+
 @pytest.mark.parametrize("api", GOOD)
 def test_a_valid_response_is_a_success(caller: Caller, api: str) -> None:
     assert caller.call(api, HttpResponse(GOOD[api]))[0] is None
@@ -162,32 +170,24 @@ def test_a_valid_response_is_a_success(caller: Caller, api: str) -> None:
 @pytest.mark.parametrize("api", GOOD)
 @pytest.mark.parametrize("response", MALFORMED_BODIES.values(), ids=MALFORMED_BODIES)
 def test_a_body_without_the_content_is_malformed(caller: Caller, api: str, response: HttpResponse) -> None:
-    error, _ = caller.call(api, response)
-    assert error is not None
-    assert error.reason is Reason.MALFORMED
+    error = malformed_error(caller, api, response)
     assert "log in" not in f"{error} {error.detail}"
 
 
 @pytest.mark.parametrize("api", GOOD)
 @pytest.mark.parametrize("missing_bytes", [1, 1000])
 def test_an_incomplete_body_is_malformed(caller: Caller, api: str, missing_bytes: int) -> None:
-    error, _ = caller.call(api, HttpResponse(GOOD[api], content_length=len(GOOD[api]) + missing_bytes))
-    assert error is not None
-    assert error.reason is Reason.MALFORMED
+    malformed_error(caller, api, HttpResponse(GOOD[api], content_length=len(GOOD[api]) + missing_bytes))
 
 
 @pytest.mark.parametrize("api", GOOD)
 def test_a_body_of_40_megabytes_is_malformed(caller: Caller, api: str) -> None:
-    error, _ = caller.call(api, HttpResponse(GOOD[api] + b" " * 40_000_000))
-    assert error is not None
-    assert "larger than" in error.detail
+    assert "larger than" in malformed_error(caller, api, HttpResponse(GOOD[api] + b" " * 40_000_000)).detail
 
 
 @pytest.mark.parametrize(("api", "body"), [(api, body) for api, bodies in WRONG.items() for body in bodies])
 def test_a_missing_or_invalid_member_is_malformed(caller: Caller, api: str, body: bytes) -> None:
-    error, _ = caller.call(api, HttpResponse(body, headers=JSON))
-    assert error is not None
-    assert error.reason is Reason.MALFORMED
+    malformed_error(caller, api, HttpResponse(body, headers=JSON))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The contract of every kind with the models of AWS and with the metrics."""
+"""The contract of every kind with the models of AWS, the metrics, the simulation and the state file."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import re
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,17 +18,30 @@ from botocore.model import ListShape, MapShape, OperationModel, Shape, StringSha
 from exporter.aws.iam_policy import DEPENDENT
 from exporter.core.model import ItemCounts, Operation, Reading
 from exporter.kinds import greengrass_bulk_deployment
-from exporter.kinds.kind import DESCRIBE, DISCOVER, FetchRequest, Kind, SeriesSelector
+from exporter.kinds.kind import DESCRIBE, DISCOVER, ApiCall, FetchRequest, Kind, Options, SeriesSelector, TagSource
 from exporter.kinds.kind import TAGS as TAGS_PURPOSE
 from exporter.kinds.metric import IDENTITY
 from exporter.kinds.registry import KINDS
+from exporter.kinds.response import Tags
 from exporter.metrics.families import UNKNOWN, table
+from exporter.simulator.responses import serialize
 from exporter.state.codec import Codec, Record
-from tests.support.simulated_responses import MODELS, TAGS, SimulatedApi, input_members, sample_operation
+from tests.support.shape_checker import shape_violations
+from tests.support.simulated_responses import (
+    ID,
+    MODELS,
+    TAGS,
+    SimulatedApi,
+    input_members,
+    output_shape,
+    parsed_response,
+    sample_operation,
+)
 
 WORD = re.compile(r"[a-z][a-z0-9_]*")
 RESERVED = re.compile(r"_(total|count|sum|bucket|created)$")
 CELL_LABELS = {"account", "reason"}
+BY_NAME = {kind.name: kind for kind in KINDS}
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 
 
@@ -40,6 +54,29 @@ def shapes(shape: Shape | None) -> Iterator[tuple[str, Shape]]:
         yield from shapes(shape.member)
     elif isinstance(shape, MapShape):
         yield from shapes(shape.value)
+
+
+def options_of(kind: Kind[Any], switched_on: bool = True) -> Options:
+    return frozenset(option.name for option in kind.options if switched_on)
+
+
+def fetch_calls(kind: Kind[Any], options: Options) -> set[ApiCall]:
+    optional = (call for option in kind.options if option.name in options for call in option.calls)
+    return {*kind.describe_calls, *optional}
+
+
+def fetch_operation(kind: Kind[Any], api: SimulatedApi, options: Options = frozenset()) -> Operation:
+    async def read() -> Operation:
+        operation: Operation = await kind.fetch(api, FetchRequest(ID, options))
+        return operation
+
+    return asyncio.run(read())
+
+
+def fetch_with_counts(kind: Kind[Any], status: str, switched_on: bool = True) -> Operation:
+    """Return an operation with a count in every field."""
+    simulated = replace(sample_operation(status), items=20, failed=9)
+    return fetch_operation(kind, SimulatedApi(kind, simulated), options_of(kind, switched_on))
 
 
 @every_kind
@@ -139,18 +176,10 @@ def test_an_unknown_status_is_active(kind: Kind[Any]) -> None:
 def test_the_state_file_restores_an_equal_operation(kind: Kind[Any]) -> None:
     codec = Codec(kind)
     for status in kind.statuses:
-        operation = asyncio.run(fetch_operation(kind, status, switched_on=True))
+        operation = fetch_with_counts(kind, status)
         record = Record(operation, 1.8e9, operation.created, explicit=True, matched=False, rules="a", tags=TAGS)
         restored = codec.decode(codec.encode(record))
         assert (restored, type(restored.operation)) == (record, kind.operation)
-
-
-async def fetch_operation(kind: Kind[Any], status: str, switched_on: bool) -> Operation:
-    """Return an operation of a status with a count in every field, with its options on or off."""
-    simulated = replace(sample_operation(status, id="one"), items=20, failed=9)
-    options = frozenset(option.name for option in kind.options if switched_on)
-    operation: Operation = await kind.fetch(SimulatedApi(kind, simulated), FetchRequest("one", options))
-    return operation
 
 
 def largest_sum(kind: Kind[Any], operation: Operation, sources: Sequence[SeriesSelector]) -> int | None:
@@ -170,7 +199,7 @@ def largest_sum(kind: Kind[Any], operation: Operation, sources: Sequence[SeriesS
 @pytest.mark.parametrize("switched_on", [True, False])
 def test_the_series_add_up_to_the_item_counts(kind: Kind[Any], switched_on: bool) -> None:
     for status in kind.statuses:
-        operation = asyncio.run(fetch_operation(kind, status, switched_on))
+        operation = fetch_with_counts(kind, status, switched_on)
         items = kind.items
         counts = ItemCounts(*(largest_sum(kind, operation, series) for series in (items.succeeded, items.failed)))
         assert counts == kind.item_counts(operation), status
@@ -189,7 +218,7 @@ def test_a_status_has_one_phase_that_fits_its_being_active(kind: Kind[Any]) -> N
 def test_every_selected_label_value_is_exposed(kind: Kind[Any]) -> None:
     items = kind.items
     metrics = {metric.name: metric for metric in kind.metrics}
-    operation = asyncio.run(fetch_operation(kind, kind.statuses[0], True))
+    operation = fetch_with_counts(kind, kind.statuses[0])
     series = (*items.succeeded, *items.failed, *items.processed, *items.unfinished, *items.invalid, *items.retried)
     for selector in series:
         exposed = {labels[0] for labels, _ in metrics[selector.metric].read(Reading(operation, 0.0)) if labels}
@@ -208,6 +237,114 @@ def test_the_larger_of_two_sources_of_failures_counts() -> None:
 
 def test_every_kind_has_series_of_failures() -> None:
     assert [kind.name for kind in KINDS if not kind.items.failed] == []
+
+
+@every_kind
+def test_every_simulated_response_fits_the_model(kind: Kind[Any]) -> None:
+    tags = {kind.tag_source.call} if kind.tag_source else set()
+    assert set(kind.simulation.responses) == fetch_calls(kind, options_of(kind)) | tags
+    for call, response_of in kind.simulation.responses.items():
+        contents = [response_of(sample_operation(status)) for status in kind.statuses]
+        assert any(contents)
+        for content in filter(None, contents):
+            assert shape_violations(output_shape(call), serialize(output_shape(call), content)) == []
+
+
+@every_kind
+def test_every_call_names_an_operation_as_the_model_requires(kind: Kind[Any]) -> None:
+    assert set(kind.simulation.names_of) <= set(kind.simulation.responses)
+    assert kind.naming(kind.describe_calls[0]).parameter == kind.id_parameter
+    for call in kind.simulation.responses:
+        naming, shape = kind.naming(call), MODELS.operation(call).input_shape
+        assert shape is not None
+        assert naming.parameter in shape.required_members
+        parameter = input_members(call)[naming.parameter]
+        (name,) = {naming.name(sample_operation(status)) for status in kind.statuses}
+        assert isinstance(parameter, StringShape)
+        assert len(name) <= parameter.metadata.get("max", len(name))
+        assert re.fullmatch(parameter.metadata.get("pattern", ".+"), name)
+
+
+@every_kind
+def test_a_name_differs_for_each_id_and_a_uuid_is_an_id_of_every_kind(kind: Kind[Any]) -> None:
+    assert kind.is_id(str(uuid.uuid4()))
+    for call in kind.simulation.responses:
+        name = kind.naming(call).name
+        assert len({name(sample_operation(kind.statuses[0], id)) for id in ("a", "b", "c")}) == 3
+
+
+@every_kind
+def test_an_entry_of_a_simulated_list_is_parsed(kind: Kind[Any]) -> None:
+    call = kind.discovery.call
+    for status in kind.statuses:
+        page = {MODELS.pagination(call).result: [kind.simulation.entry(sample_operation(status))]}
+        assert shape_violations(output_shape(call), serialize(output_shape(call), page)) == []
+        (entry,) = kind.discovery.entries(parsed_response(call, page))
+        assert entry.id == ID
+        assert entry.status == status if kind.discovery.has_statuses else entry.status in ("", status)
+
+
+@every_kind
+@pytest.mark.parametrize("switched_on", [False, True])
+def test_every_metric_of_a_simulated_operation_can_be_read(kind: Kind[Any], switched_on: bool) -> None:
+    options = options_of(kind, switched_on)
+    for status in kind.statuses:
+        operation = fetch_operation(kind, SimulatedApi(kind, sample_operation(status)), options)
+        assert (operation.id, operation.status) == (ID, status)
+        assert kind.is_final(operation, options) in ((False,) if kind.is_active(status) else (False, True))
+        for metric in table(kind, ("team",)):
+            rows = list(metric.read(Reading(operation, 1.0)))
+            assert [values for values, _ in rows if len(values) != len(metric.labels)] == []
+            assert len({values for values, _ in rows}) == len(rows)
+
+
+@every_kind
+@pytest.mark.parametrize("switched_on", [False, True])
+def test_an_operation_is_read_with_every_call_that_has_a_response(kind: Kind[Any], switched_on: bool) -> None:
+    options = options_of(kind, switched_on)
+    calls, made = fetch_calls(kind, options), set[ApiCall]()
+    for status in kind.statuses:
+        operation = sample_operation(status)
+        api = SimulatedApi(kind, operation)
+        fetch_operation(kind, api, options)
+        assert {call for call in calls if kind.simulation.responses[call](operation) is not None} == set(api.calls)
+        assert len(set(api.calls)) == len(api.calls)
+        made.update(api.calls)
+    assert made == calls
+
+
+async def tags_of(source: TagSource[Any], api: SimulatedApi, operation: Operation) -> Tags:
+    return await source.read(api, operation)
+
+
+@every_kind
+def test_tags_from_their_own_call_are_those_of_the_operation(kind: Kind[Any]) -> None:
+    source = kind.tag_source
+    if source is None:
+        return
+    for status in kind.statuses:
+        api = SimulatedApi(kind, sample_operation(status))
+        operation = fetch_operation(kind, api)
+        assert operation.tags == ()
+        assert asyncio.run(tags_of(source, api, operation)) == TAGS
+        assert api.calls[-1] == source.call
+
+
+@every_kind
+def test_an_operation_is_valid_as_one_of_another_kind_with_one_id(kind: Kind[Any]) -> None:
+    for name, convert in kind.simulation.as_other_kinds.items():
+        other = BY_NAME[name]
+        converted = list(filter(None, (convert(sample_operation(status)) for status in kind.statuses)))
+        (id,) = {operation.id for operation in converted}
+        assert other.is_id(id)
+        assert id != ID
+        assert {operation.status for operation in converted} <= set(other.statuses)
+        for operation in converted:
+            values = (operation.account, operation.region, operation.items, operation.tags)
+            assert values == ("111122223333", "eu-west-1", 10, TAGS)
+            for call, response_of in other.simulation.responses.items():
+                content = serialize(output_shape(call), response_of(operation) or {})
+                assert shape_violations(output_shape(call), content) == []
 
 
 def test_a_typo_in_a_metric_is_a_type_error(tmp_path: Path) -> None:
