@@ -29,19 +29,10 @@ from exporter.monitoring.promql import (
 )
 
 Operator = Literal[">", "<"]
-NoData = Literal["OK", "Alerting"]
-QueryError = Literal["KeepLast", "Error"]
 Unit = Literal["", "ratio", "seconds"]
-Group = Literal["aws-iot-bulk-operations", "aws-iot-bulk-exporter"]
 
 # Labels that are variables of the dashboards, with the names of the variables.
-VARIABLES: Mapping[str, str] = {
-    "aws_account_id": "account",
-    "aws_region": "region",
-    "kind": "kind",
-    "id": "id",
-    "instance": "instance",
-}
+VARIABLES = {"aws_account_id": "account", "aws_region": "region", "kind": "kind", "id": "id", "instance": "instance"}
 _HUMANIZERS: Mapping[Unit, str] = {"": "humanize", "ratio": "humanizePercentage", "seconds": "humanizeDuration"}
 _REFERENCE = re.compile(r"(?<!\$)\{(\w+)\}")
 _NAME = re.compile(r"[\w:]+")
@@ -58,7 +49,7 @@ class Alert:
     """
 
     name: str
-    group: Group
+    group: Literal["aws-iot-bulk-operations", "aws-iot-bulk-exporter"]
     query: str
     labels: tuple[str, ...]
     severity: str
@@ -72,9 +63,9 @@ class Alert:
     # A restart of the exporter interrupts its series. Without this time every restart would resolve the alert and
     # then notify again.
     keep_firing_for: str = "15m"
-    no_data: NoData = "OK"
+    no_data: Literal["OK", "Alerting"] = "OK"
     # A failed query gives no information about an operation. It must neither fire nor resolve an alert.
-    query_error: QueryError = "KeepLast"
+    query_error: Literal["KeepLast", "Error"] = "KeepLast"
 
     @property
     def expression(self) -> str:

@@ -35,9 +35,6 @@ CELL_ERROR = EXPORTER_PREFIX + "cell_error"
 BUILD_INFO = EXPORTER_PREFIX + "build_info"
 SHARD_TOTAL = EXPORTER_PREFIX + "shard_total"
 
-# An expression that never returns a series. It replaces a count that no kind has.
-NO_SERIES = "(vector(0) > 0)"
-
 
 def by(labels: Sequence[str]) -> str:
     """Return a clause that aggregates by these labels."""
@@ -76,7 +73,7 @@ def per_cell(aggregation: str, series: str, *labels: str) -> str:
 
 def union(queries: Iterable[str]) -> str:
     """Return the series of all queries, or none if there is no query."""
-    return " or ".join(queries) or NO_SERIES
+    return " or ".join(queries) or "(vector(0) > 0)"
 
 
 def item_count(kinds: Kinds, count: ItemCount, chosen: str = "") -> str:

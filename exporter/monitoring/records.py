@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from exporter.aws.errors import REASONS
@@ -71,11 +72,10 @@ def _states(kinds: Kinds) -> Iterable[Record]:
     changed = f"({per_operation(UPDATED)} or {per_operation(CREATED)}) > time() - ${{ended_seconds}}"
     seen = f"max_over_time({UNFINISHED}[${{ended_seconds}}s])"
     waiting = _has_status(kinds, lambda kind: kind.waiting)
+    under_way = item_count(kinds, "unfinished")
     return (
         Record(ACTIVE, _has_status(kinds, lambda kind: kind.active), "1 if AWS may still change the operation."),
-        Record(
-            UNDER_WAY, item_count(kinds, "unfinished"), "Items that are queued or in progress, if AWS reports them."
-        ),
+        Record(UNDER_WAY, under_way, "Items that are queued or in progress, if AWS reports them."),
         Record(
             UNFINISHED,
             f"{ACTIVE} unless {SAME_OPERATION} {UNDER_WAY} == 0",
@@ -102,21 +102,14 @@ def _states(kinds: Kinds) -> Iterable[Record]:
 
 
 def _items(kinds: Kinds) -> Iterable[Record]:
-    processed = item_count(kinds, "processed")
+    count = partial(item_count, kinds)
+    processed = f"{count('processed')} or {SUCCEEDED_ITEMS} + {FAILED_ITEMS}"
     return (
-        Record(SUCCEEDED_ITEMS, item_count(kinds, "succeeded"), "Items (things, records or groups) that succeeded."),
-        Record(
-            FAILED_ITEMS, item_count(kinds, "failed"), "Items that failed, were rejected, timed out or were invalid."
-        ),
-        Record(
-            PROCESSED_ITEMS, f"{processed} or {SUCCEEDED_ITEMS} + {FAILED_ITEMS}", "Items that succeeded or failed."
-        ),
-        Record(
-            INVALID_ITEMS,
-            item_count(kinds, "invalid"),
-            "Items that failed because the input is invalid, if AWS reports them.",
-        ),
-        Record(RETRIES, item_count(kinds, "retried"), "Retries, if AWS reports them."),
+        Record(SUCCEEDED_ITEMS, count("succeeded"), "Items (things, records or groups) that succeeded."),
+        Record(FAILED_ITEMS, count("failed"), "Items that failed, were rejected, timed out or were invalid."),
+        Record(PROCESSED_ITEMS, processed, "Items that succeeded or failed."),
+        Record(INVALID_ITEMS, count("invalid"), "Items that failed because the input is invalid, if AWS reports them."),
+        Record(RETRIES, count("retried"), "Retries, if AWS reports them."),
         Record(
             FAILURE_RATIO, f"{FAILED_ITEMS} / ({PROCESSED_ITEMS} > 0)", "The ratio of failed items to processed items."
         ),

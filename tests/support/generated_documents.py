@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from exporter.kinds.kind import Kind
 from exporter.kinds.registry import KINDS
 from exporter.metrics.reference import kinds_table, metrics_table
-from exporter.monitoring.reference_tables import alerts_table, parameters_table, records_table
+from exporter.monitoring.alerts import ALERTS
+from exporter.monitoring.records import records
+from exporter.monitoring.settings import Parameters
 from tests.support.documented_permissions import (
     cloudformation_conditions,
     cloudformation_parameters,
@@ -20,15 +22,45 @@ from tests.support.documented_permissions import (
 )
 from tests.support.repository import ROOT
 
-Part = Callable[[Sequence[Kind[Any]]], str]
+Kinds = Sequence[Kind[Any]]
+Part = Callable[[Kinds], str]
+
+
+def _alerts_table(kinds: Kinds) -> str:
+    rows = (
+        (
+            f"[{alert.name}](runbooks/{alert.name}.md)",
+            alert.severity,
+            f"{alert.operator} {alert.threshold:g}",
+            alert.for_,
+            alert.summary,
+        )
+        for alert in ALERTS
+    )
+    return _table(("alert", "severity", "threshold", "for", "meaning"), rows)
+
+
+def _parameters_table(kinds: Kinds) -> str:
+    fields = Parameters.model_fields.items()
+    rows = ((f"`{name}`", f"`{field.default}`", field.description or "") for name, field in fields)
+    return _table(("parameter", "default", "meaning"), rows)
+
+
+def _records_table(kinds: Kinds) -> str:
+    return _table(("metric", "value"), ((f"`{record.name}`", record.help) for record in records(kinds)))
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
+
 
 # Files with generated parts. Comments mark the start of a part by its name, and its end.
 PARTS: Mapping[Path, Mapping[str, Part]] = {
     ROOT / "README.md": {"kinds": kinds_table, "metrics": metrics_table},
     ROOT / "docs" / "monitoring.md": {
-        "alerts": alerts_table,
-        "parameters": parameters_table,
-        "records": records_table,
+        "alerts": _alerts_table,
+        "parameters": _parameters_table,
+        "records": _records_table,
     },
     ROOT / "docs" / "aws-permissions.md": {"permissions": permissions_table},
     ROOT / "deploy" / "aws" / "cloudformation.yaml": {

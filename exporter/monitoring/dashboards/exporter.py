@@ -51,8 +51,6 @@ REQUESTS: Final = rate(self_metric("api_requests_total", CHOSEN_APIS))
 ERRORS: Final = rate(self_metric("api_request_errors_total", CHOSEN_APIS))
 BUDGET: Final = f"min {by(API_LABELS)} ({self_metric('api_budget_ratio', CHOSEN_APIS)})"
 DURATIONS: Final = rate(self_metric("api_request_duration_seconds_bucket", CHOSEN_INSTANCE))
-QUANTILES: Final = ((0.95, "95 %"), (0.5, "50 %"))
-
 BUILD: Final = self_metric("build_info", CHOSEN_INSTANCE)
 
 
@@ -259,9 +257,9 @@ def _response_times() -> tuple[Panel, ...]:
         lines(
             "Response time by API",
             "The 95th percentile and the median of the duration of HTTP requests.",
-            tuple(
-                Query(f"histogram_quantile({quantile}, {by_api})", f"{API_LEGEND} {name}")
-                for quantile, name in QUANTILES
+            (
+                Query(f"histogram_quantile(0.95, {by_api})", f"{API_LEGEND} 95 %"),
+                Query(f"histogram_quantile(0.5, {by_api})", f"{API_LEGEND} 50 %"),
             ),
             "s",
             min=0,

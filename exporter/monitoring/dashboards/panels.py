@@ -31,8 +31,6 @@ PHASE_COLORS: Final[Mapping[Phase, str]] = {
     Phase.COMPLETED: "#7b8087",
     Phase.ENDED: "#7b8087",
 }
-BY_THRESHOLD: Final[Options] = {"mode": "thresholds"}
-BY_SERIES: Final[Options] = {"mode": "palette-classic"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +40,7 @@ class Visualization:
     type: str
     options: Options
     custom: Options = field(default_factory=dict)
-    color: Options = field(default_factory=lambda: BY_THRESHOLD)
+    color: Literal["thresholds", "palette-classic"] = "thresholds"
     format: Literal["time_series", "table", "heatmap"] = "time_series"
     instant: bool = False
 
@@ -70,13 +68,9 @@ def _graph(fill_opacity: int, stacking: str) -> Visualization:
         "stacking": {"mode": stacking, "group": "A"},
     }
     options = {"legend": legend, "tooltip": {"mode": "multi", "sort": "desc"}}
-    return Visualization(type="timeseries", options=options, custom=custom, color=BY_SERIES)
+    return Visualization(type="timeseries", options=options, custom=custom, color="palette-classic")
 
 
-STAT: Final = _stat("value", "value")
-# Shows the name of the series and not its value.
-NAME_STAT: Final = _stat("name", "background")
-# One bar for each series over time, in the colour of its state.
 STATE_BARS: Final = Visualization(
     type="state-timeline",
     options={
@@ -200,7 +194,7 @@ class Panel:
             "unit": self.unit,
             **{name: limit for name, limit in limits.items() if limit is not None},
             "noValue": self.no_value,
-            "color": dict(self.visualization.color),
+            "color": {"mode": self.visualization.color},
             "mappings": list(self.mappings),
             "thresholds": thresholds(self.steps),
             "custom": dict(self.visualization.custom),
@@ -214,13 +208,15 @@ def _reference(number: int) -> str:
 
 lines = partial(Panel, visualization=_graph(0, "none"))
 stacked_areas = partial(Panel, visualization=_graph(25, "normal"), min=0)
-name_stat = partial(Panel, visualization=NAME_STAT, unit="none")
+# A panel with the name of the series and not its value.
+name_stat = partial(Panel, visualization=_stat("name", "background"), unit="none")
+# One bar for each series over time, in the colour of its state.
 state_bars = partial(Panel, visualization=STATE_BARS, unit="none")
 
 
 def stat(title: str, description: str, expr: str, unit: str = "short", **properties: Any) -> Panel:
     """Return a panel with one number: the result of a query at the end of the time range."""
-    return Panel(title, description, (Query(expr),), unit, visualization=STAT, **properties)
+    return Panel(title, description, (Query(expr),), unit, visualization=_stat("value", "value"), **properties)
 
 
 # Properties of a column that colour its text or its background by its value.
