@@ -1,7 +1,5 @@
 """The configuration file: every problem is reported at once, each in one line with its path and without a value."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The JSON schema of the configuration accepts the same files as the code, and the example contains every key."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Serve the ``SCENARIO`` of a test module."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest
@@ -20,4 +18,4 @@ def served(request: pytest.FixtureRequest) -> Iterator[Aws]:
 def aws(served: Aws) -> Iterator[Aws]:
     """The served scenario. Its clock is reset after the test."""
     yield served
-    served.clock.seconds = START
+    served.clock.at = START

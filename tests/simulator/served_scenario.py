@@ -1,8 +1,6 @@
 """The simulator on a real server, with boto3 clients, raw requests, and a clock that the test sets."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,13 +8,16 @@ from typing import Any
 
 import boto3
 import httpx
+import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from botocore.serialize import create_serializer
 
 from exporter.kinds.kind import ApiCall, Kind
 from exporter.kinds.registry import KINDS
 from exporter.simulator.app import application
 from exporter.simulator.scenario import parse_scenario
+from tests.support.clocks import ManualClock
 from tests.support.servers import serve_app
 from tests.support.simulated_responses import MODELS, sample_operation
 
@@ -27,30 +28,12 @@ REGION = "eu-west-1"
 ACCOUNTS = f'accounts: ["{ACCOUNT}", "{OTHER_ACCOUNT}"]\n'
 
 
-@dataclass
-class Clock:
-    """Unix seconds that change only when a test sets them."""
-
-    seconds: float = START
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
-@dataclass(frozen=True)
-class Credentials:
-    """An access key, and a session token if the key is temporary."""
-
-    key: str = "AKIDEXAMPLE"
-    token: str | None = None
-
-
 @dataclass(frozen=True)
 class Aws:
     """The clients of a simulated AWS."""
 
     url: str
-    clock: Clock
+    clock: ManualClock
     http: httpx.Client
 
     @cached_property
@@ -58,16 +41,15 @@ class Aws:
         """One session for all clients, because each session loads the models again."""
         return boto3.Session()
 
-    def client(self, service: str, region: str = REGION, credentials: Credentials | None = None) -> Any:
-        """Return a boto3 client without retries."""
-        used = credentials or Credentials()
+    def client(self, service: str, region: str = REGION, *, key: str = "AKIDEXAMPLE", token: str | None = None) -> Any:
+        """Return a boto3 client without retries. A temporary key needs its token."""
         return self.session.client(
             service,
             region_name=region,
             endpoint_url=self.url,
-            aws_access_key_id=used.key,
+            aws_access_key_id=key,
             aws_secret_access_key="secret",
-            aws_session_token=used.token,
+            aws_session_token=token,
             config=Config(retries={"total_max_attempts": 1, "mode": "standard"}, max_pool_connections=1),
         )
 
@@ -94,10 +76,18 @@ def authorization(service: str = "iot", region: str = REGION, key: str = "AKIDEX
     return f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature={'0' * 64}"
 
 
+def error_of(call: Callable[..., Any], pattern: str | None = None, **parameters: Any) -> tuple[str, int]:
+    """Return the code and the HTTP status of the error of a boto3 call. Its message must contain a match of pattern."""
+    with pytest.raises(ClientError, match=pattern) as caught:
+        call(**parameters)
+    response = caught.value.response
+    return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
+
+
 @contextmanager
 def serve_scenario(text: str, kinds: Sequence[Kind[Any]] = KINDS) -> Iterator[Aws]:
     """Serve a scenario that begins at START."""
-    clock = Clock()
-    app = application(parse_scenario(text, kinds), kinds, MODELS, clock)
+    clock = ManualClock(START)
+    app = application(parse_scenario(text, kinds), kinds, MODELS, lambda: clock.at)
     with serve_app(app) as url, httpx.Client() as http:
         yield Aws(url, clock, http)

@@ -7,7 +7,7 @@ from exporter.kinds.kind import Kind
 from exporter.kinds.registry import KINDS
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.scenario import parse_scenario, scenario_text
-from tests.simulator.served_scenario import ACCOUNT, START, Credentials, serve_scenario
+from tests.simulator.served_scenario import ACCOUNT, START, serve_scenario
 from tests.support.shape_checker import shape_violations
 from tests.support.simulated_responses import output_shape
 
@@ -60,14 +60,14 @@ def test_an_operation_ended_yesterday() -> None:
 def test_boto3_lists_the_operations_of_both_accounts() -> None:
     with serve_scenario(scenario_text()) as aws:
         keys = aws.client("sts").assume_role(RoleArn=ROLE, RoleSessionName="demo", ExternalId="demo")["Credentials"]
-        for credentials in (None, Credentials(keys["AccessKeyId"], keys["SessionToken"])):
+        for credentials in ({}, {"key": keys["AccessKeyId"], "token": keys["SessionToken"]}):
             for region in REGIONS:
-                iot = aws.client("iot", region, credentials)
-                greengrass = aws.client("greengrass", region, credentials)
+                iot = aws.client("iot", region, **credentials)
+                greengrass = aws.client("greengrass", region, **credentials)
                 assert iot.list_thing_registration_tasks(status="InProgress")["taskIds"] or region == "us-east-1"
                 assert greengrass.list_bulk_deployments()["BulkDeployments"]
                 assert iot.list_jobs()["jobs"]
-                assert aws.client("greengrassv2", region, credentials).list_deployments()["deployments"]
+                assert aws.client("greengrassv2", region, **credentials).list_deployments()["deployments"]
 
 
 def test_every_response_of_the_demo_fits_its_shape_at_any_time() -> None:
@@ -76,7 +76,7 @@ def test_every_response_of_the_demo_fits_its_shape_at_any_time() -> None:
     found: dict[int, set[str]] = {200: set(), 404: set()}
     with serve_scenario(scenario_text().replace("operations:", "quotas: false\noperations:", 1)) as aws:
         for second in (0, 7, 31, 60, 119, 600, 3600):
-            aws.clock.seconds = START + second
+            aws.clock.at = START + second
             for planned, id, call in calls:
                 response = aws.call(BY_NAME[planned.kind], call, id, planned.region)
                 found[response.status_code].add(call.name)

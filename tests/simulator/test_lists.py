@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from collections import Counter
 
 import pytest
@@ -47,14 +45,14 @@ def test_a_full_last_page_has_no_token(aws: Aws) -> None:
 def test_the_status_filter_uses_the_current_status(aws: Aws) -> None:
     client = aws.client("iot")
     assert client.list_thing_registration_tasks(status="Completed")["taskIds"] == []
-    aws.clock.seconds = START + 86_400
+    aws.clock.at = START + 86_400
     assert client.list_thing_registration_tasks(status="Completed", maxResults=250)["taskIds"] == OLD[:250]
 
 
 def test_an_operation_that_appears_between_two_pages_does_not_move_the_others(aws: Aws) -> None:
     client = aws.client("iot")
     first = client.list_thing_registration_tasks(maxResults=100)
-    aws.clock.seconds = START + 3600
+    aws.clock.at = START + 3600
     second = client.list_thing_registration_tasks(maxResults=100, nextToken=first["nextToken"])
     assert first["taskIds"] + second["taskIds"] == (NEW + OLD)[:200]
     assert client.list_thing_registration_tasks(maxResults=1)["taskIds"] == ["future-0001"]

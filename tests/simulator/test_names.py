@@ -1,7 +1,5 @@
 """Operations with other names than their ids, and operations that another kind also lists."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -63,7 +61,7 @@ def test_a_list_of_jobs_contains_the_jobs_of_deployments_with_their_job_status(a
     assert job_ids(aws, status="IN_PROGRESS") == [moves, "runs"]
     assert job_ids(aws, status="CANCELED") == [cancelled]
     assert job_ids(aws, status="COMPLETED") == []
-    aws.clock.seconds = START + 3600
+    aws.clock.at = START + 3600
     assert job_ids(aws, status="COMPLETED") == [moves]
 
 
@@ -74,7 +72,7 @@ def test_the_pages_contain_each_job_once_although_jobs_appear_and_end(aws: Aws) 
         page = client.list_jobs(maxResults=1, **token)
         found += [job["jobId"] for job in page["jobs"]]
         token = {"nextToken": page["nextToken"]} if "nextToken" in page else {}
-        aws.clock.seconds = START + 3600 * (second + 1)
+        aws.clock.at = START + 3600 * (second + 1)
     assert (found, token) == (all_jobs, {})
     assert len(job_ids(aws)) == 5
 
@@ -122,9 +120,9 @@ def test_a_deployment_that_failed_has_no_job(aws: Aws) -> None:
 
 def test_the_job_of_a_deployment_exists_only_in_its_region_and_not_before_the_deployment(aws: Aws) -> None:
     client = aws.client("iot")
-    aws.clock.seconds = START + 3600
+    aws.clock.at = START + 3600
     jobs = {"us-east-1": job_of(aws, "elsewhere", "us-east-1"), REGION: job_of(aws, "later")}
-    aws.clock.seconds = START
+    aws.clock.at = START
     for region, job in jobs.items():
         with pytest.raises(client.exceptions.ResourceNotFoundException):
             client.describe_job(jobId=job)

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,12 +41,12 @@ operations:
 
 
 def task(aws: Aws, id: str, after: float) -> Any:
-    aws.clock.seconds = START + after
+    aws.clock.at = START + after
     return aws.client("iot").describe_thing_registration_task(taskId=id)
 
 
 def deployment(aws: Aws, after: float) -> Any:
-    aws.clock.seconds = START + after
+    aws.clock.at = START + after
     return aws.client("greengrass").get_bulk_deployment_status(BulkDeploymentId="retries")
 
 

@@ -1,12 +1,9 @@
-from __future__ import annotations
-
 import uuid
-from collections.abc import Iterator
 
 import httpx
 import pytest
 
-from tests.simulator.served_scenario import ACCOUNTS, REGION, Aws, authorization, serve_scenario
+from tests.simulator.served_scenario import ACCOUNTS, REGION, Aws, authorization
 from tests.support import http_requests
 
 SCENARIO = f"""{ACCOUNTS}
@@ -14,12 +11,6 @@ operations:
   - {{kind: thing_registration_task, id: "a/b+c%", region: {REGION}, timeline: [{{at: 0s, status: InProgress}}]}}
 """
 TASKS = "/thing-registration-tasks"
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[Aws]:
-    with serve_scenario(SCENARIO) as served:
-        yield served
 
 
 def code(response: httpx.Response) -> tuple[int, str]:

@@ -1,10 +1,7 @@
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from tests.simulator.served_scenario import (
     ACCOUNT,
@@ -13,8 +10,8 @@ from tests.simulator.served_scenario import (
     REGION,
     START,
     Aws,
-    Credentials,
     authorization,
+    error_of,
     serve_scenario,
 )
 from tests.support import http_requests
@@ -35,14 +32,9 @@ def assume_role(aws: Aws, role: str = ROLE, **more: Any) -> Any:
     return aws.client("sts").assume_role(RoleArn=role, RoleSessionName="session", **more)
 
 
-def credentials(aws: Aws, **more: Any) -> Credentials:
+def credentials(aws: Aws, **more: Any) -> dict[str, str]:
     keys = assume_role(aws, ExternalId="demo", **more)["Credentials"]
-    return Credentials(keys["AccessKeyId"], keys["SessionToken"])
-
-
-def error_of(caught: pytest.ExceptionInfo[ClientError]) -> tuple[str, int]:
-    response = caught.value.response
-    return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
+    return {"key": keys["AccessKeyId"], "token": keys["SessionToken"]}
 
 
 @pytest.mark.parametrize(("parameters", "seconds"), [({}, 3600), ({"DurationSeconds": 900}, 900)])
@@ -59,15 +51,15 @@ def test_a_role_is_assumed_for_an_hour_or_the_requested_duration(
     [
         {},
         {"ExternalId": "wrong"},
-        {"role": "arn:aws:iam::999999999999:role/exporter"},
-        {"role": f"arn:aws:iam::{ACCOUNT}:role/unknown"},
-        {"role": "not-an-arn-but-long-one"},
+        {"RoleArn": "arn:aws:iam::999999999999:role/exporter"},
+        {"RoleArn": f"arn:aws:iam::{ACCOUNT}:role/unknown"},
+        {"RoleArn": "not-an-arn-but-long-one"},
     ],
 )
 def test_an_unknown_role_or_a_wrong_external_id_is_denied(aws: Aws, parameters: dict[str, Any]) -> None:
-    with pytest.raises(ClientError, match="not authorized to perform: sts:AssumeRole") as caught:
-        assume_role(aws, **parameters)
-    assert error_of(caught) == ("AccessDenied", 403)
+    client, used = aws.client("sts"), {"RoleArn": ROLE, "RoleSessionName": "session", **parameters}
+    message = "not authorized to perform: sts:AssumeRole"
+    assert error_of(client.assume_role, message, **used) == ("AccessDenied", 403)
 
 
 def test_a_role_without_an_external_id_can_be_assumed_without_one(aws: Aws) -> None:
@@ -77,17 +69,16 @@ def test_a_role_without_an_external_id_can_be_assumed_without_one(aws: Aws) -> N
 def test_without_roles_in_the_scenario_every_role_of_its_accounts_can_be_assumed() -> None:
     with serve_scenario(ACCOUNTS) as aws:
         assert assume_role(aws, f"arn:aws:iam::{OTHER_ACCOUNT}:role/any")["Credentials"]
-        with pytest.raises(ClientError) as caught:
-            assume_role(aws, "arn:aws:iam::999999999999:role/any")
-        assert error_of(caught) == ("AccessDenied", 403)
+        unknown = {"RoleArn": "arn:aws:iam::999999999999:role/any", "RoleSessionName": "session"}
+        assert error_of(aws.client("sts").assume_role, **unknown) == ("AccessDenied", 403)
 
 
 def test_the_keys_of_an_assumed_role_access_its_account(aws: Aws) -> None:
     used = credentials(aws)
-    identity = aws.client("sts", credentials=used).get_caller_identity()
+    identity = aws.client("sts", **used).get_caller_identity()
     assert identity["Account"] == OTHER_ACCOUNT
     assert identity["Arn"] == f"arn:aws:sts::{OTHER_ACCOUNT}:assumed-role/exporter/session"
-    assert aws.client("iot", credentials=used).list_thing_registration_tasks()["taskIds"] == ["there"]
+    assert aws.client("iot", **used).list_thing_registration_tasks()["taskIds"] == ["there"]
 
 
 def test_unknown_keys_belong_to_the_first_account(aws: Aws) -> None:
@@ -97,21 +88,16 @@ def test_unknown_keys_belong_to_the_first_account(aws: Aws) -> None:
 
 @pytest.mark.parametrize("token", [None, "nonsense", "bm9uc2Vuc2U="])
 def test_the_keys_of_an_assumed_role_need_their_token(aws: Aws, token: str | None) -> None:
-    used = Credentials(credentials(aws).key, token)
-    with pytest.raises(ClientError) as caught:
-        aws.client("iot", credentials=used).list_thing_registration_tasks()
-    assert error_of(caught) == ("UnrecognizedClientException", 403)
-    with pytest.raises(ClientError) as caught:
-        aws.client("sts", credentials=used).get_caller_identity()
-    assert error_of(caught) == ("InvalidClientTokenId", 403)
+    key = credentials(aws)["key"]
+    iot, sts = (aws.client(service, key=key, token=token) for service in ("iot", "sts"))
+    assert error_of(iot.list_thing_registration_tasks) == ("UnrecognizedClientException", 403)
+    assert error_of(sts.get_caller_identity) == ("InvalidClientTokenId", 403)
 
 
 def test_a_session_expires(aws: Aws) -> None:
     used = credentials(aws, DurationSeconds=900)
-    aws.clock.seconds += 900
-    with pytest.raises(ClientError) as caught:
-        aws.client("iot", credentials=used).list_thing_registration_tasks()
-    assert error_of(caught) == ("ExpiredTokenException", 403)
+    aws.clock.at += 900
+    assert error_of(aws.client("iot", **used).list_thing_registration_tasks) == ("ExpiredTokenException", 403)
 
 
 @pytest.mark.parametrize(
