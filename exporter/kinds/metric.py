@@ -41,11 +41,11 @@ def gauge(name: str, help: str, value: Callable[[T_contra], float | None]) -> Me
 def timestamp(name: str, help: str, moment: Callable[[T_contra], datetime | None]) -> Metric[T_contra]:
     """Return a metric in Unix seconds. Queries compute the age from it, as the Prometheus guidelines recommend."""
 
-    def read(reading: Reading[T_contra]) -> Iterable[Row]:
-        when = moment(reading.operation)
-        return () if when is None else (((), when.timestamp()),)
+    def value(operation: T_contra) -> float | None:
+        when = moment(operation)
+        return when.timestamp() if when else None
 
-    return Metric(name, help, read)
+    return gauge(name, help, value)
 
 
 def info(name: str, help: str, values: Mapping[str, Callable[[T_contra], str]]) -> Metric[T_contra]:
