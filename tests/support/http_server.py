@@ -31,6 +31,9 @@ from tests.support.http_requests import NO_AUTHORITY
 from tests.support.waiting import TIMEOUT_SECONDS
 
 NEVER = 3600.0
+# No test reaches these deadlines, so that only the limit under test ends a connection.
+NO_LIMITS = Limits(handshake=NEVER, head=NEVER, write=NEVER, idle=int(NEVER), grace=NEVER)
+REQUEST = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 def stub_app(metrics: str = "up 1\n") -> Starlette:
@@ -107,12 +110,12 @@ def run_server(
 
 
 @contextmanager
-def run_tls_server(folder: Path, **settings: object) -> Iterator[HttpServer]:
+def run_tls_server(folder: Path, limits: Limits = Limits(), **settings: object) -> Iterator[HttpServer]:
     """Serve over TLS with the folder's certificate and more settings of ``tls_server_config``."""
     file = folder / "web.yaml"
     pair = {"cert_file": "server.pem", "key_file": "server.key"}
     file.write_text(yaml.safe_dump({"tls_server_config": {**pair, **settings}}))
-    with run_server(file) as server:
+    with run_server(file, limits=limits) as server:
         yield server
 
 

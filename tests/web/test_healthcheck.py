@@ -1,7 +1,5 @@
 """The HEALTHCHECK of the image, against servers that respond and servers that do not."""
 
-from __future__ import annotations
-
 import socket
 import subprocess
 import sys
@@ -12,19 +10,12 @@ import pytest
 
 from exporter.cli.flags import DEFAULT_LISTEN_ADDRESS
 from exporter.web.healthcheck import DEFAULT_URL, VARIABLE, problem
-from tests.support.certificates import server_files
 from tests.support.http_server import run_server, run_tls_server
 from tests.support.repository import ROOT
 
 HEALTHY = "/-/healthy"
 
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with certificates."""
-    path = tmp_path_factory.mktemp("tls")
-    server_files(path)
-    return path
+pytestmark = pytest.mark.usefixtures("authority")
 
 
 @pytest.fixture
@@ -35,14 +26,10 @@ def closed_port() -> Iterator[int]:
         yield reserved.getsockname()[1]
 
 
-def test_a_server_that_responds_is_healthy() -> None:
-    with run_server() as server:
-        assert problem(server.url + HEALTHY) is None
-
-
-def test_the_issuer_of_the_certificate_does_not_matter(folder: Path) -> None:
-    with run_tls_server(folder) as server:
-        assert problem(server.url + HEALTHY) is None
+def test_a_server_that_responds_is_healthy_with_a_certificate_of_any_issuer(folder: Path) -> None:
+    with run_tls_server(folder) as secure, run_server() as plain:
+        assert problem(plain.url + HEALTHY) is None
+        assert problem(secure.url + HEALTHY) is None
 
 
 def test_an_error_another_protocol_a_closed_port_and_an_invalid_url_are_problems(

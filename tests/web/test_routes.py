@@ -1,6 +1,4 @@
-"""The listening addresses, and the routes for metrics and health."""
-
-from __future__ import annotations
+"""The listening addresses, and the routes for metrics, health and reloads."""
 
 import re
 import socket
@@ -26,6 +24,8 @@ CONFIG = """
 accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, ids: [a]}]}]
 refresh: {deadline: 1h}
 """
+CONFIG_WITHOUT_CELLS = 'accounts: [{account_id: "111122223333"}]'
+UNUSED = "http://127.0.0.1:1"
 # A URL, and the time-out of each scrape there.
 Web = tuple[str, list[float | None]]
 # The time-out of a refresh if the scrape names none.
@@ -150,25 +150,11 @@ def test_the_metrics_can_be_at_the_root() -> None:
     assert len(timeouts) == 1
 
 
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        ("10", 9.5),
-        ("0.6", pytest.approx(0.1)),
-        ("0.5", 0.0),
-        ("0.1", 0.0),
-        ("1e3", 999.5),
-        ("0", DEADLINE),
-        ("-1", DEADLINE),
-        ("nan", DEADLINE),
-        ("inf", DEADLINE),
-        ("-inf", DEADLINE),
-        ("1e999", DEADLINE),
-        ("", DEADLINE),
-        ("10s", DEADLINE),
-        ("ten", DEADLINE),
-    ],
-)
+TIMEOUTS = [("10", 9.5), ("0.6", pytest.approx(0.1)), ("0.5", 0.0), ("0.1", 0.0), ("1e3", 999.5)]
+INVALID_TIMEOUTS = ["0", "-1", "nan", "inf", "-inf", "1e999", "", "10s", "ten"]
+
+
+@pytest.mark.parametrize(("header", "seconds"), [*TIMEOUTS, *((header, DEADLINE) for header in INVALID_TIMEOUTS)])
 def test_a_scrape_waits_less_than_prometheus(web: Web, header: str, seconds: float | None) -> None:
     url, timeouts = web
     http_requests.get(f"{url}/metrics", headers={"X-Prometheus-Scrape-Timeout-Seconds": header})
@@ -181,3 +167,34 @@ def test_a_scrape_gets_a_response_within_its_time_out_although_aws_hangs() -> No
         scraped = [http_requests.get(f"{exporter.url}/metrics", headers=header).text for _ in range(2)]
     families = [family for text in scraped for family in parse_text(text)]
     assert [sample.value for family in families for sample in family.samples if sample.name.endswith("_up")] == [0, 0]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
+def test_only_post_reloads(method: str) -> None:
+    with serve_exporter(CONFIG_WITHOUT_CELLS, UNUSED) as exporter:
+        response = http_requests.request(method, f"{exporter.url}/-/reload")
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": "{url}"}, 403),
+        ({"Origin": "https://example.org"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": ""}, 403),
+        ({"Origin": "http://["}, 403),
+        ({"Origin": "{url}"}, 200),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "https://behind-a-proxy.example.org"}, 200),
+        ({"Sec-Fetch-Site": "none"}, 200),
+        ({}, 200),
+    ],
+)
+def test_a_page_of_another_site_cannot_cause_a_reload(headers: dict[str, str], status: int) -> None:
+    with serve_exporter(CONFIG_WITHOUT_CELLS, UNUSED) as exporter:
+        url = exporter.url
+        sent = {name: value.replace("{url}", url) for name, value in headers.items()}
+        assert http_requests.post(f"{url}/-/reload", headers=sent, content=b"ignored").status_code == status
+        assert exporter.log.getvalue().count("configuration reloaded") == (status == 200)

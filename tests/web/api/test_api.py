@@ -1,7 +1,5 @@
 """The JSON API: its content and filters, and that it follows its OpenAPI document."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from datetime import datetime

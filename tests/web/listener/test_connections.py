@@ -1,12 +1,9 @@
 """Slow, silent and numerous clients cannot stop a scrape."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import resource
 import socket
-import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -17,16 +14,20 @@ import pytest
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from exporter.web.limits import Limits
 from exporter.web.responses import negotiated_response
-from tests.support.certificates import server_files
-from tests.support.http_server import NEVER, HttpServer, read_to_end, run_server, stub_app
+from tests.support.certificates import Authority
+from tests.support.http_server import (
+    NO_LIMITS,
+    REQUEST,
+    HttpServer,
+    read_to_end,
+    run_server,
+    run_tls_server,
+    stub_app,
+)
 
 MANY = 500
-REQUEST = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
 SLOW = b"GET /metrics HTTP/1.1\r\nHost:"
-# No test reaches these deadlines, so that only the limit under test ends a connection.
-NO_LIMITS = Limits(handshake=NEVER, head=NEVER, write=NEVER, idle=int(NEVER), grace=NEVER)
 SOON = 0.05
 # Larger than all buffers.
 LONG = "x" * 8_000_000 + "\n"
@@ -60,31 +61,20 @@ def send_slowly(connection: socket.socket) -> None:
             raise ConnectionResetError
 
 
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
-    """A web configuration with TLS, and a client that trusts it."""
-    folder = tmp_path_factory.mktemp("tls")
-    authority = server_files(folder)
-    config = folder / "web.yaml"
-    config.write_text("tls_server_config: {cert_file: server.pem, key_file: server.key}\n")
-    return config, authority.client()
-
-
 @pytest.mark.parametrize("limit", [64, 2 * MANY])
 @pytest.mark.parametrize("sent", [b"", SLOW, REQUEST], ids=["silent", "slow head", "idle after a response"])
 def test_a_crowd_does_not_stop_a_scrape(sent: bytes, limit: int) -> None:
     with run_server(limits=replace(NO_LIMITS, connections=limit)) as server, crowd(server, sent):
-        assert [server.get().status_code for _ in range(3)] == [200, 200, 200]
+        assert [server.status() for _ in range(3)] == [200, 200, 200]
 
 
 @pytest.mark.parametrize("limit", [64, 2 * MANY])
 @pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01"], ids=["silent", "slow handshake"])
 def test_a_crowd_before_its_handshake_does_not_stop_a_scrape(
-    tls: tuple[Path, ssl.SSLContext], sent: bytes, limit: int
+    folder: Path, authority: Authority, sent: bytes, limit: int
 ) -> None:
-    config, client = tls
-    with run_server(config, limits=replace(NO_LIMITS, connections=limit)) as server, crowd(server, sent):
-        assert [server.get(context=client).status_code for _ in range(3)] == [200, 200, 200]
+    with run_tls_server(folder, replace(NO_LIMITS, connections=limit)) as server, crowd(server, sent):
+        assert [server.status(authority.client()) for _ in range(3)] == [200, 200, 200]
 
 
 async def long_in_parts(scope: Scope, receive: Receive, send: Send) -> None:
@@ -157,12 +147,13 @@ def test_the_deadline_of_a_head_does_not_end_a_kept_connection() -> None:
         assert gets_metrics(kept)
 
 
-def test_a_handshake_has_a_deadline(tls: tuple[Path, ssl.SSLContext]) -> None:
-    with run_server(tls[0], limits=replace(NO_LIMITS, handshake=SOON)) as server:
+@pytest.mark.usefixtures("authority")
+def test_a_handshake_has_a_deadline(folder: Path) -> None:
+    with run_tls_server(folder, replace(NO_LIMITS, handshake=SOON)) as server:
         assert read_to_end(server.connect()) == b""
 
 
-def test_an_idle_connection_ends(tls: tuple[Path, ssl.SSLContext]) -> None:
+def test_an_idle_connection_ends() -> None:
     with run_server(limits=replace(NO_LIMITS, idle=0)) as server:
         assert read_to_end(server.connect(REQUEST)).startswith(b"HTTP/1.1 200")
 

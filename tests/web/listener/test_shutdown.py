@@ -1,10 +1,7 @@
 """Shutdown: requests in flight get their response, idle clients are not waited for, a second signal ends the drain."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
-import ssl
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,13 +14,12 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from exporter.web.limits import Limits
-from tests.support.certificates import server_files
-from tests.support.http_server import NEVER, HttpServer, read_to_end, run_server, stub_app
+from tests.support.certificates import Authority
+from tests.support.http_server import NO_LIMITS, REQUEST, HttpServer, read_to_end, run_server, stub_app
 from tests.support.passwords import ALICE, BASIC
 
-NO_LIMITS = Limits(handshake=NEVER, head=NEVER, write=NEVER, idle=int(NEVER), close=NEVER, grace=NEVER)
-REQUEST = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
 SOON = 0.05
+TLS = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n"
 
 
 class Slow:
@@ -84,17 +80,11 @@ def text_when(server: HttpServer, path: str, status: int) -> str:
             return response.text
 
 
-def test_a_second_signal_ends_the_drain() -> None:
-    with request_in_flight() as (server, _, connection):
-        server.stop()
-        server.stop()
-        assert has_ended(server)
-        assert b"200" not in read_to_end(connection)
-
-
-def test_the_drain_ends_after_the_grace_period() -> None:
-    with request_in_flight(replace(NO_LIMITS, grace=SOON)) as (server, _, connection):
-        server.stop()
+@pytest.mark.parametrize(("signals", "grace"), [(2, NO_LIMITS.grace), (1, SOON)], ids=["signal", "grace period"])
+def test_a_second_signal_and_the_grace_period_end_the_drain(signals: int, grace: float) -> None:
+    with request_in_flight(replace(NO_LIMITS, grace=grace)) as (server, _, connection):
+        for _ in range(signals):
+            server.stop()
         assert has_ended(server)
         assert b"200" not in read_to_end(connection)
 
@@ -109,23 +99,18 @@ def test_the_drain_does_not_wait_for_clients_without_a_request(sent: bytes) -> N
         assert read_to_end(connection).endswith(b"up 1\n" if sent == REQUEST else b"")
 
 
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
-    """A web configuration with TLS and a user, and a client that trusts it."""
-    folder = tmp_path_factory.mktemp("tls")
-    authority = server_files(folder)
-    config = folder / "web.yaml"
-    pair = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n"
-    config.write_text(f"{pair}basic_auth_users: {{alice: {ALICE}}}\n")
-    return config, authority.client()
+@pytest.fixture
+def config(folder: Path, authority: Authority) -> Path:
+    """A web configuration with TLS and a user."""
+    path = folder / "web.yaml"
+    path.write_text(f"{TLS}basic_auth_users: {{alice: {ALICE}}}\n")
+    return path
 
 
-def test_the_drain_does_not_wait_for_a_handshake_or_an_open_tls_connection(tls: tuple[Path, ssl.SSLContext]) -> None:
-    config, client = tls
+def test_the_drain_does_not_wait_for_a_handshake_or_an_open_tls_connection(config: Path, authority: Authority) -> None:
     with run_server(config, limits=replace(NO_LIMITS, close=SOON)) as server:
         silent = server.connect()
-        kept = client.wrap_socket(server.connect(), server_hostname="localhost")
-        with kept:
+        with authority.client().wrap_socket(server.connect(), server_hostname="localhost") as kept:
             kept.sendall(REQUEST)
             assert kept.recv(15) == b"HTTP/1.1 401 Un"
             server.stop()
@@ -143,12 +128,11 @@ def test_the_drain_waits_until_a_long_response_is_read() -> None:
         assert has_ended(server)
 
 
-def test_a_handshake_ends_while_another_client_reads(tls: tuple[Path, ssl.SSLContext]) -> None:
-    config, client = tls
+def test_a_handshake_ends_while_another_client_reads(config: Path, authority: Authority) -> None:
     text = "x" * 20_000_000 + "\n"
     with run_server(config, app=stub_app(text), limits=replace(NO_LIMITS, close=SOON)) as server:
         silent = server.connect()
-        with client.wrap_socket(server.connect(), server_hostname="localhost") as reading:
+        with authority.client().wrap_socket(server.connect(), server_hostname="localhost") as reading:
             reading.sendall(REQUEST.replace(b"Host", b"Authorization: " + BASIC["alice"].encode() + b"\r\nHost"))
             assert reading.recv(15) == b"HTTP/1.1 200 OK"
             server.stop()

@@ -1,7 +1,5 @@
 """The undocumented attributes of uvicorn that the listener uses exist in the installed version."""
 
-from __future__ import annotations
-
 import asyncio
 import inspect
 import re

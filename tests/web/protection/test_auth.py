@@ -1,7 +1,5 @@
 """Basic authentication: which logins are allowed, the work of a wrong one, and the cache."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import threading

@@ -1,7 +1,5 @@
 """The web configuration file: valid files load, and all faults are reported at once, without secrets."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys

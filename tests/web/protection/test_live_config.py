@@ -1,7 +1,5 @@
 """Changed files of the web configuration are loaded, and a mistake never removes the protection."""
 
-from __future__ import annotations
-
 import ssl
 from pathlib import Path
 

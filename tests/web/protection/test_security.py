@@ -1,7 +1,5 @@
 """The checks before the application: passwords, headers, and the rate limit."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """A browser for each module, and pages whose console must stay empty."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The status page in a real browser: an exporter on the simulator, whose clock the tests move."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

@@ -1,7 +1,5 @@
 """The status page with many operations, with none, and with an exporter that disappears."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

@@ -1,7 +1,5 @@
 """The rows of the status page, and the lines of the summary that they show."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import UTC, datetime
 

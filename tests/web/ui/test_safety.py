@@ -1,7 +1,5 @@
 """The status page is safe and accessible: markup in names is text, and no content comes from other hosts."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import Any

@@ -1,6 +1,4 @@
-"""The certificates that the tests of this package share."""
-
-from __future__ import annotations
+"""The certificates that the tests of the HTTP server share."""
 
 from pathlib import Path
 
