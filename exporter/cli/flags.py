@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Callable
 from pathlib import Path
 
+from exporter.cli.parser import CommandParser
 from exporter.config.duration import parse_duration
 from exporter.core.log import FORMATS, LEVELS
 from exporter.web.listener.server import parse_address
 
 DEFAULT_LISTEN_ADDRESS = ":10098"
-DEFAULT_LOG_LEVEL = "info"
-DEFAULT_LOG_FORMAT = "logfmt"
 
 
 def one_of(*words: str) -> Callable[[str], str]:
@@ -72,53 +70,24 @@ def url_path(text: str) -> str:
     return text
 
 
-def add_config_file(parser: argparse.ArgumentParser) -> None:
+def add_config_file(parser: CommandParser) -> None:
     """Add ``--config.file``."""
-    parser.add_argument(
-        "--config.file",
-        dest="config_file",
-        type=file_path,
-        metavar="PATH",
-        help="Configuration file; defaults apply if omitted.",
-    )
+    parser.add_value("--config.file", file_path, "PATH", "Configuration file; defaults apply if omitted.")
 
 
-def add_web_config_file(parser: argparse.ArgumentParser) -> None:
+def add_web_config_file(parser: CommandParser) -> None:
     """Add ``--web.config.file``."""
-    parser.add_argument(
-        "--web.config.file",
-        dest="web_config_file",
-        type=file_path,
-        metavar="PATH",
-        help="TLS, passwords, headers and limits in exporter-toolkit's format; unauthenticated plain HTTP if omitted.",
-    )
+    help = "TLS, passwords, headers and limits in exporter-toolkit's format; unauthenticated plain HTTP if omitted."
+    parser.add_value("--web.config.file", file_path, "PATH", help)
 
 
-def add_listen_address(parser: argparse.ArgumentParser) -> None:
-    """Add ``--web.listen-address``, which is repeatable."""
-    parser.add_argument(
-        "--web.listen-address",
-        dest="addresses",
-        type=parse_address,
-        action="append",
-        metavar="HOST:PORT",
-        help=f"Address of the HTTP server; repeatable. (default: {DEFAULT_LISTEN_ADDRESS})",
-    )
+def add_listen_address(parser: CommandParser) -> None:
+    """Add ``--web.listen-address``, which is repeatable. Its default is DEFAULT_LISTEN_ADDRESS."""
+    help = f"Address of the HTTP server; repeatable. (default: {DEFAULT_LISTEN_ADDRESS})"
+    parser.add_value("--web.listen-address", parse_address, "HOST:PORT", help, action="append")
 
 
-def add_log_flags(parser: argparse.ArgumentParser) -> None:
+def add_log_flags(parser: CommandParser) -> None:
     """Add ``--log.level`` and ``--log.format``."""
-    parser.add_argument(
-        "--log.level",
-        dest="log_level",
-        type=one_of(*LEVELS),
-        metavar="LEVEL",
-        help=f"One of {', '.join(LEVELS)}. (default: {DEFAULT_LOG_LEVEL})",
-    )
-    parser.add_argument(
-        "--log.format",
-        dest="log_format",
-        type=one_of(*FORMATS),
-        metavar="FORMAT",
-        help=f"One of {', '.join(FORMATS)}. (default: {DEFAULT_LOG_FORMAT})",
-    )
+    parser.add_value("--log.level", one_of(*LEVELS), "LEVEL", f"One of {', '.join(LEVELS)}.", "info")
+    parser.add_value("--log.format", one_of(*FORMATS), "FORMAT", f"One of {', '.join(FORMATS)}.", "logfmt")

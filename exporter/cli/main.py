@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
-from types import ModuleType
-from typing import Any
 
 from exporter import __version__
 from exporter.cli.parser import CommandParser
@@ -21,7 +20,7 @@ BAD_USAGE = 2
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
 
-# Each command is a module of exporter.cli.commands with ``Arguments``, ``add_arguments`` and ``run``.
+# Each command is a module of exporter.cli.commands with ``add_arguments`` and ``run``.
 COMMANDS = {
     "serve": "Serve /metrics.",
     "check": "Check the configuration and, with --live, the access to AWS.",
@@ -43,7 +42,10 @@ def main(words: Sequence[str] | None = None) -> int:
             _help_parser().parse_args(words)
         if not words or words[0].startswith("-"):
             words.insert(0, "serve")
-        return _run(words[0], words[1:])
+        if words[0] == "serve":
+            # The default action of SIGHUP ends the process. It is ignored until the server handles it.
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        return parse_arguments(words[0], words[1:])()
     except ConfigError as error:
         return _fail(error.problems, BAD_USAGE)
     except StartError as error:
@@ -52,30 +54,14 @@ def main(words: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def parse_arguments(command: str, words: Sequence[str]) -> Any:
-    """Return the ``Arguments`` of a command. Raises ConfigError with every fault in the words."""
-    return _parse(_module(command), command, words)
-
-
-def _run(command: str, words: Sequence[str]) -> int:
-    if command == "serve":
-        # The default action of SIGHUP ends the process. It is ignored until the server handles it.
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    module = _module(command)
-    status: int = module.run(_parse(module, command, words))
-    return status
-
-
-def _module(command: str) -> ModuleType:
+def parse_arguments(command: str, words: Sequence[str]) -> Callable[[], int]:
+    """Return ``run`` of a command with its arguments. Raises ConfigError with every fault in the words."""
     if command not in COMMANDS:
         raise ConfigError([f"{command}: expected one of {', '.join(COMMANDS)}"])
-    return import_module(f"exporter.cli.commands.{command}")
-
-
-def _parse(module: ModuleType, command: str, words: Sequence[str]) -> Any:
+    module = import_module(f"exporter.cli.commands.{command}")
     parser = CommandParser(f"{PROGRAM} {command}", COMMANDS[command])
     module.add_arguments(parser)
-    return module.Arguments(**parser.parse(words))
+    return partial(module.run, **parser.parse(words))
 
 
 def _help_parser() -> argparse.ArgumentParser:

@@ -5,46 +5,41 @@ from __future__ import annotations
 import argparse
 import difflib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from exporter.core.errors import ConfigError
 
 
-@dataclass(frozen=True, slots=True)
-class _InvalidValue:
-    """Replaces a value that its type refuses, so that argparse reads the remaining arguments too."""
-
-    reason: str
-
-
 class CommandParser(argparse.ArgumentParser):
-    """Parses the arguments of a command. The result has no entry for a flag that is not given."""
+    """Parses the arguments of a command."""
 
     def __init__(self, program: str, description: str) -> None:
-        super().__init__(program, description=description, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+        super().__init__(program, description=description, allow_abbrev=False)
 
-    def add_argument(self, *names: Any, **options: Any) -> argparse.Action:
-        """Add an argument as argparse does; its type raises ValueError with what was expected."""
-        if "type" in options:
-            options["type"] = _value_or_invalid(options["type"])
-        return super().add_argument(*names, **options)
+    def add_value(
+        self, name: str, type: Callable[[str], Any], metavar: str, help: str, default: str | None = None, **options: Any
+    ) -> None:
+        """Add a flag or a word with a value. ``type`` raises ValueError with what was expected."""
+        help += " (default: %(default)s)" if default else ""
+        self.add_argument(name, type=_value_or_error(type), metavar=metavar, help=help, default=default, **options)
 
     def error(self, message: str) -> NoReturn:
         """Raise ConfigError with a fault that argparse found itself, such as a missing value."""
         raise ConfigError([message.removeprefix("argument ")])
 
     def parse(self, words: Sequence[str]) -> dict[str, Any]:
-        """Return the values by destination. Raises ConfigError with every unknown word and every invalid value."""
+        """Return the values by name, such as ``config_file``; None for a flag that has no default and is not given.
+
+        Raises ConfigError with every unknown word and every invalid value.
+        """
         namespace, unknown = self.parse_known_args(words)
         values = vars(namespace)
-        labels = {action.dest: (*action.option_strings, action.metavar)[0] for action in self._actions}
         problems = [self._unknown(word.partition("=")[0]) for word in unknown]
         for action in self._actions:
-            problems += _invalid_values(str(labels[action.dest]), values.get(action.dest))
+            problems += _invalid_values(action, values.get(action.dest))
         if problems:
             raise ConfigError(problems)
-        return values
+        return {name.replace(".", "_"): value for name, value in values.items()}
 
     def _unknown(self, word: str) -> str:
         if not word.startswith("-"):
@@ -53,18 +48,21 @@ class CommandParser(argparse.ArgumentParser):
         return f"unknown flag {word}" + (f"; did you mean {nearest[0]}?" if nearest else "")
 
 
-def _value_or_invalid(type: Callable[[str], Any]) -> Callable[[str], Any]:
+def _value_or_error(type: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return a type that returns its error as the value, so that argparse reads the remaining arguments too."""
+
     def read(text: str) -> Any:
         try:
             return type(text)
         except ValueError as error:
-            return _InvalidValue(str(error))
+            return error
 
     return read
 
 
-def _invalid_values(label: str, value: Any) -> Iterator[str]:
+def _invalid_values(action: argparse.Action, value: Any) -> Iterator[str]:
     values = value if isinstance(value, list) else [value]
     for number, entry in enumerate(values):
-        if isinstance(entry, _InvalidValue):
-            yield f"{label}{f'[{number}]' if len(values) > 1 else ''}: {entry.reason}"
+        if isinstance(entry, ValueError):
+            index = f"[{number}]" if len(values) > 1 else ""
+            yield f"{(*action.option_strings, action.metavar)[0]}{index}: {entry}"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol, TextIO
+from typing import TextIO
 
 from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.live import Live
@@ -26,62 +26,44 @@ RESERVED_LINES = 4
 MINUTE = 60.0
 
 
-class View(Protocol):
-    """Displays a watch. Times are in Unix seconds."""
-
-    def show(self, operations: Sequence[OperationLine], cells: Sequence[CellLine], now: float) -> None:
-        """Display the current operations and cells."""
-        ...
+# Displays the current operations and cells of a watch at a time in Unix seconds.
+View = Callable[[Sequence[OperationLine], Sequence[CellLine], float], None]
 
 
 @contextmanager
-def live_view(stream: TextIO) -> Iterator[View]:
-    """Give a table that is updated in place until the block ends."""
+def new_view(stream: TextIO, terminal_type: str) -> Iterator[View]:
+    """Give the view for a stream: in a terminal, a table that is updated in place until the block ends.
+
+    ``terminal_type`` is the environment variable TERM.
+    """
+    if not stream.isatty() or terminal_type in ("", "dumb"):
+        yield plain_view(stream)
+        return
     console = Console(file=stream, force_terminal=True, highlight=False)
     with Live(console=console, auto_refresh=False) as live:
-        yield _LiveView(console, live)
+        yield lambda operations, cells, now: live.update(
+            watch_display(operations, cells, now, console.size), refresh=True
+        )
 
 
-@contextmanager
-def plain_view(stream: TextIO) -> Iterator[View]:
-    """Give a log with a line for each change."""
-    yield _PlainView(lambda line: print(line, file=stream, flush=True))
+def plain_view(stream: TextIO) -> View:
+    """Return a view that prints a line for each change."""
+    messages: dict[tuple[str, ...], str] = {}
 
+    def print_change(labels: tuple[str, ...], message: str, now: float) -> None:
+        if messages.get(labels) != message:
+            messages[labels] = message
+            at = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+            print(printable(f"{at} {' '.join(labels)}: {message}"), file=stream, flush=True)
 
-def new_view(stream: TextIO, terminal_type: str) -> AbstractContextManager[View]:
-    """Return the view for a stream. ``terminal_type`` is the environment variable TERM."""
-    if stream.isatty() and terminal_type not in ("", "dumb"):
-        return live_view(stream)
-    return plain_view(stream)
-
-
-class _LiveView:
-    def __init__(self, console: Console, live: Live) -> None:
-        self._console = console
-        self._live = live
-
-    def show(self, operations: Sequence[OperationLine], cells: Sequence[CellLine], now: float) -> None:
-        self._live.update(watch_display(operations, cells, now, self._console.size), refresh=True)
-
-
-class _PlainView:
-    def __init__(self, write: Callable[[str], None]) -> None:
-        self._write = write
-        self._messages: dict[tuple[str, ...], str] = {}
-
-    def show(self, operations: Sequence[OperationLine], cells: Sequence[CellLine], now: float) -> None:
+    def view(operations: Sequence[OperationLine], cells: Sequence[CellLine], now: float) -> None:
         for operation in operations:
-            self._write_change((*_cell_labels(operation), operation.id), _progress_message(operation), now)
+            print_change((*_cell_labels(operation), operation.id), _progress_message(operation), now)
         for cell in cells:
-            if cell.reasons or _cell_labels(cell) in self._messages:
-                self._write_change(_cell_labels(cell), _error(cell) or "can be read again", now)
+            if cell.reasons or _cell_labels(cell) in messages:
+                print_change(_cell_labels(cell), _error(cell) or "can be read again", now)
 
-    def _write_change(self, labels: tuple[str, ...], message: str, now: float) -> None:
-        if self._messages.get(labels) == message:
-            return
-        self._messages[labels] = message
-        at = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        self._write(printable(f"{at} {' '.join(labels)}: {message}"))
+    return view
 
 
 def watch_display(

@@ -1,7 +1,5 @@
 """``check --live`` makes each type of call once for each cell, and names missing permissions."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Iterator

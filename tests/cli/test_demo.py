@@ -1,7 +1,5 @@
 """The demo exports every status of every kind within two minutes."""
 
-from __future__ import annotations
-
 from exporter.cli.commands.demo import demo_config
 from exporter.kinds.registry import KINDS
 from exporter.simulator.scenario import scenario_text

@@ -1,7 +1,5 @@
 """The fire drill: a real Alertmanager notifies a receiver when each alert fires and resolves."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal

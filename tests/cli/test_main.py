@@ -1,7 +1,5 @@
 """The command line as a process: its exit status and its output."""
 
-from __future__ import annotations
-
 import configparser
 import errno
 import os

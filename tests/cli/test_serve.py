@@ -1,7 +1,5 @@
 """The exporter as a process: signals, addresses and limits."""
 
-from __future__ import annotations
-
 import os
 import resource
 import signal

@@ -1,7 +1,5 @@
 """``show`` prints the content of the committed files."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

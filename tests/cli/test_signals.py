@@ -1,7 +1,5 @@
 """A busy process handles every signal. A lost signal would be a lost reload or shutdown."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import signal

@@ -1,7 +1,5 @@
 """A watch prints a live table in a terminal, and a line for each change otherwise."""
 
-from __future__ import annotations
-
 import io
 import os
 import pty
@@ -157,11 +155,11 @@ def test_control_characters_from_aws_are_escaped() -> None:
 
 def test_without_a_terminal_each_change_is_one_line() -> None:
     stream = io.StringIO()
-    with plain_view(stream) as view:
-        view.show([RUNNING], [CELL], NOW)
-        view.show([replace(RUNNING, read=NOW, rate=0.5)], [FAILING], NOW + 10)
-        view.show([RUNNING], [FAILING], NOW + 20)
-        view.show([replace(RUNNING, failed=13)], [CELL], NOW + 30)
+    view = plain_view(stream)
+    view([RUNNING], [CELL], NOW)
+    view([replace(RUNNING, read=NOW, rate=0.5)], [FAILING], NOW + 10)
+    view([RUNNING], [FAILING], NOW + 20)
+    view([replace(RUNNING, failed=13)], [CELL], NOW + 30)
     assert stream.getvalue().splitlines() == [
         "2023-11-14T22:13:20Z factory eu-west-1 iot_job firmware-7: IN_PROGRESS, 99%, 4810 succeeded, 12 failed",
         "2023-11-14T22:13:30Z factory eu-west-1 iot_job: cannot be read: throttled",

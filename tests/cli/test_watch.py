@@ -1,8 +1,7 @@
 """The exit status of ``watch`` states how the operations ended. A completed operation can have failed items."""
 
-from __future__ import annotations
-
 import asyncio
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -12,7 +11,7 @@ import pytest
 from exporter.app.exporter import new_process_context
 from exporter.app.runtime import Runtime, first_runtime
 from exporter.aws.models import Models
-from exporter.cli.commands.watch import Arguments, flags_config, matching_cells, watch
+from exporter.cli.commands.watch import Filter, flags_config, matching_cells, watch
 from exporter.cli.watch_result import WatchResult
 from exporter.config.loader import parse_config
 from exporter.core.errors import ConfigError
@@ -49,14 +48,15 @@ operations:
 
 @dataclass
 class RecordingView:
-    """A view that records each call."""
+    """A view that records the operations, and interrupts the watch at a time."""
 
     operations: list[Sequence[OperationLine]] = field(default_factory=list)
-    cells: list[Sequence[CellLine]] = field(default_factory=list)
+    until: float = math.inf
 
-    def show(self, operations: Sequence[OperationLine], cells: Sequence[CellLine], now: float) -> None:
+    def __call__(self, operations: Sequence[OperationLine], cells: Sequence[CellLine], now: float) -> None:
         self.operations.append(operations)
-        self.cells.append(cells)
+        if now >= self.until:
+            raise KeyboardInterrupt
 
 
 @contextmanager
@@ -67,24 +67,26 @@ def simulated(clock: ManualClock, scenario: str = SCENARIO) -> Iterator[None]:
         yield
 
 
-def new_runtime(clock: ManualClock, arguments: Arguments, config: str = "") -> Runtime:
-    parsed = parse_config(config, KINDS) if config else flags_config(arguments)
-    process = new_process_context(KINDS, new_log("error"), Shard(), clock.clock())
-    return first_runtime(process, parsed, lambda cells: matching_cells(cells, arguments))
+def new_runtime(filter: Filter, config: str = "", clock: ManualClock | None = None) -> Runtime:
+    parsed = parse_config(config, KINDS) if config else flags_config(filter)
+    process = new_process_context(KINDS, new_log("error"), Shard(), (clock or ManualClock()).clock())
+    return first_runtime(process, parsed, lambda cells: matching_cells(cells, filter))
 
 
-def run_watch(clock: ManualClock, arguments: Arguments, config: str = "") -> tuple[WatchResult, RecordingView]:
+def run_watch(
+    clock: ManualClock, filter: Filter, config: str = "", give_up_after: float = 300.0
+) -> tuple[WatchResult, RecordingView]:
     """Watch until all operations have ended."""
     view = RecordingView()
 
     async def run() -> WatchResult:
-        return await watch(new_runtime(clock, arguments, config), view, clock.clock(), arguments)
+        return await watch(new_runtime(filter, config, clock), view, clock.clock(), True, give_up_after)
 
     return asyncio.run(run()), view
 
 
-def jobs(*ids: str, give_up_after: float = 300.0) -> Arguments:
-    return Arguments(kind="iot_job", ids=ids, until_done=True, give_up_after=give_up_after)
+def jobs(*ids: str) -> Filter:
+    return Filter(kind="iot_job", ids=ids)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +114,7 @@ def test_a_discovered_operation_that_ended_before_the_watch_does_not_count() -> 
     everything = f'accounts: [{{account_id: "111122223333", watch: [{discovered}]}}]'
     clock = ManualClock()
     with simulated(clock):
-        result, view = run_watch(clock, Arguments(until_done=True), everything)
+        result, view = run_watch(clock, Filter(), everything)
     assert (result.exit_status, result.succeeded, result.failed) == (0, ("well",), ())
     assert {line.id for line in view.operations[-1]} == {"well", "old"}
 
@@ -120,29 +122,16 @@ def test_a_discovered_operation_that_ended_before_the_watch_does_not_count() -> 
 def test_a_watch_without_active_operations_succeeds_at_once() -> None:
     clock = ManualClock()
     with simulated(clock, 'accounts: ["111122223333"]\noperations: []\n'):
-        result, _ = run_watch(clock, Arguments(until_done=True))
+        result, _ = run_watch(clock, Filter())
     assert (result.exit_status, result.succeeded, result.failed) == (0, (), ())
-
-
-@dataclass
-class InterruptingView(RecordingView):
-    """A view that interrupts the watch at a time."""
-
-    until: float = 0.0
-
-    def show(self, operations: Sequence[OperationLine], cells: Sequence[CellLine], now: float) -> None:
-        super().show(operations, cells, now)
-        if now >= self.until:
-            raise KeyboardInterrupt
 
 
 def test_without_until_done_the_watch_continues_after_all_operations_have_ended() -> None:
     clock = ManualClock()
-    view = InterruptingView(until=clock.at + 300)
-    arguments = Arguments(kind="iot_job", ids=("well",), give_up_after=60.0)
+    view = RecordingView(until=clock.at + 300)
 
     async def run() -> None:
-        await watch(new_runtime(clock, arguments), view, clock.clock(), arguments)
+        await watch(new_runtime(jobs("well"), clock=clock), view, clock.clock(), until_done=False, give_up_after=60.0)
 
     with simulated(clock), pytest.raises(KeyboardInterrupt):
         asyncio.run(run())
@@ -175,8 +164,8 @@ def test_a_continuous_job_counts_as_ended_while_no_thing_is_pending(failed: int,
             aws.responses[JOB] = json_response(job(0, failed))
 
     async def run() -> WatchResult:
-        arguments = jobs("continuous")
-        return await watch(new_runtime(clock, arguments), view, replace(clock.clock(), sleep=finish), arguments)
+        runtime = new_runtime(jobs("continuous"), clock=clock)
+        return await watch(runtime, view, replace(clock.clock(), sleep=finish), until_done=True, give_up_after=300.0)
 
     view = RecordingView()
     with serve_app(aws.app()) as endpoint, aws_environment(endpoint, AWS_ACCOUNT_ID=ACCOUNT_ID):
@@ -194,7 +183,7 @@ def watch_failing_job(code: str, status: int, give_up_after: float) -> tuple[Wat
         serve_app(ScriptedAws({"/jobs/x": error_response(code, status)}).app()) as endpoint,
         aws_environment(endpoint, AWS_ACCOUNT_ID=ACCOUNT_ID),
     ):
-        result, _ = run_watch(clock, jobs("x", give_up_after=give_up_after))
+        result, _ = run_watch(clock, jobs("x"), give_up_after=give_up_after)
     return result, clock.at - began
 
 
@@ -211,25 +200,25 @@ def test_the_watch_gives_up_at_once_on_a_permanent_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "config", "problems"),
+    ("filter", "config", "problems"),
     [
-        (Arguments(ids=("a",)), "", ["--kind: expected one of "]),
-        (Arguments(kind="no", ids=("a",)), "", ["--kind: expected one of "]),
+        (Filter(ids=("a",)), "", ["--kind: expected one of "]),
+        (Filter(kind="no", ids=("a",)), "", ["--kind: expected one of "]),
         (
-            Arguments(kind="iot_job", ids=("a", "b c"), region="nowhere"),
+            Filter(kind="iot_job", ids=("a", "b c"), region="nowhere"),
             "",
             ["--region: expected", "--id: expected an id"],
         ),
-        (Arguments(kind="iot_job", ids=("a", "a")), "", ["accounts[0].watch[0].ids: duplicate value at"]),
-        (Arguments(account="x"), "", ["--account, --region, --kind: no watched cell matches"]),
-        (Arguments(kind="iot_job", ids=("a",), account="x"), "labels: {}", ["--account: not watched by"]),
+        (Filter(kind="iot_job", ids=("a", "a")), "", ["accounts[0].watch[0].ids: duplicate value at"]),
+        (Filter(account="x"), "", ["--account, --region, --kind: no watched cell matches"]),
+        (Filter(kind="iot_job", ids=("a",), account="x"), "labels: {}", ["--account: not watched by"]),
     ],
 )
 def test_a_filter_that_matches_nothing_is_reported_with_its_flags(
-    arguments: Arguments, config: str, problems: list[str]
+    filter: Filter, config: str, problems: list[str]
 ) -> None:
     with aws_environment("http://127.0.0.1:1"), pytest.raises(ConfigError) as caught:
-        new_runtime(ManualClock(), arguments, config)
+        new_runtime(filter, config)
     assert [line[: len(begin)] for line, begin in zip(caught.value.problems, problems, strict=True)] == problems
 
 
@@ -243,11 +232,9 @@ accounts:
     watch: [{kind: greengrass_bulk_deployment, discover: true, details: true}]
 """
     with aws_environment("http://127.0.0.1:1"):
-        filtered = new_runtime(ManualClock(), Arguments(region="us-east-1", kind="iot_job"), config).cells
-        by_id = new_runtime(
-            ManualClock(), Arguments(account="b", kind="greengrass_bulk_deployment", ids=("x",)), config
-        ).cells
-        without_config = new_runtime(ManualClock(), Arguments(kind="greengrass_bulk_deployment", ids=("x",))).cells
+        filtered = new_runtime(Filter(region="us-east-1", kind="iot_job"), config).cells
+        by_id = new_runtime(Filter(account="b", kind="greengrass_bulk_deployment", ids=("x",)), config).cells
+        without_config = new_runtime(Filter(kind="greengrass_bulk_deployment", ids=("x",))).cells
     assert [(cell.account.name, cell.region, cell.kind.name) for cell in filtered] == [("a", "us-east-1", "iot_job")]
     details = [(cell.watch.ids, cell.watch.discover, cell.watch.options) for cell in by_id + without_config]
     assert details == [(("x",), None, frozenset({"details"}))] * 2

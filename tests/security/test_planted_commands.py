@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.cli.commands.check import Arguments, run
+from exporter.cli.commands.check import run
 from exporter.core.errors import ConfigError
 from tests.security.planted_secrets import BAD_CONFIGS, Planted, plant
 from tests.support.aws_with_secrets import AwsWithSecrets
@@ -98,7 +98,7 @@ def terminal_output(terminal: int) -> bytes:
 def error_text(config: Path, web: Path | None) -> bytes:
     """Return the messages about invalid files, with the traceback of an uncaught error."""
     with pytest.raises(ConfigError) as raised:
-        run(Arguments(config, web))
+        run(config, web)
     return "\n".join([*raised.value.problems, *traceback.format_exception(raised.value)]).encode()
 
 

@@ -1,1 +1,1 @@
-"""The commands, one module each, with ``Arguments``, ``add_arguments(parser)`` and ``run(arguments)``."""
+"""The commands, one module each, with ``add_arguments(parser)`` and ``run``, which gets the parsed arguments."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from exporter.aws.gateway import Gateway, ScopeApi
 from exporter.aws.models import Models
 from exporter.cli import flags
+from exporter.cli.parser import CommandParser
 from exporter.collector.cells import Cell, configured_cells
 from exporter.config.loader import read_config
 from exporter.config.strict_yaml import read_text
@@ -31,29 +30,19 @@ from exporter.web.protection.config_file import read_web_config
 IDENTITY = ApiCall("sts", "GetCallerIdentity", quota=10)
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
-    """The values of the flags."""
-
-    config_file: Path | None = None
-    web_config_file: Path | None = None
-    live: bool = False
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: CommandParser) -> None:
     """Add the flags of ``check``."""
     flags.add_config_file(parser)
     flags.add_web_config_file(parser)
     parser.add_argument("--live", action="store_true", help="Make each type of API call once for each cell.")
 
 
-def run(arguments: Arguments) -> int:
+def run(config_file: Path | None = None, web_config_file: Path | None = None, live: bool = False) -> int:
     """Print the cells and return 0, or 1 if a live call failed. Raises ConfigError."""
-    config_file, web_config_file = arguments.config_file, arguments.web_config_file
     (gateway, cells), _ = run_both(
         lambda: _read(config_file), lambda: web_config_file and read_web_config(web_config_file, read_text)
     )
-    if arguments.live:
+    if live:
         return asyncio.run(_check_access(gateway, cells))
     for cell in cells:
         print(printable(f"{_name(cell)}: {_watched(cell)}"))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from exporter.app.exporter import new_exporter
 from exporter.aws.models import Models
 from exporter.cli import flags
 from exporter.cli.commands.simulate import isolated_environment, read_scenario
+from exporter.cli.parser import CommandParser
 from exporter.config.loader import parse_config
 from exporter.core.log import log_library_warnings, new_log
 from exporter.kinds.registry import KINDS
@@ -23,29 +22,21 @@ from exporter.web.protection.live_config import LiveWebConfig
 from exporter.web.protection.security import Readiness, protected_app
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
-    """The values of the flags."""
-
-    addresses: Sequence[Address] = (parse_address(flags.DEFAULT_LISTEN_ADDRESS),)
-    web_config_file: Path | None = None
-    log_level: str = flags.DEFAULT_LOG_LEVEL
-    log_format: str = flags.DEFAULT_LOG_FORMAT
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: CommandParser) -> None:
     """Add the flags of ``demo``."""
     flags.add_listen_address(parser)
     flags.add_web_config_file(parser)
     flags.add_log_flags(parser)
 
 
-def run(arguments: Arguments) -> int:
+def run(
+    web_listen_address: Sequence[Address] | None, web_config_file: Path | None, log_level: str, log_format: str
+) -> int:
     """Serve both until SIGINT or SIGTERM and return 0. Raises ConfigError or StartError."""
-    log = new_log(arguments.log_level, arguments.log_format)
+    log = new_log(log_level, log_format)
     log_library_warnings(log)
-    web_config, readiness = LiveWebConfig(arguments.web_config_file, log), Readiness()
-    listeners = listen_all(arguments.addresses)
+    web_config, readiness = LiveWebConfig(web_config_file, log), Readiness()
+    listeners = listen_all(web_listen_address or [parse_address(flags.DEFAULT_LISTEN_ADDRESS)])
     simulator = ServedApp(application(read_scenario(None), KINDS, Models()), listen(Address("127.0.0.1", 0)))
     # The demo must be the same on every machine.
     environment = isolated_environment(os.environ, simulator.url)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import shutil
 import signal
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from exporter.cli import flags
@@ -16,9 +14,9 @@ from exporter.cli.commands.simulate import isolated_environment
 from exporter.cli.drill.cases import cases
 from exporter.cli.drill.course import Drill
 from exporter.cli.drill.environment import DrillEnvironment, Ports, Tools
-from exporter.cli.drill.files import Files
 from exporter.cli.drill.programs import HOST, Programs
 from exporter.cli.drill.speed_up import speed_up
+from exporter.cli.parser import CommandParser
 from exporter.config.strict_yaml import problems_in, read_text
 from exporter.kinds.registry import KINDS
 from exporter.monitoring.prometheus import rule_file
@@ -28,40 +26,25 @@ from exporter.monitoring.rules import rules
 SPEED = 120.0
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
-    """The values of the flags."""
-
-    alertmanager_config: Path | None = None
-    hold: bool = False
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: CommandParser) -> None:
     """Add the flags of ``drill``."""
-    parser.add_argument(
-        "--alertmanager.config.file",
-        dest="alertmanager_config",
-        type=flags.file_path,
-        metavar="PATH",
-        help="Alertmanager configuration, whose receivers are called; no receiver is called if omitted.",
-    )
+    help = "Alertmanager configuration, whose receivers are called; no receiver is called if omitted."
+    parser.add_value("--alertmanager.config.file", flags.file_path, "PATH", help)
     parser.add_argument("--hold", action="store_true", help="Keep the alerts firing until Ctrl+C.")
 
 
-def run(arguments: Arguments) -> int:
+def run(alertmanager_config_file: Path | None, hold: bool) -> int:
     """Return 0 if every alert fired and resolved, else 1. Raises ConfigError or StartError."""
-    if arguments.alertmanager_config:
-        with problems_in(arguments.alertmanager_config):
-            read_text(arguments.alertmanager_config)
+    if alertmanager_config_file:
+        with problems_in(alertmanager_config_file):
+            read_text(alertmanager_config_file)
     tools, ports = Tools(), Ports()
     folder = Path(tempfile.mkdtemp(prefix="aws-iot-bulk-drill-"))
     programs = Programs(folder, _environment(ports.aws))
     rule_content = rule_file(speed_up(rules(KINDS), SPEED))
-    environment = DrillEnvironment(
-        tools, Files(folder), programs, ports, cases(), KINDS, rule_content, arguments.alertmanager_config
-    )
+    environment = DrillEnvironment(tools, programs, ports, cases(), KINDS, rule_content, alertmanager_config_file)
     try:
-        passed = asyncio.run(_run_until_sigterm(Drill(environment, _report, _hold if arguments.hold else _no_hold)))
+        passed = asyncio.run(_run_until_sigterm(Drill(environment, _report, _hold if hold else None)))
     except (asyncio.CancelledError, KeyboardInterrupt):
         shutil.rmtree(folder)
         raise KeyboardInterrupt from None
@@ -85,10 +68,6 @@ async def _hold() -> None:
     _report("held          Ctrl+C lets the alerts resolve.")
     await released.wait()
     loop.remove_signal_handler(signal.SIGINT)
-
-
-async def _no_hold() -> None:
-    return
 
 
 def _report(line: str) -> None:

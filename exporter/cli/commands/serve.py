@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import resource
@@ -11,13 +10,13 @@ import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exporter import __version__
 from exporter.app.exporter import Exporter, new_exporter
 from exporter.cli import flags
+from exporter.cli.parser import CommandParser
 from exporter.collector.shards import MOST, process_shard
 from exporter.config.loader import ConfigFile
 from exporter.config.validation import run_both
@@ -31,82 +30,57 @@ from exporter.web.protection.security import Readiness, protected_app
 if TYPE_CHECKING:
     from exporter.state.state_file import StateFile
 
-DEFAULT_METRICS_PATH = "/metrics"
 # How long one thread may keep the interpreter. With Python's default of 5 ms, the threads that create AWS clients
 # delay the responses to health checks.
 SWITCH_INTERVAL_SECONDS = 0.0005
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
-    """The values of the flags; None for a flag without default."""
-
-    config_file: Path | None = None
-    addresses: Sequence[Address] = (parse_address(flags.DEFAULT_LISTEN_ADDRESS),)
-    web_config_file: Path | None = None
-    metrics_path: str = DEFAULT_METRICS_PATH
-    log_level: str = flags.DEFAULT_LOG_LEVEL
-    log_format: str = flags.DEFAULT_LOG_FORMAT
-    shard_ordinal: int | None = None
-    shard_total: int | None = None
-    state_file: Path | None = None
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: CommandParser) -> None:
     """Add the flags of ``serve``."""
     flags.add_config_file(parser)
     flags.add_listen_address(parser)
     flags.add_web_config_file(parser)
-    parser.add_argument(
-        "--web.telemetry-path",
-        dest="metrics_path",
-        type=flags.url_path,
-        metavar="PATH",
-        help=f"Path of the metrics. (default: {DEFAULT_METRICS_PATH})",
-    )
+    parser.add_value("--web.telemetry-path", flags.url_path, "PATH", "Path of the metrics.", "/metrics")
     flags.add_log_flags(parser)
-    parser.add_argument(
-        "--shard.ordinal",
-        dest="shard_ordinal",
-        type=flags.whole_number(0, MOST - 1),
-        metavar="N",
-        help="Number of this shard, from 0; SHARD_ORDINAL or the end of the host name if omitted.",
-    )
-    parser.add_argument(
-        "--shard.total",
-        dest="shard_total",
-        type=flags.whole_number(1, MOST),
-        metavar="N",
-        help="Number of shards; SHARD_TOTAL or 1 if omitted.",
-    )
-    parser.add_argument(
-        "--state.file",
-        dest="state_file",
-        type=flags.file_path,
-        metavar="PATH",
-        help="Persistent cache of finished operations, which saves calls after a restart; no cache if omitted.",
-    )
+    help = "Number of this shard, from 0; SHARD_ORDINAL or the end of the host name if omitted."
+    parser.add_value("--shard.ordinal", flags.whole_number(0, MOST - 1), "N", help)
+    help = "Number of shards; SHARD_TOTAL or 1 if omitted."
+    parser.add_value("--shard.total", flags.whole_number(1, MOST), "N", help)
+    help = "Persistent cache of finished operations, which saves calls after a restart; no cache if omitted."
+    parser.add_value("--state.file", flags.file_path, "PATH", help)
 
 
-def run(arguments: Arguments) -> int:
+def run(
+    config_file: Path | None,
+    web_listen_address: Sequence[Address] | None,
+    web_config_file: Path | None,
+    web_telemetry_path: str,
+    log_level: str,
+    log_format: str,
+    shard_ordinal: int | None,
+    shard_total: int | None,
+    state_file: Path | None,
+) -> int:
     """Serve until SIGINT or SIGTERM and return 0. Raises ConfigError or StartError."""
-    shard = process_shard(arguments.shard_ordinal, arguments.shard_total, os.environ, socket.gethostname())
-    log = new_log(arguments.log_level, arguments.log_format)
+    shard = process_shard(shard_ordinal, shard_total, os.environ, socket.gethostname())
+    log = new_log(log_level, log_format)
     _raise_file_limit()
     log_library_warnings(log)
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
-    read, path = ConfigFile(arguments.config_file, KINDS).read, arguments.metrics_path
-    state_file = _new_state_file(arguments.state_file, log) if arguments.state_file else None
+    read = ConfigFile(config_file, KINDS).read
+    cache = _new_state_file(state_file, log) if state_file else None
     exporter, web_config = run_both(
-        lambda: new_exporter(read(), KINDS, log, path, shard, read=read, state_file=state_file),
-        lambda: LiveWebConfig(arguments.web_config_file, log),
+        lambda: new_exporter(read(), KINDS, log, web_telemetry_path, shard, read=read, state_file=cache),
+        lambda: LiveWebConfig(web_config_file, log),
     )
     readiness = Readiness()
     app = protected_app(exporter.app, web_config, readiness)
-    apps = [ServedApp(app, listener, web_config.tls) for listener in listen_all(arguments.addresses)]
+    listeners = listen_all(web_listen_address or [parse_address(flags.DEFAULT_LISTEN_ADDRESS)])
+    apps = [ServedApp(app, listener, web_config.tls) for listener in listeners]
     for served in apps:
-        log.info("listening", version=__version__, url=served.url + path, cells=len(exporter.runtime.cells))
-    with _open_state_file(state_file):
+        url, cells = served.url + web_telemetry_path, len(exporter.runtime.cells)
+        log.info("listening", version=__version__, url=url, cells=cells)
+    with _open_state_file(cache):
         asyncio.run(_serve(apps, exporter, readiness))
     log.info("stopped")
     return 0

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from exporter.aws.iam_policy import policy, policy_of
 from exporter.aws.models import Models
 from exporter.cli import flags
+from exporter.cli.parser import CommandParser
 from exporter.config.loader import config_schema, read_config
 from exporter.config.strict_yaml import problems_in, read_text
 from exporter.core.errors import ConfigError
@@ -45,63 +44,39 @@ RULES: Mapping[str, Callable[[Rules], str]] = {
 SUBJECTS = (*DOCUMENTS, *RULES)
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
-    """The subject, and the values of the flags."""
-
-    subject: str
-    alerts_file: Path | None = None
-    config_file: Path | None = None
-    account: str | None = None
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: CommandParser) -> None:
     """Add the subject and the flags of ``show``."""
-    parser.add_argument(
-        "subject",
-        type=flags.one_of(*SUBJECTS),
-        nargs="?",
-        default="",
-        metavar="SUBJECT",
-        help=f"One of {', '.join(SUBJECTS)}.",
-    )
-    parser.add_argument(
-        "--alerts.file",
-        dest="alerts_file",
-        type=flags.file_path,
-        metavar="PATH",
-        help="Thresholds and other settings of the rules; see docs/monitoring.md.",
-    )
+    help = f"One of {', '.join(SUBJECTS)}."
+    parser.add_value("subject", flags.one_of(*SUBJECTS), "SUBJECT", help, default="", nargs="?")
+    help = "Thresholds and other settings of the rules; see docs/monitoring.md."
+    parser.add_value("--alerts.file", flags.file_path, "PATH", help)
     flags.add_config_file(parser)
-    parser.add_argument(
-        "--account",
-        type=flags.name,
-        metavar="NAME",
-        help="Print the policy for the credentials of this account; for the exporter's own if omitted.",
-    )
+    help = "Print the policy for the credentials of this account; for the exporter's own if omitted."
+    parser.add_value("--account", flags.name, "NAME", help)
 
 
-def run(arguments: Arguments) -> int:
+def run(subject: str, alerts_file: Path | None, config_file: Path | None, account: str | None) -> int:
     """Print the subject and return 0. Raises ConfigError."""
-    subject = arguments.subject
-    if arguments.alerts_file and subject not in RULES:
+    if alerts_file and subject not in RULES:
         raise ConfigError([f"--alerts.file: not used by {subject}, only by {' and '.join(RULES)}"])
-    if (arguments.config_file or arguments.account) and subject != POLICY:
+    if (config_file or account) and subject != POLICY:
         raise ConfigError([f"--config.file, --account: not used by {subject}, only by {POLICY}"])
-    print(_text(arguments), end="")
+    if account and not config_file:
+        raise ConfigError(["--account: needs --config.file"])
+    if subject in RULES:
+        text = _rules_text(subject, alerts_file)
+    elif config_file:
+        text = _json(policy_of(read_config(config_file, KINDS), KINDS, Models(), account))
+    else:
+        text = DOCUMENTS[subject]()
+    print(text, end="")
     return 0
 
 
-def _text(arguments: Arguments) -> str:
-    if arguments.subject in RULES:
-        with problems_in(arguments.alerts_file):
-            settings = parse_settings(read_text(arguments.alerts_file)) if arguments.alerts_file else UNCHANGED
-        return RULES[arguments.subject](rules(KINDS, settings))
-    if arguments.config_file:
-        return _json(policy_of(read_config(arguments.config_file, KINDS), KINDS, Models(), arguments.account))
-    if arguments.account:
-        raise ConfigError(["--account: needs --config.file"])
-    return DOCUMENTS[arguments.subject]()
+def _rules_text(subject: str, alerts_file: Path | None) -> str:
+    with problems_in(alerts_file):
+        settings = parse_settings(read_text(alerts_file)) if alerts_file else UNCHANGED
+    return RULES[subject](rules(KINDS, settings))
 
 
 def _json(content: Mapping[str, Any]) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from exporter.aws.models import Models
 from exporter.cli import flags
+from exporter.cli.parser import CommandParser
 from exporter.config.strict_yaml import problems_in, read_text
 from exporter.core.log import log_library_warnings, new_log
 from exporter.kinds.registry import KINDS
@@ -18,42 +17,22 @@ from exporter.simulator.app import application
 from exporter.simulator.scenario import Scenario, parse_scenario, scenario_text
 from exporter.web.listener.server import Address, ServedApp, listen, parse_address, serve
 
-DEFAULT_ADDRESS = Address("127.0.0.1", 10099)
 # The simulator accepts any credentials.
 CREDENTIAL = "simulated"
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
-    """The values of the flags."""
-
-    address: Address = DEFAULT_ADDRESS
-    scenario_file: Path | None = None
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: CommandParser) -> None:
     """Add the flags of ``simulate``."""
-    parser.add_argument(
-        "--listen-address",
-        dest="address",
-        type=parse_address,
-        metavar="HOST:PORT",
-        help=f"Address of the simulated AWS. (default: {DEFAULT_ADDRESS.host}:{DEFAULT_ADDRESS.port})",
-    )
-    parser.add_argument(
-        "--scenario",
-        dest="scenario_file",
-        type=flags.file_path,
-        metavar="FILE",
-        help="Scenario file; the scenario of the demo if omitted.",
-    )
+    help = "Address of the simulated AWS."
+    parser.add_value("--listen-address", parse_address, "HOST:PORT", help, "127.0.0.1:10099")
+    parser.add_value("--scenario", flags.file_path, "FILE", "Scenario file; the scenario of the demo if omitted.")
 
 
-def run(arguments: Arguments) -> int:
+def run(listen_address: Address, scenario: Path | None) -> int:
     """Serve the simulated AWS until SIGINT or SIGTERM and return 0. Raises ConfigError or StartError."""
     log_library_warnings(new_log())
-    app = application(read_scenario(arguments.scenario_file), KINDS, Models())
-    simulator = ServedApp(app, listen(arguments.address))
+    app = application(read_scenario(scenario), KINDS, Models())
+    simulator = ServedApp(app, listen(listen_address))
     print(f"AWS is simulated on {simulator.url}. To use it:\n")
     for name, value in environment(simulator.url).items():
         print(f"  export {name}={value}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from exporter.cli.drill.cases import Case
 from exporter.cli.drill.environment import DrillEnvironment
@@ -29,8 +29,7 @@ class Drill:
 
     environment: DrillEnvironment
     report: Callable[[str], None]
-    hold: Callable[[], Awaitable[None]]
-    monotonic: Callable[[], float] = field(default=time.monotonic)
+    hold: Callable[[], Awaitable[None]] | None
 
     async def run(self) -> bool:
         """Return whether every alert fired and resolved. Raises StartError."""
@@ -47,7 +46,8 @@ class Drill:
         self.report(f"Alertmanager  http://{HOST}:{ports.alertmanager}")
         await self.environment.cause_exporter_faults()
         not_fired = await self._wait_for("fired", cases, _is_firing)
-        await self.hold()
+        if self.hold:
+            await self.hold()
         await self.environment.repair()
         fired = [case for case in cases if case not in not_fired]
         not_resolved = await self._wait_for("resolved", fired, lambda case, firing: not _is_firing(case, firing))
@@ -62,12 +62,12 @@ class Drill:
         self, state: str, cases: Sequence[Case], has_state: Callable[[Case, Collection[Labels]], bool]
     ) -> list[Case]:
         """Report each case that reaches the state, and return the cases that do not reach it in time."""
-        waiting, began = list(cases), self.monotonic()
-        while waiting and self.monotonic() - began < TIMEOUT_SECONDS:
+        waiting, began = list(cases), time.monotonic()
+        while waiting and time.monotonic() - began < TIMEOUT_SECONDS:
             firing = await self._firing()
             for case in [case for case in waiting if firing is not None and has_state(case, firing)]:
                 waiting.remove(case)
-                self.report(f"{state:<14}{case} after {self.monotonic() - began:.0f} s")
+                self.report(f"{state:<14}{case} after {time.monotonic() - began:.0f} s")
             await self._poll_pause()
         for case in waiting:
             self.report(f"NOT {state:<10}{case}")
@@ -86,15 +86,15 @@ class Drill:
         return GROUPS + " 0" in text.splitlines()
 
     async def _wait_until(self, is_reached: Callable[[], Awaitable[bool]], seconds: float, failure: str) -> None:
-        began = self.monotonic()
+        began = time.monotonic()
         while not await is_reached():
-            if self.monotonic() - began > seconds:
-                raise StartError(f"{failure}; see the logs in {self.environment.files.folder}")
+            if time.monotonic() - began > seconds:
+                raise StartError(f"{failure}; see the logs in {self.environment.programs.folder}")
             await self._poll_pause()
 
     async def _poll_pause(self) -> None:
         if exited := self.environment.programs.exited():
-            raise StartError(f"{', '.join(exited)} exited; see the logs in {self.environment.files.folder}")
+            raise StartError(f"{', '.join(exited)} exited; see the logs in {self.environment.programs.folder}")
         await asyncio.sleep(POLL_SECONDS)
 
 

@@ -11,10 +11,10 @@ from exporter.cli.drill.cases import DOWN_JOB, MAIN_JOB, SHARDS_JOB, Case, combi
 from exporter.cli.drill.files import (
     INVALID_CONFIG,
     SILENT_ALERTMANAGER,
-    Files,
     exporter_config,
     healthy_config,
     prometheus_config,
+    write_file,
 )
 from exporter.cli.drill.programs import HOST, Programs, free_port, program_path, series_count
 from exporter.kinds.kind import Kind
@@ -49,7 +49,6 @@ class DrillEnvironment:
     """All programs of the drill and their files. ``rules`` is the content of Prometheus's rule file."""
 
     tools: Tools
-    files: Files
     programs: Programs
     ports: Ports
     cases: Sequence[Case]
@@ -88,8 +87,11 @@ class DrillEnvironment:
         (account, *_) = combined_scenario(self.cases)["accounts"]
         return healthy_config(account, next(kind.name for kind in self.kinds if kind.by_default))
 
+    def _write(self, name: str, content: Any) -> Path:
+        return write_file(self.programs.folder / name, content)
+
     async def _start_simulator(self, scenario: Mapping[str, Any]) -> None:
-        path = self.files.write("scenario.yaml", scenario)
+        path = self._write("scenario.yaml", scenario)
         address = f"--listen-address={HOST}:{self.ports.aws}"
         await self.programs.start_exporter("aws", "simulate", address, f"--scenario={path}")
 
@@ -97,7 +99,7 @@ class DrillEnvironment:
         await self._start_exporter(MAIN, self.ports.main, exporter_config(self.cases, kinds))
 
     async def _start_exporter(self, name: str, port: int, config: Mapping[str, Any], *flags: str) -> None:
-        path = self.files.write(f"{name}.yaml", config)
+        path = self._write(f"{name}.yaml", config)
         address = f"--web.listen-address={HOST}:{port}"
         await self.programs.start_exporter(name, "serve", f"--config.file={path}", address, *flags)
 
@@ -106,16 +108,16 @@ class DrillEnvironment:
         await self._start_exporter(f"{SHARD}-{ordinal}", self.ports.shards[ordinal], self._healthy_config, *flags)
 
     def _reload_shard(self, config: Any) -> None:
-        self.files.write(f"{SHARD}-0.yaml", config)
+        self._write(f"{SHARD}-0.yaml", config)
         self.programs.reload(f"{SHARD}-0")
 
     async def _start_alertmanager(self) -> None:
-        config = self.alertmanager_config or self.files.write("alertmanager.yml", SILENT_ALERTMANAGER)
+        config = self.alertmanager_config or self._write("alertmanager.yml", SILENT_ALERTMANAGER)
         await self.programs.start(
             "alertmanager",
             self.tools.alertmanager,
             f"--config.file={config}",
-            f"--storage.path={self.files.folder / 'alertmanager'}",
+            f"--storage.path={self.programs.folder / 'alertmanager'}",
             f"--web.listen-address={HOST}:{self.ports.alertmanager}",
             "--cluster.listen-address=",
         )
@@ -123,12 +125,12 @@ class DrillEnvironment:
     async def _start_prometheus(self) -> None:
         jobs = {MAIN_JOB: [self.ports.main], DOWN_JOB: [self.ports.down], SHARDS_JOB: self.ports.shards}
         targets = {job: [f"{HOST}:{port}" for port in ports] for job, ports in jobs.items()}
-        rules = self.files.write("rules.yml", self.rules)
+        rules = self._write("rules.yml", self.rules)
         config = prometheus_config(targets, rules, f"{HOST}:{self.ports.alertmanager}")
         await self.programs.start(
             "prometheus",
             self.tools.prometheus,
-            f"--config.file={self.files.write('prometheus.yml', config)}",
-            f"--storage.tsdb.path={self.files.folder / 'prometheus'}",
+            f"--config.file={self._write('prometheus.yml', config)}",
+            f"--storage.tsdb.path={self.programs.folder / 'prometheus'}",
             f"--web.listen-address={HOST}:{self.ports.prometheus}",
         )

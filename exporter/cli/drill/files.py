@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +17,11 @@ INVALID_CONFIG = "accounts: [{regions: Mars}]\n"
 SILENT_ALERTMANAGER = {"route": {"receiver": "none"}, "receivers": [{"name": "none"}]}
 
 
-@dataclass(frozen=True, slots=True)
-class Files:
-    """The folder with the files that the programs read and write."""
-
-    folder: Path
-
-    def write(self, name: str, content: Any) -> Path:
-        """Write a text, or other content as YAML, and return the path of the file."""
-        path = self.folder / name
-        text = content if isinstance(content, str) else yaml.safe_dump(content, sort_keys=False)
-        path.write_text(text, encoding="utf-8")
-        return path
+def write_file(path: Path, content: Any) -> Path:
+    """Write a text, or other content as YAML, and return the path."""
+    text = content if isinstance(content, str) else yaml.safe_dump(content, sort_keys=False)
+    path.write_text(text, encoding="utf-8")
+    return path
 
 
 def exporter_config(cases: Iterable[Case], kinds: Collection[str]) -> dict[str, Any]:

@@ -9,6 +9,8 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
@@ -37,27 +39,27 @@ def free_port() -> int:
     return port
 
 
+@dataclass(frozen=True, slots=True)
 class Programs:
     """Processes by name. Each writes its output to a log file in the folder.
 
     Each has its own session, so that only the drill receives Ctrl+C and can stop the processes in order.
     """
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
-        self._folder = folder
-        self._environment = dict(environment)
-        self._processes: dict[str, asyncio.subprocess.Process] = {}
+    folder: Path
+    environment: Mapping[str, str]
+    _processes: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
 
     async def start(self, name: str, *command: str) -> None:
         """Start a program. A running program of this name is stopped first."""
         await self.stop(name)
-        with (self._folder / f"{name}.log").open("ab") as log:
+        with (self.folder / f"{name}.log").open("ab") as log:
             self._processes[name] = await asyncio.create_subprocess_exec(
                 *command,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=self._environment,
+                env=self.environment,
                 start_new_session=True,
             )
 
@@ -96,8 +98,7 @@ async def _wait_or_kill(process: asyncio.subprocess.Process) -> None:
 
 async def response_text(port: int, path: str) -> str:
     """Return the text of a response, empty without a successful response."""
-    status, body = await asyncio.to_thread(_get, port, path)
-    return body.decode(errors="replace") if status == 200 else ""
+    return await asyncio.to_thread(_get, port, path)
 
 
 async def response_json(port: int, path: str) -> Any:
@@ -112,13 +113,10 @@ async def series_count(port: int, query: str) -> int:
     return len(response["data"]["result"]) if response else 0
 
 
-def _get(port: int, path: str) -> tuple[int, bytes]:
-    connection = HTTPConnection(HOST, port, timeout=RESPONSE_SECONDS)
-    try:
+def _get(port: int, path: str) -> str:
+    with suppress(OSError, HTTPException), closing(HTTPConnection(HOST, port, timeout=RESPONSE_SECONDS)) as connection:
         connection.request("GET", path)
         response = connection.getresponse()
-        return response.status, response.read()
-    except (OSError, HTTPException):
-        return 0, b""
-    finally:
-        connection.close()
+        if response.status == 200:
+            return response.read().decode(errors="replace")
+    return ""
