@@ -67,7 +67,7 @@ def _rule(alert: Alert, rules: Rules) -> dict[str, Any]:
         "keepFiringFor": alert.keep_firing_for,
         "noDataState": alert.no_data,
         "execErrState": alert.query_error,
-        "labels": rules.alert_labels(alert),
+        "labels": {**rules.labels, "severity": alert.severity},
         # In Grafana `$value` would print the values of all nodes with all labels.
         "annotations": rules.annotations(alert, value="$values.A.Value"),
     }

@@ -44,7 +44,7 @@ def _rule(alert: Alert, rules: Rules) -> dict[str, Any]:
         "expr": alert.expression,
         "for": alert.for_,
         "keep_firing_for": alert.keep_firing_for,
-        "labels": rules.alert_labels(alert),
+        "labels": {**rules.labels, "severity": alert.severity},
         "annotations": rules.annotations(alert, value="$value"),
     }
 

@@ -10,7 +10,7 @@ from typing import Final
 from exporter.monitoring.alerts import ALERTS, Alert
 from exporter.monitoring.promql import Kinds
 from exporter.monitoring.records import Record, records
-from exporter.monitoring.settings import UNCHANGED, Settings
+from exporter.monitoring.settings import UNCHANGED, Change, Settings
 
 # YAML breaks a line after this number of columns. It is large, so that no query is broken.
 YAML_WIDTH: Final = 100_000
@@ -39,10 +39,6 @@ class Rules:
         """Return the annotations of an alert without placeholders. ``value`` is the format's expression for it."""
         return {name: self.substitute(text) for name, text in alert.annotations(value).items()}
 
-    def alert_labels(self, alert: Alert) -> dict[str, str]:
-        """Return the labels that a rule adds to its alert."""
-        return {**self.labels, "severity": alert.severity}
-
     @property
     def groups(self) -> dict[str, tuple[Alert, ...]]:
         """The alerts by group, in the order of the table."""
@@ -53,7 +49,7 @@ class Rules:
 def rules(kinds: Kinds, settings: Settings = UNCHANGED) -> Rules:
     """Return all rules that the settings enable."""
     parameters = settings.parameters.model_dump() | {"runbooks": settings.runbooks, "dashboards": settings.dashboards}
-    changes = ((alert, settings.change(alert)) for alert in ALERTS)
+    changes = ((alert, settings.alerts.get(alert.name, Change())) for alert in ALERTS)
     return Rules(
         records(kinds),
         tuple(change.apply(alert) for alert, change in changes if change.enabled),

@@ -66,10 +66,6 @@ class Settings(StrictModel):
     labels: dict[LabelName, LabelValue] = Field(default={}, description="Labels that every alert gets.")
     alerts: dict[AlertName, Change] = Field(default={}, description="Changes to alerts, by the name of the alert.")
 
-    def change(self, alert: Alert) -> Change:
-        """Return the changes to an alert."""
-        return self.alerts.get(alert.name, Change())
-
 
 UNCHANGED = Settings()
 

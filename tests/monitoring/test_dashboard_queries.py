@@ -84,7 +84,6 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
 
 
 def with_variables(text: str, dashboard: Mapping[str, Any], chosen: Mapping[str, str]) -> str:
-    """Return a query with the values of its variables."""
     intervals = {
         name: variable["current"]["value"]
         for name, variable in variables(dashboard).items()
@@ -97,7 +96,6 @@ def with_variables(text: str, dashboard: Mapping[str, Any], chosen: Mapping[str,
 def query_result(
     history: History, dashboard: Mapping[str, Any], target: Mapping[str, Any], chosen: Mapping[str, str]
 ) -> Any:
-    """Return the result of one query of a panel."""
     query = with_variables(target["expr"], dashboard, chosen)
     return history.now(query) if target["instant"] else history.over_time(query, 3600)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from exporter.metrics.self_metrics import PREFIX
 from exporter.monitoring.dashboards import variables
 from exporter.monitoring.dashboards.layout import EXPORTER, Row, dashboard
 from exporter.monitoring.dashboards.panels import (
@@ -25,33 +26,35 @@ from exporter.monitoring.dashboards.panels import (
     thresholds,
     value_mappings,
 )
-from exporter.monitoring.dashboards.queries import (
-    CHOSEN,
-    CHOSEN_INSTANCE,
-    MILLISECONDS,
-    cells_down,
-    number_of,
-    rate,
-    self_metric,
-)
-from exporter.monitoring.promql import API_LABELS, SHARD_COUNT, SHARD_TOTAL, by, per_cell
+from exporter.monitoring.dashboards.queries import CHOSEN, MILLISECONDS, cells_down, number_of
+from exporter.monitoring.promql import API_LABELS, SHARD_COUNT, SHARD_TOTAL, by, per_cell, selector
 
+
+def _self_metric(name: str, chosen: str) -> str:
+    return selector(PREFIX + name, chosen)
+
+
+def _rate(counter: str) -> str:
+    return f"rate({counter}[$__rate_interval])"
+
+
+CHOSEN_INSTANCE: Final = 'instance=~"$instance"'
 CHOSEN_CELLS: Final = f"{CHOSEN}, {CHOSEN_INSTANCE}"
 CELL_LEGEND: Final = "{{account}} {{aws_region}} {{kind}}"
-CELL_UP: Final = per_cell("min", self_metric("up", CHOSEN_CELLS))
-LAST_SUCCESS: Final = self_metric("last_success_timestamp_seconds", CHOSEN_CELLS)
-REFRESH_DURATION: Final = per_cell("max", self_metric("refresh_duration_seconds", CHOSEN_CELLS))
-OPERATIONS: Final = per_cell("max", self_metric("operations", CHOSEN_CELLS))
-OMITTED: Final = per_cell("max", self_metric("operations_omitted", CHOSEN_CELLS))
-REASONS: Final = per_cell("max", f"{self_metric('cell_error', CHOSEN_CELLS)} == 1", "reason")
+CELL_UP: Final = per_cell("min", _self_metric("up", CHOSEN_CELLS))
+LAST_SUCCESS: Final = _self_metric("last_success_timestamp_seconds", CHOSEN_CELLS)
+REFRESH_DURATION: Final = per_cell("max", _self_metric("refresh_duration_seconds", CHOSEN_CELLS))
+OPERATIONS: Final = per_cell("max", _self_metric("operations", CHOSEN_CELLS))
+OMITTED: Final = per_cell("max", _self_metric("operations_omitted", CHOSEN_CELLS))
+REASONS: Final = per_cell("max", f"{_self_metric('cell_error', CHOSEN_CELLS)} == 1", "reason")
 
 CHOSEN_APIS: Final = f'aws_account_id=~"$account", aws_region=~"$region", {CHOSEN_INSTANCE}'
 API_LEGEND: Final = "{{service}} {{api}}"
-REQUESTS: Final = rate(self_metric("api_requests_total", CHOSEN_APIS))
-ERRORS: Final = rate(self_metric("api_request_errors_total", CHOSEN_APIS))
-BUDGET: Final = f"min {by(API_LABELS)} ({self_metric('api_budget_ratio', CHOSEN_APIS)})"
-DURATIONS: Final = rate(self_metric("api_request_duration_seconds_bucket", CHOSEN_INSTANCE))
-BUILD: Final = self_metric("build_info", CHOSEN_INSTANCE)
+REQUESTS: Final = _rate(_self_metric("api_requests_total", CHOSEN_APIS))
+ERRORS: Final = _rate(_self_metric("api_request_errors_total", CHOSEN_APIS))
+BUDGET: Final = f"min {by(API_LABELS)} ({_self_metric('api_budget_ratio', CHOSEN_APIS)})"
+DURATIONS: Final = _rate(_self_metric("api_request_duration_seconds_bucket", CHOSEN_INSTANCE))
+BUILD: Final = _self_metric("build_info", CHOSEN_INSTANCE)
 
 
 def exporter_dashboard() -> str:
@@ -132,7 +135,7 @@ def _exporter_stats() -> tuple[Panel, ...]:
             "Configuration",
             "In use if every exporter accepted its configuration at the last reload. An exporter that rejected a new "
             "configuration still uses the previous one.",
-            f"min({self_metric('config_last_reload_successful', CHOSEN_INSTANCE)})",
+            f"min({_self_metric('config_last_reload_successful', CHOSEN_INSTANCE)})",
             "none",
             width=5,
             steps=GOOD_AT_ONE,
@@ -141,7 +144,7 @@ def _exporter_stats() -> tuple[Panel, ...]:
         stat(
             "Configuration loaded",
             "The time of the last successful load of the configuration. With several exporters, the oldest one.",
-            f"min({self_metric('config_last_reload_success_timestamp_seconds', CHOSEN_INSTANCE)}) * {MILLISECONDS}",
+            f"min({_self_metric('config_last_reload_success_timestamp_seconds', CHOSEN_INSTANCE)}) * {MILLISECONDS}",
             "dateTimeFromNow",
             width=5,
         ),
@@ -149,7 +152,7 @@ def _exporter_stats() -> tuple[Panel, ...]:
             "State file",
             "In use if every exporter with a state file can read and write it. Without the file, an exporter reads "
             "everything from AWS again after a restart.",
-            f"min({self_metric('state_file_usable', CHOSEN_INSTANCE)})",
+            f"min({_self_metric('state_file_usable', CHOSEN_INSTANCE)})",
             "none",
             width=5,
             steps=GOOD_AT_ONE,
@@ -273,7 +276,7 @@ def _processes() -> tuple[Panel, ...]:
         _process(
             "CPU",
             "The CPU time per second of each exporter. 1 is one full CPU.",
-            rate("process_cpu_seconds_total{%s}"),
+            _rate("process_cpu_seconds_total{%s}"),
             "short",
         ),
         _process("Open files", "The open files and sockets of each exporter.", "process_open_fds{%s}", "short"),

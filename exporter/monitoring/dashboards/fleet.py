@@ -24,7 +24,7 @@ from exporter.monitoring.dashboards.panels import (
     value_mappings,
 )
 from exporter.monitoring.dashboards.queries import CHOSEN
-from exporter.monitoring.promql import CREATED, INFO, PROGRESS, STATUS, Kinds, by, per_operation, selector
+from exporter.monitoring.promql import CREATED, INFO, LAST_READ, PROGRESS, STATUS, Kinds, by, per_operation, selector
 
 NO_ACTIVE_OPERATION: Final = "No active operation"
 FAILURE_COLORS: Final = {"thresholds": thresholds(GOOD_AT_ZERO), "decimals": 0, **COLORED_TEXT}
@@ -102,7 +102,7 @@ def _stats(kinds: Kinds) -> tuple[Panel, ...]:
         stat(
             "Oldest data",
             "The time since the exporter last read an active operation from AWS. The panel shows the longest time.",
-            f"max(time() - {queries.last_read(CHOSEN)} and {active})",
+            f"max(time() - {per_operation(selector(LAST_READ, CHOSEN))} and {active})",
             "s",
             steps=DATA_AGE,
             no_value=NO_ACTIVE_OPERATION,
@@ -159,7 +159,7 @@ def _places(kinds: Kinds) -> Panel:
         "The number of operations in each account, Region and kind: all, active, with a failed status, and with failed "
         "items. The last column is the number of failed items.",
         (
-            f"count {BY_PLACE} ({queries.last_read(CHOSEN)})",
+            f"count {BY_PLACE} ({per_operation(selector(LAST_READ, CHOSEN))})",
             f"count {BY_PLACE} ({queries.active(kinds, CHOSEN)})",
             f"count {BY_PLACE} ({queries.in_phase(kinds, CHOSEN, Phase.FAILED)})",
             f"count {BY_PLACE} (({failures}) > 0)",

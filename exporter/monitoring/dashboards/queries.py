@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from exporter.kinds.phase import Phase, phase
 from exporter.metrics.families import UNKNOWN
-from exporter.metrics.self_metrics import PREFIX
 from exporter.monitoring.promql import (
     CELL_ERROR,
     LAST_READ,
@@ -27,22 +26,11 @@ from exporter.monitoring.promql import (
 CHOSEN = 'aws_account_id=~"$account", aws_region=~"$region", kind=~"$kind"'
 CHOSEN_CELL = 'aws_account_id="$account", aws_region="$region", kind="$kind"'
 CHOSEN_OPERATION = f'{CHOSEN_CELL}, id="$id"'
-CHOSEN_INSTANCE = 'instance=~"$instance"'
 
 STARTED = (Phase.RUNNING, Phase.ENDING, Phase.UNKNOWN)
 ACTIVE = (Phase.WAITING, *STARTED)
 # Grafana's units for timestamps expect milliseconds.
 MILLISECONDS = 1000
-
-
-def self_metric(name: str, chosen: str) -> str:
-    """Return the series of one of the exporter's metrics about itself."""
-    return selector(PREFIX + name, chosen)
-
-
-def rate(counter: str) -> str:
-    """Return the increase per second of a counter."""
-    return f"rate({counter}[$__rate_interval])"
 
 
 def number_of(series: str, chosen: str = CHOSEN) -> str:
@@ -80,11 +68,6 @@ def estimated_end(kinds: Kinds, chosen: str) -> str:
 def in_milliseconds(metric: str, chosen: str) -> str:
     """Return a timestamp of each operation in milliseconds."""
     return f"{per_operation(selector(metric, chosen))} * {MILLISECONDS}"
-
-
-def last_read(chosen: str) -> str:
-    """Return the time of the last successful read of each operation, in Unix seconds."""
-    return per_operation(selector(LAST_READ, chosen))
 
 
 def failures(kinds: Kinds, chosen: str) -> str:
