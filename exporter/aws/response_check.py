@@ -1,8 +1,8 @@
 """Check each response before botocore parses it: the parser turns a cut, empty or HTML body into an empty success.
 
-The types of all members are checked here, against the model of AWS: the parser converts wrong ones without an error.
-An empty object becomes an empty list, a text a list of letters, and 1.9 the integer 1. Whether a member is present and
-in range is checked where it is read, in ``exporter.kinds.response``.
+This module checks the types of all members against the model of AWS, because the parser converts wrong types: an empty
+object into an empty list, a text into a list of letters, and 1.9 into 1. ``exporter.kinds.response`` checks that a
+member is present and in range.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _check(operation_model: OperationModel, response_dict: MutableMapping[str, A
     protocol = operation_model.service_model.resolved_protocol
     status, body, headers = (response_dict[key] for key in ("status_code", "body", "headers"))
     if status > LAST_SUCCESS:
-        # botocore fails to parse the HTML of a proxy. It would lose the status, and not retry.
+        # botocore cannot parse the HTML of a proxy. It would lose the status and would not retry.
         if _is_retryable(status) and not _is_aws_error(protocol, body):
             response_dict["body"] = _NO_ERROR_CODE.get(protocol, b"")
         return

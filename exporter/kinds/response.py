@@ -1,6 +1,6 @@
 """Functions that read members of AWS's responses. They check that a member is present and in range.
 
-``exporter.aws.response_check`` has checked every type before, against the model of AWS.
+``exporter.aws.response_check`` has already checked all types against the model of AWS.
 """
 
 from __future__ import annotations
