@@ -65,7 +65,7 @@ def policy(kinds: Sequence[Kind[Any]], models: Models) -> Document:
     return _document(permission.statement() for kind in kinds for permission in permissions(kind, models))
 
 
-def policy_of(config: Config, kinds: Sequence[Kind[Any]], models: Models, account: str | None = None) -> Document:
+def config_policy(config: Config, kinds: Sequence[Kind[Any]], models: Models, account: str | None = None) -> Document:
     """Return the policy for the calls that a configuration causes. Raises ConfigError.
 
     With the name of an account, it is the policy for the credentials of that account. Otherwise it is the policy for

@@ -31,7 +31,7 @@ Line = tuple[str, str, str]
 def metrics_document(kinds: Sequence[Kind[Any]]) -> str:
     """Return docs/metrics.md: every metric of the operations, of the exporter and of a probe."""
     head = ("# Metrics", "", "The command `aws-iot-bulk-exporter show metrics` prints this page.", "")
-    return "\n".join((*head, *_of_operations(kinds), "", *_of_the_exporter(), "", *_of_a_probe(), ""))
+    return "\n".join((*head, *_operations_section(kinds), "", *_exporter_section(), "", *_probe_section(), ""))
 
 
 def metrics_table(kinds: Sequence[Kind[Any]]) -> str:
@@ -49,7 +49,7 @@ def kinds_table(kinds: Sequence[Kind[Any]]) -> str:
     return "\n".join(("| kind | operation of AWS | API calls |", "|---|---|---|", *rows))
 
 
-def _of_operations(kinds: Sequence[Kind[Any]]) -> Iterable[str]:
+def _operations_section(kinds: Sequence[Kind[Any]]) -> Iterable[str]:
     return (
         "## Bulk operations",
         "",
@@ -66,7 +66,7 @@ def _of_operations(kinds: Sequence[Kind[Any]]) -> Iterable[str]:
     )
 
 
-def _of_the_exporter() -> Iterable[str]:
+def _exporter_section() -> Iterable[str]:
     return (
         "## The exporter itself",
         "",
@@ -74,11 +74,11 @@ def _of_the_exporter() -> Iterable[str]:
         "A cell is one kind in one Region of a configured account.",
         f"A `reason` is one of {_code(Reason)}.",
         "",
-        *_typed_rows(_own_registry()),
+        *_typed_rows(_exporter_registry()),
     )
 
 
-def _of_a_probe() -> Iterable[str]:
+def _probe_section() -> Iterable[str]:
     return (
         "## A probe",
         "",
@@ -106,7 +106,7 @@ def _lines(registry: CollectorRegistry) -> Iterable[Line]:
         yield family.name + suffix.get(family.type, ""), shown, f"{family.documentation} ({family.type})"
 
 
-def _own_registry() -> CollectorRegistry:
+def _exporter_registry() -> CollectorRegistry:
     """Return a registry in which every metric has a sample, so that its labels are known."""
     registry = new_registry(Shard())
     api = ApiMetrics(registry)

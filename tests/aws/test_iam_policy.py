@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from exporter.aws.iam_policy import permissions, policy, policy_of
+from exporter.aws.iam_policy import config_policy, permissions, policy
 from exporter.cli.main import PROGRAM
 from exporter.config.loader import parse_config
 from exporter.kinds.kind import DESCRIBE, DISCOVER, TAGS, ApiCall, Kind
@@ -71,7 +71,7 @@ def called_actions(config: str) -> set[str]:
 def test_the_policy_of_a_purpose_allows_exactly_its_calls(kind: Kind[Any], purpose: str) -> None:
     purposes = [purpose] if purpose != DESCRIBE else []
     config = configuration(f"{{account_id: '{ACCOUNT}', watch: [{watch_entry(kind, *purposes)}]}}", *purposes)
-    allowed = actions(policy_of(parse_config(config, KINDS), KINDS, MODELS))
+    allowed = actions(config_policy(parse_config(config, KINDS), KINDS, MODELS))
     assert called_actions(config) == allowed - dependent_actions([kind])
 
 
@@ -83,12 +83,12 @@ def test_the_complete_policy_allows_exactly_the_calls_of_all_kinds_in_two_accoun
     actions_called = called_actions(config)
     assert (
         actions_called - NOT_COMPARED
-        == actions(policy_of(parsed, KINDS, MODELS)) - dependent_actions(KINDS) - NOT_COMPARED
+        == actions(config_policy(parsed, KINDS, MODELS)) - dependent_actions(KINDS) - NOT_COMPARED
     )
     assert actions_called - NOT_COMPARED - {"sts:AssumeRole"} == actions(policy(KINDS, MODELS)) - dependent_actions(
         KINDS
     )
-    assert policy_of(parsed, KINDS, MODELS, "other") == policy(KINDS, MODELS)
+    assert config_policy(parsed, KINDS, MODELS, "other") == policy(KINDS, MODELS)
 
 
 def test_each_statement_has_a_unique_valid_id() -> None:
@@ -111,10 +111,12 @@ def test_an_account_with_a_role_has_its_own_policy_and_the_process_may_assume_th
     )
     accounts = f"{{name: a, watch: [{jobs}]}}, {{name: b, role_arn: '{ROLE}', watch: [{tasks}]}}"
     config = parse_config(configuration(accounts), KINDS)
-    own = policy_of(config, KINDS, MODELS)["Statement"]
+    own = config_policy(config, KINDS, MODELS)["Statement"]
     assert own[-1]["Resource"] == [ROLE]
-    assert actions(policy_of(config, KINDS, MODELS, "a")) == actions({"Statement": own[:-1]})
-    assert actions(policy_of(config, KINDS, MODELS, "a")) & actions(policy_of(config, KINDS, MODELS, "b")) == set()
+    assert actions(config_policy(config, KINDS, MODELS, "a")) == actions({"Statement": own[:-1]})
+    assert (
+        actions(config_policy(config, KINDS, MODELS, "a")) & actions(config_policy(config, KINDS, MODELS, "b")) == set()
+    )
 
 
 def test_a_policy_is_limited_to_regions_if_every_account_has_some() -> None:
@@ -127,7 +129,7 @@ def test_a_policy_is_limited_to_regions_if_every_account_has_some() -> None:
         ),
         (f"{first}, {{name: two, account_id: '{OTHER_ACCOUNT}'}}", None),
     ]:
-        statements = policy_of(parse_config(configuration(accounts), KINDS), KINDS, MODELS)["Statement"]
+        statements = config_policy(parse_config(configuration(accounts), KINDS), KINDS, MODELS)["Statement"]
         condition = {"StringEquals": {"aws:RequestedRegion": sorted(regions)}} if regions else None
         assert [statement.get("Condition") for statement in statements] == [condition] * len(statements)
 
@@ -151,7 +153,7 @@ def test_show_prints_the_policies_of_a_configuration(tmp_path: Path) -> None:
     for account, flags in ((None, []), ("a", ["--account=a"]), ("b", ["--account=b"])):
         done = show("iam-policy", f"--config.file={file}", *flags)
         assert (done.returncode, done.stderr) == (0, "")
-        assert json.loads(done.stdout) == policy_of(config, KINDS, MODELS, account)
+        assert json.loads(done.stdout) == config_policy(config, KINDS, MODELS, account)
         assert "s3cret" not in done.stdout
 
 

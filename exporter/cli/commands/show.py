@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from exporter.aws.iam_policy import policy, policy_of
+from exporter.aws.iam_policy import config_policy, policy
 from exporter.aws.models import Models
 from exporter.cli import flags
 from exporter.cli.parser import CommandParser
@@ -66,7 +66,7 @@ def run(subject: str, alerts_file: Path | None, config_file: Path | None, accoun
     if subject in RULES:
         text = _rules_text(subject, alerts_file)
     elif config_file:
-        text = _json(policy_of(read_config(config_file, KINDS), KINDS, Models(), account))
+        text = _json(config_policy(read_config(config_file, KINDS), KINDS, Models(), account))
     else:
         text = DOCUMENTS[subject]()
     print(text, end="")
