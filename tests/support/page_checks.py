@@ -51,10 +51,10 @@ operations:
 EVERY = 5_000
 
 
-def wait_for_update(page: Page) -> None:
-    """Move the page's clock until the page has loaded new data."""
+def wait_for_update(page: Page, milliseconds: int = EVERY) -> None:
+    """Move the page's clock. Wait until the page has loaded new data."""
     with page.expect_response(lambda response: response.request.resource_type == "fetch"):
-        page.clock.fast_forward(EVERY)
+        page.clock.fast_forward(milliseconds)
 
 
 def operation_names(page: Page) -> list[str]:

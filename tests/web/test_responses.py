@@ -140,13 +140,6 @@ def test_the_compressed_and_the_plain_body_are_equal(metrics: str, accept: str) 
     assert _without_process(gzip.decompress(small)) == _without_process(large)
 
 
-def test_a_head_request_gets_the_headers_only(metrics: str) -> None:
-    response = http_requests.head(metrics)
-    assert response.status_code == 200
-    assert response.headers["content-type"] == TEXT
-    assert response.content == b""
-
-
 def _without_process(body: bytes) -> list[bytes]:
     return [line for line in body.split(b"\n") if not line.startswith(b"process_")]
 

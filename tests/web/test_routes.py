@@ -1,24 +1,20 @@
-"""The listening addresses, and the routes for metrics, health and reloads."""
+"""The listening addresses, and the routes: their methods, refreshes and time-outs."""
 
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
-from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from starlette.responses import PlainTextResponse
 
 from exporter.core.errors import StartError
-from exporter.core.store import Store
-from exporter.metrics.exposition import Exposition
 from exporter.web.listener.server import Address, ServedApp, listen, parse_address
-from exporter.web.metrics import Metrics
-from exporter.web.routes import application
+from exporter.web.responses import TEXT
 from tests.support import http_requests
 from tests.support.exporter_server import serve_exporter
-from tests.support.servers import hanging_endpoint, serve_app
+from tests.support.servers import hanging_endpoint
+from tests.support.status_page import ServedPage, serve_page, tasks
 
 CONFIG = """
 accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, ids: [a]}]}]
@@ -26,37 +22,23 @@ refresh: {deadline: 1h}
 """
 CONFIG_WITHOUT_CELLS = 'accounts: [{account_id: "111122223333"}]'
 UNUSED = "http://127.0.0.1:1"
-# A URL, and the time-out of each scrape there.
-Web = tuple[str, list[float | None]]
+PATHS = ["/metrics", "/-/healthy", "/-/ready", "/", "/api/v1/operations", "/api/v1/cells", "/api/v1/openapi.json"]
 # The time-out of a refresh if the scrape names none.
 DEADLINE = None
 has_ipv6 = pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
 
 
-@contextmanager
-def application_of(path: str = "/metrics") -> Iterator[Web]:
-    """Serve an exporter without cells. Yield its URL and the time-out of each scrape."""
-    timeouts: list[float | None] = []
-
-    async def refresh(seconds: float | None) -> Metrics:
-        timeouts.append(seconds)
-        return Metrics(Store(()), Exposition({}), CollectorRegistry())
-
-    with serve_app(application(refresh, path)) as url:
-        yield url, timeouts
-
-
 @pytest.fixture(scope="module")
-def served() -> Iterator[Web]:
-    """The URL of an exporter without cells, and the time-outs of all its scrapes."""
-    with application_of() as web:
-        yield web
+def served() -> Iterator[ServedPage]:
+    """All routes, and the time-outs of all refreshes that they start."""
+    with serve_page(tasks(3)) as page:
+        yield page
 
 
 @pytest.fixture
-def web(served: Web) -> Web:
+def web(served: ServedPage) -> ServedPage:
     """The same, with the time-outs of this test only."""
-    served[1].clear()
+    served.timeouts.clear()
     return served
 
 
@@ -75,25 +57,11 @@ def test_an_address_has_the_notation_of_prometheus(text: str, address: Address) 
     assert parse_address(text) == address
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        ":",
-        "10098",
-        "host",
-        "host:",
-        ":65536",
-        ":-1",
-        ":1x",
-        "::1:80",
-        "[::1]",
-        "[::1:80",
-        "[host]:80",
-        "a:b:1",
-        ":٣",
-    ],
-)
+INVALID_PORTS = ["", ":", "10098", "host", "host:", ":65536", ":-1", ":1x", ":٣"]
+INVALID_HOSTS = ["::1:80", "[::1]", "[::1:80", "[host]:80", "a:b:1"]
+
+
+@pytest.mark.parametrize("text", [*INVALID_PORTS, *INVALID_HOSTS])
 def test_an_invalid_address_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="expected host:port"):
         parse_address(text)
@@ -124,30 +92,48 @@ def test_an_unusable_address_is_reported(address: str) -> None:
 
 
 @pytest.mark.parametrize(("path", "body"), [("/-/healthy", "healthy\n"), ("/-/ready", "ready\n")])
-def test_health_needs_no_refresh(web: Web, path: str, body: str) -> None:
-    url, timeouts = web
-    response = http_requests.get(url + path)
-    assert (response.status_code, response.text) == (200, body)
-    assert timeouts == []
+def test_health_needs_no_refresh(web: ServedPage, path: str, body: str) -> None:
+    response = http_requests.get(web.url + path)
+    assert (response.status_code, response.text, web.timeouts) == (200, body, [])
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/-/", "/metrics/x", "/..%2fmetrics", "/%00"])
-def test_an_unknown_path_is_not_found(web: Web, path: str) -> None:
-    assert http_requests.get(web[0] + path).status_code == 404
+def test_an_unknown_path_is_not_found(web: ServedPage, path: str) -> None:
+    assert http_requests.get(web.url + path).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/-/healthy", "/-/ready"])
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-def test_other_methods_are_not_allowed(web: Web, method: str, path: str) -> None:
-    url, timeouts = web
-    assert http_requests.request(method, url + path).status_code == 405
-    assert timeouts == []
+def test_other_methods_are_not_allowed(web: ServedPage, method: str, path: str) -> None:
+    response = http_requests.request(method, web.url + path)
+    assert (response.status_code, web.timeouts) == (405, [])
+    assert {method.strip() for method in response.headers["allow"].split(",")} == {"GET", "HEAD"}
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_head_request_gets_the_headers_of_a_get_request(web: ServedPage, path: str) -> None:
+    head, get = http_requests.head(web.url + path), http_requests.get(web.url + path)
+    assert (head.status_code, head.headers["content-type"]) == (200, get.headers["content-type"])
+    assert head.content == b""
+
+
+def test_a_page_starts_a_refresh_and_does_not_wait_for_it(web: ServedPage) -> None:
+    for path in ("/", "/api/v1/operations", "/api/v1/cells", "/api/v1/openapi.json"):
+        assert http_requests.get(web.url + path).status_code == 200
+    assert web.timeouts == [0.0, 0.0, 0.0]
 
 
 def test_the_metrics_can_be_at_the_root() -> None:
-    with application_of("/") as (url, timeouts):
-        assert http_requests.get(url).status_code == 200
-    assert len(timeouts) == 1
+    with serve_page(path="/") as page:
+        response = http_requests.get(page.url)
+    assert (response.status_code, response.headers["content-type"]) == (200, TEXT)
+    assert len(page.timeouts) == 1
+
+
+def test_the_page_links_to_the_metrics_at_any_path() -> None:
+    with serve_page(path="/me'trics&<b>é%41") as page:
+        link = http_requests.get(page.url).text.partition('href="./me')[2].partition('"')[0]
+        assert http_requests.get(f"{page.url}/me{link}").headers["content-type"] == TEXT
 
 
 TIMEOUTS = [("10", 9.5), ("0.6", pytest.approx(0.1)), ("0.5", 0.0), ("0.1", 0.0), ("1e3", 999.5)]
@@ -155,10 +141,9 @@ INVALID_TIMEOUTS = ["0", "-1", "nan", "inf", "-inf", "1e999", "", "10s", "ten"]
 
 
 @pytest.mark.parametrize(("header", "seconds"), [*TIMEOUTS, *((header, DEADLINE) for header in INVALID_TIMEOUTS)])
-def test_a_scrape_waits_less_than_prometheus(web: Web, header: str, seconds: float | None) -> None:
-    url, timeouts = web
-    http_requests.get(f"{url}/metrics", headers={"X-Prometheus-Scrape-Timeout-Seconds": header})
-    assert timeouts == [seconds]
+def test_a_scrape_waits_less_than_prometheus(web: ServedPage, header: str, seconds: float | None) -> None:
+    http_requests.get(f"{web.url}/metrics", headers={"X-Prometheus-Scrape-Timeout-Seconds": header})
+    assert web.timeouts == [seconds]
 
 
 def test_a_scrape_gets_a_response_within_its_time_out_although_aws_hangs() -> None:
@@ -167,6 +152,15 @@ def test_a_scrape_gets_a_response_within_its_time_out_although_aws_hangs() -> No
         scraped = [http_requests.get(f"{exporter.url}/metrics", headers=header).text for _ in range(2)]
     families = [family for text in scraped for family in parse_text(text)]
     assert [sample.value for family in families for sample in family.samples if sample.name.endswith("_up")] == [0, 0]
+
+
+def test_a_page_loads_although_aws_hangs_and_states_that_it_waits() -> None:
+    with hanging_endpoint() as (endpoint, _), serve_exporter(CONFIG, endpoint) as exporter:
+        pages = [http_requests.get(exporter.url + path) for path in ("/", "/api/v1/operations", "/api/v1/cells")]
+    assert [page.status_code for page in pages] == [200, 200, 200]
+    assert "The first refresh from AWS is in progress" in pages[0].text
+    assert 'data-every="1"' in pages[0].text
+    assert pages[2].json()["cells"][0]["duration"] is None
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])

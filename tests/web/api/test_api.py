@@ -1,7 +1,6 @@
 """The JSON API: its content and filters, and that it follows its OpenAPI document."""
 
 import json
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, get_args
 
@@ -18,19 +17,10 @@ from exporter.web.api.openapi import openapi
 from exporter.web.api.query import Sort, View
 from tests.support import http_requests
 from tests.support.exporter_server import ServedExporter, serve_simulation
-from tests.support.page_checks import CONFIG, SCENARIO
 from tests.support.repository import ROOT
 from tests.support.status_page import serve_page, tasks
 
 COMMITTED = ROOT / "docs" / "openapi.json"
-
-
-@pytest.fixture(scope="module")
-def exporter() -> Iterator[ServedExporter]:
-    """An exporter that has read a small fleet."""
-    with serve_simulation(CONFIG, SCENARIO) as simulation:
-        simulation.exporter.scrape(after=0.0)
-        yield simulation.exporter
 
 
 def operations(exporter: ServedExporter, **parameters: str) -> Any:

@@ -112,26 +112,12 @@ def test_headers_and_rate_limit_are_read(folder: Path) -> None:
     assert (limit.interval, limit.burst) == (61.5, 20)
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("1s", 1),
-        ("1.5s", 1.5),
-        (".5s", 0.5),
-        ("1.s", 1),
-        ("1h30m", 5400),
-        ("-1.5h", -5400),
-        ("+5s", 5),
-        ("300ms", 0.3),
-        ("7us", 7e-6),
-        ("7µs", 7e-6),
-        ("7μs", 7e-6),
-        ("7ns", 7e-9),
-        ("0", 0),
-        ("1000000000", 1),
-        ("-1", -1e-9),
-    ],
-)
+DURATIONS = [("1s", 1), ("1.5s", 1.5), (".5s", 0.5), ("1.s", 1), ("1h30m", 5400), ("-1.5h", -5400), ("+5s", 5)]
+SHORT_DURATIONS = [("300ms", 0.3), ("7us", 7e-6), ("7µs", 7e-6), ("7μs", 7e-6), ("7ns", 7e-9)]
+NANOSECONDS = [("0", 0), ("1000000000", 1), ("-1", -1e-9)]
+
+
+@pytest.mark.parametrize(("text", "seconds"), [*DURATIONS, *SHORT_DURATIONS, *NANOSECONDS])
 def test_a_duration_is_read_as_go_reads_it(text: str, seconds: float) -> None:
     assert go_duration(text) == pytest.approx(seconds)
 

@@ -1,23 +1,15 @@
 """The status page in a real browser: an exporter on the simulator, whose clock the tests move."""
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.exporter_server import ServedExporter, serve_simulation
-from tests.support.page_checks import CONFIG, SCENARIO, operation_names, wait_for_update
+from tests.support.exporter_server import ServedExporter
+from tests.support.page_checks import operation_names, wait_for_update
 from tests.web.ui.conftest import Open
 
 PHONE = {"viewport": {"width": 375, "height": 812}, "has_touch": True, "is_mobile": True}
-
-
-@pytest.fixture(scope="module")
-def exporter() -> Iterator[ServedExporter]:
-    """An exporter that has read a small fleet. Its clock keeps what tests do to it."""
-    with serve_simulation(CONFIG, SCENARIO) as simulation:
-        simulation.exporter.scrape(after=0.0)
-        yield simulation.exporter
+# Milliseconds after which a changed filter applies.
+TYPING_PAUSE = 1_000
 
 
 def row(page: Page, name: str) -> dict[str, str]:
@@ -66,8 +58,7 @@ def test_a_filter_applies_as_soon_as_it_changes(
 ) -> None:
     page = open_page(exporter.url)
     page.get_by_label(label, exact=True).select_option(label=option)
-    with page.expect_response(lambda response: response.request.resource_type == "fetch"):
-        page.clock.fast_forward(1_000)
+    wait_for_update(page, TYPING_PAUSE)
     expect(page.locator(".operations tbody .name")).to_have_text(expected)
     page.reload()
     assert operation_names(page) == expected
@@ -78,14 +69,12 @@ def test_a_search_runs_while_the_text_is_typed(exporter: ServedExporter, open_pa
     page = open_page(exporter.url)
     field = page.get_by_label("Text")
     field.press_sequentially("LAMPS us-east")
-    with page.expect_response(lambda response: response.request.resource_type == "fetch"):
-        page.clock.fast_forward(1_000)
+    wait_for_update(page, TYPING_PAUSE)
     expect(page.locator(".operations tbody .name")).to_have_text(["partly"])
     expect(field).to_be_focused()
     expect(page.locator("#announcer")).to_have_text("1 of 4 operations.")
     field.fill("no such thing")
-    with page.expect_response(lambda response: response.request.resource_type == "fetch"):
-        page.clock.fast_forward(1_000)
+    wait_for_update(page, TYPING_PAUSE)
     expect(page.locator("#result")).to_have_text("0 of 4 operations.")
     expect(page.locator(".operations")).to_be_hidden()
 

@@ -6,9 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support import http_requests
-from tests.support.exporter_server import serve_exporter
 from tests.support.page_checks import operation_names, wait_for_update
-from tests.support.servers import hanging_endpoint
 from tests.support.status_page import ServedPage, serve_page, tasks
 from tests.web.ui.conftest import Open
 
@@ -16,10 +14,6 @@ MANY = 5_000
 TOP = "row => row.getBoundingClientRect().top"
 # Two frames. The first one lays out the rows that became visible.
 SETTLED = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
-HANGING_CONFIG = """
-accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, ids: [a]}]}]
-refresh: {deadline: 1h}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -113,43 +107,3 @@ def test_only_new_attention_is_announced(open_page: Open) -> None:
 def test_a_page_without_cells_states_that_nothing_is_watched() -> None:
     with serve_page() as empty:
         assert "Nothing is watched" in http_requests.get(empty.url).text
-
-
-def test_a_page_loads_although_aws_hangs_and_states_that_it_waits() -> None:
-    with hanging_endpoint() as (endpoint, _), serve_exporter(HANGING_CONFIG, endpoint) as exporter:
-        pages = [http_requests.get(exporter.url + path) for path in ("/", "/api/v1/operations", "/api/v1/cells")]
-    assert [page.status_code for page in pages] == [200, 200, 200]
-    assert "The first refresh from AWS is in progress" in pages[0].text
-    assert 'data-every="1"' in pages[0].text
-    assert pages[2].json()["cells"][0]["duration"] is None
-
-
-def test_a_page_starts_a_refresh_and_does_not_wait_for_it() -> None:
-    with serve_page(tasks(1)) as few:
-        for path in ("/", "/api/v1/operations", "/api/v1/cells"):
-            assert http_requests.get(few.url + path).status_code == 200
-        assert http_requests.get(f"{few.url}/api/v1/openapi.json").status_code == 200
-    assert few.timeouts == [0.0, 0.0, 0.0]
-
-
-def test_the_page_links_to_the_metrics_at_any_path() -> None:
-    with serve_page(path="/me'trics&<b>é%41") as page:
-        link = http_requests.get(page.url).text.partition('href="./me')[2].partition('"')[0]
-        assert http_requests.get(f"{page.url}/me{link}").headers["content-type"].startswith("text/plain")
-    with serve_page(path="/") as page:
-        assert http_requests.get(page.url).headers["content-type"].startswith("text/plain")
-
-
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-@pytest.mark.parametrize("path", ["/", "/api/v1/operations", "/api/v1/cells", "/api/v1/openapi.json"])
-def test_other_methods_are_not_allowed(many: ServedPage, method: str, path: str) -> None:
-    response = http_requests.request(method, many.url + path)
-    assert response.status_code == 405
-    assert {method.strip() for method in response.headers["allow"].split(",")} == {"GET", "HEAD"}
-
-
-@pytest.mark.parametrize("path", ["/", "/api/v1/operations", "/api/v1/cells", "/api/v1/openapi.json"])
-def test_a_head_request_gets_the_headers_of_a_get_request(many: ServedPage, path: str) -> None:
-    head, get = http_requests.head(many.url + path), http_requests.get(many.url + path)
-    assert (head.status_code, head.headers["content-type"]) == (200, get.headers["content-type"])
-    assert head.content == b""

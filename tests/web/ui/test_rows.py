@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from exporter.core.model import CellKey, Operation, Reading, Scope, Snapshot
+from exporter.core.model import Operation, Reading, Snapshot
 from exporter.core.store import Store
 from exporter.kinds.phase import Phase
 from exporter.kinds.thing_registration_task import KIND
 from exporter.metrics.eta import Estimates
-from exporter.metrics.summary import CellLine, OperationLine, Overview, needs_attention, utc_datetime
+from exporter.metrics.summary import BudgetLine, OperationLine, Overview, needs_attention, utc_datetime
 from exporter.web.ui.rows import Bar, bar, page_time, relative_time, rounded_duration, tone
 from tests.support.status_page import KEY, SCOPE, tasks
 
@@ -24,9 +24,9 @@ def line_of(operation: Operation) -> OperationLine:
     return line
 
 
-def overview(*snapshots: Snapshot, budgets: Budgets | None = None) -> Overview:
-    """Return an overview of these snapshots."""
-    return Overview((KIND,), Store(snapshots), Estimates(), lambda: budgets or {})
+def overview(snapshot: Snapshot, budgets: Budgets | None = None) -> Overview:
+    """Return an overview of a snapshot."""
+    return Overview((KIND,), Store([snapshot]), Estimates(), lambda: budgets or {})
 
 
 LINE = line_of(tasks(2)[1])
@@ -107,12 +107,6 @@ def test_text_that_utf_8_cannot_encode_gets_question_marks() -> None:
     assert (line.id, line.name, line.input, line.target) == ("é?", "?", "ok", "??")
 
 
-def cell_of(snapshot: Snapshot, budgets: Budgets) -> CellLine:
-    """Return the cell line of a snapshot."""
-    (line,) = overview(snapshot, budgets=budgets).cells()
-    return line
-
-
 def test_a_cell_has_the_budgets_of_its_own_account_region_and_kind() -> None:
     budgets = {
         ("111122223333", "eu-west-1", "iot", "DescribeThingRegistrationTask"): 0.25,
@@ -120,8 +114,8 @@ def test_a_cell_has_the_budgets_of_its_own_account_region_and_kind() -> None:
         ("111122223333", "us-east-1", "iot", "ListThingRegistrationTasks"): 0.5,
         ("444455556666", "eu-west-1", "iot", "ListThingRegistrationTasks"): 0.5,
     }
-    (budget,) = cell_of(Snapshot(KEY, SCOPE), budgets).budgets
-    assert (budget.service, budget.api, budget.ratio) == ("iot", "DescribeThingRegistrationTask", 0.25)
+    (line,) = overview(Snapshot(KEY, SCOPE), budgets).cells()
+    assert line.budgets == (BudgetLine(service="iot", api="DescribeThingRegistrationTask", ratio=0.25),)
 
 
 @pytest.mark.parametrize(
@@ -131,6 +125,5 @@ def test_a_cell_has_the_budgets_of_its_own_account_region_and_kind() -> None:
 def test_a_cell_waits_for_its_first_refresh_and_needs_attention_after_a_failure(
     up: bool, duration: float | None, is_waiting: bool, attention: bool
 ) -> None:
-    key = CellKey("field", "us-east-1", KIND.name)
-    line = cell_of(Snapshot(key, Scope("field", "", "us-east-1"), up=up, duration=duration), {})
+    (line,) = overview(Snapshot(KEY, SCOPE, up=up, duration=duration)).cells()
     assert (line.is_waiting, line.needs_attention) == (is_waiting, attention)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -73,11 +74,8 @@ def test_markup_from_aws_is_shown_as_text(hostile: ServedExporter, open_page: Op
     assert page.locator(".about").all_inner_texts() == [f"javascript:{HOSTILE}", f"s3://things/{HOSTILE}?"]
     assert page.locator("img").evaluate_all("images => images.map(image => image.className)") == [""]
     assert page.locator("main img, main script, main b:has-text('bold')").count() == 0
-    assert set(
-        page.locator("a, form").evaluate_all(
-            "all => all.map(element => new URL(element.href ?? element.action).protocol)"
-        )
-    ) == {"http:"}
+    addresses = page.locator("a, form").evaluate_all("all => all.map(element => element.href ?? element.action)")
+    assert {urlsplit(address).scheme for address in addresses} == {"http"}
 
 
 def test_markup_stays_text_when_the_page_refreshes_itself(hostile: ServedExporter, open_page: Open) -> None:
