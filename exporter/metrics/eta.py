@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from exporter.core.model import CellKey, Operation, Reading, Snapshot
@@ -49,15 +49,12 @@ class Estimates:
 
     def of(self, key: CellKey, id: str) -> Estimate | None:
         """Return the estimate of an operation, or None if it has fewer than two readings."""
-        points = self._points.get(key, _NOTHING).get(id)
+        points = self._points.get(key, {}).get(id)
         if not points or points[-1].at <= points[0].at:
             return None
         first, last = points[0], points[-1]
         rate = (last.progress - first.progress) / (last.at - first.at)
         return Estimate(rate, last.at + (1 - last.progress) / rate if rate > 0 else None)
-
-
-_NOTHING: Mapping[str, deque[_Point]] = {}
 
 
 def _extended(points: deque[_Point] | None, reading: Reading[Operation]) -> deque[_Point]:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from exporter.web.ui.assets import read_assets
+from exporter.web.ui.pages import read_assets
 from tests.support.passwords import BASIC
 from tests.support.raw_listeners import RawListener
 

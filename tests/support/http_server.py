@@ -110,7 +110,7 @@ def run_server(
 
 
 @contextmanager
-def run_tls_server(folder: Path, limits: Limits = Limits(), **settings: object) -> Iterator[HttpServer]:
+def run_tls_server(folder: Path, limits: Limits = Limits(), /, **settings: object) -> Iterator[HttpServer]:
     """Serve over TLS with the folder's certificate and more settings of ``tls_server_config``."""
     file = folder / "web.yaml"
     pair = {"cert_file": "server.pem", "key_file": "server.key"}

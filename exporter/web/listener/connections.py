@@ -88,17 +88,12 @@ class Connection(H11Protocol):
         self._opening = self.loop.create_task(self._open(accepted))
 
     async def _open(self, accepted: socket.socket) -> None:
+        options: dict[str, Any] = {}
+        if self._tls:
+            deadlines = {"ssl_handshake_timeout": self._limits.handshake, "ssl_shutdown_timeout": self._limits.close}
+            options = {"ssl": self._tls.context, **deadlines}
         try:
-            if self._tls is None:
-                await self.loop.connect_accepted_socket(lambda: self, accepted)
-            else:
-                await self.loop.connect_accepted_socket(
-                    lambda: self,
-                    accepted,
-                    ssl=self._tls.context,
-                    ssl_handshake_timeout=self._limits.handshake,
-                    ssl_shutdown_timeout=self._limits.close,
-                )
+            await self.loop.connect_accepted_socket(lambda: self, accepted, **options)
         except (OSError, asyncio.CancelledError):
             self._connections.remove(self)
 

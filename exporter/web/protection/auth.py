@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import hashlib
 import hmac
 import secrets
@@ -28,7 +27,8 @@ class BasicAuth:
     def __init__(self, check: Callable[[bytes, bytes], bool] = bcrypt.checkpw) -> None:
         self._check = check
         self._secret = secrets.token_bytes(32)
-        self._caches = {True: _KeyCache(), False: _KeyCache()}
+        # The keys of each outcome. Those that were used last are at the end.
+        self._caches: Mapping[bool, OrderedDict[bytes, None]] = {True: OrderedDict(), False: OrderedDict()}
         # One check at a time: bcrypt is slow by design, and many logins must not take the whole machine.
         self._lock = asyncio.Lock()
 
@@ -45,11 +45,21 @@ class BasicAuth:
                 outcome = self._cached(key)
                 if outcome is None:
                     outcome = await in_thread(partial(self._is_correct, users, user, password[:MAX_PASSWORD_BYTES]))
-                    self._caches[outcome].add(key)
+                    self._add(key, outcome)
         return outcome
 
     def _cached(self, key: bytes) -> bool | None:
-        return next((outcome for outcome, cache in self._caches.items() if cache.contains(key)), None)
+        for outcome, keys in self._caches.items():
+            if key in keys:
+                keys.move_to_end(key)
+                return outcome
+        return None
+
+    def _add(self, key: bytes, outcome: bool) -> None:
+        keys = self._caches[outcome]
+        keys[key] = None
+        if len(keys) > CACHE_SIZE:
+            keys.popitem(last=False)
 
     def _key(self, user: str, hashed: bytes, password: bytes) -> bytes:
         digests = b"".join(hashlib.sha256(part).digest() for part in (user.encode(), hashed, password))
@@ -68,23 +78,6 @@ class BasicAuth:
         return False
 
 
-class _KeyCache:
-    """The keys that were used last."""
-
-    def __init__(self) -> None:
-        self._keys: OrderedDict[bytes, None] = OrderedDict()
-
-    def contains(self, key: bytes) -> bool:
-        if key in self._keys:
-            self._keys.move_to_end(key)
-        return key in self._keys
-
-    def add(self, key: bytes) -> None:
-        self._keys[key] = None
-        if len(self._keys) > CACHE_SIZE:
-            self._keys.popitem(last=False)
-
-
 def _credentials(header: str) -> tuple[str, bytes] | None:
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic":
@@ -92,7 +85,7 @@ def _credentials(header: str) -> tuple[str, bytes] | None:
     try:
         user, colon, password = base64.b64decode(encoded, validate=True).partition(b":")
         return (user.decode(), password) if colon else None
-    except (binascii.Error, ValueError):
+    except ValueError:
         return None
 
 

@@ -13,9 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from exporter.core.clock import Clock
 from exporter.web.limits import MAX_HEAD_BYTES
 from exporter.web.protection.auth import BasicAuth
-from exporter.web.protection.config_file import WebConfig
+from exporter.web.protection.config_file import RateLimit, WebConfig
 from exporter.web.protection.live_config import LiveWebConfig
-from exporter.web.protection.rate_limit import RateLimiter
 
 HeaderPairs = Sequence[tuple[bytes, bytes]]
 
@@ -41,6 +40,34 @@ class Readiness:
     def end(self) -> None:
         """Report the process as not ready from now on."""
         self.is_ready = False
+
+
+class RateLimiter:
+    """A token bucket: it contains ``burst`` tokens at most and gains one per ``interval`` seconds.
+
+    As in Go's ``rate.Limiter``, which exporter-toolkit uses, an interval of 0 or less means no limit, and a burst of 0
+    rejects every request.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._limit = RateLimit()
+        self._tokens = 0.0
+        self._at = monotonic()
+
+    def take_token(self, limit: RateLimit) -> bool:
+        """Return whether the next request is within the limit. A changed limit begins with a full bucket."""
+        now = self._monotonic()
+        if limit != self._limit:
+            self._limit, self._tokens, self._at = limit, float(limit.burst), now
+        if limit.interval <= 0:
+            return True
+        self._tokens = min(float(limit.burst), self._tokens + (now - self._at) / limit.interval)
+        self._at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
 
 
 def protected_app(app: ASGIApp, live: LiveWebConfig, readiness: Readiness, clock: Clock = Clock()) -> ASGIApp:

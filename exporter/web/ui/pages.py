@@ -1,9 +1,11 @@
-"""The status page: all operations and cells. It works with and without JavaScript."""
+"""The status page: all operations and cells, and its static files. It works with and without JavaScript."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -21,11 +23,17 @@ from exporter.web.api.openapi import CELLS, DOCUMENT, OPERATIONS
 from exporter.web.api.query import MAX_TEXT_LENGTH, Query, Sort, narrowed, read_query
 from exporter.web.context import Status
 from exporter.web.responses import DATA_HEADERS, PAGE_HEADERS, negotiated_response
-from exporter.web.ui.assets import Asset, read_assets
 from exporter.web.ui.rows import bar, page_time, tone
 
 HTML = "text/html; charset=utf-8"
-# The path of a static file changes with its content, so that browsers can cache it without end.
+# Of the static files, by suffix.
+TYPES: Mapping[str, str] = {
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+}
+HASH_DIGITS = 16
+# The path of a static file contains a hash of its content, so that browsers can cache it without end.
 CACHE_WITHOUT_END = "public, max-age=31536000, immutable"
 DEFAULT_ROWS = 200
 # A page of more rows would be too slow. Filters and the JSON API reach all operations.
@@ -41,6 +49,15 @@ MANY_ROWS = 1_000
 ROWS_PER_BODY = 50
 # Failing cells that the banner names. The table lists all of them.
 CELLS_IN_BANNER = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A static file, and its path without the leading slash."""
+
+    path: str
+    type: str
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +92,17 @@ def page_routes(status: Status, metrics_path: str) -> list[Route]:
     assets = read_assets()
     page = _Page(status, _environment(assets), metrics_path)
     return [Route("/", status.handler(page.respond)), *map(_asset_route, assets.values())]
+
+
+def read_assets() -> Mapping[str, Asset]:
+    """Return the static files of the package by name."""
+    packaged = (file for file in files("exporter.web.ui").joinpath("static").iterdir() if file.is_file())
+    return {file.name: _asset(file.name, file.read_bytes()) for file in packaged}
+
+
+def _asset(name: str, body: bytes) -> Asset:
+    stem, _, suffix = name.rpartition(".")
+    return Asset(f"static/{stem}.{hashlib.sha256(body).hexdigest()[:HASH_DIGITS]}.{suffix}", TYPES[suffix], body)
 
 
 def _asset_route(asset: Asset) -> Route:
