@@ -1,4 +1,1 @@
-"""The configuration file as frozen, validated values.
-
-The code that uses a value is in other packages.
-"""
+"""The configuration file as frozen, validated values. The code that uses a value is in other packages."""

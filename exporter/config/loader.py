@@ -59,11 +59,13 @@ def parse_config(text: str, kinds: Sequence[Kind[Any]]) -> Config:
 def _validated(raw: Any, kinds: Sequence[Kind[Any]], model: type[Config]) -> Config:
     default_kinds = [kind.name for kind in kinds if kind.by_default]
     names = [kind.name for kind in kinds]
+    options = (option.name for kind in kinds for option in kind.options)
+    known = (*keys_of(Config, Account, Watch, Discover, Refresh, Aws, Labels), *options)
     problems = [*cross_check_problems(raw, names, default_kinds)]
     try:
         config = model.model_validate({} if raw is None else raw)
     except ValidationError as error:
-        raise ConfigError([*problems, *problem_lines(error, names, _keys(kinds))]) from None
+        raise ConfigError([*problems, *problem_lines(error, names, known)]) from None
     if problems:
         raise ConfigError(problems)
     return config
@@ -78,8 +80,3 @@ def config_schema(kinds: Sequence[Kind[Any]]) -> dict[str, Any]:
     """Return the JSON schema of the configuration file, for editors."""
     schema = config_model(kinds).model_json_schema(mode="validation")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "aws-iot-bulk-exporter"}
-
-
-def _keys(kinds: Sequence[Kind[Any]]) -> tuple[str, ...]:
-    options = (option.name for kind in kinds for option in kind.options)
-    return (*keys_of(Config, Account, Watch, Discover, Refresh, Aws, Labels), *options)

@@ -62,16 +62,14 @@ class _StrictLoader(yaml.SafeLoader):
             raise _StrictError("invalid value; if it is text, put it in quotes", node) from None
 
 
-def _resolvers(*tags: str) -> dict[str, list[tuple[str, re.Pattern[str]]]]:
-    """Return the loader's rules that give one of the tags, by the first letter of a value."""
-    rules = _StrictLoader.yaml_implicit_resolvers.items()
-    return {letter: [rule for rule in of_letter if rule[0] in tags] for letter, of_letter in rules}
-
-
 class _TextLoader(_StrictLoader):
     """The strict loader that reads every value as text, except empty values, null and merge keys."""
 
-    yaml_implicit_resolvers = _resolvers(NULL, MERGE)
+
+_TextLoader.yaml_implicit_resolvers = {
+    letter: [(tag, pattern) for tag, pattern in rules if tag in (NULL, MERGE)]
+    for letter, rules in _StrictLoader.yaml_implicit_resolvers.items()
+}
 
 
 @contextmanager

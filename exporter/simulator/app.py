@@ -20,11 +20,11 @@ from exporter.simulator.callers import Caller, identify
 from exporter.simulator.delivery import deliver
 from exporter.simulator.faults import FaultSelector, edited_response, replacement_response, skew_error, with_delivery
 from exporter.simulator.fleet import Fleet
-from exporter.simulator.http_messages import NORMAL, AwsError, HttpRequest, HttpResponse
+from exporter.simulator.http_messages import NORMAL, AwsError, HttpRequest, HttpResponse, json_error
 from exporter.simulator.quota import Quotas
 from exporter.simulator.rest import Rest
 from exporter.simulator.scenario import Fault, Scenario
-from exporter.simulator.sts import Sts
+from exporter.simulator.sts import Sts, xml_error
 
 
 def application(
@@ -64,11 +64,11 @@ class _Simulator:
     async def _respond(self, request: HttpRequest) -> HttpResponse:
         await asyncio.sleep(self._scenario.latency)
         # Before the caller is known, the path selects the protocol: no service with rest-json uses this path.
-        error_response = Sts.error_response if request.path == "/" else Rest.error_response
+        error_response = xml_error if request.path == "/" else json_error
         try:
             caller = identify(request.headers, self._scenario.accounts, self._now())
             service = self._sts if caller.signing_name == STS else self._rest
-            error_response = service.error_response
+            error_response = xml_error if service is self._sts else json_error
             api_request = service.api_request(request, caller)
         except AwsError as error:
             return error_response(error)

@@ -96,7 +96,9 @@ class Fleet:
         for operation in _running_operations(planned, started):
             for kind, member in _members(operation, by_name):
                 by_place[kind, operation.planned.account, operation.planned.region].append(member)
-        self._by_place = {place: _newest_first(members) for place, members in by_place.items()}
+        for members in by_place.values():
+            members.sort(key=lambda member: member.operation.created, reverse=True)
+        self._by_place = by_place
         self._by_name = {
             (*place, call.service, call.name): names
             for place, members in self._by_place.items()
@@ -124,18 +126,10 @@ def _running_operations(planned: Sequence[PlannedOperation], started: float) -> 
 def _members(operation: _RunningOperation, kinds: Mapping[str, Kind[Any]]) -> Iterator[tuple[str, Member]]:
     """Yield the operation as a member of each kind that shows it at any time."""
     own = operation.planned.kind
-    for name, convert in {own: _unchanged, **kinds[own].simulation.as_other_kinds}.items():
+    for name, convert in {own: lambda simulated: simulated, **kinds[own].simulation.as_other_kinds}.items():
         example = next(filter(None, map(convert, operation.at_each_stage())), None)
         if example and name in kinds:
             yield name, Member(operation, convert, example)
-
-
-def _unchanged(simulated: SimulatedOperation) -> SimulatedOperation | None:
-    return simulated
-
-
-def _newest_first(members: Sequence[Member]) -> Sequence[Member]:
-    return sorted(members, key=lambda member: -member.operation.created)
 
 
 def _names(kind: Kind[Any], members: Sequence[Member]) -> Iterator[tuple[ApiCall, Names]]:

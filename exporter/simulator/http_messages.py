@@ -10,8 +10,6 @@ from typing import Any
 
 JSON = "application/json"
 
-Pairs = tuple[tuple[str, str], ...]
-
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
@@ -19,7 +17,7 @@ class HttpRequest:
 
     method: str
     path: str
-    query: Pairs
+    query: tuple[tuple[str, str], ...]
     headers: Mapping[str, str]
     body: bytes
 

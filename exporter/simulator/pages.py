@@ -27,7 +27,9 @@ def page(
     last = -1 if token is None else _rank(api, token)
     found = list(islice(((rank, entry) for rank, entry in ranked if rank > last), size + 1))
     entries = tuple(entry for _, entry in found[:size])
-    return entries, _token(api, found[size - 1][0]) if len(found) > size else None
+    if len(found) <= size:
+        return entries, None
+    return entries, base64.urlsafe_b64encode(f"{api}:{found[size - 1][0]}".encode()).decode()
 
 
 def page_size(limit: int | str | None) -> int:
@@ -42,10 +44,6 @@ def page_size(limit: int | str | None) -> int:
 def next_token(mode: str, token: str) -> str:
     """Return the next token of an endless list: always the same one if ``repeated``, else always a new one."""
     return "again" if mode == "repeated" else str(int(token) + 1 if token.isdecimal() else 1)
-
-
-def _token(api: str, rank: int) -> str:
-    return base64.urlsafe_b64encode(f"{api}:{rank}".encode()).decode()
 
 
 def _rank(api: str, token: str) -> int:

@@ -75,11 +75,6 @@ class Rest:
         signing_names = {models.service(service).signing_name for service in services}
         self._routes = {name: Routes(_models_signed_as(name, services, models)) for name in signing_names}
 
-    @staticmethod
-    def error_response(error: AwsError) -> HttpResponse:
-        """Return an error response before the API is known."""
-        return json_error(error)
-
     def api_request(self, request: HttpRequest, caller: Caller) -> ApiRequest:
         """Return the request with its target. Raises AwsError for a service or an API that is not simulated."""
         signing_name = caller.signing_name

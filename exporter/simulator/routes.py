@@ -31,8 +31,9 @@ class Routes:
         for operation, pattern in self._routes:
             match = pattern.fullmatch(path) if operation.http["method"] == request.method else None
             if match:
+                names = (name for name, _ in LABEL.findall(_template(operation)))
                 values = (unquote(value, errors="replace") for value in match.groups())
-                return operation, dict(zip(_labels(operation), values, strict=True))
+                return operation, dict(zip(names, values, strict=True))
         return None
 
 
@@ -43,10 +44,6 @@ def _template(operation: OperationModel) -> str:
 
 def _rank(operation: OperationModel) -> tuple[bool, ...]:
     return tuple("{" in part for part in _template(operation).split("/"))
-
-
-def _labels(operation: OperationModel) -> list[str]:
-    return [name for name, _ in LABEL.findall(_template(operation))]
 
 
 def _path_pattern(template: str) -> re.Pattern[str]:

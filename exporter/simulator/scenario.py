@@ -10,13 +10,12 @@ import re
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from importlib import resources
+from itertools import starmap
 from typing import Annotated, Any, Literal, TypeVar, cast
 
 from pydantic import (
-    BaseModel,
+    AfterValidator,
     ConfigDict,
     Field,
     JsonValue,
@@ -30,7 +29,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from exporter.config.duration import Duration
-from exporter.config.fields import AccountId, Region, RoleArn, id_description
+from exporter.config.fields import AccountId, Region, RoleArn, StrictModel, id_description
 from exporter.config.strict_yaml import parse_yaml
 from exporter.config.validation import keys_of, problem_lines
 from exporter.core.errors import ConfigError
@@ -67,28 +66,63 @@ Span = Annotated[Duration, Field(ge=0)]
 MemberPath = Annotated[str, Strict(), Field(pattern=r"^[^.\s]+(\.[^.\s]+)*$")]
 
 
-@dataclass(frozen=True)
-class KnownNames:
-    """The names that a scenario may use."""
+def _checked(value: T, *problems: str) -> T:
+    """Return the value. Raises one error with all problems, because a pydantic validator can raise only once.
 
-    kinds: Mapping[str, Kind[Any]]
-    accounts: frozenset[str]
-
-    @cached_property
-    def services(self) -> Collection[str]:
-        """The services that are simulated."""
-        return sorted({"sts", *(call.service for kind in self.kinds.values() for call in kind.calls)})
-
-    @cached_property
-    def apis(self) -> Collection[str]:
-        """The APIs that are simulated."""
-        return sorted({*STS_APIS, *(call.name for kind in self.kinds.values() for call in kind.calls)})
+    A problem that begins with ``.`` or ``[`` begins with the rest of its path.
+    """
+    if any(problems):
+        raise PydanticCustomError("problems", "{lines}", {"lines": "\n".join(filter(None, problems))})
+    return value
 
 
-class _Entry(BaseModel):
-    """A section that is immutable and rejects unknown keys."""
+def _name_problem(noun: str, name: str | None, known: Collection[str]) -> str:
+    if name is None or name in known:
+        return ""
+    return f"unknown {noun} {json.dumps(name)}; expected one of {', '.join(known)}"
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+def _known_names(info: ValidationInfo) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", info.context)
+
+
+def _known(noun: str) -> AfterValidator:
+    """Return a validator that accepts only the names of ``parse_scenario`` for this noun."""
+
+    def check(name: str, info: ValidationInfo) -> str:
+        return _checked(name, _name_problem(noun, name, _known_names(info)[noun]))
+
+    return AfterValidator(check)
+
+
+def _known_account(account: str, info: ValidationInfo) -> str:
+    # Without valid accounts, the error of accounts is enough.
+    accounts = _known_names(info)["account"] or (account,)
+    return _checked(account, "" if account in accounts else "is not listed in accounts")
+
+
+def _valid_target(target: str) -> str:
+    is_valid = not target or TARGET.fullmatch(target)
+    return _checked(target, "" if is_valid else f"expected an ARN such as {EXAMPLE_TARGET}")
+
+
+def _valid_headers(headers: dict[str, str]) -> dict[str, str]:
+    return _checked(headers, next(filter(None, starmap(_header_problem, headers.items())), ""))
+
+
+def _header_problem(name: str, value: str) -> str:
+    if not HEADER.fullmatch(name) or not value.isascii() or not value.isprintable():
+        return "expected header names with values in printable ASCII"
+    return f"{name} is set by the server; use cut, drip or hang to break a response" if name.lower() in FRAMING else ""
+
+
+KnownAccount = Annotated[AccountId, AfterValidator(_known_account)]
+
+
+class _Entry(StrictModel):
+    """A section whose defaults may be values that a file cannot contain."""
+
+    model_config = ConfigDict(validate_default=False)
 
 
 class Role(_Entry):
@@ -119,9 +153,9 @@ class PlannedOperation(_Entry):
     """
 
     # The order matters: each validator uses the fields above its own.
-    kind: Name
+    kind: Annotated[Name, _known("kind")]
     region: Region
-    account: AccountId = ""
+    account: KnownAccount = ""
     count: Annotated[Whole, Field(ge=1, le=100_000)] = 1
     id: Name = ""
     created: Duration = 0.0
@@ -129,11 +163,11 @@ class PlannedOperation(_Entry):
     retries: Whole = 0
     name: Text = ""
     input: Text = ""
-    target: Text = ""
+    target: Annotated[Text, AfterValidator(_valid_target)] = ""
     continuous: Annotated[bool, Strict()] = False
     message: Text = ""
     error_codes: tuple[Name, ...] = ()
-    tags: dict[str, Text] = {}
+    tags: dict[str, Text] = Field(default={})
     timeline: Annotated[tuple[Point, ...], Field(min_length=1)]
 
     def ids(self, position: int) -> tuple[str, ...]:
@@ -141,35 +175,16 @@ class PlannedOperation(_Entry):
         derived = (uuid.uuid5(NAMESPACE, f"{position}.{number}") for number in range(self.count))
         return _ids(self.id, self.count) or tuple(map(str, derived))
 
-    @field_validator("kind")
-    @classmethod
-    def _kind_exists(cls, kind: str, info: ValidationInfo) -> str:
-        return _checked(kind, _name_problem("kind", kind, _known(info).kinds))
-
-    @field_validator("account")
-    @classmethod
-    def _account_exists(cls, account: str, info: ValidationInfo) -> str:
-        return _checked(account, _account_problem(account, _known(info)))
-
     @field_validator("id")
     @classmethod
     def _id_is_valid_for_the_kind(cls, id: str, info: ValidationInfo) -> str:
-        kind = _known(info).kinds.get(info.data.get("kind", ""))
-        return _checked(id, _id_problem(_ids(id, info.data.get("count", 1)), kind))
-
-    @field_validator("target")
-    @classmethod
-    def _target_is_an_arn(cls, target: str) -> str:
-        is_valid = not target or TARGET.fullmatch(target)
-        return _checked(target, "" if is_valid else f"expected an ARN such as {EXAMPLE_TARGET}")
+        return _checked(id, _id_problem(_ids(id, info.data.get("count", 1)), _kind_of(info)))
 
     @field_validator("timeline")
     @classmethod
     def _timeline_is_consistent(cls, timeline: tuple[Point, ...], info: ValidationInfo) -> tuple[Point, ...]:
-        kind = _known(info).kinds.get(info.data.get("kind", ""))
-        return _checked(
-            timeline, *_status_problems(timeline, kind), *_time_problems(timeline), *_count_problems(timeline)
-        )
+        of_status = _status_problems(timeline, _kind_of(info))
+        return _checked(timeline, *of_status, *_time_problems(timeline), *_count_problems(timeline))
 
     @field_validator("account", "id", mode="wrap")
     @classmethod
@@ -184,10 +199,10 @@ class Fault(_Entry):
     edits it, or breaks how it is sent.
     """
 
-    account: AccountId | None = None
+    account: KnownAccount | None = None
     region: Region | None = None
-    service: Name | None = None
-    api: Name | None = None
+    service: Annotated[Name, _known("service")] | None = None
+    api: Annotated[Name, _known("API")] | None = None
     id: Name | None = None
     since: Annotated[Span, Field(alias="from")] = 0.0
     until: Span | None = None
@@ -198,7 +213,7 @@ class Fault(_Entry):
     status: Annotated[Whole, Field(ge=200, le=599)] | None = None
     body: Text | None = None
     content_type: ContentType = "text/html"
-    headers: Annotated[dict[str, Text], Field(min_length=1)] | None = None
+    headers: Annotated[dict[str, Text], Field(min_length=1), AfterValidator(_valid_headers)] | None = None
     replace: Annotated[dict[MemberPath, JsonValue], Field(min_length=1)] | None = None
     remove: Annotated[tuple[MemberPath, ...], Field(min_length=1)] | None = None
     double: Annotated[tuple[MemberPath, ...], Field(min_length=1)] | None = None
@@ -211,26 +226,6 @@ class Fault(_Entry):
     def used_keys(self, names: Iterable[str]) -> list[str]:
         """Return the names that have a value in this fault."""
         return [name for name in names if getattr(self, name) is not None]
-
-    @field_validator("account")
-    @classmethod
-    def _account_exists(cls, account: str | None, info: ValidationInfo) -> str | None:
-        return _checked(account, _account_problem(account, _known(info)))
-
-    @field_validator("service")
-    @classmethod
-    def _service_exists(cls, service: str | None, info: ValidationInfo) -> str | None:
-        return _checked(service, _name_problem("service", service, _known(info).services))
-
-    @field_validator("api")
-    @classmethod
-    def _api_exists(cls, api: str | None, info: ValidationInfo) -> str | None:
-        return _checked(api, _name_problem("API", api, _known(info).apis))
-
-    @field_validator("headers")
-    @classmethod
-    def _headers_are_valid(cls, headers: dict[str, str] | None) -> dict[str, str] | None:
-        return _checked(headers, _headers_problem(headers or {}))
 
     @model_validator(mode="after")
     def _effect_is_valid(self) -> Fault:
@@ -265,7 +260,13 @@ def scenario_text(name: str = "demo") -> str:
 def parse_scenario(text: str, kinds: Sequence[Kind[Any]]) -> Scenario:
     """Return the scenario in a YAML text. Raises ConfigError with every problem and its path."""
     raw = parse_yaml(text)
-    known = KnownNames({kind.name: kind for kind in kinds}, _account_names(raw))
+    calls = [call for kind in kinds for call in kind.calls]
+    known = {
+        "kind": {kind.name: kind for kind in kinds},
+        "service": sorted({"sts", *(call.service for call in calls)}),
+        "API": sorted({*STS_APIS, *(call.name for call in calls)}),
+        "account": _account_names(raw),
+    }
     try:
         return Scenario.model_validate(raw, context=known)
     except ValidationError as error:
@@ -287,27 +288,15 @@ def _account_names(raw: Any) -> frozenset[str]:
     return frozenset(name for name in accounts if isinstance(name, str)) if isinstance(accounts, list) else frozenset()
 
 
-def _known(info: ValidationInfo) -> KnownNames:
-    return cast("KnownNames", info.context)
+def _kind_of(info: ValidationInfo) -> Kind[Any] | None:
+    kind: Kind[Any] | None = _known_names(info)["kind"].get(info.data.get("kind"))
+    return kind
 
 
 def _ids(id: str, count: int) -> tuple[str, ...]:
     if not id:
         return ()
     return (id,) if count == 1 else tuple(f"{id}-{number:04}" for number in range(1, count + 1))
-
-
-def _name_problem(noun: str, name: str | None, known: Collection[str]) -> str:
-    if name is None or name in known:
-        return ""
-    return f"unknown {noun} {json.dumps(name)}; expected one of {', '.join(known)}"
-
-
-def _account_problem(account: str | None, known: KnownNames) -> str:
-    # Without valid accounts, the error of accounts is enough.
-    if account is None or not known.accounts or account in known.accounts:
-        return ""
-    return "is not listed in accounts"
 
 
 def _id_problem(ids: Sequence[str], kind: Kind[Any] | None) -> str:
@@ -356,15 +345,6 @@ def _count_problems(timeline: Sequence[Point]) -> Iterator[str]:
         last_done, last_failed = done, failed
 
 
-def _headers_problem(headers: Mapping[str, str]) -> str:
-    for name, value in headers.items():
-        if not HEADER.fullmatch(name) or not value.isascii() or not value.isprintable():
-            return "expected header names with values in printable ASCII"
-        if name.lower() in FRAMING:
-            return f"{name} is set by the server; use cut, drip or hang to break a response"
-    return ""
-
-
 def _combination_problem(fault: Fault) -> str:
     effects, deliveries = fault.used_keys(EFFECTS), fault.used_keys(DELIVERIES)
     if len(effects) > 1 and not set(effects) <= set(EDITS):
@@ -389,16 +369,6 @@ def _effect_problem(fault: Fault) -> str:
     if fault.until is not None and fault.until <= fault.since:
         return ".until: must be later than from"
     return ""
-
-
-def _checked(value: T, *problems: str) -> T:
-    """Return the value. Raises one error with all problems, because a pydantic validator can raise only once.
-
-    A problem that begins with ``.`` or ``[`` begins with the rest of its path.
-    """
-    if any(problems):
-        raise PydanticCustomError("problems", "{lines}", {"lines": "\n".join(filter(None, problems))})
-    return value
 
 
 def _lines(error: ValidationError) -> Iterator[str]:

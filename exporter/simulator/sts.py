@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from html import escape
@@ -14,7 +14,7 @@ from exporter.simulator.callers import Caller, Session
 from exporter.simulator.constraints import constraint_violation
 from exporter.simulator.http_messages import AwsError, HttpRequest, HttpResponse, request_id
 from exporter.simulator.parameters import Values, read_query_parameters
-from exporter.simulator.scenario import STS_APIS, Role, Scenario
+from exporter.simulator.scenario import STS_APIS, Scenario
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel
@@ -42,14 +42,6 @@ class Sts:
         self._roles = scenario.roles
         self._operations = {operation.name: operation for operation in operations}
 
-    @staticmethod
-    def error_response(error: AwsError) -> HttpResponse:
-        """Return an error response of the protocol query."""
-        sender = "Receiver" if error.status >= 500 else "Sender"
-        content = {"Type": sender, "Code": CODES.get(error.code, error.code), "Message": error.message}
-        id = request_id()
-        return _xml(error.status, "ErrorResponse", {"Error": content, "RequestId": id}, id)
-
     def api_request(self, request: HttpRequest, caller: Caller) -> ApiRequest:
         """Return the request with its target. Raises AwsError for an action that is not simulated."""
         pairs = _pairs(request)
@@ -58,7 +50,7 @@ class Sts:
             raise AwsError("InvalidAction", 400, f"Could not find operation {action} for version 2011-06-15")
         values = read_query_parameters(self._operations[action].input_shape, pairs)
         target = Target(caller.signing_name, action, str(values.get("RoleArn", "")))
-        return ApiRequest(target, partial(self._respond, action, values), self.error_response)
+        return ApiRequest(target, partial(self._respond, action, values), xml_error)
 
     def _respond(self, action: str, values: Values, caller: Caller, now: float) -> HttpResponse:
         if violation := constraint_violation(self._operations[action].input_shape, values):
@@ -90,12 +82,16 @@ class Sts:
         parts = arn.split(":")
         if len(parts) != 6 or not parts[5].startswith("role/") or parts[4] not in self._accounts:
             return False
-        return self._roles is None or _trusts(self._roles, arn, external_id)
+        roles = self._roles
+        return roles is None or any(role.arn == arn and role.external_id in ("", external_id) for role in roles)
 
 
-def _trusts(roles: Sequence[Role], arn: str, external_id: str) -> bool:
-    role = next((role for role in roles if role.arn == arn), None)
-    return role is not None and role.external_id in ("", external_id)
+def xml_error(error: AwsError) -> HttpResponse:
+    """Return an error response of the protocol query."""
+    sender = "Receiver" if error.status >= 500 else "Sender"
+    content = {"Type": sender, "Code": CODES.get(error.code, error.code), "Message": error.message}
+    id = request_id()
+    return _xml(error.status, "ErrorResponse", {"Error": content, "RequestId": id}, id)
 
 
 def _pairs(request: HttpRequest) -> Mapping[str, str]:
