@@ -76,9 +76,8 @@ def wants_openmetrics(accept: str) -> bool:
     """Return whether an Accept header prefers OpenMetrics 1.0 to the text format, which every client reads."""
     accepted = tuple(_accepted(accept))
     openmetrics = max((q for media, version, q in accepted if _is_openmetrics(media, version)), default=0.0)
-    text: dict[str, float] = {}
-    for media, _, q in accepted:
-        text[media] = max(q, text.get(media, 0.0))
+    # The last entry of a media type remains: its highest quality.
+    text = {media: q for media, _, q in sorted(accepted, key=lambda item: item[2])}
     best_text = next((text[media] for media in ("text/plain", "text/*", "*/*") if media in text), 0.0)
     return openmetrics > 0 and openmetrics >= best_text
 

@@ -1,4 +1,4 @@
-"""TLS: builds an ``ssl.SSLContext`` from certificates and keys. Errors quote nothing of them."""
+"""TLS: the section of the web configuration, and the ``ssl.SSLContext`` of it. Errors quote no certificate or key."""
 
 from __future__ import annotations
 
@@ -7,33 +7,21 @@ import ssl
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn, cast
 
-from pydantic import SecretStr
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic_core import PydanticCustomError
 
 from exporter.config.validation import EXPECTED_TEXT, run_both
 from exporter.core.errors import ConfigError
-from exporter.web.protection.config_fields import (
-    AT_MOST_ONE,
-    CURVES,
-    NOT_EMPTY,
-    SUITES,
-    ClientAuth,
-    Curve,
-    Secret,
-    Section,
-    Suite,
-    Switch,
-    Text,
-    Version,
-)
+from exporter.web.protection.config_fields import NOT_EMPTY, Secret, Section, Switch, Text
 
-# Returns the text of a file. Raises ConfigError, which names the file by the second argument if that is not empty.
+# Returns the text of a file. Raises ConfigError.
 Read = Callable[[Path], str]
 SECTION = "tls_server_config"
 VERSIONS = {
@@ -42,8 +30,58 @@ VERSIONS = {
     "TLS12": ssl.TLSVersion.TLSv1_2,
     "TLS13": ssl.TLSVersion.TLSv1_3,
 }
+# Cipher suites up to TLS 1.2: the names in Go and in OpenSSL.
+SUITES = {
+    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA": "ECDHE-ECDSA-AES128-SHA",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA": "ECDHE-ECDSA-AES256-SHA",
+    "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA": "ECDHE-RSA-AES128-SHA",
+    "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA": "ECDHE-RSA-AES256-SHA",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384": "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256": "ECDHE-RSA-AES128-GCM-SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384": "ECDHE-RSA-AES256-GCM-SHA384",
+    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256": "ECDHE-RSA-CHACHA20-POLY1305",
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256": "ECDHE-ECDSA-CHACHA20-POLY1305",
+}
+# Go's names of the cipher suites of TLS 1.3. They are always enabled, in Go as in OpenSSL.
+SUITES_OF_TLS13 = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
+# Curves: the names in Go and in OpenSSL.
+CURVES = {"CurveP256": "prime256v1", "CurveP384": "secp384r1", "CurveP521": "secp521r1", "X25519": "X25519"}
 # Python cannot request a certificate without verifying it, so the other policies request none.
 POLICIES = {"VerifyClientCertIfGiven": ssl.CERT_OPTIONAL, "RequireAndVerifyClientCert": ssl.CERT_REQUIRED}
+_UNVERIFIED = ("RequireAnyClientCert", "RequireClientCert")
+
+
+def _supported_policy(text: Any) -> Any:
+    if text in _UNVERIFIED:
+        raise PydanticCustomError(
+            "unverified",
+            "{policy} is not supported, because Python cannot require a certificate without verifying it; "
+            "use RequireAndVerifyClientCert with client_ca_file",
+            {"policy": text},
+        )
+    return text
+
+
+def _at_most_one(curves: tuple[str, ...]) -> tuple[str, ...]:
+    if len(curves) > 1:
+        raise PydanticCustomError(
+            "curves", "Python cannot set several curves; name one, or remove the key for the defaults of OpenSSL"
+        )
+    return curves
+
+
+def _literal(values: Iterable[str]) -> Any:
+    return cast(Any, Literal)[tuple(values)]
+
+
+Version = _literal(VERSIONS)
+Suite = _literal((*SUITES_OF_TLS13, *SUITES))
+Curve = _literal(CURVES)
+ClientAuth = Annotated[
+    Literal["", "NoClientCert", "RequestClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"],
+    BeforeValidator(_supported_policy),
+]
 
 
 class TlsServer(Section):
@@ -60,7 +98,7 @@ class TlsServer(Section):
     min_version: Version = "TLS12"
     max_version: Version = "TLS13"
     cipher_suites: tuple[Suite, ...] = ()
-    curve_preferences: Annotated[tuple[Curve, ...], AT_MOST_ONE] = ()
+    curve_preferences: Annotated[tuple[Curve, ...], AfterValidator(_at_most_one)] = ()
     prefer_server_cipher_suites: Switch = True
 
 

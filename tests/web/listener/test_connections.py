@@ -16,15 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from exporter.web.responses import negotiated_response
 from tests.support.certificates import Authority
-from tests.support.http_server import (
-    NO_LIMITS,
-    REQUEST,
-    HttpServer,
-    read_to_end,
-    run_server,
-    run_tls_server,
-    stub_app,
-)
+from tests.support.http_server import NO_LIMITS, REQUEST, HttpServer, read_to_end, run_server, run_tls_server, stub_app
 
 MANY = 500
 SLOW = b"GET /metrics HTTP/1.1\r\nHost:"

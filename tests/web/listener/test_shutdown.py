@@ -63,21 +63,15 @@ def test_a_request_in_flight_gets_its_response_and_readiness_is_503_until_then()
     with request_in_flight() as (server, app, connection):
         assert server.get("/-/ready").status_code == 200
         server.stop()
-        assert text_when(server, "/-/ready", 503) == "Service Unavailable\n"
+        while (response := server.get("/-/ready")).status_code == 200:
+            continue
+        assert (response.status_code, response.text) == (503, "Service Unavailable\n")
         assert server.get("/-/healthy").status_code == 200
         app.respond()
         assert read_to_end(connection).endswith(b"up 1\n")
         assert has_ended(server)
         with pytest.raises(httpx.ConnectError):
             server.get("/-/ready")
-
-
-def text_when(server: HttpServer, path: str, status: int) -> str:
-    """Repeat a request until its response has the status. Return the text."""
-    while True:
-        response = server.get(path)
-        if response.status_code == status:
-            return response.text
 
 
 @pytest.mark.parametrize(("signals", "grace"), [(2, NO_LIMITS.grace), (1, SOON)], ids=["signal", "grace period"])

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.support.certificates import Authority, server_files
-from tests.support.http_server import HttpServer, read_to_end, run_server
+from tests.support.http_server import REQUEST, HttpServer, read_to_end, run_server
 from tests.support.passwords import ALICE, BASIC, BOB, basic
 
 TLS = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n"
@@ -119,7 +119,7 @@ def test_tls_can_be_added_later(file: Path, authority: Authority) -> None:
     with run_server(file) as server:
         assert server.status() == 200
         replace(file, TLS)
-        assert read_to_end(server.connect(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")) == b""
+        assert read_to_end(server.connect(REQUEST)) == b""
         assert httpx.get(server.url.replace("http:", "https:") + "/metrics", verify=authority.client()).is_success
 
 
@@ -148,7 +148,7 @@ def test_an_invalid_or_unprotected_file_changes_nothing_and_is_logged_once(
         for _ in range(3):
             assert server.status(client) == 401
             assert server.status(client, authorization=BASIC["alice"]) == 200
-            assert read_to_end(server.connect(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")) == b""
+            assert read_to_end(server.connect(REQUEST)) == b""
         log = server.log.getvalue()
         assert (log.count(INVALID), log.count("level=error")) == (1, 1)
         assert problem in log

@@ -8,7 +8,7 @@ from tests.support.page_checks import operation_names, wait_for_update
 from tests.web.ui.conftest import Open
 
 PHONE = {"viewport": {"width": 375, "height": 812}, "has_touch": True, "is_mobile": True}
-# Milliseconds after which a changed filter applies.
+# Milliseconds after which a changed filter applies for sure.
 TYPING_PAUSE = 1_000
 
 
