@@ -1,7 +1,5 @@
 """Runs all benchmarks, or the named ones, and prints their tables."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Callable, Mapping

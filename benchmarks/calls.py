@@ -1,11 +1,7 @@
 """API calls per scrape, compared to an exporter that describes every operation in each scrape."""
 
-from __future__ import annotations
-
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from benchmarks import harness
 
@@ -32,11 +28,7 @@ aws: {api_budget: 1.0}
 
 def report() -> str:
     """Return the calls of one scrape, of six concurrent scrapes, and of the reference."""
-    with (
-        TemporaryDirectory() as name,
-        harness.simulator(Path(name), SCENARIO) as endpoint,
-        harness.exporter(Path(name), CONFIG, endpoint) as port,
-    ):
+    with harness.simulated_exporter(SCENARIO, CONFIG) as port:
         before = _requests(harness.scrape(port, timeout=120))
         for _ in range(SCRAPES):
             time.sleep(MIN_AGE)

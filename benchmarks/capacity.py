@@ -1,11 +1,7 @@
 """The capacity of one process: memory and CPU by the number of scopes, and an estimate for 1,000 accounts."""
 
-from __future__ import annotations
-
 import math
 import time
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from benchmarks import harness
 
@@ -62,11 +58,7 @@ def report() -> str:
 def _line(accounts: int) -> tuple[tuple[str, ...], float, float]:
     """Return a row, and the seconds of CPU and the MiB for each scope."""
     scopes = accounts * len(REGIONS)
-    with (
-        TemporaryDirectory() as name,
-        harness.simulator(Path(name), _scenario(accounts)) as endpoint,
-        harness.exporter(Path(name), _config(accounts), endpoint) as port,
-    ):
+    with harness.simulated_exporter(_scenario(accounts), _config(accounts)) as port:
         harness.wait_for(port)
         start = _state(harness.scrape(port, timeout=0.5))
         before = _state(harness.scrape(port, timeout=300))

@@ -1,13 +1,9 @@
 """CPU time of an API call, compared to a plain boto3 loop in the same process."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import statistics
 import time
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import boto3
 from prometheus_client import CollectorRegistry
@@ -34,7 +30,7 @@ DESCRIBE = ApiCall("iot", "DescribeThingRegistrationTask", quota=1_000_000)
 
 def report() -> str:
     """Return the milliseconds of CPU for each call: medians of alternating runs."""
-    with TemporaryDirectory() as name, harness.simulator(Path(name), SCENARIO) as endpoint:
+    with harness.simulator(SCENARIO) as endpoint:
         os.environ.update(harness.environment(endpoint))
         pairs = asyncio.run(_pairs())
     boto3_time = statistics.median(boto3_time for boto3_time, _ in pairs)

@@ -1,11 +1,7 @@
 """The time to read N operations for the first time, compared to the minimum that the budget allows."""
 
-from __future__ import annotations
-
 import sys
 import time
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from benchmarks import harness
 
@@ -20,15 +16,8 @@ def report() -> str:
     for kind, status, quota, number in CASES:
         seconds, throttled = _fill(kind, status, number)
         minimum = number / (quota * SHARE)
-        lines.append(
-            (
-                f"{number} x {kind}",
-                f"{minimum:.1f} s",
-                f"{seconds:.1f} s",
-                f"{seconds / minimum:.2f}",
-                f"{throttled:.0f}",
-            )
-        )
+        figures = (f"{minimum:.1f} s", f"{seconds:.1f} s", f"{seconds / minimum:.2f}", f"{throttled:.0f}")
+        lines.append((f"{number} x {kind}", *figures))
     return harness.table(("operations, 50 ms latency", "N / budget", "filled in", "ratio", "throttled calls"), lines)
 
 
@@ -43,11 +32,7 @@ operations:
 accounts: [{{account_id: "111122223333", regions: [eu-west-1], watch: [{{kind: {kind}, discover: true}}]}}]
 refresh: {{min_age: 1h, stale_after: 2h}}
 """
-    with (
-        TemporaryDirectory() as name,
-        harness.simulator(Path(name), scenario) as endpoint,
-        harness.exporter(Path(name), config, endpoint) as port,
-    ):
+    with harness.simulated_exporter(scenario, config) as port:
         harness.scrape(port, timeout=0.5)
         began = time.perf_counter()
         text = harness.scrape(port, timeout=300)

@@ -1,11 +1,7 @@
 """A scope that hangs until the read time-out, and the delay that it causes for other scopes."""
 
-from __future__ import annotations
-
 import statistics
 import time
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from benchmarks import harness
 
@@ -44,11 +40,7 @@ def report() -> str:
 
 def _age(scenario: str) -> tuple[float, float]:
     """Return the seconds until the last operation of the other scopes was read, and until the response."""
-    with (
-        TemporaryDirectory() as name,
-        harness.simulator(Path(name), scenario) as endpoint,
-        harness.exporter(Path(name), CONFIG, endpoint) as port,
-    ):
+    with harness.simulated_exporter(scenario, CONFIG) as port:
         harness.wait_for(port)
         began = time.time()
         text = harness.scrape(port, timeout=4)

@@ -1,15 +1,15 @@
 """Shared functions of the benchmarks: the simulator and the exporter as processes, and a minimal HTTP client."""
 
-from __future__ import annotations
-
 import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
+from threading import Thread
 
 PAUSE = 0.005
 # 30 seconds until the exporter must listen.
@@ -36,35 +36,62 @@ def environment(endpoint: str) -> dict[str, str]:
 
 
 @contextmanager
-def simulator(folder: Path, scenario: str) -> Iterator[str]:
-    """Run the simulator with a scenario, and give its URL."""
-    file = folder / "scenario.yaml"
-    file.write_text(scenario)
-    address = f"127.0.0.1:{free_port()}"
-    command = [sys.executable, "-m", "exporter", "simulate", f"--listen-address={address}", f"--scenario={file}"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-        try:
-            if process.stdout:
-                process.stdout.readline()
-            yield f"http://{address}"
-        finally:
-            process.terminate()
+def file_with(text: str) -> Iterator[str]:
+    """Give the path of a file with this text, which exists during the block."""
+    with NamedTemporaryFile("w", suffix=".yaml") as file:
+        file.write(text)
+        file.flush()
+        yield file.name
 
 
 @contextmanager
-def exporter(folder: Path, config: str, endpoint: str, *flags: str) -> Iterator[int]:
+def simulator(scenario: str) -> Iterator[str]:
+    """Run the simulator with a scenario, and give its URL."""
+    address = f"127.0.0.1:{free_port()}"
+    with file_with(scenario) as file:
+        command = [sys.executable, "-m", "exporter", "simulate", f"--listen-address={address}", f"--scenario={file}"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+            try:
+                if process.stdout:
+                    process.stdout.readline()
+                yield f"http://{address}"
+            finally:
+                process.terminate()
+
+
+@contextmanager
+def exporter(config: str, endpoint: str, *flags: str) -> Iterator[int]:
     """Run the exporter, and give its port. It may not listen yet."""
-    file = folder / "config.yaml"
-    file.write_text(config)
     port = free_port()
-    address = f"--web.listen-address=127.0.0.1:{port}"
-    command = [sys.executable, "-m", "exporter", f"--config.file={file}", address, *flags]
-    process = subprocess.Popen(command, env=environment(endpoint), stderr=subprocess.DEVNULL)
-    try:
+    with file_with(config) as file:
+        words = ["-m", "exporter", f"--config.file={file}", f"--web.listen-address=127.0.0.1:{port}", *flags]
+        command = [sys.executable, *words]
+        with subprocess.Popen(command, env=environment(endpoint), stderr=subprocess.DEVNULL) as process:
+            try:
+                yield port
+            finally:
+                process.terminate()
+
+
+@contextmanager
+def simulated_exporter(scenario: str, config: str, *flags: str) -> Iterator[int]:
+    """Run the simulator and an exporter that uses it, and give the port of the exporter. It may not listen yet."""
+    with simulator(scenario) as endpoint, exporter(config, endpoint, *flags) as port:
         yield port
+
+
+@contextmanager
+def running_threads(jobs: Iterable[Callable[[], None]], stop: Callable[[], None]) -> Iterator[None]:
+    """Run each job in its own thread during the block, and call ``stop`` at its end."""
+    threads = [Thread(target=job) for job in jobs]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
     finally:
-        process.terminate()
-        process.wait()
+        stop()
+        for thread in threads:
+            thread.join()
 
 
 def scrape(port: int, timeout: float | None = None) -> str:
@@ -98,7 +125,7 @@ def total(text: str, name: str) -> float:
 
 def table(header: tuple[str, ...], body: list[tuple[str, ...]]) -> str:
     """Return a Markdown table with right-aligned figures."""
-    lines = [header, ("---", *("---:" for _ in header[1:])), *body]
+    lines = [header, ("---", *["---:"] * len(header[1:])), *body]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 

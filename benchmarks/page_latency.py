@@ -1,7 +1,5 @@
 """Response times of pages that must not wait for AWS, while every AWS call hangs."""
 
-from __future__ import annotations
-
 import socket
 import statistics
 import sys
@@ -9,8 +7,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from benchmarks import harness
 
@@ -32,9 +28,8 @@ refresh: {min_age: 1s}
 def report() -> str:
     """Return the response time of each page while scrapes wait for AWS."""
     with (
-        TemporaryDirectory() as name,
         _hanging_endpoint() as endpoint,
-        harness.exporter(Path(name), CONFIG, endpoint) as port,
+        harness.exporter(CONFIG, endpoint) as port,
         ThreadPoolExecutor(SCRAPERS) as scrapers,
     ):
         harness.wait_for(port)

@@ -1,7 +1,5 @@
 """Rendering of /metrics, compared to generate_latest of prometheus_client with the same families."""
 
-from __future__ import annotations
-
 import gc
 import gzip
 import subprocess

@@ -1,7 +1,5 @@
 """A restart with 10,000 finished operations: the time until all are exported, and the calls to AWS."""
 
-from __future__ import annotations
-
 import sys
 import time
 from pathlib import Path
@@ -23,12 +21,12 @@ OPERATION = "aws_iot_bulk_operation_info{"
 def report() -> str:
     """Return the seconds from the start of the process until every operation is exported, and the cost."""
     config, scenario = finished_config(EACH), finished_scenario(EACH)
-    with TemporaryDirectory() as name, harness.simulator(Path(name), scenario) as endpoint:
+    with TemporaryDirectory() as name, harness.simulator(scenario) as endpoint:
         file = Path(name) / "state.db"
         write_finished(file, parse_config(config, KINDS), parse_scenario(scenario, KINDS), time.time())
         size = file.stat().st_size / 2**20
         began = time.perf_counter()
-        with harness.exporter(Path(name), config, endpoint, f"--state.file={file}") as port:
+        with harness.exporter(config, endpoint, f"--state.file={file}") as port:
             harness.wait_for(port)
             listening = time.perf_counter() - began
             cpu = harness.total(_complete_scrape(port), "process_cpu_seconds_total ")

@@ -1,7 +1,5 @@
 """Memory and start time of many scopes: clients that share a loader, compared to a boto3 Session for each scope."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys
@@ -10,7 +8,6 @@ from collections.abc import Callable
 
 from benchmarks import harness
 from exporter.aws.clients import ClientPool
-from exporter.aws.instrumentation import Recorder
 from exporter.aws.models import Models
 from exporter.config.sections import Account, Aws
 from exporter.core.clock import Clock
@@ -66,17 +63,13 @@ def _separate_sessions(number: int) -> list[object]:
 
 def _shared_loader(number: int) -> list[object]:
     calls = [ApiCall(service, name, quota=10) for service, name in SERVICES.items()]
-    clients = ClientPool(Models(only=calls), Aws(), 8, _recorder, Clock())
+    clients = ClientPool(Models(only=calls), Aws(), 8, lambda account_id, region: _Silent(), Clock())
     role = "arn:aws:iam::{:012d}:role/reader"
     accounts = [
         Account(name=str(index), regions=("eu-west-1",), role_arn=role.format(index)) for index in range(number)
     ]
     account_clients = [clients.account_clients(account) for account in accounts]
     return [entry.client(service, "eu-west-1", "111122223333") for entry in account_clients for service in SERVICES]
-
-
-def _recorder(account_id: str, region: str) -> Recorder:
-    return _Silent()
 
 
 def _measure(new_clients: Callable[[int], list[object]], number: int) -> None:

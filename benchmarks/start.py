@@ -1,14 +1,9 @@
 """Start time and memory of ``serve``, compared to the imports that any exporter needs."""
 
-from __future__ import annotations
-
 import statistics
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from benchmarks import harness
 
@@ -24,23 +19,12 @@ accounts: [{account_id: "111122223333", regions: [eu-west-1], watch: [{kind: thi
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One pair of runs: the seconds of the imports and of the first response, and the resident MiB after it."""
-
-    imports: float
-    response: float
-    resident: float
-
-
 def report() -> str:
     """Return the medians, and the median of the ratios of all pairs."""
-    with TemporaryDirectory() as name, harness.simulator(Path(name), SCENARIO) as endpoint:
-        runs = [_pair(Path(name), endpoint) for _ in range(RUNS + 1)][1:]
-    ratio = statistics.median(run.response / run.imports for run in runs)
-    imports = statistics.median(run.imports for run in runs)
-    response = statistics.median(run.response for run in runs)
-    resident = statistics.median(run.resident for run in runs)
+    with harness.simulator(SCENARIO) as endpoint:
+        pairs = [_pair(endpoint) for _ in range(RUNS + 1)][1:]
+    ratio = statistics.median(response / imports for imports, response, _ in pairs)
+    imports, response, resident = map(statistics.median, zip(*pairs, strict=True))
     return harness.table(
         (f"median of {RUNS} pairs", "figure", "ratio"),
         [
@@ -51,13 +35,16 @@ def report() -> str:
     )
 
 
-def _pair(folder: Path, endpoint: str) -> Run:
-    """Run both in turn, so that a change of the machine's speed affects both."""
+def _pair(endpoint: str) -> tuple[float, float, float]:
+    """Return the seconds of the imports and of the first response, and the resident MiB after it.
+
+    Both run in turn, so that a change of the machine's speed affects both.
+    """
     began = time.perf_counter()
     subprocess.run([sys.executable, "-c", IMPORTS], env=harness.environment(endpoint), check=True)
     imports = time.perf_counter() - began
     began = time.perf_counter()
-    with harness.exporter(folder, CONFIG, endpoint) as port:
+    with harness.exporter(CONFIG, endpoint) as port:
         text = harness.scrape(port)
         response = time.perf_counter() - began
-    return Run(imports, response, harness.total(text, "process_resident_memory_bytes ") / 2**20)
+    return (imports, response, harness.total(text, "process_resident_memory_bytes ") / 2**20)

@@ -1,7 +1,5 @@
 """Runs all parts, or the named ones, and prints their results. The exit status is 1 after a failure."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

@@ -1,13 +1,10 @@
 """Repeated reloads that replace an account: the memory that removed accounts leave behind."""
 
-from __future__ import annotations
-
 from collections import Counter
 
-from benchmarks import harness
 from benchmarks.soak.fleet import MARKERS, Fleet, temporary_account
-from benchmarks.soak.load import line
 from benchmarks.soak.part_result import PartResult
+from benchmarks.soak.process_usage import usage_table
 from benchmarks.soak.programs import ExporterUnderLoad, exporter
 from benchmarks.soak.scrape_checks import new_checker
 from benchmarks.soak.sizes import Sizes
@@ -34,10 +31,8 @@ def _run(tested: ExporterUnderLoad, sizes: Sizes) -> PartResult:
         if (number + 1) % (sizes.reloads // PARTS) == 0:
             usages.append(tested.usage())
     steps = [f"after {part * sizes.reloads // PARTS:,} reloads" for part in range(PARTS + 1)]
-    table = harness.table(
-        ("one account replaced in each reload", "resident", "proportional (PSS)", "file descriptors", "threads"),
-        [line(step, [usage]) for step, usage in zip(steps, usages, strict=True)],
-    )
+    rows = [(step, [usage]) for step, usage in zip(steps, usages, strict=True)]
+    table = usage_table("one account replaced in each reload", rows)
     growth = (usages[-1].resident - usages[1].resident) * 1024 / (sizes.reloads * (PARTS - 1) / PARTS)
     failures = [f"{fault} ({number} times)" for fault, number in faults.items()]
     if sizes.reloads >= 1000 and growth > MAX_KIB:

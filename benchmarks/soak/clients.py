@@ -1,7 +1,5 @@
 """The clients of the load test, each in its own thread: scrapers, health checks and reloads."""
 
-from __future__ import annotations
-
 import signal
 import threading
 import time
@@ -9,8 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count, product
 
+from benchmarks import harness
 from benchmarks.soak.fleet import MARKERS
 from benchmarks.soak.programs import ExporterUnderLoad
 from benchmarks.soak.raw_http import Response, read, request
@@ -64,79 +64,60 @@ class ClientStats:
 
 @contextmanager
 def running_clients(
-    exporter: ExporterUnderLoad, new_checker: ScrapeChecker, scrapers: int, parsed: int
+    exporter: ExporterUnderLoad, checker: ScrapeChecker, scrapers: int, parsed: int
 ) -> Iterator[ClientStats]:
     """Run all clients during the block. The last scraper sends requests without waiting for responses."""
-    stats, stopped = ClientStats(), threading.Event()
-
-    def scraper(headers: Mapping[str, str], ahead: int = 1) -> Callable[[], None]:
-        return lambda: _scrape(exporter, new_checker, stats, stopped, parsed, headers, ahead)
-
-    jobs = [scraper(FORMATS[index % len(FORMATS)]) for index in range(scrapers - 1)]
-    jobs += [
-        scraper(TIMEOUT, PIPELINED),
-        lambda: _check_health(exporter, stats, stopped),
-        lambda: _reload(exporter, stats, stopped),
-    ]
-    threads = [threading.Thread(target=job) for job in jobs]
-    for thread in threads:
-        thread.start()
-    try:
-        yield stats
-    finally:
-        stopped.set()
-        for thread in threads:
-            thread.join()
+    clients = _Clients(exporter, checker, parsed)
+    jobs = [partial(clients.scrape, FORMATS[index % len(FORMATS)]) for index in range(scrapers - 1)]
+    jobs.append(partial(clients.scrape, TIMEOUT, PIPELINED))
+    with harness.running_threads([*jobs, clients.check_health, clients.reload], clients.stopped.set):
+        yield clients.stats
 
 
-def _scrape(
-    exporter: ExporterUnderLoad,
-    new_checker: ScrapeChecker,
-    stats: ClientStats,
-    stopped: threading.Event,
-    parsed: int,
-    headers: Mapping[str, str],
-    ahead: int,
-) -> None:
-    while not stopped.is_set():
-        try:
-            for response in _responses(exporter, stats, stopped, headers, ahead):
-                stats.faults.update(new_checker.faults(response))
-                stats.keep(response, parsed)
-        except OSError as error:
-            stats.faults[f"a scrape ended with {error!r}"] += 1
+@dataclass(frozen=True, slots=True)
+class _Clients:
+    exporter: ExporterUnderLoad
+    checker: ScrapeChecker
+    parsed: int
+    stats: ClientStats = field(default_factory=ClientStats)
+    stopped: threading.Event = field(default_factory=threading.Event)
 
+    def scrape(self, headers: Mapping[str, str], ahead: int = 1) -> None:
+        while not self.stopped.is_set():
+            try:
+                for response in self._responses(headers, ahead):
+                    self.stats.faults.update(self.checker.faults(response))
+                    self.stats.keep(response, self.parsed)
+            except OSError as error:
+                self.stats.faults[f"a scrape ended with {error!r}"] += 1
 
-def _responses(
-    exporter: ExporterUnderLoad, stats: ClientStats, stopped: threading.Event, headers: Mapping[str, str], ahead: int
-) -> Iterator[Response]:
-    """Give the responses on one connection until it is closed."""
-    with exporter.target.open() as (connection, reader):
-        while not stopped.is_set():
-            began = time.monotonic()
-            connection.sendall(request("GET", "/metrics", headers) * ahead)
-            for _ in range(ahead):
-                response = read(reader)
-                stats.scrapes.append(time.monotonic() - began)
-                yield response
-            if "Connection" in headers:
+    def _responses(self, headers: Mapping[str, str], ahead: int) -> Iterator[Response]:
+        """Give the responses on one connection until it is closed."""
+        with self.exporter.target.open() as (connection, reader):
+            while not self.stopped.is_set():
+                began = time.monotonic()
+                connection.sendall(request("GET", "/metrics", headers) * ahead)
+                for _ in range(ahead):
+                    response = read(reader)
+                    self.stats.scrapes.append(time.monotonic() - began)
+                    yield response
+                if "Connection" in headers:
+                    return
+
+    def check_health(self) -> None:
+        while not self.stopped.wait(HEALTH_SECONDS):
+            self.stats.time(self.stats.health, "/-/healthy", lambda: self.exporter.get("/-/healthy").status, 200)
+
+    def reload(self) -> None:
+        """Change the configuration every second: twice by signal, twice by request. Every fifth file is invalid."""
+        for number in count():
+            if self.stopped.wait(RELOAD_SECONDS):
                 return
-
-
-def _check_health(exporter: ExporterUnderLoad, stats: ClientStats, stopped: threading.Event) -> None:
-    while not stopped.wait(HEALTH_SECONDS):
-        stats.time(stats.health, "/-/healthy", lambda: exporter.get("/-/healthy").status, 200)
-
-
-def _reload(exporter: ExporterUnderLoad, stats: ClientStats, stopped: threading.Event) -> None:
-    """Change the configuration every second: twice by signal, twice by request. Every fifth file is invalid."""
-    for number in count():
-        if stopped.wait(RELOAD_SECONDS):
-            return
-        failures, uses_signal = number % 5 == 4, number // 2 % 2 == 0
-        exporter.configure(INVALID_CONFIG if failures else exporter.fleet.config(MARKERS[number % 2]))
-        stats.refused, stats.loaded = stats.refused + failures, stats.loaded + (not failures)
-        if uses_signal:
-            exporter.process.send_signal(signal.SIGHUP)
-        else:
-            stats.time(stats.reloads, "a reload", exporter.reload, 500 if failures else 200)
+            is_invalid, uses_signal = number % 5 == 4, number // 2 % 2 == 0
+            self.exporter.configure(INVALID_CONFIG if is_invalid else self.exporter.fleet.config(MARKERS[number % 2]))
+            self.stats.refused += is_invalid
+            self.stats.loaded += not is_invalid
+            if uses_signal:
+                self.exporter.process.send_signal(signal.SIGHUP)
+            else:
+                self.stats.time(self.stats.reloads, "a reload", self.exporter.reload, 500 if is_invalid else 200)

@@ -1,7 +1,5 @@
 """The operations of the load test: all kinds in many scopes, with known ids."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

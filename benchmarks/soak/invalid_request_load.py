@@ -1,7 +1,5 @@
 """Invalid requests for every route, on many connections. The last request of each connection is valid."""
 
-from __future__ import annotations
-
 import re
 import socket
 import threading
@@ -13,9 +11,8 @@ from random import Random
 
 from benchmarks import harness
 from benchmarks.soak.invalid_requests import invalid_request
-from benchmarks.soak.load import line
 from benchmarks.soak.part_result import PartResult
-from benchmarks.soak.process_usage import sampled_usage
+from benchmarks.soak.process_usage import sampled_usage, usage_table
 from benchmarks.soak.programs import ExporterUnderLoad
 from benchmarks.soak.raw_http import SOCKET_TIMEOUT, Target
 from benchmarks.soak.scrape_checks import new_checker
@@ -52,9 +49,8 @@ def run(exporter: ExporterUnderLoad, sizes: Sizes) -> PartResult:
     if log_lines:
         failures.append(f"invalid requests caused {len(log_lines)} log lines, such as {log_lines[0]}")
     rows: list[tuple[str, ...]] = [(response, f"{number:,}") for response, number in sorted(responses.items())]
-    memory = harness.table(
-        ("memory, files and threads", "resident", "proportional (PSS)", "file descriptors", "threads"),
-        [line("before", [before]), line("during the load", samples), line("after", [after])],
+    memory = usage_table(
+        "memory, files and threads", [("before", [before]), ("during the load", samples), ("after", [after])]
     )
     table = harness.table((f"{sizes.garbage:,} invalid requests, responses", "number"), rows)
     return PartResult(f"{table}\n\nLines in the log: {len(log_lines)}.\n\n{memory}", tuple(failures))

@@ -1,7 +1,5 @@
 """Invalid requests from a seed: almost valid ones, truncated ones, and random bytes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from random import Random
 from urllib.parse import quote

@@ -1,7 +1,5 @@
 """The result of a part of the load test."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

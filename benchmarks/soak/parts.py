@@ -1,7 +1,5 @@
 """The parts of the load test. Each part starts its own processes, so that it does not depend on the others."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 from benchmarks.soak import account_changes, invalid_request_load, load, slow_clients

@@ -1,14 +1,14 @@
 """Memory, file descriptors and threads of a process, read from /proc."""
 
-from __future__ import annotations
-
 import statistics
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from benchmarks import harness
 
 INTERVAL = 1.0
 MINUTE = 60
@@ -53,14 +53,9 @@ def sampled_usage(pid: int) -> Iterator[list[ProcessUsage]]:
         while not stopped.wait(INTERVAL):
             samples.append(read_usage(pid))
 
-    thread = threading.Thread(target=sample)
-    thread.start()
-    try:
+    with harness.running_threads([sample], stopped.set):
         yield samples
-    finally:
-        stopped.set()
-        thread.join()
-        samples.append(read_usage(pid))
+    samples.append(read_usage(pid))
 
 
 def minutes(samples: Sequence[ProcessUsage]) -> list[list[ProcessUsage]]:
@@ -80,3 +75,29 @@ def slope(samples: Sequence[ProcessUsage]) -> float:
         [sample.at / MINUTE for sample in samples], [sample.resident * 1024 for sample in samples]
     )
     return line.slope
+
+
+def usage_table(title: str, rows: Iterable[tuple[str, Sequence[ProcessUsage]]]) -> str:
+    """Return a table with the means of memory and the ranges of files and threads."""
+    header = (title, "resident", "proportional (PSS)", "file descriptors", "threads")
+    return harness.table(header, [_row(name, usages) for name, usages in rows])
+
+
+def _row(name: str, usages: Sequence[ProcessUsage]) -> tuple[str, ...]:
+    return (
+        name,
+        f"{mean_resident(usages):.0f} MiB",
+        f"{statistics.fmean(usage.proportional for usage in usages):.0f} MiB",
+        _range([usage.files for usage in usages]),
+        _range([usage.threads for usage in usages]),
+    )
+
+
+def mean_resident(usages: Sequence[ProcessUsage]) -> float:
+    """Return the mean of the resident memory, in MiB."""
+    return statistics.fmean(usage.resident for usage in usages)
+
+
+def _range(numbers: Sequence[int]) -> str:
+    low, high = min(numbers), max(numbers)
+    return f"{low}" if low == high else f"{low} to {high}"

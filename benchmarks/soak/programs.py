@@ -1,7 +1,5 @@
 """The processes of the load test: ``serve``, and ``simulate`` as AWS."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import time
@@ -100,7 +98,7 @@ class ExporterUnderLoad:
 @contextmanager
 def exporter(fleet: Fleet, tls: bool = False, temporary_accounts: int = 0) -> Iterator[ExporterUnderLoad]:
     """Run both processes during the block. It begins when the exporter has read every operation."""
-    with TemporaryDirectory() as name, harness.simulator(Path(name), fleet.scenario(temporary_accounts)) as endpoint:
+    with TemporaryDirectory() as name, harness.simulator(fleet.scenario(temporary_accounts)) as endpoint:
         folder = Path(name)
         config, log, port = folder / "config.yaml", folder / "serve.log", harness.free_port()
         config.write_text(fleet.config())

@@ -1,7 +1,5 @@
 """A minimal HTTP client, so that the load test does not measure its client."""
 
-from __future__ import annotations
-
 import gzip
 import socket
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """Checks of a response of /metrics: each series once, all of one configuration, and a complete text."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections import Counter

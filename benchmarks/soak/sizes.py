@@ -1,7 +1,5 @@
 """The sizes of the load test: more than five minutes, or seconds for the tests."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from benchmarks.soak.fleet import Fleet

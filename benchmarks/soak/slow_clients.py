@@ -1,7 +1,5 @@
 """Clients that keep a connection open and do not use it, while others scrape."""
 
-from __future__ import annotations
-
 import select
 import socket
 import threading
@@ -9,12 +7,11 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from benchmarks import harness
-from benchmarks.soak.load import line
 from benchmarks.soak.part_result import TIMES, PartResult, percentiles
-from benchmarks.soak.process_usage import sampled_usage
+from benchmarks.soak.process_usage import sampled_usage, usage_table
 from benchmarks.soak.programs import ExporterUnderLoad
 from benchmarks.soak.raw_http import Target
 from benchmarks.soak.scrape_checks import ScrapeChecker, new_checker
@@ -33,13 +30,13 @@ class SlowClients:
     """Connections that send data first and more data after each interval. A closed connection is opened again."""
 
     title: str
+    stopped: threading.Event
     target: Target
     number: int
     first: bytes
     next: bytes
     interval: float = 1.0
     opened: int = 0
-    stopped: threading.Event = field(default_factory=threading.Event)
 
     def hold(self) -> None:
         """Keep the connections open until ``stopped`` is set."""
@@ -93,9 +90,8 @@ def run(exporter: ExporterUnderLoad, sizes: Sizes) -> PartResult:
     )
     slow: list[tuple[str, ...]] = [(group.title, f"{group.number}", f"{group.opened:,}") for group in groups]
     connections = harness.table(("slow connections", "at once", "opened in total"), slow)
-    memory = harness.table(
-        ("memory, files and threads", "resident", "proportional (PSS)", "file descriptors", "threads"),
-        [line("before", [before]), line("during the load", samples), line("after", [after])],
+    memory = usage_table(
+        "memory, files and threads", [("before", [before]), ("during the load", samples), ("after", [after])]
     )
     failures = (f"{fault} ({number} times)" for fault, number in faults.items())
     return PartResult(f"{scrapes}\n\n{connections}\n\n{memory}", (*failures, *exporter.leaks(before, after)))
@@ -113,19 +109,11 @@ def _scrape(exporter: ExporterUnderLoad, checker: ScrapeChecker, faults: Counter
 @contextmanager
 def _slow_clients(target: Target, sizes: Sizes) -> Iterator[list[SlowClients]]:
     """Run the slow clients during the block. Clients that send nothing do not begin TLS."""
-    half = sizes.slow // 2
+    half, stopped = sizes.slow // 2, threading.Event()
     groups = [
-        SlowClients("send nothing", replace(target, tls=None), half, b"", b""),
-        SlowClients("send one byte of a header every second", target, sizes.slow - half, HEAD, b"x"),
-        SlowClients("send a request and do not read", target, sizes.unread, REQUEST, b"", interval=10.0),
+        SlowClients("send nothing", stopped, replace(target, tls=None), half, b"", b""),
+        SlowClients("send one byte of a header every second", stopped, target, sizes.slow - half, HEAD, b"x"),
+        SlowClients("send a request and do not read", stopped, target, sizes.unread, REQUEST, b"", interval=10.0),
     ]
-    threads = [threading.Thread(target=group.hold) for group in groups]
-    for thread in threads:
-        thread.start()
-    try:
+    with harness.running_threads([group.hold for group in groups], stopped.set):
         yield groups
-    finally:
-        for group in groups:
-            group.stopped.set()
-        for thread in threads:
-            thread.join()
