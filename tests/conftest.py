@@ -1,7 +1,5 @@
 """Settings for all tests: no time limits for hypothesis, and one read of each botocore file."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import cache
 

@@ -1,7 +1,5 @@
 """A real Prometheus scrapes the demo, and promtool accepts its metrics."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """A real Prometheus scrapes the demo over TLS with a password and a certificate, as docs/web-config.md shows."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import httpx

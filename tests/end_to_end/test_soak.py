@@ -1,7 +1,5 @@
 """The load test of ``make soak`` for seconds instead of minutes, with hundreds instead of thousands."""
 
-from __future__ import annotations
-
 import pytest
 
 from benchmarks.soak.parts import PARTS

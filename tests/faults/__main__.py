@@ -1,7 +1,5 @@
 """``python -m tests.faults`` runs the whole matrix and writes its tables into docs/reliability.md."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping
 

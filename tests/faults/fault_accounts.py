@@ -1,7 +1,5 @@
 """The simulated AWS and the exporter's configuration for a group of cases. Each case has a Region of its own."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The faults of the matrix, and the observation that each case must give."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """The parts of the matrix. A process of its own runs each part."""
 
-from __future__ import annotations
-
 import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor

@@ -1,7 +1,5 @@
 """Faults of the network between the exporter and one service: connections, TLS and DNS."""
 
-from __future__ import annotations
-
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping

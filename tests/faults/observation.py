@@ -1,7 +1,5 @@
 """Reads scrapes and reduces them to the observation of a case: what a fault changed, and what recovered."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A TCP relay between a client and a server, and a resolver: a network that tests can break."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import struct

@@ -1,7 +1,5 @@
 """Edits of a call's response. The response's shape in botocore names the members, so that they fit every kind."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Runs cases against the real exporter and returns the observation of each."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """Faults of a whole scope, each in a Region of its own: credentials, STS, clocks."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Prints the tables of docs/reliability.md: the observation of each fault and kind."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Every fault of every call has the expected effect, and docs/reliability.md shows it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 

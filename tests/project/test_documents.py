@@ -1,7 +1,5 @@
 """The commands, configurations, queries and figures in the documents are valid."""
 
-from __future__ import annotations
-
 import re
 import shlex
 import subprocess

@@ -1,7 +1,5 @@
 """The layers: packages import downwards only, modules form no circle, and each library has its place."""
 
-from __future__ import annotations
-
 import ast
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Exporters without access to AWS, which the tests address by raw sockets."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

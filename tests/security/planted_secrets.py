@@ -1,7 +1,5 @@
 """Secrets in all input of the exporter: its environment, its files, AWS's responses, and requests."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """``make audit`` fails if packages were not audited, whatever pip-audit's status is."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

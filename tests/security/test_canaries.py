@@ -1,7 +1,5 @@
 """The search for secrets finds them in every encoding. Otherwise its silence would prove nothing."""
 
-from __future__ import annotations
-
 import base64
 from urllib.parse import quote_plus
 

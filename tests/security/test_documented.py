@@ -1,7 +1,5 @@
 """The numbers of cases on the page on reliability are those of the tests."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,7 +1,5 @@
 """The end of a request: no bytes after it count as another request, and an unclear end is refused."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import pytest

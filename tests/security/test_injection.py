@@ -1,7 +1,5 @@
 """Texts from AWS and the configuration stay text in every format, log, page and terminal."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """Paths: no path serves another file, and no spelling of a path avoids the password."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,7 +1,5 @@
 """The exporter never outputs a secret of its input: not at debug level, not in an error, not in a crash."""
 
-from __future__ import annotations
-
 import resource
 import signal
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The other commands output no secret either, also not about invalid files."""
 
-from __future__ import annotations
-
 import os
 import pty
 import subprocess

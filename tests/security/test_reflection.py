@@ -1,7 +1,5 @@
 """The headers of a response contain nothing of the request, and give no rights to other sites."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,7 +1,5 @@
 """Sends requests to an ASGI application without a socket, so also requests that no server accepts."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass

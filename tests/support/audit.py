@@ -4,8 +4,6 @@ pip-audit treats a package that the service does not know as free of vulnerabili
 advisories at all: pip-audit then skips every package and exits with 0. This script counts that as a failure.
 """
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

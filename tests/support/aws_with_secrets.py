@@ -1,7 +1,5 @@
 """A simulated AWS with secrets in its responses: where AWS has them, and wherever else AWS could have them."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field

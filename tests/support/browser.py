@@ -1,7 +1,5 @@
 """Runs Chromium, if it is installed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

@@ -1,7 +1,5 @@
 """Creates certificates, and TLS clients that trust them."""
 
-from __future__ import annotations
-
 import datetime as dt
 import ssl
 from pathlib import Path
@@ -18,7 +16,7 @@ PASSPHRASE = b"s3cret-passphrase"
 class Authority:
     """A certificate authority and the certificates that it issued, as files in a folder."""
 
-    def __init__(self, folder: Path, name: str, parent: Authority | None = None) -> None:
+    def __init__(self, folder: Path, name: str, parent: "Authority | None" = None) -> None:
         self._authority: trustme.CA = parent._authority.create_child_ca() if parent else trustme.CA()
         self._folder = folder
         self.file = folder / f"{name}.pem"

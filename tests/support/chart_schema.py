@@ -4,8 +4,6 @@ They come from Kubernetes, for values that the chart copies into a pod, and from
 definitions of the Prometheus and Grafana operators' resources exist in no Python package; they are maintained by hand.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Writes the tables of the chart's README from values.yaml: ``python -m tests.support.chart_tables``."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Sequence

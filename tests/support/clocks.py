@@ -1,7 +1,5 @@
 """A clock that tests move by hand."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from dataclasses import dataclass, field

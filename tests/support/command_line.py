@@ -1,7 +1,5 @@
 """Runs commands of the exporter to their end."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

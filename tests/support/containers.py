@@ -1,7 +1,5 @@
 """Runs the built image by podman."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

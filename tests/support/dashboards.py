@@ -1,7 +1,5 @@
 """The printed dashboards and their parts."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The permissions of the kinds, as the documents and the templates in ``deploy/aws`` show them."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Collection, Iterator, Sequence

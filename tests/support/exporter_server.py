@@ -1,7 +1,5 @@
 """Serves real exporters over HTTP. Their AWS is an endpoint of the test, called by boto3."""
 
-from __future__ import annotations
-
 import io
 import os
 from collections.abc import Callable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """Reads the samples of an exposition with prometheus_client's parser."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property

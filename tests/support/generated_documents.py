@@ -1,7 +1,5 @@
 """Writes the generated parts of documents and templates: ``python -m tests.support.generated_documents``."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path

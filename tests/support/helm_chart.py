@@ -1,7 +1,5 @@
 """Renders the chart with helm and finds objects in the result."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from collections.abc import Hashable, Sequence

@@ -1,7 +1,5 @@
 """HTTP requests without TLS, each on a new connection, with a long time-out for busy machines."""
 
-from __future__ import annotations
-
 import ssl
 from functools import partial
 from typing import Any

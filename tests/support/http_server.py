@@ -1,7 +1,5 @@
 """Serves any application with the exporter's own HTTP server: a web configuration, limits and a clock."""
 
-from __future__ import annotations
-
 import asyncio
 import io
 import socket

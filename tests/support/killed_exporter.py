@@ -1,7 +1,5 @@
 """An exporter process that a test can kill, and comparisons of its scrapes."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys

@@ -1,7 +1,5 @@
 """A small simulated fleet and helpers for tests of the status page in a browser."""
 
-from __future__ import annotations
-
 from playwright.sync_api import Page
 
 CONFIG = """

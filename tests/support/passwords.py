@@ -1,7 +1,5 @@
 """Two users with their passwords, hashes and headers."""
 
-from __future__ import annotations
-
 import base64
 
 # The hash of ``wonderland``, at bcrypt's lowest cost.

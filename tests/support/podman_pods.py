@@ -1,7 +1,5 @@
 """Runs the chart's pods by podman, with a network and a simulated AWS. Podman does not know StatefulSets."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Sequence

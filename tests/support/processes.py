@@ -1,7 +1,5 @@
 """Runs programs in the background."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Runs a real Prometheus, with live scrapes or with a prepared history."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """Finds metrics in PromQL, and runs promtool."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 from pathlib import Path

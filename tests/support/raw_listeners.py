@@ -1,7 +1,5 @@
 """An exporter process that tests address by raw sockets, with and without TLS and a password."""
 
-from __future__ import annotations
-
 import re
 import socket
 import ssl

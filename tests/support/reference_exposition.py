@@ -1,7 +1,5 @@
 """Renders snapshots with prometheus_client, as a reference for the exporter's own exposition."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry

@@ -1,7 +1,5 @@
 """Finds programs that the virtual environment does not contain. Users may lack them, the project's own CI may not."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from typing import NoReturn

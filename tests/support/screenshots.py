@@ -1,7 +1,5 @@
 """Takes the screenshots of the documentation: ``python -m tests.support.screenshots``."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,5 @@
 """An AWS endpoint with fixed responses. It shares no code with the simulator."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field

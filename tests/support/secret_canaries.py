@@ -1,7 +1,5 @@
 """Canaries: words in the place of secrets, which tests search for in all output in every encoding."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """HTTP servers for tests, on free ports of this machine."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import threading

@@ -1,7 +1,5 @@
 """Checks raw JSON strictly against botocore's shapes. botocore itself does not check responses."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import Any, cast

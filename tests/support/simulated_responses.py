@@ -1,7 +1,5 @@
 """A sample operation and its simulated responses, parsed by botocore without a server."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """State files with known content."""
 
-from __future__ import annotations
-
 import asyncio
 import io
 from collections.abc import Iterable, Iterator, Mapping

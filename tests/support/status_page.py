@@ -1,7 +1,5 @@
 """Serves a status page with any number of operations: a real store and real routes, filled by the test."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass

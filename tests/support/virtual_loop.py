@@ -1,7 +1,5 @@
 """An event loop in virtual time, which jumps to the next timer when nothing is left to do."""
 
-from __future__ import annotations
-
 import asyncio
 import selectors
 import threading

@@ -1,7 +1,5 @@
 """Waits for other processes and threads. The tests never judge how long that takes."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from typing import TypeVar
