@@ -13,6 +13,8 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 TEXT = CONTENT_TYPE_PLAIN_0_0_4
 OPENMETRICS = CONTENT_TYPE_OPENMETRICS
+# The media types, with their versions, that this format satisfies.
+_OPENMETRICS_MEDIA = [("application/openmetrics-text", version) for version in ("", "1.0.0", "0.0.1")]
 
 # The fastest level. A response is read once, on a fast network.
 GZIP_LEVEL = 1
@@ -75,7 +77,7 @@ def text_response(lines: Iterable[str], status: int = 200, headers: Mapping[str,
 def wants_openmetrics(accept: str) -> bool:
     """Return whether an Accept header prefers OpenMetrics 1.0 to the text format, which every client reads."""
     accepted = tuple(_accepted(accept))
-    openmetrics = max((q for media, version, q in accepted if _is_openmetrics(media, version)), default=0.0)
+    openmetrics = max((q for media, version, q in accepted if (media, version) in _OPENMETRICS_MEDIA), default=0.0)
     # The last entry of a media type remains: its highest quality.
     text = {media: q for media, _, q in sorted(accepted, key=lambda item: item[2])}
     best_text = next((text[media] for media in ("text/plain", "text/*", "*/*") if media in text), 0.0)
@@ -86,10 +88,6 @@ def accepts_gzip(accept_encoding: str) -> bool:
     """Return whether an Accept-Encoding header allows gzip."""
     qualities = {coding: q for coding, _, q in _accepted(accept_encoding)}
     return qualities.get("gzip", qualities.get("*", 0.0)) > 0
-
-
-def _is_openmetrics(media: str, version: str) -> bool:
-    return media == "application/openmetrics-text" and version in ("", "1.0.0", "0.0.1")
 
 
 def _accepted(header: str) -> Iterator[tuple[str, str, float]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from threading import Event
 from urllib.parse import quote
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from exporter.core.log import new_log
 from exporter.web.protection.live_config import LiveWebConfig
-from exporter.web.protection.security import Readiness, protected_app
+from exporter.web.protection.security import protected_app
 from tests.properties.example_counts import settings_for
 from tests.properties.json_strategies import texts
 from tests.properties.scrape_invariants import checked_scrape
@@ -73,7 +74,7 @@ def test_any_request_is_served_or_refused(
     exporter: VirtualExporter, path: str, query: str, sent: tuple[tuple[bytes, bytes], ...], method: str
 ) -> None:
     live = LiveWebConfig(None, new_log("error", stream=io.StringIO()))
-    app = protected_app(exporter.service.app, live, Readiness(), exporter.loop.clock())
+    app = protected_app(exporter.service.app, live, Event(), exporter.loop.clock())
     response = exporter.loop.result(send_request(app, path, query, sent, method))
     event(f"status: {response.status}")
     assert response.status < 500

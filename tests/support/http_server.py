@@ -23,7 +23,7 @@ from exporter.core.log import new_log
 from exporter.web.limits import Limits
 from exporter.web.listener.server import Address, ServedApp, Server, listen
 from exporter.web.protection.live_config import LiveWebConfig
-from exporter.web.protection.security import Readiness, protected_app
+from exporter.web.protection.security import protected_app
 from tests.support import http_requests
 from tests.support.http_requests import NO_AUTHORITY
 from tests.support.waiting import TIMEOUT_SECONDS
@@ -79,12 +79,10 @@ def run_server(
     config: Path | None = None, app: ASGIApp | None = None, limits: Limits = Limits(), clock: Clock = Clock()
 ) -> Iterator[HttpServer]:
     """Serve an application on a free port with the exporter's HTTP server while the block runs."""
-    log, readiness = io.StringIO(), Readiness()
+    log, draining = io.StringIO(), threading.Event()
     live = LiveWebConfig(config, new_log(stream=log))
-    site = ServedApp(
-        protected_app(app or stub_app(), live, readiness, clock), listen(Address("127.0.0.1", 0)), live.tls
-    )
-    server, loop = Server([site], readiness.end, limits), asyncio.new_event_loop()
+    site = ServedApp(protected_app(app or stub_app(), live, draining, clock), listen(Address("127.0.0.1", 0)), live.tls)
+    server, loop = Server([site], draining.set, limits), asyncio.new_event_loop()
 
     def run() -> None:
         with asyncio.Runner(loop_factory=lambda: loop) as runner:

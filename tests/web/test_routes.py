@@ -154,6 +154,11 @@ def test_a_scrape_gets_a_response_within_its_time_out_although_aws_hangs() -> No
     assert [sample.value for family in families for sample in family.samples if sample.name.endswith("_up")] == [0, 0]
 
 
+def test_a_page_without_cells_states_that_nothing_is_watched() -> None:
+    with serve_page() as empty:
+        assert "Nothing is watched" in http_requests.get(empty.url).text
+
+
 def test_a_page_loads_although_aws_hangs_and_states_that_it_waits() -> None:
     with hanging_endpoint() as (endpoint, _), serve_exporter(CONFIG, endpoint) as exporter:
         pages = [http_requests.get(exporter.url + path) for path in ("/", "/api/v1/operations", "/api/v1/cells")]

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
+from threading import Event
 
 from exporter.app.exporter import new_exporter
 from exporter.aws.models import Models
@@ -19,7 +20,7 @@ from exporter.kinds.registry import KINDS
 from exporter.simulator.app import application
 from exporter.web.listener.server import Address, ServedApp, listen, listen_all, parse_address, serve
 from exporter.web.protection.live_config import LiveWebConfig
-from exporter.web.protection.security import Readiness, protected_app
+from exporter.web.protection.security import protected_app
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -35,7 +36,7 @@ def run(
     """Serve both until SIGINT or SIGTERM and return 0. Raises ConfigError or StartError."""
     log = new_log(log_level, log_format)
     log_library_warnings(log)
-    web_config, readiness = LiveWebConfig(web_config_file, log), Readiness()
+    web_config, draining = LiveWebConfig(web_config_file, log), Event()
     listeners = listen_all(web_listen_address or [parse_address(flags.DEFAULT_LISTEN_ADDRESS)])
     simulator = ServedApp(application(read_scenario(None), KINDS, Models()), listen(Address("127.0.0.1", 0)))
     # The demo must be the same on every machine.
@@ -43,7 +44,7 @@ def run(
     os.environ.clear()
     os.environ.update(environment)
     exporter = new_exporter(parse_config(demo_config(), KINDS), KINDS, log)
-    app = protected_app(exporter.app, web_config, readiness)
+    app = protected_app(exporter.app, web_config, draining)
     apps = [ServedApp(app, listener, web_config.tls) for listener in listeners]
     print(
         f"Status page:    {', '.join(f'{served.url}/' for served in apps)}\n"
@@ -54,7 +55,7 @@ def run(
     )
 
     def stop() -> None:
-        readiness.end()
+        draining.set()
         exporter.stop()
 
     asyncio.run(serve([*apps, simulator], stop))

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 
 from exporter import __version__
@@ -25,7 +26,7 @@ from exporter.core.log import Log, log_library_warnings, new_log
 from exporter.kinds.registry import KINDS
 from exporter.web.listener.server import Address, ServedApp, handle_signal, listen_all, parse_address, serve
 from exporter.web.protection.live_config import LiveWebConfig
-from exporter.web.protection.security import Readiness, protected_app
+from exporter.web.protection.security import protected_app
 
 if TYPE_CHECKING:
     from exporter.state.state_file import StateFile
@@ -73,15 +74,15 @@ def run(
         lambda: new_exporter(read(), KINDS, log, web_telemetry_path, shard, read=read, state_file=cache),
         lambda: LiveWebConfig(web_config_file, log),
     )
-    readiness = Readiness()
-    app = protected_app(exporter.app, web_config, readiness)
+    draining = Event()
+    app = protected_app(exporter.app, web_config, draining)
     listeners = listen_all(web_listen_address or [parse_address(flags.DEFAULT_LISTEN_ADDRESS)])
     apps = [ServedApp(app, listener, web_config.tls) for listener in listeners]
     for served in apps:
         url, cells = served.url + web_telemetry_path, len(exporter.runtime.cells)
         log.info("listening", version=__version__, url=url, cells=cells)
     with _open_state_file(cache):
-        asyncio.run(_serve(apps, exporter, readiness))
+        asyncio.run(_serve(apps, exporter, draining))
     log.info("stopped")
     return 0
 
@@ -117,9 +118,9 @@ def _raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-async def _serve(apps: Sequence[ServedApp], exporter: Exporter, readiness: Readiness) -> None:
+async def _serve(apps: Sequence[ServedApp], exporter: Exporter, draining: Event) -> None:
     def stop() -> None:
-        readiness.end()
+        draining.set()
         exporter.stop()
 
     handle_signal(signal.SIGHUP, exporter.reload_soon)

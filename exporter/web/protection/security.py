@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
+from threading import Event
 
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
@@ -29,17 +30,6 @@ HEADER_OVERHEAD = len(": \r\n")
 CLOSE = {"Connection": "close"}
 # Defaults for responses without these headers.
 DEFAULT_HEADERS: HeaderPairs = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
-
-
-class Readiness:
-    """Whether the process accepts new work."""
-
-    def __init__(self) -> None:
-        self.is_ready = True
-
-    def end(self) -> None:
-        """Report the process as not ready from now on."""
-        self.is_ready = False
 
 
 class RateLimiter:
@@ -70,18 +60,18 @@ class RateLimiter:
         return True
 
 
-def protected_app(app: ASGIApp, live: LiveWebConfig, readiness: Readiness, clock: Clock = Clock()) -> ASGIApp:
+def protected_app(app: ASGIApp, live: LiveWebConfig, draining: Event, clock: Clock = Clock()) -> ASGIApp:
     """Return the application behind the checks of the web configuration.
 
-    The head of a request is limited, and a body is rejected, because no route expects one. During shutdown /-/ready
-    reports 503.
+    The head of a request is limited, and a body is rejected, because no route expects one. Once ``draining`` is
+    set, /-/ready reports 503.
     """
     auth, limiter = BasicAuth(), RateLimiter(clock.monotonic)
 
     async def protected(scope: Scope, receive: Receive, send: Send) -> None:
         send = _send_with_headers(send, partial(_replace_headers, DEFAULT_HEADERS))
         config, head, is_health = live.current(), Headers(scope=scope), scope["path"] in HEALTH
-        error = _head_error(scope, head) or _readiness_error(scope, readiness)
+        error = _head_error(scope, head) or _readiness_error(scope, draining)
         if error is None and not is_health and not limiter.take_token(config.rate_limit):
             error = _error(HTTPStatus.TOO_MANY_REQUESTS)
         if error is None:
@@ -103,8 +93,8 @@ def _head_error(scope: Scope, head: Headers) -> Response | None:
     return None
 
 
-def _readiness_error(scope: Scope, readiness: Readiness) -> Response | None:
-    if readiness.is_ready or scope["path"] != READY:
+def _readiness_error(scope: Scope, draining: Event) -> Response | None:
+    if scope["path"] != READY or not draining.is_set():
         return None
     return _error(HTTPStatus.SERVICE_UNAVAILABLE)
 

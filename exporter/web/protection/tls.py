@@ -75,9 +75,9 @@ def _literal(values: Iterable[str]) -> Any:
     return cast(Any, Literal)[tuple(values)]
 
 
-Version = _literal(VERSIONS)
-Suite = _literal((*SUITES_OF_TLS13, *SUITES))
-Curve = _literal(CURVES)
+Version: Any = _literal(VERSIONS)
+Suite: Any = _literal((*SUITES_OF_TLS13, *SUITES))
+Curve: Any = _literal(CURVES)
 ClientAuth = Annotated[
     Literal["", "NoClientCert", "RequestClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"],
     BeforeValidator(_supported_policy),

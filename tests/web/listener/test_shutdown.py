@@ -14,9 +14,8 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from exporter.web.limits import Limits
-from tests.support.certificates import Authority
+from tests.support.certificates import ALICE, BASIC, Authority
 from tests.support.http_server import NO_LIMITS, REQUEST, HttpServer, read_to_end, run_server, stub_app
-from tests.support.passwords import ALICE, BASIC
 
 SOON = 0.05
 TLS = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n"

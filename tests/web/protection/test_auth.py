@@ -11,8 +11,8 @@ import bcrypt
 import pytest
 
 from exporter.web.protection.auth import CACHE_SIZE, BasicAuth
+from tests.support.certificates import ALICE, BASIC, BOB, basic
 from tests.support.http_server import run_server
-from tests.support.passwords import ALICE, BASIC, BOB, basic
 
 USERS = {"alice": ALICE.encode(), "bob": BOB.encode()}
 

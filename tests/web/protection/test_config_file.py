@@ -16,8 +16,7 @@ from exporter.core.errors import ConfigError
 from exporter.web.protection.config_fields import go_duration
 from exporter.web.protection.config_file import MODELS, WebConfig, read_web_config
 from tests.support.certificates import PASSPHRASE
-from tests.support.repository import ROOT
-from tests.support.required_programs import program
+from tests.support.repository import ROOT, program
 
 FOLDER = Path(__file__).parent
 PAGE = ROOT / "docs" / "web-config.md"

@@ -6,9 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.certificates import Authority, server_files
+from tests.support.certificates import ALICE, BASIC, BOB, Authority, basic, server_files
 from tests.support.http_server import REQUEST, HttpServer, read_to_end, run_server
-from tests.support.passwords import ALICE, BASIC, BOB, basic
 
 TLS = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n"
 VERIFY = TLS.replace("}", ", client_auth_type: RequireAndVerifyClientCert, client_ca_file: clients.pem}")

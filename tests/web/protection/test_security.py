@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from tests.support.certificates import ALICE, BASIC, basic
 from tests.support.clocks import ManualClock
 from tests.support.http_server import HttpServer, read_to_end, run_server
-from tests.support.passwords import ALICE, BASIC, basic
 
 HEALTH = ("/-/healthy", "/-/ready")
 HEADERS = """

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.support.browser import run_chromium
+from tests.support.page_checks import run_chromium
 
 # Opens a URL in a window of its own. Takes the options of playwright's new_context.
 Open = Callable[..., Page]

@@ -1,5 +1,6 @@
 """The rows of the status page, and the lines of the summary that they show."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -10,12 +11,12 @@ from exporter.core.store import Store
 from exporter.kinds.phase import Phase
 from exporter.kinds.thing_registration_task import KIND
 from exporter.metrics.eta import Estimates
+from exporter.metrics.self_metrics import BudgetKey
 from exporter.metrics.summary import BudgetLine, OperationLine, Overview, needs_attention, utc_datetime
 from exporter.web.ui.rows import Bar, bar, page_time, relative_time, rounded_duration, tone
 from tests.support.status_page import KEY, SCOPE, tasks
 
 NOW = 1_800_000_000.0
-Budgets = dict[tuple[str, str, str, str], float]
 
 
 def line_of(operation: Operation) -> OperationLine:
@@ -24,9 +25,9 @@ def line_of(operation: Operation) -> OperationLine:
     return line
 
 
-def overview(snapshot: Snapshot, budgets: Budgets | None = None) -> Overview:
+def overview(snapshot: Snapshot, budgets: Mapping[BudgetKey, float] = {}) -> Overview:
     """Return an overview of a snapshot."""
-    return Overview((KIND,), Store([snapshot]), Estimates(), lambda: budgets or {})
+    return Overview((KIND,), Store([snapshot]), Estimates(), lambda: budgets)
 
 
 LINE = line_of(tasks(2)[1])
