@@ -1,7 +1,5 @@
 """Responses that are broken below the HTTP status: cut chunks, encodings that were not requested, redirects."""
 
-from __future__ import annotations
-
 import gc
 import gzip
 

@@ -1,7 +1,5 @@
 """Credentials from all sources of boto3: Kubernetes, profiles, and a role that is assumed with them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

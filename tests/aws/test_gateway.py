@@ -1,7 +1,5 @@
 """Calls to AWS: a token is spent only when the call is made, and every list ends."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Sequence

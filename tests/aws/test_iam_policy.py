@@ -1,7 +1,5 @@
 """The IAM policies allow exactly the calls that the exporter makes."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

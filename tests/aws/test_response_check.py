@@ -1,7 +1,5 @@
 """Malformed responses that botocore parses as successes, over HTTP through real clients: every one is refused."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass

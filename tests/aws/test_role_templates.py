@@ -1,7 +1,5 @@
 """The templates of the exporter's role create the policy of the kinds and the documented trust policy."""
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -15,8 +13,7 @@ import pytest
 
 from exporter.kinds.registry import KINDS
 from tests.support.documented_permissions import documented_trust, wanted_statements
-from tests.support.repository import ROOT
-from tests.support.required_programs import program
+from tests.support.repository import ROOT, program
 
 AWS = ROOT / "deploy" / "aws"
 MODULE = AWS / "terraform"

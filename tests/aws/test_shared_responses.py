@@ -1,7 +1,5 @@
 """Responses that several kinds need: a call is cancelled only when no reader waits for it any more."""
 
-from __future__ import annotations
-
 import asyncio
 
 from exporter.aws.shared_responses import SharedResponses

@@ -1,7 +1,5 @@
 """A fifth kind, defined only here, works everywhere: a kind is one module and one line in the registry."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The group deployments of a Greengrass V1 bulk deployment: they are read until each of them is final."""
 
-from __future__ import annotations
-
 from exporter.core.model import ItemCounts
 from exporter.kinds.greengrass_bulk_deployment import KIND, parse
 from tests.support.exporter_server import ServedExporter, serve_exporter

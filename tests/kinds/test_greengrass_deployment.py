@@ -1,7 +1,5 @@
 """Greengrass V2 deployments: the counts of their job, deployments without a job, and the number of calls."""
 
-from __future__ import annotations
-
 import pytest
 
 from exporter.kinds.greengrass_deployment import KIND, GreengrassDeployment, with_job

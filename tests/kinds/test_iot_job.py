@@ -1,7 +1,5 @@
 """Jobs from the response of AWS to the exposition: counts by state, progress, the end, and tags."""
 
-from __future__ import annotations
-
 from urllib.parse import quote
 
 import pytest

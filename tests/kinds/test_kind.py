@@ -1,7 +1,5 @@
 """The contract of every kind with the models of AWS, the metrics, the simulation and the state file."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """An operation succeeded if it completed and none of its items failed."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

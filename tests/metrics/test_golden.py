@@ -1,7 +1,5 @@
 """The exact samples of an operation from a response of AWS."""
 
-from __future__ import annotations
-
 from tests.support.exporter_server import serve_exporter
 from tests.support.scripted_endpoint import ScriptedAws, json_response
 from tests.support.servers import serve_app
