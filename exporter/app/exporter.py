@@ -20,7 +20,7 @@ from exporter.core.model import Shard
 from exporter.core.thread import in_thread
 from exporter.kinds.kind import Kind
 from exporter.metrics.eta import Estimates
-from exporter.metrics.self_metrics import ApiMetrics, ConfigMetrics, StateCollector, new_registry
+from exporter.metrics.self_metrics import ApiMetrics, ConfigMetrics, FamilyCollector, new_registry, state_families
 from exporter.web.api.routes import api_routes
 from exporter.web.context import Status
 from exporter.web.lifecycle import lifecycle_routes
@@ -133,6 +133,6 @@ def new_process_context(
         # Without a state file, this module and SQLite are not loaded.
         from exporter.state.cell_cache import FileCellCache
 
-        registry.register(StateCollector(lambda: state_file.is_usable, lambda: state_file.restored))
+        registry.register(FamilyCollector(lambda: state_families(state_file.is_usable, state_file.restored)))
         cache = FileCellCache(state_file)
     return ProcessContext(kinds, shard, clock, log, registry, ApiMetrics(registry), Estimates(), cache)

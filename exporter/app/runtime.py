@@ -25,7 +25,7 @@ from exporter.kinds.kind import Kind
 from exporter.metrics.eta import Estimates
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.families import Table, table
-from exporter.metrics.self_metrics import ApiMetrics, BudgetCollector, CellCollector, JoinedCollector
+from exporter.metrics.self_metrics import ApiMetrics, FamilyCollector, budget_families, cell_families
 from exporter.metrics.summary import Overview
 
 
@@ -113,7 +113,7 @@ def _exposition(tables: Mapping[str, Table], config: Config, before: Runtime | N
 
 def _registry(process: ProcessContext, store: Store, gateway: Gateway) -> CollectorRegistry:
     registry = CollectorRegistry()
-    registry.register(JoinedCollector(process.registry))
-    registry.register(BudgetCollector(store, gateway.budgets.ratios))
-    registry.register(CellCollector(store))
+    registry.register(process.registry)
+    registry.register(FamilyCollector(lambda: budget_families(store, gateway.budgets.ratios())))
+    registry.register(FamilyCollector(lambda: cell_families(store)))
     return registry

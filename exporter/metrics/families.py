@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from exporter.core.model import Operation, Reading
+from exporter.core.model import Operation
 from exporter.kinds.kind import Kind
 from exporter.kinds.metric import Metric, gauge, info, state_set, timestamp
 
@@ -50,14 +50,10 @@ def shared_metrics(statuses: tuple[str, ...], tags: Sequence[str]) -> tuple[Metr
         Metric(
             PREFIX + "last_success_timestamp_seconds",
             "Time at which the exporter last read the operation from AWS, in Unix seconds.",
-            _read_at,
+            lambda reading: (((), reading.at),),
         ),
         _info(tags),
     )
-
-
-def _read_at(reading: Reading[Operation]) -> Iterable[tuple[tuple[str, ...], float]]:
-    return (((), reading.at),)
 
 
 def _info(tags: Sequence[str]) -> Metric[Operation]:

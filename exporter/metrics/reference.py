@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import Metric as Family
 
 from exporter.core.errors import Reason
 from exporter.core.model import CellKey, Scope, Shard, Snapshot
@@ -16,12 +17,13 @@ from exporter.metrics.families import table
 from exporter.metrics.self_metrics import (
     CELL,
     ApiMetrics,
-    BudgetCollector,
-    CellCollector,
     ConfigMetrics,
-    ProbeCollector,
-    StateCollector,
+    FamilyCollector,
+    budget_families,
+    cell_families,
     new_registry,
+    probe_families,
+    state_families,
 )
 
 # A metric's name, labels and help text.
@@ -74,7 +76,7 @@ def _exporter_section() -> Iterable[str]:
         "A cell is one kind in one Region of a configured account.",
         f"A `reason` is one of {_code(Reason)}.",
         "",
-        *_typed_rows(_exporter_registry()),
+        *_rows(_lines(_exporter_registry().collect())),
     )
 
 
@@ -84,7 +86,7 @@ def _probe_section() -> Iterable[str]:
         "",
         "The response of /probe has the metrics of one operation, and these:",
         "",
-        *_typed_rows(_probe_registry()),
+        *_rows(_lines(probe_families([Reason.OTHER], 0.0))),
     )
 
 
@@ -92,13 +94,9 @@ def _labels(metric: Metric[Any]) -> str:
     return _code(metric.labels) + (", `tag_*`" if metric.name.endswith("_info") else "")
 
 
-def _typed_rows(registry: CollectorRegistry) -> list[str]:
-    return _rows(_lines(registry))
-
-
-def _lines(registry: CollectorRegistry) -> Iterable[Line]:
+def _lines(families: Iterable[Family]) -> Iterable[Line]:
     suffix = {"counter": "_total", "info": "_info"}
-    for family in registry.collect():
+    for family in families:
         labels = [label for label in family.samples[0].labels if label != "le"]
         own = [label for label in labels if label not in CELL] if set(CELL) <= set(labels) else labels
         cell = "cell" if set(CELL) <= set(labels) else ""
@@ -115,16 +113,10 @@ def _exporter_registry() -> CollectorRegistry:
     api.duration.labels("", "")
     failing = Snapshot(CellKey("", "", ""), Scope("", "", ""), reasons=frozenset({Reason.OTHER}), duration=0.0)
     store = Store((failing,))
-    registry.register(BudgetCollector(store, lambda: {("", "", "", ""): 0.0}))
-    registry.register(CellCollector(store))
+    registry.register(FamilyCollector(lambda: budget_families(store, {("", "", "", ""): 0.0})))
+    registry.register(FamilyCollector(lambda: cell_families(store)))
     ConfigMetrics(registry)
-    registry.register(StateCollector(lambda: True, lambda: 0))
-    return registry
-
-
-def _probe_registry() -> CollectorRegistry:
-    registry = CollectorRegistry()
-    registry.register(ProbeCollector([Reason.OTHER], 0.0))
+    registry.register(FamilyCollector(lambda: state_families(is_usable=True, restored=0)))
     return registry
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric, UnknownMetricFamily
-from prometheus_client.registry import Collector
 
 from exporter import __version__
 from exporter.core.errors import Reason
@@ -48,6 +48,13 @@ class ApiMetrics:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FamilyCollector:
+    """A collector of the families that a function returns."""
+
+    collect: Callable[[], Iterable[Metric]]
+
+
 def new_registry(shard: Shard) -> CollectorRegistry:
     """Return a registry with the metrics of the build, the shard and the process."""
     registry = CollectorRegistry()
@@ -58,22 +65,14 @@ def new_registry(shard: Shard) -> CollectorRegistry:
         registry=registry,
     )
     build.info({"version": __version__, "python_version": platform.python_version()})
-    registry.register(_ShardCollector(shard))
+    registry.register(FamilyCollector(lambda: _shard_families(shard)))
     return registry
 
 
-class _ShardCollector(Collector):
-    """The shard of the process. The total has no type: promtool allows the suffix ``_total`` only for counters."""
-
-    def __init__(self, shard: Shard) -> None:
-        self._shard = shard
-
-    def collect(self) -> Iterable[Metric]:
-        """Return the families."""
-        return [
-            GaugeMetricFamily(PREFIX + "shard_ordinal", "Ordinal of this shard, counted from 0.", self._shard.ordinal),
-            UnknownMetricFamily(PREFIX + "shard_total", "Number of shards that divide the scopes.", self._shard.total),
-        ]
+def _shard_families(shard: Shard) -> Iterable[Metric]:
+    yield GaugeMetricFamily(PREFIX + "shard_ordinal", "Ordinal of this shard, counted from 0.", shard.ordinal)
+    # The total has no type: promtool allows the suffix _total only for counters.
+    yield UnknownMetricFamily(PREFIX + "shard_total", "Number of shards that divide the scopes.", shard.total)
 
 
 class ConfigMetrics:
@@ -119,28 +118,22 @@ _CELL_GAUGES: Mapping[str, tuple[str, Callable[[Snapshot], float | None]]] = {
 }
 
 
-class CellCollector(Collector):
-    """Metrics of each cell from its latest snapshot, also while it fails."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def collect(self) -> Iterable[Metric]:
-        """Yield the families."""
-        snapshots = self._store.snapshots()
-        for name, (help, read) in _CELL_GAUGES.items():
-            family = GaugeMetricFamily(PREFIX + name, help, labels=CELL)
-            for snapshot in snapshots:
-                value = read(snapshot)
-                if value is not None:
-                    family.add_metric(_labels(snapshot), value)
-            yield family
-        help = "Reasons for which the last refresh of the cell failed, with the constant value 1."
-        errors = GaugeMetricFamily(PREFIX + "cell_error", help, labels=(*CELL, "reason"))
+def cell_families(store: Store) -> Iterable[Metric]:
+    """Yield the metrics of each cell from its latest snapshot, also while it fails."""
+    snapshots = store.snapshots()
+    for name, (help, read) in _CELL_GAUGES.items():
+        family = GaugeMetricFamily(PREFIX + name, help, labels=CELL)
         for snapshot in snapshots:
-            for reason in sorted(snapshot.reasons):
-                errors.add_metric((*_labels(snapshot), reason.value), 1)
-        yield errors
+            value = read(snapshot)
+            if value is not None:
+                family.add_metric(_labels(snapshot), value)
+        yield family
+    help = "Reasons for which the last refresh of the cell failed, with the constant value 1."
+    errors = GaugeMetricFamily(PREFIX + "cell_error", help, labels=(*CELL, "reason"))
+    for snapshot in snapshots:
+        for reason in sorted(snapshot.reasons):
+            errors.add_metric((*_labels(snapshot), reason.value), 1)
+    yield errors
 
 
 def _labels(snapshot: Snapshot) -> tuple[str, ...]:
@@ -148,71 +141,33 @@ def _labels(snapshot: Snapshot) -> tuple[str, ...]:
     return (scope.account, scope.account_id, scope.region, snapshot.key.kind)
 
 
-class BudgetCollector(Collector):
-    """Metrics of the quota budgets of the configured scopes."""
-
-    def __init__(self, store: Store, ratios: Callable[[], Mapping[BudgetKey, float]]) -> None:
-        self._store = store
-        self._ratios = ratios
-
-    def collect(self) -> Iterable[Metric]:
-        """Return the family."""
-        help = "Ratio of the AWS quota that the exporter can use now, from 0 to 1; throttling halves it temporarily."
-        family = GaugeMetricFamily(PREFIX + "api_budget_ratio", help, labels=API)
-        scopes = {(cell.scope.account_id, cell.scope.region) for cell in self._store.snapshots()}
-        for key, ratio in self._ratios().items():
-            if key[:2] in scopes:
-                family.add_metric(key, ratio)
-        return [family]
+def budget_families(store: Store, ratios: Mapping[BudgetKey, float]) -> Iterable[Metric]:
+    """Yield the metrics of the quota budgets of the configured scopes."""
+    help = "Ratio of the AWS quota that the exporter can use now, from 0 to 1; throttling halves it temporarily."
+    family = GaugeMetricFamily(PREFIX + "api_budget_ratio", help, labels=API)
+    scopes = {(cell.scope.account_id, cell.scope.region) for cell in store.snapshots()}
+    for key, ratio in ratios.items():
+        if key[:2] in scopes:
+            family.add_metric(key, ratio)
+    yield family
 
 
-class JoinedCollector(Collector):
-    """The metrics of another registry, so that several registries can contain it."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
-
-    def collect(self) -> Iterable[Metric]:
-        """Return the families of the other registry."""
-        return self._registry.collect()
+def state_families(is_usable: bool, restored: int) -> Iterable[Metric]:
+    """Yield the metrics of the state file."""
+    help = "Whether the state file can be read and written: 1 for yes, 0 for no; only with --state.file."
+    yield GaugeMetricFamily(PREFIX + "state_file_usable", help, float(is_usable))
+    help = "Total number of operations read from the state file instead of AWS; only with --state.file."
+    yield CounterMetricFamily(PREFIX + "state_file_restored_operations", help, restored)
 
 
-class StateCollector(Collector):
-    """Metrics of the state file, if there is one."""
-
-    def __init__(self, is_usable: Callable[[], bool], restored: Callable[[], int]) -> None:
-        self._is_usable = is_usable
-        self._restored = restored
-
-    def collect(self) -> Iterable[Metric]:
-        """Return the families."""
-        usable = "Whether the state file can be read and written: 1 for yes, 0 for no; only with --state.file."
-        restored = "Total number of operations read from the state file instead of AWS; only with --state.file."
-        return [
-            GaugeMetricFamily(PREFIX + "state_file_usable", usable, float(self._is_usable())),
-            CounterMetricFamily(PREFIX + "state_file_restored_operations", restored, self._restored()),
-        ]
-
-
-class ProbeCollector(Collector):
-    """Metrics of one probe."""
-
-    def __init__(self, reasons: Collection[Reason], duration: float) -> None:
-        self._reasons = reasons
-        self._duration = duration
-
-    def collect(self) -> Iterable[Metric]:
-        """Return the families."""
-        success = "Whether this probe, or a recent one, read the operation from AWS: 1 for success, 0 for failure."
-        duration = (
-            "Duration of the refresh of the operation, in seconds, including the time it waited for the quota budget."
-        )
-        help = "Reasons for which the operation could not be read, with the constant value 1."
-        errors = GaugeMetricFamily(PREFIX + "probe_error", help, labels=("reason",))
-        for reason in sorted(self._reasons):
-            errors.add_metric((reason.value,), 1)
-        return [
-            GaugeMetricFamily(PREFIX + "probe_success", success, float(not self._reasons)),
-            GaugeMetricFamily(PREFIX + "probe_duration_seconds", duration, self._duration),
-            errors,
-        ]
+def probe_families(reasons: Collection[Reason], duration: float) -> Iterable[Metric]:
+    """Yield the metrics of one probe."""
+    help = "Whether this probe, or a recent one, read the operation from AWS: 1 for success, 0 for failure."
+    yield GaugeMetricFamily(PREFIX + "probe_success", help, float(not reasons))
+    help = "Duration of the refresh of the operation, in seconds, including the time it waited for the quota budget."
+    yield GaugeMetricFamily(PREFIX + "probe_duration_seconds", help, duration)
+    help = "Reasons for which the operation could not be read, with the constant value 1."
+    errors = GaugeMetricFamily(PREFIX + "probe_error", help, labels=("reason",))
+    for reason in sorted(reasons):
+        errors.add_metric((reason.value,), 1)
+    yield errors

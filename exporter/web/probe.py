@@ -13,7 +13,7 @@ from exporter.collector.probe import BusyError, Prober, ProbeResult
 from exporter.core.errors import ConfigError
 from exporter.core.store import Store
 from exporter.metrics.exposition import Exposition
-from exporter.metrics.self_metrics import ProbeCollector
+from exporter.metrics.self_metrics import FamilyCollector, probe_families
 from exporter.web.metrics import Metrics, metrics_response, scrape_timeout
 from exporter.web.responses import DATA_HEADERS, text_response
 
@@ -53,6 +53,6 @@ def _parameters(request: Request) -> Mapping[str, str]:
 
 def _metrics(prober: Prober, probed: ProbeResult) -> Metrics:
     registry = CollectorRegistry()
-    registry.register(ProbeCollector(probed.reasons, probed.duration))
+    registry.register(FamilyCollector(lambda: probe_families(probed.reasons, probed.duration)))
     kind = probed.snapshot.key.kind
     return Metrics(Store([probed.snapshot]), Exposition({kind: prober.tables[kind]}), registry)
