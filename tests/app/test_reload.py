@@ -1,7 +1,5 @@
 """A reload replaces everything at once. Cells that stay keep their data, and an invalid file changes nothing."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest

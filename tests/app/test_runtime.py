@@ -1,7 +1,5 @@
 """What a configuration hands over to the next one: quotas that stay spent, and nothing that grows without limit."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """No scrape exceeds its time-out, and a call that hangs delays nothing else."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 

@@ -1,7 +1,5 @@
 """A kind whose service AWS has switched off: it is detected because it alone is refused, and is rarely called."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import socket

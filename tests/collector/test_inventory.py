@@ -1,7 +1,5 @@
 """Which of the tracked operations a cell keeps."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import pytest

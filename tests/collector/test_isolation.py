@@ -1,7 +1,5 @@
 """A failure affects only its cell: all other series are served, and the cell has the reason why it is not up."""
 
-from __future__ import annotations
-
 import socket
 
 import pytest

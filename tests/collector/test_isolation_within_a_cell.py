@@ -1,7 +1,5 @@
 """Within one cell, a failure of a list, of an id or of a response does not affect the rest."""
 
-from __future__ import annotations
-
 import asyncio
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,5 @@
 """/probe reads one operation on demand, as a cell does, within the configured accounts and Regions."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx

@@ -1,7 +1,5 @@
 """A scrape requests from AWS only what is due and can have changed."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.support.exporter_server import Simulation, serve_simulation

@@ -1,7 +1,5 @@
 """Together the shards have every scope, no two shards have the same one, and an added shard moves few scopes."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -3,8 +3,6 @@
 Every member of an operation contains the number of its version, so that a mix of two versions is visible.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping

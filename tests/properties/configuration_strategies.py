@@ -1,7 +1,5 @@
 """Strategies for valid configurations and for changes between two of them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

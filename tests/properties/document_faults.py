@@ -1,7 +1,5 @@
 """Valid documents and independent faults in them, each with the path that its message must name."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """The number of examples of each property: few and always equal, or many new ones with PROPERTIES_TIMES."""
 
-from __future__ import annotations
-
 import os
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Reads the texts of the status page from its HTML, without a browser."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from html.parser import HTMLParser
 from typing import Any

@@ -1,7 +1,5 @@
 """Strategies for any JSON, and for mutations of a document: a node removed, replaced or doubled."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 from typing import Any

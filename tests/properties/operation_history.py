@@ -1,7 +1,5 @@
 """Checks scrapes against the history of operations: no mixed, invented or outdated values."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """Strategies for AWS's responses, from botocore's models of every call: valid, invalid or nonsense."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Invariants of every scrape, whatever happened before."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections import Counter, defaultdict

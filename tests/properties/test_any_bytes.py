@@ -1,7 +1,5 @@
 """Any bytes from the network, through real sockets, threads and clients: no scrape fails because of them."""
 
-from __future__ import annotations
-
 import json
 import socket
 import threading

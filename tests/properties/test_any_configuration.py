@@ -3,8 +3,6 @@
 the exporter uses it, or refuses it with plain messages that name every fault and no secret.
 """
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence

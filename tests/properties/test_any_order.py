@@ -1,7 +1,5 @@
 """Scrapes, reloads, probes, failures and changes in AWS in any order: each response is true."""
 
-from __future__ import annotations
-
 import asyncio
 import math
 from collections.abc import Callable, Mapping

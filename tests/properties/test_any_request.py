@@ -1,7 +1,5 @@
 """Any request of a client: the exporter serves or refuses it, without an internal error."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Iterator
 from threading import Event

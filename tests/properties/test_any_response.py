@@ -1,7 +1,5 @@
 """Any response of AWS: no scrape fails, and no scrape shows what AWS did not send."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -17,7 +15,7 @@ from tests.properties.example_counts import settings_for
 from tests.properties.html_reader import expected_text, operation_texts
 from tests.properties.response_strategies import CALLS, STS, Responses, encoded_response, mixed_responses, valid_content
 from tests.properties.scrape_invariants import CheckedScrape, checked_scrape
-from tests.support.required_programs import program
+from tests.support.repository import program
 from tests.support.scripted_endpoint import HttpResponse
 from tests.support.virtual_exporter import OPENMETRICS, VirtualExporter, VirtualExporters, virtual_exporters
 

@@ -1,7 +1,5 @@
 """Every type of file that users write: valid examples, and how the exporter reads it."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import signal
@@ -16,7 +14,7 @@ from exporter.cli.commands.simulate import read_scenario
 from exporter.cli.main import main
 from exporter.config.strict_yaml import parse_yaml
 from exporter.core.errors import ConfigError
-from tests.support.passwords import ALICE
+from tests.support.certificates import ALICE
 from tests.support.repository import ROOT
 
 # Written wherever a secret can be. No key contains it, so no message may contain it.

@@ -1,7 +1,5 @@
 """Clients of an exporter in virtual time. Each must get its response before its time-out."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field

@@ -3,8 +3,6 @@
 ``KILLS=300 python -m pytest -s tests/state/test_crash.py`` kills it more often, and prints a summary.
 """
 
-from __future__ import annotations
-
 import os
 import random
 import signal
@@ -20,7 +18,7 @@ import pytest
 
 from tests.support.clocks import ManualClock
 from tests.support.exporter_server import serve_exporter, serve_simulated_aws
-from tests.support.killed_exporter import (
+from tests.support.processes import (
     ExporterProcess,
     ended_operations,
     rows_by_operation,

@@ -1,7 +1,5 @@
 """Damaged records are left out, valid records are kept, and a file of another program is never changed."""
 
-from __future__ import annotations
-
 import shutil
 import sqlite3
 from contextlib import closing

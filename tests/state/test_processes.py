@@ -1,7 +1,5 @@
 """The state file with real processes: a restart with ten thousand operations, a shutdown, and two on one file."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from exporter.config.loader import parse_config
@@ -10,7 +8,7 @@ from exporter.simulator.scenario import parse_scenario
 from tests.state.test_restarts import described
 from tests.support.clocks import ManualClock
 from tests.support.exporter_server import serve_simulated_aws
-from tests.support.killed_exporter import rows_by_operation, run_exporter_process, sample_sum
+from tests.support.processes import rows_by_operation, run_exporter_process, sample_sum
 from tests.support.state_files import LAST, finished_config, finished_scenario, write_finished
 
 EACH = 2500

@@ -1,7 +1,5 @@
 """Final operations survive a restart: they are served under the current rules and cause no call."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """The exporter works without its state file if the disk is full, read-only, missing or hanging."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import resource
@@ -21,7 +19,7 @@ from exporter.state.state_file import StateFile
 from exporter.state.writer import Writer, WriteTiming
 from tests.state.test_restarts import config, described, ids, operation, scenario
 from tests.support.exporter_server import ServedExporter, restartable_exporter
-from tests.support.required_programs import program
+from tests.support.repository import program
 from tests.support.state_files import open_state_file, records
 from tests.support.waiting import TIMEOUT_SECONDS, wait_until
 
