@@ -28,8 +28,7 @@ from exporter.monitoring.rules import rules
 from exporter.simulator.scenario import parse_scenario
 from tests.support.processes import run_process
 from tests.support.promql import promtool
-from tests.support.repository import ROOT
-from tests.support.required_programs import program
+from tests.support.repository import ROOT, program
 from tests.support.servers import serve_app
 from tests.support.waiting import wait_until
 

@@ -19,9 +19,8 @@ from exporter.cli.commands.show import SUBJECTS
 from exporter.cli.main import COMMANDS, PROGRAM
 from exporter.collector.shards import MOST
 from tests.support import http_requests
-from tests.support.command_line import run_exporter, usage_errors
 from tests.support.exporter_server import aws_environment
-from tests.support.processes import run_process
+from tests.support.processes import run_exporter, run_process, usage_errors
 from tests.support.repository import ROOT
 from tests.support.scripted_endpoint import ScriptedAws, json_response
 from tests.support.servers import serve_app

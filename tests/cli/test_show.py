@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from exporter.cli.commands.show import RULES, SUBJECTS
-from tests.support.command_line import run_exporter, usage_errors
+from tests.support.processes import run_exporter, usage_errors
 from tests.support.repository import ROOT
 
 COMMITTED = {

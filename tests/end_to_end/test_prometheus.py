@@ -8,7 +8,7 @@ import pytest
 from tests.support.exposition_rows import metrics_with
 from tests.support.processes import run_demo
 from tests.support.prometheus import query_series, run_prometheus
-from tests.support.required_programs import program
+from tests.support.repository import program
 from tests.support.waiting import wait_until
 
 REGISTERED = 'aws_iot_thing_registration_task_succeeded_things{aws_region="us-east-1"} > 0'

@@ -5,8 +5,7 @@ from pathlib import Path
 import httpx
 import yaml
 
-from tests.support.certificates import server_files
-from tests.support.passwords import ALICE
+from tests.support.certificates import ALICE, server_files
 from tests.support.processes import run_demo
 from tests.support.prometheus import query_series, run_prometheus
 from tests.support.waiting import wait_until

@@ -25,7 +25,7 @@ from tests.faults.fault_accounts import (
     operation_id,
 )
 from tests.faults.observation import KEPT, NONE, CellAddress, Observation
-from tests.faults.relay import ZONE, Address, Names, Network, Relay, replace_resolver, run_relay
+from tests.faults.relay import ZONE, Address, Network, Relay, resolve_zone, run_relay
 from tests.faults.runner import MINUTE, WatchedExporter, observation
 from tests.support.certificates import Authority
 from tests.support.clocks import ManualClock
@@ -37,10 +37,10 @@ SERVICES = tuple(dict.fromkeys(call.service for kind in KINDS for call in kind.c
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """The connection between the exporter and a service: a relay, a resolver, and three servers behind the relay."""
+    """The way from the exporter to a service: a relay, the names that are lost, and three servers behind the relay."""
 
     relay: Relay
-    names: Names
+    lost_names: set[str]
     host: str
     trusted: Address
     untrusted: Address
@@ -48,12 +48,12 @@ class Wire:
 
     def lose_name(self) -> None:
         """Make the service's name unknown, and close every connection."""
-        self.names.lost.add(self.host)
+        self.lost_names.add(self.host)
         self.relay.switch(Network.CLOSED)
 
     def mend(self) -> None:
         """End every fault."""
-        self.names.lost.clear()
+        self.lost_names.clear()
         self.relay.switch(Network.HEALTHY, self.trusted)
 
 
@@ -123,8 +123,8 @@ def _wire(stack: ExitStack, service: str, clock: ManualClock, authority: Authori
     stranger = Authority(authority.file.parent, "stranger")
     untrusted = stack.enter_context(serve_app(simulator, stranger.issue("untrusted", host)))
     relay = stack.enter_context(run_relay(_address(trusted)))
-    names = stack.enter_context(replace_resolver())
-    return Wire(relay, names, host, _address(trusted), _address(untrusted), _address(plain)), plain
+    lost_names = stack.enter_context(resolve_zone())
+    return Wire(relay, lost_names, host, _address(trusted), _address(untrusted), _address(plain)), plain
 
 
 def _address(url: str) -> Address:

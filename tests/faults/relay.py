@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum, auto
 from typing import Any
+from unittest.mock import patch
 
 # SO_LINGER with no time: close() sends RST.
 RESET = struct.pack("ii", 1, 0)
@@ -120,30 +121,19 @@ def _hang_up(writer: asyncio.StreamWriter, reset: bool) -> None:
         writer.close()
 
 
-class Names:
-    """A resolver for names of this machine. The names in ``lost`` are unknown."""
+@contextmanager
+def resolve_zone() -> Iterator[set[str]]:
+    """Resolve names of the zone to this machine while the block runs. Yield a set: the names in it are unknown."""
+    lost, resolve = set[str](), socket.getaddrinfo
 
-    def __init__(self) -> None:
-        self.lost: set[str] = set()
-        self._resolve = socket.getaddrinfo
-
-    def getaddrinfo(self, host: Any, *rest: Any, **more: Any) -> Any:
-        """Resolve like ``socket.getaddrinfo``, names of the zone to this machine. Raises gaierror for lost names."""
-        if host in self.lost:
+    def getaddrinfo(host: Any, *rest: Any, **more: Any) -> Any:
+        if host in lost:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         known = isinstance(host, str) and host.endswith(ZONE)
-        return self._resolve("127.0.0.1" if known else host, *rest, **more)
+        return resolve("127.0.0.1" if known else host, *rest, **more)
 
-
-@contextmanager
-def replace_resolver() -> Iterator[Names]:
-    """Replace this process's resolver while the block runs."""
-    names, before = Names(), socket.getaddrinfo
-    socket.getaddrinfo = names.getaddrinfo
-    try:
-        yield names
-    finally:
-        socket.getaddrinfo = before
+    with patch.object(socket, "getaddrinfo", getaddrinfo):
+        yield lost
 
 
 @contextmanager

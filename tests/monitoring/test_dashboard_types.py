@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.dashboards import PRINTED
-from tests.support.repository import ROOT
-from tests.support.required_programs import program, skip_or_fail
+from tests.support.repository import ROOT, program, skip_or_fail
 
 SOURCE = ROOT / "tests" / "monitoring" / "grafana_types"
 LOCK = SOURCE / "package-lock.json"

@@ -17,8 +17,7 @@ from exporter.monitoring.settings import parse_settings
 from tests.support.exposition_rows import metrics_with
 from tests.support.generated_documents import PARTS, WHOLE, generated_text
 from tests.support.processes import run_process
-from tests.support.repository import ROOT
-from tests.support.required_programs import program
+from tests.support.repository import ROOT, program
 from tests.support.waiting import wait_until
 
 README, MONITORING, PERMISSIONS, SCALING, PERFORMANCE = (

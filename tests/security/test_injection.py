@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -14,9 +13,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from tests.support.exporter_server import ServedExporter, serve_exporter
 from tests.support.exposition_rows import parse_openmetrics
+from tests.support.processes import run_exporter
 from tests.support.promql import exposed_metrics
-from tests.support.repository import ROOT
-from tests.support.required_programs import program
+from tests.support.repository import program
 from tests.support.scripted_endpoint import ScriptedAws, error_response, json_response
 from tests.support.servers import serve_app
 
@@ -168,9 +167,8 @@ def test_the_terminal_gets_no_control_characters(aws: ScriptedAws, tmp_path: Pat
     config.write_text(CONFIG)
     with serve_app(aws.app()) as endpoint:
         environment = {"AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
-        command = [sys.executable, "-m", "exporter", *words, f"--config.file={config}"]
-        ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False, timeout=60)
-    lines = (ended.stdout + ended.stderr).decode().splitlines()
+        ended = run_exporter(*words, f"--config.file={config}", environment=environment)
+    lines = (ended.stdout + ended.stderr).splitlines()
     assert len(lines) > 1
     assert [line for line in lines if not line.isprintable()] == []
     assert [line for line in lines if re.match(r"ts=|#", line)] == []

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from exporter.web.ui.pages import read_assets
-from tests.support.passwords import BASIC
+from tests.support.certificates import BASIC
 from tests.support.raw_listeners import RawListener
 
 ASSET = next(iter(read_assets().values())).path

@@ -15,6 +15,7 @@ from exporter.cli.commands.check import run
 from exporter.core.errors import ConfigError
 from tests.security.planted_secrets import BAD_CONFIGS, Planted, plant
 from tests.support.aws_with_secrets import AwsWithSecrets
+from tests.support.processes import run_exporter
 from tests.support.repository import ROOT
 from tests.support.secret_canaries import leaks
 from tests.support.servers import serve_app
@@ -54,11 +55,8 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
 
 def command_output(words: Sequence[str], planted: Planted) -> tuple[bytes, int]:
     """Return the output of a command and its exit status."""
-    command = [sys.executable, "-m", "exporter", *words, f"--config.file={planted.config}"]
-    ended = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=ROOT, env=planted.environment, check=False
-    )
-    return ended.stdout, ended.returncode
+    ended = run_exporter(*words, f"--config.file={planted.config}", environment=planted.environment)
+    return (ended.stdout + ended.stderr).encode(), ended.returncode
 
 
 @pytest.mark.parametrize(("words", "status", "shown"), COMMANDS.values(), ids=COMMANDS)
@@ -70,11 +68,9 @@ def test_a_command_prints_no_secret(planted: Planted, words: Sequence[str], stat
 
 def test_a_live_table_shows_no_secret(planted: Planted) -> None:
     terminal, child_end = pty.openpty()
-    words = ["watch", *SCOPE, "--id=good", "--until-done", f"--config.file={planted.config}"]
-    environment = {**planted.environment, "TERM": "xterm"}
-    with subprocess.Popen(
-        [sys.executable, "-m", "exporter", *words], stdout=child_end, cwd=ROOT, env=environment
-    ) as process:
+    words = ("watch", *SCOPE, "--id=good", "--until-done", f"--config.file={planted.config}")
+    command, environment = [sys.executable, "-m", "exporter", *words], {**planted.environment, "TERM": "xterm"}
+    with subprocess.Popen(command, stdout=child_end, cwd=ROOT, env=environment) as process:
         os.close(child_end)
         output = terminal_output(terminal)
     assert process.returncode == 1

@@ -1,5 +1,6 @@
-"""Creates certificates, and TLS clients that trust them."""
+"""Certificates, TLS clients that trust them, and two users with their passwords, hashes and headers."""
 
+import base64
 import datetime as dt
 import ssl
 from pathlib import Path
@@ -72,3 +73,17 @@ def self_signed(folder: Path, name: str, *names: x509.GeneralName) -> tuple[Path
     form, encryption = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     private.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, encryption))
     return certificate, private
+
+
+# The hash of ``wonderland``, at bcrypt's lowest cost.
+ALICE = "$2b$04$w2oFhKlWuUyG2PZsd6eE.eTbtRZHYGa351xxDSyGYCu.I334LZ3/6"
+# The hash of ``builder``.
+BOB = "$2b$04$Mw/AEXG6aHvfAA7eeS5eGu3XMCWMtOUvdC0bCr6SZrci4FmHI144K"
+
+
+def basic(user: str, password: str) -> str:
+    """Return the value of an ``Authorization`` header."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+BASIC = {"alice": basic("alice", "wonderland"), "bob": basic("bob", "builder")}

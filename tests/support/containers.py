@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.support.required_programs import program, skip_or_fail
+from tests.support.repository import program, skip_or_fail
 
 VARIABLE = "EXPORTER_IMAGE"
 # The restrictions of the chart, and no writable folder at all.

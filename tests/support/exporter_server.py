@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 from starlette.types import Receive, Scope, Send
@@ -56,11 +57,9 @@ class ServedExporter:
     def operations(self) -> str:
         """Return the samples of operations, without the times of their reads."""
         rows = self.scrape().splitlines()
-        return "\n".join(row for row in rows if row.startswith(("aws_iot_", "aws_greengrass_")) and _is_fact(row))
-
-
-def _is_fact(row: str) -> bool:
-    return not row.startswith(("aws_iot_bulk_exporter_", "aws_iot_bulk_operation_last_success"))
+        others = ("aws_iot_bulk_exporter_", "aws_iot_bulk_operation_last_success")
+        families = ("aws_iot_", "aws_greengrass_")
+        return "\n".join(row for row in rows if row.startswith(families) and not row.startswith(others))
 
 
 @contextmanager
@@ -91,26 +90,18 @@ def serve_exporter(
 @contextmanager
 def aws_environment(endpoint: str, **more: str) -> Iterator[None]:
     """Give the AWS SDKs of this process the endpoint and test credentials, and hide this machine's AWS settings."""
-    before = dict(os.environ)
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        del os.environ[name]
-    os.environ.update(
-        {
-            "AWS_ENDPOINT_URL": endpoint,
-            "AWS_ACCESS_KEY_ID": "testing",
-            "AWS_SECRET_ACCESS_KEY": "testing",
-            "AWS_DEFAULT_REGION": "eu-west-1",
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            **more,
-        }
-    )
-    try:
+    settings = {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    with patch.dict(os.environ, {**kept, **settings, **more}, clear=True):
         yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,7 @@ from typing import Any
 
 import yaml
 
-from tests.support.repository import ROOT
-from tests.support.required_programs import program
+from tests.support.repository import ROOT, program
 
 CHART = ROOT / "helm"
 CI_VALUES = sorted((CHART / "ci").glob("*-values.yaml"))
@@ -86,11 +85,9 @@ def pod_of(documents: Sequence[Document]) -> Document:
 
 def container_of(documents: Sequence[Document], name: str = "exporter") -> Document:
     """Return a container of the exporter's pod."""
-    (container,) = [
-        only_object for only_object in pod_of(documents)["spec"]["containers"] if only_object["name"] == name
-    ]
-    found: Document = container
-    return found
+    container: Document
+    (container,) = (entry for entry in pod_of(documents)["spec"]["containers"] if entry["name"] == name)
+    return container
 
 
 def values_schema() -> Document:

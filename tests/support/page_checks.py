@@ -1,6 +1,12 @@
 """A small simulated fleet and helpers for tests of the status page in a browser."""
 
-from playwright.sync_api import Page
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.support.repository import program
+from tests.support.waiting import TIMEOUT_SECONDS
 
 CONFIG = """
 accounts:
@@ -47,6 +53,20 @@ operations:
 """
 # Milliseconds between two updates of an open page.
 EVERY = 5_000
+
+
+@contextmanager
+def run_chromium() -> Iterator[Browser]:
+    """Run Chromium without a window. Checks of its pages wait as long as all tests do.
+
+    Chromium's own sandbox does not work in a container.
+    """
+    path = program("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        expect.set_options(timeout=TIMEOUT_SECONDS * 1000)
+        yield browser
+        browser.close()
 
 
 def wait_for_update(page: Page, milliseconds: int = EVERY) -> None:

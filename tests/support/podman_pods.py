@@ -14,7 +14,7 @@ import yaml
 from exporter.cli.commands.simulate import environment
 from tests.support.containers import LOCKED, image, inspect, log_match, output_of, podman, run_container
 from tests.support.helm_chart import Document, container_of, objects_of_kind
-from tests.support.required_programs import skip_or_fail
+from tests.support.repository import skip_or_fail
 from tests.support.waiting import wait_until
 
 # Podman would open the ports on this machine, where two pods cannot have the same port. It would probe with curl, which

@@ -15,7 +15,7 @@ import httpx
 from tests.support import http_requests
 from tests.support.exporter_server import ServedExporter
 from tests.support.processes import run_until_printed
-from tests.support.required_programs import program
+from tests.support.repository import program
 from tests.support.waiting import wait_until
 
 LISTENING = r'msg="Listening on" .*\baddress=\S+(?=\s)'

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from exporter.kinds.registry import KINDS
 from exporter.monitoring.records import records
-from tests.support.repository import ROOT
-from tests.support.required_programs import program
+from tests.support.repository import ROOT, program
 
 LITERAL = re.compile(r'"[^"]*"')
 MATCHERS = re.compile(r"\{[^}]*\}")

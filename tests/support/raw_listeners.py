@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.support.certificates import Authority, server_files
+from tests.support.certificates import ALICE, Authority, server_files
 from tests.support.http_server import read_to_end
-from tests.support.passwords import ALICE
 from tests.support.processes import run_process, wait_for_output
 from tests.support.waiting import TIMEOUT_SECONDS
 

@@ -10,8 +10,8 @@ from playwright.sync_api import Page
 
 from exporter.cli.commands.demo import demo_config
 from exporter.simulator.scenario import scenario_text
-from tests.support.browser import run_chromium
 from tests.support.exporter_server import serve_simulation
+from tests.support.page_checks import run_chromium
 from tests.support.repository import ROOT
 
 PICTURE = "alerts-firing.png"

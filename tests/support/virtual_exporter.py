@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import product
+from types import SimpleNamespace
 from typing import Any
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -34,17 +35,6 @@ from tests.support.virtual_loop import VirtualLoop
 Respond = Callable[[str, AWSPreparedRequest], HttpResponse]
 
 
-@dataclass(frozen=True, slots=True)
-class _Body:
-    """A body as urllib3 passes it to botocore."""
-
-    content: bytes
-
-    def stream(self) -> Iterator[bytes]:
-        """Yield the whole content."""
-        yield self.content
-
-
 @contextmanager
 def respond_in_memory(respond: Respond) -> Iterator[None]:
     """Send every request of botocore sessions that the block creates to a function."""
@@ -54,7 +44,9 @@ def respond_in_memory(respond: Respond) -> Iterator[None]:
         headers = HTTPHeaders.from_pairs(response.headers.items())
         if response.content_length is not None:
             headers["content-length"] = str(response.content_length)
-        return AWSResponse(request.url, response.status, headers, _Body(response.body))
+        # botocore reads a body by the method ``stream`` of urllib3's responses.
+        body = SimpleNamespace(stream=lambda: iter((response.body,)))
+        return AWSResponse(request.url, response.status, headers, body)
 
     handler = ("before-send", send)
     BUILTIN_HANDLERS.append(handler)
