@@ -11,7 +11,7 @@ from tests.support.status_page import ServedPage, serve_page, tasks
 from tests.web.ui.conftest import Open
 
 PHONE = {"viewport": {"width": 375, "height": 812}, "has_touch": True, "is_mobile": True}
-# Milliseconds after which a changed filter applies for sure.
+# Milliseconds. The page applies a changed filter earlier.
 TYPING_PAUSE = 1_000
 MANY = 5_000
 TOP = "row => row.getBoundingClientRect().top"
