@@ -62,14 +62,17 @@ class _StrictLoader(yaml.SafeLoader):
             raise _StrictError("invalid value; if it is text, put it in quotes", node) from None
 
 
-class _TextLoader(_StrictLoader):
-    """The strict loader that reads every value as text, except empty values, null and merge keys."""
-
-
-_TextLoader.yaml_implicit_resolvers = {
+# The rules of PyYAML that recognize an empty value, null and a merge key, by the first letter of the value.
+TEXT_RULES = {
     letter: [(tag, pattern) for tag, pattern in rules if tag in (NULL, MERGE)]
     for letter, rules in _StrictLoader.yaml_implicit_resolvers.items()
 }
+
+
+class _TextLoader(_StrictLoader):
+    """The strict loader that reads every value as text, except empty values, null and merge keys."""
+
+    yaml_implicit_resolvers = TEXT_RULES
 
 
 @contextmanager

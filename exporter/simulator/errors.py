@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 
 from exporter.aws.models import ErrorModel
 from exporter.simulator.http_messages import AwsError
@@ -28,12 +27,12 @@ class ApiErrors:
     def invalid(self, message: str) -> AwsError:
         """Return the error for a request with invalid parameters."""
         matches = (model for model in self._models if model.status == 400 and THROTTLING not in model.code)
-        return _error(next(matches, None), AwsError("ValidationException", 400, message))
+        return _error(next(matches, None), AwsError("ValidationException", 400, message), {})
 
     def throttled(self) -> AwsError:
         """Return the error for a call above the quota. The service iot uses the status 400, not 429."""
         matches = (model for model in self._models if THROTTLING in model.code)
-        return _error(next(matches, None), AwsError("TooManyRequestsException", 429, "Rate exceeded"))
+        return _error(next(matches, None), AwsError("TooManyRequestsException", 429, "Rate exceeded"), {})
 
     def not_found(self, resource_type: str, id: str) -> AwsError:
         """Return the error for an id that does not exist."""
@@ -43,7 +42,7 @@ class ApiErrors:
         return _error(next(matches, None), error, members)
 
 
-def _error(model: ErrorModel | None, default: AwsError, members: Mapping[str, str] = MappingProxyType({})) -> AwsError:
+def _error(model: ErrorModel | None, default: AwsError, members: Mapping[str, str]) -> AwsError:
     if model is None:
         return default
     kept = {name: value for name, value in members.items() if name in model.members}

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from exporter.kinds.kind import ApiCall, Kind
+from exporter.kinds.kind import ApiCall, Kind, Naming
 from exporter.kinds.simulated_operation import SimulatedOperation
 from exporter.simulator.scenario import PlannedOperation
 from exporter.simulator.timeline import Stage, stage_at, stages_of
 
 # A kind, an account id and a Region.
 Place = tuple[str, str, str]
-# Operations by their name in the requests of one API.
-Names = Mapping[str, "Member"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +98,9 @@ class Fleet:
             members.sort(key=lambda member: member.operation.created, reverse=True)
         self._by_place = by_place
         self._by_name = {
-            (*place, call.service, call.name): names
-            for place, members in self._by_place.items()
-            for call, names in _names(by_name[place[0]], members)
+            (*place, call.service, call.name): _members_by_name(members, by_name[place[0]].naming(call))
+            for place, members in by_place.items()
+            for call in by_name[place[0]].simulation.responses
         }
 
     def find(self, place: Place, call: ApiCall, name: str) -> Member | None:
@@ -132,11 +130,8 @@ def _members(operation: _RunningOperation, kinds: Mapping[str, Kind[Any]]) -> It
             yield name, Member(operation, convert, example)
 
 
-def _names(kind: Kind[Any], members: Sequence[Member]) -> Iterator[tuple[ApiCall, Names]]:
-    """Yield each API of the kind that reads one operation, with the operations by their names there."""
-    for call in kind.simulation.responses:
-        naming = kind.naming(call)
-        yield call, {naming.name(member.example): member for member in members}
+def _members_by_name(members: Sequence[Member], naming: Naming) -> dict[str, Member]:
+    return {naming.name(member.example): member for member in members}
 
 
 def _utc(seconds: float) -> datetime:

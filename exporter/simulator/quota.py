@@ -7,7 +7,6 @@ from collections import defaultdict, deque
 from exporter.kinds.kind import ApiCall
 from exporter.simulator.callers import Caller
 
-Key = tuple[str, str, str, str]
 # Seconds over which calls are counted.
 WINDOW = 1.0
 
@@ -19,7 +18,7 @@ class Quotas:
     """
 
     def __init__(self) -> None:
-        self._times: dict[Key, deque[float]] = defaultdict(deque)
+        self._times: dict[tuple[str, str, str, str], deque[float]] = defaultdict(deque)
 
     def allows(self, caller: Caller, call: ApiCall, now: float) -> bool:
         """Count a call and return whether it is within the quota. ``now`` is in seconds."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -26,9 +27,6 @@ from exporter.simulator.routes import Routes
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel
-
-# A service and the name of one of its APIs.
-ApiName = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +69,10 @@ class Rest:
         self._fleet = fleet
         self._quotas = quotas
         self._apis = {_api_name(call): _simulated_api(call, kinds, models) for kind in kinds for call in kind.calls}
-        services = sorted({service for service, _ in self._apis})
-        signing_names = {models.service(service).signing_name for service in services}
-        self._routes = {name: Routes(_models_signed_as(name, services, models)) for name in signing_names}
+        by_signing_name: dict[str, list[OperationModel]] = defaultdict(list)
+        for service in sorted({service for service, _ in self._apis}):
+            by_signing_name[models.service(service).signing_name] += models.operations(service)
+        self._routes = {name: Routes(operations) for name, operations in by_signing_name.items()}
 
     def api_request(self, request: HttpRequest, caller: Caller) -> ApiRequest:
         """Return the request with its target. Raises AwsError for a service or an API that is not simulated."""
@@ -160,21 +159,20 @@ def _wire_name(model: OperationModel, member: str) -> str:
     return str(shape.members[member].serialization.get("name", member)) if shape else member
 
 
-def _api_name(call: ApiCall) -> ApiName:
+def _api_name(call: ApiCall) -> tuple[str, str]:
     return call.service, call.name
 
 
 def _simulated_api(call: ApiCall, kinds: Sequence[Kind[Any]], models: Models) -> SimulatedApi:
     model = models.operation(call)
     lister = next((kind for kind in kinds if _api_name(kind.discovery.call) == _api_name(call)), None)
-    describers = tuple(describer for kind in kinds for describer in _describers(kind, call))
+    describers = tuple(
+        Describer(kind.name, kind.naming(described), content)
+        for kind in kinds
+        for described, content in kind.simulation.responses.items()
+        if _api_name(described) == _api_name(call)
+    )
     return SimulatedApi(call, model, ApiErrors(models.errors(model)), _pagination(call, models), lister, describers)
-
-
-def _describers(kind: Kind[Any], api: ApiCall) -> Iterator[Describer]:
-    for call, content in kind.simulation.responses.items():
-        if _api_name(call) == _api_name(api):
-            yield Describer(kind.name, kind.naming(call), content)
 
 
 def _pagination(call: ApiCall, models: Models) -> Pagination | None:
@@ -182,9 +180,3 @@ def _pagination(call: ApiCall, models: Models) -> Pagination | None:
         return models.pagination(call)
     except KeyError:
         return None
-
-
-def _models_signed_as(signing_name: str, services: Iterable[str], models: Models) -> Iterator[OperationModel]:
-    for service in services:
-        if models.service(service).signing_name == signing_name:
-            yield from models.operations(service)

@@ -82,8 +82,8 @@ class Sts:
         parts = arn.split(":")
         if len(parts) != 6 or not parts[5].startswith("role/") or parts[4] not in self._accounts:
             return False
-        roles = self._roles
-        return roles is None or any(role.arn == arn and role.external_id in ("", external_id) for role in roles)
+        role = next((role for role in self._roles or () if role.arn == arn), None)
+        return self._roles is None or (role is not None and role.external_id in ("", external_id))
 
 
 def xml_error(error: AwsError) -> HttpResponse:

@@ -70,7 +70,7 @@ class Aws:
         return self.request(request["method"], request["url_path"], service, region, params=query)
 
 
-def authorization(service: str = "iot", region: str = REGION, key: str = "AKIDEXAMPLE") -> str:
+def authorization(service: str = "iot", region: str = REGION, *, key: str = "AKIDEXAMPLE") -> str:
     """Return an Authorization header with an invalid signature, which the simulator does not verify."""
     scope = f"{key}/20261122/{region}/{service}/aws4_request"
     return f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature={'0' * 64}"

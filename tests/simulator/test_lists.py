@@ -23,8 +23,6 @@ OLD = [f"old-{number:04}" for number in range(1, 601)]
 NEW = [f"new-{number:04}" for number in range(1, 4)]
 OF_ANOTHER_LIST = "TGlzdEpvYnM6NQ=="
 OF_NO_RANK = "TGlzdFRoaW5nUmVnaXN0cmF0aW9uVGFza3M6eA=="
-TASKS = "/thing-registration-tasks"
-DEPLOYMENTS = "/greengrass/bulk/deployments"
 
 
 def test_a_list_of_600_tasks_has_pages_with_the_newest_first(aws: Aws) -> None:
@@ -78,13 +76,13 @@ def test_a_region_without_operations_lists_none(aws: Aws) -> None:
     ],
 )
 def test_an_invalid_token_or_limit_is_refused(aws: Aws, parameter: tuple[str, str]) -> None:
-    response = aws.request("GET", TASKS, params=[parameter])
+    response = aws.request("GET", "/thing-registration-tasks", params=[parameter])
     assert (response.status_code, response.headers["x-amzn-errortype"]) == (400, "InvalidRequestException")
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "many", "1.5", ""])
 def test_an_invalid_limit_in_text_is_refused(aws: Aws, limit: str) -> None:
-    response = aws.request("GET", DEPLOYMENTS, "greengrass", params={"MaxResults": limit})
+    response = aws.request("GET", "/greengrass/bulk/deployments", "greengrass", params={"MaxResults": limit})
     assert (response.status_code, response.headers["x-amzn-errortype"]) == (400, "BadRequestException")
     assert response.json().keys() == {"Message"}
 

@@ -1,7 +1,6 @@
 """Operations with other names than their ids, and operations that another kind also lists."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -144,30 +143,22 @@ def test_without_the_kind_greengrass_deployment_only_jobs_are_listed() -> None:
         assert aws.client("iot").describe_job(jobId="runs")["job"]["status"] == "IN_PROGRESS"
 
 
-@pytest.fixture
-def faulty() -> Iterator[Aws]:
-    with serve_scenario(
-        f"{SCENARIO}faults: [{{id: moves, error: E, status: 500}}, {{id: runs, error: E, status: 501}}]"
-    ) as aws:
-        yield aws
+def status_of_tags(aws: Aws, job: str) -> int:
+    return aws.request("GET", "/tags", params={"resourceArn": arn(job)}).status_code
 
 
-def test_a_fault_with_an_id_affects_every_call_about_that_operation(faulty: Aws) -> None:
-    with serve_scenario(SCENARIO) as aws:
-        job = job_of(aws, "moves")
-    paths = ("/greengrass/v2/deployments/moves", f"/jobs/{job}", f"/tags?resourceArn={arn(job)}")
-    services = ("greengrass", "iot", "iot")
-    assert [
-        faulty.request("GET", path, service).status_code for path, service in zip(paths, services, strict=True)
-    ] == [500] * 3
-    assert faulty.request("GET", "/jobs/runs").status_code == 501
-    assert faulty.request("GET", "/tags", params={"resourceArn": arn("runs")}).status_code == 501
-    assert faulty.request("GET", "/tags", params={"resourceArn": arn("scheduled")}).status_code == 200
-    assert job_ids(faulty)[0] == job
+def test_a_fault_with_an_id_affects_every_call_about_that_operation(aws: Aws) -> None:
+    job = job_of(aws, "moves")
+    faults = "faults: [{id: moves, error: E, status: 500}, {id: runs, error: E, status: 501}]"
+    with serve_scenario(SCENARIO + faults) as faulty:
+        assert faulty.request("GET", "/greengrass/v2/deployments/moves", "greengrass").status_code == 500
+        assert [faulty.request("GET", f"/jobs/{id}").status_code for id in (job, "runs")] == [500, 501]
+        assert [status_of_tags(faulty, id) for id in (job, "runs", "scheduled")] == [500, 501, 200]
+        assert job_ids(faulty)[0] == job
 
 
 def test_a_fault_can_use_the_name_in_a_request_for_an_unknown_operation() -> None:
     fault = f"{{id: '{arn('nobody')}', error: E, status: 500}}"
     with serve_scenario(f"{SCENARIO}faults: [{fault}, {{id: nobody, error: E, status: 501}}]") as aws:
-        assert aws.request("GET", "/tags", params={"resourceArn": arn("nobody")}).status_code == 500
+        assert status_of_tags(aws, "nobody") == 500
         assert aws.request("GET", "/jobs/nobody").status_code == 501

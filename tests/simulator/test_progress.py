@@ -7,36 +7,14 @@ from tests.simulator.served_scenario import ACCOUNTS, REGION, START, Aws
 
 SCENARIO = f"""{ACCOUNTS}
 operations:
-  - kind: thing_registration_task
-    id: runs
-    region: {REGION}
-    created: 10s
-    items: 1000
-    message: Some things failed.
-    timeline:
-      - {{at: 0s, status: InProgress}}
-      - {{at: 100s, done: 0.5, failed: 0.1}}
-      - {{at: 200s}}
-      - {{at: 300s, status: Completed, done: 1.0, failed: 0.2}}
-  - kind: thing_registration_task
-    id: cancelled
-    region: {REGION}
-    items: 10
-    timeline:
-      - {{at: 0s, status: InProgress}}
-      - {{at: 50s, status: Cancelling, done: 0.5}}
-      - {{at: 60s, status: Cancelled}}
-  - kind: greengrass_bulk_deployment
-    id: retries
-    region: {REGION}
-    items: 100
-    retries: 10
-    error_codes: [A, B, B]
-    message: Bad.
-    timeline:
-      - {{at: 0s, status: Initializing}}
-      - {{at: 10s, status: Running}}
-      - {{at: 110s, status: Completed, done: 1.0, failed: 0.05}}
+  - {{kind: thing_registration_task, id: runs, region: {REGION}, created: 10s, items: 1000,
+     message: Some things failed., timeline: [{{at: 0s, status: InProgress}}, {{at: 100s, done: 0.5, failed: 0.1}},
+     {{at: 200s}}, {{at: 300s, status: Completed, done: 1.0, failed: 0.2}}]}}
+  - {{kind: thing_registration_task, id: cancelled, region: {REGION}, items: 10, timeline: [
+     {{at: 0s, status: InProgress}}, {{at: 50s, status: Cancelling, done: 0.5}}, {{at: 60s, status: Cancelled}}]}}
+  - {{kind: greengrass_bulk_deployment, id: retries, region: {REGION}, items: 100, retries: 10, error_codes: [A, B, B],
+     message: Bad., timeline: [{{at: 0s, status: Initializing}}, {{at: 10s, status: Running}},
+     {{at: 110s, status: Completed, done: 1.0, failed: 0.05}}]}}
 """
 
 
