@@ -1,26 +1,39 @@
-"""A failure affects only its cell: all other series are served, and the cell has the reason why it is not up."""
+"""A failure affects only its cell or its operation: the exporter serves all other series and reports the reason."""
 
+import asyncio
 import socket
+from dataclasses import replace
+from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
-from tests.support.exporter_server import aws_environment, serve_exporter
+from exporter.kinds.kind import Kind
+from exporter.kinds.thing_registration_task import KIND
+from tests.support.exporter_server import aws_environment, serve_exporter, serve_simulation
 from tests.support.exposition_rows import Scrape
 from tests.support.scripted_endpoint import HttpResponse, ScriptedAws, error_response, json_response
 from tests.support.servers import serve_app
+from tests.support.waiting import wait_until
 
-CONFIG = """
-accounts:
-  - account_id: "111122223333"
-    watch:
-      - {kind: thing_registration_task, ids: [good, other]}
-      - {kind: greengrass_bulk_deployment, ids: [bulk]}
-"""
+TASKS = KIND.name
+WATCH = 'accounts: [{{account_id: "111122223333", watch: [{}]}}]'
+CONFIG = WATCH.format(
+    "{kind: thing_registration_task, ids: [good, other]}, {kind: greengrass_bulk_deployment, ids: [bulk]}"
+)
+NAMED_AND_LISTED = WATCH.format("{kind: thing_registration_task, ids: [good], discover: true}")
 TASK = {"status": "InProgress", "successCount": 5}
 BULK = {"BulkDeploymentStatus": "Running", "BulkDeploymentMetrics": {"RecordsProcessed": 3}}
-GOOD, OTHER = "/thing-registration-tasks/good", "/thing-registration-tasks/other"
+LIST = "/thing-registration-tasks"
+GOOD, OTHER = f"{LIST}/good", f"{LIST}/other"
+RUNNING_LIST = f"{LIST}?maxResults=250&status=InProgress"
+EMPTY_LIST = json_response({"taskIds": []})
 BULK_STATUS = "/greengrass/bulk/deployments/bulk/status"
 SUCCEEDED = "aws_iot_thing_registration_task_succeeded_things"
+OMITTED = "aws_iot_bulk_exporter_operations_omitted"
 
 
 def healthy_aws() -> ScriptedAws:
@@ -35,7 +48,7 @@ def ids_with_count(exposed: str) -> set[str]:
 
 def is_up(exposed: str) -> bool:
     """Return whether the cell of registration tasks is up."""
-    return Scrape(exposed).up()["thing_registration_task"] == 1.0
+    return Scrape(exposed).up()[TASKS] == 1.0
 
 
 BROKEN = {
@@ -68,7 +81,7 @@ def test_a_success_without_usable_content_is_malformed_and_keeps_the_series(brok
         exposed = exporter.scrape()
         assert ids_with_count(exposed) == {"good", "other"}
         assert not is_up(exposed)
-        assert Scrape(exposed).reasons() == {("thing_registration_task", "malformed")}
+        assert Scrape(exposed).reasons() == {(TASKS, "malformed")}
         aws.responses[GOOD] = json_response(TASK)
         assert is_up(exporter.scrape())
 
@@ -89,7 +102,7 @@ def test_an_id_that_aws_does_not_know_has_no_series_and_is_not_requested_again_s
         for _ in range(3):
             exposed = exporter.scrape()
             assert ids_with_count(exposed) == {"other"}
-            assert Scrape(exposed).reasons() == {("thing_registration_task", "not_found")}
+            assert Scrape(exposed).reasons() == {(TASKS, "not_found")}
         assert aws.requests.count(GOOD) == 1
         assert exporter.log.getvalue().count("not_found") == 1
         aws.responses[GOOD] = json_response(TASK)
@@ -120,7 +133,7 @@ def test_a_refused_call_keeps_the_last_series_and_has_a_reason(refused: HttpResp
         exposed = exporter.scrape()
         assert ids_with_count(exposed) == {"good", "other"}
         assert "aws_greengrass_bulk_deployment_processed_records" in exposed
-        assert Scrape(exposed).reasons() == {("thing_registration_task", reason)}
+        assert Scrape(exposed).reasons() == {(TASKS, reason)}
 
 
 def test_series_that_cannot_be_read_again_are_removed_after_stale_after() -> None:
@@ -159,7 +172,7 @@ def test_a_retry_after_of_an_hour_is_not_waited_for_and_causes_no_further_retrie
         )
         exposed = exporter.scrape()
         assert ids_with_count(exposed) == {"good", "other"}
-        assert Scrape(exposed).reasons() == {("thing_registration_task", "throttled")}
+        assert Scrape(exposed).reasons() == {(TASKS, "throttled")}
         assert len(aws.requests) - before == 2 * 2 + 1
 
 
@@ -169,4 +182,172 @@ def test_a_final_operation_keeps_its_series_while_another_id_is_unknown_and_noth
         for _ in range(3):
             exposed = exporter.scrape(after=700)
             assert ids_with_count(exposed) == {"good"}
-            assert Scrape(exposed).reasons() == {("thing_registration_task", "not_found")}
+            assert Scrape(exposed).reasons() == {(TASKS, "not_found")}
+
+
+def test_a_refused_list_does_not_affect_configured_ids_and_is_not_read_for_every_status() -> None:
+    aws = ScriptedAws({GOOD: json_response(TASK), LIST: error_response("AccessDeniedException", 403)})
+    with serve_app(aws.app()) as endpoint, serve_exporter(NAMED_AND_LISTED, endpoint) as exporter:
+        for _ in range(3):
+            exposed = exporter.scrape()
+            assert ids_with_count(exposed) == {"good"}
+            assert Scrape(exposed).reasons() == {(TASKS, "access_denied")}
+    assert aws.requests.count(GOOD) == 3
+    assert len(aws.requests) == 6
+    assert exporter.log.getvalue().count("access_denied") == 1
+
+
+async def describe(request: Request) -> Response:
+    """Return the task."""
+    return JSONResponse(TASK)
+
+
+async def list_slowly(request: Request) -> Response:
+    """Return a page of a list that does not end for a long time."""
+    if request.query_params.get("status") != "Completed":
+        return JSONResponse({"taskIds": []})
+    number = int(request.query_params.get("nextToken", "0")) + 1
+    await asyncio.sleep(0.05)
+    return JSONResponse({"taskIds": [f"t{number}"], "nextToken": str(number)})
+
+
+async def hang(request: Request) -> Response:
+    """Respond after an hour."""
+    await asyncio.sleep(3600)
+    return JSONResponse({})
+
+
+TEN_BULKS = "{kind: greengrass_bulk_deployment, ids: [a, b, c, d, e, f, g, h, i, j]}"
+TWO_KINDS = WATCH.format(f"{TEN_BULKS}, {{kind: thing_registration_task, ids: [good]}}") + "\naws: {read_timeout: 1h}"
+
+
+@pytest.mark.parametrize(
+    ("config", "path", "slow_response"),
+    [(NAMED_AND_LISTED, LIST, list_slowly), (TWO_KINDS, "/greengrass/{path:path}", hang)],
+    ids=["the pages of a long list", "another kind of its scope that hangs and takes no thread from it"],
+)
+def test_an_active_operation_does_not_wait_for(config: str, path: str, slow_response: Any) -> None:
+    routes = [Route(path, slow_response), Route(LIST + "/{id}", describe)]
+    with serve_app(Starlette(routes=routes)) as endpoint, serve_exporter(config, endpoint) as exporter:
+        found = wait_until(lambda: Scrape(exporter.scrape(after=0.0, within="1")).rows(SUCCEEDED) or None, "the row")
+        assert len(found) == 1
+
+
+def test_wanted_statuses_are_found_although_the_list_does_not_contain_them() -> None:
+    config = WATCH.format("{kind: greengrass_bulk_deployment, discover: {statuses: [Failed]}}")
+    scenario = """
+accounts: ["111122223333"]
+operations:
+  - {kind: greengrass_bulk_deployment, id: b, region: eu-west-1, items: 10,
+     timeline: [{at: 0s, status: Running}, {at: 100s, status: Failed, done: 1.0, failed: 0.1}]}
+"""
+    with serve_simulation(config, scenario) as simulation:
+        assert Scrape(simulation.exporter.scrape()).ids() == set()
+        assert Scrape(simulation.exporter.scrape()).status("b") == "Failed"
+        assert simulation.requests_of(simulation.exporter.scrape) == ["/greengrass/bulk/deployments"]
+
+
+def test_a_final_configured_id_causes_no_list() -> None:
+    config = NAMED_AND_LISTED.replace("discover: true", "discover: {statuses: [InProgress]}")
+    aws = ScriptedAws({GOOD: json_response({"status": "Completed"}), LIST: EMPTY_LIST})
+    with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint) as exporter:
+        for _ in range(3):
+            exporter.scrape()
+    assert [target for target in aws.requests if "status=Completed" in target] == []
+
+
+def test_a_configured_id_that_was_gone_is_requested_again_when_a_list_contains_it() -> None:
+    aws = ScriptedAws({LIST: EMPTY_LIST})
+    with serve_app(aws.app()) as endpoint, serve_exporter(NAMED_AND_LISTED, endpoint) as exporter:
+        assert Scrape(exporter.scrape()).reasons() == {(TASKS, "not_found")}
+        aws.responses |= {GOOD: json_response(TASK), RUNNING_LIST: json_response({"taskIds": ["good"]})}
+        exposed = exporter.scrape()
+        assert ids_with_count(exposed) == {"good"}
+        assert Scrape(exposed).reasons() == set()
+
+
+class EndlessAws(ScriptedAws):
+    """An AWS whose list of running tasks has another page after every page, until ``has_end`` is set."""
+
+    has_end = False
+
+    def find(self, target: str, path: str) -> HttpResponse:
+        """Return the response for a path."""
+        if path != LIST:
+            return super().find(target, path)
+        more = {} if self.has_end or "status=InProgress" not in target else {"nextToken": str(len(self.requests))}
+        return json_response({"taskIds": [], **more})
+
+
+def test_a_list_that_never_ends_is_suspended_for_five_minutes_and_still_reported() -> None:
+    endless = EndlessAws({GOOD: json_response(TASK)})
+    with serve_app(endless.app()) as endpoint, serve_exporter(NAMED_AND_LISTED, endpoint) as exporter:
+        for _ in range(3):
+            exposed = exporter.scrape()
+            assert ids_with_count(exposed) == {"good"}
+            assert Scrape(exposed).reasons() == {(TASKS, "malformed")}
+        assert sum("status=InProgress" in target for target in endless.requests) == 1000
+        exporter.clock.advance(300)
+        endless.has_end = True
+        assert Scrape(exporter.scrape()).reasons() == set()
+
+
+def test_listed_operations_without_a_status_do_not_displace_those_that_were_read() -> None:
+    config = WATCH.format("{kind: greengrass_bulk_deployment, discover: {max_operations: 2}}")
+    scenario = """
+accounts: ["111122223333"]
+operations:
+  - {kind: greengrass_bulk_deployment, id: running, region: eu-west-1, created: -2h,
+     timeline: [{at: 0s, status: Running}]}
+  - {kind: greengrass_bulk_deployment, id: done, count: 6, region: eu-west-1, created: -1h,
+     timeline: [{at: 0s, status: Completed}]}
+"""
+    with serve_simulation(config, scenario) as simulation:
+        for _ in range(2):
+            exposed = simulation.exporter.scrape()
+            shown = Scrape(exposed).ids()
+            assert len(shown) == 2
+            assert "running" in shown
+            assert Scrape(exposed).value(OMITTED) == 5
+
+
+def test_omitted_operations_are_not_counted_after_they_leave_the_list() -> None:
+    ids = ["a", "b", "c", "d", "e"]
+    tasks = {f"{LIST}/{id}": json_response(TASK) for id in ids}
+    aws = ScriptedAws({LIST: EMPTY_LIST, RUNNING_LIST: json_response({"taskIds": ids}), **tasks})
+    config = WATCH.format("{kind: thing_registration_task, discover: {max_operations: 2}}")
+    with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint) as exporter:
+        assert Scrape(exporter.scrape()).value(OMITTED) == 3
+        aws.responses[RUNNING_LIST] = json_response({"taskIds": ["a", "b"]})
+        exporter.scrape()
+        assert Scrape(exporter.scrape()).value(OMITTED) == 0
+
+
+def test_a_404_that_is_not_from_aws_removes_no_operation() -> None:
+    aws = ScriptedAws({GOOD: json_response(TASK), LIST: EMPTY_LIST})
+    with serve_app(aws.app()) as endpoint, serve_exporter(NAMED_AND_LISTED, endpoint) as exporter:
+        exporter.scrape()
+        aws.responses[GOOD] = HttpResponse(b"404 page not found", 404, {"content-type": "text/plain"})
+        exposed = exporter.scrape()
+        assert ids_with_count(exposed) == {"good"}
+        assert Scrape(exposed).reasons() == {(TASKS, "other")}
+        aws.responses[GOOD] = json_response(TASK)
+        assert Scrape(exporter.scrape()).reasons() == set()
+
+
+def broken(*_: Any) -> Any:
+    """Raise an exception that is not expected."""
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    "kind", [replace(KIND, fetch=broken), replace(KIND, is_final=broken)], ids=["fetch", "is_final"]
+)
+def test_a_defect_of_a_kind_is_a_reported_failure_of_its_cell(kind: Kind[Any]) -> None:
+    aws = ScriptedAws({GOOD: json_response(TASK)})
+    config = NAMED_AND_LISTED.replace(", discover: true", "")
+    with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint, kinds=[kind]) as exporter:
+        scrape = Scrape(exporter.scrape())
+    assert scrape.up() == {TASKS: 0.0}
+    assert scrape.reasons() == {(TASKS, "other")}
+    assert exporter.log.getvalue().count('detail="unexpected ZeroDivisionError"') == 1
