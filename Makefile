@@ -100,8 +100,6 @@ documents: $(VENV)/.dev ## Generate the documents, rules, dashboards and tables 
 	cp monitoring/grafana-alerts.yaml helm/files/grafana-alerts.yaml
 	cp monitoring/dashboards/*.json helm/files/dashboards/
 	$(BIN)/python -m tests.support.generated_documents
-	$(BIN)/python -m tests.support.chart_schema
-	$(BIN)/python -m tests.support.chart_tables
 
 screenshots: $(VENV)/.dev ## Take the screenshots again; needs Chromium, Prometheus and Alertmanager.
 	$(BIN)/python -m tests.support.screenshots

@@ -1,7 +1,5 @@
 """The rendered objects of every values file, validated as Kubernetes validates them."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -11,7 +9,7 @@ import jsonschema
 import kubernetes_validate
 import pytest
 
-from tests.support.chart_tables import VALUES, sections
+from tests.support.chart_tables import sections
 from tests.support.helm_chart import (
     CHART,
     CI_VALUES,
@@ -144,7 +142,7 @@ def test_an_unsupported_version_of_kubernetes_is_reported() -> None:
     "path",
     [
         setting.path
-        for settings in sections(VALUES.read_text(encoding="utf-8")).values()
+        for settings in sections().values()
         for setting in settings
         if isinstance(setting.default, dict | list)
     ],

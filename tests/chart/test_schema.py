@@ -1,6 +1,4 @@
-"""The schema of the values. Schema, README and values.yaml contain the same settings."""
-
-from __future__ import annotations
+"""The schema of the values. Schema and values.yaml contain the same settings."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,8 +6,7 @@ from typing import Any
 import pytest
 
 from exporter.kinds.registry import KINDS
-from tests.support.chart_schema import SCHEMA, schema_with_definitions
-from tests.support.chart_tables import README, VALUES, readme_with_values, sections
+from tests.support.chart_tables import VALUES, sections
 from tests.support.helm_chart import read_yaml, render, render_error, values_schema
 
 WATCH = "config.accounts[0].watch[0]"
@@ -38,21 +35,13 @@ def open_objects(part: Any, path: str = "") -> Iterator[str]:
             yield from open_objects(part[key], f"{path}.{key}")
 
 
-def test_values_schema_and_readme_contain_the_same_settings() -> None:
-    tables = sections(VALUES.read_text(encoding="utf-8"))
-    documented = {setting.path for settings in tables.values() for setting in settings}
+def test_values_and_schema_contain_the_same_settings() -> None:
+    documented = {setting.path for settings in sections().values() for setting in settings}
     assert [*mismatches(read_yaml(VALUES), values_schema(), documented)] == []
-    readme = README.read_text(encoding="utf-8")
-    assert readme_with_values(readme, VALUES.read_text(encoding="utf-8")) == readme
 
 
 def test_only_the_values_of_a_parent_chart_allow_unknown_keys() -> None:
     assert [*open_objects(values_schema())] == [".properties.global"]
-
-
-def test_the_definitions_in_the_schema_are_up_to_date() -> None:
-    text = SCHEMA.read_text(encoding="utf-8")
-    assert schema_with_definitions(text) == text
 
 
 @pytest.mark.parametrize(

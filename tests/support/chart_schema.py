@@ -1,4 +1,4 @@
-"""Writes the generated definitions of the chart's schema: ``python -m tests.support.chart_schema``.
+"""The generated definitions of the chart's schema.
 
 They come from Kubernetes, for values that the chart copies into a pod, and from the exporter's configuration. The
 definitions of the Prometheus and Grafana operators' resources exist in no Python package; they are maintained by hand.
@@ -12,7 +12,7 @@ from typing import Any
 import kubernetes_validate.utils
 
 from exporter.config.loader import config_schema
-from exporter.kinds.registry import KINDS
+from exporter.kinds.kind import Kind
 from tests.support.repository import ROOT
 
 SCHEMA = ROOT / "helm" / "values.schema.json"
@@ -22,12 +22,12 @@ KUBERNETES = "1.37.0"
 Schema = Mapping[str, Any]
 
 
-def schema_with_definitions(schema: str) -> str:
+def schema_with_definitions(kinds: Sequence[Kind[Any]]) -> str:
     """Return the schema with new generated definitions, one a line, after its own definitions."""
     foreign = re.compile(r'^    "(?:io\.k8s|exporter)\..*\n', re.MULTILINE)
-    own = foreign.sub("", schema).removesuffix("\n  }\n}\n").removesuffix(",")
+    own = foreign.sub("", SCHEMA.read_text(encoding="utf-8")).removesuffix("\n  }\n}\n").removesuffix(",")
     needed = re.findall(r'"#/definitions/(io\.k8s\.[^"]+)"', own)
-    definitions = {**_exporter_definitions(), **_kubernetes_definitions(needed)}
+    definitions = {**_exporter_definitions(kinds), **_kubernetes_definitions(needed)}
     lines = [f"    {json.dumps(name)}: {json.dumps(definitions[name])}" for name in sorted(definitions)]
     return ",\n".join([own, *lines]) + "\n  }\n}\n"
 
@@ -46,8 +46,8 @@ def _kubernetes_definitions(needed: Sequence[str]) -> dict[str, Schema]:
     return found
 
 
-def _exporter_definitions() -> dict[str, Schema]:
-    schema = config_schema(KINDS)
+def _exporter_definitions(kinds: Sequence[Kind[Any]]) -> dict[str, Schema]:
+    schema = config_schema(kinds)
     known = {**schema.pop("$defs"), "Config": schema}
     return {f"exporter.{name}": _draft_7(definition, "exporter.") for name, definition in known.items()}
 
@@ -88,7 +88,3 @@ def _by_kind(discriminator: Schema, prefix: str) -> Schema:
         for name, reference in mapping.items()
     ]
     return {"type": "object", "required": [key], "properties": {key: {"enum": [*mapping]}}, "allOf": branches}
-
-
-if __name__ == "__main__":
-    SCHEMA.write_text(schema_with_definitions(SCHEMA.read_text(encoding="utf-8")), encoding="utf-8")

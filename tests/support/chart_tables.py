@@ -1,7 +1,6 @@
-"""Writes the tables of the chart's README from values.yaml: ``python -m tests.support.chart_tables``."""
+"""The tables of the chart's README, from the comments in values.yaml."""
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ import yaml
 
 from tests.support.repository import ROOT
 
-VALUES, README = ROOT / "helm" / "values.yaml", ROOT / "helm" / "README.md"
+VALUES = ROOT / "helm" / "values.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +21,14 @@ class Setting:
     meaning: str
 
 
-def readme_with_values(readme: str, values: str) -> str:
-    """Return the README with a table between its marks for each section of the values."""
-    marked = re.compile(r"<!-- values -->\n.*?<!-- end -->", re.DOTALL)
-    (before, after) = marked.split(readme)
-    tables = "\n".join(f"### {name}\n\n{_table(settings)}" for name, settings in sections(values).items())
-    return f"{before}<!-- values -->\n{tables}<!-- end -->{after}"
+def values_tables() -> str:
+    """Return a table for each section of the values."""
+    return "\n\n".join(f"### {name}\n\n{_table(settings)}" for name, settings in sections().items())
 
 
-def sections(values: str) -> dict[str, list[Setting]]:
+def sections() -> dict[str, list[Setting]]:
     """Return the settings of values.yaml by section. A comment ``## Name`` starts a section."""
+    values = VALUES.read_text(encoding="utf-8")
     lines = values.splitlines()
     starts = {number: line[3:] for number, line in enumerate(lines) if line.startswith("## ")}
     found: dict[str, list[Setting]] = {name: [] for name in starts.values()}
@@ -65,10 +62,5 @@ def _comment(above: Sequence[str]) -> str:
 
 
 def _table(settings: Sequence[Setting]) -> str:
-    rows = [f"| `{setting.path}` | `{json.dumps(setting.default)}` | {setting.meaning} |\n" for setting in settings]
-    return "".join(["| key | default | meaning |\n|---|---|---|\n", *rows])
-
-
-if __name__ == "__main__":
-    tables = readme_with_values(README.read_text(encoding="utf-8"), VALUES.read_text(encoding="utf-8"))
-    README.write_text(tables, encoding="utf-8")
+    rows = [f"| `{setting.path}` | `{json.dumps(setting.default)}` | {setting.meaning} |" for setting in settings]
+    return "\n".join(["| key | default | meaning |", "|---|---|---|", *rows])

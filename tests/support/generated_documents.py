@@ -11,6 +11,8 @@ from exporter.metrics.reference import kinds_table, metrics_table
 from exporter.monitoring.alerts import ALERTS
 from exporter.monitoring.records import records
 from exporter.monitoring.settings import Parameters
+from tests.support.chart_schema import SCHEMA, schema_with_definitions
+from tests.support.chart_tables import values_tables
 from tests.support.documented_permissions import (
     cloudformation_conditions,
     cloudformation_parameters,
@@ -66,8 +68,10 @@ PARTS: Mapping[Path, Mapping[str, Part]] = {
         "conditions": cloudformation_conditions,
         "statements": cloudformation_statements,
     },
+    ROOT / "helm" / "README.md": {"values": lambda kinds: values_tables()},
 }
 WHOLE: Mapping[Path, Part] = {
+    SCHEMA: schema_with_definitions,
     ROOT / "deploy" / "aws" / "terraform" / "documents" / "permissions.json": terraform_data,
 }
 MARKS = {".md": ("<!-- {} -->", "<!-- end -->"), ".yaml": ("# generated: {}", "# generated: end")}
