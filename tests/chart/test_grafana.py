@@ -1,7 +1,5 @@
 """The dashboards and Grafana alerts that the chart creates from the committed files."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

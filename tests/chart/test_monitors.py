@@ -1,7 +1,5 @@
 """ServiceMonitor and PodMonitor: their selectors and their configurable fields."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.support.helm_chart import Document, ci_values, objects_of_kind, only_object, pod_of, render

@@ -1,7 +1,5 @@
 """Names, labels and texts: two releases in a namespace, long names, and values that YAML reads as other types."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,7 +1,5 @@
 """Services, network policies and disruption budgets: allowed connections from and to the pods."""
 
-from __future__ import annotations
-
 from ipaddress import ip_address, ip_network
 from typing import Any
 

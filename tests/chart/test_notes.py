@@ -1,7 +1,5 @@
 """The notes that ``helm install`` prints."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The instructions of docs/kubernetes.md and the chart's README, as far as a test without a cluster can run them."""
 
-from __future__ import annotations
-
 import json
 import re
 import shlex
@@ -14,8 +12,7 @@ import yaml
 from exporter import __version__
 from exporter.cli.main import parse_arguments
 from tests.support.helm_chart import CHART, container_of, only_object, pod_of, render, template
-from tests.support.repository import ROOT
-from tests.support.required_programs import program
+from tests.support.repository import ROOT, program
 
 PAGE = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
 README = (CHART / "README.md").read_text(encoding="utf-8")

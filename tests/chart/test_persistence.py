@@ -1,7 +1,5 @@
 """The state of the exporter: claims and volumes, and the update strategy of pods with a claim."""
 
-from __future__ import annotations
-
 from pathlib import PurePosixPath
 
 import pytest

@@ -1,7 +1,5 @@
 """The pods: image, configuration, credentials, shards and updates."""
 
-from __future__ import annotations
-
 import json
 import re
 

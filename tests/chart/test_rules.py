@@ -1,7 +1,5 @@
 """The PrometheusRule of the chart: the shipped rules with the changes of the values."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

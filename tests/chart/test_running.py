@@ -1,7 +1,5 @@
 """The containers of the rendered pod, run as local processes with the same arguments, environment and files."""
 
-from __future__ import annotations
-
 import socket
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The script of ``helm test``, run against an exporter and against faulty servers."""
 
-from __future__ import annotations
-
 import base64
 import http.server
 import re

@@ -1,7 +1,5 @@
 """TLS and passwords in the pods, the probes and the scrapes."""
 
-from __future__ import annotations
-
 import base64
 from typing import Any
 

@@ -63,34 +63,20 @@ def test_every_call_succeeds(tmp_path: Path) -> None:
     with simulated():
         status, lines = check(tmp_path, f"  - regions: [eu-west-1]{WATCH}")
     assert status == 0
-    assert [line.split(": ") for line in lines] == [
-        [
-            "ok     default eu-west-1 thing_registration_task",
-            "1 found on the first page of ListThingRegistrationTasks, t1 is InProgress",
-        ],
-        [
-            "ok     default eu-west-1 greengrass_bulk_deployment",
-            "1 found on the first page of ListBulkDeployments, g1 is Running",
-        ],
-        [
-            "ok     default eu-west-1 iot_job",
-            "2 found on the first page of ListJobs, j1 is SCHEDULED",
-        ],
-        [
-            "ok     default eu-west-1 greengrass_deployment",
-            "1 found on the first page of ListDeployments, d1 is ACTIVE",
-        ],
+    assert [line.removeprefix("ok     default eu-west-1 ") for line in lines] == [
+        "thing_registration_task: 1 found on the first page of ListThingRegistrationTasks, t1 is InProgress",
+        "greengrass_bulk_deployment: 1 found on the first page of ListBulkDeployments, g1 is Running",
+        "iot_job: 2 found on the first page of ListJobs, j1 is SCHEDULED",
+        "greengrass_deployment: 1 found on the first page of ListDeployments, d1 is ACTIVE",
     ]
 
 
 def test_a_cell_without_operations_passes_and_names_the_calls_that_were_not_checked(tmp_path: Path) -> None:
+    calls = ("DescribeThingRegistrationTask", "GetBulkDeploymentStatus", "DescribeJob", "GetDeployment and DescribeJob")
     with simulated():
         status, lines = check(tmp_path, f"  - regions: [eu-central-1]{WATCH}")
     assert status == 0
-    assert lines[0].endswith("no operation to check DescribeThingRegistrationTask")
-    assert lines[1].endswith("no operation to check GetBulkDeploymentStatus")
-    assert lines[2].endswith("no operation to check DescribeJob")
-    assert lines[3].endswith("no operation to check GetDeployment and DescribeJob")
+    assert [line.partition("no operation to check ")[2] for line in lines] == [*calls]
 
 
 @pytest.mark.parametrize(

@@ -20,16 +20,13 @@ from exporter.cli.main import COMMANDS, PROGRAM
 from exporter.collector.shards import MOST
 from tests.support import http_requests
 from tests.support.exporter_server import aws_environment
-from tests.support.processes import run_exporter, run_process, usage_errors
+from tests.support.processes import run_exporter, run_process, usage_errors, wait_for_output
 from tests.support.repository import ROOT
 from tests.support.scripted_endpoint import ScriptedAws, json_response
 from tests.support.servers import serve_app
-from tests.support.waiting import wait_until
 
 EXAMPLE = ROOT / "config.example.yaml"
 ONE_TASK = 'accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, ids: [a1b2]}]}]\n'
-
-
 SERVE_FLAGS = {
     "--config.file PATH": None,
     "--web.listen-address HOST:PORT": ":10098",
@@ -105,10 +102,7 @@ def test_all_invalid_flags_and_values_are_reported_at_once(command: tuple[str, .
         (("serve", "--config", "x"), "unknown flag --config; did you mean --config.file?"),
         (("show",), f"SUBJECT: expected one of {', '.join(SUBJECTS)}"),
         (("show", "everything"), f"SUBJECT: expected one of {', '.join(SUBJECTS)}"),
-        (
-            ("serve", "--shard.ordinal=2", "--shard.total=2"),
-            "--shard.ordinal: 2 must be less than --shard.total (2)",
-        ),
+        (("serve", "--shard.ordinal=2", "--shard.total=2"), "--shard.ordinal: 2 must be less than --shard.total (2)"),
         (("serve", "--web.config.file="), "--web.config.file: expected the path of a file"),
         (("simulate", "--scenario=/none"), "/none: cannot read the file: No such file or directory"),
         (("simulate", "--scenario=/dev/null"), "/dev/null: expected a mapping"),
@@ -156,10 +150,8 @@ def test_problems_of_both_configurations_are_reported_together(command: str, tmp
 def test_check_validates_the_web_configuration(tmp_path: Path) -> None:
     good = tmp_path / "web.yaml"
     good.write_text("")
-    assert (
-        run_exporter("check", f"--web.config.file={good}").stdout.splitlines()[-1]
-        == f"{good}: web configuration is valid"
-    )
+    output = run_exporter("check", f"--web.config.file={good}").stdout
+    assert output.splitlines()[-1] == f"{good}: web configuration is valid"
 
 
 @pytest.mark.parametrize("command", ["serve", "check"])
@@ -191,8 +183,11 @@ def test_the_help_of_a_command_shows_each_flag_with_its_default(command: str) ->
     assert dict(zip(names, [default and default[1] for default in defaults], strict=True)) == FLAGS[command]
 
 
-def test_the_help_of_the_program_loads_no_command() -> None:
-    code = "import sys, exporter.cli.main; sys.exit(any(name.startswith('exporter.cli.comm') for name in sys.modules))"
+@pytest.mark.parametrize(
+    ("module", "unloaded"), [("exporter.cli.main", "exporter.cli.commands"), ("exporter.cli.commands.serve", "sqlite3")]
+)
+def test_the_program_loads_no_command_and_serve_without_a_state_file_no_sqlite(module: str, unloaded: str) -> None:
+    code = f"import sys, {module}; sys.exit({unloaded!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT).returncode == 0
 
 
@@ -235,13 +230,7 @@ def test_without_a_command_the_exporter_serves_until_sigterm(tmp_path: Path) -> 
     aws = ScriptedAws({"/thing-registration-tasks/a1b2": json_response({"taskId": "a1b2", "status": "Completed"})})
     command = [sys.executable, "-m", "exporter", f"--config.file={config}", "--web.listen-address=127.0.0.1:0"]
     with serve_app(aws.app()) as endpoint, aws_environment(endpoint), run_process(command, output) as process:
-
-        def metrics_url() -> str | None:
-            assert process.poll() is None, output.read_text()
-            match = re.search(r"url=(http://\S+/metrics)", output.read_text())
-            return match[1] if match else None
-
-        scraped = http_requests.get(wait_until(metrics_url, "the log's URL")).text
+        scraped = http_requests.get(wait_for_output(r"http://\S+/metrics", process, output)).text
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0
     assert 'id="a1b2",kind="thing_registration_task",status="Completed"} 1.0' in scraped
@@ -269,8 +258,3 @@ def test_a_port_in_use_is_reported_in_one_line_with_status_1(command: tuple[str,
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"{PROGRAM}: cannot listen on 127.0.0.1:{port}: {os.strerror(errno.EADDRINUSE)}")
-
-
-def test_serve_without_a_state_file_does_not_load_sqlite() -> None:
-    loaded = "import sys, exporter.cli.commands.serve; sys.exit('sqlite3' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", loaded], check=False, cwd=ROOT).returncode == 0

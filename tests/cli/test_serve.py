@@ -15,10 +15,9 @@ import httpx
 import pytest
 
 from tests.support import http_requests
-from tests.support.certificates import server_files
+from tests.support.certificates import ALICE, BASIC, basic, server_files
 from tests.support.exporter_server import aws_environment
 from tests.support.http_server import read_to_end
-from tests.support.passwords import ALICE, BASIC, basic
 from tests.support.scripted_endpoint import ScriptedAws
 from tests.support.servers import hanging_endpoint, serve_app
 from tests.support.waiting import wait_until
@@ -36,30 +35,41 @@ Process = subprocess.Popen[str]
 
 @contextmanager
 def exporter_process(
-    config: Path, endpoint: str, *flags: str, addresses: Sequence[str] = ("127.0.0.1:0",)
+    config: Path, *flags: str, endpoint: str = "", addresses: Sequence[str] = ("127.0.0.1:0",)
 ) -> Iterator[tuple[Process, list[str]]]:
-    """Run the exporter, and give the process and one URL for each address."""
+    """Run the exporter, and give the process and one URL for each address. Without an endpoint, AWS returns errors."""
     config.write_text(CONFIG)
     listen = [f"--web.listen-address={address}" for address in addresses]
     command = [sys.executable, "-m", "exporter", f"--config.file={config}", *listen, *flags]
-    with aws_environment(endpoint):
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
-    assert process.stderr is not None
-    try:
-        lines = [process.stderr.readline() for _ in addresses]
-        yield process, [line.partition("url=")[2].partition("/metrics")[0] for line in lines]
-    finally:
-        process.kill()
-        process.communicate()
+    with serve_app(ScriptedAws().app()) as errors:
+        with aws_environment(endpoint or errors):
+            process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
+        assert process.stderr is not None
+        try:
+            lines = [process.stderr.readline() for _ in addresses]
+            yield process, [line.partition("url=")[2].partition("/metrics")[0] for line in lines]
+        finally:
+            process.kill()
+            process.communicate()
 
 
-def test_no_response_has_a_server_header(tmp_path: Path) -> None:
-    with (
-        serve_app(ScriptedAws().app()) as endpoint,
-        exporter_process(tmp_path / "config.yaml", endpoint) as (_, (url,)),
-    ):
-        for path in ("/metrics", "/", "/nothing"):
-            assert "server" not in http_requests.get(url + path).headers
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run an exporter, and give its URL."""
+    with exporter_process(tmp_path_factory.mktemp("exporter") / "config.yaml") as (_, (url,)):
+        yield url
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/", "/nothing"])
+def test_no_response_has_a_server_header(url: str, path: str) -> None:
+    assert "server" not in http_requests.get(url + path).headers
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics", "/-/healthy", "/-/ready"])
+def test_every_path_responds_to_head_without_a_body(url: str, path: str) -> None:
+    head, get = http_requests.head(url + path), http_requests.get(url + path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == get.headers["content-type"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -68,7 +78,7 @@ def test_a_signal_completes_the_current_scrape_cancels_its_call_to_aws_and_exits
 ) -> None:
     with (
         hanging_endpoint() as (endpoint, aws),
-        exporter_process(tmp_path / "config.yaml", endpoint) as (process, (url,)),
+        exporter_process(tmp_path / "config.yaml", endpoint=endpoint) as (process, (url,)),
         ThreadPoolExecutor(1) as scraper,
     ):
         scrape = scraper.submit(httpx.get, f"{url}/metrics", timeout=60)
@@ -86,7 +96,7 @@ def test_a_signal_completes_the_current_scrape_cancels_its_call_to_aws_and_exits
 def test_sighup_reloads_the_file_and_an_invalid_file_keeps_the_configuration(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     gauge = "aws_iot_bulk_exporter_config_last_reload_successful"
-    with serve_app(ScriptedAws().app()) as endpoint, exporter_process(config, endpoint) as (process, (url,)):
+    with exporter_process(config) as (process, (url,)):
 
         def has_sample(text: str) -> bool | None:
             return text in http_requests.get(f"{url}/metrics").text or None
@@ -112,7 +122,7 @@ def test_sighup_reloads_the_file_and_an_invalid_file_keeps_the_configuration(tmp
 
 def test_a_configuration_file_that_blocks_does_not_delay_the_shutdown(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
-    with serve_app(ScriptedAws().app()) as endpoint, exporter_process(config, endpoint) as (process, (url,)):
+    with exporter_process(config) as (process, (url,)):
         assert http_requests.get(f"{url}/-/ready").status_code == 200
         config.unlink()
         os.mkfifo(config)
@@ -128,7 +138,7 @@ def test_the_soft_limit_of_open_files_is_raised_to_the_hard_limit(tmp_path: Path
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (LOW, hard))
     try:
-        with hanging_endpoint() as (endpoint, _), exporter_process(tmp_path / "config.yaml", endpoint) as (process, _):
+        with exporter_process(tmp_path / "config.yaml") as (process, _):
             assert resource.prlimit(process.pid, resource.RLIMIT_NOFILE) == (hard, hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
@@ -139,8 +149,7 @@ def test_a_second_signal_aborts_the_check_of_a_password(tmp_path: Path) -> None:
     # A check of this hash takes hours.
     web.write_text(f"basic_auth_users: {{alice: $2b$31${'.' * 53}}}\n")
     with (
-        serve_app(ScriptedAws().app()) as endpoint,
-        exporter_process(tmp_path / "config.yaml", endpoint, f"--web.config.file={web}") as (process, (url,)),
+        exporter_process(tmp_path / "config.yaml", f"--web.config.file={web}") as (process, (url,)),
         ThreadPoolExecutor(1) as client,
     ):
         login = client.submit(httpx.get, url, headers={"authorization": basic("alice", "wrong")}, timeout=60)
@@ -165,12 +174,9 @@ def test_every_address_serves_the_same(tmp_path: Path) -> None:
         f"tls_server_config: {{cert_file: server.pem, key_file: server.key}}\nbasic_auth_users: {{alice: {ALICE}}}\n"
     )
     addresses = ["127.0.0.1:0", "127.0.0.1:0", *(["[::1]:0"] if socket.has_dualstack_ipv6() else [])]
+    flag = f"--web.config.file={web}"
     with (
-        serve_app(ScriptedAws().app()) as endpoint,
-        exporter_process(tmp_path / "config.yaml", endpoint, f"--web.config.file={web}", addresses=addresses) as (
-            process,
-            urls,
-        ),
+        exporter_process(tmp_path / "config.yaml", flag, addresses=addresses) as (process, urls),
         httpx.Client(verify=authority.client()) as client,
     ):
         assert len(set(urls)) == len(addresses)
@@ -182,14 +188,3 @@ def test_every_address_serves_the_same(tmp_path: Path) -> None:
             assert client.head(f"{url}/metrics", headers={"authorization": BASIC["alice"]}).content == b""
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0
-
-
-@pytest.mark.parametrize("path", ["/", "/metrics", "/-/healthy", "/-/ready"])
-def test_every_path_responds_to_head_without_a_body(tmp_path: Path, path: str) -> None:
-    with (
-        serve_app(ScriptedAws().app()) as endpoint,
-        exporter_process(tmp_path / "config.yaml", endpoint) as (_, (url,)),
-    ):
-        head, get = http_requests.head(url + path), http_requests.get(url + path)
-        assert (head.status_code, head.content) == (200, b"")
-        assert head.headers["content-type"] == get.headers["content-type"]

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -191,7 +191,7 @@ def test_in_a_terminal_the_table_is_updated_in_place_and_the_cursor_is_restored(
         command = [*COMMAND, "--id=done", "--until-done"]
         process = subprocess.Popen(command, stdout=process_end, stdin=process_end, env=env)
         os.close(process_end)
-        shown = _terminal_output(terminal)
+        shown = terminal_output(terminal)
         assert process.wait(timeout=60) == 0
     assert "\x1b[?25l" in shown
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
@@ -199,15 +199,12 @@ def test_in_a_terminal_the_table_is_updated_in_place_and_the_cursor_is_restored(
     assert "1 of 1 operations succeeded" in shown
 
 
-def _terminal_output(terminal: int) -> str:
+def terminal_output(terminal: int) -> str:
     """Return the output of a process until it exits. Linux reports the end as an error."""
     output = bytearray()
-    try:
-        while part := os.read(terminal, 4096):
+    with open(terminal, "rb", buffering=0) as file, suppress(OSError):
+        while part := file.read(4096):
             output += part
-    except OSError:
-        pass
-    os.close(terminal)
     return output.decode()
 
 

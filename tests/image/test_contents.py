@@ -1,7 +1,5 @@
 """The contents of the image, and its reproducible build."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil
@@ -14,8 +12,7 @@ import pytest
 
 from exporter import __version__
 from tests.support.containers import image, inspect, output_of, podman, run_image
-from tests.support.repository import ROOT
-from tests.support.required_programs import program
+from tests.support.repository import ROOT, program
 
 LABEL = "org.opencontainers.image."
 # Prints the mode and the path of every file.

@@ -1,15 +1,12 @@
 """A container without privileges and writable folders serves over TLS with passwords, as any user."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.certificates import server_files
+from tests.support.certificates import BASIC, server_files
 from tests.support.containers import LOCKED, log_match, output_of, podman, run_container, run_in_container
-from tests.support.passwords import BASIC
 from tests.support.raw_listeners import PASSWORD, TLS
 from tests.support.waiting import wait_until
 

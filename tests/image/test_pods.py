@@ -1,7 +1,5 @@
 """The pods of the chart as containers, with a simulated AWS and a Prometheus that scrapes a single pod and shards."""
 
-from __future__ import annotations
-
 import os
 from collections import Counter
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The image runs without privileges and writable folders, and handles signals."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """``make sbom`` writes a valid CycloneDX document with every package of the image."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess
@@ -11,8 +9,7 @@ import pytest
 
 from exporter import __version__
 from tests.support.containers import image, output_of, run_image
-from tests.support.repository import ROOT
-from tests.support.required_programs import program
+from tests.support.repository import ROOT, program
 
 LIST = """
 from importlib.metadata import distributions

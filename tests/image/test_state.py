@@ -1,7 +1,5 @@
 """The state file in the pods of the chart: the volume keeps finished operations, which are read from AWS once."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from functools import partial

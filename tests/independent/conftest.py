@@ -1,7 +1,5 @@
 """The endpoint for each test. Each module starts its own ``server``."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.independent.endpoints import Endpoint

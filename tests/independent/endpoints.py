@@ -1,7 +1,5 @@
 """AWS endpoints of other projects, each a process from its own virtual environment."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,9 +10,10 @@ from typing import Any
 import boto3
 
 from tests.support import http_requests
-from tests.support.exporter_server import aws_environment
+from tests.support.exporter_server import aws_environment, serve_exporter
+from tests.support.exposition_rows import Scrape
 from tests.support.processes import run_until_printed
-from tests.support.required_programs import program
+from tests.support.repository import program
 
 KEY = SECRET = "testing"
 REGION = "eu-west-1"
@@ -45,6 +44,11 @@ class Endpoint:
     def create_job(self, id: str, targets: list[str], *, key: str = KEY, **more: Any) -> None:
         """Create a job."""
         self.client("iot", key).create_job(jobId=id, targets=targets, document="{}", **more)
+
+    def scrape(self, config: str) -> Scrape:
+        """Return the first scrape of a new exporter that uses this endpoint."""
+        with serve_exporter(config, self.url) as exporter:
+            return Scrape(exporter.scrape())
 
     def reset(self) -> None:
         """Delete everything."""

@@ -1,6 +1,4 @@
-"""Jobs and roles on ministack, which executes jobs and checks policies before every call."""
-
-from __future__ import annotations
+"""Jobs, roles and CloudFormation on ministack, which executes jobs and checks policies before every call."""
 
 import json
 from collections.abc import Iterator
@@ -12,8 +10,10 @@ from exporter.aws.iam_policy import policy
 from exporter.aws.models import Models
 from exporter.kinds.registry import KINDS
 from tests.independent.endpoints import REGION, Endpoint, ministack
+from tests.support.documented_permissions import documented_trust, wanted_statements
 from tests.support.exporter_server import serve_exporter
 from tests.support.exposition_rows import Scrape
+from tests.support.repository import ROOT
 
 ACCOUNT, OTHER_ACCOUNT = "111122223333", "444455556666"
 JOBS = """
@@ -38,7 +38,7 @@ def things(exposed: Scrape, id: str) -> dict[str, float]:
     return exposed.by("state", "aws_iot_job_things", id=id)
 
 
-def test_the_things_of_a_job_move_as_their_devices_do(aws: Endpoint) -> None:
+def test_the_things_of_a_job_are_counted_by_the_state_of_their_devices(aws: Endpoint) -> None:
     aws.create_job("firmware", aws.create_things("a", "b", "c", "d"))
     device = aws.client("iot-jobs-data")
     with serve_exporter(JOBS, aws.url) as exporter:
@@ -95,21 +95,19 @@ def test_things_join_and_leave_the_targets_of_a_continuous_job(aws: Endpoint) ->
         assert things(Scrape(exporter.scrape()), "firmware") == {**NOTHING, "succeeded": 1, "removed": 1}
 
 
-def test_jobs_are_found_by_the_statuses_that_are_wanted(aws: Endpoint) -> None:
+def test_jobs_are_discovered_by_the_configured_statuses(aws: Endpoint) -> None:
     targets = aws.create_things("a")
     for id in ("running", "cancelled"):
         aws.create_job(id, targets)
     aws.client("iot").cancel_job(jobId="cancelled")
     for statuses, found in (("IN_PROGRESS", {"running"}), ("CANCELED", {"cancelled"}), ("COMPLETED", set[str]())):
-        with serve_exporter(JOBS.replace("true", f"{{statuses: [{statuses}]}}"), aws.url) as exporter:
-            assert Scrape(exporter.scrape()).ids() == found
+        assert aws.scrape(JOBS.replace("true", f"{{statuses: [{statuses}]}}")).ids() == found
 
 
-def test_the_target_and_the_chosen_tags_of_a_job_are_told(aws: Endpoint) -> None:
+def test_the_target_and_the_configured_tags_of_a_job_are_labels(aws: Endpoint) -> None:
     (thing,) = aws.create_things("a")
     aws.create_job("firmware", [thing], tags=[{"Key": "team", "Value": "gateways"}, {"Key": "site", "Value": "Ulm"}])
-    with serve_exporter(JOBS, aws.url) as exporter:
-        exposed = Scrape(exporter.scrape())
+    exposed = aws.scrape(JOBS)
     ((labels, _),) = exposed.rows("aws_iot_bulk_operation_info")
     assert labels["tag_team"] == "gateways"
     assert labels["target"] == thing
@@ -118,7 +116,7 @@ def test_the_target_and_the_chosen_tags_of_a_job_are_told(aws: Endpoint) -> None
 
 
 @pytest.mark.parametrize(("config", "up"), [(JOBS, 1), (CONFIGURED, 0)], ids=["found", "configured"])
-def test_a_deleted_job_leaves_and_only_one_that_was_configured_is_missed(aws: Endpoint, config: str, up: float) -> None:
+def test_a_deleted_job_has_no_series_and_only_a_configured_one_fails(aws: Endpoint, config: str, up: float) -> None:
     aws.create_job("firmware", aws.create_things("a"))
     with serve_exporter(config, aws.url) as exporter:
         assert Scrape(exporter.scrape()).ids() == {"firmware"}
@@ -129,7 +127,7 @@ def test_a_deleted_job_leaves_and_only_one_that_was_configured_is_missed(aws: En
     assert exposed.reasons() == (set() if up else {("iot_job", "not_found")})
 
 
-def test_a_finished_job_that_was_deleted_leaves_with_the_lists(aws: Endpoint) -> None:
+def test_a_finished_job_that_was_deleted_disappears_with_the_next_lists(aws: Endpoint) -> None:
     aws.create_job("firmware", aws.create_things("a"))
     aws.client("iot-jobs-data").update_job_execution(jobId="firmware", thingName="a", status="SUCCEEDED")
     with serve_exporter(JOBS, aws.url) as exporter:
@@ -139,11 +137,10 @@ def test_a_finished_job_that_was_deleted_leaves_with_the_lists(aws: Endpoint) ->
         assert Scrape(exporter.scrape(after=400)).ids() == set()
 
 
-def test_what_the_endpoint_does_not_know_takes_no_other_kind_down(aws: Endpoint) -> None:
+def test_an_api_that_the_endpoint_lacks_does_not_affect_other_kinds(aws: Endpoint) -> None:
     aws.create_job("firmware", aws.create_things("a"))
     watches = ", ".join(f"{{kind: {kind.name}, discover: true}}" for kind in KINDS)
-    with serve_exporter(f"aws: {{read_timeout: 1m}}\naccounts: [{{watch: [{watches}]}}]", aws.url) as exporter:
-        exposed = Scrape(exporter.scrape())
+    exposed = aws.scrape(f"aws: {{read_timeout: 1m}}\naccounts: [{{watch: [{watches}]}}]")
     assert exposed.ids() == {"firmware"}
     unknown = {kind.name for kind in KINDS} - {"iot_job"}
     assert exposed.up() == {**dict.fromkeys(unknown, 0), "iot_job": 1}
@@ -157,7 +154,7 @@ def create_role(aws: Endpoint, permissions: dict[str, Any]) -> None:
         "Effect": "Allow",
         "Action": "sts:AssumeRole",
         "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
-        "Condition": {"StringEquals": {"sts:ExternalId": "told-in-secret"}},
+        "Condition": {"StringEquals": {"sts:ExternalId": "shared-secret"}},
     }
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
     iam.create_role(RoleName="exporter", AssumeRolePolicyDocument=document)
@@ -177,35 +174,95 @@ def create_jobs(aws: Endpoint) -> None:
     aws.create_job("there", aws.create_things("a", key=OTHER_ACCOUNT), key=OTHER_ACCOUNT)
 
 
-def test_the_documented_permissions_suffice_and_each_row_has_its_account(aws: Endpoint) -> None:
+def test_the_documented_permissions_suffice_and_each_series_has_its_account(aws: Endpoint) -> None:
     create_jobs(aws)
     create_role(aws, policy(KINDS, Models()))
-    with serve_exporter(by_role("told-in-secret"), aws.url) as exporter:
-        exposed = Scrape(exporter.scrape())
+    exposed = aws.scrape(by_role("shared-secret"))
     assert exposed.ids(aws_account_id=ACCOUNT, aws_region=REGION) == {"here"}
     assert exposed.ids(aws_account_id=OTHER_ACCOUNT, aws_region=REGION) == {"there"}
     assert exposed.by("account", "aws_iot_bulk_exporter_up") == {"one": 1, "other": 1}
 
 
 @pytest.mark.parametrize("action", ["iot:ListJobs", "iot:DescribeJob", "iot:ListTagsForResource"])
-def test_no_documented_permission_for_jobs_can_be_spared(aws: Endpoint, action: str) -> None:
+def test_every_documented_permission_for_jobs_is_needed(aws: Endpoint, action: str) -> None:
     create_jobs(aws)
     permissions = policy(KINDS, Models())
     deny = {"Effect": "Deny", "Action": action, "Resource": "*"}
     create_role(aws, {**permissions, "Statement": [*permissions["Statement"], deny]})
-    with serve_exporter(by_role("told-in-secret"), aws.url) as exporter:
-        exposed = Scrape(exporter.scrape())
+    exposed = aws.scrape(by_role("shared-secret"))
     assert exposed.by("account", "aws_iot_bulk_exporter_up") == {"one": 1, "other": 0}
     assert exposed.reasons() == {("iot_job", "access_denied")}
     assert exposed.ids(aws_account_id=ACCOUNT) == {"here"}
 
 
-def test_a_wrong_external_id_ends_in_a_reason_for_that_account_alone(aws: Endpoint) -> None:
+def test_a_wrong_external_id_is_an_error_only_of_its_account(aws: Endpoint) -> None:
     create_jobs(aws)
     create_role(aws, policy(KINDS, Models()))
-    with serve_exporter(by_role("not-that-one"), aws.url) as exporter:
+    with serve_exporter(by_role("wrong-secret"), aws.url) as exporter:
         exposed = Scrape(exporter.scrape())
     assert exposed.by("account", "aws_iot_bulk_exporter_up") == {"one": 1, "other": 0}
     assert exposed.reasons() == {("iot_job", "access_denied")}
     assert exposed.ids() == {"here"}
-    assert "not-that-one" not in exposed.text + exporter.log.getvalue()
+    assert "wrong-secret" not in exposed.text + exporter.log.getvalue()
+
+
+NAME = "iot-bulk-exporter"
+BY_DEFAULT = [kind.name for kind in KINDS if kind.by_default]
+ROLE = {"Trust": "role", "TrustedRoleArns": f"arn:aws:iam::{ACCOUNT}:role/{NAME}", "ExternalId": "change-me"}
+TRUSTS = {
+    "PodIdentity": {"Trust": "pod-identity", "ClusterName": "factory"},
+    "Irsa": {"Trust": "irsa", "OidcProvider": "oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF"},
+    "OtherAccount": ROLE,
+}
+
+
+def template() -> str:
+    """Return the template without the resource that ministack lacks."""
+    text = (ROOT / "deploy" / "aws" / "cloudformation.yaml").read_text(encoding="utf-8")
+    before, association, after = text.partition("  Association:\n")
+    assert association
+    return before + after[after.index("Outputs:\n") :]
+
+
+def create_stack(aws: Endpoint, account: str, **parameters: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Create a stack in an account and return its role's policy and trust policy."""
+    given = [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()]
+    stacks, iam = aws.client("cloudformation", account), aws.client("iam", account)
+    stacks.create_stack(
+        StackName=NAME, TemplateBody=template(), Parameters=given, Capabilities=["CAPABILITY_NAMED_IAM"]
+    )
+    stacks.get_waiter("stack_create_complete").wait(StackName=NAME)
+    policy = iam.get_role_policy(RoleName=NAME, PolicyName="read-bulk-operations")["PolicyDocument"]
+    return policy, iam.get_role(RoleName=NAME)["Role"]["AssumeRolePolicyDocument"]
+
+
+@pytest.mark.parametrize("sid", TRUSTS)
+def test_a_stack_allows_and_trusts_as_documented(aws: Endpoint, sid: str) -> None:
+    policy, trust = create_stack(aws, ACCOUNT, **TRUSTS[sid])
+    assert trust == documented_trust(sid)
+    assert policy["Statement"] == wanted_statements(BY_DEFAULT, ["discover"], "aws", [])
+
+
+def test_a_stack_with_every_parameter_allows_every_purpose(aws: Endpoint) -> None:
+    purposes = {purpose for kind in KINDS for purpose in kind.purposes} - {"describe"}
+    words = {
+        "".join(part.capitalize() for part in name.split("_")) for name in {kind.name for kind in KINDS} | purposes
+    }
+    roles = [f"arn:aws:iam::{OTHER_ACCOUNT}:role/{name}" for name in "ab"]
+    more = {"AssumeRoleArns": ",".join(roles), "Regions": "eu-west-1,us-east-1"}
+    policy, _ = create_stack(aws, ACCOUNT, **TRUSTS["PodIdentity"], **dict.fromkeys(words, "true"), **more)
+    *watching, assuming = policy["Statement"]
+    assert watching == wanted_statements([kind.name for kind in KINDS], purposes, "aws", ["eu-west-1", "us-east-1"])
+    assert (assuming["Action"], assuming["Resource"]) == (["sts:AssumeRole", "sts:TagSession"], roles)
+
+
+@pytest.mark.parametrize(("regions", "up"), [("eu-west-1", 1), ("us-east-1", 0)])
+def test_the_role_of_a_stack_gives_access_only_in_its_regions(aws: Endpoint, regions: str, up: int) -> None:
+    aws.create_job("there", aws.create_things("a", key=OTHER_ACCOUNT), key=OTHER_ACCOUNT)
+    trust = {**ROLE, "TrustedRoleArns": f"arn:aws:iam::{ACCOUNT}:root"}
+    create_stack(aws, OTHER_ACCOUNT, **trust, Tags="true", Regions=regions)
+    role = f"role_arn: 'arn:aws:iam::{OTHER_ACCOUNT}:role/{NAME}', external_id: change-me"
+    config = f"accounts: [{{{role}, watch: [{{kind: iot_job, discover: true}}]}}]\nlabels: {{tags: [team]}}"
+    exposed = aws.scrape(config)
+    assert exposed.up() == {"iot_job": up}
+    assert exposed.ids() == ({"there"} if up else set())

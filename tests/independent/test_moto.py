@@ -1,7 +1,5 @@
 """Responses that AWS never sends but moto does: an own status, lists without a filter, HTML for unknown APIs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest
@@ -24,24 +22,22 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
         yield endpoint
 
 
-def test_a_status_that_aws_does_not_have_is_unknown_and_costs_no_other_row(aws: Endpoint) -> None:
+def test_a_status_that_aws_does_not_have_is_unknown_and_affects_no_other_series(aws: Endpoint) -> None:
     aws.create_job("firmware", aws.create_things("a"))
-    with serve_exporter(JOBS, aws.url) as exporter:
-        exposed = Scrape(exporter.scrape())
+    exposed = aws.scrape(JOBS)
     assert exposed.by("status", STATUS, id="firmware") == {**dict.fromkeys(STATUSES, 0), UNKNOWN: 1}
     assert exposed.value("aws_iot_bulk_operation_progress_ratio") == 0
     assert exposed.up() == {"iot_job": 1}
 
 
-def test_a_count_that_is_not_sent_has_no_row(aws: Endpoint) -> None:
+def test_a_count_that_is_not_sent_has_no_series(aws: Endpoint) -> None:
     aws.create_job("firmware", aws.create_things("a"))
-    with serve_exporter(JOBS, aws.url) as exporter:
-        exposed = Scrape(exporter.scrape())
+    exposed = aws.scrape(JOBS)
     states = ("in_progress", "succeeded", "failed", "rejected", "removed", "canceled")
     assert exposed.by("state", "aws_iot_job_things") == {"queued": 1, **dict.fromkeys(states, 0)}
 
 
-def test_a_job_that_the_list_of_every_status_holds_has_its_rows_once(aws: Endpoint) -> None:
+def test_a_job_in_the_list_of_every_status_has_its_series_once(aws: Endpoint) -> None:
     targets = aws.create_things("a")
     for id in ("running", "cancelled"):
         aws.create_job(id, targets)
@@ -53,7 +49,7 @@ def test_a_job_that_the_list_of_every_status_holds_has_its_rows_once(aws: Endpoi
             assert (exposed.status("running"), exposed.status("cancelled")) == (UNKNOWN, "CANCELED")
 
 
-def test_a_job_that_is_deleted_leaves(aws: Endpoint) -> None:
+def test_a_deleted_job_has_no_series(aws: Endpoint) -> None:
     aws.create_job("firmware", aws.create_things("a"))
     with serve_exporter(JOBS, aws.url) as exporter:
         assert Scrape(exporter.scrape()).ids() == {"firmware"}
@@ -63,7 +59,7 @@ def test_a_job_that_is_deleted_leaves(aws: Endpoint) -> None:
     assert exposed.up() == {"iot_job": 1}
 
 
-def test_html_instead_of_tags_costs_no_row(aws: Endpoint) -> None:
+def test_html_instead_of_tags_removes_no_series(aws: Endpoint) -> None:
     aws.create_job("firmware", aws.create_things("a"), tags=[{"Key": "team", "Value": "gateways"}])
     with serve_exporter(f"{JOBS}\nlabels: {{tags: [team]}}", aws.url) as exporter:
         for _ in range(2):
@@ -74,14 +70,13 @@ def test_html_instead_of_tags_costs_no_row(aws: Endpoint) -> None:
             assert exposed.reasons() == {("iot_job", "server_error")}
 
 
-def test_an_api_that_is_not_there_ends_in_a_reason_and_takes_no_other_kind_down(aws: Endpoint) -> None:
+def test_a_missing_api_has_a_reason_and_does_not_affect_other_kinds(aws: Endpoint) -> None:
     aws.create_job("firmware", aws.create_things("a"))
     watches = ", ".join(
         f"{{kind: {kind.name}, discover: true, ids: [one]}}" for kind in KINDS if kind.name != "iot_job"
     )
     config = JOBS.replace("watch: [", f"watch: [{watches}, ")
-    with serve_exporter(config, aws.url) as exporter:
-        exposed = Scrape(exporter.scrape())
+    exposed = aws.scrape(config)
     assert exposed.ids() == {"firmware"}
     assert exposed.up() == {**{kind.name: 0 for kind in KINDS}, "iot_job": 1}
     assert exposed.reasons() == {
@@ -91,7 +86,7 @@ def test_an_api_that_is_not_there_ends_in_a_reason_and_takes_no_other_kind_down(
     }
 
 
-def test_the_rows_of_an_assumed_role_carry_the_number_of_its_account(aws: Endpoint) -> None:
+def test_the_series_of_an_assumed_role_have_the_id_of_its_account(aws: Endpoint) -> None:
     role = f"arn:aws:iam::{OTHER_ACCOUNT}:role/exporter"
     session = aws.client("sts").assume_role(RoleArn=role, RoleSessionName="another")
     other = session["Credentials"]["AccessKeyId"]
@@ -99,8 +94,7 @@ def test_the_rows_of_an_assumed_role_carry_the_number_of_its_account(aws: Endpoi
     aws.create_job("there", aws.create_things("a", key=other), key=other)
     watch = "watch: [{kind: iot_job, discover: true}]"
     config = f"accounts: [{{name: one, {watch}}}, {{name: other, role_arn: '{role}', {watch}}}]"
-    with serve_exporter(config, aws.url) as exporter:
-        exposed = Scrape(exporter.scrape())
+    exposed = aws.scrape(config)
     assert exposed.ids(aws_account_id=ACCOUNT, aws_region=REGION) == {"here"}
     assert exposed.ids(aws_account_id=OTHER_ACCOUNT, aws_region=REGION) == {"there"}
     assert exposed.by("account", "aws_iot_bulk_exporter_up") == {"one": 1, "other": 1}
