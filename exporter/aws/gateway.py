@@ -10,12 +10,13 @@ from typing import Any
 
 from exporter.aws.budget import Budget, Budgets, Priority
 from exporter.aws.clients import AccountClients, ClientPool
+from exporter.aws.instrumentation import Recorder
 from exporter.aws.models import Models
 from exporter.aws.shared_responses import SharedResponses
 from exporter.aws.workers import Workers
 from exporter.config.sections import Account, Aws
 from exporter.core.clock import Clock
-from exporter.core.errors import EndlessListError, Reason, malformed
+from exporter.core.errors import EndlessListError, malformed
 from exporter.core.model import Scope
 from exporter.kinds.kind import ApiCall
 from exporter.kinds.response import Response
@@ -120,7 +121,7 @@ def new_shared_resources(
 
 
 def _new_clients(models: Models, settings: Aws, metrics: ApiMetrics, clock: Clock, budgets: Budgets) -> ClientPool:
-    return ClientPool(models, settings, CONNECTIONS, partial(ScopeRecorder, budgets, metrics), clock)
+    return ClientPool(models, settings, CONNECTIONS, partial(Recorder, budgets, metrics), clock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,30 +175,3 @@ class ScopeApi:
             budget.bucket.refund()
             await self.workers.wait_for_slot(self.gateway.deadline)
             await budget.acquire(self.priority)
-
-
-@dataclass(frozen=True, slots=True)
-class ScopeRecorder:
-    """Counts the attempts of one scope, charges its budgets for retries, and slows them down when AWS throttles."""
-
-    budgets: Budgets
-    metrics: ApiMetrics
-    account_id: str
-    region: str
-
-    def record_request(self, service: str, api: str, is_retry: bool) -> None:
-        """Count an attempt, and charge the budget for a retry. The first attempt took a token."""
-        self.metrics.requests.labels(self.account_id, self.region, service, api).inc()
-        bucket = self.budgets.bucket(self.account_id, self.region, service, api)
-        if is_retry and bucket:
-            bucket.charge()
-
-    def record_response(self, service: str, api: str, seconds: float, reason: Reason | None, code: str) -> None:
-        """Record the duration of an attempt, and its failure."""
-        self.metrics.duration.labels(service, api).observe(seconds)
-        if reason is None:
-            return
-        self.metrics.errors.labels(self.account_id, self.region, service, api, code).inc()
-        bucket = self.budgets.bucket(self.account_id, self.region, service, api)
-        if reason is Reason.THROTTLED and bucket:
-            bucket.slow_down()

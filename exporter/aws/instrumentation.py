@@ -4,23 +4,46 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 from botocore.client import BaseClient
 
+from exporter.aws.budget import Budgets
 from exporter.aws.errors import classify, translate
 from exporter.core.clock import Clock
 from exporter.core.errors import Reason
+from exporter.metrics.self_metrics import ApiMetrics
 
 
-class Recorder(Protocol):
-    """Records attempts. Its methods are called in the threads that make the calls."""
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """Counts the attempts of one scope, charges its budgets for retries, and slows them down when AWS throttles.
+
+    Its methods are called in the threads that make the calls.
+    """
+
+    budgets: Budgets
+    metrics: ApiMetrics
+    account_id: str
+    region: str
 
     def record_request(self, service: str, api: str, is_retry: bool) -> None:
-        """Record that an attempt starts."""
+        """Count an attempt, and charge the budget for a retry. The first attempt took a token."""
+        self.metrics.requests.labels(self.account_id, self.region, service, api).inc()
+        bucket = self.budgets.bucket(self.account_id, self.region, service, api)
+        if is_retry and bucket:
+            bucket.charge()
 
     def record_response(self, service: str, api: str, seconds: float, reason: Reason | None, code: str) -> None:
-        """Record the duration of an attempt that has ended, and its reason and code if it failed."""
+        """Record the duration of an attempt, and its failure."""
+        self.metrics.duration.labels(service, api).observe(seconds)
+        if reason is None:
+            return
+        self.metrics.errors.labels(self.account_id, self.region, service, api, code).inc()
+        bucket = self.budgets.bucket(self.account_id, self.region, service, api)
+        if reason is Reason.THROTTLED and bucket:
+            bucket.slow_down()
 
 
 class _Attempts(threading.local):

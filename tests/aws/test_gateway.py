@@ -1,4 +1,4 @@
-"""Calls to AWS: a token is spent only when the call is made, and every list ends."""
+"""Calls to AWS: a token is spent only when the call is made, every list ends, and readers share responses."""
 
 import asyncio
 import threading
@@ -11,10 +11,12 @@ from prometheus_client import CollectorRegistry
 
 from exporter.aws.gateway import Gateway, ScopeApi
 from exporter.aws.models import Models
+from exporter.aws.shared_responses import SharedResponses
 from exporter.config.sections import Account, Aws
 from exporter.core.errors import ApiError, Reason
 from exporter.kinds.kind import ApiCall
 from exporter.kinds.registry import KINDS
+from exporter.kinds.response import Response
 from exporter.kinds.thing_registration_task import DESCRIBE, LIST
 from exporter.metrics.self_metrics import ApiMetrics
 from tests.support.clocks import ManualClock
@@ -74,10 +76,7 @@ def test_an_empty_page_does_not_end_a_list() -> None:
 
 @pytest.mark.parametrize(
     "page",
-    [
-        json_response({"taskIds": ["a"], "nextToken": "same"}),
-        json_response({"nextToken": "2"}),
-    ],
+    [json_response({"taskIds": ["a"], "nextToken": "same"}), json_response({"nextToken": "2"})],
     ids=["repeated token", "no list"],
 )
 def test_a_page_without_a_list_or_with_a_repeated_token_is_malformed(page: HttpResponse) -> None:
@@ -86,8 +85,15 @@ def test_a_page_without_a_list_or_with_a_repeated_token_is_malformed(page: HttpR
     assert caught.value.reason is Reason.MALFORMED
 
 
+class EndlessList(ScriptedAws):
+    """An AWS in which every page of a list has a token for the next page."""
+
+    def find(self, target: str, path: str) -> HttpResponse:
+        return json_response({"taskIds": ["a"], "nextToken": str(len(self.requests))})
+
+
 def test_a_list_without_an_end_is_malformed() -> None:
-    endless = _EndlessList()
+    endless = EndlessList()
     with pytest.raises(ApiError, match="more than 1000 pages"):
         run_with_api(endless, list_ids)
     assert len(endless.requests) == 1000
@@ -106,13 +112,6 @@ def test_only_apis_with_the_same_quota_share_a_budget() -> None:
     assert budget("111122223333", "us-east-1", "GetDeployment", "control-plane") is not shared
 
 
-class _EndlessList(ScriptedAws):
-    """An AWS in which every page of a list has a token for the next page."""
-
-    def find(self, target: str, path: str) -> HttpResponse:
-        return json_response({"taskIds": ["a"], "nextToken": str(len(self.requests))})
-
-
 @pytest.mark.parametrize("service", sorted({call.service for kind in KINDS for call in kind.calls} | {"sts"}))
 def test_reduced_endpoint_data_gives_the_same_endpoints(service: str) -> None:
     regions = ("eu-west-1", "us-east-1", "cn-north-1", "us-gov-west-1", "eusc-de-east-1", "us-iso-east-1", "xx-new-9")
@@ -127,3 +126,49 @@ def endpoints(service: str, regions: Sequence[str], models: Models) -> list[tupl
     session.register_component("data_loader", models.loader)
     clients = [session.create_client(service, region_name=region) for region in regions]
     return [(client.meta.endpoint_url, client.meta.region_name) for client in clients]
+
+
+class Calls:
+    """Calls without a response. Counts those that started and those that are still running."""
+
+    def __init__(self) -> None:
+        self.started = 0
+        self.running = 0
+
+    async def call(self) -> Response:
+        self.started += 1
+        self.running += 1
+        try:
+            return await asyncio.Future[Response]()
+        finally:
+            self.running -= 1
+
+
+async def settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.anyio
+async def test_a_call_is_cancelled_with_its_last_reader() -> None:
+    calls, shared = Calls(), SharedResponses(10.0, ManualClock().clock())
+    readers = [asyncio.create_task(shared.get("job", name, calls.call)) for name in ("a", "b")]
+    for reader, running in zip(readers, (1, 0), strict=True):
+        await settle()
+        reader.cancel()
+        await settle()
+        assert (calls.started, calls.running) == (1, running)
+
+
+@pytest.mark.anyio
+async def test_a_reader_starts_a_new_call_while_the_last_one_is_cancelled() -> None:
+    calls, shared = Calls(), SharedResponses(10.0, ManualClock().clock())
+    first = asyncio.create_task(shared.get("job", "a", calls.call))
+    await settle()
+    first.cancel()
+    await asyncio.sleep(0)
+    second = asyncio.create_task(shared.get("job", "b", calls.call))
+    await settle()
+    assert (calls.started, calls.running, second.done()) == (2, 1, False)
+    second.cancel()
+    await settle()

@@ -9,6 +9,7 @@ import pytest
 from exporter.aws.workers import Workers
 from exporter.core.errors import ApiError, Reason
 
+pytestmark = pytest.mark.anyio
 SOON = 0.02
 NEVER = 600.0
 HANGING_CALL = """
@@ -48,54 +49,44 @@ async def abandon_call(workers: Workers, release: threading.Event) -> None:
     assert caught.value.reason is Reason.TIMEOUT
 
 
-def test_a_call_returns_the_result_of_its_function() -> None:
-    assert asyncio.run(Workers(1).run(lambda: "result", NEVER)) == "result"
+async def test_a_call_returns_the_result_of_its_function() -> None:
+    assert await Workers(1).run(lambda: "result", NEVER) == "result"
 
 
-def test_an_exception_becomes_an_api_error_and_frees_the_slot() -> None:
-    async def fail_and_call() -> int:
-        workers = Workers(1)
-        with pytest.raises(ApiError, match="KeyError"):
-            await workers.run(lambda: dict[str, int]()["member"], NEVER)
-        return await workers.run(lambda: 7, NEVER)
-
-    assert asyncio.run(fail_and_call()) == 7
+async def test_an_exception_becomes_an_api_error_and_frees_the_slot() -> None:
+    workers = Workers(1)
+    with pytest.raises(ApiError, match="KeyError"):
+        await workers.run(lambda: dict[str, int]()["member"], NEVER)
+    assert await workers.run(lambda: 7, NEVER) == 7
 
 
-def test_an_abandoned_call_is_counted_until_it_ends() -> None:
-    async def abandon() -> None:
-        threads, release = Threads(), threading.Event()
-        workers = Workers(2, threads.start)
+async def test_an_abandoned_call_is_counted_until_it_ends() -> None:
+    threads, release = Threads(), threading.Event()
+    workers = Workers(2, threads.start)
+    await abandon_call(workers, release)
+    await abandon_call(workers, release)
+    assert workers.abandoned == 2
+    release.set()
+    threads.join()
+    # Each thread has reported its end to the event loop, which now handles the reports.
+    await asyncio.sleep(0)
+    assert workers.abandoned == 0
+
+
+async def test_abandoned_calls_block_their_cell_only_above_the_limit_and_never_another_cell() -> None:
+    workers, release = Workers(2), threading.Event()
+    for _ in range(2):
         await abandon_call(workers, release)
+    assert await workers.run(lambda: 6, NEVER) == 6
+    for _ in range(2):
         await abandon_call(workers, release)
-        assert workers.abandoned == 2
-        release.set()
-        threads.join()
-        # Each thread has reported its end to the event loop, which now handles the reports.
-        await asyncio.sleep(0)
-        assert workers.abandoned == 0
-
-    asyncio.run(abandon())
+    with pytest.raises(ApiError, match="all calls of the cell hang"):
+        await workers.run(lambda: 7, SOON)
+    assert await Workers(2).run(lambda: 8, NEVER) == 8
+    release.set()
 
 
-def test_abandoned_calls_block_their_cell_only_above_the_limit_and_never_another_cell() -> None:
-    async def fill() -> int:
-        workers, release = Workers(2), threading.Event()
-        for _ in range(2):
-            await abandon_call(workers, release)
-        assert await workers.run(lambda: 6, NEVER) == 6
-        for _ in range(2):
-            await abandon_call(workers, release)
-        with pytest.raises(ApiError, match="all calls of the cell hang"):
-            await workers.run(lambda: 7, SOON)
-        result = await Workers(2).run(lambda: 8, NEVER)
-        release.set()
-        return result
-
-    assert asyncio.run(fill()) == 8
-
-
-def test_no_more_calls_run_at_the_same_time_than_there_are_slots() -> None:
+async def test_no_more_calls_run_at_the_same_time_than_there_are_slots() -> None:
     both, running, most = threading.Barrier(2, timeout=60), [0], [0]
     lock = threading.Lock()
 
@@ -107,55 +98,43 @@ def test_no_more_calls_run_at_the_same_time_than_there_are_slots() -> None:
         with lock:
             running[0] -= 1
 
-    async def make_calls() -> None:
-        workers = Workers(2)
-        await asyncio.gather(*(workers.run(call, NEVER) for _ in range(6)))
-
-    asyncio.run(make_calls())
+    workers = Workers(2)
+    await asyncio.gather(*(workers.run(call, NEVER) for _ in range(6)))
     assert most == [2]
 
 
-def test_a_call_that_ends_while_it_is_cancelled_is_not_counted_afterwards() -> None:
-    async def cancel_and_end() -> int:
-        threads, release = Threads(), threading.Event()
-        workers = Workers(1, threads.start)
-        running = asyncio.ensure_future(workers.run(release.wait, NEVER))
-        await asyncio.sleep(0)
-        release.set()
-        threads.join()
-        running.cancel()
-        await asyncio.wait([running])
-        assert await workers.run(lambda: 7, NEVER) == 7
-        return workers.abandoned
-
-    assert asyncio.run(cancel_and_end()) == 0
+async def test_a_call_that_ends_while_it_is_cancelled_is_not_counted_afterwards() -> None:
+    threads, release = Threads(), threading.Event()
+    workers = Workers(1, threads.start)
+    running = asyncio.ensure_future(workers.run(release.wait, NEVER))
+    await asyncio.sleep(0)
+    release.set()
+    threads.join()
+    running.cancel()
+    await asyncio.wait([running])
+    assert await workers.run(lambda: 7, NEVER) == 7
+    assert workers.abandoned == 0
 
 
-def test_a_cancelled_caller_takes_no_slot() -> None:
-    async def cancel() -> int:
-        workers, release = Workers(1), threading.Event()
-        await abandon_call(workers, release)
-        waiting = asyncio.ensure_future(workers.run(lambda: 7, NEVER))
-        await asyncio.sleep(0)
-        waiting.cancel()
-        release.set()
-        return await workers.run(lambda: 8, NEVER)
-
-    assert asyncio.run(cancel()) == 8
+async def test_a_cancelled_caller_takes_no_slot() -> None:
+    workers, release = Workers(1), threading.Event()
+    await abandon_call(workers, release)
+    waiting = asyncio.ensure_future(workers.run(lambda: 7, NEVER))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    release.set()
+    assert await workers.run(lambda: 8, NEVER) == 8
 
 
-def test_a_system_without_free_threads_fails_the_call_and_frees_the_slot() -> None:
-    async def call_without_threads() -> int:
-        workers = Workers(1)
-        before = threading.stack_size(1 << 46)
-        try:
-            with pytest.raises(ApiError, match="cannot start a thread"):
-                await workers.run(lambda: 7, NEVER)
-        finally:
-            threading.stack_size(before)
-        return await workers.run(lambda: 8, NEVER)
-
-    assert asyncio.run(call_without_threads()) == 8
+async def test_a_system_without_free_threads_fails_the_call_and_frees_the_slot() -> None:
+    workers = Workers(1)
+    before = threading.stack_size(1 << 46)
+    try:
+        with pytest.raises(ApiError, match="cannot start a thread"):
+            await workers.run(lambda: 7, NEVER)
+    finally:
+        threading.stack_size(before)
+    assert await workers.run(lambda: 8, NEVER) == 8
 
 
 def test_a_hanging_call_does_not_delay_the_end_of_the_process() -> None:
