@@ -5,25 +5,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
+
+from prometheus_client import CollectorRegistry
 
 from benchmarks import harness
+from exporter.aws.budget import Budgets
 from exporter.aws.clients import ClientPool
+from exporter.aws.instrumentation import Recorder
 from exporter.aws.models import Models
 from exporter.config.sections import Account, Aws
 from exporter.core.clock import Clock
-from exporter.core.errors import Reason
 from exporter.kinds.kind import ApiCall
+from exporter.metrics.self_metrics import ApiMetrics
 
 NUMBERS = (1, 10, 100)
 # Each service with one call.
 SERVICES = {"iot": "DescribeJob", "greengrass": "GetBulkDeploymentStatus", "greengrassv2": "GetDeployment"}
-
-
-class _Silent:
-    """A recorder that ignores everything."""
-
-    def record_request(self, service: str, api: str, is_retry: bool) -> None: ...
-    def record_response(self, service: str, api: str, seconds: float, reason: Reason | None, code: str) -> None: ...
 
 
 def report() -> str:
@@ -63,7 +61,8 @@ def _separate_sessions(number: int) -> list[object]:
 
 def _shared_loader(number: int) -> list[object]:
     calls = [ApiCall(service, name, quota=10) for service, name in SERVICES.items()]
-    clients = ClientPool(Models(only=calls), Aws(), 8, lambda account_id, region: _Silent(), Clock())
+    new_recorder = partial(Recorder, Budgets(1.0, Clock()), ApiMetrics(CollectorRegistry()))
+    clients = ClientPool(Models(only=calls), Aws(), 8, new_recorder, Clock())
     role = "arn:aws:iam::{:012d}:role/reader"
     accounts = [
         Account(name=str(index), regions=("eu-west-1",), role_arn=role.format(index)) for index in range(number)

@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,13 +9,12 @@ from typing import Any
 import pytest
 
 from exporter.aws.iam_policy import config_policy, permissions, policy
-from exporter.cli.main import PROGRAM
 from exporter.config.loader import parse_config
 from exporter.kinds.kind import DESCRIBE, DISCOVER, TAGS, ApiCall, Kind
 from exporter.kinds.registry import KINDS
 from tests.support.exporter_server import serve_simulation
 from tests.support.exposition_rows import Scrape
-from tests.support.repository import ROOT
+from tests.support.processes import run_exporter, usage_errors
 from tests.support.simulated_responses import MODELS
 
 ACCOUNT, OTHER_ACCOUNT = "111122223333", "444455556666"
@@ -29,11 +26,8 @@ SCENARIO = f"accounts: ['{ACCOUNT}', '{OTHER_ACCOUNT}']\noperations:\n" + "\n".j
 # Actions without a call of the same name: one needs no permission, the other is a dependent action.
 NOT_COMPARED = {"sts:GetCallerIdentity", "sts:TagSession"}
 
-every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-
 
 def watch_entry(kind: Kind[Any], *purposes: str) -> str:
-    """Return the watch entry of a kind with one id and these purposes."""
     switches = "".join(f", {purpose}: true" for purpose in purposes if purpose != TAGS)
     return f"{{kind: {kind.name}, ids: [one]{switches}}}"
 
@@ -78,14 +72,9 @@ def test_the_complete_policy_allows_exactly_the_calls_of_all_kinds_in_two_accoun
     accounts = f"{{name: own, watch: [{watch}]}}, {{name: other, role_arn: '{ROLE}', watch: [{watch}]}}"
     config = configuration(accounts, TAGS)
     parsed = parse_config(config, KINDS)
-    actions_called = called_actions(config)
-    assert (
-        actions_called - NOT_COMPARED
-        == actions(config_policy(parsed, KINDS, MODELS)) - dependent_actions(KINDS) - NOT_COMPARED
-    )
-    assert actions_called - NOT_COMPARED - {"sts:AssumeRole"} == actions(policy(KINDS, MODELS)) - dependent_actions(
-        KINDS
-    )
+    called, ignored = called_actions(config) - NOT_COMPARED, NOT_COMPARED | dependent_actions(KINDS)
+    assert called == actions(config_policy(parsed, KINDS, MODELS)) - ignored
+    assert called - {"sts:AssumeRole"} == actions(policy(KINDS, MODELS)) - dependent_actions(KINDS)
     assert config_policy(parsed, KINDS, MODELS, "other") == policy(KINDS, MODELS)
 
 
@@ -95,51 +84,39 @@ def test_each_statement_has_a_unique_valid_id() -> None:
     assert [sid for sid in sids if not re.fullmatch("[A-Za-z0-9]+", sid)] == []
 
 
-@every_kind
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_no_statement_mixes_resources_with_a_wildcard(kind: Kind[Any]) -> None:
     for permission in permissions(kind, MODELS):
         assert permission.resources == ("*",) or "*" not in permission.resources
 
 
 def test_an_account_with_a_role_has_its_own_policy_and_the_process_may_assume_the_role() -> None:
-    jobs, tasks = (
-        f"{{kind: {kind.name}, discover: true}}"
-        for kind in KINDS
-        if kind.name in ("iot_job", "thing_registration_task")
-    )
+    tasks, jobs = (f"{{kind: {name}, discover: true}}" for name in ("thing_registration_task", "iot_job"))
     accounts = f"{{name: a, watch: [{jobs}]}}, {{name: b, role_arn: '{ROLE}', watch: [{tasks}]}}"
     config = parse_config(configuration(accounts), KINDS)
     own = config_policy(config, KINDS, MODELS)["Statement"]
+    first, second = (actions(config_policy(config, KINDS, MODELS, account)) for account in ("a", "b"))
     assert own[-1]["Resource"] == [ROLE]
-    assert actions(config_policy(config, KINDS, MODELS, "a")) == actions({"Statement": own[:-1]})
-    assert (
-        actions(config_policy(config, KINDS, MODELS, "a")) & actions(config_policy(config, KINDS, MODELS, "b")) == set()
-    )
+    assert first == actions({"Statement": own[:-1]})
+    assert first & second == set()
 
 
 def test_a_policy_is_limited_to_regions_if_every_account_has_some() -> None:
     first = "{name: one, regions: [us-east-1, eu-west-1]}"
+    second = f"{first}, {{name: two, account_id: '{OTHER_ACCOUNT}'"
     for accounts, regions in [
-        (first, {"eu-west-1", "us-east-1"}),
-        (
-            f"{first}, {{name: two, account_id: '{OTHER_ACCOUNT}', regions: [eu-north-1]}}",
-            {"eu-north-1", "eu-west-1", "us-east-1"},
-        ),
-        (f"{first}, {{name: two, account_id: '{OTHER_ACCOUNT}'}}", None),
+        (first, ["eu-west-1", "us-east-1"]),
+        (f"{second}, regions: [eu-north-1]}}", ["eu-north-1", "eu-west-1", "us-east-1"]),
+        (f"{second}}}", []),
     ]:
         statements = config_policy(parse_config(configuration(accounts), KINDS), KINDS, MODELS)["Statement"]
-        condition = {"StringEquals": {"aws:RequestedRegion": sorted(regions)}} if regions else None
+        condition = {"StringEquals": {"aws:RequestedRegion": regions}} if regions else None
         assert [statement.get("Condition") for statement in statements] == [condition] * len(statements)
 
 
 def test_the_prefix_of_an_action_is_the_signing_name() -> None:
     assert MODELS.iam_action(ApiCall("greengrassv2", "GetDeployment", quota=50)) == "greengrass:GetDeployment"
     assert MODELS.iam_action(ApiCall("iot", "DescribeJob", quota=10)) == "iot:DescribeJob"
-
-
-def show(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "exporter", "show", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=ROOT)
 
 
 def test_show_prints_the_policies_of_a_configuration(tmp_path: Path) -> None:
@@ -149,7 +126,7 @@ def test_show_prints_the_policies_of_a_configuration(tmp_path: Path) -> None:
     file.write_text(configuration(f"{{name: a, watch: [{watch}]}}, {{name: b, role_arn: '{ROLE}', {secret}}}"))
     config = parse_config(file.read_text(), KINDS)
     for account, flags in ((None, []), ("a", ["--account=a"]), ("b", ["--account=b"])):
-        done = show("iam-policy", f"--config.file={file}", *flags)
+        done = run_exporter("show", "iam-policy", f"--config.file={file}", *flags)
         assert (done.returncode, done.stderr) == (0, "")
         assert json.loads(done.stdout) == config_policy(config, KINDS, MODELS, account)
         assert "s3cret" not in done.stdout
@@ -171,6 +148,4 @@ def test_show_prints_the_policies_of_a_configuration(tmp_path: Path) -> None:
     ],
 )
 def test_invalid_flags_for_a_policy_are_refused(arguments: tuple[str, ...], reason: str) -> None:
-    done = show(*arguments)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"{PROGRAM}: {reason}\n"
+    assert usage_errors("show", *arguments) == [reason]
