@@ -33,14 +33,11 @@ accounts:
 aws: {max_attempts: 1, connect_timeout: 50ms}
 """
 ALONE = CONFIG.replace("      - {kind: thing_registration_task, ids: [task]}\n", "")
-TASK, BULK, LIST = (
-    "/thing-registration-tasks/task",
-    "/greengrass/bulk/deployments/bulk/status",
-    "/greengrass/bulk/deployments",
-)
+TASK, LIST = "/thing-registration-tasks/task", "/greengrass/bulk/deployments"
+BULK = f"{LIST}/bulk/status"
 RUNNING = json_response({"BulkDeploymentStatus": "Running"})
+DENIED = error_response("AccessDeniedException", 403)
 HOUR = 3600.0
-CELL_ERROR = "aws_iot_bulk_exporter_cell_error"
 
 
 def aws_with(refused: HttpResponse, task: HttpResponse | None = None) -> ScriptedAws:
@@ -51,7 +48,7 @@ def aws_with(refused: HttpResponse, task: HttpResponse | None = None) -> Scripte
 
 def reasons(exposed: str) -> set[str]:
     """Return the reasons why the cell of the kind is not up."""
-    return {row["reason"] for row, _ in Scrape(exposed).rows(CELL_ERROR, kind=KIND.name)}
+    return {reason for kind, reason in Scrape(exposed).reasons() if kind == KIND.name}
 
 
 @contextmanager
@@ -62,7 +59,7 @@ def exporter_for(aws: ScriptedAws, config: str = CONFIG, clock: ManualClock | No
 
 
 REFUSALS = {
-    "AccessDeniedException": error_response("AccessDeniedException", 403),
+    "AccessDeniedException": DENIED,
     "AccessDeniedException with 400": error_response("AccessDeniedException", 400),
     "ForbiddenException": error_response("ForbiddenException", 400),
     "a bare 403": HttpResponse(b'{"message": "Forbidden"}', 403, {"content-type": "application/json"}),
@@ -108,12 +105,6 @@ def test_the_end_of_support_is_not_detected_if_another_kind_is_refused_too(code:
     assert seen == {(KIND.name, reason), ("thing_registration_task", reason)}
 
 
-def test_another_failure_of_another_kind_does_not_prevent_the_detection() -> None:
-    aws = aws_with(REFUSALS["ForbiddenException"], task=error_response("InternalFailureException", 500))
-    with exporter_for(aws) as exporter:
-        assert reasons(exporter.scrape()) == {"end_of_support"}
-
-
 @pytest.mark.parametrize(
     "refused",
     [
@@ -132,15 +123,38 @@ def test_a_failure_that_is_no_refusal_keeps_its_own_reason(refused: HttpResponse
     assert "end_of_support" not in seen
 
 
-def test_a_refusal_before_the_end_of_support_keeps_its_reason() -> None:
+ROLE = ALONE.replace("account_id:", "role_arn: arn:aws:iam::111122223333:role/reader\n    account_id:")
+ROLE_DENIED = b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"
+
+
+@pytest.mark.parametrize(
+    ("responses", "config", "days", "reason"),
+    [
+        ({TASK: error_response("InternalFailureException", 500)}, CONFIG, 0, "end_of_support"),
+        ({}, CONFIG, -1, "access_denied"),
+        ({BULK: RUNNING}, CONFIG, 0, "access_denied"),
+        ({"/": HttpResponse(ROLE_DENIED, 403, {"content-type": "text/xml"})}, ROLE, 0, "access_denied"),
+    ],
+    ids=[
+        "another failure of another kind does not prevent the detection",
+        "a refusal before the end of support keeps its reason",
+        "one response among refusals shows that the service is in operation",
+        "a role that cannot be assumed is no sign of the end of support",
+    ],
+)
+def test_only_refusals_after_the_end_of_support_are_a_sign_of_it(
+    responses: dict[str, HttpResponse], config: str, days: int, reason: str
+) -> None:
     assert KIND.support_ended == datetime(2026, 10, 7, tzinfo=UTC)
-    clock = ManualClock(at=(KIND.support_ended - timedelta(days=1)).timestamp())
-    with exporter_for(aws_with(REFUSALS["ForbiddenException"]), clock=clock) as exporter:
-        assert reasons(exporter.scrape()) == {"access_denied"}
+    clock = ManualClock(at=(KIND.support_ended + timedelta(days=days)).timestamp())
+    aws = aws_with(DENIED)
+    aws.responses |= responses
+    with exporter_for(aws, config, clock) as exporter:
+        assert reasons(exporter.scrape()) == {reason}
 
 
 def test_an_ended_service_is_logged_once_and_called_once_an_hour_until_it_responds_again() -> None:
-    aws = aws_with(REFUSALS["AccessDeniedException"])
+    aws = aws_with(DENIED)
     with exporter_for(aws) as exporter:
         exporter.scrape()
         before = [path for path in aws.requests if path != TASK]
@@ -154,27 +168,11 @@ def test_an_ended_service_is_logged_once_and_called_once_an_hour_until_it_respon
         assert Scrape(exposed).ids(kind=KIND.name) == {"bulk"}
 
 
-def test_one_response_among_refusals_shows_that_the_service_is_in_operation() -> None:
-    aws = aws_with(REFUSALS["AccessDeniedException"])
-    aws.responses[BULK] = RUNNING
-    with exporter_for(aws) as exporter:
-        assert reasons(exporter.scrape()) == {"access_denied"}
-
-
-def test_a_role_that_cannot_be_assumed_is_no_sign_of_the_end_of_support() -> None:
-    config = ALONE.replace("account_id:", "role_arn: arn:aws:iam::111122223333:role/reader\n    account_id:")
-    denied = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"
-    aws = aws_with(RUNNING)
-    aws.responses["/"] = HttpResponse(denied.encode(), 403, {"content-type": "text/xml"})
-    with exporter_for(aws, config) as exporter:
-        assert reasons(exporter.scrape()) == {"access_denied"}
-
-
 def test_series_of_an_ended_service_become_stale_although_it_is_called_once_an_hour() -> None:
     aws = aws_with(RUNNING)
     with exporter_for(aws) as exporter:
         exporter.scrape()
-        aws.responses |= {BULK: REFUSALS["AccessDeniedException"], LIST: REFUSALS["AccessDeniedException"]}
+        aws.responses |= {BULK: DENIED, LIST: DENIED}
         exposed = exporter.scrape()
         assert reasons(exposed) == {"end_of_support"}
         assert 'id="bulk"' in exposed

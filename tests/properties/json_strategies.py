@@ -2,66 +2,53 @@
 
 import copy
 from collections.abc import Callable
+from functools import reduce
+from operator import delitem, getitem, setitem
 from typing import Any
 
 from hypothesis import strategies as st
 
-Path = tuple[str | int, ...]
+NodePath = tuple[str | int, ...]
 
 NASTY: tuple[str, ...] = ("", '"', "\\", "\n", "a\r\nb", "..", ".", "a/b?c#d%2e", "<script>alert(1)</script>", "&amp;")
 NASTY += ("\ud800", "\udc00\ud800", "x" * 10_000, "\0", "\x1b[31m", "\u2028", "\u202e", "\U0001f600", "é", "{{7*7}}")
 NASTY += ("null", "Unknown", "NaN", "\x85")
 texts = st.sampled_from(NASTY) | st.text(max_size=12) | st.text(st.characters(), max_size=12)
-numbers = (
-    st.integers()
-    | st.floats()
-    | st.sampled_from(
-        [0, -1, 1.5, 100, 101, 2**53, 2**53 + 1, 10**30, 10**400, -(10**400), 1e300, 253402300800, -62135596801]
-    )
-)
+NUMBERS = (0, -1, 1.5, 100, 101, 2**53, 2**53 + 1, 10**30, 10**400, -(10**400), 1e300, 253402300800, -62135596801)
+numbers = st.integers() | st.floats() | st.sampled_from(NUMBERS)
 leaves = st.none() | st.booleans() | numbers | texts
 any_json = st.recursive(
     leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3), max_leaves=6
 )
 
 
-def paths_of(tree: Any, here: Path = ()) -> list[Path]:
-    """Return the path of every node, starting with the root."""
-    if isinstance(tree, dict):
-        inner = [place for key, value in tree.items() for place in paths_of(value, (*here, key))]
-    elif isinstance(tree, list):
-        inner = [place for number, value in enumerate(tree) for place in paths_of(value, (*here, number))]
-    else:
-        inner = []
-    return [here, *inner]
+def paths_below(tree: Any, here: NodePath = ()) -> list[NodePath]:
+    """Return the path of every node except the root."""
+    if not isinstance(tree, dict | list):
+        return []
+    children = tree.items() if isinstance(tree, dict) else enumerate(tree)
+    return [path for key, node in children for path in ((*here, key), *paths_below(node, (*here, key)))]
 
 
-def node_at(tree: Any, path: Path) -> Any:
-    """Return the node at a path. Raises KeyError, IndexError or TypeError if there is none."""
-    for part in path:
-        tree = tree[part]
-    return tree
+def path_text(path: NodePath) -> str:
+    """Return a path in the notation of messages."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
 
 
-def with_change(tree: Any, path: Path, change: Callable[[Any, Any], None]) -> Any:
+def with_change(tree: Any, path: NodePath, change: Callable[[Any, Any], None]) -> Any:
     """Return a copy of a tree after a call of ``change`` with a node's parent and its key or index."""
     tree = copy.deepcopy(tree)
     *parents, last = path
-    change(node_at(tree, tuple(parents)), last)
+    change(reduce(getitem, parents, tree), last)
     return tree
 
 
-def without_node(tree: Any, path: Path) -> Any:
-    """Return the tree without a node."""
-    return with_change(tree, path, lambda parent, place: parent.__delitem__(place))
-
-
-def with_node(tree: Any, path: Path, node: Any) -> Any:
+def with_node(tree: Any, path: NodePath, node: Any) -> Any:
     """Return the tree with another node at a path."""
-    return with_change(tree, path, lambda parent, place: parent.__setitem__(place, node))
+    return with_change(tree, path, lambda parent, place: setitem(parent, place, node))
 
 
-def with_double(tree: Any, path: Path, name: str) -> Any:
+def with_double(tree: Any, path: NodePath, name: str) -> Any:
     """Return the tree with a copy of a node: next to it in a list, or under another name in a mapping."""
 
     def again(parent: Any, place: Any) -> None:
@@ -77,13 +64,13 @@ def with_double(tree: Any, path: Path, name: str) -> Any:
 def mutations(draw: st.DrawFn, tree: Any, most: int = 3) -> Any:
     """Give a tree with up to ``most`` mutations."""
     for _ in range(draw(st.integers(1, most))):
-        inner = paths_of(tree)[1:]
-        if not inner:
+        paths = paths_below(tree)
+        if not paths:
             return draw(any_json)
-        path = draw(st.sampled_from(inner))
+        path = draw(st.sampled_from(paths))
         mutation = draw(st.sampled_from(("replace", "replace", "remove", "double")))
         if mutation == "replace":
             tree = with_node(tree, path, draw(any_json))
         else:
-            tree = without_node(tree, path) if mutation == "remove" else with_double(tree, path, draw(texts))
+            tree = with_change(tree, path, delitem) if mutation == "remove" else with_double(tree, path, draw(texts))
     return tree

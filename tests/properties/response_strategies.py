@@ -11,7 +11,7 @@ from exporter.aws.errors import REASONS
 from exporter.kinds.kind import ApiCall
 from exporter.kinds.registry import KINDS
 from tests.properties.json_strategies import any_json, mutations, texts
-from tests.support.scripted_endpoint import HttpResponse
+from tests.support.scripted_endpoint import HttpResponse, json_response
 from tests.support.simulated_responses import output_shape
 
 CALLS: Mapping[str, ApiCall] = {call.name: call for kind in KINDS for call in kind.calls}
@@ -31,11 +31,6 @@ STS = HttpResponse(IDENTITY.encode(), headers={"content-type": "text/xml"})
 
 # The response to each API by name.
 Responses = Mapping[str, HttpResponse]
-
-
-def encoded_response(content: Any) -> HttpResponse:
-    """Return a JSON response. Characters that UTF-8 cannot encode are escaped."""
-    return HttpResponse(json.dumps(content).encode(), headers={"content-type": "application/json"})
 
 
 def json_of_shape(shape: Shape, name: str = "") -> st.SearchStrategy[Any]:
@@ -60,10 +55,8 @@ def _of_structure(shape: StructureShape) -> st.SearchStrategy[Any]:
         for name, member in shape.members.items()
         if name not in LEFT_OUT
     }
-    needed = {name: values for name, values in members.items() if name in NEEDED}
-    return st.fixed_dictionaries(
-        needed, optional={name: values for name, values in members.items() if name not in needed}
-    )
+    needed = {name: members.pop(name) for name in tuple(members) if name in NEEDED}
+    return st.fixed_dictionaries(needed, optional=members)
 
 
 def _of_leaf(shape: Shape, name: str) -> st.SearchStrategy[Any]:
@@ -87,8 +80,7 @@ def _text(name: str) -> st.SearchStrategy[str]:
         return st.sampled_from(IDS)
     if name == "jobArn":
         return st.just("arn:aws:iot:eu-west-1:111122223333:job/a")
-    statuses = {"status", "BulkDeploymentStatus", "DeploymentStatus"}
-    if name in statuses:
+    if name in ("status", "BulkDeploymentStatus", "DeploymentStatus"):
         return st.sampled_from([status for kind in KINDS for status in kind.statuses]) | st.just("Tomorrow")
     return _short.filter(bool) if name in ("targets", "Key") else _short
 
@@ -98,6 +90,8 @@ def valid_content(call: ApiCall) -> st.SearchStrategy[Any]:
     return json_of_shape(output_shape(call))
 
 
+# The content of a valid response to each API by name.
+valid_contents = st.fixed_dictionaries({name: valid_content(call) for name, call in CALLS.items()})
 ODD_HEADERS: st.SearchStrategy[Mapping[str, str]] = st.dictionaries(
     st.sampled_from(["content-type", "content-length", "x-amzn-errortype", "x-amzn-requestid", "date", "retry-after"]),
     st.sampled_from(["", "0", "-1", "abc", "text/html", "application/json", "Throttling", *REASONS])
@@ -121,8 +115,7 @@ def invalid_response(call: ApiCall) -> st.SearchStrategy[HttpResponse]:
     return st.builds(HttpResponse, bodies, statuses, ODD_HEADERS)
 
 
-def mixed_responses() -> st.SearchStrategy[Responses]:
-    """Give a response for each API. About half are invalid."""
-    return st.fixed_dictionaries(
-        {name: valid_content(call).map(encoded_response) | invalid_response(call) for name, call in CALLS.items()}
-    )
+# A response to each API. About half are invalid.
+mixed_responses: st.SearchStrategy[Responses] = st.fixed_dictionaries(
+    {name: valid_content(call).map(json_response) | invalid_response(call) for name, call in CALLS.items()}
+)

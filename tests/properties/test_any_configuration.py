@@ -1,7 +1,4 @@
-"""Any content of a file:
-
-the exporter uses it, or refuses it with plain messages that name every fault and no secret.
-"""
+"""Any content of a file: the exporter uses it, or names every fault in plain messages without a secret."""
 
 import subprocess
 import sys
@@ -14,10 +11,9 @@ import yaml
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from tests.properties.document_faults import PLANS, FaultPlan
 from tests.properties.example_counts import settings_for
-from tests.properties.json_strategies import any_json, mutations
-from tests.properties.user_files import CONFIG, FILE_TYPES, SECRET, FileType, write_document
+from tests.properties.json_strategies import any_json, mutations, path_text, with_node
+from tests.properties.user_files import CONFIG, FILE_TYPES, PLANS, SECRET, FaultPlan, FileType, write_document
 from tests.support.exporter_server import aws_environment
 from tests.support.repository import ROOT
 from tests.support.scripted_endpoint import error_response
@@ -79,13 +75,15 @@ def test_a_mutated_file_is_used_or_refused(file_type: FileType, folder: Path, da
 @settings_for(30)
 @given(data=st.data())
 def test_the_messages_name_every_fault_and_no_other(plan: FaultPlan, folder: Path, data: st.DataObject) -> None:
-    planted = data.draw(plan.some())
+    planted = data.draw(plan.some_faults())
     document: Any = plan.document
-    for fault in planted:
-        document = fault.added_to(document)
+    for place, value in planted:
+        document = with_node(document, place, value)
     problems = plan.file_type.problems(write_document(folder / "planted.yaml", document))
     check_messages(problems)
-    assert sorted(problem.partition(": ")[0] for problem in problems) == sorted(fault.path_text for fault in planted)
+    assert sorted(problem.partition(": ")[0] for problem in problems) == sorted(
+        path_text(place) for place, _ in planted
+    )
 
 
 @settings_for(20)

@@ -3,20 +3,19 @@
 import json
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from operator import itemgetter
 from typing import Any
 
 import pytest
-from botocore.awsrequest import AWSPreparedRequest
 from hypothesis import event, given
-from hypothesis import strategies as st
 
+from exporter.kinds.metric import IDENTITY
 from tests.properties.example_counts import settings_for
-from tests.properties.html_reader import expected_text, operation_texts
-from tests.properties.response_strategies import CALLS, STS, Responses, encoded_response, mixed_responses, valid_content
-from tests.properties.scrape_invariants import CheckedScrape, checked_scrape
+from tests.properties.response_strategies import STS, Responses, mixed_responses, valid_contents
+from tests.properties.scrape_invariants import CheckedScrape, cell_of, checked_scrape
 from tests.support.repository import program
-from tests.support.scripted_endpoint import HttpResponse
+from tests.support.scripted_endpoint import HttpResponse, json_response
 from tests.support.virtual_exporter import OPENMETRICS, VirtualExporter, VirtualExporters, virtual_exporters
 
 TAGS = ("team", "cost center", "cost-center")
@@ -62,27 +61,66 @@ COUNTS: Mapping[str, str] = {
 }
 
 
-@dataclass
-class FixedResponses:
-    """An AWS with one response for each API."""
-
-    responses: Mapping[str, HttpResponse] = field(default_factory=dict)
-
-    def __call__(self, api: str, request: AWSPreparedRequest) -> HttpResponse:
-        """Return the response of an API."""
-        return self.responses.get(api, STS)
+@pytest.fixture(scope="module")
+def aws() -> dict[str, HttpResponse]:
+    """AWS's response to each API. Each example sets them."""
+    return {}
 
 
 @pytest.fixture(scope="module")
-def aws() -> FixedResponses:
-    """The AWS. Each example sets its responses."""
-    return FixedResponses()
-
-
-@pytest.fixture(scope="module")
-def exporters(aws: FixedResponses) -> Iterator[VirtualExporters]:
-    with virtual_exporters(aws) as found:
+def exporters(aws: dict[str, HttpResponse]) -> Iterator[VirtualExporters]:
+    with virtual_exporters(lambda api, request: aws.get(api, STS)) as found:
         yield found
+
+
+VOID_ELEMENTS = frozenset({"meta", "link", "img", "input", "rect", "br"})
+
+
+class _Table(HTMLParser):
+    """Collects the texts of the operations' table, and checks every element of the page."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.rows: list[dict[str, str]] = []
+        self.scripts = 0
+        self._label = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(attrs)
+        assert not [name for name in attributes if name.startswith("on")]
+        self.scripts += tag == "script"
+        if tag not in VOID_ELEMENTS:
+            self.open.append(tag)
+        if tag == "tr":
+            self.rows.append({})
+        self._label = attributes.get("data-label") or self._label
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID_ELEMENTS:
+            assert self.open.pop() == tag
+        if tag in ("th", "td"):
+            self._label = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._label:
+            self.rows[-1][self._label] = self.rows[-1].get(self._label, "") + data
+
+
+def operation_texts(page: str) -> list[tuple[str, str]]:
+    """Return the texts from AWS in each operation's row. Fail for an unclosed or foreign element."""
+    table = _Table()
+    table.feed(page)
+    table.close()
+    assert table.open == []
+    assert table.scripts == 1
+    return [(row["Operation"], row["Status"]) for row in table.rows if "Operation" in row]
+
+
+def expected_text(operation: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the same texts of an operation in the JSON."""
+    about = operation["input"] or operation["target"] or ""
+    return (f"{operation['name'] or ''}{operation['id']}{about}", operation["status"])
 
 
 def consistent_scrape(exporter: VirtualExporter) -> CheckedScrape:
@@ -92,40 +130,36 @@ def consistent_scrape(exporter: VirtualExporter) -> CheckedScrape:
     assert again.operations == found.operations
     operations = json.loads(exporter.get("/api/v1/operations").text, parse_constant=pytest.fail)["operations"]
     cells = json.loads(exporter.get("/api/v1/cells").text, parse_constant=pytest.fail)["cells"]
-    assert sorted(
-        (entry["aws_account_id"], entry["aws_region"], entry["kind"], entry["id"]) for entry in operations
-    ) == sorted(found.operations)
-    assert {(cell["account"], cell["aws_region"], cell["kind"]): float(cell["up"]) for cell in cells} == found.cells(
-        "up"
-    )
+    assert sorted(map(itemgetter(*IDENTITY), operations)) == sorted(found.operations)
+    assert {cell_of(cell): float(cell["up"]) for cell in cells} == found.cells("up")
     assert operation_texts(exporter.get("/").text) == [expected_text(operation) for operation in operations]
     assert exporter.loop.faults == []
     return found
 
 
 @settings_for(50)
-@given(mixed_responses())
+@given(mixed_responses)
 def test_no_response_makes_a_scrape_fail_or_show_invented_counts(
-    exporters: VirtualExporters, aws: FixedResponses, responses: Responses
+    exporters: VirtualExporters, aws: dict[str, HttpResponse], responses: Responses
 ) -> None:
-    aws.responses = responses
+    aws.update(responses)
     with exporters.start(CONFIG) as exporter:
-        check_counts(checked_scrape(exporter.scrape(), TAGS), aws.responses)
+        check_counts(checked_scrape(exporter.scrape(), TAGS), aws)
         exporter.loop.pass_time(20)
         found = consistent_scrape(exporter)
-        check_counts(found, aws.responses)
+        check_counts(found, aws)
         event(f"operations: {min(len(found.operations), 10)}")
 
 
 @settings_for(30)
-@given(st.fixed_dictionaries({name: valid_content(call) for name, call in CALLS.items()}))
+@given(valid_contents)
 def test_a_valid_response_always_gives_its_series(
-    exporters: VirtualExporters, aws: FixedResponses, contents: Mapping[str, Any]
+    exporters: VirtualExporters, aws: dict[str, HttpResponse], contents: Mapping[str, Any]
 ) -> None:
-    aws.responses = {name: encoded_response(content) for name, content in contents.items()}
+    aws.update({name: json_response(content) for name, content in contents.items()})
     with exporters.start(CONFIG) as exporter:
         found = consistent_scrape(exporter)
-    check_counts(found, aws.responses)
+    check_counts(found, aws)
     assert found.rows("aws_iot_bulk_exporter_cell_error") == [], exporter.log.getvalue()
     assert set(found.cells("up").values()) == {1.0}
     for kind, listed in listed_ids(contents).items():
@@ -133,11 +167,11 @@ def test_a_valid_response_always_gives_its_series(
 
 
 @settings_for(3)
-@given(st.fixed_dictionaries({name: valid_content(call) for name, call in CALLS.items()}))
+@given(valid_contents)
 def test_promtool_accepts_every_exposition(
-    exporters: VirtualExporters, aws: FixedResponses, contents: Mapping[str, Any]
+    exporters: VirtualExporters, aws: dict[str, HttpResponse], contents: Mapping[str, Any]
 ) -> None:
-    aws.responses = {name: encoded_response(content) for name, content in contents.items()}
+    aws.update({name: json_response(content) for name, content in contents.items()})
     with exporters.start(CONFIG) as exporter:
         text = exporter.scrape().encode()
     checked = subprocess.run([program("promtool"), "check", "metrics"], input=text, capture_output=True, check=False)
