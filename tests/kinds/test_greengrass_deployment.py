@@ -3,7 +3,7 @@
 import pytest
 
 from exporter.kinds.greengrass_deployment import KIND, GreengrassDeployment, with_job
-from tests.support.exporter_server import ServedExporter, serve_exporter
+from tests.support.exporter_server import added_requests, serve_exporter
 from tests.support.scripted_endpoint import HttpResponse, ScriptedAws, error_response, json_response
 from tests.support.servers import serve_app
 
@@ -19,18 +19,17 @@ DEPLOYMENT = {
     "tags": {"team": "edge"},
     "components": {"com.example": {"configurationUpdate": {"merge": '{"password": "secret"}'}}},
 }
-COUNTS = {"numberOfSucceededThings": 90, "numberOfFailedThings": 5, "numberOfQueuedThings": 5}
-DETAILS = {"numberOfInProgressThings": 0, **COUNTS}
-JOB = {
-    "jobId": "job-1",
-    "jobArn": ARN,
-    "status": "IN_PROGRESS",
-    "lastUpdatedAt": 1766000600,
-    "jobProcessDetails": DETAILS,
+DETAILS = {
+    "numberOfInProgressThings": 0,
+    "numberOfSucceededThings": 90,
+    "numberOfFailedThings": 5,
+    "numberOfQueuedThings": 5,
 }
+JOB = {"jobId": "job-1", "jobArn": ARN, "status": "IN_PROGRESS", "lastUpdatedAt": 1766000600}
+JOB_RESPONSE = json_response({"job": {**JOB, "jobProcessDetails": DETAILS}})
+JOB_WITHOUT_QUEUE = json_response({"job": {**JOB, "jobProcessDetails": {**DETAILS, "numberOfQueuedThings": 0}}})
 GET, LIST = "/greengrass/v2/deployments/d7d2", "/greengrass/v2/deployments?historyFilter=LATEST_ONLY&maxResults=100"
 DESCRIBE = "/jobs/job-1"
-JOB_LIST = "/jobs?maxResults=250&status=IN_PROGRESS"
 WATCH = """
 accounts: [{account_id: "111122223333", watch: [%s]}]
 labels: {tags: [team]}
@@ -55,20 +54,10 @@ def aws_with(deployment: dict[str, object], job: HttpResponse) -> ScriptedAws:
     return ScriptedAws({GET: json_response(deployment), LIST: list_page(status), DESCRIBE: job, "/tags": tags})
 
 
-def requests(aws: ScriptedAws, exporter: ServedExporter) -> list[str]:
-    """Scrape, and return the requests of the scrape, sorted."""
-    before = len(aws.requests)
-    exporter.scrape()
-    return sorted(aws.requests[before:])
-
-
-def rows_of(aws: ScriptedAws, config: str = BY_ID) -> list[str]:
-    with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint) as exporter:
-        return exporter.operations().splitlines()
-
-
 def test_a_deployment_is_exposed_with_the_counts_of_its_job() -> None:
-    rows = rows_of(aws_with(DEPLOYMENT, json_response({"job": JOB})))
+    aws = aws_with(DEPLOYMENT, JOB_RESPONSE)
+    with serve_app(aws.app()) as endpoint, serve_exporter(BY_ID, endpoint) as exporter:
+        rows = exporter.operations().splitlines()
     info = (
         f'{SAME},id="d7d2",input="",kind="greengrass_deployment",name="gateway 1.8",tag_team="edge",'
         'target="arn:aws:iot:eu-west-1:111122223333:thinggroup/gateways"'
@@ -94,8 +83,8 @@ def test_a_deployment_is_exposed_with_the_counts_of_its_job() -> None:
 @pytest.mark.parametrize(
     ("deployment", "job"),
     [
-        ({**DEPLOYMENT, "iotJobId": None}, json_response({"job": JOB})),
-        ({**DEPLOYMENT, "iotJobId": ""}, json_response({"job": JOB})),
+        ({**DEPLOYMENT, "iotJobId": None}, JOB_RESPONSE),
+        ({**DEPLOYMENT, "iotJobId": ""}, JOB_RESPONSE),
         (DEPLOYMENT, error_response("ResourceNotFoundException", 404)),
     ],
     ids=["no job", "empty job id", "deleted job"],
@@ -122,7 +111,7 @@ def test_a_deployment_without_a_job_has_a_status_and_no_counts(
     ],
 )
 def test_a_failed_job_call_keeps_the_last_counts_and_has_a_reason(job: HttpResponse, reason: str) -> None:
-    aws = aws_with(DEPLOYMENT, json_response({"job": JOB}))
+    aws = aws_with(DEPLOYMENT, JOB_RESPONSE)
     with serve_app(aws.app()) as endpoint, serve_exporter(BY_ID, endpoint) as exporter:
         exporter.scrape()
         aws.responses[DESCRIBE] = job
@@ -131,91 +120,85 @@ def test_a_failed_job_call_keeps_the_last_counts_and_has_a_reason(job: HttpRespo
     assert f'reason="{reason}"}} 1.0' in exposed
 
 
-def test_a_discovered_deployment_costs_one_call_while_its_status_is_unchanged() -> None:
-    aws = aws_with(DEPLOYMENT, json_response({"job": JOB}))
-    with serve_app(aws.app()) as endpoint, serve_exporter(FOUND, endpoint) as exporter:
-        assert requests(aws, exporter) == sorted([LIST, GET, DESCRIBE])
+@pytest.mark.parametrize(
+    ("config", "status", "first", "later"),
+    [
+        (FOUND, "ACTIVE", {LIST, GET, DESCRIBE}, {LIST, DESCRIBE}),
+        (FOUND, "COMPLETED", {LIST}, {LIST}),
+        (BY_ID, "ACTIVE", {GET, DESCRIBE}, {GET, DESCRIBE}),
+    ],
+    ids=["discovered", "discovered with a status that is not configured", "configured by its id"],
+)
+def test_a_deployment_is_read_completely_only_if_its_list_does_not_show_its_status(
+    config: str, status: str, first: set[str], later: set[str]
+) -> None:
+    aws = aws_with({**DEPLOYMENT, "deploymentStatus": status}, JOB_RESPONSE)
+    with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint) as exporter:
+        assert added_requests(exporter.scrape, aws.requests) == sorted(first)
         for _ in range(3):
-            assert requests(aws, exporter) == sorted([LIST, DESCRIBE])
+            assert added_requests(exporter.scrape, aws.requests) == sorted(later)
 
 
 def test_a_discovered_deployment_is_read_until_it_has_a_job() -> None:
-    aws = aws_with({**DEPLOYMENT, "iotJobId": None}, json_response({"job": JOB}))
+    aws = aws_with({**DEPLOYMENT, "iotJobId": None}, JOB_RESPONSE)
     with serve_app(aws.app()) as endpoint, serve_exporter(FOUND, endpoint) as exporter:
         for _ in range(2):
-            assert requests(aws, exporter) == sorted([LIST, GET])
+            assert added_requests(exporter.scrape, aws.requests) == sorted([LIST, GET])
         aws.responses[GET] = json_response(DEPLOYMENT)
-        assert requests(aws, exporter) == sorted([LIST, GET, DESCRIBE])
+        assert added_requests(exporter.scrape, aws.requests) == sorted([LIST, GET, DESCRIBE])
         assert f'{THINGS}{LABELS},state="succeeded"}} 90.0' in exporter.operations()
-        assert requests(aws, exporter) == sorted([LIST, DESCRIBE])
+        assert added_requests(exporter.scrape, aws.requests) == sorted([LIST, DESCRIBE])
 
 
 def test_an_ended_discovered_deployment_is_read_once_more() -> None:
-    aws = aws_with(DEPLOYMENT, json_response({"job": JOB}))
+    aws = aws_with(DEPLOYMENT, JOB_RESPONSE)
     with serve_app(aws.app()) as endpoint, serve_exporter(FOUND, endpoint) as exporter:
         exporter.scrape()
-        ended = {"status": "COMPLETED", "jobProcessDetails": {**DETAILS, "numberOfQueuedThings": 0}}
         aws.responses |= {
             LIST: list_page("COMPLETED"),
             GET: json_response({**DEPLOYMENT, "deploymentStatus": "COMPLETED"}),
-            DESCRIBE: json_response({"job": {**JOB, **ended}}),
+            DESCRIBE: JOB_WITHOUT_QUEUE,
         }
-        assert requests(aws, exporter) == sorted([LIST, GET, DESCRIBE])
-        assert requests(aws, exporter) == [LIST]
+        assert added_requests(exporter.scrape, aws.requests) == sorted([LIST, GET, DESCRIBE])
+        assert added_requests(exporter.scrape, aws.requests) == [LIST]
         exposed = exporter.scrape()
     assert f'status{{{LABELS},status="COMPLETED"}} 1.0' in exposed
     assert f'{THINGS}{LABELS},state="queued"}} 0.0' in exposed
 
 
 def test_a_list_that_fails_or_lacks_the_deployment_does_not_prevent_its_refresh() -> None:
-    aws = aws_with(DEPLOYMENT, json_response({"job": JOB}))
+    aws = aws_with(DEPLOYMENT, JOB_RESPONSE)
     with serve_app(aws.app()) as endpoint, serve_exporter(FOUND, endpoint) as exporter:
         exporter.scrape()
         aws.responses[LIST] = error_response("AccessDeniedException", 403)
         for _ in range(2):
-            assert {GET, DESCRIBE} < set(requests(aws, exporter))
+            assert {GET, DESCRIBE} < set(added_requests(exporter.scrape, aws.requests))
         aws.responses[LIST] = json_response({"deployments": []})
-        assert requests(aws, exporter) == sorted([LIST, GET, DESCRIBE])
-
-
-def test_a_deployment_with_another_status_than_the_configured_ones_is_not_read() -> None:
-    aws = aws_with({**DEPLOYMENT, "deploymentStatus": "COMPLETED"}, json_response({"job": JOB}))
-    with serve_app(aws.app()) as endpoint, serve_exporter(FOUND, endpoint) as exporter:
-        assert requests(aws, exporter) == [LIST]
-
-
-def test_a_configured_deployment_is_read_completely_each_time() -> None:
-    aws = aws_with(DEPLOYMENT, json_response({"job": JOB}))
-    with serve_app(aws.app()) as endpoint, serve_exporter(BY_ID, endpoint) as exporter:
-        for _ in range(2):
-            assert requests(aws, exporter) == sorted([GET, DESCRIBE])
+        assert added_requests(exporter.scrape, aws.requests) == sorted([LIST, GET, DESCRIBE])
 
 
 def test_a_job_of_two_kinds_is_read_once_per_scrape() -> None:
-    aws = aws_with(DEPLOYMENT, json_response({"job": JOB}))
+    aws = aws_with(DEPLOYMENT, JOB_RESPONSE)
     with serve_app(aws.app()) as endpoint, serve_exporter(BOTH, endpoint) as exporter:
         for _ in range(4):
-            assert requests(aws, exporter).count(DESCRIBE) == 1
+            assert added_requests(exporter.scrape, aws.requests).count(DESCRIBE) == 1
         rows = exporter.operations().splitlines()
     assert {row.partition("{")[0] for row in rows} >= {"aws_iot_job_things", "aws_greengrass_deployment_things"}
 
 
 def test_the_job_of_an_ended_deployment_is_read_without_sharing() -> None:
-    aws = aws_with(DEPLOYMENT, json_response({"job": JOB}))
+    aws = aws_with(DEPLOYMENT, JOB_RESPONSE)
     with serve_app(aws.app()) as endpoint, serve_exporter(BOTH, endpoint) as exporter:
         exporter.scrape()
-        ended = {**JOB, "jobProcessDetails": {**DETAILS, "numberOfQueuedThings": 0}}
-        aws.responses |= {
-            GET: json_response({**DEPLOYMENT, "deploymentStatus": "INACTIVE"}),
-            DESCRIBE: json_response({"job": ended}),
-        }
-        assert requests(aws, exporter).count(DESCRIBE) == 2
-        assert requests(aws, exporter) == [DESCRIBE]
+        inactive = json_response({**DEPLOYMENT, "deploymentStatus": "INACTIVE"})
+        aws.responses |= {GET: inactive, DESCRIBE: JOB_WITHOUT_QUEUE}
+        assert added_requests(exporter.scrape, aws.requests).count(DESCRIBE) == 2
+        assert added_requests(exporter.scrape, aws.requests) == [DESCRIBE]
         assert f'{THINGS}{LABELS},state="queued"}} 0.0' in exporter.operations()
 
 
 def test_a_failure_of_one_kind_does_not_affect_the_other() -> None:
-    aws = aws_with(DEPLOYMENT, json_response({"job": JOB}))
+    aws = aws_with(DEPLOYMENT, JOB_RESPONSE)
     aws.responses[GET] = error_response("InternalServerException", 500)
     with serve_app(aws.app()) as endpoint, serve_exporter(BOTH, endpoint) as exporter:
         for _ in range(2):

@@ -5,8 +5,8 @@ from urllib.parse import quote
 import pytest
 
 from exporter.kinds.iot_job import KIND, parse
-from tests.support.exporter_server import ServedExporter, serve_exporter
-from tests.support.scripted_endpoint import ScriptedAws, error_response, json_response
+from tests.support.exporter_server import added_requests, serve_exporter
+from tests.support.scripted_endpoint import HttpResponse, ScriptedAws, error_response, json_response
 from tests.support.servers import serve_app
 
 ARN = "arn:aws:iot:eu-west-1:111122223333:job/firmware-7"
@@ -45,11 +45,12 @@ PATH = "/jobs/firmware-7"
 SAME = 'aws_account_id="111122223333",aws_region="eu-west-1"'
 ENDED = {**COUNTS, "numberOfQueuedThings": 0, "numberOfInProgressThings": 0}
 DONE = {**JOB, "status": "COMPLETED", "jobProcessDetails": ENDED}
+UNFINISHED = {**DONE, "status": "CANCELED", "jobProcessDetails": {**ENDED, "numberOfInProgressThings": 1}}
 
 
-def description(job: dict[str, object]) -> dict[str, object]:
+def description(job: dict[str, object]) -> HttpResponse:
     """Return the response of DescribeJob, with a document source that must not be exposed."""
-    return {"documentSource": "https://signed.example/?X-Amz-Signature=secret", "job": job}
+    return json_response({"documentSource": "https://signed.example/?X-Amz-Signature=secret", "job": job})
 
 
 def aws_with(job: dict[str, object]) -> ScriptedAws:
@@ -57,21 +58,16 @@ def aws_with(job: dict[str, object]) -> ScriptedAws:
     lists = {f"/jobs?maxResults=250&status={status}": json_response({"jobs": []}) for status in KIND.statuses}
     entry = {key: job[key] for key in ("jobArn", "jobId", "status", "createdAt")}
     lists[f"/jobs?maxResults=250&status={job['status']}"] = json_response({"jobs": [entry]})
-    return ScriptedAws({PATH: json_response(description(job)), **lists})
+    return ScriptedAws({PATH: description(job), **lists})
 
 
-def requests(aws: ScriptedAws, exporter: ServedExporter) -> list[str]:
-    """Scrape, and return the requests of the scrape."""
-    before = len(aws.requests)
-    exporter.scrape()
-    return aws.requests[before:]
-
-
-def test_a_job_is_exposed_with_its_progress_and_thing_counts() -> None:
+def test_a_job_is_exposed_with_its_progress_and_thing_counts_after_one_call() -> None:
     labels = f'{SAME},id="firmware-7",kind="iot_job"'
     aws = aws_with(JOB)
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         rows = exporter.operations().splitlines()
+    # Without configured tags, they are not read.
+    assert aws.requests == [PATH]
     target = 'target="arn:aws:iot:eu-west-1:111122223333:thinggroup/edge +2"'
     assert rows == [
         f'aws_iot_bulk_operation_status{{{labels},status="IN_PROGRESS"}} 1.0',
@@ -126,15 +122,14 @@ def test_a_job_without_things_or_counts_has_no_progress() -> None:
 def test_a_finished_job_is_read_once_and_a_continuous_one_each_time() -> None:
     aws = aws_with(DONE)
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
-        assert [requests(aws, exporter) for _ in range(3)] == [[PATH], [], []]
+        assert [added_requests(exporter.scrape, aws.requests) for _ in range(3)] == [[PATH], [], []]
     aws = aws_with({**DONE, "status": "IN_PROGRESS", "targetSelection": "CONTINUOUS"})
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
-        assert [requests(aws, exporter) for _ in range(3)] == [[PATH], [PATH], [PATH]]
+        assert [added_requests(exporter.scrape, aws.requests) for _ in range(3)] == [[PATH], [PATH], [PATH]]
 
 
 def test_an_ended_job_with_unfinished_things_is_read_less_and_less_often() -> None:
-    unfinished = {**DONE, "status": "CANCELED", "jobProcessDetails": {**ENDED, "numberOfInProgressThings": 1}}
-    aws = aws_with(unfinished)
+    aws = aws_with(UNFINISHED)
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         for _ in range(200):
             assert 'state="in_progress"} 1.0' in exporter.scrape(after=60)
@@ -142,18 +137,17 @@ def test_an_ended_job_with_unfinished_things_is_read_less_and_less_often() -> No
 
 
 def test_an_ended_job_is_not_read_again_after_its_last_thing() -> None:
-    unfinished = {**DONE, "status": "CANCELED", "jobProcessDetails": {**ENDED, "numberOfInProgressThings": 1}}
-    aws = aws_with(unfinished)
+    aws = aws_with(UNFINISHED)
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         exporter.scrape()
-        aws.responses[PATH] = json_response(description({**DONE, "status": "CANCELED"}))
+        aws.responses[PATH] = description({**DONE, "status": "CANCELED"})
         assert 'state="in_progress"} 0.0' in exporter.scrape()
-        assert requests(aws, exporter) == []
+        assert added_requests(exporter.scrape, aws.requests) == []
 
 
 def test_jobs_of_a_list_without_the_filter_are_exposed_once_with_their_own_status() -> None:
     all_jobs = json_response({"jobs": [{"jobId": "firmware-7", "status": "COMPLETED", "createdAt": 1766000000}]})
-    aws = ScriptedAws({"/jobs": all_jobs, PATH: json_response(description(DONE))})
+    aws = ScriptedAws({"/jobs": all_jobs, PATH: description(DONE)})
     only = DISCOVERY_CONFIG.replace("discover: true", "discover: {statuses: [IN_PROGRESS]}")
     for config, rows in ((DISCOVERY_CONFIG, 1), (only, 0)):
         with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint) as exporter:
@@ -176,13 +170,11 @@ def test_tags_are_read_once_per_job_and_equal_labels_get_a_number() -> None:
     first = {"tags": [{"Key": "team", "Value": "edge"}, {"Key": "secret", "Value": "x"}], "nextToken": "2"}
     aws.responses["/tags"] = json_response({"tags": [{"Key": "te_am", "Value": "third"}]})
     aws.responses[f"/tags?resourceArn={quote(ARN, safe='')}"] = json_response(first)
-    with (
-        serve_app(aws.app()) as endpoint,
-        serve_exporter(TAGS_CONFIG.replace("te_am", "te-am, te_am"), endpoint) as exporter,
-    ):
+    config = TAGS_CONFIG.replace("te_am", "te-am, te_am")
+    with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint) as exporter:
         exposed = exporter.scrape()
         tag_requests = [path for path in aws.requests if path.startswith("/tags")]
-        assert requests(aws, exporter) == [PATH]
+        assert added_requests(exporter.scrape, aws.requests) == [PATH]
     assert len(tag_requests) == 2
     (row,) = [row for row in exposed.splitlines() if row.startswith("aws_iot_bulk_operation_info{")]
     assert 'tag_Team="",tag_te_am="",tag_te_am_2="third",tag_team="edge"' in row
@@ -195,28 +187,17 @@ def test_denied_tags_cost_no_sample_and_one_call_per_refresh() -> None:
         exposed = exporter.scrape()
         assert 'state="succeeded"} 840.0' in exposed
         assert 'reason="access_denied"} 1.0' in exposed
-        assert len(requests(aws, exporter)) == 1
+        assert len(added_requests(exporter.scrape, aws.requests)) == 1
         aws.responses["/tags"] = json_response({"tags": [{"Key": "team", "Value": "edge"}]})
         exposed = exporter.scrape()
         assert 'tag_team="edge"' in exposed
         assert "aws_iot_bulk_exporter_cell_error{" not in exposed
-        assert requests(aws, exporter) == []
-
-
-def test_tags_are_not_read_without_configured_tags() -> None:
-    aws = aws_with(JOB)
-    with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
-        exporter.scrape()
-    assert aws.requests == [PATH]
+        assert added_requests(exporter.scrape, aws.requests) == []
 
 
 def test_a_finished_job_that_is_being_deleted_is_read_again() -> None:
     aws = aws_with(DONE)
     with serve_app(aws.app()) as endpoint, serve_exporter(DISCOVERY_CONFIG, endpoint) as exporter:
         assert 'status="COMPLETED"} 1.0' in exporter.scrape()
-        for path in [path for path in aws.responses if path.startswith("/jobs?")]:
-            aws.responses[path] = json_response({"jobs": []})
-        deleting = {**DONE, "status": "DELETION_IN_PROGRESS"}
-        aws.responses |= {path: page for path, page in aws_with(deleting).responses.items() if "DELETION" in path}
-        aws.responses[PATH] = json_response(description(deleting))
+        aws.responses |= aws_with({**DONE, "status": "DELETION_IN_PROGRESS"}).responses
         assert 'status="DELETION_IN_PROGRESS"} 1.0' in exporter.scrape()

@@ -5,10 +5,10 @@ import re
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StringShape, StructureShape
@@ -16,11 +16,10 @@ from botocore.model import ListShape, MapShape, OperationModel, Shape, StringSha
 from exporter.aws.iam_policy import DEPENDENT
 from exporter.core.model import ItemCounts, Operation, Reading
 from exporter.kinds import greengrass_bulk_deployment
-from exporter.kinds.kind import DESCRIBE, DISCOVER, ApiCall, FetchRequest, Kind, Options, SeriesSelector, TagSource
+from exporter.kinds.kind import DESCRIBE, DISCOVER, ApiCall, FetchRequest, Kind, Options, SeriesSelector
 from exporter.kinds.kind import TAGS as TAGS_PURPOSE
 from exporter.kinds.metric import IDENTITY
 from exporter.kinds.registry import KINDS
-from exporter.kinds.response import Tags
 from exporter.metrics.families import UNKNOWN, table
 from exporter.simulator.responses import serialize
 from exporter.state.codec import Codec, Record
@@ -36,6 +35,7 @@ from tests.support.simulated_responses import (
     sample_operation,
 )
 
+T = TypeVar("T")
 WORD = re.compile(r"[a-z][a-z0-9_]*")
 RESERVED = re.compile(r"_(total|count|sum|bucket|created)$")
 CELL_LABELS = {"account", "reason"}
@@ -63,12 +63,13 @@ def fetch_calls(kind: Kind[Any], options: Options) -> set[ApiCall]:
     return {*kind.describe_calls, *optional}
 
 
-def fetch_operation(kind: Kind[Any], api: SimulatedApi, options: Options = frozenset()) -> Operation:
-    async def read() -> Operation:
-        operation: Operation = await kind.fetch(api, FetchRequest(ID, options))
-        return operation
+async def result_of(awaitable: Awaitable[T]) -> T:
+    return await awaitable
 
-    return asyncio.run(read())
+
+def fetch_operation(kind: Kind[Any], api: SimulatedApi, options: Options = frozenset()) -> Operation:
+    operation: Operation = asyncio.run(result_of(kind.fetch(api, FetchRequest(ID, options))))
+    return operation
 
 
 def fetch_with_counts(kind: Kind[Any], status: str, switched_on: bool = True) -> Operation:
@@ -165,9 +166,7 @@ def test_labels_are_valid_and_differ_from_those_of_the_identity_and_of_a_cell(ki
 @every_kind
 def test_an_unknown_status_is_active(kind: Kind[Any]) -> None:
     assert kind.is_active("NewStatus")
-    assert [status for status in kind.statuses if kind.is_active(status)] == [
-        status for status in kind.statuses if status in kind.active
-    ]
+    assert {status for status in kind.statuses if kind.is_active(status)} == kind.active
 
 
 @every_kind
@@ -206,6 +205,7 @@ def test_the_series_add_up_to_the_item_counts(kind: Kind[Any], switched_on: bool
 @every_kind
 def test_a_status_has_one_phase_that_fits_its_being_active(kind: Kind[Any]) -> None:
     ended, active = (kind.failed, kind.stopped, kind.completed), (kind.waiting, kind.ending)
+    assert kind.completed
     assert frozenset().union(*ended) <= set(kind.statuses) - kind.active
     assert frozenset().union(*active) < kind.active
     for statuses in (ended, active):
@@ -311,10 +311,6 @@ def test_an_operation_is_read_with_every_call_that_has_a_response(kind: Kind[Any
     assert made == calls
 
 
-async def tags_of(source: TagSource[Any], api: SimulatedApi, operation: Operation) -> Tags:
-    return await source.read(api, operation)
-
-
 @every_kind
 def test_tags_from_their_own_call_are_those_of_the_operation(kind: Kind[Any]) -> None:
     source = kind.tag_source
@@ -324,7 +320,7 @@ def test_tags_from_their_own_call_are_those_of_the_operation(kind: Kind[Any]) ->
         api = SimulatedApi(kind, sample_operation(status))
         operation = fetch_operation(kind, api)
         assert operation.tags == ()
-        assert asyncio.run(tags_of(source, api, operation)) == TAGS
+        assert asyncio.run(result_of(source.read(api, operation))) == TAGS
         assert api.calls[-1] == source.call
 
 
