@@ -2,8 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -39,29 +37,27 @@ WATCH = """
 TAGS = "labels: {tags: [team]}"
 
 
-@contextmanager
-def simulated(faults: str = "") -> Iterator[None]:
-    """Simulate AWS with the operations, and set credentials of its first account."""
+def check(folder: Path, accounts: str, more: str = TAGS, faults: str = "") -> tuple[int, list[str]]:
+    """Run ``check --live`` with credentials of the first simulated account; return its exit status and lines."""
     scenario = parse_scenario(OPERATIONS + (f"faults: [{faults}]\n" if faults else ""), KINDS)
-    secrets = {"AWS_SECRET_ACCESS_KEY": SECRETS[1], "AWS_SESSION_TOKEN": SECRETS[2]}
-    with serve_app(application(scenario, KINDS, Models())) as url, aws_environment(url, **secrets):
-        yield
+    with serve_app(application(scenario, KINDS, Models())) as endpoint:
+        return check_endpoint(endpoint, folder, accounts, more)
 
 
-def check(folder: Path, accounts: str, more: str = TAGS) -> tuple[int, list[str]]:
+def check_endpoint(endpoint: str, folder: Path, accounts: str, more: str = TAGS) -> tuple[int, list[str]]:
     """Run ``check --live``; return its exit status and lines. They contain no secret and no role ARN."""
     config = folder / "config.yaml"
     config.write_text(f"accounts:\n{accounts}\naws: {{max_attempts: 1, read_timeout: 30s}}\n{more}\n")
     command = [sys.executable, "-W", "error", "-m", "exporter", "check", "--live", f"--config.file={config}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=ROOT)
+    with aws_environment(endpoint, AWS_SECRET_ACCESS_KEY=SECRETS[1], AWS_SESSION_TOKEN=SECRETS[2]):
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=ROOT)
     assert done.stderr == ""
     assert [secret for secret in (*SECRETS, ROLE) if secret in done.stdout] == []
     return done.returncode, done.stdout.splitlines()
 
 
 def test_every_call_succeeds(tmp_path: Path) -> None:
-    with simulated():
-        status, lines = check(tmp_path, f"  - regions: [eu-west-1]{WATCH}")
+    status, lines = check(tmp_path, f"  - regions: [eu-west-1]{WATCH}")
     assert status == 0
     assert [line.removeprefix("ok     default eu-west-1 ") for line in lines] == [
         "thing_registration_task: 1 found on the first page of ListThingRegistrationTasks, t1 is InProgress",
@@ -73,8 +69,7 @@ def test_every_call_succeeds(tmp_path: Path) -> None:
 
 def test_a_cell_without_operations_passes_and_names_the_calls_that_were_not_checked(tmp_path: Path) -> None:
     calls = ("DescribeThingRegistrationTask", "GetBulkDeploymentStatus", "DescribeJob", "GetDeployment and DescribeJob")
-    with simulated():
-        status, lines = check(tmp_path, f"  - regions: [eu-central-1]{WATCH}")
+    status, lines = check(tmp_path, f"  - regions: [eu-central-1]{WATCH}")
     assert status == 0
     assert [line.partition("no operation to check ")[2] for line in lines] == [*calls]
 
@@ -86,8 +81,8 @@ def test_a_cell_without_operations_passes_and_names_the_calls_that_were_not_chec
 )
 def test_a_refused_call_is_reported_with_the_missing_permission(tmp_path: Path, action: tuple[str, str]) -> None:
     api, permission = action
-    with simulated(f'{{api: {api}, error: AccessDeniedException, status: 403, message: "{ROLE}"}}'):
-        status, lines = check(tmp_path, f"  - regions: [eu-west-1]{WATCH}")
+    fault = f'{{api: {api}, error: AccessDeniedException, status: 403, message: "{ROLE}"}}'
+    status, lines = check(tmp_path, f"  - regions: [eu-west-1]{WATCH}", faults=fault)
     failed = [line for line in lines if line.startswith("FAILED ")]
     assert status == 1
     assert failed == [
@@ -100,15 +95,14 @@ def test_a_refused_call_is_reported_with_the_missing_permission(tmp_path: Path, 
 
 
 def test_the_permission_for_tags_is_needed_only_for_configured_tags(tmp_path: Path) -> None:
-    with simulated("{api: ListTagsForResource, error: AccessDeniedException, status: 403}"):
-        assert check(tmp_path, f"  - regions: [eu-west-1]{WATCH}")[0] == 1
-        assert check(tmp_path, f"  - regions: [eu-west-1]{WATCH}", more="")[0] == 0
+    fault = "{api: ListTagsForResource, error: AccessDeniedException, status: 403}"
+    for more, expected in ((TAGS, 1), ("", 0)):
+        assert check(tmp_path, f"  - regions: [eu-west-1]{WATCH}", more, fault)[0] == expected
 
 
 def test_a_role_is_assumed_with_its_external_id(tmp_path: Path) -> None:
     account = f"  - {{name: field, regions: [us-east-1], role_arn: '{ROLE}', external_id: {SECRETS[0]}}}"
-    with simulated():
-        status, lines = check(tmp_path, account)
+    status, lines = check(tmp_path, account)
     assert status == 0
     kinds = [kind.name for kind in KINDS if kind.by_default]
     assert [line.split(": ")[0] for line in lines] == [f"ok     field us-east-1 {kind}" for kind in kinds]
@@ -117,8 +111,7 @@ def test_a_role_is_assumed_with_its_external_id(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("external_id", ["", ", external_id: s3cret-but-wrong"])
 def test_a_role_that_cannot_be_assumed_is_reported_as_such(tmp_path: Path, external_id: str) -> None:
-    with simulated():
-        status, lines = check(tmp_path, f"  - {{regions: [us-east-1], role_arn: '{ROLE}'{external_id}}}")
+    status, lines = check(tmp_path, f"  - {{regions: [us-east-1], role_arn: '{ROLE}'{external_id}}}")
     assert status == 1
     assert lines == [
         f"FAILED default us-east-1 {kind.name}: cannot access the account: "
@@ -131,22 +124,21 @@ def test_a_role_that_cannot_be_assumed_is_reported_as_such(tmp_path: Path, exter
 
 def test_an_unknown_id_is_a_failure_without_a_missing_permission(tmp_path: Path) -> None:
     watch = "watch: [{kind: thing_registration_task, ids: [none]}]"
-    with simulated():
-        status, lines = check(tmp_path, f"  - {{regions: [eu-west-1], {watch}}}")
+    status, lines = check(tmp_path, f"  - {{regions: [eu-west-1], {watch}}}")
     assert status == 1
     assert lines[0].endswith("(AWS returned ResourceNotFoundException (HTTP 404) for DescribeThingRegistrationTask)")
 
 
 def test_a_failed_cell_does_not_affect_the_others(tmp_path: Path) -> None:
-    with simulated("{region: eu-west-1, service: greengrass, status: 503, body: down}"):
-        status, lines = check(tmp_path, f"  - regions: [eu-west-1, us-east-1]{WATCH}")
+    fault = "{region: eu-west-1, service: greengrass, status: 503, body: down}"
+    status, lines = check(tmp_path, f"  - regions: [eu-west-1, us-east-1]{WATCH}", faults=fault)
     assert status == 1
     assert [line.split()[0] for line in lines] == ["ok", "FAILED", "ok", "ok", "ok", "ok", "ok", "ok"]
     assert "ListBulkDeployments: server_error" in lines[1]
 
 
 def test_an_unreachable_endpoint_is_reported(tmp_path: Path) -> None:
-    with aws_environment("http://127.0.0.1:9"):
-        status, lines = check(tmp_path, "  - {regions: [eu-west-1], account_id: '111122223333'}")
+    account = "  - {regions: [eu-west-1], account_id: '111122223333'}"
+    status, lines = check_endpoint("http://127.0.0.1:9", tmp_path, account)
     assert status == 1
     assert "ListThingRegistrationTasks: connection" in lines[0]

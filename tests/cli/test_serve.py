@@ -1,5 +1,6 @@
 """The exporter as a process: signals, addresses and limits."""
 
+import asyncio
 import os
 import resource
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from exporter.web.listener.server import handle_signal
 from tests.support import http_requests
 from tests.support.certificates import ALICE, BASIC, basic, server_files
 from tests.support.exporter_server import aws_environment
@@ -29,6 +31,23 @@ refresh: {deadline: 1h}
 
 # A soft limit of open files that suffices for the test process.
 LOW = 512
+
+# More bytes than the buffer of a pipe.
+MANY = 100_000
+# A server that receives SIGHUP before most of its modules are imported.
+SIGHUP_DURING_IMPORT = """
+import os, signal, sys
+from exporter.cli.main import main
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "exporter.cli.commands.serve":
+            os.kill(os.getpid(), signal.SIGHUP)
+
+sys.meta_path.insert(0, Finder())
+sys.exit(main(["serve", "--config.file=/nonexistent"]))
+"""
+PROBLEM = "aws-iot-bulk-exporter: /nonexistent: cannot read the file: No such file or directory\n"
 
 Process = subprocess.Popen[str]
 
@@ -188,3 +207,38 @@ def test_every_address_serves_the_same(tmp_path: Path) -> None:
             assert client.head(f"{url}/metrics", headers={"authorization": BASIC["alice"]}).content == b""
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0
+
+
+@pytest.fixture
+def number() -> Iterator[signal.Signals]:
+    """Give a signal without other handlers, and restore it after the test."""
+    before = signal.getsignal(signal.SIGUSR1)
+    yield signal.SIGUSR1
+    signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_signal_is_handled_while_the_wakeup_pipe_of_the_loop_is_full(number: signal.Signals) -> None:
+    async def run() -> None:
+        loop, handled = asyncio.get_running_loop(), asyncio.Event()
+        handle_signal(number, handled.set)
+        for _ in range(MANY):
+            loop.call_soon_threadsafe(lambda: None)
+        os.kill(os.getpid(), number)
+        await asyncio.wait_for(handled.wait(), timeout=60)
+
+    asyncio.run(run())
+
+
+def test_a_signal_wakes_an_idle_loop(number: signal.Signals) -> None:
+    async def run() -> None:
+        handled = asyncio.Event()
+        handle_signal(number, handled.set)
+        asyncio.get_running_loop().call_soon(os.kill, os.getpid(), number)
+        await asyncio.wait_for(handled.wait(), timeout=60)
+
+    asyncio.run(run())
+
+
+def test_sighup_during_startup_does_not_end_the_process() -> None:
+    ended = subprocess.run([sys.executable, "-c", SIGHUP_DURING_IMPORT], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (2, PROBLEM)

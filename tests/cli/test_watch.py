@@ -175,28 +175,20 @@ def test_a_continuous_job_counts_as_ended_while_no_thing_is_pending(failed: int,
     assert len(aws.requests) > 2
 
 
-def watch_failing_job(code: str, status: int, give_up_after: float) -> tuple[WatchResult, float]:
-    """Watch a job while AWS always returns an error. Return the result and the duration in seconds."""
+@pytest.mark.parametrize(
+    ("code", "status", "give_up_after", "seconds"),
+    [("InternalFailureException", 500, 120.0, (120, 180)), ("AccessDeniedException", 403, 3600.0, (0, 60))],
+    ids=["after the time of the flag", "at once on a permanent error"],
+)
+def test_the_watch_gives_up_when_a_cell_cannot_be_read(
+    code: str, status: int, give_up_after: float, seconds: tuple[float, float]
+) -> None:
     clock = ManualClock()
-    began = clock.at
-    with (
-        serve_app(ScriptedAws({"/jobs/x": error_response(code, status)}).app()) as endpoint,
-        aws_environment(endpoint, AWS_ACCOUNT_ID=ACCOUNT_ID),
-    ):
+    began, aws = clock.at, ScriptedAws({"/jobs/x": error_response(code, status)})
+    with serve_app(aws.app()) as endpoint, aws_environment(endpoint, AWS_ACCOUNT_ID=ACCOUNT_ID):
         result, _ = run_watch(clock, jobs("x"), give_up_after=give_up_after)
-    return result, clock.at - began
-
-
-def test_the_watch_gives_up_when_a_cell_cannot_be_read() -> None:
-    result, waited = watch_failing_job("InternalFailureException", 500, 120.0)
     assert (result.exit_status, [key.kind for key in result.unreachable]) == (3, ["iot_job"])
-    assert 120 <= waited < 180
-
-
-def test_the_watch_gives_up_at_once_on_a_permanent_error() -> None:
-    result, waited = watch_failing_job("AccessDeniedException", 403, 3600.0)
-    assert result.exit_status == 3
-    assert waited < 60
+    assert seconds[0] <= clock.at - began < seconds[1]
 
 
 @pytest.mark.parametrize(
