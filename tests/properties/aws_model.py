@@ -19,11 +19,11 @@ from exporter.kinds.registry import KINDS
 from exporter.kinds.simulated_operation import SimulatedOperation
 from exporter.simulator.responses import serialize
 from tests.properties.response_strategies import CALLS, IDENTITY
+from tests.properties.scrape_invariants import KINDS_BY_NAME, Identity
 from tests.support.scripted_endpoint import HttpResponse, error_response, json_response
 from tests.support.simulated_responses import MODELS, output_shape, parsed_response
 from tests.support.virtual_loop import TODAY
 
-BY_NAME: Mapping[str, Kind[Any]] = {kind.name: kind for kind in KINDS}
 # The account of the exporter's own credentials.
 OWN = "444455556666"
 CREATED = datetime.fromtimestamp(TODAY, UTC) - timedelta(hours=2)
@@ -45,9 +45,6 @@ FAULTS: Mapping[str, HttpResponse] = {
 }
 UNREACHABLE = "unreachable"
 
-# An account id, a Region, a kind and an operation's id.
-Key = tuple[str, str, str, str]
-
 
 @dataclass(frozen=True, slots=True)
 class Version:
@@ -57,7 +54,7 @@ class Version:
     state: SimulatedOperation | None
 
 
-def sample_version(key: Key, number: int, status: str) -> SimulatedOperation:
+def sample_version(key: Identity, number: int, status: str) -> SimulatedOperation:
     """Return the version of an operation with this number."""
     account, region, _, id = key
     return SimulatedOperation(
@@ -83,27 +80,27 @@ class AwsModel:
     """AWS. Its lists are ``lag`` seconds old. ``finals`` counts the descriptions of ended operations."""
 
     now: Callable[[], float]
-    history: dict[Key, list[Version]] = field(default_factory=dict)
+    history: dict[Identity, list[Version]] = field(default_factory=dict)
     lag: float = 0.0
     faults: dict[tuple[str, str], str] = field(default_factory=dict)
-    finals: Counter[Key] = field(default_factory=Counter)
+    finals: Counter[Identity] = field(default_factory=Counter)
 
-    def put(self, key: Key, status: str) -> None:
+    def put(self, key: Identity, status: str) -> None:
         """Create an operation or a new version of it."""
         versions = self.history.setdefault(key, [])
         versions.append(Version(self.now(), sample_version(key, len(versions), status)))
 
-    def delete(self, key: Key) -> None:
+    def delete(self, key: Identity) -> None:
         """Delete an operation."""
         self.history[key].append(Version(self.now(), None))
 
-    def state(self, key: Key, at: float | None = None) -> SimulatedOperation | None:
+    def state(self, key: Identity, at: float | None = None) -> SimulatedOperation | None:
         """Return the state of an operation now or at a time."""
         when = self.now() if at is None else at
         past = [version.state for version in self.history.get(key, ()) if version.since <= when]
         return past[-1] if past else None
 
-    def alive(self) -> Iterator[tuple[Key, SimulatedOperation]]:
+    def alive(self) -> Iterator[tuple[Identity, SimulatedOperation]]:
         """Yield every operation that exists now."""
         for key in self.history:
             if state := self.state(key):
@@ -138,21 +135,19 @@ class AwsModel:
 
     def _list(self, kind: Kind[Any], account: str, region: str, url: str) -> dict[str, Any]:
         wanted = parse_qs(urlsplit(url).query).get(kind.discovery.status_parameter, [""])[0]
-        there = (
-            self.state(key, self.now() - self.lag) for key in self.history if key[:3] == (account, region, kind.name)
-        )
-        listed = [state for state in there if state and wanted in ("", state.status)]
+        keys = (key for key in self.history if key[:3] == (account, region, kind.name))
+        states = (self.state(key, self.now() - self.lag) for key in keys)
+        listed = [state for state in states if state and wanted in ("", state.status)]
         return {MODELS.pagination(kind.discovery.call).result: [kind.simulation.entry(state) for state in listed]}
 
     def _description(self, call: ApiCall, account: str, region: str, url: str) -> Mapping[str, Any] | None:
         words = _words(url)
         for key, state in self.alive():
-            kind = BY_NAME[key[2]]
+            kind = KINDS_BY_NAME[key[2]]
             content_of = kind.simulation.responses.get(call) if key[:2] == (account, region) else None
             if content_of and kind.naming(call).name(state) in words:
-                self.finals[key] += kind.describe_calls == (call,) and not (
-                    kind.options or kind.is_active(state.status)
-                )
+                is_only_call = kind.describe_calls == (call,) and not kind.options
+                self.finals[key] += is_only_call and not kind.is_active(state.status)
                 return content_of(state)
         return None
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from exporter.config.loader import parse_config
 from exporter.config.sections import Account, Config, Watch
 from exporter.kinds.registry import KINDS
-from tests.properties.aws_model import BY_NAME, OWN
+from tests.properties.aws_model import OWN
+from tests.properties.scrape_invariants import KINDS_BY_NAME
 
 IDS = ("op-1", "op-2")
 # One account with a role, the account of the credentials, and a second name for the latter.
@@ -60,25 +61,17 @@ class ConfigCase:
 
 
 def _watch(kind: str) -> st.SearchStrategy[dict[str, Any]]:
-    active = sorted(BY_NAME[kind].active)
+    active = sorted(KINDS_BY_NAME[kind].active)
     rules = [True, {"statuses": active}, {"max_operations": 1}, {"id_pattern": "1$"}, {"max_age": "1h"}]
-    options = {option.name: st.booleans() for option in BY_NAME[kind].options}
-    return st.one_of(
-        st.fixed_dictionaries({"kind": st.just(kind), "discover": st.sampled_from(rules)}, optional=options),
-        st.fixed_dictionaries({"kind": st.just(kind), "ids": _some(IDS)}, optional=options),
-        st.fixed_dictionaries(
-            {"kind": st.just(kind), "ids": _some(IDS), "discover": st.sampled_from(rules)}, optional=options
-        ),
-    )
+    options = {option.name: st.booleans() for option in KINDS_BY_NAME[kind].options}
+    named: dict[str, st.SearchStrategy[Any]] = {"ids": st.lists(st.sampled_from(IDS), min_size=1, unique=True)}
+    found: dict[str, st.SearchStrategy[Any]] = {"discover": st.sampled_from(rules)}
+    sources = (found, named, {**named, **found})
+    return st.one_of([st.fixed_dictionaries({"kind": st.just(kind), **source}, optional=options) for source in sources])
 
 
-def _some(values: tuple[str, ...]) -> st.SearchStrategy[list[str]]:
-    return st.lists(st.sampled_from(values), min_size=1, unique=True)
-
-
-_WATCHES = st.lists(
-    st.sampled_from(sorted(BY_NAME)).flatmap(_watch), min_size=1, max_size=2, unique_by=lambda watch: watch["kind"]
-)
+_ANY_WATCH = st.sampled_from(sorted(KINDS_BY_NAME)).flatmap(_watch)
+_WATCHES = st.lists(_ANY_WATCH, min_size=1, max_size=2, unique_by=lambda watch: watch["kind"])
 _NAMES = st.sampled_from([("own",), ("assumed",), ("own", "twin"), ("assumed", "own")])
 _REGIONS = st.sampled_from([["eu-west-1"], ["eu-west-1"], ["us-east-1", "eu-west-1"]])
 

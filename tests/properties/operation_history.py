@@ -3,17 +3,18 @@
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import combinations, product
 from typing import Any
 
 from exporter.config.sections import Discover, Watch
 from exporter.core.model import Operation, Reading
-from exporter.kinds.kind import FetchRequest, Kind
+from exporter.kinds.kind import FetchRequest
 from exporter.kinds.simulated_operation import SimulatedOperation
 from exporter.metrics.families import table
-from tests.properties.aws_model import BY_NAME, AwsModel, TwoMoments, Version
+from tests.properties.aws_model import AwsModel, TwoMoments, Version
 from tests.properties.configuration_strategies import NUMBERS, ConfigCase
-from tests.properties.scrape_invariants import READ, CheckedScrape, Identity
+from tests.properties.scrape_invariants import KINDS_BY_NAME, READ, CheckedScrape, Identity
 from tests.support.virtual_loop import INSTANT, TODAY
 
 # The exporter calls GetDeployment again only when the status changes.
@@ -26,10 +27,9 @@ SeriesValues = Mapping[tuple[str, tuple[tuple[str, str], ...]], float]
 
 @dataclass
 class HistoryCheck:
-    """Checks scrapes against a model of AWS. Expected rows are cached."""
+    """Checks scrapes against a model of AWS."""
 
     aws: AwsModel
-    shown: dict[tuple[Any, ...], SeriesValues] = field(default_factory=dict)
     read: dict[Identity, tuple[float, float, float]] = field(default_factory=dict)
 
     def check(self, scrape: CheckedScrape, case: ConfigCase, now: float) -> None:
@@ -37,7 +37,7 @@ class HistoryCheck:
         assert set(scrape.cells("up")) == case.cells
         for identity, rows in scrape.operations.items():
             read = rows[READ, ()] - TODAY
-            self._check_watched(identity, case)
+            assert any(identity[3] in watch.ids or watch.discover for watch in _watches(identity, case))
             pair = self.versions_of(identity, rows, case)
             assert pair is not None, f"{identity} never had these values: {rows}"
             self._check_recent(identity, pair, read, case, now)
@@ -51,7 +51,7 @@ class HistoryCheck:
         assert wanted <= set(scrape.operations) <= allowed
         for identity, rows in scrape.operations.items():
             newest = [version for version in self.aws.history[identity] if version.state][-1]
-            is_over = newest.state and not BY_NAME[identity[2]].is_active(newest.state.status)
+            is_over = newest.state and not KINDS_BY_NAME[identity[2]].is_active(newest.state.status)
             assert self.aws.state(identity) or is_over
             pair = self.versions_of(identity, rows, case)
             assert pair is not None
@@ -81,25 +81,11 @@ class HistoryCheck:
         options = {watch.options for watch in _watches(identity, case)}
         for first, second in _pairs(self.aws.history.get(identity, ())):
             for these, tagged in product(options, (True, False)):
-                if shown == self._rows(identity, first, second, these, case.tags, tagged):
+                assert first.state
+                assert second.state
+                if shown == expected_rows(identity, first.state, second.state, these, case.tags, tagged):
                     return first, second
         return None
-
-    def _rows(
-        self,
-        identity: Identity,
-        first: Version,
-        second: Version,
-        options: frozenset[str],
-        tags: tuple[str, ...],
-        tagged: bool,
-    ) -> SeriesValues:
-        key = (identity, first.since, second.since, options, tags, tagged)
-        if key not in self.shown:
-            assert first.state
-            assert second.state
-            self.shown[key] = expected_rows(identity, first.state, second.state, options, tags, tagged)
-        return self.shown[key]
 
     def _check_order(self, identity: Identity, read: float, now: float) -> None:
         """Check that readings do not become older. Responses of the same moment have no order."""
@@ -109,9 +95,6 @@ class HistoryCheck:
         assert read >= before - INSTANT
         self.read[identity] = (now, max(read, newest), before)
 
-    def _check_watched(self, identity: Identity, case: ConfigCase) -> None:
-        assert any(identity[3] in watch.ids or watch.discover for watch in _watches(identity, case))
-
     def _check_recent(
         self, identity: Identity, pair: tuple[Version, Version], read: float, case: ConfigCase, now: float
     ) -> None:
@@ -120,10 +103,11 @@ class HistoryCheck:
         assert pair[1].since - INSTANT <= read <= now + INSTANT
         assert not later or later[0].since >= read - SLACK
         state = pair[1].state
-        if state and BY_NAME[identity[2]].is_active(state.status):
+        if state and KINDS_BY_NAME[identity[2]].is_active(state.status):
             assert now - read <= case.config.refresh.stale_after + case.config.refresh.min_age
 
 
+@lru_cache(10_000)
 def expected_rows(
     identity: Identity,
     first: SimulatedOperation,
@@ -133,8 +117,8 @@ def expected_rows(
     tagged: bool,
 ) -> SeriesValues:
     """Return the rows of an operation whose first call returns an older version, without the time of the read."""
-    kind = BY_NAME[identity[2]]
-    operation = asyncio.run(_fetch(kind, TwoMoments(kind, first, second), identity[3], options))
+    kind = KINDS_BY_NAME[identity[2]]
+    operation = asyncio.run(_fetch(TwoMoments(kind, first, second), FetchRequest(identity[3], options)))
     if kind.tag_source and tags and tagged:
         operation = replace(operation, tags=second.tags)
     rows = {}
@@ -145,9 +129,9 @@ def expected_rows(
     return rows
 
 
-async def _fetch(kind: Kind[Any], api: TwoMoments, id: str, options: frozenset[str]) -> Operation:
-    found: Operation = await kind.fetch(api, FetchRequest(id, options))
-    return found
+async def _fetch(api: TwoMoments, request: FetchRequest[Any]) -> Operation:
+    operation: Operation = await api.kind.fetch(api, request)
+    return operation
 
 
 def _watches(identity: Identity, case: ConfigCase) -> list[Watch]:
@@ -161,9 +145,9 @@ def _watches(identity: Identity, case: ConfigCase) -> list[Watch]:
 
 def _must_be_found(rules: Discover, state: SimulatedOperation) -> bool:
     """Return whether the exporter must find an operation. Limits by age or number make it optional."""
-    wanted = not rules.statuses or state.status in rules.statuses
+    has_status = not rules.statuses or state.status in rules.statuses
     fits = rules.id_pattern is None or bool(rules.id_pattern.search(state.id))
-    return wanted and fits and rules.max_age is None and rules.max_operations > 1
+    return has_status and fits and rules.max_age is None and rules.max_operations > 1
 
 
 def _status(version: Version) -> str:

@@ -24,7 +24,7 @@ from tests.support.exposition_rows import STATUS, parse_openmetrics
 Identity = tuple[str, str, str, str]
 Labels = Mapping[str, str]
 
-BY_NAME: Mapping[str, Kind[Any]] = {kind.name: kind for kind in KINDS}
+KINDS_BY_NAME: Mapping[str, Kind[Any]] = {kind.name: kind for kind in KINDS}
 DOCUMENTED = frozenset(re.findall(r"^\| `(\w+)`", metrics_document(KINDS), re.MULTILINE))
 OF_LIBRARIES = ("process_", "python_")
 SUFFIX = re.compile("_(bucket|count|sum|total|info)$")
@@ -103,10 +103,10 @@ def _check_values(labels: Labels, value: float) -> None:
 
 def _check_status(identity: Identity, rows: Mapping[tuple[str, Any], float]) -> None:
     statuses = {extra[0][1]: value for (name, extra), value in rows.items() if name == STATUS}
-    assert statuses.keys() == {*BY_NAME[identity[2]].statuses, UNKNOWN}
+    assert statuses.keys() == {*KINDS_BY_NAME[identity[2]].statuses, UNKNOWN}
     assert sorted(statuses.values()) == [0.0] * (len(statuses) - 1) + [1.0]
     assert (READ, ()) in rows
-    assert BY_NAME[identity[2]].is_id(identity[3]) or "?" in identity[3]
+    assert KINDS_BY_NAME[identity[2]].is_id(identity[3]) or "?" in identity[3]
 
 
 def _check_reasons(found: CheckedScrape) -> None:

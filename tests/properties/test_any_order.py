@@ -2,13 +2,15 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from tests.properties.aws_model import BY_NAME, FAULTS, UNREACHABLE, AwsModel, Key
+from tests.properties.aws_model import FAULTS, UNREACHABLE, AwsModel
 from tests.properties.configuration_strategies import (
     ACCOUNTS,
     BROKEN,
@@ -20,16 +22,65 @@ from tests.properties.configuration_strategies import (
 )
 from tests.properties.example_counts import settings_for
 from tests.properties.operation_history import HistoryCheck
-from tests.properties.scrape_invariants import CheckedScrape, checked_scrape
-from tests.properties.virtual_clients import Clients, ResponseCheck
+from tests.properties.scrape_invariants import KINDS_BY_NAME, CheckedScrape, Identity, checked_scrape
 from tests.support.asgi_client import AsgiResponse, send_request
 from tests.support.virtual_exporter import OPENMETRICS, VirtualExporters, virtual_exporters
-from tests.support.virtual_loop import INSTANT
+from tests.support.virtual_loop import INSTANT, VirtualLoop
 
 SUCCESSFUL = "aws_iot_bulk_exporter_config_last_reload_successful"
-SERVICES: Mapping[str, str] = {kind.name: kind.describe_calls[0].service for kind in BY_NAME.values()}
+SERVICES: Mapping[str, str] = {kind.name: kind.describe_calls[0].service for kind in KINDS_BY_NAME.values()}
 MOMENTS = st.sampled_from([0.0, 0.0, 0.3, 6.0, 11.0, 11.0, 40.0, 700.0])
 patience = st.sampled_from([0.0, 0.5, 3.0, 20.0])
+
+# Checks a response, with its time in virtual seconds.
+ResponseCheck = Callable[[AsgiResponse, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A waiting request: its start, its time-out in seconds, and the check of its response."""
+
+    task: asyncio.Task[tuple[AsgiResponse, float]]
+    since: float
+    patience: float
+    check: ResponseCheck
+
+
+@dataclass
+class Clients:
+    """All clients that wait for a response."""
+
+    loop: VirtualLoop
+    waiting: list[Request] = field(default_factory=list)
+
+    def send(self, response: Coroutine[Any, Any, AsgiResponse], patience: float, check: ResponseCheck) -> None:
+        """Send a request that must get its response within ``patience`` seconds."""
+
+        async def timed() -> tuple[AsgiResponse, float]:
+            return await response, self.loop.at
+
+        self.waiting.append(Request(self.loop.create_task(timed()), self.loop.at, patience, check))
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass and check each response when it arrives. Fail if it is late."""
+        until = self.loop.at + seconds
+        while self.loop.at < until:
+            due = [request.since + request.patience + INSTANT for request in self.waiting]
+            self.loop.pass_time(max(INSTANT, min([until, *due]) - self.loop.at))
+            self._check_responses()
+
+    def settle(self) -> None:
+        """Run everything that does not wait for time to pass."""
+        self.pass_time(INSTANT)
+
+    def _check_responses(self) -> None:
+        for request in tuple(self.waiting):
+            if request.task.done():
+                self.waiting.remove(request)
+                request.check(*request.task.result())
+            else:
+                assert self.loop.at - request.since <= request.patience + 2 * INSTANT, "a client waits too long"
+        assert self.loop.faults == []
 
 
 def check_page(response: AsgiResponse, at: float) -> None:
@@ -74,7 +125,7 @@ class AnyOrder(RuleBasedStateMachine):
         else:
             self.loop.call_later(self.delay, call)
 
-    def _key(self, data: st.DataObject) -> Key:
+    def _key(self, data: st.DataObject) -> Identity:
         """Return a watched operation."""
         account, region, kind = data.draw(st.sampled_from(sorted(self.case.cells)))
         return (NUMBERS[account], region, kind, data.draw(st.sampled_from(IDS)))
@@ -82,7 +133,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(data=st.data())
     def an_operation_changes(self, data: st.DataObject) -> None:
         key = self._key(data)
-        kind, state = BY_NAME[key[2]], self.aws.state(key)
+        kind, state = KINDS_BY_NAME[key[2]], self.aws.state(key)
         if key not in self.aws.history or (state and kind.is_active(state.status)):
             statuses = [status for status in kind.statuses if status != "FAILED"]
             self.aws.put(key, data.draw(st.sampled_from(sorted(kind.active)) | st.sampled_from(statuses)))
