@@ -1,5 +1,7 @@
 """Credentials from all sources of boto3: Kubernetes, profiles, and a role that is assumed with them."""
 
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -8,13 +10,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tests.support.exporter_server import aws_environment, serve_exporter, serve_simulation
+from tests.support.exporter_server import ServedExporter, aws_environment, serve_exporter, serve_simulation
 from tests.support.scripted_endpoint import HttpResponse, ScriptedAws, json_response
 from tests.support.servers import serve_app
 
 COUNT = 'aws_iot_thing_registration_task_succeeded_things{aws_account_id="444455556666",aws_region="eu-west-1",id="x"'
 TASK = json_response({"status": "InProgress", "successCount": 1})
 WATCH = "watch: [{kind: thing_registration_task, ids: [x]}]"
+CONFIG = f"accounts: [{{account_id: '444455556666', {WATCH}}}]"
+XML = {"content-type": "text/xml"}
+NO_KEYS = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
 KEYS = {"AccessKeyId": "ASIA", "SecretAccessKey": "secret", "Token": "token", "Expiration": "2099-01-01T00:00:00Z"}
 IDENTITY = (
     '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'
@@ -32,15 +37,14 @@ def role_credentials(action: str) -> HttpResponse:
         "<SecretAccessKey>secret</SecretAccessKey><SessionToken>token</SessionToken>"
         f"<Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></{action}Result></{action}Response>"
     )
-    return HttpResponse(body.encode(), headers={"content-type": "text/xml"})
+    return HttpResponse(body.encode(), headers=XML)
 
 
 def scrape(aws: ScriptedAws, config: str, **environment: str) -> str:
     """Return a scrape with these environment variables and without access keys."""
     with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint) as exporter:
-        keys = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
         variables = {name: value.replace("ENDPOINT", endpoint) for name, value in environment.items()}
-        with aws_environment(endpoint, **keys, **variables):
+        with aws_environment(endpoint, **NO_KEYS, **variables):
             return exporter.scrape()
 
 
@@ -59,18 +63,13 @@ def test_irsa_gives_a_service_account_its_role(token_file: str) -> None:
 
 
 def test_pod_identity_gives_a_pod_its_role(token_file: str) -> None:
-    aws = ScriptedAws(
-        {
-            "/v1/credentials": json_response(KEYS),
-            "/": HttpResponse(IDENTITY.encode(), headers={"content-type": "text/xml"}),
-            "/thing-registration-tasks/x": TASK,
-        }
-    )
+    identity = HttpResponse(IDENTITY.encode(), headers=XML)
+    responses = {"/v1/credentials": json_response(KEYS), "/": identity, "/thing-registration-tasks/x": TASK}
     agent = {
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": "ENDPOINT/v1/credentials",
         "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": token_file,
     }
-    assert COUNT in scrape(aws, f"accounts: [{{{WATCH}}}]", **agent)
+    assert COUNT in scrape(ScriptedAws(responses), f"accounts: [{{{WATCH}}}]", **agent)
 
 
 def test_a_role_is_assumed_with_the_credentials_of_a_profile(tmp_path: Path) -> None:
@@ -84,9 +83,8 @@ def test_a_role_is_assumed_with_the_credentials_of_a_profile(tmp_path: Path) -> 
 
 def test_a_cell_recovers_from_missing_credentials() -> None:
     aws = ScriptedAws({"/thing-registration-tasks/x": TASK})
-    config = f"accounts: [{{account_id: '444455556666', {WATCH}}}]"
-    with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint) as exporter:
-        with aws_environment(endpoint, AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY=""):
+    with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
+        with aws_environment(endpoint, **NO_KEYS):
             assert 'reason="credentials"} 1.0' in exporter.scrape()
         assert COUNT in exporter.scrape()
 
@@ -96,7 +94,7 @@ def test_a_denied_role_is_not_requested_with_every_call() -> None:
         '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>'
         "<Code>AccessDenied</Code><Message>no</Message></Error><RequestId>1</RequestId></ErrorResponse>"
     )
-    aws = ScriptedAws({"/": HttpResponse(refused.encode(), 403, {"content-type": "text/xml"})})
+    aws = ScriptedAws({"/": HttpResponse(refused.encode(), 403, XML)})
     watch = "watch: [{kind: thing_registration_task, ids: [x], discover: true}]"
     config = f"accounts: [{{role_arn: 'arn:aws:iam::444455556666:role/reader', {watch}}}]"
     with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint) as exporter:
@@ -134,14 +132,26 @@ def test_a_role_is_assumed_again_after_aws_refuses_its_session() -> None:
 def test_a_role_with_refused_sessions_is_assumed_at_most_once_a_minute() -> None:
     refused = "faults: [{service: iot, error: ExpiredTokenException, status: 403}]\n"
     with serve_simulation(ROLE, SCENARIO + refused) as simulation:
-        sts_requests = [
-            simulation.requests_of(lambda: simulation.exporter.scrape(after=20)).count("/") for _ in range(9)
-        ]
-    assert sts_requests == [1, 0, 0, 0, 1, 0, 0, 0, 1]
+        requests = [simulation.requests_of(lambda: simulation.exporter.scrape(after=20)) for _ in range(9)]
+    assert [paths.count("/") for paths in requests] == [1, 0, 0, 0, 1, 0, 0, 0, 1]
 
 
 def write_keys(file: Path, name: str) -> None:
     file.write_text(f"[default]\naws_access_key_id = AKIA{name}\naws_secret_access_key = secret\n")
+
+
+@contextmanager
+def serve_with_key_file(
+    config: str, respond: Callable[[Request], Awaitable[Response]], file: Path
+) -> Iterator[ServedExporter]:
+    """Serve an exporter whose AWS is a function, and whose access keys are in a file."""
+    app = Starlette(routes=[Route("/{path:path}", respond, methods=["GET", "POST"])])
+    with (
+        serve_app(app) as endpoint,
+        serve_exporter(config, endpoint) as exporter,
+        aws_environment(endpoint, **NO_KEYS, AWS_SHARED_CREDENTIALS_FILE=str(file)),
+    ):
+        yield exporter
 
 
 def test_replaced_keys_are_read_after_aws_refuses_the_old_ones(tmp_path: Path) -> None:
@@ -151,16 +161,12 @@ def test_replaced_keys_are_read_after_aws_refuses_the_old_ones(tmp_path: Path) -
         return JSONResponse({}, 403, {"x-amzn-errortype": "UnrecognizedClientException"})
 
     shared = tmp_path / "credentials"
-    config = f"accounts: [{{account_id: '444455556666', {WATCH}}}]"
-    app = Starlette(routes=[Route("/{path:path}", respond)])
-    with serve_app(app) as endpoint, serve_exporter(config, endpoint) as exporter:
-        keys = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SHARED_CREDENTIALS_FILE": str(shared)}
-        with aws_environment(endpoint, **keys):
-            write_keys(shared, "OLD")
-            assert 'reason="credentials"} 1.0' in exporter.scrape()
-            write_keys(shared, "NEW")
-            exporter.scrape()
-            assert COUNT in exporter.scrape()
+    with serve_with_key_file(CONFIG, respond, shared) as exporter:
+        write_keys(shared, "OLD")
+        assert 'reason="credentials"} 1.0' in exporter.scrape()
+        write_keys(shared, "NEW")
+        exporter.scrape()
+        assert COUNT in exporter.scrape()
 
 
 def test_data_of_one_account_is_not_exposed_for_another(tmp_path: Path) -> None:
@@ -178,16 +184,13 @@ def test_data_of_one_account_is_not_exposed_for_another(tmp_path: Path) -> None:
 
     shared = tmp_path / "credentials"
     config = "accounts: [{watch: [{kind: thing_registration_task, ids: [x, y]}]}]"
-    app = Starlette(routes=[Route("/{path:path}", respond, methods=["GET", "POST"])])
-    with serve_app(app) as endpoint, serve_exporter(config, endpoint) as exporter:
-        keys = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SHARED_CREDENTIALS_FILE": str(shared)}
-        with aws_environment(endpoint, **keys):
-            write_keys(shared, "OLD")
-            assert 'id="x",kind="thing_registration_task",status="Completed"} 1.0' in exporter.scrape()
-            write_keys(shared, "NEW")
-            refused.add("OLD")
-            exporter.scrape()
-            exposed = exporter.scrape()
+    with serve_with_key_file(config, respond, shared) as exporter:
+        write_keys(shared, "OLD")
+        assert 'id="x",kind="thing_registration_task",status="Completed"} 1.0' in exporter.scrape()
+        write_keys(shared, "NEW")
+        refused.add("OLD")
+        exporter.scrape()
+        exposed = exporter.scrape()
     assert COUNT in exposed
     assert 'status="Completed"} 1.0' not in exposed
     assert numbers["OLD"] not in "".join(row for row in exposed.splitlines(True) if "succeeded_things" in row)

@@ -24,8 +24,7 @@ FACT = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|[^ "]*)(?: |$)')
 def facts_of(line: str, format: str) -> dict[str, Any]:
     """Return the facts of a line. Fail if it contains anything else."""
     if format == "json":
-        facts: dict[str, Any] = json.loads(line)
-        return facts
+        return dict(json.loads(line))
     assert FACT.sub("", line) == ""
     return {name: _unquoted(value) for name, value in FACT.findall(line)}
 
@@ -41,9 +40,14 @@ def lines_of(stream: io.StringIO) -> list[str]:
     return text.split("\n")[:-1]
 
 
+@pytest.fixture
+def stream() -> io.StringIO:
+    """The stream of a log."""
+    return io.StringIO()
+
+
 @pytest.mark.parametrize("format", FORMATS)
-def test_a_line_has_time_level_message_and_facts(format: str) -> None:
-    stream = io.StringIO()
+def test_a_line_has_time_level_message_and_facts(stream: io.StringIO, format: str) -> None:
     new_log("info", format, stream).warning("call failed", account="factory", file='week "47"', seconds=1.5, up=True)
     (line,) = lines_of(stream)
     facts = facts_of(line, format)
@@ -70,8 +74,7 @@ def test_any_text_stays_on_one_line(format: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_a_level_hides_lower_levels(level: str) -> None:
-    stream = io.StringIO()
+def test_a_level_hides_lower_levels(stream: io.StringIO, level: str) -> None:
     log = new_log(level, stream=stream)
     log.debug("debug")
     log.info("info")
@@ -82,17 +85,15 @@ def test_a_level_hides_lower_levels(level: str) -> None:
 
 
 @pytest.fixture
-def library() -> tuple[logging.Logger, io.StringIO]:
-    """A library's logger, and the stream of the log that gets its warnings."""
-    stream = io.StringIO()
+def library(stream: io.StringIO) -> logging.Logger:
+    """A library's logger, whose warnings are logged to the stream."""
     logger = logging.Manager(logging.RootLogger(logging.DEBUG)).getLogger("library.part")
     logger.addHandler(LibraryHandler(new_log("debug", stream=stream)))
-    return logger, stream
+    return logger
 
 
-def test_a_warning_of_a_library_is_logged_without_its_arguments(library: tuple[logging.Logger, io.StringIO]) -> None:
-    logger, stream = library
-    logger.warning("cannot assume %s", SECRET)
+def test_a_warning_of_a_library_is_logged_without_its_arguments(library: logging.Logger, stream: io.StringIO) -> None:
+    library.warning("cannot assume %s", SECRET)
     (line,) = lines_of(stream)
     facts = facts_of(line, "logfmt")
     assert facts["library"] == "library.part"
@@ -100,34 +101,27 @@ def test_a_warning_of_a_library_is_logged_without_its_arguments(library: tuple[l
     assert SECRET not in line
 
 
-def test_an_exception_of_a_library_is_logged_as_its_type(library: tuple[logging.Logger, io.StringIO]) -> None:
-    logger, stream = library
-    try:
-        raise KeyError(SECRET)
-    except KeyError:
-        logger.exception("cannot continue")
+def test_an_exception_of_a_library_is_logged_as_its_type(library: logging.Logger, stream: io.StringIO) -> None:
+    library.error("cannot continue", exc_info=KeyError(SECRET))
     (line,) = lines_of(stream)
     assert facts_of(line, "logfmt")["error"] == "KeyError"
     assert SECRET not in line
 
 
-def test_lower_levels_of_a_library_are_not_logged(library: tuple[logging.Logger, io.StringIO]) -> None:
-    logger, stream = library
-    logger.info("hello")
-    logger.debug("hello")
+def test_lower_levels_of_a_library_are_not_logged(library: logging.Logger, stream: io.StringIO) -> None:
+    library.info("hello")
+    library.debug("hello")
     assert stream.getvalue() == ""
 
 
-def test_invalid_log_calls_of_a_library_are_logged(library: tuple[logging.Logger, io.StringIO]) -> None:
-    logger, stream = library
-    logger.warning("%d of %d", "one")
-    logger.error("no exception", exc_info=(None, None, None))
+def test_invalid_log_calls_of_a_library_are_logged(library: logging.Logger, stream: io.StringIO) -> None:
+    library.warning("%d of %d", "one")
+    library.error("no exception", exc_info=(None, None, None))
     assert len(lines_of(stream)) == 2
 
 
 @freeze_time("2026-11-22T05:00:00.25+01:00")
-def test_logfmt_starts_with_time_in_utc_level_and_message() -> None:
-    stream = io.StringIO()
+def test_logfmt_starts_with_time_in_utc_level_and_message(stream: io.StringIO) -> None:
     new_log(stream=stream).info("listening", cells=3)
     assert stream.getvalue() == "ts=2026-11-22T04:00:00.250000Z level=info msg=listening cells=3\n"
 
