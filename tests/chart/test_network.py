@@ -71,17 +71,12 @@ def test_scrapes_can_be_limited_and_helm_test_is_still_allowed() -> None:
     assert extra["from"] == [{"ipBlock": {"cidr": "192.0.2.0/24"}}]
 
 
-def test_the_policy_selects_only_the_pods_of_the_exporter() -> None:
+def test_the_policy_and_the_service_select_only_the_pods_of_the_exporter() -> None:
     documents = render(ON)
-    selector = only_object(documents, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"].items()
-    assert selector <= pod_of(documents)["metadata"]["labels"].items()
-    assert not selector <= only_object(documents, "Pod")["metadata"]["labels"].items()
-
-
-def test_the_service_does_not_select_the_pod_of_helm_test() -> None:
-    documents = render()
-    selector = only_object(documents, "Service")["spec"]["selector"].items()
-    assert not selector <= only_object(documents, "Pod")["metadata"]["labels"].items()
+    policy_selector = only_object(documents, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"]
+    for selector in (policy_selector, only_object(documents, "Service")["spec"]["selector"]):
+        assert selector.items() <= pod_of(documents)["metadata"]["labels"].items()
+        assert not selector.items() <= only_object(documents, "Pod")["metadata"]["labels"].items()
 
 
 def test_a_service_can_have_both_ip_families() -> None:

@@ -1,8 +1,9 @@
-"""The instructions of docs/kubernetes.md and the chart's README, as far as a test without a cluster can run them."""
+"""The instructions of docs/kubernetes.md, of the chart's README and of its notes, without a cluster."""
 
 import json
 import re
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,12 +12,24 @@ import yaml
 
 from exporter import __version__
 from exporter.cli.main import parse_arguments
-from tests.support.helm_chart import CHART, container_of, only_object, pod_of, render, template
+from tests.support.helm_chart import (
+    CHART,
+    KUBE_VERSION,
+    ci_values,
+    container_of,
+    helm,
+    only_object,
+    pod_of,
+    render,
+    template,
+)
 from tests.support.repository import ROOT, program
 
 PAGE = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
 README = (CHART / "README.md").read_text(encoding="utf-8")
 RELEASE = "aws-iot-bulk-exporter"
+# Helm prints the notes only with a cluster, so this template renders them.
+NOTES = """notes: {{ include (print $.Template.BasePath "/NOTES.txt") . | toJson }}"""
 
 
 def blocks(language: str, page: str = PAGE) -> list[str]:
@@ -35,10 +48,10 @@ def commands(start: str) -> list[list[str]]:
     return [shlex.split(line) for line in lines if line.startswith(start)]
 
 
-VALUES = [block for block in blocks("yaml") if block.startswith("# values.yaml\n")] + blocks("yaml", README)
+PAGE_VALUES = [block for block in blocks("yaml") if block.startswith("# values.yaml\n")]
 
 
-@pytest.mark.parametrize("values", VALUES)
+@pytest.mark.parametrize("values", [*PAGE_VALUES, *blocks("yaml", README)])
 def test_the_chart_accepts_every_example_of_values(values: str, tmp_path: Path) -> None:
     file = tmp_path / "values.yaml"
     file.write_text(values)
@@ -48,9 +61,8 @@ def test_the_chart_accepts_every_example_of_values(values: str, tmp_path: Path) 
 @pytest.fixture
 def page_values(tmp_path: Path) -> tuple[str, ...]:
     """Return flags for all examples of values of the page."""
-    blocks_of_values = [block for block in blocks("yaml") if block.startswith("# values.yaml\n")]
-    files = [tmp_path / f"{number}.yaml" for number in range(len(blocks_of_values))]
-    for file, block in zip(files, blocks_of_values, strict=True):
+    files = [tmp_path / f"{number}.yaml" for number in range(len(PAGE_VALUES))]
+    for file, block in zip(files, PAGE_VALUES, strict=True):
         file.write_text(block)
     return tuple(f"--values={file}" for file in files)
 
@@ -63,7 +75,7 @@ def test_all_examples_of_the_page_can_be_combined(page_values: tuple[str, ...]) 
 @pytest.mark.parametrize("words", [*commands("helm upgrade"), *commands("helm install")], ids=lambda words: words[-1])
 def test_helm_accepts_every_install_command(words: list[str], tmp_path: Path) -> None:
     values = tmp_path / "values.yaml"
-    values.write_text(VALUES[0])
+    values.write_text(PAGE_VALUES[0])
     arguments = [str(values) if word == "values.yaml" else word.replace("helm/ci", f"{CHART}/ci") for word in words]
     flags = [word for word in arguments[arguments.index("./helm") + 1 :] if word != "--create-namespace"]
     result = template(*flags)
@@ -140,3 +152,54 @@ def test_the_alert_of_the_page_exists_with_its_values(page_values: tuple[str, ..
     assert named
     assert named <= alerts
     assert {*re.findall(r'alertname="(\w+)"', PAGE)} == named
+
+
+@pytest.fixture(scope="module")
+def chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the chart with a template that contains the notes."""
+    copy = tmp_path_factory.mktemp("chart") / "helm"
+    shutil.copytree(CHART, copy)
+    (copy / "templates" / "notes.yaml").write_text(NOTES)
+    return copy
+
+
+def notes(chart: Path, *arguments: str) -> str:
+    """Return the notes of a release."""
+    only = "--show-only=templates/notes.yaml"
+    result = helm("template", "fleet", str(chart), "--namespace=monitoring", KUBE_VERSION, only, *arguments)
+    assert result.returncode == 0, result.stderr
+    return str(yaml.safe_load(result.stdout)["notes"])
+
+
+def test_the_notes_contain_the_commands_and_the_missing_settings(chart: Path) -> None:
+    text = notes(chart)
+    assert "port-forward deployment/fleet-aws-iot-bulk-exporter 10098:10098" in text
+    assert "curl http://127.0.0.1:10098/metrics" in text
+    assert "AWS credentials for the service account fleet-aws-iot-bulk-exporter" in text
+    assert "Prometheus does not scrape the exporter yet" in text
+    assert "helm test fleet --namespace monitoring" in text
+    assert "does not scrape" not in notes(chart, "--set=serviceMonitor.enabled=true")
+
+
+def test_the_notes_contain_the_flags_for_tls_passwords_and_client_certificates(chart: Path) -> None:
+    assert "curl --insecure --user NAME https://127.0.0.1:10098/metrics" in notes(chart, ci_values("tls"))
+    text = notes(chart, ci_values("client-certificate"))
+    assert "--cert CERTIFICATE --key KEY https://127.0.0.1:10098/bulk/metrics" in text
+    assert "would have no client certificate" in text
+
+
+def test_the_notes_name_the_claims_that_remain(chart: Path) -> None:
+    on = "--set=persistence.enabled=true"
+    assert "the claim fleet-aws-iot-bulk-exporter-state, which remains when" in notes(chart, on)
+    assert "the claims of the shards, which remain when" in notes(chart, on, "--set=shards=2")
+    for settings in ("existingClaim=mine", "type=emptyDir", "persistentVolumeClaimRetentionPolicy.whenDeleted=Delete"):
+        assert "which remain" not in notes(chart, on, f"--set=persistence.{settings}")
+
+
+def test_the_notes_depend_on_shards_and_on_the_source_of_the_configuration(chart: Path) -> None:
+    text = notes(chart, ci_values("sharded"), "--set=config=null,existingConfigMap.name=mine")
+    assert "of one of the 4 shards" in text
+    assert "rollout restart statefulset/fleet-aws-iot-bulk-exporter" in text
+    assert "ConfigMap fleet, which this release does not own" in notes(chart, ci_values("sidecar"))
+    assert "rollout restart" not in notes(chart, ci_values("sidecar"))
+    assert "the AWS credentials of the Secret aws" in notes(chart, ci_values("static-credentials"))

@@ -36,11 +36,10 @@ def state_volume(documents: list[Document]) -> Document | None:
     return volumes.get("state")
 
 
-def claim_template(documents: list[Document]) -> Document:
-    """Return the template of the claims of shards."""
-    templates: list[Document] = workload(documents)["spec"]["volumeClaimTemplates"]
-    (template,) = templates
-    return template
+def claims(argument: str = ON) -> tuple[Document, Document]:
+    """Return the claim of a single pod, and the template of the claims of shards."""
+    (template,) = workload(render(SHARDED, argument))["spec"]["volumeClaimTemplates"]
+    return only_object(render(ON, argument), "PersistentVolumeClaim"), template
 
 
 def test_persistence_is_disabled_by_default() -> None:
@@ -90,18 +89,17 @@ def test_a_single_pod_uses_the_claim_of_the_chart() -> None:
 
 
 def test_each_shard_has_its_own_claim() -> None:
-    documents = render(SHARDED)
-    template = claim_template(documents)
+    documents, (claim, template) = render(SHARDED), claims()
     assert template["metadata"] == {"name": "state"}
-    assert template["spec"] == only_object(render(ON), "PersistentVolumeClaim")["spec"]
+    assert template["spec"] == claim["spec"]
     assert state_volume(documents) is None
     assert objects_of_kind(documents, "PersistentVolumeClaim") == []
 
 
 def test_the_claim_templates_do_not_depend_on_the_version_of_the_chart() -> None:
     """Kubernetes refuses changes of claim templates, so an upgrade would fail."""
-    documents = render(SHARDED, "--set=commonLabels.release=two,persistence.labels.team=fleet")
-    assert claim_template(documents)["metadata"] == {"name": "state", "labels": {"team": "fleet"}}
+    _, template = claims("--set=commonLabels.release=two,persistence.labels.team=fleet")
+    assert template["metadata"] == {"name": "state", "labels": {"team": "fleet"}}
 
 
 @pytest.mark.parametrize(
@@ -114,33 +112,23 @@ def test_the_claim_templates_do_not_depend_on_the_version_of_the_chart() -> None
     ],
 )
 def test_the_values_set_the_specification_of_a_claim(setting: str, spec: Document) -> None:
-    argument = f"--set=persistence.{setting}"
-    claims = only_object(render(ON, argument), "PersistentVolumeClaim"), claim_template(render(SHARDED, argument))
-    for claim in claims:
+    for claim in claims(f"--set=persistence.{setting}"):
         assert spec.items() <= claim["spec"].items()
 
 
 def test_annotations_and_labels_are_on_every_claim() -> None:
-    settings = "--set=persistence.annotations.a=b,persistence.labels.c=d"
-    single, sharded = (
-        only_object(render(ON, settings), "PersistentVolumeClaim"),
-        claim_template(render(SHARDED, settings)),
-    )
+    single, sharded = claims("--set=persistence.annotations.a=b,persistence.labels.c=d")
     assert single["metadata"]["annotations"] == {**KEPT, "a": "b"}
     assert sharded["metadata"]["annotations"] == {"a": "b"}
-    for claim in (single, sharded):
-        assert claim["metadata"]["labels"]["c"] == "d"
+    assert single["metadata"]["labels"]["c"] == sharded["metadata"]["labels"]["c"] == "d"
 
 
 def test_claims_are_kept_by_default() -> None:
-    policy = "persistence.persistentVolumeClaimRetentionPolicy"
-    assert only_object(render(ON), "PersistentVolumeClaim")["metadata"]["annotations"] == KEPT
-    deleted = only_object(render(ON, f"--set={policy}.whenDeleted=Delete"), "PersistentVolumeClaim")
-    assert "annotations" not in deleted["metadata"]
-    shards = workload(render(SHARDED))["spec"]["persistentVolumeClaimRetentionPolicy"]
-    assert shards == {"whenDeleted": "Retain", "whenScaled": "Retain"}
-    shards = workload(render(f"--values={SHARDED_CLAIMS}"))["spec"]["persistentVolumeClaimRetentionPolicy"]
-    assert shards == {"whenDeleted": "Retain", "whenScaled": "Delete"}
+    policy = "persistentVolumeClaimRetentionPolicy"
+    assert claims()[0]["metadata"]["annotations"] == KEPT
+    assert "annotations" not in claims(f"--set=persistence.{policy}.whenDeleted=Delete")[0]["metadata"]
+    for arguments, scaled in ((SHARDED, "Retain"), (f"--values={SHARDED_CLAIMS}", "Delete")):
+        assert workload(render(arguments))["spec"][policy] == {"whenDeleted": "Retain", "whenScaled": scaled}
 
 
 def test_an_existing_claim_is_used_and_no_other_is_created() -> None:

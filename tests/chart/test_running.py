@@ -1,7 +1,5 @@
 """The containers of the rendered pod, run as local processes with the same arguments, environment and files."""
 
-import socket
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -10,19 +8,14 @@ from pathlib import Path
 
 import httpx
 
+from exporter.cli.drill.programs import free_port
+from tests.support.exposition_rows import Scrape
 from tests.support.helm_chart import Document, ci_values, container_of, only_object, pod_of, render
-from tests.support.repository import ROOT
+from tests.support.processes import run_process
 from tests.support.waiting import wait_until
 
 CONFIG = "/etc/aws-iot-bulk-exporter"
 SIMULATED = "127.0.0.1:10099"
-
-
-def free_port() -> int:
-    """Return an unused port."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
 
 
 @contextmanager
@@ -36,13 +29,10 @@ def run_container(container: Document, replacements: Mapping[str, str], output: 
 
     environment = {variable["name"]: localized(variable["value"]) for variable in container.get("env", [])}
     command = [sys.executable, "-m", "exporter", *map(localized, container["args"])]
-    with output.open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT, env=environment)
-        try:
-            yield
-        finally:
-            process.terminate()
-            assert process.wait(timeout=30) == 0
+    with run_process(command, output, environment) as process:
+        yield
+        process.terminate()
+        assert process.wait(timeout=30) == 0
 
 
 def response_text(url: str) -> str | None:
@@ -52,14 +42,6 @@ def response_text(url: str) -> str | None:
     except httpx.TransportError:
         return None
     return response.text if response.status_code == 200 else None
-
-
-def status_samples(url: str) -> list[str]:
-    """Return the status samples of the configured Region."""
-    lines = (response_text(url) or "").splitlines()
-    return [
-        line for line in lines if line.startswith("aws_iot_bulk_operation_status{") and 'aws_region="eu-west-1"' in line
-    ]
 
 
 def test_the_pod_of_the_simulated_values_passes_its_probes_and_exports_operations(tmp_path: Path) -> None:
@@ -75,4 +57,5 @@ def test_the_pod_of_the_simulated_values_passes_its_probes_and_exports_operation
         for probe in ("livenessProbe", "readinessProbe"):
             url = f"http://127.0.0.1:{port}{exporter[probe]['httpGet']['path']}"
             assert wait_until(partial(response_text, url), url)
-        assert wait_until(lambda: status_samples(f"http://127.0.0.1:{port}/metrics") or None, "operations")
+        metrics = f"http://127.0.0.1:{port}/metrics"
+        wait_until(lambda: Scrape(response_text(metrics) or "").ids(aws_region="eu-west-1") or None, "operations")

@@ -14,14 +14,7 @@ import yaml
 from exporter.cli.commands.demo import demo_config
 from exporter.kinds.metric import IDENTITY
 from tests.support import http_requests
-from tests.support.containers import (
-    GRACE_SECONDS,
-    inspect,
-    log_match,
-    output_of,
-    podman,
-    run_in_container,
-)
+from tests.support.containers import GRACE_SECONDS, inspect, log_match, output_of, podman, run_in_container
 from tests.support.exposition_rows import STATUS
 from tests.support.helm_chart import container_of, only_object, render
 from tests.support.podman_pods import Release, play_pods, pods_of, run_simulated_aws, values_argument
