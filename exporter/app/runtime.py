@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -11,11 +12,10 @@ from prometheus_client import CollectorRegistry
 from exporter.aws.gateway import Gateway, ScopeApi
 from exporter.aws.models import Models
 from exporter.collector.cache import CellCache
-from exporter.collector.cells import Cell, configured_cells, scope_name
+from exporter.collector.cells import Cell, configured_cells, scope_name, target_cell
 from exporter.collector.probe import Prober
 from exporter.collector.scheduler import RefreshScheduler, hand_over
 from exporter.collector.shards import items_of_shard
-from exporter.collector.targets import TargetResolver
 from exporter.config.sections import Config
 from exporter.core.clock import Clock
 from exporter.core.log import Log
@@ -102,7 +102,7 @@ def _runtime(
         _exposition(tables, config, before),
         _registry(process, store, gateway),
         Overview(process.kinds, store, process.estimates, gateway.budgets.ratios),
-        Prober(TargetResolver(cells, process.kinds), tables, connect, settings, clock, log),
+        Prober(partial(target_cell, cells, process.kinds), tables, connect, settings, clock, log),
     )
 
 

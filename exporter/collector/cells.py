@@ -1,12 +1,13 @@
-"""The cells of a configuration: one for each kind in each Region of each account."""
+"""The cells of a configuration: one for each kind in each Region of each account. A probe has a cell of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from exporter.config.sections import Account, Config, Watch
+from exporter.core.errors import ConfigError
 from exporter.core.model import CellKey, Scope
 from exporter.kinds.kind import Kind, TagSource
 
@@ -65,3 +66,41 @@ def configured_cells(config: Config, kinds: Sequence[Kind[Any]], default_region:
 def scope_name(cell: Cell) -> str:
     """Return the name of the cell's scope. Shards are chosen by it, so all cells of a scope are on one shard."""
     return f"{cell.account.known_id or cell.account.name}/{cell.region}"
+
+
+def target_cell(
+    cells: Iterable[Cell], kinds: Sequence[Kind[Any]], kind: str, ids: Sequence[str], region: str, account: str
+) -> Cell:
+    """Return a cell for these ids, with the options of the scope's watched cell for this kind if there is one.
+
+    The account or the Region may be empty if only one is watched. Raises ConfigError, which quotes no parameter.
+    """
+    by_name = {known.name: known for known in kinds}
+    known = by_name.get(kind)
+    problems = [] if known else [f"kind: expected one of {', '.join(by_name)}"]
+    if known and not (ids and all(known.is_id(id) for id in ids)):
+        problems.append(f"id: expected an id in AWS's format with at most {known.id_length} characters")
+    try:
+        scope = _matching_cells("account", account, tuple(cells), lambda cell: cell.account.name)
+        scope = _matching_cells("region", region, scope, lambda cell: cell.region)
+    except ConfigError as error:
+        raise ConfigError([*problems, *error.problems]) from None
+    if known is None or problems:
+        raise ConfigError(problems)
+    watch = next((cell.watch for cell in scope if cell.kind is known), Watch(kind=kind))
+    target = watch.model_copy(update={"ids": tuple(dict.fromkeys(ids)), "discover": None})
+    return replace(scope[0], kind=known, watch=target)
+
+
+def _matching_cells(
+    parameter: str, wanted: str, cells: tuple[Cell, ...], value: Callable[[Cell], str]
+) -> tuple[Cell, ...]:
+    """Return the cells with the wanted value, or all cells if no value is given and all have the same."""
+    values = {value(cell) for cell in cells}
+    if wanted and wanted not in values:
+        raise ConfigError([f"{parameter}: not watched by this exporter"])
+    if not wanted and len(values) > 1:
+        raise ConfigError([f"{parameter}: required, because this exporter watches more than one"])
+    if not values:
+        raise ConfigError([f"{parameter}: this exporter watches none"])
+    return tuple(cell for cell in cells if wanted in ("", value(cell)))

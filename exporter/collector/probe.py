@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from exporter.collector.cell_refresher import CellRefresher
 from exporter.collector.cells import Cell
 from exporter.collector.operation_reader import Connect, ScopeApi
 from exporter.collector.result import NEVER, failure_report
-from exporter.collector.targets import TargetResolver
 from exporter.config.sections import Refresh
 from exporter.core.clock import Clock
 from exporter.core.errors import ExporterError, Reason
@@ -43,25 +42,20 @@ class ProbeResult:
     duration: float
 
 
+@dataclass(slots=True)
 class Prober:
-    """Reads operations on demand, each at most once in ``min_age`` for any number of requests."""
+    """Reads operations on demand, each at most once in ``min_age`` for any number of requests.
 
-    def __init__(
-        self,
-        targets: TargetResolver,
-        tables: Mapping[str, Table],
-        connect: Connect,
-        settings: Refresh,
-        clock: Clock,
-        log: Log,
-    ) -> None:
-        self.targets = targets
-        self.tables = tables
-        self._connect = connect
-        self._settings = settings
-        self._clock = clock
-        self._log = log
-        self._kept: OrderedDict[tuple[CellKey, str], CellRefresher] = OrderedDict()
+    ``target`` returns the cell of a kind, ids, a Region and an account. It raises ConfigError.
+    """
+
+    target: Callable[[str, Sequence[str], str, str], Cell]
+    tables: Mapping[str, Table]
+    connect: Connect
+    settings: Refresh
+    clock: Clock
+    log: Log
+    kept: OrderedDict[tuple[CellKey, str], CellRefresher] = field(default_factory=OrderedDict, init=False)
 
     async def probe(self, cell: Cell, max_wait: float | None) -> ProbeResult:
         """Return what is known of the only operation of a cell, after at most ``max_wait`` seconds.
@@ -69,39 +63,38 @@ class Prober:
         The default is the configured deadline. A refresh that is not done by then continues for the next probe.
         Raises BusyError.
         """
-        started = self._clock.monotonic()
+        started = self.clock.monotonic()
         refresher = self._refresher(cell)
         if refresher.task:
-            await asyncio.wait([refresher.task], timeout=self._settings.deadline if max_wait is None else max_wait)
+            await asyncio.wait([refresher.task], timeout=self.settings.deadline if max_wait is None else max_wait)
         snapshot = refresher.snapshot()
         if refresher.task:
-            return ProbeResult(snapshot, snapshot.reasons | {Reason.TIMEOUT}, self._clock.monotonic() - started)
+            return ProbeResult(snapshot, snapshot.reasons | {Reason.TIMEOUT}, self.clock.monotonic() - started)
         return ProbeResult(snapshot, snapshot.reasons, snapshot.duration or 0.0)
 
     def _refresher(self, cell: Cell) -> CellRefresher:
-        """Return the refresher of the operation; start a refresh if the last one is older than ``min_age``."""
         key = (cell.key, cell.watch.ids[0])
-        refresher = self._kept.get(key)
-        if refresher and (refresher.task or refresher.is_younger_than(self._settings.min_age)):
+        refresher = self.kept.get(key)
+        if refresher and (refresher.task or refresher.is_younger_than(self.settings.min_age)):
             return refresher
-        if sum(kept.task is not None for kept in self._kept.values()) >= MOST_AT_ONCE:
+        if sum(kept.task is not None for kept in self.kept.values()) >= MOST_AT_ONCE:
             raise BusyError(f"{MOST_AT_ONCE} operations are being read already; try again later")
         # A refresher waits an hour before it requests an unknown id again, but a probe must request it now.
         if refresher is None or Reason.NOT_FOUND in refresher.snapshot().reasons:
-            report = failure_report(self._log.debug, "probe failed", cell.key)
-            refresher = CellRefresher(cell, self._settings, self._clock, report)
+            report = failure_report(self.log.debug, "probe failed", cell.key)
+            refresher = CellRefresher(cell, self.settings, self.clock, report)
         self._keep(key, refresher)
         refresher.start(self._connect_with_lowest_priority)
         return refresher
 
     def _keep(self, key: tuple[CellKey, str], refresher: CellRefresher) -> None:
-        self._kept[key] = refresher
-        self._kept.move_to_end(key)
-        if len(self._kept) > MOST_KEPT:
-            del self._kept[next(oldest for oldest, kept in self._kept.items() if kept.task is None)]
+        self.kept[key] = refresher
+        self.kept.move_to_end(key)
+        if len(self.kept) > MOST_KEPT:
+            del self.kept[next(oldest for oldest, kept in self.kept.items() if kept.task is None)]
 
     async def _connect_with_lowest_priority(self, cell: Cell) -> ScopeApi:
-        return _LowestPriorityApi(await self._connect(cell))
+        return _LowestPriorityApi(await self.connect(cell))
 
 
 class _LowestPriorityApi:

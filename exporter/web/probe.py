@@ -28,7 +28,7 @@ def probe_routes(current: Callable[[], Prober]) -> list[Route]:
         try:
             parameters = _parameters(request)
             ids = [parameters["id"]]
-            cell = prober.targets.cell(parameters["kind"], ids, parameters["region"], parameters["account"])
+            cell = prober.target(parameters["kind"], ids, parameters["region"], parameters["account"])
             probed = await prober.probe(cell, scrape_timeout(request))
         except ConfigError as error:
             return text_response(error.problems, 400)

@@ -1,6 +1,7 @@
 """What a configuration hands over to the next one: quotas that stay spent, and nothing that grows without limit."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,8 @@ from exporter.app.exporter import new_exporter
 from exporter.aws.budget import Budgets
 from exporter.aws.gateway import Gateway, ScopeApi
 from exporter.aws.models import Models
-from exporter.collector.cells import Cell, configured_cells
+from exporter.collector.cells import Cell, configured_cells, target_cell
 from exporter.collector.probe import MOST_KEPT, Prober
-from exporter.collector.targets import TargetResolver
 from exporter.config.loader import ConfigFile, parse_config
 from exporter.config.sections import Aws, Refresh
 from exporter.core.errors import ApiError, ConfigError, Reason
@@ -94,18 +94,18 @@ def test_a_limited_number_of_probed_operations_is_kept() -> None:
     cells = configured_cells(
         parse_config('accounts: [{account_id: "111122223333"}]', KINDS), KINDS, lambda: "eu-west-1"
     )
-    targets, tables = TargetResolver(cells, KINDS), {kind.name: table(kind, ()) for kind in KINDS}
+    target, tables = partial(target_cell, cells, KINDS), {kind.name: table(kind, ()) for kind in KINDS}
 
     async def refuse(cell: Cell) -> ScopeApi:
         raise ApiError(Reason.CONNECTION)
 
     async def run() -> Prober:
-        prober = Prober(targets, tables, refuse, Refresh(), ManualClock().clock(), new_log("error"))
+        prober = Prober(target, tables, refuse, Refresh(), ManualClock().clock(), new_log("error"))
         for number in range(MOST_KEPT + 50):
-            await prober.probe(targets.cell("iot_job", [str(number)]), 60.0)
+            await prober.probe(target("iot_job", [str(number)], "", ""), 60.0)
         return prober
 
-    kept = asyncio.run(run())._kept
+    kept = asyncio.run(run()).kept
     assert len(kept) == MOST_KEPT
     assert {id for _, id in kept} == {str(number) for number in range(50, MOST_KEPT + 50)}
 

@@ -18,8 +18,7 @@ from exporter.cli import flags
 from exporter.cli.parser import CommandParser
 from exporter.cli.terminal import View, new_view
 from exporter.cli.watch_result import ExitStatus, ResultTracker, WatchResult
-from exporter.collector.cells import Cell
-from exporter.collector.targets import TargetResolver
+from exporter.collector.cells import Cell, target_cell
 from exporter.config.loader import parse_config, read_config
 from exporter.config.sections import Config
 from exporter.core.clock import Clock
@@ -131,7 +130,7 @@ def matching_cells(cells: Sequence[Cell], filter: Filter) -> tuple[Cell, ...]:
     account, region, kind = filter.account, filter.region, filter.kind
     if filter.ids:
         try:
-            return (TargetResolver(cells, KINDS).cell(kind, filter.ids, region, account),)
+            return (target_cell(cells, KINDS, kind, filter.ids, region, account),)
         except ConfigError as error:
             raise ConfigError(f"--{problem}" for problem in error.problems) from None
     matching = tuple(
