@@ -1,12 +1,16 @@
-"""boto3 sessions, credentials and clients: one client per credentials, Region and service, created once and kept."""
+"""boto3 sessions, credentials and clients: one client per credentials, Region and service, created once and kept.
+
+The roles of accounts are assumed at their first use, and again before they expire.
+"""
 
 from __future__ import annotations
 
-import os
+import math
 import re
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -15,17 +19,17 @@ import botocore.session
 from botocore import xform_name
 from botocore.client import BaseClient
 from botocore.config import Config as ClientConfig
-from botocore.credentials import Credentials
-from botocore.exceptions import ConfigParseError, NoCredentialsError, ProfileNotFound
+from botocore.credentials import AssumeRoleCredentialFetcher, Credentials, DeferredRefreshableCredentials
+from botocore.exceptions import NoCredentialsError
 
 from exporter.aws.errors import translate
 from exporter.aws.instrumentation import Recorder, record_attempts
 from exporter.aws.models import STS, Models
 from exporter.aws.response_check import check_responses
-from exporter.aws.roles import Role
+from exporter.aws.sdk_settings import DefaultRegion, default_region, use_aws_region
 from exporter.config.sections import Account, Aws
 from exporter.core.clock import Clock
-from exporter.core.errors import ConfigError, Reason, malformed
+from exporter.core.errors import ApiError, Reason, malformed
 from exporter.core.model import Scope
 from exporter.kinds.kind import ApiCall
 from exporter.kinds.response import Response
@@ -35,7 +39,15 @@ APP_ID = "aws-iot-bulk-exporter"
 RENEWAL_SECONDS = 60.0
 # How long one Region waits for another one to read the account id. It must not wait for an STS endpoint that hangs.
 IDENTITY_SECONDS = 0.05
-_FAULTS = {ProfileNotFound: "the profile does not exist", ConfigParseError: "the file cannot be parsed"}
+# botocore renews a session 15 minutes before it expires, so it would renew a shorter one with nearly every call.
+SESSION_SECONDS = 3600
+# Every call of an account assumes its role until that succeeds. After a failure the exporter waits this long:
+# a role without trust must not use up the STS quota, which all accounts share.
+RETRY_SECONDS = 5.0
+# An account id that STS has not confirmed, because it could not be reached, is checked again after this time.
+CONFIRMATION_SECONDS = 300.0
+# With credentials of these botocore providers, the account id is a part of STS's response to AssumeRole.
+METHODS_WITH_STS = ("assume-role", "assume-role-with-web-identity")
 
 # Returns the recorder for an account id, which is empty while it is unknown, and a Region.
 RecorderFactory = Callable[[str, str], Recorder]
@@ -64,19 +76,9 @@ class ClientPool:
         self._accounts: dict[Hashable, AccountClients] = {}
         self._lock = threading.Lock()
 
-    def default_region(self) -> str:
-        """Return the Region of the AWS configuration. Raises ConfigError if it has none.
-
-        boto3 reads AWS_DEFAULT_REGION and profiles. AWS itself and its other SDKs use AWS_REGION.
-        """
-        try:
-            region = self._source.get_config_variable("region") or os.environ.get("AWS_REGION")
-        except (ProfileNotFound, ConfigParseError) as error:
-            fault = _FAULTS[type(error)]
-            raise ConfigError([f"AWS configuration (AWS_PROFILE, AWS_CONFIG_FILE): {fault}"]) from None
-        if not region:
-            raise ConfigError(["accounts: no Region; add regions, or set AWS_REGION"])
-        return str(region)
+    def default_region(self) -> DefaultRegion:
+        """Return the Region of accounts without ``regions``. Raises ConfigError if the AWS configuration has none."""
+        return default_region(self._source)
 
     def account_clients(self, account: Account) -> AccountClients:
         """Return the clients that use an account's credentials."""
@@ -122,6 +124,7 @@ class ClientPool:
     def _new_session(self) -> botocore.session.Session:
         session = botocore.session.Session()
         session.register_component("data_loader", self._loader)
+        use_aws_region(session)
         return session
 
     def _role_session(self, account: Account) -> botocore.session.Session:
@@ -137,11 +140,11 @@ class ClientPool:
             raise NoCredentialsError
         return credentials
 
-    def _create_sts(self, account: Account, **credentials: Any) -> BaseClient:
-        region = account.regions[0] if account.regions else self.default_region()
+    def _create_sts(self, account: Account, service: str, **credentials: Any) -> BaseClient:
+        region = account.regions[0] if account.regions else self.default_region().name
         with self._source_lock:
             create = partial(self._source.create_client, **credentials)
-            client: BaseClient = self.new_client(create, STS, region, account.known_id)
+            client: BaseClient = self.new_client(create, service, region, account.known_id)
         return client
 
 
@@ -167,6 +170,7 @@ class AccountClients:
         self._clients: dict[tuple[str, str], Any] = {}
         self._lock = lock
         self._account_id = account.known_id
+        self._confirm_at = math.inf
         self._identity_lock = threading.Lock()
 
     def client(self, service: str, region: str, account_id: str) -> Any:
@@ -187,11 +191,16 @@ class AccountClients:
             response: Response = getattr(client, xform_name(call.name))(**parameters)
         return response
 
+    @property
+    def must_confirm_account(self) -> bool:
+        """Whether it is time to call STS again, because it could not be reached for the account id."""
+        return self._pool.clock.monotonic() >= self._confirm_at
+
     def account_id(self, region: str) -> str:
-        """Return the account id from the configuration, the credentials, or one call to STS."""
+        """Return the account id from the configuration, from STS, or if STS cannot be reached, from the credentials."""
         is_locked = self._identity_lock.acquire(timeout=IDENTITY_SECONDS)
         try:
-            if not self._account_id:
+            if not self._account_id or self.must_confirm_account:
                 with self._replaced_if_refused():
                     self._account_id = self._read_account_id(region)
             return self._account_id
@@ -210,8 +219,66 @@ class AccountClients:
 
     def _read_account_id(self, region: str) -> str:
         sts = self.client(STS, region, "")
-        known = self._session.get_credentials().get_frozen_credentials().account_id
-        account_id = known or sts.get_caller_identity().get("Account")
-        if not re.fullmatch(r"\d{12}", str(account_id)):
-            raise malformed("Account: expected an account id of 12 digits")
-        return str(account_id)
+        credentials = self._session.get_credentials()
+        # A claim can be wrong: users write AWS_ACCOUNT_ID and profiles by hand.
+        claim = credentials.get_frozen_credentials().account_id
+        if claim and credentials.method in METHODS_WITH_STS:
+            return _checked_account_id(claim)
+        self._confirm_at = math.inf
+        try:
+            return _checked_account_id(sts.get_caller_identity().get("Account"))
+        except Exception as error:
+            if not claim or translate(error).reason is Reason.CREDENTIALS:
+                raise
+            self._confirm_at = self._pool.clock.monotonic() + CONFIRMATION_SECONDS
+            return _checked_account_id(claim)
+
+
+def _checked_account_id(account_id: object) -> str:
+    if not re.fullmatch(r"\d{12}", str(account_id), re.ASCII):
+        raise malformed("Account: expected an account id of 12 digits")
+    return str(account_id)
+
+
+class Role:
+    """A botocore credential provider that assumes an account's role with the source credentials."""
+
+    def __init__(
+        self, account: Account, source: Callable[[], Credentials], create_sts: Callable[..., BaseClient], clock: Clock
+    ) -> None:
+        self._account = account
+        self._source = source
+        self._create_sts = create_sts
+        self._clock = clock
+        self._failure: tuple[float, ApiError] | None = None
+
+    def load_credentials(self) -> Credentials:
+        """Return credentials that assume the role at their first use."""
+        return DeferredRefreshableCredentials(self._fetch, "assume-role")
+
+    def _fetch(self) -> Any:
+        if self._failure and self._clock.monotonic() - self._failure[0] < RETRY_SECONDS:
+            error = self._failure[1]
+            raise ApiError(error.reason, error.code, error.detail)
+        try:
+            return self._assume()
+        except Exception as error:
+            self._failure = (self._clock.monotonic(), translate(error))
+            raise
+
+    def _assume(self) -> Any:
+        extra = {"RoleSessionName": self._account.session_name, "DurationSeconds": SESSION_SECONDS}
+        if self._account.external_id:
+            extra["ExternalId"] = self._account.external_id.get_secret_value()
+        fetcher = AssumeRoleCredentialFetcher(
+            partial(self._create_sts, self._account),
+            self._source(),
+            self._account.role_arn or "",
+            extra_args=extra,
+        )
+        credentials = fetcher.fetch_credentials()
+        if datetime.fromisoformat(credentials["expiry_time"]).timestamp() <= self._clock.now():
+            raise ApiError(
+                Reason.CREDENTIALS, detail="the role's new credentials are already expired; check the system clock"
+            )
+        return credentials

@@ -64,8 +64,6 @@ _EXCEPTIONS: Mapping[Reason, tuple[type[Exception], ...]] = {
     Reason.MALFORMED: (aws.IncompleteReadError, aws.ChecksumError, aws.FlexibleChecksumError),
     Reason.OTHER: (aws.BotoCoreError,),
 }
-# Exceptions whose code differs from their reason.
-_EXCEPTION_CODES: Mapping[type[Exception], str] = {aws.ConnectTimeoutError: CONNECT_TIMEOUT}
 # The exceptions of botocore's parsers for a body that does not fit the model.
 _PARSER_EXCEPTIONS = (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, RuntimeError)
 
@@ -83,7 +81,8 @@ def translate(error: Exception) -> ApiError:
         return ApiError(Reason.CREDENTIALS, detail="the new credentials are already expired; check the system clock")
     for reason, exceptions in _EXCEPTIONS.items():
         if isinstance(error, exceptions):
-            return ApiError(reason, _EXCEPTION_CODES.get(type(error), ""), type(error).__name__)
+            code = CONNECT_TIMEOUT if isinstance(error, aws.ConnectTimeoutError) else ""
+            return ApiError(reason, code, type(error).__name__)
     if "ParserError" in type(error).__name__ or isinstance(error, _PARSER_EXCEPTIONS):
         return ApiError(Reason.MALFORMED, detail=f"cannot parse the response ({type(error).__name__})")
     return ApiError(Reason.OTHER, detail=type(error).__name__)

@@ -16,9 +16,9 @@ from exporter.aws.shared_responses import SharedResponses
 from exporter.aws.workers import Workers
 from exporter.config.sections import Account, Aws
 from exporter.core.clock import Clock
-from exporter.core.errors import EndlessListError, malformed
+from exporter.core.errors import CONNECT_TIMEOUT, ApiError, EndlessListError, Reason, malformed
 from exporter.core.model import Scope
-from exporter.kinds.kind import ApiCall
+from exporter.kinds.kind import ApiCall, Kind
 from exporter.kinds.response import Response
 from exporter.metrics.self_metrics import ApiMetrics
 
@@ -80,6 +80,10 @@ class Gateway:
             shared = replace(shared, clients=clients)
         return Gateway(self.models, settings, self._metrics, self._clock, fresh_seconds, shared)
 
+    def is_offered(self, kind: Kind[Any], region: str) -> bool:
+        """Return whether AWS offers the services of a kind in a Region, as far as botocore knows."""
+        return all(self.models.is_offered(service, region) for service in {call.service for call in kind.calls})
+
     @property
     def deadline(self) -> float:
         """Seconds that one call may take with all its attempts. botocore's time-outs restart with every read."""
@@ -88,7 +92,7 @@ class Gateway:
     async def connect(self, account: Account, region: str, kind: str) -> ScopeApi:
         """Return the API of one cell, whose scope has the account id. Raises ApiError."""
         known = self._cells.get((account.name, region, kind))
-        if known and not known.clients.is_replaced:
+        if known and not (known.clients.is_replaced or known.clients.must_confirm_account):
             return known
         task = self._identifying.get((account.name, region))
         # One call reads the account id for all kinds of a scope.
@@ -162,11 +166,20 @@ class ScopeApi:
             if token in tokens:
                 raise malformed(f"{members.output_token} is repeated: the list has no end")
             tokens.append(token)
-        raise EndlessListError(f"the list has more than {MAX_PAGES} pages")
+        raise EndlessListError(Reason.MALFORMED, detail=f"the list has more than {MAX_PAGES} pages")
 
     async def _send(self, call: ApiCall, parameters: Mapping[str, Any]) -> Response:
         await self._wait_for_turn(self.gateway.budgets.budget(self.scope.account_id, self.scope.region, call))
-        return await self.workers.run(partial(self.clients.send, call, self.scope, parameters), self.gateway.deadline)
+        send = partial(self.clients.send, call, self.scope, parameters)
+        try:
+            return await self.workers.run(send, self.gateway.deadline)
+        except ApiError as error:
+            is_unreachable = error.reason is Reason.CONNECTION or error.code == CONNECT_TIMEOUT
+            if is_unreachable and not self.gateway.models.is_offered(call.service, self.scope.region):
+                cure = "remove the kind or the Region from the configuration"
+                detail = f"AWS does not offer {call.service} in {self.scope.region}; {cure}"
+                raise ApiError(Reason.NOT_OFFERED, detail=detail) from error
+            raise
 
     async def _wait_for_turn(self, budget: Budget) -> None:
         await budget.acquire(self.priority)

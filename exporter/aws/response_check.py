@@ -45,7 +45,7 @@ def _check(operation_model: OperationModel, response_dict: MutableMapping[str, A
     status, body, headers = (response_dict[key] for key in ("status_code", "body", "headers"))
     if status > LAST_SUCCESS:
         # botocore cannot parse the HTML of a proxy. It would lose the status and would not retry.
-        if _is_retryable(status) and not _is_aws_error(protocol, body):
+        if (status == 429 or status >= 500) and not _is_aws_error(protocol, body):
             response_dict["body"] = _NO_ERROR_CODE.get(protocol, b"")
         return
     length = headers.get("content-length")
@@ -55,10 +55,6 @@ def _check(operation_model: OperationModel, response_dict: MutableMapping[str, A
         raise malformed("the response body is larger than 32 MiB")
     if protocol == "rest-json":
         _check_type(operation_model.output_shape, _json_object(body), "response")
-
-
-def _is_retryable(status: int) -> bool:
-    return status == 429 or status >= 500
 
 
 def _is_aws_error(protocol: str, body: bytes) -> bool:

@@ -21,6 +21,7 @@ class Reason(StrEnum):
     CREDENTIALS = "credentials"
     THROTTLED = "throttled"
     NOT_FOUND = "not_found"
+    NOT_OFFERED = "not_offered"
     END_OF_SUPPORT = "end_of_support"
     TIMEOUT = "timeout"
     CONNECTION = "connection"
@@ -74,9 +75,6 @@ class ApiError(ExporterError):
 
 class EndlessListError(ApiError):
     """A list with more pages than a real list can have."""
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(Reason.MALFORMED, detail=detail)
 
 
 def malformed(detail: str) -> ApiError:

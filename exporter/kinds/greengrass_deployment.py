@@ -18,6 +18,7 @@ from exporter.core.errors import ApiError, Reason
 from exporter.core.model import Operation
 from exporter.kinds import job_counts, response
 from exporter.kinds.kind import Api, ApiCall, Discovery, FetchRequest, Kind, ListEntry, Naming, Options, Simulation
+from exporter.kinds.metric import breakdown
 from exporter.kinds.response import Response
 from exporter.kinds.simulated_operation import SimulatedOperation
 
@@ -182,9 +183,10 @@ KIND: Kind[GreengrassDeployment] = Kind(
     item_counts=lambda deployment: job_counts.item_counts(deployment.things),
     is_continuous=lambda deployment: deployment.continuous,
     metrics=(
-        job_counts.things_metric(
+        breakdown(
             THINGS,
             "Number of things of the deployment by the state of its job's execution (AWS: jobProcessDetails).",
+            "state",
             lambda deployment: deployment.things,
         ),
     ),

@@ -28,6 +28,7 @@ from exporter.kinds.kind import (
     Simulation,
     TagSource,
 )
+from exporter.kinds.metric import breakdown
 from exporter.kinds.response import Response, Tags
 from exporter.kinds.simulated_operation import SimulatedOperation
 
@@ -115,9 +116,10 @@ KIND: Kind[IotJob] = Kind(
     item_counts=lambda job: job_counts.item_counts(job.things),
     is_continuous=lambda job: job.continuous,
     metrics=(
-        job_counts.things_metric(
+        breakdown(
             THINGS,
             "Number of things of the job by the state of its execution (AWS: jobProcessDetails).",
+            "state",
             lambda job: job.things,
         ),
     ),

@@ -5,17 +5,14 @@ AWS: https://docs.aws.amazon.com/iot/latest/apireference/API_JobProcessDetails.h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from exporter.core.model import ItemCounts, Operation
+from exporter.core.model import ItemCounts
 from exporter.kinds import response
 from exporter.kinds.kind import ApiCall, ItemSeries, SeriesSelector
-from exporter.kinds.metric import Metric, breakdown
 from exporter.kinds.response import Response
 from exporter.kinds.simulated_operation import SimulatedOperation
-
-T = TypeVar("T", bound=Operation)
 
 RESOURCE = "arn:*:iot:*:*:job/*"
 DESCRIBE_JOB = ApiCall("iot", "DescribeJob", quota=10, resource=RESOURCE, shared=True)
@@ -83,11 +80,6 @@ def target_text(arns: Iterable[str]) -> str:
     """Return the first target of a job, and the number of further ones."""
     first, *others = (*arns, "")
     return f"{first} +{len(others) - 1}" if len(others) > 1 else first
-
-
-def things_metric(name: str, help: str, things: Callable[[T], ThingCounts]) -> Metric[T]:
-    """Return the metric with one series for each state."""
-    return breakdown(name, help, "state", things)
 
 
 def things_series(name: str) -> ItemSeries:

@@ -139,10 +139,6 @@ class Simulation:
     )
 
 
-def _never(operation: Operation) -> bool:
-    return False
-
-
 @dataclass(frozen=True, slots=True)
 class SeriesSelector:
     """Series of one metric, whose values are added up: all, or those whose label has one of the values."""
@@ -208,7 +204,7 @@ class Kind(Generic[T]):
     stopped: frozenset[str] = frozenset()
     waiting: frozenset[str] = frozenset()
     ending: frozenset[str] = frozenset()
-    is_continuous: Callable[[T], bool] = _never
+    is_continuous: Callable[[T], bool] = lambda operation: False
     id_pattern: str = PLAIN_ID
     options: tuple[Option, ...] = ()
     tag_source: TagSource[T] | None = None

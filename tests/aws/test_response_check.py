@@ -30,14 +30,12 @@ from tests.support.servers import serve_app
 ACCOUNT_ID = "111122223333"
 ACCOUNT = Account(account_id=ACCOUNT_ID)
 TASK, DEPLOYMENT = thing_registration_task.KIND, greengrass_bulk_deployment.KIND
+PATH, LIST = "/thing-registration-tasks/a", "/thing-registration-tasks"
 PATHS = {
-    "DescribeThingRegistrationTask": "/thing-registration-tasks/a",
+    "DescribeThingRegistrationTask": PATH,
     "GetBulkDeploymentStatus": "/greengrass/bulk/deployments/a/status",
 }
-LISTS = {
-    "ListThingRegistrationTasks": "/thing-registration-tasks",
-    "ListBulkDeployments": "/greengrass/bulk/deployments",
-}
+LISTS = {"ListThingRegistrationTasks": LIST, "ListBulkDeployments": "/greengrass/bulk/deployments"}
 HTML = b"<html><body>Please log in</body></html>"
 JSON = {"content-type": "application/json"}
 IDENTITY = b"""<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
@@ -130,19 +128,21 @@ class Caller:
     aws: ScriptedAws
     models: Models
 
-    def call(self, api: str, response: HttpResponse) -> tuple[ApiError | None, CollectorRegistry]:
+    def call(
+        self, api: str, response: HttpResponse, account: Account = ACCOUNT, max_attempts: int = 1
+    ) -> tuple[ApiError | None, CollectorRegistry]:
         """Call one API that has this response. Return the error, and the metrics."""
         self.aws.responses[(PATHS | LISTS)[api]] = response
         registry = CollectorRegistry()
-        gateway = Gateway(self.models, Aws(max_attempts=1), ApiMetrics(registry), Clock())
+        gateway = Gateway(self.models, Aws(max_attempts=max_attempts), ApiMetrics(registry), Clock())
         try:
-            asyncio.run(_call(gateway, api))
+            asyncio.run(_call(gateway, api, account))
         except ApiError as error:
             return error, registry
         return None, registry
 
 
-async def _call(gateway: Gateway, api: str, account: Account = ACCOUNT) -> None:
+async def _call(gateway: Gateway, api: str, account: Account) -> None:
     kind: Kind[Any] = DEPLOYMENT if "BulkDeployment" in api else TASK
     scope = await gateway.connect(account, "eu-west-1", "test")
     if api in PATHS:
@@ -159,9 +159,9 @@ def caller() -> Iterator[Caller]:
         yield Caller(aws, Models())
 
 
-def malformed_error(caller: Caller, api: str, response: HttpResponse) -> ApiError:
+def malformed_error(caller: Caller, api: str, response: HttpResponse, account: Account = ACCOUNT) -> ApiError:
     """Return the error of a call with this response. Fail if it is not ``malformed``."""
-    error, _ = caller.call(api, response)
+    error, _ = caller.call(api, response, account)
     assert error is not None
     assert error.reason is Reason.MALFORMED
     return error
@@ -200,11 +200,9 @@ def test_a_missing_or_invalid_member_is_malformed(caller: Caller, api: str, body
 )
 def test_an_identity_without_an_account_id_is_malformed(caller: Caller, body: bytes) -> None:
     caller.aws.responses["/"] = HttpResponse(body, headers={"content-type": "text/xml"})
-    gateway = Gateway(caller.models, Aws(max_attempts=1), ApiMetrics(CollectorRegistry()), Clock())
-    with pytest.raises(ApiError) as caught:
-        asyncio.run(gateway.connect(Account(), "eu-west-1", "test"))
-    assert caught.value.reason is Reason.MALFORMED
-    assert "secret" not in f"{caught.value} {caught.value.detail}"
+    api = "DescribeThingRegistrationTask"
+    error = malformed_error(caller, api, HttpResponse(GOOD[api]), Account())
+    assert "secret" not in f"{error} {error.detail}"
 
 
 @pytest.mark.parametrize("body", PROXY_BODIES)
@@ -212,13 +210,13 @@ def test_an_identity_without_an_account_id_is_malformed(caller: Caller, body: by
 def test_a_retryable_error_of_a_proxy_is_retried_and_has_its_reason(
     caller: Caller, status: int, reason: Reason, body: bytes
 ) -> None:
-    for path, account in (("/", Account()), (PATHS["DescribeThingRegistrationTask"], ACCOUNT)):
-        caller.aws.responses[path] = HttpResponse(body, status, {"content-type": "text/html"})
+    proxied = HttpResponse(body, status, {"content-type": "text/html"})
+    caller.aws.responses["/"] = proxied
+    for path, account in (("/", Account()), (PATH, ACCOUNT)):
         caller.aws.requests.clear()
-        gateway = Gateway(caller.models, Aws(max_attempts=2), ApiMetrics(CollectorRegistry()), Clock())
-        with pytest.raises(ApiError) as caught:
-            asyncio.run(_call(gateway, "DescribeThingRegistrationTask", account))
-        assert caught.value.reason is reason
+        error, _ = caller.call("DescribeThingRegistrationTask", proxied, account, max_attempts=2)
+        assert error is not None
+        assert error.reason is reason
         assert caller.aws.requests == [path, path]
 
 
@@ -250,7 +248,6 @@ accounts:
     watch: [{kind: thing_registration_task, ids: [a], discover: {statuses: [InProgress]}}]
 aws: {max_attempts: 1}
 """
-PATH, LIST = "/thing-registration-tasks/a", "/thing-registration-tasks"
 BODY = b'{"status": "InProgress", "successCount": 5}'
 GZIP = {**JSON, "content-encoding": "gzip"}
 COUNT = "aws_iot_thing_registration_task_succeeded_things"
