@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from exporter.collector.cache import CachedOperation, CellCache
 from exporter.collector.cells import Cell
@@ -14,14 +13,8 @@ from exporter.state.codec import Record, short_hash
 from exporter.state.database import CellId
 from exporter.state.state_file import StateFile
 
-
-class _Fingerprint(NamedTuple):
-    """Everything that can change in the record of a final operation."""
-
-    reading: Reading[Operation] | None
-    explicit: bool
-    matched: bool
-    rules: str
+# Everything that can change in the record of a final operation: its reading, ``explicit``, ``matched`` and ``rules``.
+_Fingerprint = tuple[Reading[Operation], bool, bool, str]
 
 
 class FileCellCache(CellCache):
@@ -54,8 +47,7 @@ class FileCellCache(CellCache):
         self._is_recalled = True
         readings = {id: Reading(record.operation, record.at) for id, record in records.items()}
         self._written = {
-            id: _Fingerprint(readings[id], record.explicit, record.matched, record.rules)
-            for id, record in records.items()
+            id: (readings[id], record.explicit, record.matched, record.rules) for id, record in records.items()
         }
         return [
             CachedOperation(_tracked(record, readings[id], now), record.rules == self._rules)
@@ -68,10 +60,13 @@ class FileCellCache(CellCache):
         if self._cell_id is None or operation.reading is None or not operation.final:
             return
         id, reading = operation.entry.id, operation.reading
-        fingerprint = _Fingerprint(reading, operation.explicit, operation.matched, self._rules)
+        explicit, matched, rules = operation.explicit, operation.matched, self._rules
+        fingerprint = (reading, explicit, matched, rules)
         if self._written.get(id) != fingerprint:
             self._written[id] = fingerprint
-            self._state_file.put(self._cell_id, id, _record(operation, reading, self._rules))
+            created, tags = operation.entry.created, operation.tags
+            record = Record(reading.operation, reading.at, created, explicit, matched, rules, tags)
+            self._state_file.put(self._cell_id, id, record)
 
     def sync(self, operations: Iterable[TrackedOperation]) -> None:
         """Cache the final ones among all operations of the cell, and remove everything else."""
@@ -98,8 +93,3 @@ def _tracked(record: Record[Operation], reading: Reading[Operation], now: float)
         final=True,
         tags=record.tags,
     )
-
-
-def _record(tracked: TrackedOperation, reading: Reading[Operation], rules: str) -> Record[Operation]:
-    created, tags = tracked.entry.created, tracked.tags
-    return Record(reading.operation, reading.at, created, tracked.explicit, tracked.matched, rules, tags)

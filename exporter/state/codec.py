@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -33,10 +34,13 @@ class Record(Generic[T_co]):
 
 
 class Codec:
-    """Encodes and decodes the records of one kind. ``form`` is a hash of their fields and types."""
+    """Encodes and decodes the records of one kind. ``form`` is a hash of their classes, fields and types."""
 
     def __init__(self, kind: Kind[Any]) -> None:
-        self.form = short_hash(f"{get_type_hints(Record)} {get_type_hints(kind.operation)}")
+        classes: tuple[Any, ...] = (Record, kind.operation)
+        form = " ".join(f"{cls.__name__} {get_type_hints(cls)}" for cls in classes)
+        # Without the paths of modules, so that the records stay valid when a module moves.
+        self.form = short_hash(re.sub(r"(\w+\.)+(?=\w)", "", form))
         self._adapter: TypeAdapter[Record[Operation]] = TypeAdapter(cast(Any, Record)[kind.operation])
 
     def encode(self, record: Record[Operation]) -> bytes:

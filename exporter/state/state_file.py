@@ -14,8 +14,7 @@ from exporter.kinds.kind import Kind
 from exporter.state.codec import Codec, Record
 from exporter.state.database import CellId, CellRows, Change, Database
 from exporter.state.file_check import StateError
-from exporter.state.write_queue import WriteBatch, WriteQueue
-from exporter.state.writer import Writer, WriteTiming
+from exporter.state.writer import WriteBatch, WriteQueue, Writer, WriteTiming
 
 Row = Record[Operation]
 

@@ -1,4 +1,4 @@
-"""One thread for all access to the disk. If the disk hangs, callers stop waiting after a time-out."""
+"""One thread for all access to the disk, and the changes that wait for it. No caller waits long for a hanging disk."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from exporter.collector.result import NEVER
+from exporter.core.model import Operation
+from exporter.state.codec import Record
+from exporter.state.database import CellId
 from exporter.state.file_check import StateError
 
 T = TypeVar("T")
@@ -29,6 +32,46 @@ class WriteTiming:
     timeout: float = 20.0
     shutdown_timeout: float = 5.0
     monotonic: Callable[[], float] = time.monotonic
+
+
+@dataclass(frozen=True, slots=True)
+class WriteBatch:
+    """Records by cell and operation id, None for a record to remove, and the cells whose records are in use."""
+
+    records: dict[tuple[CellId, bytes], Record[Operation] | None] = field(default_factory=dict)
+    used: dict[CellId, None] = field(default_factory=dict)
+
+
+class WriteQueue:
+    """Passes changes from one thread to another. It keeps only the newest value for each record."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._batch = WriteBatch()
+
+    def put(self, cell: CellId, id: bytes, record: Record[Operation] | None) -> None:
+        """Add a record, or None to remove it."""
+        with self._lock:
+            self._batch.records[cell, id] = record
+
+    def mark_used(self, cell: CellId, damaged: Iterable[bytes] = ()) -> None:
+        """Note that a cell's records are in use, and remove the damaged ones unless they have a new value."""
+        with self._lock:
+            self._batch.used[cell] = None
+            for id in damaged:
+                self._batch.records.setdefault((cell, id), None)
+
+    def take(self) -> WriteBatch:
+        """Return all changes and remove them from the queue."""
+        with self._lock:
+            taken, self._batch = self._batch, WriteBatch()
+        return taken
+
+    def put_back(self, batch: WriteBatch) -> None:
+        """Add changes that could not be written, unless there is a newer value."""
+        with self._lock:
+            newer = self._batch
+            self._batch = WriteBatch({**batch.records, **newer.records}, {**batch.used, **newer.used})
 
 
 class Writer:

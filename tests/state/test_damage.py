@@ -3,7 +3,7 @@
 import shutil
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import make_dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,6 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter.core.model import Operation
+from exporter.kinds.thing_registration_task import KIND
+from exporter.state.codec import Codec
 from exporter.state.database import FORMAT, KEPT_SECONDS
 from tests.support.clocks import ManualClock
 from tests.support.state_files import open_state_file, records
@@ -139,6 +142,19 @@ def test_records_in_the_form_of_another_version_are_reported_and_left_out_and_ke
     change(file, "DELETE FROM cell WHERE form <> 'another'", "UPDATE cell SET form = :form", form=form)
     with open_state_file(file) as state:
         assert state.load() == RECORDS
+
+
+def form_of_records_in(module: str) -> str:
+    """Return the form of the records of a kind whose classes are in a module."""
+    inside = {"__module__": module}
+    part: Any = make_dataclass("Part", [("count", int)], namespace=inside)
+    fields = [("part", part | None), ("parts", tuple[part, ...])]
+    operation = make_dataclass("Other", fields, bases=(Operation,), frozen=True, kw_only=True, namespace=inside)
+    return Codec(replace(KIND, operation=operation)).form
+
+
+def test_records_keep_their_form_when_a_module_moves() -> None:
+    assert form_of_records_in("exporter.kinds.part") == form_of_records_in("elsewhere") != Codec(KIND).form
 
 
 def test_a_row_that_cannot_be_decoded_is_left_out(file: Path) -> None:
