@@ -66,16 +66,6 @@ def test_the_label_for_the_sidecar_can_be_changed(path: str, on: str) -> None:
     assert not labelled_config_maps(documents, "grafana_dashboard") + labelled_config_maps(documents, "grafana_alert")
 
 
-def test_names_have_a_valid_length_and_differ_between_releases() -> None:
-    on = (CONFIG_MAPS, OPERATOR, ALERTING)
-    first, second = (
-        {(document["kind"], document["metadata"]["name"]) for document in render(*on, release=f"{'a' * 52}{end}")}
-        for end in "bc"
-    )
-    assert not first & second
-    assert max(len(name) for _, name in first) <= 63
-
-
 def test_grafana_provisions_the_committed_alerts() -> None:
     assert provisioning_file().rstrip() == ALERTS.rstrip()
     assert len(ALERTS) < MAX_CONFIG_MAP

@@ -20,6 +20,7 @@ from tests.support.helm_chart import (
 EVERYTHING = (
     "--set=serviceMonitor.enabled=true,podDisruptionBudget.enabled=true,networkPolicy.enabled=true",
     "--set=web.config.rate_limit.burst=1,persistence.enabled=true",
+    "--set=dashboards.configMaps.enabled=true,dashboards.grafanaOperator.enabled=true,grafanaAlerts.enabled=true",
 )
 SHARDED = (*EVERYTHING, "--set=shards=2")
 # The longest release name has one letter more.
@@ -117,13 +118,8 @@ def test_annotations_stay_text_and_other_types_are_refused(path: str, kind: str)
 
 
 def test_annotations_and_labels_of_pods_stay_text() -> None:
-    documents = render(
-        *(
-            f"--set-string={path}.{key}={value}"
-            for path in ("podAnnotations", "podLabels")
-            for key, value in ODD.items()
-        )
-    )
+    paths = ("podAnnotations", "podLabels")
+    documents = render(*(f"--set-string={path}.{key}={value}" for path in paths for key, value in ODD.items()))
     metadata = pod_of(documents)["metadata"]
     assert ODD.items() <= metadata["annotations"].items()
     assert ODD.items() <= metadata["labels"].items()

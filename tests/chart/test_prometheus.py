@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -16,7 +15,6 @@ from tests.support.helm_chart import (
     CHART,
     Document,
     ci_values,
-    objects_of_kind,
     only_object,
     pod_of,
     read_yaml,
@@ -33,13 +31,9 @@ MONITORS = pytest.mark.parametrize(
 )
 
 
-def spec(*arguments: str) -> dict[str, Any]:
-    content: dict[str, Any] = only_object(render(*arguments), "PrometheusRule")["spec"]
+def spec(*arguments: str) -> Document:
+    content: Document = only_object(render(*arguments), "PrometheusRule")["spec"]
     return content
-
-
-def test_rules_are_disabled_by_default() -> None:
-    assert objects_of_kind(render(), "PrometheusRule") == []
 
 
 def test_the_chart_contains_the_shipped_rules() -> None:
@@ -105,20 +99,19 @@ def endpoint_of(monitor: Document) -> Document:
 
 
 @MONITORS
-def test_monitors_are_disabled_by_default(value: str, kind: str) -> None:
-    assert objects_of_kind(render(), kind) == []
-    assert endpoint_of(only_object(render(f"--set={value}.enabled=true"), kind)) == {
-        "port": "http",
-        "honorLabels": True,
-    }
+def test_the_endpoint_of_a_monitor_is_the_named_port_with_the_labels_of_the_exporter(value: str, kind: str) -> None:
+    endpoint = endpoint_of(only_object(render(f"--set={value}.enabled=true"), kind))
+    assert endpoint == {"port": "http", "honorLabels": True}
 
 
-def test_a_service_monitor_selects_the_service_and_a_port_of_it() -> None:
-    for shards in (1, 2):
-        documents = render(f"--set=serviceMonitor.enabled=true,shards={shards}")
-        monitor, service = only_object(documents, "ServiceMonitor"), only_object(documents, "Service")
-        assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
-        assert endpoint_of(monitor)["port"] in {port["name"] for port in service["spec"]["ports"]}
+@pytest.mark.parametrize("shards", [1, 2])
+def test_a_service_monitor_selects_the_service_a_port_of_it_and_the_same_job_name(shards: int) -> None:
+    documents = render(f"--set=serviceMonitor.enabled=true,shards={shards}")
+    monitor, service = only_object(documents, "ServiceMonitor"), only_object(documents, "Service")
+    labels = service["metadata"]["labels"]
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    assert endpoint_of(monitor)["port"] in {port["name"] for port in service["spec"]["ports"]}
+    assert labels[monitor["spec"]["jobLabel"]] == "aws-iot-bulk-exporter"
 
 
 def test_a_pod_monitor_selects_only_the_pods_of_the_exporter() -> None:
@@ -163,13 +156,6 @@ def test_every_field_except_the_selector_can_be_set(value: str, kind: str) -> No
         "metricRelabelings": [{"action": "drop"}],
         "params": {"kind": ["x"]},
     }
-
-
-def test_the_job_name_does_not_depend_on_the_number_of_shards() -> None:
-    for shards in (1, 2):
-        documents = render(f"--set=serviceMonitor.enabled=true,shards={shards}")
-        label = only_object(documents, "ServiceMonitor")["spec"]["jobLabel"]
-        assert only_object(documents, "Service")["metadata"]["labels"][label] == "aws-iot-bulk-exporter"
 
 
 def test_a_monitor_uses_the_path_and_tls_settings_of_the_values() -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import trustme
 
+from exporter.cli.drill.programs import free_port
 from tests.support.exporter_server import serve_exporter
 from tests.support.helm_chart import CHART, ci_values, only_object, render
 from tests.support.servers import hanging_endpoint
@@ -133,9 +134,7 @@ def test_the_certificate_is_verified_with_the_mounted_authority(tmp_path: Path) 
 
 
 def test_an_unreachable_address_is_named() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    refused = scrape(f"http://127.0.0.1:{port}/metrics")
+    refused = scrape(f"http://127.0.0.1:{free_port()}/metrics")
     assert re.fullmatch(r"127\.0\.0\.1: .*refused\n", refused.stderr)
     assert scrape("http://nowhere.invalid:1/metrics").stderr.startswith("nowhere.invalid: ")
 

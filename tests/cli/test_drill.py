@@ -106,8 +106,10 @@ def test_a_notification_has_complete_labels_and_annotations(case: Case, result: 
         assert not [text for text in texts.values() if "<no value>" in text or "{{" in text or "<error" in text]
 
 
-def test_every_alert_has_a_case() -> None:
+def test_every_alert_has_a_case_and_every_scenario_file_belongs_to_an_alert() -> None:
     assert [case.alert for case in EVERY_CASE] == list(ALERTS)
+    files = {file.stem for file in (ROOT / "exporter" / "cli" / "drill" / "scenarios").iterdir()}
+    assert files == {case.alert.name for case in EVERY_CASE if case.scenario}
 
 
 def test_every_scenario_is_valid_and_has_its_own_region() -> None:
@@ -116,11 +118,6 @@ def test_every_scenario_is_valid_and_has_its_own_region() -> None:
     assert len(set().union(*regions)) == len(scenarios)
     for scenario, own in zip(scenarios, regions, strict=True):
         assert {fault.region for fault in scenario.faults} <= own
-
-
-def test_every_scenario_file_belongs_to_an_alert() -> None:
-    files = {file.stem for file in (ROOT / "exporter" / "cli" / "drill" / "scenarios").iterdir()}
-    assert files == {case.alert.name for case in EVERY_CASE if case.scenario}
 
 
 def test_speed_up_divides_only_the_times_of_the_rules(tmp_path: Path) -> None:
@@ -141,16 +138,11 @@ def test_a_terminated_drill_stops_all_its_programs(tmp_path: Path) -> None:
     output = tmp_path / "drill.log"
     with run_process(COMMAND, output) as process:
         wait_until(lambda: "Prometheus  " in output.read_text() or None, "the start of the drill")
-        started = children(process.pid)
+        started = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         assert len(started) >= 5
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 130
     assert [pid for pid in started if Path(f"/proc/{pid}").exists()] == []
-
-
-def children(pid: int) -> list[int]:
-    """Return the ids of the child processes."""
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_the_programs_use_only_the_simulated_aws() -> None:

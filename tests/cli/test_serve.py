@@ -172,8 +172,9 @@ def test_a_second_signal_aborts_the_check_of_a_password(tmp_path: Path) -> None:
         ThreadPoolExecutor(1) as client,
     ):
         login = client.submit(httpx.get, url, headers={"authorization": basic("alice", "wrong")}, timeout=60)
+        threads = Path(f"/proc/{process.pid}/task")
         wait_until(
-            lambda: (http_requests.get(f"{url}/-/healthy").is_success and _thread_count(process) > 1) or None,
+            lambda: (http_requests.get(f"{url}/-/healthy").is_success and len([*threads.iterdir()]) > 1) or None,
             "the check of the password",
         )
         process.send_signal(signal.SIGTERM)
@@ -181,10 +182,6 @@ def test_a_second_signal_aborts_the_check_of_a_password(tmp_path: Path) -> None:
         assert process.wait(timeout=60) == 0
         with pytest.raises(httpx.TransportError):
             login.result()
-
-
-def _thread_count(process: Process) -> int:
-    return len(list(Path(f"/proc/{process.pid}/task").iterdir()))
 
 
 def test_every_address_serves_the_same(tmp_path: Path) -> None:

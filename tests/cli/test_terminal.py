@@ -23,8 +23,8 @@ from exporter.metrics.summary import CellLine, OperationLine, needs_attention
 from exporter.simulator.app import application
 from exporter.simulator.scenario import parse_scenario
 from tests.support.exporter_server import aws_environment
+from tests.support.processes import run_process, wait_for_output
 from tests.support.servers import serve_app
-from tests.support.waiting import wait_until
 
 NOW = 1_700_000_000.0
 RUNNING = OperationLine(
@@ -220,12 +220,9 @@ def interruptible_children() -> Iterator[None]:
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_the_watch_with_a_failure_status(tmp_path: Path, number: signal.Signals, status: int) -> None:
-    output = tmp_path / "output"
-    with environment() as env, output.open("wb") as file:
-        command = [*COMMAND, "--id=running", "--until-done"]
-        with interruptible_children():
-            process = subprocess.Popen(command, stdout=file, stderr=file, env=env)
-        wait_until(lambda: "IN_PROGRESS" in output.read_text() or None, "a line")
+    output, command = tmp_path / "output", [*COMMAND, "--id=running", "--until-done"]
+    with environment() as env, interruptible_children(), run_process(command, output, env) as process:
+        wait_for_output("IN_PROGRESS", process, output)
         process.send_signal(number)
         assert process.wait(timeout=60) == status
     assert "Traceback" not in output.read_text()

@@ -1,5 +1,6 @@
-"""The contents of the image, and its reproducible build."""
+"""The contents of the image, its reproducible build, and the CycloneDX document that lists its packages."""
 
+import json
 import os
 import re
 import shutil
@@ -7,6 +8,7 @@ import stat
 import subprocess
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +28,19 @@ for folder, folders, files in os.walk("/"):
 INSTALLERS = r"/(pip|ensurepip)$|/pip-[^/]+$|\.whl$|/bin/(pip|easy_install)[^/]*$"
 COMPILERS = r"/bin/([^/]+-)?(gcc|g\+\+|cc|c\+\+|clang|tcc|rustc|go|as|ld|make)(-?[\d.]+)?$"
 VENV = "/opt/venv"
+# Prints the installed packages with their versions.
+PACKAGES = """
+from importlib.metadata import distributions
+print(*sorted(f"{package.name}=={package.version}" for package in distributions(path=__import__("sys").path)))
+"""
+# Validates standard input with the library of CycloneDX, which is installed beside the program.
+VALIDATE = """
+import sys
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+error = JsonStrictValidator(SchemaVersion.V1_6).validate_str(sys.stdin.read())
+sys.exit(f"not valid: {error}" if error else 0)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +99,8 @@ def test_the_settings_of_the_image_are_valid_for_orchestrators() -> None:
 
 
 def test_a_second_build_in_another_folder_has_the_same_layers(tmp_path: Path, labels: dict[str, str]) -> None:
-    for name in ("Makefile", "Dockerfile", ".dockerignore", *sources_of_the_image()):
+    included = re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
+    for name in ("Makefile", "Dockerfile", ".dockerignore", *included):
         path = ROOT / name
         _ = shutil.copytree(path, tmp_path / name) if path.is_dir() else shutil.copyfile(path, tmp_path / name)
     second = f"localhost/exporter-again:{os.getpid()}"
@@ -98,6 +114,50 @@ def test_a_second_build_in_another_folder_has_the_same_layers(tmp_path: Path, la
         podman("rmi", second)
 
 
-def sources_of_the_image() -> list[str]:
-    """Return the paths that .dockerignore includes."""
-    return re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the text that the Makefile writes for the image."""
+    program("cyclonedx-py", ".venv-sbom")
+    file = tmp_path_factory.mktemp("sbom") / "sbom.cdx.json"
+    words = ("sbom", "ENGINE=podman", f"IMAGE={image()}", f"SBOM={file}")
+    subprocess.run([program("make"), *words], cwd=ROOT, check=True, capture_output=True)
+    return file.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def sbom(text: str) -> dict[str, Any]:
+    """Return the parsed document."""
+    document: dict[str, Any] = json.loads(text)
+    return document
+
+
+def problems(text: str) -> str:
+    """Return the errors that the library of CycloneDX reports."""
+    python = program("python", ".venv-sbom")
+    ended = subprocess.run([python, "-c", VALIDATE], input=text, capture_output=True, text=True, check=False)
+    assert ended.returncode in (0, 1)
+    return ended.stderr
+
+
+def test_the_document_is_valid_and_an_invalid_one_is_refused(text: str) -> None:
+    assert problems(text) == ""
+    assert "not valid" in problems(text.replace('"type": "library"', '"type": "lbrary"'))
+
+
+def test_the_document_contains_exactly_the_packages_of_the_image(sbom: dict[str, Any]) -> None:
+    installed = output_of(run_image("-c", PACKAGES, options=("--entrypoint=python",))).split()
+    assert sorted(f"{component['name']}=={component['version']}" for component in sbom["components"]) == installed
+    assert f"aws-iot-bulk-exporter=={__version__}" in installed
+
+
+def test_the_packages_have_the_locked_versions(sbom: dict[str, Any]) -> None:
+    locked = dict(re.findall(r"^([\w.-]+)==([^ ]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    versions = {re.sub(r"[-_.]+", "-", package["name"]).lower(): package["version"] for package in sbom["components"]}
+    del versions["aws-iot-bulk-exporter"]
+    assert versions.items() <= locked.items()
+
+
+def test_each_package_has_a_license_and_is_a_dependency(sbom: dict[str, Any]) -> None:
+    assert [package["name"] for package in sbom["components"] if not package.get("licenses")] == []
+    needed = {name for package in sbom["dependencies"] for name in package.get("dependsOn", ())}
+    assert {package["bom-ref"] for package in sbom["components"]} == needed

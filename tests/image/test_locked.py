@@ -12,6 +12,7 @@ from tests.support.waiting import wait_until
 
 # The user of the image, a user as OpenShift assigns it, and an arbitrary user.
 USERS = ("65532:65532", "1000690000:0", "12345:23456")
+LIMITS = ("--network=none", "--pids-limit=64")
 NO_FOLDERS = ("--env=HOME=/nonexistent", "--env=TMPDIR=/nonexistent", "--env=AWS_REGION=eu-west-1", "--workdir=/")
 # Prints the response to an authenticated request.
 REQUEST = """
@@ -41,14 +42,7 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", params=USERS)
 def container(request: pytest.FixtureRequest, web: Path) -> Iterator[str]:
     """Run the exporter without network, capabilities and writable folders, and with a limit of processes."""
-    options = (
-        *LOCKED,
-        *NO_FOLDERS,
-        f"--user={request.param}",
-        "--network=none",
-        "--pids-limit=64",
-        f"--volume={web}:/web:ro",
-    )
+    options = (*LOCKED, *LIMITS, *NO_FOLDERS, f"--user={request.param}", f"--volume={web}:/web:ro")
     words = ("serve", "--web.listen-address=:9443", "--web.config.file=/web/web.yaml", "--log.level=debug")
     with run_container(*words, options=options) as id:
         wait_until(log_match(id, "msg=listening"), "the exporter")

@@ -69,9 +69,8 @@ def describe_calls(release: Release) -> float:
 
 def state_files(pod: Pod) -> list[str]:
     """Return the mode, owner and name of each file in the state folder of a pod."""
-    return output_of(
-        run_in_container(pod.container, "find", FOLDER, "-type", "f", "-printf", "%m %U %f\n")
-    ).splitlines()
+    listing = run_in_container(pod.container, "find", FOLDER, "-type", "f", "-printf", "%m %U %f\n")
+    return output_of(listing).splitlines()
 
 
 def stored_operations(pods: list[Pod]) -> int:
@@ -100,9 +99,8 @@ def test_new_pods_do_not_describe_finished_operations_again(aws: str, tmp_path: 
 @pytest.fixture(scope="module")
 def temporary(aws: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
     """Run a release with one pod and an ``emptyDir`` for its state."""
-    documents = release_documents(
-        aws, tmp_path_factory.mktemp("values"), "temporary", "--set=persistence.type=emptyDir"
-    )
+    folder = tmp_path_factory.mktemp("values")
+    documents = release_documents(aws, folder, "temporary", "--set=persistence.type=emptyDir")
     with play_pods(documents, NETWORK) as pods:
         yield Release(documents, pods)
 
@@ -126,12 +124,8 @@ def test_a_restarted_container_uses_the_state_in_the_empty_dir(temporary: Releas
 
 
 def test_the_volume_is_mounted_at_the_folder_of_the_image() -> None:
-    (mount,) = [
-        mount
-        for mount in container_of(render("--set=persistence.enabled=true"))["volumeMounts"]
-        if mount["name"] == "state"
-    ]
-    assert mount["mountPath"] == FOLDER
+    container = container_of(render("--set=persistence.enabled=true"))
+    assert [mount["mountPath"] for mount in container["volumeMounts"] if mount["name"] == "state"] == [FOLDER]
     assert output_of(run_image("-c", "%a %u %g", FOLDER, options=("--entrypoint=stat",))) == "700 65532 65532"
 
 

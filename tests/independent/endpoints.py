@@ -1,7 +1,7 @@
 """AWS endpoints of other projects, each a process from its own virtual environment."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -56,7 +56,14 @@ class Endpoint:
 
 
 @contextmanager
-def ministack(folder: Path, account: str) -> Iterator[Endpoint]:
+def run_endpoint(command: list[str], folder: Path, settings: Mapping[str, str], reset_path: str) -> Iterator[Endpoint]:
+    """Run a server that prints its URL while the block runs."""
+    environment = {"HOME": str(folder), "TMPDIR": str(folder), **settings}
+    with run_until_printed(URL, command, folder / "log", environment) as url, aws_environment(url):
+        yield Endpoint(url, reset_path)
+
+
+def ministack(folder: Path, account: str) -> AbstractContextManager[Endpoint]:
     """Run ministack while the block runs.
 
     It checks trust policies, and signatures and permissions of all but root users.
@@ -67,19 +74,12 @@ def ministack(folder: Path, account: str) -> Iterator[Endpoint]:
         "AWS_SECRET_ACCESS_KEY": SECRET,
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": "0",
-        "HOME": str(folder),
         "MINISTACK_ACCOUNT_ID": account,
-        "TMPDIR": str(folder),
     }
-    command = [program("ministack", ".venv-ministack")]
-    with run_until_printed(URL, command, folder / "ministack.log", environment) as url, aws_environment(url):
-        yield Endpoint(url, "/_ministack/reset")
+    return run_endpoint([program("ministack", ".venv-ministack")], folder, environment, "/_ministack/reset")
 
 
-@contextmanager
-def moto(folder: Path) -> Iterator[Endpoint]:
+def moto(folder: Path) -> AbstractContextManager[Endpoint]:
     """Run moto while the block runs."""
     command = [program("moto_server", ".venv-moto"), "-H", "127.0.0.1", "-p", "0"]
-    environment = {"HOME": str(folder), "TMPDIR": str(folder)}
-    with run_until_printed(URL, command, folder / "moto.log", environment) as url, aws_environment(url):
-        yield Endpoint(url, "/moto-api/reset")
+    return run_endpoint(command, folder, {}, "/moto-api/reset")
