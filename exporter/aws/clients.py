@@ -271,10 +271,7 @@ class Role:
         if self._account.external_id:
             extra["ExternalId"] = self._account.external_id.get_secret_value()
         fetcher = AssumeRoleCredentialFetcher(
-            partial(self._create_sts, self._account),
-            self._source(),
-            self._account.role_arn or "",
-            extra_args=extra,
+            partial(self._create_sts, self._account), self._source(), self._account.role_arn or "", extra_args=extra
         )
         credentials = fetcher.fetch_credentials()
         if datetime.fromisoformat(credentials["expiry_time"]).timestamp() <= self._clock.now():

@@ -52,22 +52,16 @@ def shared_metrics(statuses: tuple[str, ...], tags: Sequence[str]) -> tuple[Metr
             "Time at which the exporter last read the operation from AWS, in Unix seconds.",
             lambda reading: (((), reading.at),),
         ),
-        _info(tags),
-    )
-
-
-def _info(tags: Sequence[str]) -> Metric[Operation]:
-    values: dict[str, Callable[[Operation], str]] = {
-        "name": lambda operation: operation.name,
-        "target": lambda operation: operation.target,
-        "input": lambda operation: operation.input,
-    }
-    for label, tag in zip(tag_labels(tags), tags, strict=True):
-        values[label] = _tag_reader(tag)
-    return info(
-        PREFIX + "info",
-        "Name, target, input file and tags of the operation in labels, with the constant value 1.",
-        values,
+        info(
+            PREFIX + "info",
+            "Name, target, input file and tags of the operation in labels, with the constant value 1.",
+            {
+                "name": lambda operation: operation.name,
+                "target": lambda operation: operation.target,
+                "input": lambda operation: operation.input,
+                **{label: _tag_reader(tag) for label, tag in zip(tag_labels(tags), tags, strict=True)},
+            },
+        ),
     )
 
 

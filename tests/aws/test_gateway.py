@@ -9,9 +9,8 @@ import botocore.session
 import pytest
 from prometheus_client import CollectorRegistry
 
-from exporter.aws.gateway import Gateway, ScopeApi
+from exporter.aws.gateway import Gateway, ScopeApi, SharedResponses
 from exporter.aws.models import Models
-from exporter.aws.shared_responses import SharedResponses
 from exporter.config.sections import Account, Aws
 from exporter.core.errors import ApiError, Reason
 from exporter.kinds.kind import ApiCall

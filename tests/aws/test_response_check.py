@@ -31,10 +31,7 @@ ACCOUNT_ID = "111122223333"
 ACCOUNT = Account(account_id=ACCOUNT_ID)
 TASK, DEPLOYMENT = thing_registration_task.KIND, greengrass_bulk_deployment.KIND
 PATH, LIST = "/thing-registration-tasks/a", "/thing-registration-tasks"
-PATHS = {
-    "DescribeThingRegistrationTask": PATH,
-    "GetBulkDeploymentStatus": "/greengrass/bulk/deployments/a/status",
-}
+PATHS = {"DescribeThingRegistrationTask": PATH, "GetBulkDeploymentStatus": "/greengrass/bulk/deployments/a/status"}
 LISTS = {"ListThingRegistrationTasks": LIST, "ListBulkDeployments": "/greengrass/bulk/deployments"}
 HTML = b"<html><body>Please log in</body></html>"
 JSON = {"content-type": "application/json"}

@@ -21,8 +21,11 @@ def status(text: str) -> HttpResponse:
     return json_response({"BulkDeploymentStatus": text, "BulkDeploymentMetrics": metrics})
 
 
-def reports(*groups: str, token: str | None = None) -> HttpResponse:
-    return json_response({"Deployments": [{"DeploymentStatus": group} for group in groups], "NextToken": token})
+def reports(*groups: str, token: str | None = None, **groups_by_id: str) -> HttpResponse:
+    """Return a page of group deployments by their statuses, some of which have an id."""
+    entries = [{"DeploymentStatus": status} for status in groups]
+    entries += [{"DeploymentId": id, "DeploymentStatus": status} for id, status in groups_by_id.items()]
+    return json_response({"Deployments": entries, "NextToken": token})
 
 
 def counts(exporter: ServedExporter) -> dict[str, float]:
@@ -53,12 +56,8 @@ def test_the_groups_of_all_pages_are_counted() -> None:
 
 
 def test_a_group_on_two_pages_is_counted_once_with_its_later_status() -> None:
-    def page(token: str | None, **groups: str) -> HttpResponse:
-        reports = [{"DeploymentId": id, "DeploymentStatus": status} for id, status in groups.items()]
-        return json_response({"Deployments": reports, "NextToken": token})
-
-    first = {STATUS: status("Running"), REPORTS: page("2", a="Success", b="InProgress")}
-    aws = ScriptedAws({**first, f"{REPORTS}?NextToken=2": page(None, b="Failure", c="Success")})
+    first = {STATUS: status("Running"), REPORTS: reports(token="2", a="Success", b="InProgress")}
+    aws = ScriptedAws({**first, f"{REPORTS}?NextToken=2": reports(b="Failure", c="Success")})
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         assert counts(exporter) == {"Success": 2, "Failure": 1}
 
