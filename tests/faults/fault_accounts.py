@@ -1,7 +1,7 @@
 """The simulated AWS and the exporter's configuration for a group of cases. Each case has a Region of its own."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,9 +50,27 @@ class Setup:
 
 def setup_of(group: Group) -> Setup:
     """Return the setup for all cases of a group."""
-    cells = (CellAddress(ACCOUNT, region_of(number), group.kind.name) for number, _ in enumerate(group.cases))
+    cells = (CellAddress(ACCOUNT, region, group.kind.name) for region in case_regions(group.cases))
     subjects = {cell: _subject(cell, case) for cell, case in zip(cells, group.cases, strict=True)}
     return Setup(_config(group), _scenario(group), subjects, group.waits)
+
+
+def scenario_text(operations: Iterable[Json], faults: Iterable[Json] = ()) -> str:
+    """Return a scenario of both accounts."""
+    content = {"quotas": False, "operations": [*operations], "faults": [*faults]}
+    return json.dumps({"accounts": [ACCOUNT, OTHER_ACCOUNT], **content})
+
+
+def config_text(accounts: Iterable[Json], waits: bool, tags: Iterable[str] = ()) -> str:
+    """Return a configuration. ``waits`` selects short time-outs, for faults that last until one expires."""
+    aws = SHORT_TIMEOUTS if waits else LONG_TIMEOUTS
+    refresh = {"stale_after": f"{STALE_AFTER}s"}
+    return json.dumps({"accounts": [*accounts], "refresh": refresh, "aws": aws, "labels": {"tags": [*tags]}})
+
+
+def named(kind: Kind[Any], *letters: str) -> Json:
+    """Return a configuration's entry that watches these operations of a kind."""
+    return {"kind": kind.name, "ids": [operation_id(kind, letter) for letter in letters]}
 
 
 def _subject(cell: CellAddress, case: Case) -> Subject:
@@ -75,9 +93,9 @@ def _neighbours(cell: CellAddress) -> Iterator[CellAddress]:
         yield CellAddress(OTHER_ACCOUNT, HOME, kind.name)
 
 
-def region_of(position: int) -> str:
-    """Return the Region of a case. Separate Regions let one exporter meet all faults of a group at once."""
-    return f"eu-west-{10 + position}"
+def case_regions(cases: Sequence[object]) -> list[str]:
+    """Return a Region for each case. Separate Regions let one exporter meet all faults of a group at once."""
+    return [f"eu-west-{number}" for number in range(10, 10 + len(cases))]
 
 
 def operation_id(kind: Kind[Any], letter: str) -> str:
@@ -86,15 +104,10 @@ def operation_id(kind: Kind[Any], letter: str) -> str:
 
 
 def _scenario(group: Group) -> str:
-    regions = [(OTHER_ACCOUNT, HOME), (ACCOUNT, HOME)]
-    regions += [(ACCOUNT, region_of(position)) for position, _ in enumerate(group.cases)]
-    scenario = {
-        "accounts": [ACCOUNT, OTHER_ACCOUNT],
-        "quotas": False,
-        "operations": [entry for account, region in regions for entry in _operations(group, account, region)],
-        "faults": [_fault(position, case) for position, case in enumerate(group.cases)],
-    }
-    return json.dumps(scenario)
+    regions = case_regions(group.cases)
+    scopes = [(OTHER_ACCOUNT, HOME), (ACCOUNT, HOME), *((ACCOUNT, region) for region in regions)]
+    operations = (entry for account, region in scopes for entry in _operations(group, account, region))
+    return scenario_text(operations, map(_fault, regions, group.cases))
 
 
 def _operations(group: Group, account: str, region: str) -> Iterator[Json]:
@@ -128,28 +141,19 @@ def _active_status(kind: Kind[Any]) -> str:
     return min(kind.active - kind.waiting - kind.ending)
 
 
-def _fault(position: int, case: Case) -> Json:
+def _fault(region: str, case: Case) -> Json:
     """A fault of a list concerns all its requests; any other fault concerns the requests for one operation."""
     about = {} if case.purpose == DISCOVER else {"id": operation_id(case.kind, "a")}
-    requests = {"region": region_of(position), "service": case.call.service, "api": case.call.name}
+    requests = {"region": region, "service": case.call.service, "api": case.call.name}
     return {**requests, **about, "from": f"{BEGINS}s", "until": f"{ENDS}s", **case.entry}
 
 
 def _config(group: Group) -> str:
-    regions = [HOME, *(region_of(position) for position, _ in enumerate(group.cases))]
-    role = f"arn:aws:iam::{OTHER_ACCOUNT}:role/exporter"
-    other_kinds = [{"kind": kind.name, "ids": [operation_id(kind, "a")]} for kind in KINDS if kind != group.kind]
-    watch = [_watch(group.cases[0]), *other_kinds]
-    config = {
-        "accounts": [
-            {"name": "own", "account_id": ACCOUNT, "regions": regions, "watch": watch},
-            {"name": "other", "role_arn": role, "regions": [HOME], "watch": watch},
-        ],
-        "refresh": {"stale_after": f"{STALE_AFTER}s"},
-        "aws": SHORT_TIMEOUTS if group.waits else LONG_TIMEOUTS,
-        "labels": {"tags": ["team"] if group.cases[0].purpose == TAGS else []},
-    }
-    return json.dumps(config)
+    regions, role = [HOME, *case_regions(group.cases)], f"arn:aws:iam::{OTHER_ACCOUNT}:role/exporter"
+    watch = [_watch(group.cases[0]), *(named(kind, "a") for kind in KINDS if kind != group.kind)]
+    own = {"name": "own", "account_id": ACCOUNT, "regions": regions, "watch": watch}
+    other = {"name": "other", "role_arn": role, "regions": [HOME], "watch": watch}
+    return config_text([own, other], group.waits, ["team"] if group.cases[0].purpose == TAGS else [])
 
 
 def _watch(case: Case) -> Json:
@@ -157,5 +161,4 @@ def _watch(case: Case) -> Json:
     kind = case.kind
     if _discovers(case):
         return {"kind": kind.name, "discover": {"statuses": [_active_status(kind)], "id_pattern": "^k"}}
-    options = {option.name: True for option in kind.options if case.purpose == option.name}
-    return {"kind": kind.name, "ids": [operation_id(kind, "a"), operation_id(kind, "b")], **options}
+    return {**named(kind, "a", "b"), **{option.name: True for option in kind.options if case.purpose == option.name}}

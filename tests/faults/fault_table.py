@@ -26,6 +26,8 @@ from tests.faults.response_edits import (
     wrong_types,
 )
 
+RETRY_AFTER = {"Retry-After": "30"}
+METADATA = {"Location": "http://169.254.169.254/"}
 HTML = f"<html><body>{CANARY}: please log in</body></html>"
 
 
@@ -48,11 +50,7 @@ class Fault:
 FAULTS: tuple[Fault, ...] = (
     Fault("throttled, 400", error("ThrottlingException", 400), "throttled"),
     Fault("throttled, 429", error("TooManyRequestsException", 429), "throttled"),
-    Fault(
-        "throttled, 429 with Retry-After",
-        error("ThrottlingException", 429, headers={"Retry-After": "30"}),
-        "throttled",
-    ),
+    Fault("throttled, 429 with Retry-After", error("ThrottlingException", 429, headers=RETRY_AFTER), "throttled"),
     Fault("throttled once", error("ThrottlingException", 400, share=0.5)),
     Fault("access denied, 403", error("AccessDeniedException", 403), "access_denied"),
     Fault("invalid request, 400", error("InvalidRequestException", 400), "other"),
@@ -62,11 +60,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("502 HTML", other_body(HTML, "text/html", status=502), "server_error"),
     Fault("503", error("ServiceUnavailableException", 503), "server_error"),
     Fault("404 HTML", other_body(HTML, "text/html", status=404), "malformed"),
-    Fault(
-        "302 to the metadata address",
-        other_body("", status=302, headers={"Location": "http://169.254.169.254/"}),
-        "other",
-    ),
+    Fault("302 to the metadata address", other_body("", status=302, headers=METADATA), "other"),
     Fault("hang before headers", constant(hang="head"), "timeout", waits=True),
     Fault("hang in the body", constant(hang="body"), "timeout", waits=True),
     # Much longer than the deadline of a call, because real bodies can be shorter than the sample.

@@ -1,7 +1,7 @@
 """The parts of the matrix. A process of its own runs each part."""
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -57,11 +57,6 @@ def _scopes(faults: Sequence[ScopeFault]) -> Part:
 
 
 def _service(service: str) -> Part:
-    return Part(f"network of {service}", dict(_wanted(service)), partial(run_service, service))
-
-
-def _wanted(service: str) -> Iterator[tuple[str, Observation]]:
-    for fault in WIRE_FAULTS:
-        for kind in KINDS:
-            if uses(kind, service):
-                yield wire_case(fault, service, kind), expected_of_wire(fault)
+    kinds = [kind for kind in KINDS if uses(kind, service)]
+    wanted = {wire_case(fault, service, kind): expected_of_wire(fault) for fault in WIRE_FAULTS for kind in kinds}
+    return Part(f"network of {service}", wanted, partial(run_service, service))

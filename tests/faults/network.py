@@ -1,6 +1,5 @@
 """Faults of the network between the exporter and one service: connections, TLS and DNS."""
 
-import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -17,12 +16,13 @@ from exporter.simulator.scenario import parse_scenario
 from tests.faults.fault_accounts import (
     ACCOUNT,
     HOME,
-    SHORT_TIMEOUTS,
     STALE_AFTER,
-    Json,
     Subject,
+    config_text,
+    named,
     operation,
     operation_id,
+    scenario_text,
 )
 from tests.faults.observation import KEPT, NONE, CellAddress, Observation
 from tests.faults.relay import ZONE, Address, Network, Relay, resolve_zone, run_relay
@@ -103,7 +103,8 @@ def run_service(service: str) -> Mapping[str, Observation]:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         authority = Authority(Path(folder), "authority")
         wire, plain = _wire(stack, service, clock, authority)
-        exporter = stack.enter_context(serve_exporter(json.dumps(_config()), plain, clock))
+        own = {"account_id": ACCOUNT, "regions": [HOME], "watch": [named(kind, "a") for kind in KINDS]}
+        exporter = stack.enter_context(serve_exporter(config_text([own], waits=True), plain, clock))
         endpoint = {f"AWS_ENDPOINT_URL_{service.upper()}": f"https://{wire.host}:{wire.relay.port}"}
         stack.enter_context(aws_environment(plain, AWS_CA_BUNDLE=str(authority.file), **endpoint))
         watched = WatchedExporter(exporter)
@@ -116,7 +117,8 @@ def run_service(service: str) -> Mapping[str, Observation]:
 
 def _wire(stack: ExitStack, service: str, clock: ManualClock, authority: Authority) -> tuple[Wire, str]:
     """Return the wire to a service, and the URL of the same simulated AWS without a wire."""
-    simulator = application(parse_scenario(json.dumps(_scenario()), KINDS), KINDS, Models(), now=lambda: clock.at)
+    scenario = scenario_text(operation(ACCOUNT, HOME, kind, "a") for kind in KINDS)
+    simulator = application(parse_scenario(scenario, KINDS), KINDS, Models(), now=lambda: clock.at)
     host = f"{service}{ZONE}"
     plain = stack.enter_context(serve_app(simulator))
     trusted = stack.enter_context(serve_app(simulator, authority.issue("trusted", host)))
@@ -130,17 +132,6 @@ def _wire(stack: ExitStack, service: str, clock: ManualClock, authority: Authori
 def _address(url: str) -> Address:
     parts = urlsplit(url)
     return parts.hostname or "", parts.port or 0
-
-
-def _scenario() -> Json:
-    operations = [operation(ACCOUNT, HOME, kind, "a") for kind in KINDS]
-    return {"accounts": [ACCOUNT], "quotas": False, "operations": operations}
-
-
-def _config() -> Json:
-    watch = [{"kind": kind.name, "ids": [operation_id(kind, "a")]} for kind in KINDS]
-    own = {"account_id": ACCOUNT, "regions": [HOME], "watch": watch}
-    return {"accounts": [own], "refresh": {"stale_after": f"{STALE_AFTER}s"}, "aws": SHORT_TIMEOUTS}
 
 
 def _observations(

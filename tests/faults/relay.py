@@ -86,7 +86,9 @@ class Relay:
         self._writers.add(writer)
         if self._network in (Network.RESET, Network.CLOSED):
             await _read(reader)
-            _hang_up(writer, reset=self._network is Network.RESET)
+            if self._network is Network.RESET:
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            writer.close()
             return
         server_reader, server_writer = await asyncio.open_connection(*self._target)
         self._writers.add(server_writer)
@@ -110,15 +112,6 @@ async def _read(reader: asyncio.StreamReader) -> bytes:
         return await reader.read(65536)
     except ConnectionError:
         return b""
-
-
-def _hang_up(writer: asyncio.StreamWriter, reset: bool) -> None:
-    connection = writer.get_extra_info("socket")
-    if reset:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        writer.transport.abort()
-    else:
-        writer.close()
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """Faults of a whole scope, each in a Region of its own: credentials, STS, clocks."""
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,16 +11,16 @@ from tests.faults.fault_accounts import (
     BEGINS,
     ENDS,
     HOME,
-    LONG_TIMEOUTS,
     OTHER_ACCOUNT,
-    SHORT_TIMEOUTS,
-    STALE_AFTER,
     Json,
     Setup,
     Subject,
+    case_regions,
+    config_text,
+    named,
     operation,
     operation_id,
-    region_of,
+    scenario_text,
 )
 from tests.faults.observation import KEPT, NONE, CellAddress, Observation
 from tests.faults.response_edits import CANARY, Entry
@@ -80,51 +79,41 @@ def expected_of_scope(fault: ScopeFault) -> Observation:
 def setup_of_scopes(faults: Sequence[ScopeFault]) -> Setup:
     """Return the setup for these faults. All of them wait for time-outs, or none does."""
     waits = faults[0].waits
-    return Setup(json.dumps(_config(faults, waits)), json.dumps(_scenario(faults)), dict(_subjects(faults)), waits)
+    return Setup(_config(faults, waits), _scenario(faults), dict(_subjects(faults)), waits)
 
 
 def _subjects(faults: Sequence[ScopeFault]) -> Iterator[tuple[CellAddress, Subject]]:
     homes = tuple(CellAddress(account, HOME, kind.name) for account in (ACCOUNT, OTHER_ACCOUNT) for kind in KINDS)
-    for position, fault in enumerate(faults):
+    for region, fault in zip(case_regions(faults), faults, strict=True):
         for kind in KINDS:
-            cell = CellAddress(fault.account, region_of(position), kind.name)
+            cell = CellAddress(fault.account, region, kind.name)
             yield cell, Subject(scope_case(fault, kind), operation_id(kind, "a"), homes)
 
 
-def _scenario(faults: Sequence[ScopeFault]) -> Json:
-    scopes = [(account, HOME) for account in (ACCOUNT, OTHER_ACCOUNT)]
-    scopes += [(fault.account, region_of(position)) for position, fault in enumerate(faults)]
-    return {
-        "accounts": [ACCOUNT, OTHER_ACCOUNT],
-        "quotas": False,
-        "operations": [operation(*scope, kind, "a") for scope in scopes for kind in KINDS],
-        "faults": [_entry(position, fault) for position, fault in enumerate(faults)],
-    }
+def _scenario(faults: Sequence[ScopeFault]) -> str:
+    regions = case_regions(faults)
+    scopes = [(ACCOUNT, HOME), (OTHER_ACCOUNT, HOME)]
+    scopes += [(fault.account, region) for region, fault in zip(regions, faults, strict=True)]
+    operations = (operation(*scope, kind, "a") for scope in scopes for kind in KINDS)
+    return scenario_text(operations, map(_entry, regions, faults))
 
 
-def _entry(position: int, fault: ScopeFault) -> Json:
-    requests = {"api": "AssumeRole", "id": _role(position)} if fault.of_sts else {"region": region_of(position)}
+def _entry(region: str, fault: ScopeFault) -> Json:
+    requests = {"api": "AssumeRole", "id": _role(region)} if fault.of_sts else {"region": region}
     # The exporter reads credentials once only, so a fault of STS must exist from the start.
     since = 0 if fault.of_sts else BEGINS
     return {**requests, "from": f"{since}s", "until": f"{ENDS}s", **fault.entry}
 
 
-def _role(position: int) -> str:
-    return f"arn:aws:iam::{OTHER_ACCOUNT}:role/role-{position}"
+def _role(region: str) -> str:
+    return f"arn:aws:iam::{OTHER_ACCOUNT}:role/of-{region}"
 
 
-def _config(faults: Sequence[ScopeFault], waits: bool) -> Mapping[str, Any]:
-    watch = [{"kind": kind.name, "ids": [operation_id(kind, "a")]} for kind in KINDS]
-    regions = [HOME, *(region_of(position) for position, fault in enumerate(faults) if not fault.of_sts)]
-    roles = [
-        {"name": f"role-{position}", "role_arn": _role(position), "regions": [region_of(position)], "watch": watch}
-        for position, fault in enumerate(faults)
-        if fault.of_sts
-    ]
-    own = {"name": "own", "account_id": ACCOUNT, "regions": regions, "watch": watch}
-    other = {"name": "other", "role_arn": _role(len(faults)), "regions": [HOME], "watch": watch}
-    return {
-        "accounts": [own, other, *roles],
-        "refresh": {"stale_after": f"{STALE_AFTER}s"},
-        "aws": SHORT_TIMEOUTS if waits else LONG_TIMEOUTS,
-    }
+def _config(faults: Sequence[ScopeFault], waits: bool) -> str:
+    """Each fault of STS has an account with a role of its own, and the other faults share an account."""
+    watch = [named(kind, "a") for kind in KINDS]
+    pairs = list(zip(case_regions(faults), faults, strict=True))
+    own = [HOME, *(region for region, fault in pairs if not fault.of_sts)]
+    roles = [HOME, *(region for region, fault in pairs if fault.of_sts)]
+    accounts = [{"name": region, "role_arn": _role(region), "regions": [region], "watch": watch} for region in roles]
+    return config_text([{"account_id": ACCOUNT, "regions": own, "watch": watch}, *accounts], waits)
