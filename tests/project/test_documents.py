@@ -17,18 +17,13 @@ from exporter.monitoring.settings import parse_settings
 from tests.support.exposition_rows import metrics_with
 from tests.support.generated_documents import PARTS, WHOLE, generated_text
 from tests.support.processes import run_process
+from tests.support.promql import promtool
 from tests.support.repository import ROOT, program
 from tests.support.waiting import wait_until
 
 README, MONITORING, PERMISSIONS, SCALING, PERFORMANCE = (
     (ROOT / page).read_text(encoding="utf-8")
-    for page in (
-        "README.md",
-        "docs/monitoring.md",
-        "docs/aws-permissions.md",
-        "docs/scaling.md",
-        "docs/performance.md",
-    )
+    for page in ("README.md", "docs/monitoring.md", "docs/aws-permissions.md", "docs/scaling.md", "docs/performance.md")
 )
 WITH_LINKS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "helm/README.md")]
 
@@ -96,7 +91,7 @@ def test_the_scrape_configuration_is_valid(page: str, tmp_path: Path) -> None:
     (text,) = [text for text in blocks("yaml", page) if "scrape_configs:" in text]
     file = tmp_path / "prometheus.yml"
     file.write_text(text)
-    subprocess.run([program("promtool"), "check", "config", file], check=True, capture_output=True)
+    promtool("check", "config", file)
 
 
 def test_every_query_in_the_readme_is_valid(tmp_path: Path) -> None:
@@ -104,7 +99,7 @@ def test_every_query_in_the_readme_is_valid(tmp_path: Path) -> None:
     file = tmp_path / "rules.yml"
     rules = [{"record": f"readme:{number}", "expr": query} for number, query in enumerate(queries)]
     file.write_text(yaml.safe_dump({"groups": [{"name": "readme", "rules": rules}]}))
-    subprocess.run([program("promtool"), "check", "rules", file], check=True, capture_output=True)
+    promtool("check", "rules", file)
 
 
 @pytest.mark.parametrize("page", [README, SCALING], ids=["readme", "scaling"])

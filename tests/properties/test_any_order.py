@@ -221,7 +221,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.loop.call_soon(self.exporter.service.reload_soon)
             self.loop.settle()
         else:
-            response = self.loop.result(send_request(self.exporter.service.app, "/-/reload", method="POST"))
+            response = self.loop.run_until_complete(send_request(self.exporter.service.app, "/-/reload", method="POST"))
             assert response.status == status
             assert "secret-value" not in response.text
 

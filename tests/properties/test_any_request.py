@@ -73,7 +73,7 @@ def test_any_request_is_served_or_refused(
 ) -> None:
     live = LiveWebConfig(None, new_log("error", stream=io.StringIO()))
     app = protected_app(exporter.service.app, live, Event(), exporter.loop.clock())
-    response = exporter.loop.result(send_request(app, path, query, sent, method))
+    response = exporter.loop.run_until_complete(send_request(app, path, query, sent, method))
     event(f"status: {response.status}")
     assert response.status < 500
     assert exporter.loop.faults == []

@@ -12,40 +12,17 @@ from tests.support.certificates import Authority, server_files
 from tests.support.secret_canaries import canaries
 
 OF_THE_ENVIRONMENT = canaries(
-    (
-        "environment: access key",
-        "environment: secret key",
-        "environment: session token",
-        "environment: container token",
-        "environment: password of the endpoint",
-        "environment: query of the endpoint",
-        "environment: password of another program",
-        "environment: token of the metadata service",
-    )
+    "environment",
+    "access key, secret key, session token, container token, password of the endpoint, query of the endpoint, "
+    "password of another program, token of the metadata service",
 )
 OF_FILES = canaries(
-    (
-        "files: access key of the profile",
-        "files: secret key of the profile",
-        "files: session token of the profile",
-        "files: external id",
-        "files: external id of a role that is refused",
-        "files: external id below a wrong key",
-        "files: external id in broken YAML",
-        "files: password",
-    )
+    "files",
+    "access key of the profile, secret key of the profile, session token of the profile, password, external id, "
+    "external id of a role that is refused, external id below a wrong key, external id in broken YAML",
 )
 OF_REQUESTS = canaries(
-    (
-        "requests: wrong password",
-        "requests: bearer token",
-        "requests: cookie",
-        "requests: parameter",
-        "requests: value of a parameter",
-        "requests: body",
-        "requests: header",
-        "requests: path",
-    )
+    "requests", "wrong password, bearer token, cookie, parameter, value of a parameter, body, header, path"
 )
 LOGIN = ("alice", OF_FILES["files: password"])
 CONFIG = f"""

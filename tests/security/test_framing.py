@@ -125,13 +125,8 @@ def test_only_a_clear_request_keeps_the_connection(
 
 
 def test_pipelined_requests_get_their_responses_in_order(open_listener: RawListener) -> None:
-    assert open_listener.statuses((HEAD + b"\r\n") * 3 + HEAD.replace(b"healthy", b"nowhere") + b"\r\n") == [
-        200,
-        200,
-        200,
-        404,
-        200,
-    ]
+    sent = (HEAD + b"\r\n") * 3 + HEAD.replace(b"healthy", b"nowhere") + b"\r\n"
+    assert open_listener.statuses(sent) == [200, 200, 200, 404, 200]
 
 
 def test_invalid_requests_add_no_line_to_the_log(open_listener: RawListener) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -14,9 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from tests.support.exporter_server import ServedExporter, serve_exporter
 from tests.support.exposition_rows import parse_openmetrics
 from tests.support.processes import run_exporter
-from tests.support.promql import exposed_metrics
-from tests.support.repository import program
-from tests.support.scripted_endpoint import ScriptedAws, error_response, json_response
+from tests.support.promql import exposed_metrics, promtool
+from tests.support.scripted_endpoint import HttpResponse, ScriptedAws, error_response, json_response
 from tests.support.servers import serve_app
 
 # Texts with a meaning in a format, a terminal, a template or a page.
@@ -63,25 +61,20 @@ accounts:
 labels: {{tags: [team]}}
 aws: {{api_budget: 1.0}}
 """
+
+
+def deployment(id: str, text: str) -> HttpResponse:
+    """Return the description of a deployment that contains a text wherever AWS allows one."""
+    names = {"deploymentName": text, "targetArn": text, "tags": {"team": text, text: text}}
+    return json_response({"deploymentId": id, "deploymentStatus": "COMPLETED", **names})
+
+
 RESPONSES = {
     **{
-        f"/thing-registration-tasks/t{number}": json_response(
-            {"status": text, "inputFileBucket": "b", "inputFileKey": text}
-        )
-        for number, text in enumerate(HOSTILE)
+        f"/thing-registration-tasks/{id}": json_response({"status": text, "inputFileBucket": "b", "inputFileKey": text})
+        for id, text in zip(TASKS, HOSTILE, strict=True)
     },
-    **{
-        f"/greengrass/v2/deployments/d{number}": json_response(
-            {
-                "deploymentId": f"d{number}",
-                "deploymentStatus": "COMPLETED",
-                "deploymentName": text,
-                "targetArn": text,
-                "tags": {"team": text, text: text},
-            }
-        )
-        for number, text in enumerate(HOSTILE)
-    },
+    **{f"/greengrass/v2/deployments/{id}": deployment(id, text) for id, text in zip(DEPLOYMENTS, HOSTILE, strict=True)},
     "/greengrass/bulk/deployments/bulk/status": json_response(
         {"BulkDeploymentStatus": "Failed", "ErrorDetails": [{"DetailedErrorCode": text} for text in HOSTILE]}
     ),
@@ -120,9 +113,8 @@ def texts(families: Iterable[Family]) -> tuple[set[str], set[str]]:
 def test_every_hostile_text_is_the_value_of_its_label_and_adds_no_series(hostile: ServedExporter, accept: str) -> None:
     text = hostile.scrape(after=0.0, accept=accept)
     names, values = texts(parse_text(text) if accept == "text/plain" else parse_openmetrics(text))
-    assert {
-        name for name in names if not name.startswith(("process_", "python_"))
-    } <= exposed_metrics() | histogram_names(names)
+    own_names = {name for name in names if not name.startswith(("process_", "python_"))}
+    assert own_names <= exposed_metrics() | histogram_names(names)
     assert {encodable(text) for text in (*HOSTILE, NAMED)} <= values
     assert text.count("# EOF\n") == (accept != "text/plain")
 
@@ -133,17 +125,14 @@ def histogram_names(names: set[str]) -> set[str]:
 
 
 def test_promtool_accepts_every_hostile_text(hostile: ServedExporter) -> None:
-    text = hostile.scrape(after=0.0).encode()
-    checked = subprocess.run([program("promtool"), "check", "metrics"], input=text, capture_output=True, check=False)
-    assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
+    assert promtool("check", "metrics", given=hostile.scrape(after=0.0)) == ""
 
 
 def test_the_json_contains_hostile_texts_unchanged(hostile: ServedExporter) -> None:
     found = httpx.get(f"{hostile.url}/api/v1/operations", params={"kind": "greengrass_deployment"}).json()
     operations = {entry["id"]: (entry["name"], entry["target"], entry["account"]) for entry in found["operations"]}
-    assert operations == {
-        f"d{number}": (encodable(text), encodable(text), NAMED) for number, text in enumerate(HOSTILE)
-    }
+    encoded = map(encodable, HOSTILE)
+    assert operations == {id: (text, text, NAMED) for id, text in zip(DEPLOYMENTS, encoded, strict=True)}
 
 
 def test_every_event_is_one_line_of_the_log(hostile: ServedExporter) -> None:

@@ -11,78 +11,27 @@ from tests.support.raw_listeners import RawListener
 ASSET = next(iter(read_assets().values())).path
 UP, TWICE = "..%2f", "..%252f"
 # Paths that an attacker may try in order to read files. None of them is a route.
-FILES = (
-    "/static/../../../../../../etc/passwd",
-    f"/static/{UP * 8}etc/passwd",
-    f"/static/{TWICE * 8}etc/passwd",
-    "/static/%2e%2e/%2e%2e/%2e%2e/%2e%2e/etc/passwd",
-    "/static/..%5c..%5c..%5cetc%5cpasswd",
-    "/static/....//....//etc/passwd",
-    "/static/..;/..;/etc/passwd",
-    "/static/%c0%ae%c0%ae/%c0%ae%c0%ae/etc/passwd",
-    "/static//etc/passwd",
-    "/static/%2fetc%2fpasswd",
-    "/static/file:///etc/passwd",
-    "/etc/passwd",
-    "//etc/passwd",
-    "/../etc/passwd",
-    "/proc/self/environ",
-    f"/{ASSET}/../../server.py",
-    f"/{ASSET}%00.css",
-    f"/{ASSET}/",
-    "/static/%00",
-    "/static/",
-    "/static",
-    "/static/status.css",
-    "/templates/status.html",
-    "/exporter/web/listener/server.py",
-    "/.git/config",
-    "/web.yaml",
-    "/server.key",
-    "/debug/pprof/",
-    "/config/",
-    "/%zz",
-    "/%ff%fe",
-)
+FILES = f"""
+    /static/../../../../../../etc/passwd /static/{UP * 8}etc/passwd /static/{TWICE * 8}etc/passwd
+    /static/%2e%2e/%2e%2e/%2e%2e/%2e%2e/etc/passwd /static/..%5c..%5c..%5cetc%5cpasswd /static/....//....//etc/passwd
+    /static/..;/..;/etc/passwd /static/%c0%ae%c0%ae/%c0%ae%c0%ae/etc/passwd
+    /static//etc/passwd /static/%2fetc%2fpasswd /static/file:///etc/passwd
+    /etc/passwd //etc/passwd /../etc/passwd /proc/self/environ
+    /{ASSET}/../../server.py /{ASSET}%00.css /{ASSET}/
+    /static/%00 /static/ /static /static/status.css /templates/status.html /exporter/web/listener/server.py
+    /.git/config /web.yaml /server.key /debug/pprof/ /config/
+    /%zz /%ff%fe
+""".split()
 # Paths that need a password. Some servers would take some of them for a health path.
-PAST_THE_PASSWORD = (
-    "/metrics",
-    "/METRICS",
-    "//metrics",
-    "/./metrics",
-    "/metrics/",
-    "/metrics;x",
-    "/metrics%00",
-    "/%6detrics",
-    "/-/healthy/../metrics",
-    "/-/healthy/..%2f..%2fmetrics",
-    "/-/healthy/%2e%2e/%2e%2e/metrics",
-    "/-/healthy%2f..%2f..%2fmetrics",
-    "/-/healthy/../../metrics",
-    "/-/healthy;/metrics",
-    "/-/healthy%3f/metrics",
-    "/-/healthy%00/metrics",
-    "/-/healthy%0a",
-    "/-/healthy%20",
-    "/-/healthy/",
-    "/-/Healthy",
-    "/-//healthy",
-    "//-/healthy",
-    "/x/../-/healthy",
-    "/-/ready/../reload",
-    "/-/reload",
-    "/config",
-    "/probe?kind=iot_job&id=a",
-    "/",
-    "/?/-/healthy",
-    "/api/v1/operations",
-    "/api/v1/cells",
-    "/api/v1/openapi.json",
-    f"/{ASSET}",
-    "/nowhere",
-    "http://x/-/healthy",
-    "*",
-)
+PAST_THE_PASSWORD = f"""
+    /metrics /METRICS //metrics /./metrics /metrics/ /metrics;x /metrics%00 /%6detrics
+    /-/healthy/../metrics /-/healthy/..%2f..%2fmetrics /-/healthy/%2e%2e/%2e%2e/metrics
+    /-/healthy%2f..%2f..%2fmetrics /-/healthy/../../metrics /-/healthy;/metrics /-/healthy%3f/metrics
+    /-/healthy%00/metrics /-/healthy%0a /-/healthy%20 /-/healthy/ /-/Healthy /-//healthy //-/healthy /x/../-/healthy
+    /-/ready/../reload /-/reload /config /probe?kind=iot_job&id=a / /?/-/healthy
+    /api/v1/operations /api/v1/cells /api/v1/openapi.json /{ASSET} /nowhere
+    http://x/-/healthy *
+""".split()
 # All spellings of the two health paths, which need no password.
 HEALTHY = ("/-/healthy", "/-/ready", "/-/healthy?/metrics", "/-/healthy?x=/../metrics", "/%2d/healthy", "/-/%72eady")
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "PROPFIND", "get")
@@ -106,10 +55,9 @@ def test_the_asset_is_served(open_listener: RawListener) -> None:
 
 @pytest.mark.parametrize("path", PAST_THE_PASSWORD)
 def test_no_spelling_of_a_path_avoids_the_password(protected_listener: RawListener, path: str) -> None:
-    response = protected_listener.responses(b"".join(request(method, path) for method in METHODS))
-    assert protected_listener.statuses(b"".join(request(method, path) for method in METHODS)) == [401] * len(
-        METHODS
-    ) + [200]
+    sent = b"".join(request(method, path) for method in METHODS)
+    response = protected_listener.responses(sent)
+    assert protected_listener.statuses(sent) == [*[401] * len(METHODS), 200]
     assert re.findall(rb"aws_iot|accounts:|<html|reloaded", response) == []
 
 

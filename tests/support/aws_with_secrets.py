@@ -14,23 +14,11 @@ from tests.support.scripted_endpoint import HttpResponse, error_response, json_r
 from tests.support.secret_canaries import canaries
 
 SECRETS = canaries(
-    (
-        "AWS: access key of a role",
-        "AWS: secret key of a role",
-        "AWS: session token of a role",
-        "AWS: session of a role",
-        "AWS: a message",
-        "AWS: a presigned URL",
-        "AWS: a token in a presigned URL",
-        "AWS: a template",
-        "AWS: a role that a service uses",
-        "AWS: configuration of a component",
-        "AWS: a comment",
-        "AWS: details of a status",
-        "AWS: a tag that is no label",
-        "AWS: a header",
-        "AWS: a body that is no JSON",
-    )
+    "AWS",
+    "access key of a role, secret key of a role, session token of a role, session of a role, a message, "
+    "a presigned URL, a token in a presigned URL, a template, a role that a service uses, "
+    "configuration of a component, a comment, details of a status, a tag that is no label, a header, "
+    "a body that is no JSON",
 )
 PRESIGNED = (
     f"https://{SECRETS['AWS: a presigned URL']}.s3.amazonaws.com/key?X-Amz-Signature={SECRETS['AWS: a presigned URL']}"

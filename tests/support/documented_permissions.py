@@ -90,12 +90,9 @@ def _permissions(kinds: Sequence[Kind[Any]]) -> Iterator[tuple[Kind[Any], Permis
 
 def _row(permission: Permission) -> str:
     needed = "always" if permission.purpose in ALWAYS else f"with `{permission.purpose}`"
-    actions, resources = ("<br>".join(map(_code, texts)) for texts in (permission.actions, permission.resources))
+    lists = (permission.actions, permission.resources)
+    actions, resources = ("<br>".join(f"`{text}`" for text in texts) for texts in lists)
     return f"| `{permission.kind}` | {permission.purpose} | {actions} | {resources} | {needed} |"
-
-
-def _code(text: str) -> str:
-    return f"`{text}`"
 
 
 def _word(name: str) -> str:
@@ -130,6 +127,5 @@ def _in_partition(resource: str) -> Any:
 
 
 def _yaml(content: Any, spaces: int) -> str:
-    return indent(yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=1000), " " * spaces).rstrip(
-        "\n"
-    )
+    text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=1000)
+    return indent(text, " " * spaces).rstrip("\n")

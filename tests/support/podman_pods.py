@@ -62,19 +62,14 @@ def _pod(stateful_set: Document, ordinal: int) -> Document:
     labels = {"statefulset.kubernetes.io/pod-name": name, "apps.kubernetes.io/pod-index": str(ordinal)}
     named = {"name": name, "namespace": metadata["namespace"], "labels": {**template["metadata"]["labels"], **labels}}
     host = {"hostname": name, "subdomain": stateful_set["spec"]["serviceName"]}
-    volumes = [
-        _claim_volume(claim["metadata"]["name"], name) for claim in stateful_set["spec"].get("volumeClaimTemplates", [])
-    ]
+    claims = [claim["metadata"]["name"] for claim in stateful_set["spec"].get("volumeClaimTemplates", [])]
+    volumes = [{"name": claim, "persistentVolumeClaim": {"claimName": f"{claim}-{name}"}} for claim in claims]
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {**template["metadata"], **named},
         "spec": {**template["spec"], **host, "volumes": [*template["spec"]["volumes"], *volumes]},
     }
-
-
-def _claim_volume(volume: str, pod: str) -> Document:
-    return {"name": volume, "persistentVolumeClaim": {"claimName": f"{volume}-{pod}"}}
 
 
 def playable(documents: Sequence[Document]) -> list[Document]:
@@ -121,9 +116,8 @@ def play_pods(documents: Sequence[Document], network: str) -> Iterator[list[Pod]
         yield [_running_pod(id, network) for id in ids]
     finally:
         podman("kube", "down", "-", given=text)
-        podman(
-            "volume", "rm", *(config_map["metadata"]["name"] for config_map in objects_of_kind(documents, "ConfigMap"))
-        )
+        # Podman keeps each ConfigMap as a volume of its name.
+        podman("volume", "rm", *(document["metadata"]["name"] for document in objects_of_kind(documents, "ConfigMap")))
 
 
 def _running_pod(id: str, network: str) -> Pod:

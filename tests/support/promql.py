@@ -35,8 +35,9 @@ def recorded_metrics() -> set[str]:
     return {record.name for record in records(KINDS)}
 
 
-def promtool(*arguments: str | Path) -> str:
-    """Return promtool's output. Fail with it if promtool fails."""
-    done = subprocess.run([program("promtool"), *arguments], capture_output=True, text=True, check=False, timeout=300)
+def promtool(*arguments: str | Path, given: str = "") -> str:
+    """Return promtool's output for some input. Fail with the output if promtool fails."""
+    command = [program("promtool"), *arguments]
+    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return done.stdout + done.stderr

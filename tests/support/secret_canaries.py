@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from urllib.parse import quote
 
 # Characters that identify a canary. The beginning or the end alone counts as a leak too.
@@ -42,6 +42,6 @@ def leaks(canaries: Mapping[str, str], outputs: Mapping[str, bytes]) -> list[str
     ]
 
 
-def canaries(places: Iterable[str]) -> dict[str, str]:
-    """Return a canary for each place."""
-    return {place: canary(place) for place in places}
+def canaries(group: str, places: str) -> dict[str, str]:
+    """Return a canary for each place of a comma-separated list. The keys are ``group: place``."""
+    return {place: canary(place) for place in (f"{group}: {name}" for name in places.split(", "))}

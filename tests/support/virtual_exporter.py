@@ -73,7 +73,7 @@ class VirtualExporter:
 
     def get(self, path: str, query: str = "", headers: Headers = (), method: str = "GET") -> AsgiResponse:
         """Return the response to one request, however long it takes in virtual time."""
-        return self.loop.result(send_request(self.service.app, path, query, headers, method))
+        return self.loop.run_until_complete(send_request(self.service.app, path, query, headers, method))
 
     def scrape(self, headers: Headers = (), patience: float = PATIENCE) -> str:
         """Return the response of /metrics to a client that waits for some seconds."""
@@ -107,7 +107,7 @@ class VirtualExporters:
             return Exporter(process, next_runtime(process, seed, config), read, "/metrics")
 
         try:
-            yield VirtualExporter(loop, loop.result(create()), log, texts)
+            yield VirtualExporter(loop, loop.run_until_complete(create()), log, texts)
         finally:
             loop.close()
 

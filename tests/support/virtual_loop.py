@@ -3,16 +3,14 @@
 import asyncio
 import selectors
 import threading
-from collections.abc import Coroutine, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 from anyio import CapacityLimiter
 from anyio.to_thread import current_default_thread_limiter
 
 from exporter.core.clock import Clock
 from exporter.core.thread import THREAD_NAME
-
-T = TypeVar("T")
 
 # Virtual seconds that suffice for everything that does not wait for time to pass.
 INSTANT = 0.001
@@ -49,10 +47,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def settle(self) -> None:
         """Run everything that does not wait for time to pass."""
         self.pass_time(INSTANT)
-
-    def result(self, doing: Coroutine[Any, Any, T]) -> T:
-        """Return the result of a coroutine, however long it takes in virtual time."""
-        return self.run_until_complete(doing)
 
     def _note(self, loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
         self.faults.append(f"{context.get('message')}: {context.get('exception')!r}")
