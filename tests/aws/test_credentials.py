@@ -29,7 +29,6 @@ IDENTITY = (
 
 
 def role_credentials(action: str) -> HttpResponse:
-    """Return the response of AssumeRole or a similar API."""
     body = (
         f'<{action}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><{action}Result>'
         "<AssumedRoleUser><Arn>arn:aws:sts::444455556666:assumed-role/reader/x</Arn>"

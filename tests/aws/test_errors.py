@@ -11,10 +11,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exporter.aws.errors import REASONS, classify, translate
-from exporter.aws.models import ErrorModel, Models
+from exporter.aws.models import ErrorModel
 from exporter.core.errors import CONNECT_TIMEOUT, ApiError, Reason
 from exporter.kinds.kind import ApiCall
 from exporter.kinds.registry import KINDS
+from tests.support.simulated_responses import MODELS
 
 STS = (ApiCall("sts", "AssumeRole", quota=10), ApiCall("sts", "GetCallerIdentity", quota=10))
 CALLS = (*dict.fromkeys(call for kind in KINDS for call in kind.calls), *STS)
@@ -34,23 +35,20 @@ TRANSIENT: Any = TransientRetryableChecker()
 SECRET = "arn:aws:iam::111122223333:role/secret"
 
 
-def documented_errors() -> list[Any]:
-    models = Models()
-    return [
-        pytest.param(error, id=f"{call.name}-{error.code}")
-        for call in CALLS
-        for error in models.errors(models.operation(call))
-    ]
-
-
 def client_error(code: str, status: int, **headers: str) -> aws.ClientError:
-    """Return the exception of botocore for an error response."""
     metadata = {"HTTPStatusCode": status, "HTTPHeaders": headers}
     response: Any = {"Error": {"Code": code, "Message": SECRET}, "Message": SECRET, "ResponseMetadata": metadata}
     return aws.ClientError(response, "DescribeThingRegistrationTask")
 
 
-@pytest.mark.parametrize("error", documented_errors())
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(error, id=f"{call.name}-{error.code}")
+        for call in CALLS
+        for error in MODELS.errors(MODELS.operation(call))
+    ],
+)
 def test_every_documented_error_keeps_its_code_and_has_a_fitting_reason(error: ErrorModel) -> None:
     translated = translate(client_error(error.code, error.status))
     assert translated.code == error.code
@@ -97,17 +95,15 @@ def test_codes_are_bounded_and_texts_of_aws_are_left_out(code: str, status: int,
     assert SECRET not in f"{error} {error.detail} {error.code} {error!r}"
 
 
-def botocore_errors() -> list[type[Exception]]:
-    """Return every exception that botocore defines, except ClientError and its subclasses."""
-    classes: list[type[Exception]] = [
-        kind for _, kind in inspect.getmembers(aws, inspect.isclass) if issubclass(kind, aws.BotoCoreError)
-    ]
-    assert len(classes) > 80
-    return classes
+# Every exception that botocore defines, except ClientError and its subclasses.
+BOTOCORE_ERRORS: list[type[Exception]] = [
+    kind for _, kind in inspect.getmembers(aws, inspect.isclass) if issubclass(kind, aws.BotoCoreError)
+]
 
 
-@pytest.mark.parametrize("kind", botocore_errors())
+@pytest.mark.parametrize("kind", BOTOCORE_ERRORS)
 def test_every_exception_of_botocore_has_a_reason(kind: type[Exception]) -> None:
+    assert len(BOTOCORE_ERRORS) > 80
     error = kind.__new__(kind)
     error.args = (SECRET,)
     translated = translate(error)

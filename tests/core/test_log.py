@@ -42,7 +42,6 @@ def lines_of(stream: io.StringIO) -> list[str]:
 
 @pytest.fixture
 def stream() -> io.StringIO:
-    """The stream of a log."""
     return io.StringIO()
 
 

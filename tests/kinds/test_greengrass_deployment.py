@@ -48,10 +48,8 @@ def list_page(status: str) -> HttpResponse:
 
 
 def aws_with(deployment: dict[str, object], job: HttpResponse) -> ScriptedAws:
-    """Return an AWS with a deployment and this response for its job."""
-    status = str(deployment["deploymentStatus"])
-    tags = json_response({"tags": []})
-    return ScriptedAws({GET: json_response(deployment), LIST: list_page(status), DESCRIBE: job, "/tags": tags})
+    listed, tags = list_page(str(deployment["deploymentStatus"])), json_response({"tags": []})
+    return ScriptedAws({GET: json_response(deployment), LIST: listed, DESCRIBE: job, "/tags": tags})
 
 
 def test_a_deployment_is_exposed_with_the_counts_of_its_job() -> None:

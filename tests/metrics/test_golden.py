@@ -72,13 +72,8 @@ def test_a_bulk_deployment_is_exposed_with_counts_errors_groups_and_chosen_tags(
         f'{SAME},id="4c0f",input="",kind="greengrass_bulk_deployment",name="",tag_site="",tag_team="gateways",target=""'
     )
     reports = {"Deployments": [{"DeploymentStatus": status} for status in ("Success", "Success", "Failure", "New")]}
-    rows = rows_of(
-        DEPLOYMENT_CONFIG,
-        {
-            "/greengrass/bulk/deployments/4c0f/status": DEPLOYMENT,
-            "/greengrass/bulk/deployments/4c0f/detailed-reports": reports,
-        },
-    )
+    path = "/greengrass/bulk/deployments/4c0f"
+    rows = rows_of(DEPLOYMENT_CONFIG, {f"{path}/status": DEPLOYMENT, f"{path}/detailed-reports": reports})
     assert [row for row in rows if "_status{" not in row] == [
         f"aws_iot_bulk_operation_created_timestamp_seconds{{{labels}}} 1.561479093265e+09",
         f"aws_iot_bulk_operation_info{{{info}}} 1.0",
