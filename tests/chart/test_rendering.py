@@ -9,7 +9,7 @@ import jsonschema
 import kubernetes_validate
 import pytest
 
-from tests.support.chart_tables import sections
+from tests.support.chart_documents import sections
 from tests.support.helm_chart import (
     CHART,
     CI_VALUES,

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from exporter.kinds.registry import KINDS
-from tests.support.chart_tables import VALUES, sections
+from tests.support.chart_documents import VALUES, sections
 from tests.support.helm_chart import read_yaml, render, render_error, values_schema
 
 WATCH = "config.accounts[0].watch[0]"

@@ -23,8 +23,7 @@ from tests.properties.configuration_strategies import (
 from tests.properties.example_counts import settings_for
 from tests.properties.operation_history import HistoryCheck
 from tests.properties.scrape_invariants import KINDS_BY_NAME, CheckedScrape, Identity, checked_scrape
-from tests.support.asgi_client import AsgiResponse, send_request
-from tests.support.virtual_exporter import OPENMETRICS, VirtualExporters, virtual_exporters
+from tests.support.virtual_exporter import OPENMETRICS, AsgiResponse, VirtualExporters, send_request, virtual_exporters
 from tests.support.virtual_loop import INSTANT, VirtualLoop
 
 SUCCESSFUL = "aws_iot_bulk_exporter_config_last_reload_successful"

@@ -15,9 +15,8 @@ from exporter.web.protection.security import protected_app
 from tests.properties.example_counts import settings_for
 from tests.properties.json_strategies import texts
 from tests.properties.scrape_invariants import checked_scrape
-from tests.support.asgi_client import send_request
 from tests.support.scripted_endpoint import json_response
-from tests.support.virtual_exporter import VirtualExporter, virtual_exporters
+from tests.support.virtual_exporter import VirtualExporter, send_request, virtual_exporters
 
 CONFIG = """
 accounts:

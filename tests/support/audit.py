@@ -8,7 +8,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,25 +23,13 @@ PROGRAM = ROOT / ".venv-audit" / "bin" / "pip-audit"
 Report = Callable[[Path, str], str]
 
 
-@dataclass(frozen=True, slots=True)
-class Audit:
-    """The findings for one lock file: the number of audited packages, the unknown ones, and the vulnerabilities."""
-
-    audited: int
-    unknown: tuple[str, ...]
-    vulnerable: tuple[str, ...]
-
-
-def read_report(text: str) -> Audit:
-    """Return the findings of pip-audit's JSON report. An empty report has no findings."""
+def read_report(text: str) -> tuple[int, list[str], list[str]]:
+    """Return the number of audited packages, the vulnerabilities, and the unknown packages. A report can be empty."""
     packages: list[dict[str, Any]] = json.loads(text)["dependencies"] if text.strip() else []
-    looked_at = [package for package in packages if "skip_reason" not in package]
-    found = [(package, known) for package in looked_at for known in package["vulns"]]
-    return Audit(
-        len(looked_at),
-        tuple(package["name"] for package in packages if "skip_reason" in package),
-        tuple(f"{package['name']} {package['version']}: {known['id']}" for package, known in found),
-    )
+    audited = [package for package in packages if "skip_reason" not in package]
+    found = ((package, known["id"]) for package in audited for known in package["vulns"])
+    vulnerable = [f"{package['name']} {package['version']}: {id}" for package, id in found]
+    return len(audited), vulnerable, [package["name"] for package in packages if "skip_reason" in package]
 
 
 def run_audit(report: Report, locks: Sequence[Path], say: Callable[[str], None], where_reachable: bool) -> int:
@@ -50,17 +37,19 @@ def run_audit(report: Report, locks: Sequence[Path], say: Callable[[str], None],
 
     The first service that knows the packages of the first file audits all files.
     """
-    service = next((name for name in SERVICES if read_report(report(locks[0], name)).audited), None)
+    service = next((name for name in SERVICES if read_report(report(locks[0], name))[0]), None)
     if service is None:
         say(f"NOT AUDITED: neither {' nor '.join(SERVICES)} reports vulnerabilities here")
         return 0 if where_reachable else 1
-    found = {lock: read_report(report(lock, service)) for lock in locks}
-    for lock, audit in found.items():
-        counts = f"{len(audit.vulnerable)} vulnerabilities, {len(audit.unknown)} unknown"
-        say(f"{lock.name}: {audit.audited} packages, {counts}")
-        for line in (*audit.vulnerable, *(f"{name}: unknown to {service}" for name in audit.unknown)):
+    status = 0
+    for lock in locks:
+        audited, vulnerable, unknown = read_report(report(lock, service))
+        say(f"{lock.name}: {audited} packages, {len(vulnerable)} vulnerabilities, {len(unknown)} unknown")
+        for line in (*vulnerable, *(f"{name}: unknown to {service}" for name in unknown)):
             say(f"  {line}")
-    return int(any(audit.vulnerable or audit.unknown or not audit.audited for audit in found.values()))
+        if vulnerable or unknown or not audited:
+            status = 1
+    return status
 
 
 def run_pip_audit(lock: Path, service: str) -> str:

@@ -11,8 +11,7 @@ from exporter.metrics.reference import kinds_table, metrics_table
 from exporter.monitoring.alerts import ALERTS
 from exporter.monitoring.records import records
 from exporter.monitoring.settings import Parameters
-from tests.support.chart_schema import SCHEMA, schema_with_definitions
-from tests.support.chart_tables import values_tables
+from tests.support.chart_documents import SCHEMA, schema_with_definitions, values_tables
 from tests.support.documented_permissions import (
     cloudformation_conditions,
     cloudformation_parameters,

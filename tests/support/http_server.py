@@ -6,7 +6,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -118,9 +118,7 @@ def run_tls_server(folder: Path, limits: Limits = Limits(), /, **settings: objec
 def read_to_end(connection: socket.socket) -> bytes:
     """Return what the server sends until it closes the connection."""
     parts = []
-    try:
+    with suppress(ConnectionError):
         while part := connection.recv(65536):
             parts.append(part)
-    except ConnectionError:
-        pass
     return b"".join(parts)

@@ -103,20 +103,12 @@ def prometheus_with_history(
     command = [program("promtool"), "tsdb", "create-blocks-from", "openmetrics", str(text), str(data)]
     subprocess.run(command, check=True, capture_output=True, timeout=300)
     with run_configured_prometheus(folder, {}) as url:
-        wait_until(lambda: _is_ready(url) or None, "Prometheus")
+        wait_until(lambda: query_series(url, "vector(1)") or None, "Prometheus")
         yield History(url, exporter.clock.at)
 
 
 def _dated(rows: Sequence[tuple[str, str, str]], instance: str, at: float) -> str:
     """Return samples with Prometheus's target labels and the time of the scrape."""
     target = f'job="aws-iot-bulk",instance="{instance}"'
-    return "".join(
-        f"{name}{{{','.join(filter(None, (labels, target)))}}} {value} {at:.3f}\n" for name, labels, value in rows
-    )
-
-
-def _is_ready(url: str) -> bool:
-    try:
-        return http_requests.get(f"{url}/-/ready").status_code == 200
-    except httpx.TransportError:
-        return False
+    dated = ((name, ",".join(filter(None, (labels, target))), value) for name, labels, value in rows)
+    return "".join(f"{name}{{{labels}}} {value} {at:.3f}\n" for name, labels, value in dated)

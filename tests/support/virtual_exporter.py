@@ -3,6 +3,7 @@
 So every run is reproducible.
 """
 
+import asyncio
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import Any
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.handlers import BUILTIN_HANDLERS
+from starlette.types import ASGIApp, Message
 
 from exporter.app.exporter import Exporter, new_process_context
 from exporter.app.runtime import ProcessContext, Runtime, first_runtime, next_runtime
@@ -26,13 +28,13 @@ from exporter.core.clock import Clock
 from exporter.core.log import new_log
 from exporter.core.model import Shard
 from exporter.kinds.registry import KINDS
-from tests.support.asgi_client import AsgiResponse, Headers, send_request
 from tests.support.exporter_server import aws_environment
 from tests.support.scripted_endpoint import HttpResponse
 from tests.support.virtual_loop import VirtualLoop
 
 # Returns the response to a request by the name of the API. An exception stands for a network failure.
 Respond = Callable[[str, AWSPreparedRequest], HttpResponse]
+Headers = Iterable[tuple[bytes, bytes]]
 
 
 @contextmanager
@@ -54,6 +56,59 @@ def respond_in_memory(respond: Respond) -> Iterator[None]:
         yield
     finally:
         BUILTIN_HANDLERS.remove(handler)
+
+
+@dataclass(frozen=True, slots=True)
+class AsgiResponse:
+    """The response of an application. The names in ``headers`` are in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """The body as text. Raises UnicodeDecodeError if it is not UTF-8."""
+        return self.body.decode()
+
+
+async def send_request(
+    app: ASGIApp, path: str, query: str = "", headers: Headers = (), method: str = "GET"
+) -> AsgiResponse:
+    """Return the application's response to a request, even to one that no server accepts. Raises what it raises."""
+    sent: list[Message] = []
+    received: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
+
+    async def receive() -> Message:
+        if not received:
+            await asyncio.get_running_loop().create_future()  # The client stays connected and silent.
+        return received.pop()
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await app(_scope(path, query, headers, method), receive, send)
+    start = next(message for message in sent if message["type"] == "http.response.start")
+    body = b"".join(message.get("body", b"") for message in sent if message["type"] == "http.response.body")
+    received_headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in start["headers"]}
+    return AsgiResponse(start["status"], received_headers, body)
+
+
+def _scope(path: str, query: str, headers: Headers, method: str) -> dict[str, Any]:
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(errors="surrogateescape"),
+        "query_string": query.encode("latin-1", errors="replace"),
+        "root_path": "",
+        "headers": [(b"host", b"exporter:10098"), *headers],
+        "client": ("127.0.0.1", 50000),
+        "server": ("127.0.0.1", 10098),
+    }
 
 
 OPENMETRICS = ((b"accept", b"application/openmetrics-text; version=1.0.0"),)
