@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
-from exporter.collector.cell_state import CellState, initial, restore, with_scope
+from exporter.collector.cell_state import CellState, restore, with_scope
 from exporter.collector.cells import Cell
 from exporter.collector.inventory import Selection, TrackedOperation, select, unmatched
 from exporter.collector.listing import Lists
@@ -28,6 +29,7 @@ def discard(snapshot: Snapshot) -> None:
     """Publish nothing."""
 
 
+@dataclass(eq=False, slots=True)
 class CellRefresher:
     """Refreshes one cell, with one refresh at a time, and passes each new snapshot to ``publish``.
 
@@ -35,51 +37,42 @@ class CellRefresher:
     ``started`` is in monotonic seconds.
     """
 
-    def __init__(
-        self,
-        cell: Cell,
-        settings: Refresh,
-        clock: Clock,
-        report: Report,
-        publish: Publish = discard,
-        state: CellState | None = None,
-    ) -> None:
-        self.cell = cell
-        self.state = state or initial(cell, clock)
-        self.started: float | None = None
-        self.task: asyncio.Task[None] | None = None
-        self._settings = settings
-        self._clock = clock
-        self._report = report
-        self._publish = publish
-        self._attempt: RefreshAttempt | None = None
+    cell: Cell
+    state: CellState
+    settings: Refresh
+    clock: Clock
+    report: Report
+    publish: Publish = discard
+    started: float | None = field(default=None, init=False)
+    task: asyncio.Task[None] | None = field(default=None, init=False)
+    _attempt: RefreshAttempt | None = field(default=None, init=False)
 
     def start(self, connect: Connect) -> None:
         """Start a refresh."""
-        self.started = self._clock.monotonic()
+        self.started = self.clock.monotonic()
         self.task = asyncio.create_task(self.refresh(connect))
 
     def continue_with(self, cell: Cell, settings: Refresh, publish: Publish) -> None:
         """Serve the next configuration. A refresh that is under way continues."""
-        self.cell, self._settings, self._publish = cell, settings, publish
+        self.cell, self.settings, self.publish = cell, settings, publish
 
     def publish_snapshot(self) -> None:
         """Publish what is known now."""
-        self._publish(self.snapshot())
+        self.publish(self.snapshot())
 
     def cancel(self) -> None:
         """Cancel the refresh under way, and publish nothing more."""
-        self._publish = discard
+        self.publish = discard
         if self.task:
             self.task.cancel()
 
     def is_younger_than(self, seconds: float) -> bool:
         """Return whether the last refresh started less than so many seconds ago."""
-        return self.started is not None and self._clock.monotonic() - self.started < seconds
+        return self.started is not None and self.clock.monotonic() - self.started < seconds
 
     async def refresh(self, connect: Connect) -> None:
         """Read from AWS what can have changed. A failure, even a defect, becomes part of the snapshot."""
-        attempt = RefreshAttempt(self._clock.monotonic(), self._report, self.state.last_refresh.reasons)
+        attempt = RefreshAttempt(self.clock.monotonic(), self.report, self.state.last_refresh.reasons)
         self._attempt = attempt
         try:
             with defects_as_api_errors():
@@ -112,11 +105,11 @@ class CellRefresher:
         )
 
     async def _read(self, attempt: RefreshAttempt, api: ScopeApi) -> None:
-        self.state = state = with_scope(self.state, api.scope, self.cell, self._clock)
+        self.state = state = with_scope(self.state, api.scope, self.cell, self.clock)
         attempt.known_reasons = state.last_refresh.reasons
-        cached = await state.cache.recall(self.cell, api.scope, self._clock.monotonic())
+        cached = await state.cache.recall(self.cell, api.scope, self.clock.monotonic())
         state.tracked = restore(state.tracked, cached, self.cell)
-        reader = OperationReader(self.cell, state, attempt, api, self._clock)
+        reader = OperationReader(self.cell, state, attempt, api, self.clock)
         # A kind uses the status in a list when it reads an operation. If the list has statuses, it is read first.
         waits_for_lists = state.lists is not None and state.lists.has_statuses
         await asyncio.gather(
@@ -165,25 +158,25 @@ class CellRefresher:
                 del self.state.tracked[id]
 
     def _due_operations(self) -> list[TrackedOperation]:
-        selection, now = self._select(), self._clock.monotonic()
-        waiting = unmatched(self.state.tracked.values(), self.cell.watch.discover, self._clock.now())
+        selection, now = self._select(), self.clock.monotonic()
+        waiting = unmatched(self.state.tracked.values(), self.cell.watch.discover, self.clock.now())
         candidates = (*selection.kept, *selection.unread, *waiting)
         return [
             operation
             for operation in candidates
-            if not (operation.final or operation.is_settling(now, self._settings.stale_after / 2))
+            if not (operation.final or operation.is_settling(now, self.settings.stale_after / 2))
             and operation.gone_at <= now - GONE_RETRY_SECONDS
         ]
 
     def _select(self) -> Selection:
-        return select(self.state.tracked.values(), self.cell.watch.discover, self.cell.kind, self._clock.now())
+        return select(self.state.tracked.values(), self.cell.watch.discover, self.cell.kind, self.clock.now())
 
     def _is_fresh(self, operation: TrackedOperation) -> bool:
-        now, response_at = self._clock.monotonic(), self.state.last_refresh.response_at
+        now, response_at = self.clock.monotonic(), self.state.last_refresh.response_at
         if self._attempt and self._attempt.has_response:
             response_at = now
         # A final operation is not read again: it stays fresh while AWS responds.
-        return now - max(operation.read_at, response_at if operation.final else NEVER) <= self._settings.stale_after
+        return now - max(operation.read_at, response_at if operation.final else NEVER) <= self.settings.stale_after
 
     def _finish(self, attempt: RefreshAttempt) -> None:
         state = self.state
@@ -193,5 +186,5 @@ class CellRefresher:
             attempt.reasons.add(Reason.MALFORMED)
         state.end_of_support.note(attempt)
         state.cache.sync(state.tracked.values())
-        state.last_refresh = state.last_refresh.after(attempt, self._clock.now(), self._clock.monotonic())
+        state.last_refresh = state.last_refresh.after(attempt, self.clock.now(), self.clock.monotonic())
         self._attempt = None

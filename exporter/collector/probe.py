@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from exporter.collector.cell_refresher import CellRefresher
+from exporter.collector.cell_state import initial
 from exporter.collector.cells import Cell
 from exporter.collector.operation_reader import Connect, ScopeApi
 from exporter.collector.result import NEVER, failure_report
@@ -82,7 +83,7 @@ class Prober:
         # A refresher waits an hour before it requests an unknown id again, but a probe must request it now.
         if refresher is None or Reason.NOT_FOUND in refresher.snapshot().reasons:
             report = failure_report(self.log.debug, "probe failed", cell.key)
-            refresher = CellRefresher(cell, self.settings, self.clock, report)
+            refresher = CellRefresher(cell, initial(cell, self.clock), self.settings, self.clock, report)
         self._keep(key, refresher)
         refresher.start(self._connect_with_lowest_priority)
         return refresher

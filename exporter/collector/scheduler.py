@@ -113,7 +113,7 @@ def hand_over(
         else:
             report = failure_report(log.warning, "AWS call failed", cell.key)
             state = _first_state(refresher, cell, clock, cache)
-            refreshers[cell.key] = CellRefresher(cell, settings, clock, report, store.put, state)
+            refreshers[cell.key] = CellRefresher(cell, state, settings, clock, report, store.put)
     if before:
         before.stop(kept=frozenset(refreshers.values()))
     for refresher in refreshers.values():

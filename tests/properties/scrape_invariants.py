@@ -58,24 +58,15 @@ def checked_scrape(text: str, tags: Iterable[str] = (), openmetrics: bool = Fals
     """Return the content of an exposition. Fail if it breaks an invariant."""
     families = list(parse_openmetrics(text) if openmetrics else parse_text(text))
     samples = tuple(sample for family in families for sample in family.samples)
-    _check_no_duplicates(samples)
-    _check_documented(samples)
-    operations = _operations(samples, tuple(tags))
-    for identity, rows in operations.items():
-        _check_status(identity, rows)
-    found = CheckedScrape(operations, samples)
-    _check_reasons(found)
-    return found
-
-
-def _check_no_duplicates(samples: Iterable[Sample]) -> None:
     series = Counter((sample.name, tuple(sorted(sample.labels.items()))) for sample in samples)
     assert [key for key, number in series.items() if number > 1] == []
-
-
-def _check_documented(samples: Iterable[Sample]) -> None:
     names = {sample.name for sample in samples if not sample.name.startswith(OF_LIBRARIES)}
     assert {name for name in names if {name, SUFFIX.sub("", name)}.isdisjoint(DOCUMENTED)} == set()
+    found = CheckedScrape(_operations(samples, tuple(tags)), samples)
+    for identity, rows in found.operations.items():
+        _check_status(identity, rows)
+    _check_reasons(found)
+    return found
 
 
 def _operations(samples: Iterable[Sample], tags: tuple[str, ...]) -> dict[Identity, dict[Any, float]]:
@@ -88,17 +79,13 @@ def _operations(samples: Iterable[Sample], tags: tuple[str, ...]) -> dict[Identi
             continue
         labels = dict(sample.labels)
         assert labels.keys() == labels_of[labels["kind"]][sample.name]
-        _check_values(labels, sample.value)
+        assert math.isfinite(sample.value)
+        assert max(map(len, labels.values())) <= LONGEST_LABEL
+        assert "".join(labels.values()).encode()
         identity = (labels["aws_account_id"], labels["aws_region"], labels["kind"], labels["id"])
         extra = tuple(sorted((name, value) for name, value in labels.items() if name not in IDENTITY))
         found[identity][sample.name, extra] = sample.value
     return found
-
-
-def _check_values(labels: Labels, value: float) -> None:
-    assert math.isfinite(value)
-    assert max(map(len, labels.values())) <= LONGEST_LABEL
-    assert "".join(labels.values()).encode()
 
 
 def _check_status(identity: Identity, rows: Mapping[tuple[str, Any], float]) -> None:
