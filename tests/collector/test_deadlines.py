@@ -13,12 +13,10 @@ from tests.support.exposition_rows import Scrape
 from tests.support.servers import serve_app
 from tests.support.waiting import wait_until
 
-CONFIG = """
-accounts:
-  - account_id: "111122223333"
-    regions: [eu-west-1, us-east-1]
-    watch: [{kind: thing_registration_task, ids: [x]}]
-aws: {max_attempts: 1}
+WATCH = "watch: [{kind: thing_registration_task, ids: [x]}]"
+CONFIG = f"""
+accounts: [{{account_id: "111122223333", regions: [eu-west-1, us-east-1], {WATCH}}}]
+aws: {{max_attempts: 1}}
 """
 SCENARIO = """
 accounts: ["111122223333"]

@@ -38,9 +38,11 @@ MIXED = [
     tracked_operation("running", 2, "Cancelling"),
     tracked_operation("unknown status", 50, "Paused"),
 ]
+MIXED_ORDER = "running, unknown status, running for long, new"
 SAME_MOMENT = [tracked_operation(id, 1) for id in "cabd"]
 AGES = [tracked_operation("old", 3), tracked_operation("young", 1), tracked_operation("just", 2)]
-OLD_AND_RUNNING = tracked_operation("running", 99, "InProgress")
+AGES_AND_OLD = [*AGES, tracked_operation("running", 99, "InProgress")]
+HALF_READ = [tracked_operation("read", 1), tracked_operation("unread")]
 NAMED = [tracked_operation("a", 99, explicit=True, matched=False), tracked_operation("b", explicit=True)]
 LISTED_AS_OLD = TrackedOperation(ListEntry("a", created=NOW - timedelta(hours=3)), explicit=False, matched=True)
 
@@ -48,27 +50,16 @@ LISTED_AS_OLD = TrackedOperation(ListEntry("a", created=NOW - timedelta(hours=3)
 @pytest.mark.parametrize(
     ("tracked", "rules", "kept", "omitted", "unread"),
     [
-        pytest.param(
-            MIXED, limit(4), "running, unknown status, running for long, new", 1, "", id="active and then newest ones"
-        ),
+        pytest.param(MIXED, limit(4), MIXED_ORDER, 1, "", id="active and then newest ones"),
         pytest.param(MIXED, limit(1), "running", 4, "", id="the newest active one"),
         pytest.param(AGES, limit(3), "young, just, old", 0, "", id="all within the limit"),
         pytest.param(SAME_MOMENT, limit(2), "a, b", 2, "", id="by id at the same moment"),
         pytest.param(SAME_MOMENT[::-1], limit(2), "a, b", 2, "", id="the same ids in any order"),
-        pytest.param(
-            [*AGES, OLD_AND_RUNNING], limit(9, max_age="2h"), "young, just", 0, "", id="old ones are not counted"
-        ),
+        pytest.param(AGES_AND_OLD, limit(9, max_age="2h"), "young, just", 0, "", id="old ones are not counted"),
         pytest.param([tracked_operation("a")], limit(1, max_age="1h"), "", 0, "a", id="read once for the date"),
         pytest.param([tracked_operation("a", 3)], limit(1, max_age="1h"), "", 0, "", id="read and too old"),
         pytest.param([LISTED_AS_OLD], limit(1, max_age="1h"), "", 0, "", id="the date in a list is used"),
-        pytest.param(
-            [tracked_operation("read", 1), tracked_operation("unread")],
-            limit(1),
-            "read",
-            1,
-            "unread",
-            id="an unread one displaces none that was read",
-        ),
+        pytest.param(HALF_READ, limit(1), "read", 1, "unread", id="an unread one displaces none that was read"),
         pytest.param(NAMED, None, "a, b", 0, "", id="configured ids without rules"),
         pytest.param(NAMED, limit(1, max_age="1h"), "a, b", 0, "", id="configured ids under any rules"),
         pytest.param([*NAMED, *AGES], limit(1), "a, b, young", 2, "", id="configured ids are not limited"),
@@ -99,11 +90,8 @@ def test_every_operation_is_kept_or_counted_within_the_limit(
     ]
     selection = select(tracked, limit(number), KIND, NOW.timestamp())
     named = tuple(operation for operation in tracked if operation.explicit)
-    eligible = [
-        operation
-        for operation in tracked
-        if not operation.explicit and (operation.matched or operation.reading is None)
-    ]
+    found = [operation for operation in tracked if not operation.explicit]
+    eligible = [operation for operation in found if operation.matched or operation.reading is None]
     read = [operation for operation in eligible if operation.reading]
     assert selection.kept[: len(named)] == named
     assert len(selection.kept) - len(named) == min(number, len(read))

@@ -5,14 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from tests.support.exporter_server import Simulation, serve_simulation
 from tests.support.exposition_rows import Scrape
 
-IDS = """
-accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, ids: [short, long]}]}]
-"""
-DISCOVER = """
-accounts:
-  - account_id: "111122223333"
-    watch: [{kind: thing_registration_task, discover: %s}]
-"""
+IDS = 'accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, ids: [short, long]}]}]'
+DISCOVER = 'accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, discover: %s}]}]'
 SCENARIO = """
 accounts: ["111122223333"]
 quotas: false
@@ -76,8 +70,8 @@ def test_discovery_reads_lists_of_active_statuses_each_time_and_others_every_fiv
 
 
 def test_an_operation_that_was_found_while_active_is_read_until_it_is_final() -> None:
+    in_progress = LIST.format("InProgress")
     with serve_simulation(DISCOVER % "{statuses: [InProgress]}", SCENARIO) as simulation:
-        in_progress = LIST.format("InProgress")
         assert scrape(simulation) == sorted([in_progress, LONG, SHORT])
         assert scrape(simulation) == sorted([in_progress, LONG, SHORT])
         assert scrape(simulation) == sorted([in_progress, LIST.format("Completed"), LONG])
@@ -119,9 +113,8 @@ def test_active_and_then_newest_operations_are_kept_and_the_rest_is_counted() ->
 
 def test_too_old_operations_and_other_ids_are_not_counted_as_omitted() -> None:
     older = "\n  - {<<: *task, id: older, created: -2d}\n  - {<<: *task, id: shorty}\n"
-    with serve_simulation(
-        DISCOVER % '{max_age: 1d, id_pattern: "(short|long|older)$"}', SCENARIO + older
-    ) as simulation:
+    rules = '{max_age: 1d, id_pattern: "(short|long|older)$"}'
+    with serve_simulation(DISCOVER % rules, SCENARIO + older) as simulation:
         exposed = simulation.exporter.scrape()
         assert ids(exposed) == {"long", "short"}
         assert Scrape(exposed).value("aws_iot_bulk_exporter_operations_omitted") == 0

@@ -173,10 +173,8 @@ class TwoMoments:
 
     async def call(self, call: ApiCall, **parameters: Any) -> Mapping[str, Any]:
         """Return the response to a call, parsed by botocore."""
-        state = self.first if call.name == self.kind.describe_calls[0].name else self.second
-        content_of = next(known for known in self.kind.simulation.responses if known.name == call.name)
-        content = self.kind.simulation.responses[content_of](state)
-        return parsed_response(call, content or {})
+        state = self.first if call == self.kind.describe_calls[0] else self.second
+        return parsed_response(call, self.kind.simulation.responses[call](state) or {})
 
     async def pages(self, call: ApiCall, **parameters: Any) -> AsyncIterator[Mapping[str, Any]]:
         """Yield the only page of a list."""

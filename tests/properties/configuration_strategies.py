@@ -41,11 +41,6 @@ class ConfigCase:
     config: Config
 
     @property
-    def tags(self) -> tuple[str, ...]:
-        """The tags that become labels."""
-        return self.config.labels.tags
-
-    @property
     def cells(self) -> frozenset[tuple[str, str, str]]:
         """The cells, by account, Region and kind."""
         return frozenset((account.name, region, watch.kind) for account, region, watch in self.watches())
@@ -76,17 +71,13 @@ _NAMES = st.sampled_from([("own",), ("assumed",), ("own", "twin"), ("assumed", "
 _REGIONS = st.sampled_from([["eu-west-1"], ["eu-west-1"], ["us-east-1", "eu-west-1"]])
 
 
-def _accounts() -> st.SearchStrategy[list[dict[str, Any]]]:
-    """Give accounts with equal watches. The data of one account must not leak into another."""
-
-    def named(names: tuple[str, ...], regions: list[str], watch: list[Any]) -> list[dict[str, Any]]:
-        return [{"name": name, **ACCOUNTS[name], "regions": regions, "watch": watch} for name in names]
-
-    return st.builds(named, _NAMES, _REGIONS, _WATCHES)
+def _accounts(names: tuple[str, ...], regions: list[str], watch: list[Any]) -> list[dict[str, Any]]:
+    """Return accounts with equal watches. The data of one account must not leak into another."""
+    return [{"name": name, **ACCOUNTS[name], "regions": regions, "watch": watch} for name in names]
 
 
 _SECTIONS: Mapping[str, st.SearchStrategy[Any]] = {
-    "accounts": _accounts(),
+    "accounts": st.builds(_accounts, _NAMES, _REGIONS, _WATCHES),
     "refresh": st.fixed_dictionaries(
         {
             "min_age": st.sampled_from(["5s", "10s"]),

@@ -1,7 +1,7 @@
 """Checks scrapes against the history of operations: no mixed, invented or outdated values."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import combinations, product
@@ -41,7 +41,7 @@ class HistoryCheck:
             pair = self.versions_of(identity, rows, case)
             assert pair is not None, f"{identity} never had these values: {rows}"
             self._check_recent(identity, pair, read, case, now)
-            if not _has_twin(case):
+            if not {"own", "twin"} <= {account.name for account in case.config.accounts}:
                 self._check_order(identity, read, now)
 
     def check_whole(self, scrape: CheckedScrape, case: ConfigCase) -> None:
@@ -79,11 +79,13 @@ class HistoryCheck:
         """Return the two versions of which a reading can consist, the older version first."""
         shown = {key: value for key, value in rows.items() if key[0] != READ}
         options = {watch.options for watch in _watches(identity, case)}
-        for first, second in _pairs(self.aws.history.get(identity, ())):
+        alive = [version for version in self.aws.history.get(identity, ()) if version.state]
+        unmixed = ((version, version) for version in reversed(alive))
+        for first, second in (*unmixed, *combinations(alive, 2)):
             for these, tagged in product(options, (True, False)):
                 assert first.state
                 assert second.state
-                if shown == expected_rows(identity, first.state, second.state, these, case.tags, tagged):
+                if shown == expected_rows(identity, first.state, second.state, these, case.config.labels.tags, tagged):
                     return first, second
         return None
 
@@ -152,14 +154,3 @@ def _must_be_found(rules: Discover, state: SimulatedOperation) -> bool:
 
 def _status(version: Version) -> str:
     return version.state.status if version.state else ""
-
-
-def _has_twin(case: ConfigCase) -> bool:
-    return {"own", "twin"} <= {account.name for account in case.config.accounts}
-
-
-def _pairs(versions: Sequence[Version]) -> Iterator[tuple[Version, Version]]:
-    """Yield every version with itself, newest first, and then each older version with each newer version."""
-    alive = [version for version in versions if version.state]
-    yield from ((version, version) for version in reversed(alive))
-    yield from combinations(alive, 2)

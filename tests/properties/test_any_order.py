@@ -247,7 +247,7 @@ class AnyOrder(RuleBasedStateMachine):
         """Return the configuration of a response. All its cells and labels must be of one configuration."""
         first, *others = reversed(config_cases)
         try:
-            found = checked_scrape(text, first.tags, openmetrics)
+            found = checked_scrape(text, first.config.labels.tags, openmetrics)
             assert set(found.cells("up")) == first.cells
         except AssertionError:
             if others:
@@ -273,7 +273,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.scrapes_arrive(0.0, [20.0], openmetrics=False)
             self.clients.pass_time(25.0)
         self.clients.pass_time(20.0)
-        found = checked_scrape(self.exporter.scrape(), self.case.tags)
+        found = checked_scrape(self.exporter.scrape(), self.case.config.labels.tags)
         self.history.check_whole(found, self.case)
 
     def _check_stop(self) -> None:

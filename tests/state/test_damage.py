@@ -193,12 +193,6 @@ def test_records_that_were_not_used_for_a_month_are_removed(tmp_path: Path) -> N
         assert state.load("444455556666") == {}
 
 
-def another_database(file: Path) -> bytes:
-    """Create the SQLite database of another program, and return its content."""
-    change(file, "CREATE TABLE theirs (a)", "INSERT INTO theirs VALUES ('precious')")
-    return file.read_bytes()
-
-
 @pytest.mark.parametrize(
     "content",
     [b"x", b"accounts: []\n", b"{" * 50, b"SQLite format 3\0", bytes(4096), b"a: 1\n" * 5000, None],
@@ -206,14 +200,17 @@ def another_database(file: Path) -> bytes:
 )
 def test_a_file_of_another_program_is_reported_and_never_changed(content: bytes | None, tmp_path: Path) -> None:
     file = tmp_path / "state.db"
-    content = another_database(file) if content is None else content
-    file.write_bytes(content)
+    if content is None:
+        change(file, "CREATE TABLE theirs (a)", "INSERT INTO theirs VALUES ('precious')")
+    else:
+        file.write_bytes(content)
+    before = file.read_bytes()
     with open_state_file(file) as state:
         assert state.load() == {}
         state.put(RECORDS)
         state.state_file.close()
         assert not state.state_file.is_usable
-    assert file.read_bytes() == content
+    assert file.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["state.db"]
     assert state.log.getvalue().count("\n") == 1
     assert "not a state file of this exporter: use another path, or remove the file" in state.log.getvalue()
