@@ -310,12 +310,12 @@ def test_a_redirect_is_not_followed(status: int, reason: str) -> None:
     # leaves the socket to the garbage collector.
     aws, elsewhere = healthy_aws(), ScriptedAws({"/latest/meta-data": HttpResponse(BODY)})
     with (
-        serve_app(elsewhere.app()) as other,
+        serve_app(elsewhere.app()) as redirect_target,
         serve_app(aws.app()) as endpoint,
         serve_exporter(CONFIG, endpoint) as exporter,
     ):
         exporter.scrape()
-        aws.responses[PATH] = HttpResponse(b"", status, {"location": f"{other}/latest/meta-data"})
+        aws.responses[PATH] = HttpResponse(b"", status, {"location": f"{redirect_target}/latest/meta-data"})
         exposed = Scrape(exporter.scrape())
     assert exposed.reasons() == {("thing_registration_task", reason)}
     assert exposed.value(COUNT, id="a") == 5

@@ -119,10 +119,10 @@ def test_without_the_password_only_the_readiness_is_tested_with_a_message() -> N
 
 
 def test_the_certificate_is_verified_with_the_mounted_authority(tmp_path: Path) -> None:
-    right, other = trustme.CA(), trustme.CA()
+    right, untrusted = trustme.CA(), trustme.CA()
     known, unknown = tmp_path / "known.crt", tmp_path / "unknown.crt"
     right.cert_pem.write_to_path(known)
-    other.cert_pem.write_to_path(unknown)
+    untrusted.cert_pem.write_to_path(unknown)
     with serve_handler(handler(), tls=tls_context("127.0.0.1", right)) as port:
         url = f"https://127.0.0.1:{port}/metrics"
         assert scrape(url, {"EXPORTER_CA": str(known)}).stdout == "127.0.0.1: status 200\n"

@@ -152,8 +152,8 @@ def _config(group: Group) -> str:
     regions, role = [HOME, *case_regions(group.cases)], f"arn:aws:iam::{OTHER_ACCOUNT}:role/exporter"
     watch = [_watch(group.cases[0]), *(named(kind, "a") for kind in KINDS if kind != group.kind)]
     own = {"name": "own", "account_id": ACCOUNT, "regions": regions, "watch": watch}
-    other = {"name": "other", "role_arn": role, "regions": [HOME], "watch": watch}
-    return config_text([own, other], group.waits, ["team"] if group.cases[0].purpose == TAGS else [])
+    other_account = {"name": "other", "role_arn": role, "regions": [HOME], "watch": watch}
+    return config_text([own, other_account], group.waits, ["team"] if group.cases[0].purpose == TAGS else [])
 
 
 def _watch(case: Case) -> Json:

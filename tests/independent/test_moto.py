@@ -85,9 +85,9 @@ def test_a_missing_api_has_a_reason_and_does_not_affect_other_kinds(aws: Endpoin
 def test_the_series_of_an_assumed_role_have_the_id_of_its_account(aws: Endpoint) -> None:
     role = f"arn:aws:iam::{OTHER_ACCOUNT}:role/exporter"
     session = aws.client("sts").assume_role(RoleArn=role, RoleSessionName="another")
-    other = session["Credentials"]["AccessKeyId"]
+    key_id = session["Credentials"]["AccessKeyId"]
     aws.create_job("here", aws.create_things("a"))
-    aws.create_job("there", aws.create_things("a", key=other), key=other)
+    aws.create_job("there", aws.create_things("a", key=key_id), key=key_id)
     watch = "watch: [{kind: iot_job, discover: true}]"
     config = f"accounts: [{{name: one, {watch}}}, {{name: other, role_arn: '{role}', {watch}}}]"
     exposed = aws.scrape(config)

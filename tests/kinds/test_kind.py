@@ -327,16 +327,16 @@ def test_tags_from_their_own_call_are_those_of_the_operation(kind: Kind[Any]) ->
 @every_kind
 def test_an_operation_is_valid_as_one_of_another_kind_with_one_id(kind: Kind[Any]) -> None:
     for name, convert in kind.simulation.as_other_kinds.items():
-        other = BY_NAME[name]
+        other_kind = BY_NAME[name]
         converted = list(filter(None, (convert(sample_operation(status)) for status in kind.statuses)))
         (id,) = {operation.id for operation in converted}
-        assert other.is_id(id)
+        assert other_kind.is_id(id)
         assert id != ID
-        assert {operation.status for operation in converted} <= set(other.statuses)
+        assert {operation.status for operation in converted} <= set(other_kind.statuses)
         for operation in converted:
             values = (operation.account, operation.region, operation.items, operation.tags)
             assert values == ("111122223333", "eu-west-1", 10, TAGS)
-            for call, response_of in other.simulation.responses.items():
+            for call, response_of in other_kind.simulation.responses.items():
                 content = serialize(output_shape(call), response_of(operation) or {})
                 assert shape_violations(output_shape(call), content) == []
 

@@ -209,7 +209,7 @@ def test_a_table_shows_fields_of_its_queries_under_unique_titles(dashboard: Dash
 def test_every_dashboard_links_to_the_others_and_keeps_the_variables(dashboard: Dashboard) -> None:
     (link,) = dashboard["links"]
     assert (link["type"], link["includeVars"], link["keepTime"]) == ("dashboards", True, True)
-    assert all(set(link["tags"]) <= set(other["tags"]) for other in PRINTED.values())
+    assert all(set(link["tags"]) <= set(target["tags"]) for target in PRINTED.values())
 
 
 def test_a_row_of_the_fleet_dashboard_links_to_its_operation() -> None:

@@ -149,8 +149,8 @@ def test_a_fault_for_one_role_does_not_affect_other_roles() -> None:
     with serve_faults(f'api: AssumeRole, id: "{ROLE}", error: AccessDenied, status: 403') as aws:
         sts = aws.client("sts")
         assert error_of(sts.assume_role, RoleArn=ROLE, RoleSessionName="session") == ("AccessDenied", 403)
-        other = f"arn:aws:iam::{ACCOUNT}:role/exporter"
-        assert sts.assume_role(RoleArn=other, RoleSessionName="session")["Credentials"]
+        role_arn = f"arn:aws:iam::{ACCOUNT}:role/exporter"
+        assert sts.assume_role(RoleArn=role_arn, RoleSessionName="session")["Credentials"]
 
 
 def test_members_of_a_response_are_replaced_added_and_removed() -> None:

@@ -31,7 +31,7 @@ class Setting:
 
     path: str
     default: Any
-    meaning: str
+    description: str
 
 
 def values_tables() -> str:
@@ -55,8 +55,8 @@ def _settings(node: yaml.Node | None, lines: Sequence[str], prefix: str) -> Iter
     assert isinstance(node, yaml.MappingNode), f"{prefix}: no comment describes it"
     for key, value in node.value:
         path, line = prefix + key.value, key.start_mark.line
-        if meaning := _comment(lines[:line]):
-            yield line, Setting(path, yaml.SafeLoader("").construct_document(value), meaning)
+        if description := _comment(lines[:line]):
+            yield line, Setting(path, yaml.SafeLoader("").construct_document(value), description)
         else:
             yield from _settings(value, lines, f"{path}.")
 
@@ -75,7 +75,7 @@ def _comment(above: Sequence[str]) -> str:
 
 
 def _table(settings: Sequence[Setting]) -> str:
-    rows = [f"| `{setting.path}` | `{json.dumps(setting.default)}` | {setting.meaning} |" for setting in settings]
+    rows = [f"| `{setting.path}` | `{json.dumps(setting.default)}` | {setting.description} |" for setting in settings]
     return "\n".join(["| key | default | meaning |", "|---|---|---|", *rows])
 
 

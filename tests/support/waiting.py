@@ -10,7 +10,7 @@ TIMEOUT_SECONDS = 60.0
 PAUSE = 0.1
 
 
-def wait_until(found: Callable[[], T | None], what: str, pause: float = PAUSE) -> T:
+def wait_until(found: Callable[[], T | None], subject: str, pause: float = PAUSE) -> T:
     """Return the first result that is not None. Fail the test after a minute."""
     never = threading.Event()
     for _ in range(int(TIMEOUT_SECONDS / pause)):
@@ -18,4 +18,4 @@ def wait_until(found: Callable[[], T | None], what: str, pause: float = PAUSE) -
         if value is not None:
             return value
         never.wait(pause)
-    raise AssertionError(f"timed out waiting for {what}")
+    raise AssertionError(f"timed out waiting for {subject}")

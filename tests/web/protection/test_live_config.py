@@ -82,7 +82,7 @@ def test_new_connections_get_a_new_policy(file: Path, authority: Authority) -> N
 
 
 def test_new_authorities_apply_to_resumed_tls_sessions(file: Path, authority: Authority) -> None:
-    other = Authority(file.parent, "other-authority")
+    other_authority = Authority(file.parent, "other-authority")
     known = authority.client(authority.issue("client", "client.example"))
     known.maximum_version = ssl.TLSVersion.TLSv1_2
     file.write_text(VERIFY)
@@ -91,10 +91,10 @@ def test_new_authorities_apply_to_resumed_tls_sessions(file: Path, authority: Au
             session = secured.session
         with known.wrap_socket(server.connect(), server_hostname="localhost", session=session) as secured:
             assert secured.session_reused
-        replace(file.parent / "clients.pem", other.file.read_text())
+        replace(file.parent / "clients.pem", other_authority.file.read_text())
         with pytest.raises(ssl.SSLError):
             known.wrap_socket(server.connect(), server_hostname="localhost", session=session)
-        assert server.status(authority.client(other.issue("other-client", "client.example"))) == 200
+        assert server.status(authority.client(other_authority.issue("other-client", "client.example"))) == 200
 
 
 def test_users_are_added_replaced_and_changed(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_tls_can_be_added_later(file: Path, authority: Authority) -> None:
     with run_server(file) as server:
         assert server.status() == 200
         replace(file, TLS)
-        assert read_to_end(server.connect(REQUEST)) == b""
+        assert read_to_end(server.connect(REQUEST)) == HTTP_TO_TLS
         assert httpx.get(server.url.replace("http:", "https:") + "/metrics", verify=authority.client()).is_success
 
 
@@ -147,7 +147,7 @@ def test_an_invalid_or_unprotected_file_changes_nothing_and_is_logged_once(
         for _ in range(3):
             assert server.status(client) == 401
             assert server.status(client, authorization=BASIC["alice"]) == 200
-            assert read_to_end(server.connect(REQUEST)) == b""
+            assert read_to_end(server.connect(REQUEST)) == HTTP_TO_TLS
         log = server.log.getvalue()
         assert (log.count(INVALID), log.count("level=error")) == (1, 1)
         assert problem in log
