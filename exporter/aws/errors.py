@@ -42,6 +42,19 @@ _CODES: Mapping[Reason, str] = {
 # The reason of every AWS error code that becomes a label value.
 REASONS: Mapping[str, Reason] = {code: reason for reason, codes in _CODES.items() for code in codes.split()}
 
+# The APIs of sts, sso, sso-oidc and signin that botocore and the exporter call for credentials. If one of them does not
+# find something, that is a role, a token or an account. It is never an operation.
+CREDENTIAL_APIS = frozenset(
+    {
+        "AssumeRole",
+        "AssumeRoleWithWebIdentity",
+        "CreateOAuth2Token",
+        "CreateToken",
+        "GetCallerIdentity",
+        "GetRoleCredentials",
+    }
+)
+
 # The first reason with a base class of an exception applies.
 _EXCEPTIONS: Mapping[Reason, tuple[type[Exception], ...]] = {
     Reason.TIMEOUT: (aws.ReadTimeoutError, aws.ConnectTimeoutError, TimeoutError),
@@ -94,6 +107,8 @@ def _from_response(error: aws.ClientError) -> ApiError:
     content_type = metadata.get("HTTPHeaders", {}).get("content-type", "")
     reason, code = classify(str(error.response.get("Error", {}).get("Code", "")), status, content_type)
     api = str(error.operation_name)
+    if reason is Reason.NOT_FOUND and api in CREDENTIAL_APIS:
+        reason = Reason.CREDENTIALS
     skew = _clock_skew(str(error.response.get("Error", {}).get("Message", "")))
     return ApiError(reason, code, f"AWS returned {code} (HTTP {status}) for {api}{skew}", api)
 

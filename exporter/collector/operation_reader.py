@@ -14,7 +14,7 @@ from exporter.collector.result import NEVER, RefreshAttempt, defects_as_api_erro
 from exporter.core.clock import Clock
 from exporter.core.errors import ApiError, Reason
 from exporter.core.model import Operation, Reading, Scope
-from exporter.kinds.kind import Api, FetchRequest
+from exporter.kinds.kind import Api, ApiCall, FetchRequest
 
 # Operations that are described at the same time. The quota budget limits the rate.
 AT_ONCE = 8
@@ -99,7 +99,8 @@ class OperationReader:
         return FetchRequest(id, self._cell.watch.options, before, listed_status)
 
     def _note_failure(self, operation: TrackedOperation, error: ApiError) -> None:
-        if error.reason is Reason.NOT_FOUND:
+        # Only a call that describes the operation can report that it is gone.
+        if _is_not_found(error, self._cell.kind.describe_calls):
             self._note_gone(operation, error)
             self._attempt.note_response()
             return
@@ -126,12 +127,17 @@ class OperationReader:
             with defects_as_api_errors():
                 operation.tags = await self._tag_source.read(api, described)
         except ApiError as error:
-            if error.reason is Reason.NOT_FOUND:
+            if _is_not_found(error, [self._tag_source.call]):
                 operation.tags = ()
                 return
             if error.reason is not Reason.MALFORMED:
                 self._tag_source = None
             self._attempt.fail(error, operation.entry.id)
+
+
+def _is_not_found(error: ApiError, calls: Iterable[ApiCall]) -> bool:
+    """Return whether one of these calls did not find what it names."""
+    return error.reason is Reason.NOT_FOUND and error.api in {call.name for call in calls}
 
 
 def _with_tags(described: Operation, operation: TrackedOperation) -> Operation:

@@ -33,7 +33,12 @@ class RefreshAttempt:
         self.has_response, self.consecutive_failures = True, 0
 
     def fail(self, error: ApiError, subject: str = "") -> None:
-        """Note a failure, and report it if it is the first one for its reason."""
+        """Note a failure, and report it if it is the first one for its reason.
+
+        ``not_found`` is reserved for operations that are gone. A list or a report that AWS does not find is ``other``.
+        """
+        if error.reason is Reason.NOT_FOUND:
+            error = ApiError(Reason.OTHER, error.code, error.detail, error.api)
         if error.reason not in self.known_reasons | self.reasons:
             self.report(error, subject)
         self.reasons.add(error.reason)

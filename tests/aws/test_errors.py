@@ -7,10 +7,11 @@ import pytest
 from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
 from botocore.retries.standard import ThrottledRetryableChecker, TransientRetryableChecker
+from botocore.session import Session
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exporter.aws.errors import REASONS, classify, translate
+from exporter.aws.errors import CREDENTIAL_APIS, REASONS, classify, translate
 from exporter.aws.models import ErrorModel
 from exporter.core.errors import CONNECT_TIMEOUT, ApiError, Reason
 from exporter.kinds.kind import ApiCall
@@ -35,10 +36,10 @@ TRANSIENT: Any = TransientRetryableChecker()
 SECRET = "arn:aws:iam::111122223333:role/secret"
 
 
-def client_error(code: str, status: int, **headers: str) -> aws.ClientError:
+def client_error(code: str, status: int, api: str = "DescribeThingRegistrationTask", **headers: str) -> aws.ClientError:
     metadata = {"HTTPStatusCode": status, "HTTPHeaders": headers}
     response: Any = {"Error": {"Code": code, "Message": SECRET}, "Message": SECRET, "ResponseMetadata": metadata}
-    return aws.ClientError(response, "DescribeThingRegistrationTask")
+    return aws.ClientError(response, api)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +94,22 @@ def test_codes_are_bounded_and_texts_of_aws_are_left_out(code: str, status: int,
     error = translate(client_error(code, status, **{"content-type": content_type}))
     assert error.code in CODES
     assert SECRET not in f"{error} {error.detail} {error.code} {error!r}"
+
+
+@pytest.mark.parametrize("api", sorted(CREDENTIAL_APIS))
+@pytest.mark.parametrize("code", ["ResourceNotFoundException", "NotFoundException"])
+def test_credentials_that_are_not_found_are_no_missing_operation(api: str, code: str) -> None:
+    error = translate(client_error(code, 404, api))
+    assert (error.reason, error.code, error.api) == (Reason.CREDENTIALS, code, api)
+    assert translate(client_error("AccessDenied", 403, api)).reason is Reason.ACCESS_DENIED
+
+
+def test_the_apis_for_credentials_are_those_of_the_credential_services() -> None:
+    session = Session()
+    services = ("sts", "sso", "sso-oidc", "signin")
+    known = {name for service in services for name in session.get_service_model(service).operation_names}
+    assert known >= CREDENTIAL_APIS >= {call.name for call in STS}
+    assert not CREDENTIAL_APIS & {call.name for kind in KINDS for call in kind.calls}
 
 
 # Every exception that botocore defines, except ClientError and its subclasses.
