@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 
 from exporter.aws.gateway import Gateway, ScopeApi
-from exporter.aws.models import Models
+from exporter.aws.models import STS, Models
+from exporter.aws.sdk_settings import check_endpoints
 from exporter.collector.cache import CellCache
 from exporter.collector.cells import Cell, configured_cells, scope_name, target_cell
 from exporter.collector.probe import Prober
 from exporter.collector.scheduler import RefreshScheduler, hand_over
 from exporter.collector.shards import items_of_shard
 from exporter.config.sections import Config
+from exporter.config.validation import run_both
 from exporter.core.clock import Clock
 from exporter.core.log import Log
 from exporter.core.model import Shard
@@ -64,7 +66,11 @@ def first_runtime(
     """Return the runtime that a process starts with, for the cells that ``choose`` returns. Raises ConfigError."""
     models = Models(only=(call for kind in process.kinds for call in kind.calls))
     gateway = Gateway(models, config.aws, process.metrics, process.clock, config.refresh.min_age)
-    return _runtime(process, config, choose(_cells(process, config, gateway)), gateway, None)
+    cells = choose(_cells(process, config, gateway))
+    if not all(account.regions for account in config.accounts):
+        region = gateway.default_region()
+        process.log.info("default Region", region=region.name, source=region.source)
+    return _runtime(process, config, cells, gateway, None)
 
 
 def next_runtime(process: ProcessContext, before: Runtime, config: Config) -> Runtime:
@@ -79,7 +85,17 @@ def next_runtime(process: ProcessContext, before: Runtime, config: Config) -> Ru
 
 
 def _cells(process: ProcessContext, config: Config, gateway: Gateway) -> tuple[Cell, ...]:
-    return items_of_shard(configured_cells(config, process.kinds, gateway.default_region), scope_name, process.shard)
+    return items_of_shard(watched_cells(config, process.kinds, gateway), scope_name, process.shard)
+
+
+def watched_cells(config: Config, kinds: Sequence[Kind[Any]], gateway: Gateway) -> tuple[Cell, ...]:
+    """Return the cells of a configuration. Raises ConfigError, also for the settings of the AWS SDKs."""
+    services = {STS, *(call.service for kind in kinds for call in kind.calls)}
+    cells, _ = run_both(
+        lambda: configured_cells(config, kinds, lambda: gateway.default_region().name, gateway.is_offered),
+        lambda: check_endpoints(services),
+    )
+    return cells
 
 
 def _runtime(
@@ -89,6 +105,9 @@ def _runtime(
         return await gateway.connect(cell.account, cell.region, cell.kind.name)
 
     clock, log, settings = process.clock, process.log, config.refresh
+    for cell in cells:
+        if not gateway.is_offered(cell.kind, cell.region):
+            log.warning("AWS does not offer the kind in the Region; remove one of them", **asdict(cell.key))
     tables = {kind.name: table(kind, config.labels.tags) for kind in process.kinds}
     store = Store((), process.estimates.note)
     scheduler = before.scheduler if before else None

@@ -87,7 +87,7 @@ class ClientPool:
             if key not in self._accounts:
                 assumed = (self._role_session(account), threading.Lock()) if account.role_arn else None
                 session, lock = assumed or (self._source, self._source_lock)
-                self._accounts[key] = AccountClients(self, account, session, lock, self._clock.monotonic())
+                self._accounts[key] = AccountClients(self, account, session, lock, self._clock)
             return self._accounts[key]
 
     def keep(self, accounts: Iterable[Account]) -> None:
@@ -161,14 +161,15 @@ class AccountClients:
         account: Account,
         session: botocore.session.Session,
         lock: threading.Lock,
-        created_at: float,
+        clock: Clock,
     ) -> None:
-        self.created_at = created_at
+        self.created_at = clock.monotonic()
         self.is_replaced = False
         self._pool = pool
         self._session = boto3.Session(botocore_session=session)
         self._clients: dict[tuple[str, str], Any] = {}
         self._lock = lock
+        self._clock = clock
         self._account_id = account.known_id
         self._confirm_at = math.inf
         self._identity_lock = threading.Lock()
@@ -191,18 +192,17 @@ class AccountClients:
             response: Response = getattr(client, xform_name(call.name))(**parameters)
         return response
 
-    @property
-    def must_confirm_account(self) -> bool:
-        """Whether it is time to call STS again, because it could not be reached for the account id."""
-        return self._pool.clock.monotonic() >= self._confirm_at
+    def can_serve(self, scope: Scope) -> bool:
+        """Return whether the credentials were not refused, and the account id is known and that of the scope."""
+        return not self.is_replaced and scope.account_id == self._account_id and not self._must_confirm_account()
 
     def account_id(self, region: str) -> str:
         """Return the account id from the configuration, from STS, or if STS cannot be reached, from the credentials."""
         is_locked = self._identity_lock.acquire(timeout=IDENTITY_SECONDS)
         try:
-            if not self._account_id or self.must_confirm_account:
+            if not self._account_id or self._must_confirm_account():
                 with self._replaced_if_refused():
-                    self._account_id = self._read_account_id(region)
+                    self._set_account_id(self._read_account_id(region))
             return self._account_id
         finally:
             if is_locked:
@@ -217,6 +217,16 @@ class AccountClients:
                 self._pool.replace(self)
             raise
 
+    def _must_confirm_account(self) -> bool:
+        return self._clock.monotonic() >= self._confirm_at
+
+    def _set_account_id(self, account_id: str) -> None:
+        with self._lock:
+            if self._account_id and account_id != self._account_id:
+                # The metrics of a client contain the account id with which it was created.
+                self._clients = {}
+            self._account_id = account_id
+
     def _read_account_id(self, region: str) -> str:
         sts = self.client(STS, region, "")
         credentials = self._session.get_credentials()
@@ -230,7 +240,7 @@ class AccountClients:
         except Exception as error:
             if not claim or translate(error).reason is Reason.CREDENTIALS:
                 raise
-            self._confirm_at = self._pool.clock.monotonic() + CONFIRMATION_SECONDS
+            self._confirm_at = self._clock.monotonic() + CONFIRMATION_SECONDS
             return _checked_account_id(claim)
 
 

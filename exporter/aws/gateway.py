@@ -91,7 +91,7 @@ class Gateway:
     async def connect(self, account: Account, region: str, kind: str) -> ScopeApi:
         """Return the API of one cell, whose scope has the account id. Raises ApiError."""
         known = self._cells.get((account.name, region, kind))
-        if known and not (known.clients.is_replaced or known.clients.must_confirm_account):
+        if known and known.clients.can_serve(known.scope):
             return known
         task = self._identifying.get((account.name, region))
         # One call reads the account id for all kinds of a scope.

@@ -78,6 +78,18 @@ class Models:
         """Return the action that an IAM policy must allow. Its prefix is the signing name, not the name in boto3."""
         return f"{self.service(call.service).signing_name}:{call.name}"
 
+    def is_offered(self, service: str, region: str) -> bool:
+        """Return whether AWS offers a service in a Region, by botocore's list of endpoints.
+
+        A Region that the list lacks, or a partition without any endpoint of the service, counts as offered.
+        """
+        prefix = self.service(service).endpoint_prefix
+        for partition in self.loader.load_data_with_path(ENDPOINTS)[0]["partitions"]:
+            if region in partition["regions"]:
+                endpoints = partition["services"].get(prefix, {}).get("endpoints", {})
+                return region in endpoints or not endpoints
+        return True
+
     def _load(self, service: str) -> ServiceModel:
         return ServiceModel(self.loader.load_service_model(service, "service-2"), service)
 

@@ -13,7 +13,7 @@ from exporter.core.model import CellKey, Snapshot
 from exporter.kinds.phase import Outcome, outcome
 
 # If the first refresh of a cell fails for one of these reasons, a later refresh would fail too.
-PERMANENT_REASONS = frozenset({Reason.ACCESS_DENIED, Reason.CREDENTIALS, Reason.END_OF_SUPPORT})
+PERMANENT_REASONS = frozenset({Reason.ACCESS_DENIED, Reason.CREDENTIALS, Reason.END_OF_SUPPORT, Reason.NOT_OFFERED})
 
 
 class ExitStatus(IntEnum):

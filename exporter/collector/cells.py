@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from exporter.config.partitions import has_other_partition, partition_of
 from exporter.config.sections import Account, Config, Watch
 from exporter.core.errors import ConfigError
 from exporter.core.model import CellKey, Scope
@@ -52,15 +53,46 @@ class Cell:
         return (mine and mine.model_dump()) == (others and others.model_dump())
 
 
-def configured_cells(config: Config, kinds: Sequence[Kind[Any]], default_region: Callable[[], str]) -> tuple[Cell, ...]:
-    """Return every cell in the order of the configuration. ``default_region`` is only called where it is needed."""
+def is_offered_everywhere(kind: Kind[Any], region: str) -> bool:
+    """Return true."""
+    return True
+
+
+def configured_cells(
+    config: Config,
+    kinds: Sequence[Kind[Any]],
+    default_region: Callable[[], str],
+    is_offered: Callable[[Kind[Any], str], bool] = is_offered_everywhere,
+) -> tuple[Cell, ...]:
+    """Return every cell in the order of the configuration. Raises ConfigError.
+
+    ``default_region`` is only called where it is needed. ``is_offered`` decides where a kind is watched by default.
+    """
     by_name = {kind.name: kind for kind in kinds}
     return tuple(
         Cell(account, region, by_name[watch.kind], watch, bool(config.labels.tags))
-        for account in config.accounts
-        for region in account.regions or (default_region(),)
-        for watch in account.watch
+        for number, account in enumerate(config.accounts)
+        for region in account.regions or (_checked_region(default_region(), account, number),)
+        for watch in _watches(account, [kind.name for kind in kinds if is_offered(kind, region)])
     )
+
+
+def _checked_region(region: str, account: Account, number: int) -> str:
+    partition = partition_of(region)
+    if account.role_arn and has_other_partition(account.role_arn, partition):
+        fault = f"is not in {partition}, the partition of the default Region"
+        raise ConfigError([f"accounts[{number}].role_arn: {fault}; add regions, or set AWS_REGION"])
+    return region
+
+
+def _watches(account: Account, offered: Sequence[str]) -> tuple[Watch, ...]:
+    """Return what an account watches: what it names, else the offered kinds.
+
+    If none of the default kinds is offered, the data about the Region may be too old. Then all of them are watched.
+    """
+    if "watch" in account.model_fields_set:
+        return account.watch
+    return tuple(watch for watch in account.watch if watch.kind in offered) or account.watch
 
 
 def scope_name(cell: Cell) -> str:

@@ -10,6 +10,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from exporter.config.partitions import has_other_partition, partition_of
+
 Section = Mapping[str, Any]
 # The sections of a list, each with its position in that list.
 Numbered = Sequence[tuple[int, Section]]
@@ -38,6 +40,7 @@ def _account_problems(path: str, account: Section) -> Iterator[str]:
         yield f"{path}.external_id: requires role_arn; set role_arn or remove external_id"
     if isinstance(account_id, str) and _account_of_role(role) not in ("", account_id):
         yield f"{path}.account_id: differs from the account in role_arn; correct one of them"
+    yield from _partition_problems(path, account)
     first: dict[str, int] = {}
     for number, watch in _sections(account, "watch"):
         kind = watch.get("kind")
@@ -45,6 +48,22 @@ def _account_problems(path: str, account: Section) -> Iterator[str]:
             yield f"{path}.watch[{number}].kind: watch[{first[kind]}] has the same kind; merge the two entries"
         if watch.get("ids", []) == [] and watch.get("discover", False) is False:
             yield f"{path}.watch[{number}]: watches nothing; add ids or set discover to true"
+
+
+def _partition_problems(path: str, account: Section) -> Iterator[str]:
+    """Yield a problem for each Region and role outside the partition of the first Region whose partition is known."""
+    known = [(place, partition_of(region)) for place, region in _regions(path, account) if partition_of(region)]
+    if not known:
+        return
+    first, partition = known[0]
+    name = first.removeprefix(f"{path}.")
+    for place, other in known:
+        if other != partition:
+            cure = f"watch {other} with another exporter that has credentials of {other}"
+            yield f"{place}: is in the partition {other}, but {name} is in {partition}; {cure}"
+    role = account.get("role_arn")
+    if isinstance(role, str) and _account_of_role(role) and has_other_partition(role, partition):
+        yield f"{path}.role_arn: is not in {partition}, the partition of {name}; use a role of {partition}"
 
 
 def _duplicate_cells(accounts: Numbered, kinds: Collection[str], default_kinds: Sequence[str]) -> Iterator[str]:

@@ -68,7 +68,8 @@ class Account(StrictModel):
 
     name: Name = Field(default="default", description="The name of the account in the exporter's metrics and logs.")
     regions: Annotated[tuple[Region, ...], *DISTINCT] = Field(
-        default=(), description="The Regions to watch. Default: the Region of the AWS configuration."
+        default=(),
+        description="The Regions to watch, all of one partition. Default: the Region of the AWS configuration.",
     )
     role_arn: RoleArn | None = Field(
         default=None, description="The role to assume. Default: use the default credentials.", repr=False
@@ -80,10 +81,12 @@ class Account(StrictModel):
         default="aws-iot-bulk-exporter", description="The session name for the assumed role."
     )
     account_id: AccountId | None = Field(
-        default=None, description="The account id. Default: the account of role_arn or of the credentials."
+        default=None,
+        description="The account id. Default: the account of role_arn, or that STS reports for the credentials.",
     )
     watch: tuple[Watch, ...] = Field(
-        default=(), description="The operations to watch. Default: every active operation of each supported kind."
+        default=(),
+        description="The operations to watch. Default: active operations of supported kinds that the Region offers.",
     )
 
     @property

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 import httpx
@@ -65,7 +66,8 @@ def exporter_process(
             process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
         assert process.stderr is not None
         try:
-            lines = [process.stderr.readline() for _ in addresses]
+            listening = (line for line in iter(process.stderr.readline, "") if "msg=listening" in line)
+            lines = list(islice(listening, len(addresses)))
             yield process, [line.partition("url=")[2].partition("/metrics")[0] for line in lines]
         finally:
             process.kill()

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from exporter.app.runtime import watched_cells
 from exporter.aws.gateway import Gateway, ScopeApi
 from exporter.aws.models import Models
 from exporter.cli import flags
 from exporter.cli.parser import CommandParser
-from exporter.collector.cells import Cell, configured_cells
+from exporter.collector.cells import Cell
 from exporter.config.loader import read_config
 from exporter.config.strict_yaml import read_text
 from exporter.config.validation import run_both
@@ -42,6 +44,10 @@ def run(config_file: Path | None = None, web_config_file: Path | None = None, li
     (gateway, cells), _ = run_both(
         lambda: _read(config_file), lambda: web_config_file and read_web_config(web_config_file, read_text)
     )
+    for cell in cells:
+        if not gateway.is_offered(cell.kind, cell.region):
+            fault = f"AWS does not offer {cell.kind.name} in {cell.region}; remove the kind or the Region"
+            print(printable(f"warning: {cell.account.name}: {fault}"), file=sys.stderr)
     if live:
         return asyncio.run(_check_access(gateway, cells))
     for cell in cells:
@@ -57,7 +63,7 @@ def run(config_file: Path | None = None, web_config_file: Path | None = None, li
 def _read(config_file: Path | None) -> tuple[Gateway, tuple[Cell, ...]]:
     config = read_config(config_file, KINDS)
     gateway = Gateway(Models(), config.aws, ApiMetrics(CollectorRegistry()), Clock())
-    return gateway, configured_cells(config, KINDS, gateway.default_region)
+    return gateway, watched_cells(config, KINDS, gateway)
 
 
 async def _check_access(gateway: Gateway, cells: Sequence[Cell]) -> int:

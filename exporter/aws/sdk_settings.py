@@ -1,0 +1,93 @@
+"""Settings that AWS SDKs share, from the environment and from the profile: the Region and endpoint URLs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from botocore.exceptions import ConfigParseError, ProfileNotFound
+from botocore.session import Session
+from botocore.utils import is_valid_endpoint_url, is_valid_ipv6_endpoint_url
+
+from exporter.core.errors import ConfigError
+
+FILES = "AWS configuration (AWS_PROFILE, AWS_CONFIG_FILE)"
+URL_FAULT = "expected a URL with its scheme, such as http://localhost:4566"
+_FAULTS = {ProfileNotFound: "the profile does not exist", ConfigParseError: "the file cannot be parsed"}
+
+
+class DefaultRegion(NamedTuple):
+    """The Region of accounts without ``regions``, and the setting that it comes from."""
+
+    name: str
+    source: str
+
+
+def default_region(session: Session) -> DefaultRegion:
+    """Return the Region in the order of the AWS CLI: AWS_REGION, AWS_DEFAULT_REGION, profile. Raises ConfigError."""
+    for variable in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        if os.environ.get(variable):
+            return DefaultRegion(os.environ[variable], variable)
+    try:
+        region = session.get_scoped_config().get("region")
+    except (ProfileNotFound, ConfigParseError) as error:
+        raise ConfigError([f"{FILES}: {_FAULTS[type(error)]}"]) from None
+    if not region:
+        raise ConfigError(["accounts: no Region; add regions, or set AWS_REGION"])
+    return DefaultRegion(str(region), f"profile {session.profile or 'default'}")
+
+
+def use_aws_region(session: Session) -> None:
+    """Make a session use AWS_REGION, which botocore ignores. Otherwise it assumes roles in another Region."""
+    if os.environ.get("AWS_REGION"):
+        session.set_config_variable("region", os.environ["AWS_REGION"])
+
+
+def check_endpoints(services: Iterable[str]) -> None:
+    """Raise ConfigError with each endpoint URL that a service would use and botocore refuses. None contains the URL.
+
+    The files are read again each time. A profile that does not exist is reported where it is needed.
+    """
+    session = Session()
+    profile: Mapping[str, Any] = {}
+    sections: Mapping[str, Any] = {}
+    with suppress(ProfileNotFound, ConfigParseError):
+        if session.get_config_variable("ignore_configured_endpoint_urls"):
+            return
+        profile, sections = session.get_scoped_config(), session.full_config.get("services", {})
+    path = f"{FILES}: profile {session.profile or 'default'}"
+    name = profile.get("services", "")
+    if name and name not in sections:
+        raise ConfigError([f"{path}, services: no section has this name; add it or remove the key"])
+    found = dict(_first_endpoint(service, path, profile, sections.get(name, {})) for service in sorted(services))
+    bad = [setting for setting, url in found.items() if url and not _is_url(url)]
+    if bad:
+        raise ConfigError(
+            f"{setting}: expected a URL with its scheme, such as http://localhost:4566" for setting in bad
+        )
+
+
+def _first_endpoint(service: str, path: str, profile: Mapping[str, Any], section: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the setting that counts in the order of the AWS SDKs, and its URL. Both are empty if there is none."""
+    variable = f"AWS_ENDPOINT_URL_{service.upper()}"
+    own = section.get(service)
+    settings = {
+        variable: os.environ.get(variable),
+        "AWS_ENDPOINT_URL": os.environ.get("AWS_ENDPOINT_URL"),
+        f"{path}, services, {service}, endpoint_url": own.get("endpoint_url") if isinstance(own, dict) else None,
+        f"{path}, endpoint_url": profile.get("endpoint_url"),
+    }
+    return next(((setting, str(url)) for setting, url in settings.items() if url), ("", ""))
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        has_port = parts.port != 0
+    except ValueError:
+        return False
+    is_valid = is_valid_endpoint_url(text) or is_valid_ipv6_endpoint_url(text)
+    return parts.scheme in ("http", "https") and has_port and bool(is_valid)

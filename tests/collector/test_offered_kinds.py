@@ -1,0 +1,96 @@
+"""Where AWS offers the service of a kind: only there it is watched by default, and a cell elsewhere says so."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from exporter.app.exporter import new_exporter
+from exporter.aws.models import Models
+from exporter.cli.commands import check
+from exporter.config.loader import parse_config
+from exporter.core.log import new_log
+from exporter.kinds.kind import ApiCall
+from exporter.kinds.registry import KINDS
+from tests.support.exporter_server import aws_environment, serve_exporter, serve_simulation
+
+DEFAULT = ["thing_registration_task", "iot_job", "greengrass_deployment"]
+NAMED = "watch: [{kind: greengrass_deployment, discover: true}]"
+WITHOUT_GREENGRASS = ["ap-east-1", "eu-north-1", "eu-south-1", "eu-west-3", "il-central-1"]
+WITHOUT_GREENGRASS += ["me-central-1", "me-south-1", "sa-east-1", "us-west-1", "cn-northwest-1"]
+
+
+def cells_and_log(account: str) -> tuple[list[str], str]:
+    """Return the kinds of the cells of one account, and the log of the start."""
+    text = io.StringIO()
+    with aws_environment("http://127.0.0.1:1"):
+        exporter = new_exporter(parse_config(f"accounts: [{{{account}}}]", KINDS), KINDS, new_log(stream=text))
+    return [cell.kind.name for cell in exporter.runtime.cells], text.getvalue()
+
+
+@pytest.mark.parametrize("region", WITHOUT_GREENGRASS)
+def test_by_default_a_kind_is_watched_only_where_its_service_is_offered(region: str) -> None:
+    assert cells_and_log(f"regions: [{region}]") == (DEFAULT[:2], "")
+
+
+# The partition of us-iso-east-1 has no endpoint of these services, and xx-new-9 is unknown to botocore.
+@pytest.mark.parametrize("region", ["eu-west-1", "cn-north-1", "us-gov-west-1", "us-iso-east-1", "xx-new-9"])
+def test_every_default_kind_is_watched_where_all_are_offered_or_nothing_is_known(region: str) -> None:
+    assert cells_and_log(f"regions: [{region}]") == (DEFAULT, "")
+
+
+def test_a_region_without_any_of_the_services_is_watched_with_a_warning() -> None:
+    cells, log = cells_and_log("regions: [ap-east-2]")
+    assert cells == DEFAULT
+    assert log.count('msg="AWS does not offer the kind in the Region; remove one of them"') == 3
+
+
+def test_a_named_kind_is_watched_with_a_warning_where_its_service_is_not_offered() -> None:
+    cells, log = cells_and_log(f"regions: [eu-north-1, eu-west-1], {NAMED}")
+    assert cells == ["greengrass_deployment"] * 2
+    assert log.count("level=warning") == 1
+    assert "account=default region=eu-north-1 kind=greengrass_deployment" in log
+
+
+def test_a_default_region_decides_in_the_same_way() -> None:
+    with aws_environment("http://127.0.0.1:1", AWS_REGION="eu-north-1"):
+        exporter = new_exporter(parse_config("", KINDS), KINDS, new_log("error"))
+    assert [cell.kind.name for cell in exporter.runtime.cells] == DEFAULT[:2]
+
+
+@pytest.mark.parametrize("calls", [(), tuple(call for kind in KINDS for call in kind.calls)], ids=["all", "reduced"])
+def test_complete_and_reduced_models_have_the_same_offers(calls: tuple[ApiCall, ...]) -> None:
+    models = Models(only=calls)
+    assert [models.is_offered(service, "eu-north-1") for service in ("iot", "greengrass", "greengrassv2")] == [
+        True,
+        False,
+        False,
+    ]
+
+
+def test_a_cell_in_a_region_without_its_service_says_why_it_is_down() -> None:
+    config = f"accounts: [{{account_id: '111122223333', regions: [eu-north-1, eu-west-1], {NAMED}}}]"
+    with serve_exporter(config, "http://127.0.0.1:1") as exporter:
+        exposed = exporter.scrape()
+        log = exporter.log.getvalue()
+    assert 'aws_region="eu-north-1",kind="greengrass_deployment",reason="not_offered"} 1.0' in exposed
+    assert 'aws_region="eu-west-1",kind="greengrass_deployment",reason="connection"} 1.0' in exposed
+    assert "AWS does not offer greengrassv2 in eu-north-1; remove the kind or the Region" in log
+
+
+def test_a_service_that_responds_although_it_is_not_listed_is_read() -> None:
+    config = f"accounts: [{{account_id: '111122223333', regions: [eu-north-1], {NAMED}}}]"
+    with serve_simulation(config, 'accounts: ["111122223333"]\noperations: []') as simulation:
+        assert "aws_iot_bulk_exporter_up{" in simulation.exporter.scrape()
+        assert "reason=" not in simulation.exporter.scrape()
+
+
+def test_check_warns_of_a_named_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(f"accounts: [{{regions: [eu-north-1], {NAMED}}}]")
+    with aws_environment("http://127.0.0.1:1"):
+        assert check.run(file) == 0
+    output = capsys.readouterr()
+    assert output.out.endswith("configuration is valid (1 account, 1 cell)\n")
+    cure = "remove the kind or the Region"
+    assert output.err == f"warning: default: AWS does not offer greengrass_deployment in eu-north-1; {cure}\n"
