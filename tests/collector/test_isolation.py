@@ -46,11 +46,6 @@ def ids_with_count(exposed: str) -> set[str]:
     return set(Scrape(exposed).by("id", SUCCEEDED))
 
 
-def is_up(exposed: str) -> bool:
-    """Return whether the cell of registration tasks is up."""
-    return Scrape(exposed).up()[TASKS] == 1.0
-
-
 BROKEN = {
     "HTML with 200": HttpResponse(b"<html>log in</html>", headers={"content-type": "text/html"}),
     "an empty object": json_response({}),
@@ -80,10 +75,10 @@ def test_a_success_without_usable_content_is_malformed_and_keeps_the_series(brok
         aws.responses[GOOD] = broken
         exposed = exporter.scrape()
         assert ids_with_count(exposed) == {"good", "other"}
-        assert not is_up(exposed)
+        assert Scrape(exposed).up()[TASKS] == 0.0
         assert Scrape(exposed).reasons() == {(TASKS, "malformed")}
         aws.responses[GOOD] = json_response(TASK)
-        assert is_up(exporter.scrape())
+        assert Scrape(exporter.scrape()).up()[TASKS] == 1.0
 
 
 def test_a_malformed_response_creates_no_series() -> None:

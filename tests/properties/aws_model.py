@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import EndpointConnectionError
@@ -141,7 +141,9 @@ class AwsModel:
         return {MODELS.pagination(kind.discovery.call).result: [kind.simulation.entry(state) for state in listed]}
 
     def _description(self, call: ApiCall, account: str, region: str, url: str) -> Mapping[str, Any] | None:
-        words = _words(url)
+        split = urlsplit(url)
+        # Every part of the URL that can name an operation.
+        words = {*map(unquote, split.path.split("/")), *(value for _, value in parse_qsl(split.query))}
         for key, state in self.alive():
             kind = KINDS_BY_NAME[key[2]]
             content_of = kind.simulation.responses.get(call) if key[:2] == (account, region) else None
@@ -150,13 +152,6 @@ class AwsModel:
                 self.finals[key] += is_only_call and not kind.is_active(state.status)
                 return content_of(state)
         return None
-
-
-def _words(url: str) -> set[str]:
-    """Return every part of a URL that can name an operation."""
-    split = urlsplit(url)
-    values = [value for found in parse_qs(split.query).values() for value in found]
-    return {*map(unquote, split.path.split("/")), *values}
 
 
 def _text(value: Any) -> str:

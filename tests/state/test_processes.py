@@ -62,15 +62,11 @@ STATUSES = {
 # How many operations of each kind end so many seconds after their creation: some before the first start, some later.
 ENDS = {60: 8, 3600 + KILLS // 2: 3}
 
-
-def scenario() -> str:
-    """Return operations of every kind."""
-    every = (
-        OPERATION.format(kind=kind, first=first, last=last, end=end, count=count)
-        for kind, (first, last) in STATUSES.items()
-        for end, count in ENDS.items()
-    )
-    return 'accounts: ["111122223333"]\nquotas: false\nlatency: 10ms\noperations:' + "".join(every)
+SCENARIO = 'accounts: ["111122223333"]\nquotas: false\nlatency: 10ms\noperations:' + "".join(
+    OPERATION.format(kind=kind, first=first, last=last, end=end, count=count)
+    for kind, (first, last) in STATUSES.items()
+    for end, count in ENDS.items()
+)
 
 
 @contextmanager
@@ -126,7 +122,7 @@ def test_an_exporter_that_is_killed_at_any_moment_starts_again_with_full_data(
     moments, clock, seen = random.Random(SEED), ManualClock(), list[str]()
     file, met = tmp_path / "state.db", Counter[str]()
     flags = [f"--state.file={file}"] if with_file else []
-    with serve_simulated_aws(scenario(), clock) as (endpoint, requests):
+    with serve_simulated_aws(SCENARIO, clock) as (endpoint, requests):
         for _ in range(kills):
             with run_exporter_process(tmp_path, CONFIG, endpoint, *flags) as exporter, load(exporter, seen):
                 calls = moments.choice((0, moments.randrange(MOST_CALLS), moments.randrange(MOST_CALLS)))

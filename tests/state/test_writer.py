@@ -151,10 +151,8 @@ class HangingDatabase(Database):
 
 def test_scrapes_do_not_wait_long_for_a_disk_that_hangs(tmp_path: Path) -> None:
     file = tmp_path / "state.db"
-    database, pace = (
-        HangingDatabase(file),
-        WriteTiming(pause=0.0, retry=0.0, timeout=0.05, shutdown_timeout=TIMEOUT_SECONDS),
-    )
+    database = HangingDatabase(file)
+    pace = WriteTiming(pause=0.0, retry=0.0, timeout=0.05, shutdown_timeout=TIMEOUT_SECONDS)
 
     def hang(state_file: StateFile) -> None:
         state_file._database = database
