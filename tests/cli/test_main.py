@@ -249,12 +249,17 @@ def test_sigterm_before_the_start_of_a_command_is_a_failure(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "command", [("serve", "--web.listen-address"), ("demo", "--web.listen-address"), ("simulate", "--listen-address")]
+    ("command", "flag"),
+    [
+        (("serve", "--log.level=warn"), "--web.listen-address"),
+        (("demo",), "--web.listen-address"),
+        (("simulate",), "--listen-address"),
+    ],
 )
-def test_a_port_in_use_is_reported_in_one_line_with_status_1(command: tuple[str, str]) -> None:
+def test_a_port_in_use_is_reported_in_one_line_with_status_1(command: tuple[str, ...], flag: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = run_exporter(command[0], f"{command[1]}=127.0.0.1:{port}")
+        done = run_exporter(*command, f"{flag}=127.0.0.1:{port}")
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"{PROGRAM}: cannot listen on 127.0.0.1:{port}: {os.strerror(errno.EADDRINUSE)}")
