@@ -10,7 +10,7 @@ from typing import Any
 
 from exporter.collector.cache import CellCache
 from exporter.collector.cell_refresher import CellRefresher
-from exporter.collector.cell_state import CellState, carry_over, initial
+from exporter.collector.cell_state import carry_over, initial
 from exporter.collector.cells import Cell
 from exporter.collector.end_of_support import RETRY_SECONDS
 from exporter.collector.operation_reader import Connect
@@ -112,19 +112,15 @@ def hand_over(
             refreshers[cell.key] = refresher
         else:
             report = failure_report(log.warning, "AWS call failed", cell.key)
-            state = _first_state(refresher, cell, clock, cache)
+            state = initial(cell, clock, cache.for_new_cell())
+            if refresher:
+                state = carry_over(refresher.state, refresher.cell, cell, clock)
             refreshers[cell.key] = CellRefresher(cell, state, settings, clock, report, store.put)
     if before:
         before.stop(kept=frozenset(refreshers.values()))
     for refresher in refreshers.values():
         refresher.publish_snapshot()
     return refreshers
-
-
-def _first_state(before: CellRefresher | None, cell: Cell, clock: Clock, cache: CellCache) -> CellState:
-    if before:
-        return carry_over(before.state, before.cell, cell, clock)
-    return initial(cell, clock, cache.for_new_cell())
 
 
 def _neighbours(cells: Sequence[Cell]) -> dict[CellKey, tuple[CellKey, ...]]:

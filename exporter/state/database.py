@@ -133,7 +133,8 @@ class Database:
             numbers = {cell: _used_cell_number(connection, cell, now) for cell in cells}
             for statement in PURGE:
                 connection.execute(statement, (now - KEPT_SECONDS,))
-            connection.executemany(PUT, _changed_rows(changes, numbers))
+            new = ((cell, id, body) for (cell, id), body in changes.items() if body is not None)
+            connection.executemany(PUT, ((numbers[cell], id, body, cell.digest(id, body)) for cell, id, body in new))
             connection.executemany(DROP, ((numbers[cell], id) for (cell, id), body in changes.items() if body is None))
             connection.execute("COMMIT")
         return instance
@@ -193,12 +194,6 @@ def _number(connection: sqlite3.Connection, query: str, *values: str) -> int:
     if row is None or not isinstance(row[0], int):
         raise DamagedError("a number is damaged")
     return row[0]
-
-
-def _changed_rows(changes: Changes, numbers: Mapping[CellId, int]) -> Iterator[tuple[int, bytes, bytes, bytes]]:
-    for (cell, id), body in changes.items():
-        if body is not None:
-            yield numbers[cell], id, body, cell.digest(id, body)
 
 
 def _state_error(error: sqlite3.Error) -> StateError:
