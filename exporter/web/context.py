@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from starlette.responses import Response
 
 from exporter.kinds.kind import Kind
 from exporter.metrics.summary import Overview
+from exporter.web.limits import MAX_RENDERINGS
+from exporter.web.waiting import turn
 
 WITHOUT_WAITING = 0.0
 
@@ -31,10 +34,13 @@ class Status:
 
     def handler(self, respond: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
         """Return a handler that starts a refresh, does not wait for it, and responds with the current data."""
+        renderings = asyncio.Semaphore(MAX_RENDERINGS)
 
         async def handle(request: Request) -> Response:
             await self.refresh(WITHOUT_WAITING)
-            # In a thread: a page of thousands of rows would delay the health checks.
-            return await run_in_threadpool(respond, request)
+            # In a thread: a page of thousands of rows would delay the health checks. Many pages at once would keep
+            # scrapes from the threads.
+            async with turn(renderings, request.scope):
+                return await run_in_threadpool(respond, request)
 
         return handle

@@ -20,6 +20,8 @@ from exporter.web.responses import OPENMETRICS, TEXT, negotiated_response, wants
 _openmetrics: Callable[[CollectorRegistry], bytes] = generate_openmetrics
 
 TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
+# Seconds. A longer time-out of a client is reduced to this.
+MAX_TIMEOUT = 300.0
 # Seconds of the scrape time-out that remain for sending the response.
 TIMEOUT_OFFSET = 0.5
 
@@ -45,7 +47,7 @@ def scrape_timeout(request: Request) -> float | None:
         seconds = float(request.headers.get(TIMEOUT_HEADER, ""))
     except ValueError:
         return None
-    return max(0.0, seconds - TIMEOUT_OFFSET) if math.isfinite(seconds) and seconds > 0 else None
+    return max(0.0, min(seconds, MAX_TIMEOUT) - TIMEOUT_OFFSET) if math.isfinite(seconds) and seconds > 0 else None
 
 
 def _render(metrics: Metrics, request: Request) -> Response:

@@ -16,6 +16,7 @@ from exporter.metrics.exposition import Exposition
 from exporter.metrics.self_metrics import FamilyCollector, probe_families
 from exporter.web.metrics import Metrics, metrics_response, scrape_timeout
 from exporter.web.responses import DATA_HEADERS, text_response
+from exporter.web.waiting import cancelled_on_disconnect
 
 PARAMETERS = ("kind", "id", "region", "account")
 
@@ -29,7 +30,8 @@ def probe_routes(current: Callable[[], Prober]) -> list[Route]:
             parameters = _parameters(request)
             ids = [parameters["id"]]
             cell = prober.target(parameters["kind"], ids, parameters["region"], parameters["account"])
-            probed = await prober.probe(cell, scrape_timeout(request))
+            with cancelled_on_disconnect(request.scope):
+                probed = await prober.probe(cell, scrape_timeout(request))
         except ConfigError as error:
             return text_response(error.problems, 400)
         except BusyError as error:

@@ -10,13 +10,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from exporter.web.limits import MAX_RENDERINGS
 from exporter.web.metrics import Metrics, metrics_response, scrape_timeout
+from exporter.web.waiting import cancelled_on_disconnect, turn
 
 # Refreshes the cells that are due, waits for so many seconds at most, and returns the metrics.
 Refresh = Callable[[float | None], Awaitable[Metrics]]
-
-# Responses that are rendered at the same time. Rendering uses a whole processor: more at once are not faster.
-MAX_RENDERINGS = 2
 
 
 def application(refresh: Refresh, metrics_path: str, more: Sequence[BaseRoute] = ()) -> Starlette:
@@ -24,8 +23,9 @@ def application(refresh: Refresh, metrics_path: str, more: Sequence[BaseRoute] =
     renderings = asyncio.Semaphore(MAX_RENDERINGS)
 
     async def scrape(request: Request) -> Response:
-        metrics = await refresh(scrape_timeout(request))
-        async with renderings:
+        with cancelled_on_disconnect(request.scope):
+            metrics = await refresh(scrape_timeout(request))
+        async with turn(renderings, request.scope):
             return await metrics_response(metrics, request)
 
     async def healthy(request: Request) -> Response:

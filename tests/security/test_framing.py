@@ -85,12 +85,12 @@ CASES: Mapping[str, tuple[bytes, list[int]]] = {
     "no host": (b"GET /-/healthy HTTP/1.1\r\n\r\n", REFUSED),
     "two hosts": (HEAD + b"Host: y\r\n\r\n", REFUSED),
     # Other things than a path.
-    "another host's URL": (b"GET http://127.0.0.1:22/-/healthy HTTP/1.1\r\nHost: x\r\n\r\n", [404, 200]),
-    "an authority": (b"GET 127.0.0.1:22 HTTP/1.1\r\nHost: x\r\n\r\n", [404, 200]),
-    "no path at all": (b"GET * HTTP/1.1\r\nHost: x\r\n\r\n", [404, 200]),
-    "options of the server": (b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", [404, 200]),
+    "another host's URL": (b"GET http://127.0.0.1:22/-/healthy HTTP/1.1\r\nHost: x\r\n\r\n", [200, 200]),
+    "an authority": (b"GET 127.0.0.1:22 HTTP/1.1\r\nHost: x\r\n\r\n", [400, 200]),
+    "no path at all": (b"GET * HTTP/1.1\r\nHost: x\r\n\r\n", [400, 200]),
+    "options of the server": (b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", [405, 200]),
     # Other methods and protocols.
-    "a tunnel": (b"CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: x\r\n\r\n", [404, 200]),
+    "a tunnel": (b"CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: x\r\n\r\n", [405, 200]),
     "a trace": (b"TRACE /-/healthy HTTP/1.1\r\nHost: x\r\nCookie: a\r\n\r\n", [405, 200]),
     "a method of five thousand letters": (b"G" * 5000 + b" /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n", [405, 200]),
     "HTTP/2 by an upgrade": (

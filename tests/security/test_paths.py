@@ -30,10 +30,18 @@ PAST_THE_PASSWORD = f"""
     /-/healthy%00/metrics /-/healthy%0a /-/healthy%20 /-/healthy/ /-/Healthy /-//healthy //-/healthy /x/../-/healthy
     /-/ready/../reload /-/reload /config /probe?kind=iot_job&id=a / /?/-/healthy
     /api/v1/operations /api/v1/cells /api/v1/openapi.json /{ASSET} /nowhere
-    http://x/-/healthy *
+    http://x/metrics http://x//-/healthy http://x/-/healthy/ *
 """.split()
 # All spellings of the two health paths, which need no password.
-HEALTHY = ("/-/healthy", "/-/ready", "/-/healthy?/metrics", "/-/healthy?x=/../metrics", "/%2d/healthy", "/-/%72eady")
+HEALTHY = (
+    "/-/healthy",
+    "/-/ready",
+    "/-/healthy?/metrics",
+    "/-/healthy?x=/../metrics",
+    "/%2d/healthy",
+    "/-/%72eady",
+    "http://x/-/healthy",
+)
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "PROPFIND", "get")
 
 

@@ -15,6 +15,7 @@ from exporter.core.log import log_library_warnings, new_log
 from exporter.kinds.registry import KINDS
 from exporter.simulator.app import application
 from exporter.simulator.scenario import Scenario, parse_scenario, scenario_text
+from exporter.web.limits import Limits
 from exporter.web.listener.server import Address, ServedApp, listen, parse_address, serve
 
 # The simulator accepts any credentials.
@@ -37,7 +38,9 @@ def run(listen_address: Address, scenario: Path | None) -> int:
     for name, value in environment(simulator.url).items():
         print(f"  export {name}={value}")
     print("\nCtrl+C ends it.", flush=True)
-    asyncio.run(serve([simulator], lambda: None))
+    # All connections may be those of one exporter.
+    limits = Limits(connections_per_address=Limits().connections)
+    asyncio.run(serve([simulator], lambda: None, limits))
     return 0
 
 

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from exporter.core.errors import StartError
 from exporter.web.limits import MAX_HEAD_BYTES, Limits
-from exporter.web.listener.connections import Connection, Connections, accept_connections
+from exporter.web.listener.connections import Connection, Connections, accept_connections, connection_app
 from exporter.web.protection.tls import Tls
 
 BACKLOG = 512
@@ -57,7 +57,7 @@ def parse_address(text: str) -> Address:
 
 
 def listen(address: Address) -> socket.socket:
-    """Return a listening socket, for IPv4 and IPv6 if the host is empty. Raises StartError."""
+    """Return a listening socket, for IPv4 and IPv6 if the host is empty or ``::``. Raises StartError."""
     try:
         listener = _bind(address)
     except (OSError, UnicodeError) as error:
@@ -70,12 +70,20 @@ def listen(address: Address) -> socket.socket:
 
 
 def _bind(address: Address) -> socket.socket:
-    if address.host:
+    if address.host and not (_is_any_ipv6(address.host) and socket.has_dualstack_ipv6()):
         family = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((address.host, address.port), family=family, backlog=BACKLOG)
     if socket.has_dualstack_ipv6():
         return socket.create_server(("", address.port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True)
     return socket.create_server(("", address.port), backlog=BACKLOG)
+
+
+def _is_any_ipv6(host: str) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return address.version == 6 and address.is_unspecified
 
 
 def listen_all(addresses: Sequence[Address]) -> list[socket.socket]:
@@ -93,9 +101,9 @@ def listen_all(addresses: Sequence[Address]) -> list[socket.socket]:
     return listeners
 
 
-async def serve(apps: Sequence[ServedApp], on_stop: Callable[[], None]) -> None:
+async def serve(apps: Sequence[ServedApp], on_stop: Callable[[], None], limits: Limits = Limits()) -> None:
     """Serve applications until SIGINT or SIGTERM, then drain and return. A second signal ends the drain."""
-    server = Server(apps, on_stop)
+    server = Server(apps, on_stop, limits)
     for number in (signal.SIGINT, signal.SIGTERM):
         handle_signal(number, server.stop)
     await server.run()
@@ -125,7 +133,7 @@ class Server:
         self._apps = apps
         self._on_stop = on_stop
         self._limits = limits
-        self._connections = Connections(limits.connections)
+        self._connections = Connections(limits)
         self._stopped, self._stopped_again = asyncio.Event(), asyncio.Event()
 
     def stop(self) -> None:
@@ -153,8 +161,8 @@ class Server:
             connection.abort()
 
     async def _accept(self, app: ServedApp, server: uvicorn.Server) -> None:
-        def open(accepted: socket.socket) -> None:
-            Connection(server, self._connections, self._limits, app.tls()).open(accepted)
+        def open(accepted: socket.socket, host: str) -> None:
+            Connection(server, self._connections, self._limits, app.tls(), host).open(accepted)
 
         await accept_connections(app.listener, self._connections, open)
 
@@ -189,7 +197,7 @@ class _Uvicorn(uvicorn.Server):
 
 def _uvicorn_config(app: ASGIApp, limits: Limits) -> uvicorn.Config:
     return uvicorn.Config(
-        app,
+        connection_app(app),
         http="h11",
         ws="none",
         log_config=None,

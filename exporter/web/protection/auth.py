@@ -9,7 +9,9 @@ import hmac
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from functools import partial
+from weakref import WeakValueDictionary
 
 import bcrypt
 
@@ -19,6 +21,7 @@ from exporter.core.thread import in_thread
 CACHE_SIZE = 100
 # Bytes of a password that bcrypt uses. Go ignores further bytes, Python's bcrypt raises an error for them.
 MAX_PASSWORD_BYTES = 72
+NO_WAITING = nullcontext()
 
 
 class BasicAuth:
@@ -31,9 +34,20 @@ class BasicAuth:
         self._caches: Mapping[bool, OrderedDict[bytes, None]] = {True: OrderedDict(), False: OrderedDict()}
         # One check at a time: bcrypt is slow by design, and many logins must not take the whole machine.
         self._lock = asyncio.Lock()
+        # One check of each client waits for that lock, so that many logins of a client do not delay other clients.
+        self._client_locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
 
-    async def is_allowed(self, users: Mapping[str, bytes], header: str) -> bool:
-        """Return whether an ``Authorization`` header matches one of the users, given with their bcrypt hashes."""
+    async def is_allowed(
+        self,
+        users: Mapping[str, bytes],
+        header: str,
+        client: bytes = b"",
+        waiting: AbstractContextManager[None] = NO_WAITING,
+    ) -> bool:
+        """Return whether an ``Authorization`` header matches one of the users, given with their bcrypt hashes.
+
+        ``client`` is an address. ``waiting`` is entered while other logins are checked.
+        """
         credentials = _credentials(header)
         if credentials is None:
             return False
@@ -41,7 +55,10 @@ class BasicAuth:
         key = self._key(user, users.get(user, b""), password)
         outcome = self._cached(key)
         if outcome is None:
-            async with self._lock:
+            async with AsyncExitStack() as locks:
+                with waiting:
+                    await locks.enter_async_context(self._client_locks.setdefault(client, asyncio.Lock()))
+                    await locks.enter_async_context(self._lock)
                 outcome = self._cached(key)
                 if outcome is None:
                     outcome = await in_thread(partial(self._is_correct, users, user, password[:MAX_PASSWORD_BYTES]))

@@ -12,10 +12,12 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exporter.core.clock import Clock
-from exporter.web.limits import MAX_HEAD_BYTES
+from exporter.web.limits import MAX_HEAD_BYTES, client_address
 from exporter.web.protection.auth import BasicAuth
 from exporter.web.protection.config_file import RateLimit, WebConfig
 from exporter.web.protection.live_config import LiveWebConfig
+from exporter.web.protection.target import with_origin_form
+from exporter.web.waiting import cancelled_on_disconnect
 
 HeaderPairs = Sequence[tuple[bytes, bytes]]
 
@@ -70,19 +72,22 @@ def protected_app(app: ASGIApp, live: LiveWebConfig, draining: Event, clock: Clo
 
     async def protected(scope: Scope, receive: Receive, send: Send) -> None:
         send = _send_with_headers(send, partial(_replace_headers, DEFAULT_HEADERS))
-        config, head, is_health = live.current(), Headers(scope=scope), scope["path"] in HEALTH
-        error = _head_error(scope, head) or _readiness_error(scope, draining)
+        config, error, target = live.current(), _head_error(scope), with_origin_form(scope)
+        handler, scope = (app, target) if target else (_target_error(scope), scope)
+        is_health = scope["path"] in HEALTH
+        error = error or _readiness_error(scope, draining)
         if error is None and not is_health and not limiter.take_token(config.rate_limit):
             error = _error(HTTPStatus.TOO_MANY_REQUESTS)
         if error is None:
             send = _send_with_headers(send, partial(_replace_headers, new=config.headers))
-            error = None if is_health else await _login_error(auth, config, head)
-        await (error or app)(scope, receive, send)
+            error = None if is_health else await _login_error(auth, config, scope)
+        await (error or handler)(scope, receive, send)
 
     return protected
 
 
-def _head_error(scope: Scope, head: Headers) -> Response | None:
+def _head_error(scope: Scope) -> Response | None:
+    head = Headers(scope=scope)
     if scope["http_version"] not in HTTP_VERSIONS:
         return _error(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, CLOSE)
     line = len(scope["method"]) + len(scope["raw_path"]) + len(scope["query_string"])
@@ -99,10 +104,20 @@ def _readiness_error(scope: Scope, draining: Event) -> Response | None:
     return _error(HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-async def _login_error(auth: BasicAuth, config: WebConfig, head: Headers) -> Response | None:
-    if not config.users or await auth.is_allowed(config.users, head.get("authorization", "")):
+async def _login_error(auth: BasicAuth, config: WebConfig, scope: Scope) -> Response | None:
+    if not config.users:
+        return None
+    header, client = Headers(scope=scope).get("authorization", ""), client_address(scope["client"][0])
+    if await auth.is_allowed(config.users, header, client, cancelled_on_disconnect(scope)):
         return None
     return _error(HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": "Basic"})
+
+
+def _target_error(scope: Scope) -> Response:
+    # The targets of CONNECT and OPTIONS have forms of their own (RFC 9112, section 3.2). No route has these methods.
+    if scope["method"] in ("CONNECT", "OPTIONS"):
+        return _error(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "GET, HEAD"})
+    return _error(HTTPStatus.BAD_REQUEST)
 
 
 def _error(status: HTTPStatus, headers: Mapping[str, str] | None = None) -> Response:

@@ -1,10 +1,8 @@
 """Slow, silent and numerous clients cannot stop a scrape."""
 
-import asyncio
 import os
 import resource
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -96,23 +94,6 @@ def test_the_connection_that_has_waited_longest_is_evicted_first() -> None:
         assert read_to_end(second) == b""
         first.sendall(REQUEST)
         assert gets_metrics(first)
-
-
-def test_a_connection_with_a_request_in_flight_is_not_evicted() -> None:
-    busy, resume = threading.Semaphore(0), threading.Event()
-
-    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
-        busy.release()
-        await asyncio.to_thread(resume.wait)
-        await stub_app()(scope, receive, send)
-
-    with run_server(app=slow, limits=replace(NO_LIMITS, connections=2)) as server:
-        connections = [server.connect(REQUEST.replace(b"Host", CLOSE)) for _ in range(2)]
-        for _ in connections:
-            busy.acquire(timeout=60)
-        connections.append(server.connect(REQUEST.replace(b"Host", CLOSE)))
-        resume.set()
-        assert [read_to_end(connection).partition(b"\r\n")[0] for connection in connections] == [b"HTTP/1.1 200 OK"] * 3
 
 
 @pytest.mark.parametrize("sent", [b"", SLOW, REQUEST + SLOW], ids=["none", "slow", "slow after another"])

@@ -15,6 +15,7 @@ OVERRIDDEN = {
     "connection_lost",
     "connection_made",
     "data_received",
+    "eof_received",
     "on_response_complete",
     "pause_writing",
     "resume_writing",
@@ -46,7 +47,7 @@ class Transport(asyncio.Transport):
 
 async def protocol_after_a_request(server: uvicorn.Server) -> Any:
     """Return uvicorn's protocol after one request on a connection."""
-    protocol = H11Protocol(server.config, server.server_state, {}, asyncio.get_running_loop())
+    protocol = H11Protocol(server.config, server.server_state, {"connection": 1}, asyncio.get_running_loop())
     protocol.connection_made(Transport())
     protocol.data_received(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
     await asyncio.gather(*server.server_state.tasks)
@@ -60,6 +61,7 @@ def test_uvicorn_has_the_attributes_that_the_listener_uses() -> None:
     assert [pair for pair in PARTS if not hasattr(getattr(protocol, pair[0]), pair[1])] == []
     assert [name for name in SERVER if not hasattr(server, name)] == []
     assert protocol.conn.trailing_data == (b"", False)
+    assert protocol.cycle.scope["state"] == {"connection": 1}
     assert (protocol.cycle.response_complete, protocol.flow.write_paused) == (True, False)
 
 

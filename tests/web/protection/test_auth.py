@@ -118,6 +118,22 @@ def test_user_hash_and_password_are_separate_in_the_cache_key() -> None:
     assert allowed(auth, {"a": hash_of(4)}, basic("a" + hash_of(4).decode(), "b"), basic("a", "")) == [False, False]
 
 
+def test_many_logins_of_a_client_do_not_delay_another_client() -> None:
+    checked = list[bytes]()
+
+    def check(password: bytes, hashed: bytes) -> bool:
+        checked.append(password)
+        return False
+
+    async def log_in() -> None:
+        auth = BasicAuth(check)
+        crowd = [auth.is_allowed(USERS, basic("alice", str(number)), b"crowd") for number in range(20)]
+        await asyncio.gather(*crowd, auth.is_allowed(USERS, basic("alice", "scraper"), b"scraper"))
+
+    asyncio.run(log_in())
+    assert checked.index(b"scraper") == 1
+
+
 def test_wrong_passwords_evict_no_right_one_and_the_cache_is_bounded() -> None:
     recorder = Recorder({hash_of(4): b"right"})
     auth, users = BasicAuth(recorder), {"alice": hash_of(4)}

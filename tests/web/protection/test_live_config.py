@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from exporter.web.listener.connections import HTTP_TO_TLS
 from tests.support.certificates import ALICE, BASIC, BOB, Authority, basic, server_files
 from tests.support.http_server import REQUEST, HttpServer, read_to_end, run_server
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 
+from exporter.web.listener.connections import HTTP_TO_TLS
 from tests.support.certificates import Authority, self_signed
 from tests.support.http_server import REQUEST, HttpServer, read_to_end, run_tls_server
 
@@ -50,7 +51,7 @@ def test_requests_also_those_of_health_need_tls(folder: Path, authority: Authori
         assert server.status(authority.client()) == 200
         assert server.get("/-/healthy", authority.client()).text == "fine\n"
         for request in (REQUEST, REQUEST.replace(b"/metrics", b"/-/healthy")):
-            assert read_to_end(server.connect(request)) == b""
+            assert read_to_end(server.connect(request)) == HTTP_TO_TLS
 
 
 def test_an_inline_certificate_is_served(folder: Path, authority: Authority) -> None:
