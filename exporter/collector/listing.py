@@ -13,9 +13,11 @@ from exporter.core.clock import Clock
 from exporter.core.errors import EndlessListError
 from exporter.kinds.kind import Api, Kind, ListEntry
 
-# The key of the only list of a kind whose list has no status filter.
+# The key of the list without a status filter. It is the only list of a kind whose list has no such filter. Otherwise it
+# shows which operations have a status that AWS added later.
 ANY_STATUS = ""
-# How often lists of finished operations are read, and a list that did not end: that one cost thousands of calls.
+# How often lists of finished operations are read, and a list that did not end: that one cost thousands of calls. Beside
+# lists by status, the list without a status is also read this often.
 TERMINAL_SECONDS = 300.0
 
 
@@ -28,7 +30,10 @@ class _List:
 
 
 class Lists:
-    """The lists of one cell. A list that cannot be read keeps its last good content."""
+    """The lists of one cell. A list that cannot be read keeps its last good content.
+
+    Beside lists by status, only operations that may have an unknown status are kept of the list without a status.
+    """
 
     def __init__(self, kind: Kind[Any], rules: Discover, clock: Clock) -> None:
         self._kind = kind
@@ -36,6 +41,8 @@ class Lists:
         self._clock = clock
         self._lists: dict[str, _List] = {}
         self._endless: dict[str, float] = {}
+        self._described: set[str] = set()
+        self._has_unfiltered = bool(kind.discovery.status_parameter) and not rules.statuses
         self._was_read = False
 
     @property
@@ -59,32 +66,53 @@ class Lists:
         if not self._kind.discovery.status_parameter:
             return (ANY_STATUS,) if self._is_due(ANY_STATUS) else ()
         wanted = dict.fromkeys((*self._wanted_statuses, *final_statuses))
-        return tuple(status for status in wanted if status in self._kind.statuses and self._is_due(status))
+        due = [status for status in wanted if status in self._kind.statuses and self._is_due(status)]
+        # It is read after all others: an operation that changes its status in between is then in one of them.
+        return (*due, *((ANY_STATUS,) if self._has_unfiltered and self._is_due(ANY_STATUS) else ()))
 
     async def read(self, api: Api, status: str) -> None:
         """Read all pages of one list. Raises ApiError."""
         started = self._clock.monotonic()
         self._endless.pop(status, None)
         self._was_read = False
+        entries: dict[str, ListEntry] = {}
         try:
-            self._lists[status] = _List(started, await self._entries(api, status))
-            self._was_read = True
+            await self._read_entries(api, status, entries)
         except EndlessListError:
-            self._endless[status] = self._clock.monotonic()
-            raise
+            if status == ANY_STATUS and self._has_unfiltered:
+                # All operations together can be too many, although no list by status is too long.
+                self._has_unfiltered = False
+            else:
+                self._endless[status] = self._clock.monotonic()
+                raise
+        if status == ANY_STATUS and self._kind.discovery.status_parameter:
+            self._described &= entries.keys()
+            entries = {id: entry for id, entry in entries.items() if self._may_have_unknown_status(entry)}
+        self._lists[status] = _List(started, entries)
+        self._was_read = True
 
-    async def _entries(self, api: Api, status: str) -> Mapping[str, ListEntry]:
+    async def _read_entries(self, api: Api, status: str, entries: dict[str, ListEntry]) -> None:
         discovery = self._kind.discovery
         status_filter = {discovery.status_parameter: status} if status else {}
-        entries: dict[str, ListEntry] = {}
         async for page in api.pages(discovery.call, **discovery.parameters, **status_filter):
             for entry in discovery.entries(page):
                 entries[entry.id] = entry if entry.status else replace(entry, status=status)
-        return entries
+
+    def _may_have_unknown_status(self, entry: ListEntry) -> bool:
+        if entry.status:
+            return entry.status not in self._kind.statuses
+        return not any(status and entry.id in content.entries for status, content in self._lists.items())
+
+    def note_described(self, id: str) -> None:
+        """Note that an operation was described. If only the list without a status has it, once is enough."""
+        unfiltered = self._lists.get(ANY_STATUS)
+        if self._kind.discovery.status_parameter and unfiltered and id in unfiltered.entries:
+            self._described.add(id)
 
     def entries(self) -> dict[str, ListEntry]:
         """Return the entries by id that have a wanted status and fit the id pattern."""
-        statuses = self._wanted_statuses if self._kind.discovery.status_parameter else (ANY_STATUS,)
+        # An entry of a list by status replaces that of the list without a status.
+        statuses = (ANY_STATUS, *(self._wanted_statuses if self._kind.discovery.status_parameter else ()))
         pattern = self._rules.id_pattern
         return {
             id: entry
@@ -92,6 +120,7 @@ class Lists:
             if status in self._lists
             for id, entry in self._lists[status].entries.items()
             if self._kind.is_id(id) and self._is_wanted(entry) and (pattern is None or pattern.search(id))
+            if status or id not in self._described
         }
 
     def check_presence(self, operation: TrackedOperation) -> None:
@@ -116,6 +145,7 @@ class Lists:
         if now - self._endless.get(status, NEVER) < TERMINAL_SECONDS:
             return False
         newest = self._lists.get(status)
-        if newest is None or status == ANY_STATUS or self._kind.is_active(status):
+        is_active = self._kind.is_active(status) if status else not self._kind.discovery.status_parameter
+        if newest is None or is_active:
             return True
         return now - newest.read_at >= TERMINAL_SECONDS

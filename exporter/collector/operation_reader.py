@@ -86,6 +86,7 @@ class OperationReader:
             return
         read_at = self._clock.now()
         self._attempt.note_response()
+        self._note_described(operation)
         if self._needs_tags(operation):
             await self._read_tags(api, operation, described)
         reading = Reading(_with_tags(described, operation), read_at)
@@ -109,6 +110,7 @@ class OperationReader:
 
     def _note_gone(self, operation: TrackedOperation, error: ApiError) -> None:
         id = operation.entry.id
+        self._note_described(operation)
         if not operation.explicit:
             self._state.tracked.pop(id, None)
             return
@@ -116,6 +118,10 @@ class OperationReader:
             self._attempt.report(error, id)
         now = self._clock.monotonic()
         self._state.tracked[id] = TrackedOperation(operation.entry, explicit=True, matched=True, gone_at=now)
+
+    def _note_described(self, operation: TrackedOperation) -> None:
+        if self._state.lists:
+            self._state.lists.note_described(operation.entry.id)
 
     def _needs_tags(self, operation: TrackedOperation) -> bool:
         return self._tag_source is not None and operation.tags is None

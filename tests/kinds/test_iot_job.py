@@ -58,7 +58,7 @@ def aws_with(job: dict[str, object]) -> ScriptedAws:
     lists = {f"/jobs?maxResults=250&status={status}": json_response({"jobs": []}) for status in KIND.statuses}
     entry = {key: job[key] for key in ("jobArn", "jobId", "status", "createdAt")}
     lists[f"/jobs?maxResults=250&status={job['status']}"] = json_response({"jobs": [entry]})
-    return ScriptedAws({PATH: description(job), **lists})
+    return ScriptedAws({PATH: description(job), "/jobs": json_response({"jobs": [entry]}), **lists})
 
 
 def test_a_job_is_exposed_with_its_progress_and_thing_counts_after_one_call() -> None:
