@@ -249,17 +249,12 @@ def test_sigterm_before_the_start_of_a_command_is_a_failure(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("command", "flag"),
-    [
-        (("serve", "--log.level=warn"), "--web.listen-address"),
-        (("demo",), "--web.listen-address"),
-        (("simulate",), "--listen-address"),
-    ],
+    "words", ["serve --log.level=warn --web.listen-address", "demo --web.listen-address", "simulate --listen-address"]
 )
-def test_a_port_in_use_is_reported_in_one_line_with_status_1(command: tuple[str, ...], flag: str) -> None:
+def test_a_port_in_use_is_reported_in_one_line_with_status_1(words: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = run_exporter(*command, f"{flag}=127.0.0.1:{port}")
+        done = run_exporter(*f"{words}=127.0.0.1:{port}".split())
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"{PROGRAM}: cannot listen on 127.0.0.1:{port}: {os.strerror(errno.EADDRINUSE)}")
