@@ -182,11 +182,10 @@ def test_concurrent_reloads_all_succeed_one_after_the_other() -> None:
 
 
 def test_a_reload_changes_limits_and_labels() -> None:
+    changed = config(more="aws: {api_budget: 0.25}\nlabels: {tags: [team]}\nrefresh: {min_age: 2m}\n")
     with serve_simulation(config(), SCENARIO) as simulation:
         simulation.exporter.scrape()
-        simulation.exporter.reload(
-            config(more="aws: {api_budget: 0.25}\nlabels: {tags: [team]}\nrefresh: {min_age: 2m}\n")
-        )
+        simulation.exporter.reload(changed)
         exposed = at_once(simulation.exporter)
         assert values(exposed, "aws_iot_bulk_exporter_api_budget_ratio") == {"eu-west-1": 0.25}
         assert 'tag_team=""' in exposed

@@ -196,8 +196,7 @@ def test_the_end_of_support_is_not_detected_before_its_neighbour_had_time_to_fai
             cells = http_requests.get(f"{exporter.url}/api/v1/cells").json()["cells"]
             return cells if sum(cell["duration"] is not None for cell in cells) == number else None
 
-        wait_until(lambda: cells_after(1), "the first refusal")
-        early = cells_after(1)
+        early = wait_until(lambda: cells_after(1), "the first refusal")
         released.set()
         both = wait_until(lambda: cells_after(2), "both refusals")
     assert sorted(cell["reasons"] for cell in early) == [[], ["access_denied"]]

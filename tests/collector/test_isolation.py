@@ -161,10 +161,8 @@ def test_a_retry_after_of_an_hour_is_not_waited_for_and_causes_no_further_retrie
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         exporter.scrape()
         before = len(aws.requests)
-        body = b'{"message": "slow down"}'
-        aws.responses[GOOD] = aws.responses[OTHER] = HttpResponse(
-            body, 429, {"retry-after": "3600", "x-amz-retry-after": "3600000"}
-        )
+        headers = {"retry-after": "3600", "x-amz-retry-after": "3600000"}
+        aws.responses[GOOD] = aws.responses[OTHER] = HttpResponse(b'{"message": "slow down"}', 429, headers)
         exposed = exporter.scrape()
         assert ids_with_count(exposed) == {"good", "other"}
         assert Scrape(exposed).reasons() == {(TASKS, "throttled")}

@@ -27,14 +27,11 @@ from tests.support.virtual_loop import TODAY
 # The account of the exporter's own credentials.
 OWN = "444455556666"
 CREATED = datetime.fromtimestamp(TODAY, UTC) - timedelta(hours=2)
-ITEMS = 1000
-TAGS = (("team", "blue"),)
 ASSUMED = (
     '<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>'
     "<AccessKeyId>ASIA%s</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>"
     "<Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>"
 )
-XML = {"content-type": "text/xml"}
 FAULTS: Mapping[str, HttpResponse] = {
     "throttled": error_response("ThrottlingException", 429),
     "denied": error_response("AccessDeniedException", 403),
@@ -64,14 +61,14 @@ def sample_version(key: Identity, number: int, status: str) -> SimulatedOperatio
         status=status,
         created=CREATED,
         updated=CREATED + timedelta(seconds=number),
-        items=ITEMS,
+        items=1000,
         succeeded=2 * number,
         failed=number,
         retries=number,
         name=f"v{number}",
         input=f"s3://bucket/v{number}",
         target=f"arn:aws:iot:{region}:{account}:thinggroup/v{number}",
-        tags=TAGS,
+        tags=(("team", "blue"),),
     )
 
 
@@ -122,7 +119,7 @@ class AwsModel:
     def _identity(self, request: AWSPreparedRequest) -> HttpResponse:
         role = re.search(r"iam%3A%3A(\d{12})", _text(request.body))
         text = ASSUMED % role[1] if role else IDENTITY.replace("111122223333", OWN)
-        return HttpResponse(text.encode(), headers=XML)
+        return HttpResponse(text.encode(), headers={"content-type": "text/xml"})
 
     def _response(self, call: ApiCall, account: str, region: str, url: str) -> HttpResponse:
         lister = next((kind for kind in KINDS if kind.discovery.call == call), None)

@@ -22,10 +22,9 @@ NEEDED |= {"jobArn", "tags", "Key"}
 # Not part of valid content: the same page again would be an endless list.
 LEFT_OUT = frozenset({"nextToken", "NextToken"})
 IDS = ("a", "task-1", "B_2", "0" * 36)
-ACCOUNT_ID = "111122223333"
 IDENTITY = (
     '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'
-    f"<Account>{ACCOUNT_ID}</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"
+    "<Account>111122223333</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"
 )
 STS = HttpResponse(IDENTITY.encode(), headers={"content-type": "text/xml"})
 

@@ -85,10 +85,8 @@ def test_no_damage_is_fatal_or_changes_a_record(
 
 
 def test_a_damaged_row_affects_only_that_row_and_is_reported(file: Path) -> None:
-    change(
-        file,
-        "UPDATE operation SET body = replace(body, '\"failed\":5', '\"failed\":0') WHERE id = X'7461736b2d3030303035'",
-    )
+    update = "UPDATE operation SET body = replace(body, '\"failed\":5', '\"failed\":0') WHERE id = :id"
+    change(file, update, id=b"task-00005")
     with open_state_file(file) as state:
         assert state.load().items() == RECORDS.items() - {("task-00005", RECORDS["task-00005"])}
         assert state.state_file.is_usable
