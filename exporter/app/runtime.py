@@ -1,7 +1,5 @@
 """A configuration in use: everything that is built from it, and what it takes over from the one before."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial

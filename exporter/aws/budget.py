@@ -1,7 +1,5 @@
 """Quota budgets: the exporter's share of each AWS quota, granted to one call at a time by priority."""
 
-from __future__ import annotations
-
 import asyncio
 import heapq
 import itertools

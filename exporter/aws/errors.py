@@ -1,7 +1,5 @@
 """Translation of botocore's errors into a reason and a code, each from a fixed set."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from datetime import datetime

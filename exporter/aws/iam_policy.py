@@ -3,8 +3,6 @@
 AWS: https://docs.aws.amazon.com/service-authorization/latest/reference/
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Record each HTTP attempt of a client, retries included: botocore's events report them, its calls do not."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass

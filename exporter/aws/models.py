@@ -1,7 +1,5 @@
 """botocore's models of the services: shapes, routes, pagination and IAM actions."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

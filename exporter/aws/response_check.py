@@ -5,8 +5,6 @@ object into an empty list, a text into a list of letters, and 1.9 into 1. ``expo
 member is present and in range.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, MutableMapping
 from datetime import datetime

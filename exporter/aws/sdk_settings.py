@@ -1,7 +1,5 @@
 """Settings that AWS SDKs share, from the environment and from the profile: the Region and endpoint URLs."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress

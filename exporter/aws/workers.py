@@ -1,7 +1,5 @@
 """Threads for calls to AWS: boto3 has no asynchronous calls, and no time-out for a whole call."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar

@@ -1,7 +1,5 @@
 """Types of flag values, and the flags that several commands share."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The command line: finds the command, and returns its exit status."""
 
-from __future__ import annotations
-
 import argparse
 import signal
 import sys

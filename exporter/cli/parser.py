@@ -1,7 +1,5 @@
 """The argument parser of the commands: argparse that reports all faults at once."""
 
-from __future__ import annotations
-
 import argparse
 import difflib
 from collections.abc import Callable, Iterator, Sequence

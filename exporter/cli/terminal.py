@@ -1,7 +1,5 @@
 """The output of a watch: a live table in a terminal, and a line for each change otherwise."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The result of a watch: how each operation ended, and whether AWS can be read."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum

@@ -1,7 +1,5 @@
 """One cell over time: its state, the refresh under way, and the snapshot that readers see."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """What a cell keeps between refreshes, and how much of it remains valid under a new configuration."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 

@@ -3,8 +3,6 @@
 The responses after the end of a service's support are not documented. These are the ones that AWS gave for others.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

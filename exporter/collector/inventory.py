@@ -1,7 +1,5 @@
 """The operations that a cell tracks, and which of them it keeps: active ones first, then the newest, up to a limit."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass

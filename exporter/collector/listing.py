@@ -1,7 +1,5 @@
 """AWS's lists of one cell: which lists are due, what they contain, and which operations are missing from them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any

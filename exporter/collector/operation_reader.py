@@ -1,7 +1,5 @@
 """Describe the operations of a cell during one refresh, and read their tags."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace

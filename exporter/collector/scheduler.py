@@ -1,7 +1,5 @@
 """Refresh the cells that are due when a request needs them. A scrape starts refreshes or joins those under way."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

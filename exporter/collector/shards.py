@@ -1,7 +1,5 @@
 """Shards: which process watches which scopes. The processes do not communicate."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence

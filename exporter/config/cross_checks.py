@@ -4,8 +4,6 @@ The checks read the raw file, so that their problems are reported together with 
 They ignore values of a wrong type, because the model reports those.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any

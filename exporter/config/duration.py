@@ -1,7 +1,5 @@
 """Durations in the notation of Prometheus: ``90s``, ``5m``, ``1h30m``, ``7d``."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated, Any
 

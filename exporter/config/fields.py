@@ -1,7 +1,5 @@
 """The types of single settings, with the limits that the AWS documentation gives."""
 
-from __future__ import annotations
-
 import re
 import warnings
 from typing import Annotated, Any, TypeVar

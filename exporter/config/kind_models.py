@@ -1,7 +1,5 @@
 """Build the configuration model for the kinds: their names, statuses, id lengths and options."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Union, cast
 

@@ -1,7 +1,5 @@
 """Load a configuration file into a frozen ``Config``. A ConfigError contains every problem with its path."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The partitions of AWS: groups of Regions with their own accounts and roles, such as those in China."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 

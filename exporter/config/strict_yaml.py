@@ -1,7 +1,5 @@
 """Read YAML strictly: a duplicate key or a second document is an error."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager

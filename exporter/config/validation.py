@@ -1,7 +1,5 @@
 """Turn the errors of pydantic into messages: the path in the file, the fault and the cure, but never a value."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping

@@ -1,7 +1,5 @@
 """The clock, passed to everything that waits or needs the time, so that tests do not have to wait."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Awaitable, Callable

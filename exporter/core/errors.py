@@ -8,8 +8,6 @@ ExporterError
     └── EndlessListError
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from enum import StrEnum
 

@@ -1,7 +1,5 @@
 """Logs in logfmt or JSON on standard error. Each line has a time, a level, a message and facts."""
 
-from __future__ import annotations
-
 import logging
 import os
 import select

@@ -1,7 +1,5 @@
 """The immutable values between the responses of AWS and the exposition."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar

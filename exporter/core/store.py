@@ -1,7 +1,5 @@
 """The latest snapshot of each cell. Snapshots are immutable, so readers need no lock."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Blocking calls, each in a thread of its own."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 from collections.abc import Callable

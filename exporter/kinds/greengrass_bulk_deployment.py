@@ -7,8 +7,6 @@ AWS: https://docs.aws.amazon.com/greengrass/v1/apireference/getbulkdeploymentsta
 AWS ended the support of Greengrass V1 on 2026-10-07, so this kind is not watched by default.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterable

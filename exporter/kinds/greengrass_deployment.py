@@ -7,8 +7,6 @@ AWS: https://docs.aws.amazon.com/greengrass/v2/APIReference/API_GetDeployment.ht
 A deployment has no counts of its own. They are those of its job, which never changes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any

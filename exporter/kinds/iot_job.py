@@ -7,8 +7,6 @@ AWS: https://docs.aws.amazon.com/iot/latest/apireference/API_DescribeJob.html
 A job has no status for failure: only the counts show it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any

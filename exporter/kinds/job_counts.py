@@ -3,8 +3,6 @@
 AWS: https://docs.aws.amazon.com/iot/latest/apireference/API_JobProcessDetails.html
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any
 

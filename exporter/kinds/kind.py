@@ -3,8 +3,6 @@
 Everything generic is derived from it: configuration keys, metrics, the IAM policy, the simulator's responses.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field

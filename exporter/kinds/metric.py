@@ -1,7 +1,5 @@
 """Declarations of metrics: the name, the help text, and how the samples are read from an operation."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """The phase of a status, and the outcome of an operation: the same for all kinds, on pages and in terminals."""
 
-from __future__ import annotations
-
 from enum import Enum, StrEnum
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The list of all kinds of bulk operation. Each kind has its own module."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from exporter.kinds import greengrass_bulk_deployment, greengrass_deployment, iot_job, thing_registration_task

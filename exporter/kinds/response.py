@@ -3,8 +3,6 @@
 ``exporter.aws.response_check`` has already checked all types against the model of AWS.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any

@@ -1,7 +1,5 @@
 """A simulated operation, from which a kind derives the responses of AWS."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 

@@ -1,7 +1,5 @@
 """Estimates the rate and the end of operations from their progress over the last minutes."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ Formats: https://prometheus.io/docs/instrumenting/exposition_formats/
 JSON can contain half a surrogate pair, which UTF-8 cannot encode. It becomes a question mark.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass

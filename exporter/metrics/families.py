@@ -1,7 +1,5 @@
 """The metrics of a kind: those that all kinds share, then its own."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Documents that are generated from the declared metrics and kinds."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Any
 

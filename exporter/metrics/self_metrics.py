@@ -1,7 +1,5 @@
 """The metrics of the exporter about itself, rendered by prometheus_client."""
 
-from __future__ import annotations
-
 import platform
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass

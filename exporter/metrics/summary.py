@@ -3,8 +3,6 @@
 pydantic serialises the lines for the JSON API, so their names, descriptions and docstrings are in its OpenAPI document.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """The alerts. Every file format is printed from this table, so that all formats contain the same alerts."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The types of values in the settings file. mypy accepts them as types only if another module defines them."""
 
-from __future__ import annotations
-
 from exporter.config.fields import pattern_type
 from exporter.monitoring.alerts import ALERTS
 

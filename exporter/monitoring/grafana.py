@@ -1,7 +1,5 @@
 """Prints the alerts as a file for Grafana's provisioning of alert rules. Its format differs from Prometheus's."""
 
-from __future__ import annotations
-
 import re
 from typing import Any, Final
 

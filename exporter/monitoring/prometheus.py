@@ -1,7 +1,5 @@
 """Prints the rules as a Prometheus rule file, and as the file from which the Helm chart makes a PrometheusRule."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import yaml

@@ -3,8 +3,6 @@
 Several exporters may report the same operation or cell. Expressions aggregate, so that each one counts once.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from functools import reduce
 from typing import Any, Literal

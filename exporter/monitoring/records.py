@@ -1,7 +1,5 @@
 """The recording rules. They translate the series of all kinds into common terms, so that no alert names a kind."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial

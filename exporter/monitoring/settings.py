@@ -1,7 +1,5 @@
 """The settings of the rules that users may change, from a strict YAML file. All errors are reported at once."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Annotated
 

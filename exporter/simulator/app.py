@@ -1,7 +1,5 @@
 """The simulator as an ASGI application."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """Identify the caller by the credential scope of the signature. The signature is not verified."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import json

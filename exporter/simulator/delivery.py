@@ -1,7 +1,5 @@
 """Send a response that is cut off, slow or never complete."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable
 from math import ceil

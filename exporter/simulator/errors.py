@@ -1,7 +1,5 @@
 """The errors of one API."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from exporter.aws.models import ErrorModel

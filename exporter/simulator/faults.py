@@ -1,7 +1,5 @@
 """Select the fault for a request, and apply it to the response."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

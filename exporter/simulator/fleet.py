@@ -1,7 +1,5 @@
 """The operations of a scenario: find them by place and name, and return their state at a time."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

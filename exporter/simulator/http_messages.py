@@ -1,7 +1,5 @@
 """HTTP requests and responses, independent of the web framework."""
 
-from __future__ import annotations
-
 import json
 import uuid
 from collections.abc import Mapping

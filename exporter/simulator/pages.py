@@ -1,7 +1,5 @@
 """Divide a list into pages. A token contains the position of the next page."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import re

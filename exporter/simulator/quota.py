@@ -1,7 +1,5 @@
 """The AWS quotas: a maximum number of calls in any second, for each account, Region and API."""
 
-from __future__ import annotations
-
 from collections import defaultdict, deque
 
 from exporter.kinds.kind import ApiCall

@@ -1,7 +1,5 @@
 """The state of an operation at a time, in whole items. Counts never decrease."""
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass

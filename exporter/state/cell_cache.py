@@ -1,7 +1,5 @@
 """The cell cache in a state file. Without a state file this module, and with it SQLite, is not imported."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 from exporter.collector.cache import CachedOperation, CellCache

@@ -1,7 +1,5 @@
 """Final operations as JSON. A record is only decoded if every type fits exactly."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """The SQLite database in the state file. Each row has a checksum. Each access opens the file again."""
 
-from __future__ import annotations
-
 import json
 import secrets
 import sqlite3

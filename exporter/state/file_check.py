@@ -1,7 +1,5 @@
 """Check what is at the path of the state file: a state file, nothing, or a file that must not be changed."""
 
-from __future__ import annotations
-
 import os
 import stat
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The state file. Its failures are logged when they begin, and do not reach the caller. Writes are retried."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path

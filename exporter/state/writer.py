@@ -1,7 +1,5 @@
 """One thread for all access to the disk, and the changes that wait for it. No caller waits long for a hanging disk."""
 
-from __future__ import annotations
-
 import asyncio
 import queue
 import threading

@@ -1,7 +1,5 @@
 """The data and the request handling that the status page and the JSON API share."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass

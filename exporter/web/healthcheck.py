@@ -1,7 +1,5 @@
 """The HEALTHCHECK of the image: ``python -m exporter.web.healthcheck`` requests the health of the local exporter."""
 
-from __future__ import annotations
-
 import os
 import ssl
 import sys

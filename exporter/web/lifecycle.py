@@ -1,7 +1,5 @@
 """/-/reload and /config: load the configuration again, and show the current one."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable
 
 from starlette.concurrency import run_in_threadpool

@@ -1,7 +1,5 @@
 """Limits of the HTTP server for connections and requests."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 

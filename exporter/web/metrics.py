@@ -1,7 +1,5 @@
 """The response to a scrape of all operations or of one, and how long a scrape may take."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """/probe: the metrics of one operation, read on demand, as blackbox_exporter probes one target."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry

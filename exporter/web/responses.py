@@ -1,7 +1,5 @@
 """HTTP responses: the format and the encoding that a client accepts (RFC 9110, section 12), and security headers."""
 
-from __future__ import annotations
-
 import asyncio
 import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """The ASGI application: metrics, health and readiness. Other routes are passed to it."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 

@@ -1,7 +1,5 @@
 """Waits of a request that end when its client disconnects."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager

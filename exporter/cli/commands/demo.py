@@ -1,7 +1,5 @@
 """``demo`` runs the exporter on the simulator in one process: no AWS account, credentials or network is needed."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 from collections.abc import Sequence

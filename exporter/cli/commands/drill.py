@@ -1,7 +1,5 @@
 """``drill`` makes every alert fire and resolve: on a simulated AWS, with a real Prometheus and Alertmanager."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import shutil

@@ -1,7 +1,5 @@
 """``show`` prints documents, policies, schemas, rules and dashboards that are generated from code."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """``simulate`` serves the simulated AWS alone, for fire drills and for tests of a configuration."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 from collections.abc import Mapping

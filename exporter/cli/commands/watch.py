@@ -1,7 +1,5 @@
 """``watch`` shows live progress in the terminal; in a pipeline, its exit status states how the operations ended."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os

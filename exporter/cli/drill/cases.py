@@ -1,7 +1,5 @@
 """The cause of each alert: a scenario of the simulated AWS, or a fault of an exporter."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources

@@ -1,7 +1,5 @@
 """The course of the drill: cause all faults until every alert fires, then repair them until every alert resolves."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence

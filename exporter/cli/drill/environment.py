@@ -1,7 +1,5 @@
 """The environment of the drill: a simulated AWS, exporters, Prometheus and Alertmanager, and their faults."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

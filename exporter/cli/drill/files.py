@@ -1,7 +1,5 @@
 """The files that the programs of the drill read."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The programs of the drill as processes, and their HTTP responses."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import shutil

@@ -1,7 +1,5 @@
 """Rules with shorter times, so that a drill does not wait half an hour for an alert."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 

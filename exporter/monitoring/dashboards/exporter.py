@@ -1,7 +1,5 @@
 """The dashboard of the exporter itself: its cells, its requests to AWS, and its processes."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from exporter.metrics.self_metrics import PREFIX

@@ -1,7 +1,5 @@
 """The dashboard of all bulk operations: which ones are active, their progress, and their failures."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from exporter.kinds.phase import Phase

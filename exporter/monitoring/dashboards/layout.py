@@ -1,7 +1,5 @@
 """Complete dashboards: panels on Grafana's grid, and the properties that all dashboards share."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The dashboard of one bulk operation: its status, counts, speed, estimated end and details."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial

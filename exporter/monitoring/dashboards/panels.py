@@ -1,7 +1,5 @@
 """Panels of Grafana's dashboard model, with the options of its panel types since version 10."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import partial

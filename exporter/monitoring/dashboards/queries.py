@@ -1,7 +1,5 @@
 """PromQL of the dashboards, with their variables. Dashboards need no recording rules."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from exporter.kinds.phase import Phase, phase

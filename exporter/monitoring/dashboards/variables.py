@@ -1,7 +1,5 @@
 """The variables of the dashboards. Each one offers only values that match the variables before it."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from exporter.monitoring.dashboards.panels import DATA_SOURCE, Model

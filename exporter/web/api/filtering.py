@@ -1,7 +1,5 @@
 """Filters, sorts and counts the lines that a query selects."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """The OpenAPI document of the JSON API, generated from the models of its parameters and responses."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """The query parameters of the status page and of the JSON API."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal, TypeVar, cast

@@ -1,7 +1,5 @@
 """The routes of the JSON API: operations, cells, and the OpenAPI document."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """The responses of the JSON API. Their OpenAPI document is generated from these classes and from the lines in them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated

@@ -1,7 +1,5 @@
 """HTTP Basic authentication (RFC 7617) with bcrypt hashes, checked in a thread and cached."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import hashlib

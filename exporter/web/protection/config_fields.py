@@ -3,8 +3,6 @@
 Every value arrives as text. Numbers and booleans are parsed here as Go parses them, not as YAML does.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Annotated, Any
 

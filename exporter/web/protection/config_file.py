@@ -4,8 +4,6 @@ https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuratio
 docs/web-config.md lists where this exporter is stricter.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

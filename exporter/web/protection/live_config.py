@@ -1,7 +1,5 @@
 """The current web configuration: its files are read again when they change, and the last valid version stays in use."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from exporter.config.strict_yaml import problems_in, read_text

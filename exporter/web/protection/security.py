@@ -1,7 +1,5 @@
 """The checks of each request before the application: size, readiness, rate limit, password. Adds response headers."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus

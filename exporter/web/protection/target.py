@@ -1,7 +1,5 @@
 """The target of a request. The absolute form is served like the origin form (RFC 9112, section 3.2)."""
 
-from __future__ import annotations
-
 import re
 from urllib.parse import unquote
 

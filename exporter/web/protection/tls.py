@@ -1,7 +1,5 @@
 """TLS: the section of the web configuration, and the ``ssl.SSLContext`` of it. Errors quote no certificate or key."""
 
-from __future__ import annotations
-
 import os
 import ssl
 import sys

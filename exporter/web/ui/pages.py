@@ -1,7 +1,5 @@
 """The status page: all operations and cells, and its static files. It works with and without JavaScript."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

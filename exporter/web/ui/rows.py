@@ -1,7 +1,5 @@
 """The parts of the rows of the status page: colours, progress bars and readable times."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 
