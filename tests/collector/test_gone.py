@@ -110,8 +110,15 @@ def sso_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, st
     ],
 )
 def test_only_a_missing_description_removes_an_operation(
-    missing: str, reasons: set[str], ids: list[str], exit_status: int, sso_profile: dict[str, str]
+    missing: str,
+    reasons: set[str],
+    ids: list[str],
+    exit_status: int,
+    sso_profile: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # The watch looks only at finished refreshes, however slow this machine is.
+    monkeypatch.setattr("exporter.cli.commands.watch.TICK", 60.0)
     aws = ForgetfulAws(
         {
             LIST: json_response({"jobs": []}),
