@@ -11,15 +11,11 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from threading import Thread
 
+from exporter.cli.drill.programs import free_port
+
 PAUSE = 0.005
 # 30 seconds until the exporter must listen.
 TRIES = 6000
-
-
-def free_port() -> int:
-    """Return an unused port."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def environment(endpoint: str) -> dict[str, str]:

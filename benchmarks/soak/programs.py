@@ -16,6 +16,7 @@ from benchmarks import harness
 from benchmarks.soak.fleet import Fleet
 from benchmarks.soak.process_usage import ProcessUsage, read_usage
 from benchmarks.soak.raw_http import Response, Target
+from exporter.cli.drill.programs import free_port
 
 IMAGE_ENVIRONMENT = {"MALLOC_ARENA_MAX": "2"}
 # The exporter must release the resources of clients within this time.
@@ -100,7 +101,7 @@ def exporter(fleet: Fleet, tls: bool = False, temporary_accounts: int = 0) -> It
     """Run both processes during the block. It begins when the exporter has read every operation."""
     with TemporaryDirectory() as name, harness.simulator(fleet.scenario(temporary_accounts)) as endpoint:
         folder = Path(name)
-        config, log, port = folder / "config.yaml", folder / "serve.log", harness.free_port()
+        config, log, port = folder / "config.yaml", folder / "serve.log", free_port()
         config.write_text(fleet.config())
         flags = [f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}"]
         context = None

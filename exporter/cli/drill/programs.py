@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import secrets
 import shutil
 import signal
 import socket
@@ -20,6 +21,8 @@ HOST = "127.0.0.1"
 # In seconds: the time between SIGTERM and SIGKILL, and the time-out of an HTTP request.
 GRACE_SECONDS = 15.0
 RESPONSE_SECONDS = 5.0
+# Linux uses ports from 32768 for outgoing connections, other systems ports from 49152.
+PORTS = range(20000, 32000)
 
 
 def program_path(*names: str) -> str:
@@ -31,10 +34,15 @@ def program_path(*names: str) -> str:
 
 
 def free_port() -> int:
-    """Return an unused port."""
-    with socket.create_server((HOST, 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
+    """Return an unused port.
+
+    It is below the ports that systems choose for outgoing connections: one of those could be in use before the program
+    listens on it.
+    """
+    while True:
+        port = secrets.choice(PORTS)
+        with suppress(OSError), socket.create_server((HOST, port)):
+            return port
 
 
 @dataclass(frozen=True, slots=True)
