@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -73,7 +73,7 @@ def configured_cells(
         Cell(account, region, by_name[watch.kind], watch, bool(config.labels.tags))
         for number, account in enumerate(config.accounts)
         for region in account.regions or (_checked_region(default_region(), account, number),)
-        for watch in _watches(account, [kind.name for kind in kinds if is_offered(kind, region)])
+        for watch in _watches(account, by_name, region, is_offered)
     )
 
 
@@ -85,14 +85,16 @@ def _checked_region(region: str, account: Account, number: int) -> str:
     return region
 
 
-def _watches(account: Account, offered: Sequence[str]) -> tuple[Watch, ...]:
+def _watches(
+    account: Account, kinds: Mapping[str, Kind[Any]], region: str, is_offered: Callable[[Kind[Any], str], bool]
+) -> tuple[Watch, ...]:
     """Return what an account watches: what it names, else the offered kinds.
 
     If none of the default kinds is offered, the data about the Region may be too old. Then all of them are watched.
     """
     if "watch" in account.model_fields_set:
         return account.watch
-    return tuple(watch for watch in account.watch if watch.kind in offered) or account.watch
+    return tuple(watch for watch in account.watch if is_offered(kinds[watch.kind], region)) or account.watch
 
 
 def scope_name(cell: Cell) -> str:

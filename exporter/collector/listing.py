@@ -65,8 +65,10 @@ class Lists:
             return (ANY_STATUS,) if self._is_due(ANY_STATUS) else ()
         wanted = dict.fromkeys((*self._wanted_statuses, *final_statuses))
         due = [status for status in wanted if status in self._kind.statuses and self._is_due(status)]
-        # It is read after all others: an operation that changes its status in between is then in one of them.
-        return (*due, *((ANY_STATUS,) if self._has_unfiltered and self._is_due(ANY_STATUS) else ()))
+        # The list without a status is read after all others: an operation that changes its status in between is then in
+        # one of them. The first refresh, which reads every other list, leaves it to the next one.
+        reads_unfiltered = self._has_unfiltered and bool(self._lists) and self._is_due(ANY_STATUS)
+        return (*due, ANY_STATUS) if reads_unfiltered else tuple(due)
 
     async def read(self, api: Api, status: str) -> None:
         """Read all pages of one list. Raises ApiError."""

@@ -61,13 +61,14 @@ def test_a_final_operation_is_described_once_and_keeps_its_counts() -> None:
 
 def test_discovery_reads_lists_of_active_statuses_each_time_and_others_every_five_minutes() -> None:
     all_lists = [LIST.format(status) for status in ("Cancelled", "Cancelling", "Completed", "Failed", "InProgress")]
-    all_lists.append(LIST.removesuffix("&status={}"))
+    unfiltered = LIST.removesuffix("&status={}")
     with serve_simulation(DISCOVER % "true", SCENARIO) as simulation:
         assert scrape(simulation) == sorted([*all_lists, LONG, SHORT])
-        assert scrape(simulation) == sorted([*ACTIVE_LISTS, LONG, SHORT])
+        assert scrape(simulation) == sorted([*ACTIVE_LISTS, unfiltered, LONG, SHORT])
         for _ in range(3):
             assert scrape(simulation) == sorted([*ACTIVE_LISTS, LONG])
         assert scrape(simulation) == sorted([*all_lists, LONG])
+        assert scrape(simulation) == sorted([*ACTIVE_LISTS, unfiltered, LONG])
 
 
 def test_an_operation_that_was_found_while_active_is_read_until_it_is_final() -> None:

@@ -56,6 +56,8 @@ def test_a_task_of_an_unknown_status_is_found_and_followed_to_its_end() -> None:
         serve_app(aws.app()) as endpoint,
         serve_exporter(CONFIG % ("thing_registration_task", "true"), endpoint) as exporter,
     ):
+        exporter.scrape()
+        assert list_of(TASKS) not in aws.requests
         assert shown_status(exporter) == "Unknown"
         assert aws.requests.count(f"{TASKS}/old") == 1
         aws.responses[f"{TASKS}/new"] = task("InProgress")
@@ -75,6 +77,7 @@ def test_a_job_of_an_unknown_status_is_found_and_the_other_entries_are_ignored()
     ignored = {"jobId": "ignored", "status": "COMPLETED"}
     aws = jobs_aws([{"jobId": "new", "status": "PAUSED"}, ignored])
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG % ("iot_job", "true"), endpoint) as exporter:
+        exporter.scrape()
         assert shown_status(exporter) == "Unknown"
         aws.responses[f"{JOBS}/new"] = job("COMPLETED")
         aws.responses[list_of(JOBS, "COMPLETED")] = json_response({"jobs": [{"jobId": "new", "status": "COMPLETED"}]})
@@ -103,7 +106,9 @@ def test_a_failed_description_is_tried_again() -> None:
         serve_app(aws.app()) as endpoint,
         serve_exporter(CONFIG % ("thing_registration_task", "true"), endpoint) as exporter,
     ):
+        exporter.scrape()
         assert Scrape(exporter.scrape()).ids() == set()
+        assert f"{TASKS}/new" in aws.requests
         aws.responses[f"{TASKS}/new"] = task("Paused")
         assert shown_status(exporter) == "Unknown"
 
@@ -132,6 +137,7 @@ def test_too_many_operations_for_one_list_are_no_failure() -> None:
         serve_app(aws.app()) as endpoint,
         serve_exporter(CONFIG % ("thing_registration_task", "true"), endpoint) as exporter,
     ):
+        exporter.scrape()
         assert shown_status(exporter) == "Unknown"
         exposed = exporter.scrape(after=400.0)
         assert (Scrape(exposed).ids(), Scrape(exposed).reasons()) == ({"new"}, set())
