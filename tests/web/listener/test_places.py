@@ -223,9 +223,9 @@ def test_a_crowd_ends_no_connection_of_another_address() -> None:
 def test_of_many_requests_the_one_that_has_waited_longest_ends_and_no_new_connection() -> None:
     with busy_server(None) as (server, busy):
         scrapes = []
-        for number in range(1, LIMITS.connections_per_address):
+        for _ in range(1, LIMITS.connections_per_address):
             scrapes.append(connect(server, SCRAPE))
-            wait_until(lambda number=number: busy.waiting == number or None, "a scrape", 0.01)  # type: ignore[misc]
+            wait_until(lambda: busy.waiting == len(scrapes) or None, "a scrape", 0.01)
         silent, last = connect(server, b""), connect(server, SCRAPE)
         assert read_to_end(scrapes.pop(0)) == b""
         wait_until(lambda: busy.waiting == len(scrapes) + 1 or None, "the last scrape")
