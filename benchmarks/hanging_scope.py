@@ -8,7 +8,7 @@ from benchmarks import harness
 REGIONS = ("eu-west-1", "eu-central-1", "us-east-1", "us-west-2")
 HUNG = "us-west-2"
 RUNS = 5
-READ_AT = "aws_iot_bulk_operation_last_success_timestamp_seconds{"
+READ_AT = "aws_iot_bulk_operation_last_read_timestamp_seconds{"
 OPERATION = (
     "  - {{kind: thing_registration_task, id: x, count: 5, region: {}, timeline: [{{at: 0s, status: InProgress}}]}}"
 )

@@ -46,7 +46,7 @@ def shared_metrics(statuses: tuple[str, ...], tags: Sequence[str]) -> tuple[Metr
             lambda operation: operation.updated,
         ),
         Metric(
-            PREFIX + "last_success_timestamp_seconds",
+            PREFIX + "last_read_timestamp_seconds",
             "Time at which the exporter last read the operation from AWS, in Unix seconds.",
             lambda reading: (((), reading.at),),
         ),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric, UnknownMetricFamily
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from exporter import __version__
 from exporter.core.errors import Reason
@@ -14,7 +14,8 @@ from exporter.core.store import Store
 
 PREFIX = "aws_iot_bulk_exporter_"
 CELL = ("account", "aws_account_id", "aws_region", "kind")
-API = ("aws_account_id", "aws_region", "service", "api")
+# Not "service": the Prometheus Operator adds a label of that name to each target.
+API = ("aws_account_id", "aws_region", "aws_service", "api")
 SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0)
 
 # An account id, a Region, a service, and the name of a quota.
@@ -40,7 +41,7 @@ class ApiMetrics:
         self.duration = Histogram(
             PREFIX + "api_request_duration_seconds",
             "Duration of HTTP requests to AWS APIs, in seconds.",
-            ("service", "api"),
+            ("aws_service", "api"),
             buckets=SECONDS,
             registry=registry,
         )
@@ -69,8 +70,7 @@ def new_registry(shard: Shard) -> CollectorRegistry:
 
 def _shard_families(shard: Shard) -> Iterable[Metric]:
     yield GaugeMetricFamily(PREFIX + "shard_ordinal", "Ordinal of this shard, counted from 0.", shard.ordinal)
-    # The total has no type: promtool allows the suffix _total only for counters.
-    yield UnknownMetricFamily(PREFIX + "shard_total", "Number of shards that divide the scopes.", shard.total)
+    yield GaugeMetricFamily(PREFIX + "shards", "Number of shards that divide the scopes.", shard.total)
 
 
 class ConfigMetrics:

@@ -18,7 +18,7 @@ from exporter.monitoring.promql import (
     OPERATION_LABELS,
     SAME_OPERATION,
     SHARD_COUNT,
-    SHARD_TOTAL,
+    SHARDS,
     TARGET_LABELS,
     by,
     on,
@@ -241,7 +241,7 @@ EXPORTER_ALERTS: tuple[Alert, ...] = (
         unit="ratio",
         severity="warning",
         summary="AWS throttles the exporter",
-        description="AWS throttled {value} of the requests to {service} {api} in account {aws_account_id}, "
+        description="AWS throttled {value} of the requests to {aws_service} {api} in account {aws_account_id}, "
         "Region {aws_region}. Another client probably uses the same quota.",
         for_="10m",
     ),
@@ -273,8 +273,7 @@ EXPORTER_ALERTS: tuple[Alert, ...] = (
     ),
     _exporter_alert(
         name="AwsIotBulkExporterShardMismatch",
-        query=f"abs(max by (job) ({SHARD_TOTAL}) - {SHARD_COUNT})"
-        f" + (max by (job) ({SHARD_TOTAL}) - min by (job) ({SHARD_TOTAL}))",
+        query=f"abs(max by (job) ({SHARDS}) - {SHARD_COUNT}) + (max by (job) ({SHARDS}) - min by (job) ({SHARDS}))",
         labels=("job",),
         severity="critical",
         summary="Shards of the exporter are missing or disagree",

@@ -26,12 +26,12 @@ STATUS = OPERATION_PREFIX + "status"
 PROGRESS = OPERATION_PREFIX + "progress_ratio"
 CREATED = OPERATION_PREFIX + "created_timestamp_seconds"
 UPDATED = OPERATION_PREFIX + "updated_timestamp_seconds"
-LAST_READ = OPERATION_PREFIX + "last_success_timestamp_seconds"
+LAST_READ = OPERATION_PREFIX + "last_read_timestamp_seconds"
 INFO = OPERATION_PREFIX + "info"
 UP = EXPORTER_PREFIX + "up"
 CELL_ERROR = EXPORTER_PREFIX + "cell_error"
 BUILD_INFO = EXPORTER_PREFIX + "build_info"
-SHARD_TOTAL = EXPORTER_PREFIX + "shard_total"
+SHARDS = EXPORTER_PREFIX + "shards"
 
 
 def by(labels: Sequence[str]) -> str:

@@ -229,14 +229,14 @@ def test_a_retryable_error_of_a_proxy_is_retried_and_has_its_reason(
 )
 def test_each_failed_attempt_is_counted_once_by_its_code(caller: Caller, response: HttpResponse, code: str) -> None:
     api = "DescribeThingRegistrationTask"
-    labels = {"aws_account_id": ACCOUNT_ID, "aws_region": "eu-west-1", "service": "iot", "api": api}
+    labels = {"aws_account_id": ACCOUNT_ID, "aws_region": "eu-west-1", "aws_service": "iot", "api": api}
     error, registry = caller.call(api, response)
     assert error is not None
     assert "secret" not in f"{error} {error.detail}"
     prefix = "aws_iot_bulk_exporter_api_request"
     assert registry.get_sample_value(f"{prefix}s_total", labels) == 1
     assert registry.get_sample_value(f"{prefix}_errors_total", {**labels, "code": code}) == 1
-    assert registry.get_sample_value(f"{prefix}_duration_seconds_count", {"service": "iot", "api": api}) == 1
+    assert registry.get_sample_value(f"{prefix}_duration_seconds_count", {"aws_service": "iot", "api": api}) == 1
 
 
 CONFIG = """

@@ -99,9 +99,9 @@ def endpoint_of(monitor: Document) -> Document:
 
 
 @MONITORS
-def test_the_endpoint_of_a_monitor_is_the_named_port_with_the_labels_of_the_exporter(value: str, kind: str) -> None:
+def test_the_endpoint_of_a_monitor_is_only_the_named_port(value: str, kind: str) -> None:
     endpoint = endpoint_of(only_object(render(f"--set={value}.enabled=true"), kind))
-    assert endpoint == {"port": "http", "honorLabels": True}
+    assert endpoint == {"port": "http"}
 
 
 @pytest.mark.parametrize("shards", [1, 2])

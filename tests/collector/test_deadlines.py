@@ -82,7 +82,7 @@ def test_throttling_is_counted_and_halves_the_budget_and_keeps_the_series() -> N
         exposed = simulation.exporter.scrape(after=62.0)
         assert regions(exposed) == {"eu-west-1"}
         assert 'reason="throttled"} 1.0' in exposed
-        assert 'code="ThrottlingException",service="iot"} 1.0' in exposed
+        assert 'aws_service="iot",code="ThrottlingException"} 1.0' in exposed
         assert Scrape(exposed).value(RATIO) == 0.25
         recovered = simulation.exporter.scrape(after=60.0)
         assert Scrape(recovered).value(RATIO) == 0.5
@@ -95,6 +95,6 @@ def test_retries_are_counted_as_requests() -> None:
     with serve_simulation(config, SCENARIO + fails) as simulation:
         exposed = simulation.exporter.scrape(after=0.0)
         same = 'api="DescribeThingRegistrationTask",aws_account_id="111122223333",aws_region="eu-west-1"'
-        assert f'aws_iot_bulk_exporter_api_requests_total{{{same},service="iot"}} 3.0' in exposed
-        assert f'errors_total{{{same},code="InternalFailureException",service="iot"}} 3.0' in exposed
+        assert f'aws_iot_bulk_exporter_api_requests_total{{{same},aws_service="iot"}} 3.0' in exposed
+        assert f'errors_total{{{same},aws_service="iot",code="InternalFailureException"}} 3.0' in exposed
         assert 'reason="server_error"} 1.0' in exposed

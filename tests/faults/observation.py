@@ -12,7 +12,7 @@ from tests.support.exposition_rows import Scrape
 # without counts, absent.
 FRESH, KEPT, UNTAGGED, UNKNOWN, FEWER, NONE = "fresh", "kept", "untagged", "Unknown", "fewer", "none"
 
-READ_AT = "aws_iot_bulk_operation_last_success_timestamp_seconds"
+READ_AT = "aws_iot_bulk_operation_last_read_timestamp_seconds"
 INFO = "aws_iot_bulk_operation_info"
 OPERATIONS = ("aws_iot_", "aws_greengrass_")
 EXPORTER = "aws_iot_bulk_exporter_"

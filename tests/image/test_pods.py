@@ -133,7 +133,7 @@ def status(url: str) -> int | None:
 def test_each_shard_reads_its_ordinal_from_its_host_name(sharded: Release, prometheus_url: str) -> None:
     ordinals = values_by_instance(prometheus_url, "aws_iot_bulk_exporter_shard_ordinal")
     assert [ordinals[target] for target in sharded.targets] == [*range(SHARDS)]
-    assert {*values_by_instance(prometheus_url, "aws_iot_bulk_exporter_shard_total").values()} == {SHARDS}
+    assert {*values_by_instance(prometheus_url, "aws_iot_bulk_exporter_shards").values()} == {SHARDS}
 
 
 def test_the_shards_export_all_cells_without_overlap(prometheus_url: str) -> None:

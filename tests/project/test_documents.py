@@ -120,9 +120,9 @@ def test_the_queries_find_a_missing_shard_and_a_shard_of_another_total(tmp_path:
 def has_result(query: str, case: str, totals: tuple[int, ...], folder: Path) -> bool:
     """Return whether a query has a result if the shards expose these totals."""
     series = [
-        {"series": f'aws_iot_bulk_exporter_shard_{name}{{instance="{ordinal}"}}', "values": str(value)}
+        {"series": f'aws_iot_bulk_exporter_{name}{{instance="{ordinal}"}}', "values": str(value)}
         for ordinal, total in enumerate(totals)
-        for name, value in (("ordinal", ordinal), ("total", total))
+        for name, value in (("shard_ordinal", ordinal), ("shards", total))
     ]
     nothing = {"expr": f"count({query}) > 0", "eval_time": "0s", "exp_samples": []}
     rules, test = folder / "rules.yml", folder / f"{case}.yml"

@@ -30,7 +30,7 @@ OF_LIBRARIES = ("process_", "python_")
 SUFFIX = re.compile("_(bucket|count|sum|total|info)$")
 # The input is the longest label, because it consists of a bucket and a key.
 LONGEST_LABEL = 2 * LONGEST_TEXT + len("s3:///")
-READ = "aws_iot_bulk_operation_last_success_timestamp_seconds"
+READ = "aws_iot_bulk_operation_last_read_timestamp_seconds"
 
 
 @dataclass(frozen=True)

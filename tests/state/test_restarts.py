@@ -7,7 +7,7 @@ import pytest
 from tests.support.exporter_server import ServedExporter, restartable_exporter, serve_simulated_aws
 from tests.support.exposition_rows import Scrape
 
-LAST_SUCCESS = "aws_iot_bulk_operation_last_success_timestamp_seconds"
+LAST_READ = "aws_iot_bulk_operation_last_read_timestamp_seconds"
 WATCH = """
 accounts: [{{name: factory, account_id: "{account}", regions: [eu-west-1], watch: [{watch}]}}]
 labels: {{tags: [{tags}]}}
@@ -87,10 +87,10 @@ def test_a_status_stays_known_although_it_is_unwanted_and_no_list_has_it(tmp_pat
 def test_cached_operations_are_served_until_they_are_stale_while_aws_is_down(tmp_path: Path) -> None:
     with restartable_exporter(scenario(operation("over")), tmp_path / "state.db") as aws:
         with aws.exporter(config()) as exporter:
-            read_at = Scrape(exporter.scrape()).value(LAST_SUCCESS)
+            read_at = Scrape(exporter.scrape()).value(LAST_READ)
         with serve_simulated_aws(scenario(more=DOWN), aws.clock) as (down, _), aws.exporter(config(), down) as exporter:
             scrape = Scrape(exporter.scrape(after=3600.0))
-            assert scrape.value(LAST_SUCCESS) == read_at is not None
+            assert scrape.value(LAST_READ) == read_at is not None
             assert scrape.value("aws_iot_bulk_exporter_up") == 0.0
             assert ids(exporter, after=590.0) == {"over"}
             assert ids(exporter, after=11.0) == set()

@@ -57,7 +57,7 @@ class ServedExporter:
     def operations(self) -> str:
         """Return the samples of operations, without the times of their reads."""
         rows = self.scrape().splitlines()
-        others = ("aws_iot_bulk_exporter_", "aws_iot_bulk_operation_last_success")
+        others = ("aws_iot_bulk_exporter_", "aws_iot_bulk_operation_last_read")
         families = ("aws_iot_", "aws_greengrass_")
         return "\n".join(row for row in rows if row.startswith(families) and not row.startswith(others))
 

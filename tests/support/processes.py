@@ -133,7 +133,7 @@ def rows_by_operation(exposed: str) -> dict[str, frozenset[str]]:
     found: dict[str, set[str]] = {}
     for row in exposed.splitlines():
         id = ID.search(row)
-        if id and not row.startswith("aws_iot_bulk_operation_last_success"):
+        if id and not row.startswith("aws_iot_bulk_operation_last_read"):
             found.setdefault(id[1], set()).add(row)
     return {id: frozenset(rows) for id, rows in found.items()}
 

@@ -25,7 +25,7 @@ from exporter.monitoring.dashboards.panels import (
     value_mappings,
 )
 from exporter.monitoring.dashboards.queries import CHOSEN, MILLISECONDS, cells_down, number_of
-from exporter.monitoring.promql import API_LABELS, SHARD_COUNT, SHARD_TOTAL, by, per_cell, selector
+from exporter.monitoring.promql import API_LABELS, SHARD_COUNT, SHARDS, by, per_cell, selector
 
 
 def _self_metric(name: str, chosen: str) -> str:
@@ -47,7 +47,7 @@ OMITTED: Final = per_cell("max", _self_metric("operations_omitted", CHOSEN_CELLS
 REASONS: Final = per_cell("max", f"{_self_metric('cell_error', CHOSEN_CELLS)} == 1", "reason")
 
 CHOSEN_APIS: Final = f'aws_account_id=~"$account", aws_region=~"$region", {CHOSEN_INSTANCE}'
-API_LEGEND: Final = "{{service}} {{api}}"
+API_LEGEND: Final = "{{aws_service}} {{api}}"
 REQUESTS: Final = _rate(_self_metric("api_requests_total", CHOSEN_APIS))
 ERRORS: Final = _rate(_self_metric("api_request_errors_total", CHOSEN_APIS))
 BUDGET: Final = f"min {by(API_LABELS)} ({_self_metric('api_budget_ratio', CHOSEN_APIS)})"
@@ -114,7 +114,7 @@ def _stats() -> tuple[Panel, ...]:
         stat(
             "Shards missing",
             "Shards without an exporter. No exporter watches their accounts and Regions.",
-            f"sum(max by (job) ({SHARD_TOTAL}) - {SHARD_COUNT})",
+            f"sum(max by (job) ({SHARDS}) - {SHARD_COUNT})",
             steps=GOOD_AT_ZERO,
         ),
     )
@@ -224,13 +224,13 @@ def _request_graphs() -> tuple[Panel, ...]:
         stacked_areas(
             "Requests",
             "HTTP requests of all exporters to AWS's APIs. Every retry counts as a request.",
-            (Query(f"sum by (service, api) ({REQUESTS})", API_LEGEND),),
+            (Query(f"sum by (aws_service, api) ({REQUESTS})", API_LEGEND),),
             "reqps",
         ),
         stacked_areas(
             "Errors",
             "HTTP requests that failed, by AWS's error code or the class of the failure.",
-            (Query(f"sum by (service, api, code) ({ERRORS})", API_LEGEND + " {{code}}"),),
+            (Query(f"sum by (aws_service, api, code) ({ERRORS})", API_LEGEND + " {{code}}"),),
             "reqps",
             no_value="None",
         ),
@@ -246,7 +246,7 @@ def _request_graphs() -> tuple[Panel, ...]:
 
 
 def _response_times() -> tuple[Panel, ...]:
-    by_api = f"sum by (le, service, api) ({DURATIONS})"
+    by_api = f"sum by (le, aws_service, api) ({DURATIONS})"
     return (
         Panel(
             "Response time",
