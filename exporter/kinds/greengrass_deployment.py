@@ -99,7 +99,7 @@ def with_job(deployment: GreengrassDeployment, job: Response) -> GreengrassDeplo
         deployment,
         continuous=job_counts.is_continuous(job),
         things=things,
-        progress=job_counts.progress(things),
+        progress=job_counts.progress(things, response.text(job, "status")),
         updated=response.moment(job, "lastUpdatedAt"),
     )
 

@@ -55,11 +55,11 @@ def parse(id: str, description: Response) -> IotJob:
     ``documentSource``, ``comment`` and ``description`` are left out: a signed URL and free text.
     """
     job = response.structure(description, "job")
-    things = job_counts.thing_counts(job)
+    things, status = job_counts.thing_counts(job), response.status(job, "status")
     return IotJob(
         id=id,
-        status=response.status(job, "status"),
-        progress=job_counts.progress(things),
+        status=status,
+        progress=job_counts.progress(things, status),
         created=response.moment(job, "createdAt"),
         updated=response.moment(job, "lastUpdatedAt"),
         target=job_counts.target_text(response.texts(job, "targets")),

@@ -27,6 +27,7 @@ MEMBERS: Mapping[str, str] = {
     "canceled": "numberOfCanceledThings",
 }
 UNFINISHED = ("queued", "in_progress")
+CANCELLED = "canceled"
 # Removed and cancelled things are no failures: they were taken out of the job.
 FAILURES = ("failed", "rejected", "timed_out")
 
@@ -34,6 +35,8 @@ FAILURES = ("failed", "rejected", "timed_out")
 JOB_KIND = "iot_job"
 STATUSES = ("IN_PROGRESS", "CANCELED", "COMPLETED", "DELETION_IN_PROGRESS", "SCHEDULED")
 ACTIVE = frozenset({"IN_PROGRESS", "SCHEDULED", "DELETION_IN_PROGRESS"})
+# AWS cancels everything that is unfinished in a job of these statuses.
+CANCELLING = frozenset({"CANCELED", "DELETION_IN_PROGRESS"})
 # A continuous job includes each thing that joins its targets later. It never completes, it can only be cancelled.
 CONTINUOUS = "CONTINUOUS"
 
@@ -48,13 +51,18 @@ def thing_counts(job: Response) -> ThingCounts:
     return tuple((state, count) for state, count in counts if count is not None)
 
 
-def progress(things: ThingCounts) -> float | None:
-    """Return the share of things in a final state, from 0 to 1; None if there are no things or a count is missing."""
+def progress(things: ThingCounts, status: str) -> float | None:
+    """Return the share of things that a job of this status has processed; None if a count is missing or all are 0.
+
+    AWS cancels the unfinished things of a cancelled or deleted job, so these things were not processed. A thing that
+    was cancelled while its job continues is done.
+    """
     counts = dict(things)
     total = sum(counts.values())
     if not total or any(state not in counts for state in UNFINISHED):
         return None
-    return 1 - sum(counts[state] for state in UNFINISHED) / total
+    unprocessed = (*UNFINISHED, CANCELLED) if status in CANCELLING else UNFINISHED
+    return (total - sum(counts.get(state, 0) for state in unprocessed)) / total
 
 
 def unfinished_things(things: ThingCounts) -> int:

@@ -78,6 +78,14 @@ def test_a_deployment_is_exposed_with_the_counts_of_its_job() -> None:
     ]
 
 
+def test_the_things_of_a_cancelled_deployment_that_its_job_did_not_reach_are_not_done() -> None:
+    details = {**DETAILS, "numberOfQueuedThings": 0, "numberOfCanceledThings": 100}
+    job = json_response({"job": {**JOB, "status": "CANCELED", "jobProcessDetails": details}})
+    aws = aws_with({**DEPLOYMENT, "deploymentStatus": "CANCELED"}, job)
+    with serve_app(aws.app()) as endpoint, serve_exporter(BY_ID, endpoint) as exporter:
+        assert f"aws_iot_bulk_operation_progress_ratio{{{LABELS}}} {95 / 195}" in exporter.scrape()
+
+
 @pytest.mark.parametrize(
     ("deployment", "job"),
     [

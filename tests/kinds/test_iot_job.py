@@ -119,6 +119,24 @@ def test_a_job_without_things_or_counts_has_no_progress() -> None:
         assert parse("a", {"job": {"status": "SCHEDULED", "jobProcessDetails": details}}).progress is None
 
 
+@pytest.mark.parametrize(
+    ("status", "counts", "progress"),
+    [
+        ("COMPLETED", ENDED, 1.0),
+        ("CANCELED", ENDED, 868 / 880),
+        ("CANCELED", {**dict.fromkeys(COUNTS, 0), "numberOfSucceededThings": 20, "numberOfCanceledThings": 80}, 0.2),
+        ("DELETION_IN_PROGRESS", ENDED, 868 / 880),
+        ("IN_PROGRESS", COUNTS, 0.88),
+        ("IN_PROGRESS", {**dict.fromkeys(COUNTS, 0), "numberOfQueuedThings": 43, "numberOfFailedThings": 57}, 0.57),
+    ],
+)
+def test_the_things_that_aws_cancelled_with_their_job_were_not_processed(
+    status: str, counts: dict[str, int], progress: float | None
+) -> None:
+    # Exact: a sum of rounded numbers would be shown as 0.5700000000000001.
+    assert parse("a", {"job": {"status": status, "jobProcessDetails": counts}}).progress == progress
+
+
 def test_a_finished_job_is_read_once_and_a_continuous_one_each_time() -> None:
     aws = aws_with(DONE)
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
