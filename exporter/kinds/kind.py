@@ -13,6 +13,7 @@ from exporter.core.model import ItemCounts, Operation
 from exporter.kinds.metric import Metric
 from exporter.kinds.response import Response, Tags
 from exporter.kinds.simulated_operation import SimulatedOperation
+from exporter.kinds.thresholds import DEFAULT, Thresholds
 
 T = TypeVar("T", bound=Operation)
 
@@ -177,6 +178,7 @@ class Kind(Generic[T]):
     - ``is_final``: whether nothing of an operation can change any more.
     - ``is_continuous``: whether an operation has no end, because it includes each thing that joins its target later.
     - ``item_counts``: the succeeded and failed items of an operation; ``items`` are the series with the same counts.
+    - ``thresholds``: which of its operations need attention.
     - ``support_ended``: since then AWS may refuse the calls permanently.
     - ``by_default``: whether the kind is watched without a configuration.
     """
@@ -206,6 +208,7 @@ class Kind(Generic[T]):
     id_pattern: str = PLAIN_ID
     options: tuple[Option, ...] = ()
     tag_source: TagSource[T] | None = None
+    thresholds: Thresholds = DEFAULT
     support_ended: datetime | None = None
     by_default: bool = True
 

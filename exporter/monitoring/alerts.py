@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Literal
 
+from exporter.kinds.thresholds import DEFAULT
 from exporter.metrics.self_metrics import PREFIX
 from exporter.monitoring import records as recorded
 from exporter.monitoring.promql import (
@@ -128,7 +129,7 @@ OPERATION_ALERTS: tuple[Alert, ...] = (
     _operation_alert(
         name="AwsIotBulkFailureRatioHigh",
         query=f"({recorded.FAILURE_RATIO} and {SAME_OPERATION} {recorded.PROCESSED_ITEMS} >= ${{items}}) {IS_RUNNING}",
-        threshold=0.05,
+        threshold=DEFAULT.failure_ratio,
         unit="ratio",
         severity="warning",
         summary="Many items of a running bulk operation fail",

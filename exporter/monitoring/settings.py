@@ -5,10 +5,12 @@ from typing import Annotated
 
 from pydantic import Field, Strict, ValidationError
 
+from exporter.config.duration import format_duration
 from exporter.config.fields import StrictModel
 from exporter.config.strict_yaml import parse_yaml
 from exporter.config.validation import keys_of, problem_lines
 from exporter.core.errors import ConfigError
+from exporter.kinds.thresholds import DEFAULT
 from exporter.monitoring.alerts import Alert
 from exporter.monitoring.fields import AlertName, Duration, LabelName, LabelValue, PositiveDuration, Severity, Url
 
@@ -34,12 +36,13 @@ class Parameters(StrictModel):
     """The values that several rules share."""
 
     ended_seconds: Annotated[int, Strict(), Field(gt=0)] = Field(
-        default=86400,
+        default=round(DEFAULT.ended_seconds),
         description="Alerts on ended operations fire for this time after the end, in seconds. "
         "AWS lists an ended operation for a month.",
     )
     stalled: PositiveDuration = Field(
-        default="30m", description="A running operation without a changed count for this time is stalled."
+        default=format_duration(DEFAULT.stalled_seconds),
+        description="A running operation without a changed count for this time is stalled.",
     )
     rate: PositiveDuration = Field(
         default="15m", description="The window of rates. It must be longer than a pause between waves of a roll-out."
@@ -49,7 +52,9 @@ class Parameters(StrictModel):
         description="The exporter reads every unfinished operation within this time. "
         "It must be longer than two scrape intervals.",
     )
-    items: Count = Field(default=20, description="A failure ratio counts only from this number of processed items on.")
+    items: Count = Field(
+        default=DEFAULT.min_items, description="A failure ratio counts only from this number of processed items on."
+    )
     retries: Count = Field(
         default=10, description="A retry storm has more retries than this number in one window of `rate`."
     )
