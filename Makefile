@@ -97,7 +97,7 @@ documents: $(VENV)/.dev ## Generate the documents, rules, dashboards and tables 
 	$(BIN)/aws-iot-bulk-exporter show dashboard-operation > monitoring/dashboards/aws-iot-bulk-operation.json
 	$(BIN)/aws-iot-bulk-exporter show dashboard-exporter > monitoring/dashboards/aws-iot-bulk-exporter.json
 	$(BIN)/aws-iot-bulk-exporter show chart-alerts > helm/files/alerts.yaml
-	cp monitoring/grafana-alerts.yaml helm/files/grafana-alerts.yaml
+	$(BIN)/aws-iot-bulk-exporter show chart-grafana-alerts > helm/files/grafana-alerts.yaml
 	cp monitoring/dashboards/*.json helm/files/dashboards/
 	$(BIN)/python -m tests.support.generated_documents
 

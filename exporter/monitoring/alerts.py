@@ -76,15 +76,19 @@ class Alert:
         """The query as the left side of a comparison."""
         return self.query if _NAME.fullmatch(self.query) else f"({self.query})"
 
-    def annotations(self, value: str) -> dict[str, str]:
-        """Return the annotations as Go templates. ``value`` is the file format's expression for the value."""
+    def texts(self, value: str) -> dict[str, str]:
+        """Return the texts as Go templates. ``value`` is the file format's expression for the value."""
+        description = _REFERENCE.sub(lambda match: self._reference(match[1], value), self.description)
+        return {"summary": self.summary, "description": description}
+
+    @property
+    def links(self) -> dict[str, str]:
+        """The links by the parameters with their hosts. Without the parameter, a link would lead nowhere."""
         known = ((VARIABLES[label], label) for label in self.labels if label in VARIABLES)
-        links = "&".join(f"var-{variable}={{{{ $labels.{label} | urlquery }}}}" for variable, label in known)
+        variables = "&".join(f"var-{variable}={{{{ $labels.{label} | urlquery }}}}" for variable, label in known)
         return {
-            "summary": self.summary,
-            "description": _REFERENCE.sub(lambda match: self._reference(match[1], value), self.description),
-            "runbook_url": f"${{runbooks}}/{self.name}.md",
-            "dashboard_url": f"${{dashboards}}/d/{self.dashboard}{'?' if links else ''}{links}",
+            "runbooks": f"${{runbooks}}/{self.name}.md",
+            "dashboards": f"${{dashboards}}/d/{self.dashboard}{'?' if variables else ''}{variables}",
         }
 
     def _reference(self, name: str, value: str) -> str:

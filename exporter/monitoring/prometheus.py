@@ -5,7 +5,7 @@ from typing import Any
 import yaml
 
 from exporter.monitoring.alerts import Alert
-from exporter.monitoring.rules import YAML_WIDTH, Rules
+from exporter.monitoring.rules import LINKS, YAML_WIDTH, Rules
 
 RULE_FILE_HEADER = """\
 # Printed by `aws-iot-bulk-exporter show prometheus-rules`. docs/monitoring.md explains how to set your own thresholds.
@@ -65,5 +65,5 @@ def _chart_alert(alert: Alert) -> dict[str, Any]:
         "for": alert.for_,
         "keepFiringFor": alert.keep_firing_for,
         "severity": alert.severity,
-        "annotations": alert.annotations(value="$value"),
+        "annotations": alert.texts("$value") | {LINKS[host]: link for host, link in alert.links.items()},
     }

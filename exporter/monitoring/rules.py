@@ -14,6 +14,8 @@ from exporter.monitoring.settings import UNCHANGED, Change, Settings
 
 # YAML breaks a line after this number of columns. It is large, so that no query is broken.
 YAML_WIDTH: Final = 100_000
+# The annotations with links, by the parameter with the host of the link.
+LINKS: Mapping[str, str] = {"runbooks": "runbook_url", "dashboards": "dashboard_url"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,10 @@ class Rules:
         """Return a text with the values of its placeholders. ``$labels`` and ``$value`` belong to Go and remain."""
         return Template(text).safe_substitute(self.parameters)
 
+    def with_link_placeholders(self) -> Rules:
+        """Return the same rules with a placeholder for the host of each link, for a chart that replaces it."""
+        return replace(self, parameters={**self.parameters, **{host: f"${{{host}}}" for host in LINKS}})
+
     def resolve(self) -> Rules:
         """Return the same rules without placeholders in the queries."""
         records = tuple(replace(record, query=self.substitute(record.query)) for record in self.records)
@@ -37,7 +43,8 @@ class Rules:
 
     def annotations(self, alert: Alert, value: str) -> dict[str, str]:
         """Return the annotations of an alert without placeholders. ``value`` is the format's expression for it."""
-        return {name: self.substitute(text) for name, text in alert.annotations(value).items()}
+        links = {LINKS[host]: link for host, link in alert.links.items() if self.parameters[host]}
+        return {name: self.substitute(text) for name, text in (alert.texts(value) | links).items()}
 
     @property
     def groups(self) -> dict[str, tuple[Alert, ...]]:
@@ -48,7 +55,8 @@ class Rules:
 
 def rules(kinds: Kinds, settings: Settings = UNCHANGED) -> Rules:
     """Return all rules that the settings enable."""
-    parameters = settings.parameters.model_dump() | {"runbooks": settings.runbooks, "dashboards": settings.dashboards}
+    links = {"runbooks": settings.runbooks or "", "dashboards": settings.dashboards or ""}
+    parameters = settings.parameters.model_dump() | links
     changes = ((alert, settings.alerts.get(alert.name, Change())) for alert in ALERTS)
     return Rules(
         records(kinds),

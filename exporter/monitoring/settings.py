@@ -63,8 +63,8 @@ class Parameters(StrictModel):
 class Settings(StrictModel):
     """The contents of the file."""
 
-    runbooks: Url = Field(default="docs/runbooks", description="The URL of the runbooks.")
-    dashboards: Url = Field(default="http://localhost:3000", description="The URL of Grafana.")
+    runbooks: Url | None = Field(default=None, description="The URL of the runbooks; no link to them if omitted.")
+    dashboards: Url | None = Field(default=None, description="The URL of Grafana; no link to it if omitted.")
     parameters: Parameters = Parameters()
     labels: dict[LabelName, LabelValue] = Field(default={}, description="Labels that every alert gets.")
     alerts: dict[AlertName, Change] = Field(default={}, description="Changes to alerts, by the name of the alert.")

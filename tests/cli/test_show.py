@@ -20,13 +20,11 @@ COMMITTED = {
     "dashboard-operation": "monitoring/dashboards/aws-iot-bulk-operation.json",
     "dashboard-exporter": "monitoring/dashboards/aws-iot-bulk-exporter.json",
     "chart-alerts": "helm/files/alerts.yaml",
+    "chart-grafana-alerts": "helm/files/grafana-alerts.yaml",
 }
 
 # Helm reads no file outside the chart, so the chart has copies.
-CHART_COPIES = {
-    "monitoring/grafana-alerts.yaml": "helm/files/grafana-alerts.yaml",
-    "monitoring/dashboards/*.json": "helm/files/dashboards/",
-}
+CHART_COPIES = {"monitoring/dashboards/*.json": "helm/files/dashboards/"}
 
 
 @pytest.mark.parametrize("subject", sorted(COMMITTED))

@@ -20,6 +20,7 @@ from exporter.monitoring.grafana import grafana_alerts, without_records
 from exporter.monitoring.prometheus import prometheus_rules
 from exporter.monitoring.records import Record
 from exporter.monitoring.rules import Rules, rules
+from exporter.monitoring.settings import parse_settings
 from tests.support.dashboards import PRINTED, variables
 from tests.support.promql import exposed_metrics, metric_names, promtool, recorded_metrics
 from tests.support.repository import ROOT
@@ -35,6 +36,8 @@ VALIDATOR = Draft202012Validator(SCHEMA)
 KINDS_IN_1970 = [
     replace(kind, support_ended=kind.support_ended and datetime(1970, 1, 1, 0, 10, tzinfo=UTC)) for kind in KINDS
 ]
+
+LINKED = parse_settings("{runbooks: https://wiki.example/docs/runbooks, dashboards: https://grafana.example}")
 
 every_alert = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
 every_unit_test = pytest.mark.parametrize("file", UNIT_TESTS, ids=lambda file: file.name.removesuffix(".test.yaml"))
@@ -161,13 +164,18 @@ def test_the_durations_of_an_alert_are_well_formed(alert: Alert) -> None:
 
 @every_alert
 def test_an_alert_links_to_its_runbook_and_to_variables_of_its_dashboard(alert: Alert) -> None:
-    texts = rules(KINDS).annotations(alert, "$value")
-    assert (ROOT / texts["runbook_url"]).is_file()
-    assert re.match(rf"http://localhost:3000/d/{alert.dashboard}(\?var-|$)", texts["dashboard_url"])
+    texts = rules(KINDS, LINKED).annotations(alert, "$value")
+    assert (ROOT / texts["runbook_url"].removeprefix("https://wiki.example/")).is_file()
+    assert re.match(rf"https://grafana\.example/d/{alert.dashboard}(\?var-|$)", texts["dashboard_url"])
     (dashboard,) = (dashboard for dashboard in PRINTED.values() if dashboard["uid"] == alert.dashboard)
     named = set(re.findall(r"var-(\w+)=", texts["dashboard_url"]))
     assert named <= variables(dashboard).keys()
     assert ("region" in named) == ("aws_region" in alert.labels)
+
+
+@every_alert
+def test_an_alert_has_no_link_without_the_host_of_the_link(alert: Alert) -> None:
+    assert rules(KINDS).annotations(alert, "$value").keys() == {"summary", "description"}
 
 
 def test_labels_keywords_functions_and_ranges_are_not_metrics() -> None:

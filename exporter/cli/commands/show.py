@@ -30,6 +30,7 @@ DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "config-schema": lambda: _json(config_schema(KINDS)),
     "openapi": lambda: _json(openapi(KINDS)),
     "chart-alerts": lambda: chart_alerts(rules(KINDS)),
+    "chart-grafana-alerts": lambda: grafana_alerts(rules(KINDS).with_link_placeholders()),
     "dashboard": lambda: fleet_dashboard(KINDS),
     "dashboard-operation": lambda: operation_dashboard(KINDS),
     "dashboard-exporter": exporter_dashboard,
