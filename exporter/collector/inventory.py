@@ -37,6 +37,7 @@ class TrackedOperation:
     ended_at: float = NEVER
     final: bool = False
     tags: Tags | None = None
+    tags_tried_at: float = NEVER
 
     @property
     def status(self) -> str:

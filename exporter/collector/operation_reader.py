@@ -63,10 +63,13 @@ class OperationReader:
         await asyncio.gather(*(work() for _ in range(AT_ONCE)))
 
     async def read_missing_tags(self, operations: Iterable[TrackedOperation]) -> None:
-        """Read the tags of operations that were described before tags were wanted, or whose tags could not be read."""
-        for operation in operations:
+        """Read the tags of operations that were described before tags were wanted, or whose tags could not be read.
+
+        Those whose last attempt is the oldest come first: tags that AWS always refuses must not delay other tags.
+        """
+        for operation in sorted(operations, key=lambda operation: operation.tags_tried_at):
             reading = operation.reading
-            if reading and self._needs_tags(operation):
+            if reading and self._needs_tags(operation) and operation.tags_tried_at < self._attempt.started:
                 await self._read_tags(self._api, operation, reading.operation)
                 operation.reading = replace(reading, operation=_with_tags(reading.operation, operation))
 
@@ -85,7 +88,8 @@ class OperationReader:
         read_at = self._clock.now()
         self._attempt.note_response()
         self._note_described(operation)
-        if self._needs_tags(operation):
+        # Tags that could not be read are read again at the end of a refresh.
+        if self._needs_tags(operation) and operation.tags_tried_at == NEVER:
             await self._read_tags(api, operation, described)
         reading = Reading(_with_tags(described, operation), read_at)
         operation.update(reading, self._cell.kind, self._cell.watch, self._clock.monotonic())
@@ -127,6 +131,7 @@ class OperationReader:
     async def _read_tags(self, api: Api, operation: TrackedOperation, described: Operation) -> None:
         if self._tag_source is None:
             return
+        operation.tags_tried_at = self._clock.monotonic()
         try:
             with defects_as_api_errors():
                 operation.tags = await self._tag_source.read(api, described)

@@ -6,6 +6,7 @@ import pytest
 
 from exporter.kinds.iot_job import KIND, parse
 from tests.support.exporter_server import added_requests, serve_exporter
+from tests.support.exposition_rows import Scrape
 from tests.support.scripted_endpoint import HttpResponse, ScriptedAws, error_response, json_response
 from tests.support.servers import serve_app
 
@@ -219,3 +220,22 @@ def test_a_finished_job_that_is_being_deleted_is_read_again() -> None:
         assert 'status="COMPLETED"} 1.0' in exporter.scrape()
         aws.responses |= aws_with({**DONE, "status": "DELETION_IN_PROGRESS"}).responses
         assert 'status="DELETION_IN_PROGRESS"} 1.0' in exporter.scrape()
+
+
+def test_tags_that_aws_always_refuses_delay_no_tags_of_other_jobs() -> None:
+    ids = ["refused", *(f"job-{number:02}" for number in range(20))]
+    aws = ScriptedAws({})
+    for id in ids:
+        arn = ARN.replace("firmware-7", id)
+        aws.responses[f"/jobs/{id}"] = description({**DONE, "jobId": id, "jobArn": arn})
+        tags = json_response({"tags": [{"Key": "team", "Value": "edge"}]})
+        tags_path = f"/tags?resourceArn={quote(arn, safe='')}"
+        aws.responses[tags_path] = error_response("AccessDeniedException", 403) if id == "refused" else tags
+    config = TAGS_CONFIG.replace("firmware-7", ", ".join(ids))
+    with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint) as exporter:
+        exporter.scrape()
+        for _ in range(2):
+            info = Scrape(exporter.scrape()).by("id", "aws_iot_bulk_operation_info", tag_team="edge")
+            assert sorted(info) == sorted(ids[1:])
+        # Of one refresh: only the refused call is made again.
+        assert [target[:5] for target in added_requests(exporter.scrape, aws.requests)] == ["/tags"]
