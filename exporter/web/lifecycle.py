@@ -2,13 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from exporter.core.errors import ConfigError
 from exporter.web.responses import DATA_HEADERS, text_response
+from exporter.web.waiting import in_turn
 
 # The values of Sec-Fetch-Site that a browser sends if no page of another site caused the request.
 OWN_SITES = ("same-origin", "none")
@@ -26,10 +26,10 @@ def lifecycle_routes(reload: Callable[[], Awaitable[None]], shown: Callable[[], 
             return text_response(error.problems, 500)
         return text_response(["reloaded"])
 
-    async def get_config(request: Request) -> Response:
-        return PlainTextResponse(await run_in_threadpool(shown), headers=DATA_HEADERS)
+    def get_config(request: Request) -> Response:
+        return PlainTextResponse(shown(), headers=DATA_HEADERS)
 
-    return [Route("/-/reload", post_reload, methods=["POST"]), Route("/config", get_config)]
+    return [Route("/-/reload", post_reload, methods=["POST"]), Route("/config", in_turn(get_config))]
 
 
 def _is_foreign(request: Request) -> bool:

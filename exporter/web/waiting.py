@@ -1,11 +1,16 @@
-"""Waits of a request that end when its client disconnects."""
+"""Waits of a request that end when its client disconnects, and renderings that wait for their turn."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Scope
+
+from exporter.web.limits import MAX_RENDERINGS
 
 # The key of the state of a connection. Its value is the set of tasks to cancel when the client disconnects.
 WAITING = "waiting"
@@ -36,3 +41,16 @@ async def turn(limit: asyncio.Semaphore, scope: Scope) -> AsyncIterator[None]:
         yield
     finally:
         limit.release()
+
+
+def in_turn(respond: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
+    """Return a handler that calls ``respond`` in a thread, for a limited number of requests at the same time."""
+    renderings = asyncio.Semaphore(MAX_RENDERINGS)
+
+    async def handle(request: Request) -> Response:
+        # In a thread: a page of thousands of rows would delay the health checks. Many renderings at once would keep
+        # scrapes from the threads.
+        async with turn(renderings, request.scope):
+            return await run_in_threadpool(respond, request)
+
+    return handle
