@@ -18,16 +18,24 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """The fields that every bulk operation has. A kind adds its counts in a subclass."""
+    """The fields that every bulk operation has. A kind adds its counts in a subclass.
+
+    - ``completed``: when AWS ended the operation, None if AWS does not report it.
+    - ``reason_code``: the reason that AWS or a user gave for the last change of the status.
+    - ``aborted``: whether AWS cancelled the operation because of the operation's own abort criteria.
+    """
 
     id: str
     status: str
     progress: float | None = None
     created: datetime | None = None
     updated: datetime | None = None
+    completed: datetime | None = None
     name: str = ""
     target: str = ""
     input: str = ""
+    reason_code: str = ""
+    aborted: bool = False
     tags: tuple[tuple[str, str], ...] = ()
 
 

@@ -101,6 +101,9 @@ def with_job(deployment: GreengrassDeployment, job: Response) -> GreengrassDeplo
         things=things,
         progress=job_counts.progress(things, response.text(job, "status")),
         updated=response.moment(job, "lastUpdatedAt"),
+        completed=response.moment(job, "completedAt"),
+        reason_code=response.text(job, "reasonCode"),
+        aborted=job_counts.is_aborted(job, things),
     )
 
 

@@ -30,10 +30,12 @@ UNFINISHED = ("queued", "in_progress")
 CANCELLED = "canceled"
 # Removed and cancelled things are no failures: they were taken out of the job.
 FAILURES = ("failed", "rejected", "timed_out")
+EXECUTED = ("in_progress", "succeeded", *FAILURES)
 
 # The name of the kind for jobs.
 JOB_KIND = "iot_job"
-STATUSES = ("IN_PROGRESS", "CANCELED", "COMPLETED", "DELETION_IN_PROGRESS", "SCHEDULED")
+CANCELED_STATUS = "CANCELED"
+STATUSES = ("IN_PROGRESS", CANCELED_STATUS, "COMPLETED", "DELETION_IN_PROGRESS", "SCHEDULED")
 ACTIVE = frozenset({"IN_PROGRESS", "SCHEDULED", "DELETION_IN_PROGRESS"})
 # AWS cancels everything that is unfinished in a job of these statuses.
 CANCELLING = frozenset({"CANCELED", "DELETION_IN_PROGRESS"})
@@ -82,6 +84,29 @@ def is_continuous(job: Response) -> bool:
     return response.text(job, "targetSelection") == CONTINUOUS
 
 
+def is_aborted(job: Response, things: ThingCounts) -> bool:
+    """Return whether AWS cancelled a job because its failures met the job's own abort criteria.
+
+    No member of the response states it, and AWS documents no reason code for it. But AWS cancels a job as soon as a
+    criterion is met, so a cancelled job that meets one was aborted.
+    AWS: https://docs.aws.amazon.com/iot/latest/apireference/API_AbortCriteria.html
+    """
+    criteria = response.structures(response.structure(job, "abortConfig"), "criteriaList")
+    return response.text(job, "status") == CANCELED_STATUS and any(
+        _is_met(criterion, dict(things)) for criterion in criteria
+    )
+
+
+def _is_met(criterion: Response, counts: Mapping[str, int]) -> bool:
+    """Return whether the things of a job meet a criterion. Only things that executed the job count."""
+    failure, percentage = response.text(criterion, "failureType").lower(), criterion.get("thresholdPercentage")
+    executed = sum(count for state, count in counts.items() if state in EXECUTED)
+    if percentage is None or executed < max(1, criterion.get("minNumberOfExecutedThings", 1)):
+        return False
+    failed = sum(count for state, count in counts.items() if state in FAILURES and failure in ("all", state))
+    return bool(100 * failed >= percentage * executed)
+
+
 def target_text(arns: Iterable[str]) -> str:
     """Return the first target of a job, and the number of further ones."""
     first, *others = (*arns, "")
@@ -104,6 +129,8 @@ def simulated_job(job: SimulatedOperation) -> dict[str, Any]:
             **simulated_entry(job),
             "targets": [job.target or f"arn:aws:iot:{job.region}:{job.account}:thinggroup/everything"],
             "description": job.message or None,
+            "reasonCode": job.reason_code or None,
+            "abortConfig": _simulated_abort_config(job),
             "jobProcessDetails": {"processingTargets": [], **_simulated_details(job)},
         }
     }
@@ -121,6 +148,13 @@ def simulated_entry(job: SimulatedOperation) -> dict[str, Any]:
         "completedAt": None if job.status in ACTIVE else job.updated,
         "isConcurrent": False,
     }
+
+
+def _simulated_abort_config(job: SimulatedOperation) -> dict[str, Any] | None:
+    if job.abort_percentage is None:
+        return None
+    criterion = {"failureType": "ALL", "action": "CANCEL", "thresholdPercentage": job.abort_percentage}
+    return {"criteriaList": [{**criterion, "minNumberOfExecutedThings": 1}]}
 
 
 def _simulated_details(job: SimulatedOperation) -> dict[str, Any]:

@@ -6,7 +6,10 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedOperation:
-    """One operation of a scenario at one moment. The counts are of its items: things, records or groups."""
+    """One operation of a scenario at one moment. The counts are of its items: things, records or groups.
+
+    ``abort_percentage`` is the share of failures at which the operation aborts itself, None if it never does.
+    """
 
     id: str
     account: str
@@ -23,6 +26,8 @@ class SimulatedOperation:
     target: str = ""
     continuous: bool = False
     message: str = ""
+    reason_code: str = ""
+    abort_percentage: int | None = None
     error_codes: tuple[str, ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
 

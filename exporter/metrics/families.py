@@ -17,10 +17,12 @@ Table = tuple[Metric[Any], ...]
 
 def table(kind: Kind[Any], tags: Sequence[str]) -> Table:
     """Return every metric of a kind. ``tags`` are the AWS tags that become labels of the info metric."""
-    return (*shared_metrics(kind.statuses, tags), *kind.metrics)
+    return (*shared_metrics(kind.statuses, tags, kind.is_continuous), *kind.metrics)
 
 
-def shared_metrics(statuses: tuple[str, ...], tags: Sequence[str]) -> tuple[Metric[Operation], ...]:
+def shared_metrics(
+    statuses: tuple[str, ...], tags: Sequence[str], is_continuous: Callable[[Any], bool]
+) -> tuple[Metric[Operation], ...]:
     """Return the metrics that every kind has. Statuses are spelled as AWS spells them."""
     return (
         state_set(
@@ -45,18 +47,34 @@ def shared_metrics(statuses: tuple[str, ...], tags: Sequence[str]) -> tuple[Metr
             "Time at which AWS last updated the operation, in Unix seconds.",
             lambda operation: operation.updated,
         ),
+        timestamp(
+            PREFIX + "completed_timestamp_seconds",
+            "Time at which the operation ended, in Unix seconds, if AWS reports it (for jobs: completedAt).",
+            lambda operation: operation.completed,
+        ),
         Metric(
             PREFIX + "last_read_timestamp_seconds",
             "Time at which the exporter last read the operation from AWS, in Unix seconds.",
             lambda reading: (((), reading.at),),
         ),
+        gauge(
+            PREFIX + "continuous",
+            "Whether the operation has no end and includes things that join its target later: 1 for yes, 0 for no.",
+            lambda operation: float(is_continuous(operation)),
+        ),
+        gauge(
+            PREFIX + "aborted",
+            "1 if AWS cancelled the operation because its failures met its own abort criteria; otherwise absent.",
+            lambda operation: 1.0 if operation.aborted else None,
+        ),
         info(
             PREFIX + "info",
-            "Name, target, input file and tags of the operation in labels, with the constant value 1.",
+            "Name, target, input file, reason code and tags of the operation in labels, with the constant value 1.",
             {
                 "name": lambda operation: operation.name,
                 "target": lambda operation: operation.target,
                 "input": lambda operation: operation.input,
+                "reason_code": lambda operation: operation.reason_code,
                 **{label: _tag_reader(tag) for label, tag in zip(tag_labels(tags), tags, strict=True)},
             },
         ),

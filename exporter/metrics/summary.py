@@ -79,8 +79,15 @@ class OperationLine:
     progress: Annotated[Ratio | None, Field(description="The completed share, from 0 to 1.")]
     succeeded: Annotated[Count | None, Field(description="The number of items that succeeded.")]
     failed: Annotated[Count | None, Field(description="The number of items that failed.")]
+    reason_code: Annotated[
+        OptionalText, Field(description="The reason that AWS or a user gave for the last change of a job's status.")
+    ]
+    aborted: Annotated[
+        bool, Field(description="Whether AWS cancelled the operation because its failures met its abort criteria.")
+    ]
     created: OptionalTime
     updated: Annotated[OptionalTime, Field(description="When AWS last changed the operation.")]
+    completed: Annotated[OptionalTime, Field(description="When the operation ended, if AWS reports it.")]
     read: Annotated[Time, Field(description="When the exporter last read the operation from AWS.")]
     rate: Annotated[float | None, Field(description="The share completed per second, measured over the last minutes.")]
     estimated_end: Annotated[OptionalTime, Field(description="The estimated end at this rate.")]
@@ -183,8 +190,11 @@ class Overview:
             progress=operation.progress,
             succeeded=item_counts.succeeded,
             failed=item_counts.failed,
-            created=operation.created.timestamp() if operation.created else None,
-            updated=operation.updated.timestamp() if operation.updated else None,
+            reason_code=_utf8_text(operation.reason_code),
+            aborted=operation.aborted,
+            created=_timestamp(operation.created),
+            updated=_timestamp(operation.updated),
+            completed=_timestamp(operation.completed),
             read=reading.at,
             rate=estimate.rate if estimate else None,
             estimated_end=estimate.end if estimate else None,
@@ -212,6 +222,10 @@ class Overview:
             ratio = ratios.get((snapshot.scope.account_id, snapshot.scope.region, service, api))
             if ratio is not None:
                 yield BudgetLine(service=service, api=api, ratio=ratio)
+
+
+def _timestamp(when: datetime | None) -> float | None:
+    return when.timestamp() if when else None
 
 
 def _utf8_text(text: str) -> str:

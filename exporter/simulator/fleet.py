@@ -54,6 +54,8 @@ class _RunningOperation:
             target=planned.target,
             continuous=planned.continuous,
             message=planned.message if has_ended else "",
+            reason_code=planned.reason_code if has_ended else "",
+            abort_percentage=planned.abort_percentage,
             error_codes=planned.error_codes if has_ended or stage.failed else (),
             tags=self.tags,
         )

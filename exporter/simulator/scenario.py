@@ -61,6 +61,7 @@ Name = Annotated[str, Strict(), Field(min_length=1)]
 Whole = Annotated[int, Strict(), Field(ge=0)]
 Share = Annotated[float, Field(strict=True, ge=0, le=1)]
 ErrorCode = Annotated[str, Strict(), Field(pattern=r"^[A-Za-z][A-Za-z0-9.]*$")]
+ReasonCode = Annotated[str, Strict(), Field(pattern=r"^[A-Z0-9_]{0,128}$")]
 ContentType = Annotated[str, Strict(), Field(pattern=r"^[!-~]+/[ -~]+$")]
 Span = Annotated[Duration, Field(ge=0)]
 MemberPath = Annotated[str, Strict(), Field(pattern=r"^[^.\s]+(\.[^.\s]+)*$")]
@@ -148,8 +149,8 @@ class PlannedOperation(_Entry):
     """An operation and its timeline. ``created`` is in seconds since the simulator started.
 
     ``count`` creates several equal operations, see ``ids``. Without ``account``, they belong to the first account. The
-    message appears at the last point, the error codes appear with the first failure, and the number of retries grows
-    to ``retries``.
+    message and the reason code appear at the last point, the error codes appear with the first failure, and the number
+    of retries grows to ``retries``. ``abort_percentage`` is the share of failures at which a job aborts itself.
     """
 
     # The order matters: each validator uses the fields above its own.
@@ -166,6 +167,8 @@ class PlannedOperation(_Entry):
     target: Annotated[Text, AfterValidator(_valid_target)] = ""
     continuous: Annotated[bool, Strict()] = False
     message: Text = ""
+    reason_code: ReasonCode = ""
+    abort_percentage: Annotated[Whole, Field(ge=1, le=100)] | None = None
     error_codes: tuple[Name, ...] = ()
     tags: dict[str, Text] = Field(default={})
     timeline: Annotated[tuple[Point, ...], Field(min_length=1)]

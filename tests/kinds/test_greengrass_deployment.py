@@ -25,7 +25,13 @@ DETAILS = {
     "numberOfFailedThings": 5,
     "numberOfQueuedThings": 5,
 }
-JOB = {"jobId": "job-1", "jobArn": ARN, "status": "IN_PROGRESS", "lastUpdatedAt": 1766000600}
+JOB = {
+    "jobId": "job-1",
+    "jobArn": ARN,
+    "status": "IN_PROGRESS",
+    "lastUpdatedAt": 1766000600,
+    "targetSelection": "CONTINUOUS",
+}
 JOB_RESPONSE = json_response({"job": {**JOB, "jobProcessDetails": DETAILS}})
 JOB_WITHOUT_QUEUE = json_response({"job": {**JOB, "jobProcessDetails": {**DETAILS, "numberOfQueuedThings": 0}}})
 GET, LIST = "/greengrass/v2/deployments/d7d2", "/greengrass/v2/deployments?historyFilter=LATEST_ONLY&maxResults=100"
@@ -57,8 +63,8 @@ def test_a_deployment_is_exposed_with_the_counts_of_its_job() -> None:
     with serve_app(aws.app()) as endpoint, serve_exporter(BY_ID, endpoint) as exporter:
         rows = exporter.operations().splitlines()
     info = (
-        f'{SAME},id="d7d2",input="",kind="greengrass_deployment",name="gateway 1.8",tag_team="edge",'
-        'target="arn:aws:iot:eu-west-1:111122223333:thinggroup/gateways"'
+        f'{SAME},id="d7d2",input="",kind="greengrass_deployment",name="gateway 1.8",reason_code="",'
+        'tag_team="edge",target="arn:aws:iot:eu-west-1:111122223333:thinggroup/gateways"'
     )
     assert rows == [
         f'aws_iot_bulk_operation_status{{{LABELS},status="ACTIVE"}} 1.0',
@@ -70,6 +76,7 @@ def test_a_deployment_is_exposed_with_the_counts_of_its_job() -> None:
         f"aws_iot_bulk_operation_progress_ratio{{{LABELS}}} 0.95",
         f"aws_iot_bulk_operation_created_timestamp_seconds{{{LABELS}}} 1.7660000005e+09",
         f"aws_iot_bulk_operation_updated_timestamp_seconds{{{LABELS}}} 1.7660006e+09",
+        f"aws_iot_bulk_operation_continuous{{{LABELS}}} 1.0",
         f"aws_iot_bulk_operation_info{{{info}}} 1.0",
         f'{THINGS}{LABELS},state="queued"}} 5.0',
         f'{THINGS}{LABELS},state="in_progress"}} 0.0',

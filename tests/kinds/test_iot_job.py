@@ -70,6 +70,7 @@ def test_a_job_is_exposed_with_its_progress_and_thing_counts_after_one_call() ->
     # Without configured tags, they are not read.
     assert aws.requests == [PATH]
     target = 'target="arn:aws:iot:eu-west-1:111122223333:thinggroup/edge +2"'
+    info = f'{SAME},id="firmware-7",input="",kind="iot_job",name="",reason_code="",{target}'
     assert rows == [
         f'aws_iot_bulk_operation_status{{{labels},status="IN_PROGRESS"}} 1.0',
         f'aws_iot_bulk_operation_status{{{labels},status="CANCELED"}} 0.0',
@@ -80,7 +81,8 @@ def test_a_job_is_exposed_with_its_progress_and_thing_counts_after_one_call() ->
         f"aws_iot_bulk_operation_progress_ratio{{{labels}}} 0.88",
         f"aws_iot_bulk_operation_created_timestamp_seconds{{{labels}}} 1.7660000005e+09",
         f"aws_iot_bulk_operation_updated_timestamp_seconds{{{labels}}} 1.7660006e+09",
-        f'aws_iot_bulk_operation_info{{{SAME},id="firmware-7",input="",kind="iot_job",name="",{target}}} 1.0',
+        f"aws_iot_bulk_operation_continuous{{{labels}}} 0.0",
+        f"aws_iot_bulk_operation_info{{{info}}} 1.0",
         f'aws_iot_job_things{{{labels},state="queued"}} 100.0',
         f'aws_iot_job_things{{{labels},state="in_progress"}} 20.0',
         f'aws_iot_job_things{{{labels},state="succeeded"}} 840.0',
@@ -112,6 +114,60 @@ def test_a_job_is_final_if_it_ended_and_no_thing_is_unfinished(
 ) -> None:
     job = parse("a", {"job": {"status": status, "targetSelection": selection, "jobProcessDetails": counts}})
     assert KIND.is_final(job, frozenset()) is final
+
+
+def scrape_of(job: dict[str, object]) -> Scrape:
+    """Return the first scrape of an exporter that watches the job."""
+    with serve_app(aws_with(job).app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
+        return Scrape(exporter.scrape())
+
+
+def test_an_ended_job_has_the_time_of_its_end_and_its_reason_code() -> None:
+    ended = scrape_of({**DONE, "status": "CANCELED", "completedAt": 1766000700, "reasonCode": "WRONG_IMAGE"})
+    assert ended.value("aws_iot_bulk_operation_completed_timestamp_seconds") == 1766000700
+    assert ended.value("aws_iot_bulk_operation_info", reason_code="WRONG_IMAGE") == 1
+    running = scrape_of(JOB)
+    assert running.value("aws_iot_bulk_operation_completed_timestamp_seconds") is None
+    assert running.value("aws_iot_bulk_operation_info", reason_code="") == 1
+
+
+@pytest.mark.parametrize(("selection", "continuous"), [("CONTINUOUS", 1), ("SNAPSHOT", 0)])
+def test_a_job_says_whether_it_has_an_end(selection: str, continuous: int) -> None:
+    job = {**JOB, "targetSelection": selection}
+    assert scrape_of(job).value("aws_iot_bulk_operation_continuous") == continuous
+
+
+def criterion(failure_type: str, percentage: float, minimum: int = 1) -> dict[str, object]:
+    return {
+        "failureType": failure_type,
+        "action": "CANCEL",
+        "thresholdPercentage": percentage,
+        "minNumberOfExecutedThings": minimum,
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "criteria", "aborted"),
+    [
+        # Of 860 things that executed the job, 20 failed: 12 reported it, 3 rejected it and 5 timed out.
+        ("CANCELED", [criterion("ALL", 2.3)], 1),
+        ("CANCELED", [criterion("ALL", 2.4)], None),
+        ("CANCELED", [criterion("FAILED", 1.3)], 1),
+        ("CANCELED", [criterion("REJECTED", 1.3)], None),
+        ("CANCELED", [criterion("TIMED_OUT", 0.5)], 1),
+        ("CANCELED", [criterion("ALL", 50), criterion("FAILED", 1)], 1),
+        ("CANCELED", [criterion("ALL", 1, minimum=860)], 1),
+        ("CANCELED", [criterion("ALL", 1, minimum=861)], None),
+        ("CANCELED", [], None),
+        ("COMPLETED", [criterion("ALL", 1)], None),
+        ("IN_PROGRESS", [criterion("ALL", 1)], None),
+    ],
+)
+def test_a_cancelled_job_that_meets_its_own_abort_criteria_was_aborted(
+    status: str, criteria: list[object], aborted: int | None
+) -> None:
+    job = {**DONE, "status": status, "abortConfig": {"criteriaList": criteria}}
+    assert scrape_of(job).value("aws_iot_bulk_operation_aborted") == aborted
 
 
 def test_a_job_without_things_or_counts_has_no_progress() -> None:

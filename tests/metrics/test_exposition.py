@@ -34,7 +34,9 @@ class Counted(Operation):
 def table_of(kind: str) -> Table:
     """Return the shared metrics and two own ones, whose help text needs escaping."""
     return (
-        *shared_metrics(("InProgress", "Completed"), ("team", "cost center")),
+        *shared_metrics(
+            ("InProgress", "Completed"), ("team", "cost center"), lambda operation: operation.name == "continuous"
+        ),
         gauge(f"aws_{kind}_figure", 'A "figure"\nof C:\\new.', lambda operation: operation.figure),
         breakdown(f"aws_{kind}_parts", "Parts.", "part", lambda operation: operation.parts),
     )

@@ -59,7 +59,8 @@ def test_a_registration_task_is_exposed_with_status_progress_times_and_counts() 
         f"aws_iot_bulk_operation_progress_ratio{{{labels}}} 0.57",
         f"aws_iot_bulk_operation_created_timestamp_seconds{{{labels}}} 1.7660000005e+09",
         f"aws_iot_bulk_operation_updated_timestamp_seconds{{{labels}}} 1.7660006e+09",
-        f'aws_iot_bulk_operation_info{{{with_input},name="",target=""}} 1.0',
+        f"aws_iot_bulk_operation_continuous{{{labels}}} 0.0",
+        f'aws_iot_bulk_operation_info{{{with_input},name="",reason_code="",target=""}} 1.0',
         f"aws_iot_thing_registration_task_succeeded_things{{{labels}}} 198204.0",
         f"aws_iot_thing_registration_task_failed_things{{{labels}}} 1796.0",
     ]
@@ -69,13 +70,15 @@ def test_a_bulk_deployment_is_exposed_with_counts_errors_groups_and_chosen_tags(
     labels = f'{SAME},id="4c0f",kind="greengrass_bulk_deployment"'
     code = f'{SAME},code="{{}}",id="4c0f",kind="greengrass_bulk_deployment"'
     info = (
-        f'{SAME},id="4c0f",input="",kind="greengrass_bulk_deployment",name="",tag_site="",tag_team="gateways",target=""'
+        f'{SAME},id="4c0f",input="",kind="greengrass_bulk_deployment",name="",reason_code="",'
+        'tag_site="",tag_team="gateways",target=""'
     )
     reports = {"Deployments": [{"DeploymentStatus": status} for status in ("Success", "Success", "Failure", "New")]}
     path = "/greengrass/bulk/deployments/4c0f"
     rows = rows_of(DEPLOYMENT_CONFIG, {f"{path}/status": DEPLOYMENT, f"{path}/detailed-reports": reports})
     assert [row for row in rows if "_status{" not in row] == [
         f"aws_iot_bulk_operation_created_timestamp_seconds{{{labels}}} 1.561479093265e+09",
+        f"aws_iot_bulk_operation_continuous{{{labels}}} 0.0",
         f"aws_iot_bulk_operation_info{{{info}}} 1.0",
         f"aws_greengrass_bulk_deployment_processed_records{{{labels}}} 5000.0",
         f"aws_greengrass_bulk_deployment_invalid_input_records{{{labels}}} 20.0",
@@ -101,4 +104,8 @@ def test_a_missing_count_has_no_sample() -> None:
     only_status = {"taskId": "a1b2", "status": "Failed", "successCount": None}
     rows = rows_of(TASK_CONFIG, {"/thing-registration-tasks/a1b2": only_status})
     names = {row.partition("{")[0] for row in rows}
-    assert names == {"aws_iot_bulk_operation_status", "aws_iot_bulk_operation_info"}
+    assert names == {
+        "aws_iot_bulk_operation_status",
+        "aws_iot_bulk_operation_continuous",
+        "aws_iot_bulk_operation_info",
+    }

@@ -173,6 +173,8 @@ def test_an_operation_has_a_name_a_target_and_a_continuous_flag() -> None:
         ("continuous: 1", "continuous: expected true or false"),
         ('continuous: "true"', "continuous: expected true or false"),
         ("continous: true", "continous: unknown key; did you mean continuous?"),
+        ("abort_percentage: 101", "abort_percentage: must be at most 100"),
+        ("reason_code: wrong", "reason_code: must match the regular expression ^[A-Z0-9_]{0,128}$"),
         ("target: sensors", NO_TARGET),
         ("target: 'arn:aws:iot:eu-west-1:111122223333:job/a'", NO_TARGET),
         ("target: 'arn:aws:iot:x:1:thinggroup/a'", NO_TARGET),

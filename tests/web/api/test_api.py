@@ -76,6 +76,9 @@ def test_values_that_aws_has_not_supplied_are_null(exporter: ServedExporter) -> 
         "progress": 1.0,
         "succeeded": 75,
         "failed": 25,
+        "reason_code": None,
+        "aborted": False,
+        "completed": None,
         "rate": None,
         "estimated_end": None,
     }
