@@ -125,8 +125,9 @@ def test_the_terraform_files_are_formatted_and_use_every_variable() -> None:
     assert set(re.findall(r"\bvar\.(\w+)", main)) == set(outer)
 
 
-def test_cfn_lint_accepts_the_template() -> None:
+@pytest.mark.parametrize("template", ["aws/cloudformation.yaml", "ecs/fargate.yaml"])
+def test_cfn_lint_accepts_the_template(template: str) -> None:
     linter = str(Path(sys.executable).with_name("cfn-lint"))
-    command = [linter, "--include-checks", "I", "--", str(AWS / "cloudformation.yaml")]
+    command = [linter, "--include-checks", "I", "--", str(ROOT / "deploy" / template)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -53,6 +53,12 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
 
 
+# The parts of a template with a role.
+CLOUDFORMATION: Mapping[str, Part] = {
+    "parameters": cloudformation_parameters,
+    "conditions": cloudformation_conditions,
+    "statements": cloudformation_statements,
+}
 # Files with generated parts. Comments mark the start of a part by its name, and its end.
 PARTS: Mapping[Path, Mapping[str, Part]] = {
     ROOT / "README.md": {"kinds": kinds_table, "metrics": metrics_table},
@@ -62,11 +68,8 @@ PARTS: Mapping[Path, Mapping[str, Part]] = {
         "records": _records_table,
     },
     ROOT / "docs" / "aws-permissions.md": {"permissions": permissions_table},
-    ROOT / "deploy" / "aws" / "cloudformation.yaml": {
-        "parameters": cloudformation_parameters,
-        "conditions": cloudformation_conditions,
-        "statements": cloudformation_statements,
-    },
+    ROOT / "deploy" / "aws" / "cloudformation.yaml": CLOUDFORMATION,
+    ROOT / "deploy" / "ecs" / "fargate.yaml": CLOUDFORMATION,
     ROOT / "helm" / "README.md": {"values": lambda kinds: values_tables()},
 }
 WHOLE: Mapping[Path, Part] = {
