@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +11,13 @@ from prometheus_client import disable_created_metrics
 
 from exporter.app.runtime import ProcessContext, Runtime, first_runtime, next_runtime
 from exporter.collector.cache import CellCache
+from exporter.collector.scheduler import RefreshScheduler
 from exporter.config.loader import masked_yaml
 from exporter.config.sections import Config
 from exporter.core.clock import Clock
 from exporter.core.errors import ConfigError
 from exporter.core.log import Log
-from exporter.core.model import Shard
+from exporter.core.model import Shard, Snapshot
 from exporter.core.thread import in_thread
 from exporter.kinds.kind import Kind
 from exporter.metrics.eta import Estimates
@@ -49,7 +50,7 @@ class Exporter:
         self._reload_tasks: set[asyncio.Task[None]] = set()
         self._reload_metrics = ConfigMetrics(process.registry)
         self._reload_metrics.succeed(process.clock.now())
-        status = Status(process.kinds, lambda: self.runtime.overview, self.refresh, process.clock.now)
+        status = Status(process.kinds, lambda: self.runtime.overview, self.refresh_missing, process.clock.now)
         routes = [
             *lifecycle_routes(self.reload, lambda: masked_yaml(self.runtime.config)),
             *probe_routes(lambda: self.runtime.prober),
@@ -61,15 +62,26 @@ class Exporter:
     async def refresh(self, max_wait: float | None = None) -> Metrics:
         """Refresh what is due, for at most ``max_wait`` seconds, and return what is known then.
 
-        The default is the configured deadline. After a reload, the rest of the time is used for the new runtime.
+        The default is the configured deadline.
         """
+        runtime = await self._refresh(RefreshScheduler.refresh, max_wait)
+        return Metrics(runtime.store, runtime.exposition, runtime.registry)
+
+    async def refresh_missing(self, is_needed: Callable[[Snapshot], bool]) -> None:
+        """Refresh what is due. Wait, at most for the configured deadline, if no needed cell has fresh data."""
+        await self._refresh(lambda scheduler, wait: scheduler.refresh_missing(is_needed, wait), None)
+
+    async def _refresh(
+        self, refresh: Callable[[RefreshScheduler, float], Awaitable[None]], max_wait: float | None
+    ) -> Runtime:
+        """Refresh the current runtime and return it. After a reload, the rest of the time is used for the new one."""
         now = self._process.clock.monotonic
         until = now() + (self.runtime.config.refresh.deadline if max_wait is None else max_wait)
         while True:
             runtime = self.runtime
-            await runtime.scheduler.refresh(max(0.0, until - now()))
+            await refresh(runtime.scheduler, max(0.0, until - now()))
             if runtime is self.runtime:
-                return Metrics(runtime.store, runtime.exposition, runtime.registry)
+                return runtime
 
     async def reload(self) -> None:
         """Read the configuration and replace the runtime. Concurrent reloads run one after the other.

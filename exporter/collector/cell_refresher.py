@@ -1,6 +1,7 @@
 """One cell over time: its state, the refresh under way, and the snapshot that readers see."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -68,6 +69,17 @@ class CellRefresher:
         """Return whether the last refresh started less than so many seconds ago."""
         return self.started is not None and self.clock.monotonic() - self.started < seconds
 
+    def running_seconds(self) -> float:
+        """Return how long the refresh under way has been running, or infinity if there is none."""
+        return math.inf if self.task is None or self.started is None else self.clock.monotonic() - self.started
+
+    def has_fresh_data(self) -> bool:
+        """Return whether the state of the cell is known: its operations, that it has none, or why they are unknown."""
+        if self._is_expired():
+            return False
+        read = [operation for operation in self.state.tracked.values() if operation.reading]
+        return bool(self.state.last_refresh.reasons) or not read or any(map(self._is_fresh, read))
+
     async def refresh(self, connect: Connect) -> None:
         """Read from AWS what can have changed. A failure, even a defect, becomes part of the snapshot."""
         attempt = RefreshAttempt(self.clock.monotonic(), self.report, self.state.last_refresh.reasons)
@@ -85,8 +97,9 @@ class CellRefresher:
     def snapshot(self) -> Snapshot:
         """Return what is known now. Operations whose last reading is older than ``stale_after`` are left out."""
         selection, last, attempt = self._select(), self.state.last_refresh, self._attempt
-        kept = (operation for operation in selection.kept if self._is_fresh(operation))
-        readings = tuple(operation.reading for operation in kept if operation.reading)
+        fresh = [operation for operation in selection.kept if self._is_fresh(operation)]
+        readings = tuple(operation.reading for operation in fresh if operation.reading)
+        gone = sum(operation.gone_at > NEVER for operation in selection.kept)
         reasons, up = last.reasons, last.up
         if attempt:
             reasons = reasons | attempt.reasons
@@ -100,6 +113,8 @@ class CellRefresher:
             last_success=last.succeeded_at,
             duration=last.duration,
             omitted=selection.omitted,
+            expired=self._is_expired(),
+            missing=max(0, len(selection.kept) + len(selection.unread) - len(fresh) - gone),
         )
 
     async def _read(self, attempt: RefreshAttempt, api: ScopeApi) -> None:
@@ -168,6 +183,9 @@ class CellRefresher:
 
     def _select(self) -> Selection:
         return select(self.state.tracked.values(), self.cell.watch.discover, self.cell.kind, self.clock.now())
+
+    def _is_expired(self) -> bool:
+        return self.clock.monotonic() - self.state.last_refresh.ended_at > self.settings.stale_after
 
     def _is_fresh(self, operation: TrackedOperation) -> bool:
         now, response_at = self.clock.monotonic(), self.state.last_refresh.response_at

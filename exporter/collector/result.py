@@ -47,13 +47,14 @@ class RefreshAttempt:
 
 @dataclass(frozen=True, slots=True)
 class LastRefresh:
-    """The last finished refresh; ``succeeded_at`` is in Unix seconds, ``response_at`` in monotonic ones."""
+    """The last finished refresh; ``succeeded_at`` is in Unix seconds, other times are in monotonic ones."""
 
     reasons: frozenset[Reason] = frozenset()
     up: bool = False
     succeeded_at: float = 0.0
     response_at: float = NEVER
     duration: float | None = None
+    ended_at: float = NEVER
 
     def after(self, attempt: RefreshAttempt, now: float, monotonic: float) -> LastRefresh:
         """Return the result of the attempt that has just ended."""
@@ -65,6 +66,7 @@ class LastRefresh:
             # A refresh that needed no call counts as a response: AWS refused nothing.
             response_at=monotonic if attempt.has_response or not attempt.errors else self.response_at,
             duration=monotonic - attempt.started,
+            ended_at=monotonic,
         )
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -16,7 +16,7 @@ from exporter.collector.result import failure_report
 from exporter.config.sections import Refresh
 from exporter.core.clock import Clock
 from exporter.core.log import Log
-from exporter.core.model import CellKey
+from exporter.core.model import CellKey, Snapshot
 from exporter.core.store import Store
 
 
@@ -39,11 +39,28 @@ class RefreshScheduler:
 
         The default is the configured deadline. A refresh that is not done by then continues.
         """
+        self._start_due()
+        await self._wait(self.refreshers.values(), self._settings.deadline if max_wait is None else max_wait)
+        self._publish(may_decide=max_wait != 0)
+
+    async def refresh_missing(self, is_needed: Callable[[Snapshot], bool], max_wait: float) -> None:
+        """Refresh every cell that is due, and wait at most ``max_wait`` seconds if no needed cell has fresh data.
+
+        A refresh is awaited until the deadline after its start, so that a cell that hangs does not delay each request.
+        """
+        needed = [refresher for key, refresher in self.refreshers.items() if is_needed(self._store.get(key))]
+        has_data = any(refresher.has_fresh_data() for refresher in needed)
+        self._start_due()
+        remaining = max((self._settings.deadline - refresher.running_seconds() for refresher in needed), default=0.0)
+        await self._wait(needed, 0.0 if has_data else max(0.0, min(max_wait, remaining)))
+        self._publish(may_decide=False)
+
+    def _start_due(self) -> None:
         for refresher in self.refreshers.values():
             if self._is_due(refresher):
                 refresher.start(self._connect)
-        max_wait = self._settings.deadline if max_wait is None else max_wait
-        await self._wait(max_wait)
+
+    def _publish(self, may_decide: bool) -> None:
         if self._stopped.is_set():
             return
         for refresher in self.refreshers.values():
@@ -51,7 +68,7 @@ class RefreshScheduler:
             if refresher.task or refresher.state.end_of_support.is_ended:
                 refresher.publish_snapshot()
         # A caller that does not wait must not trigger the decision: neighbouring cells have had no time to fail.
-        if max_wait or not any(refresher.task for refresher in self.refreshers.values()):
+        if may_decide or not any(refresher.task for refresher in self.refreshers.values()):
             self._update_end_of_support()
 
     def stop(self, kept: frozenset[CellRefresher] = frozenset()) -> None:
@@ -65,8 +82,8 @@ class RefreshScheduler:
         min_age = RETRY_SECONDS if refresher.state.end_of_support.is_ended else self._settings.min_age
         return not (self._stopped.is_set() or refresher.task or refresher.is_younger_than(min_age))
 
-    async def _wait(self, max_wait: float) -> None:
-        tasks = [refresher.task for refresher in self.refreshers.values() if refresher.task]
+    async def _wait(self, refreshers: Iterable[CellRefresher], max_wait: float) -> None:
+        tasks = [refresher.task for refresher in refreshers if refresher.task]
         if not tasks:
             return
         stopped = asyncio.create_task(self._stopped.wait())

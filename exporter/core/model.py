@@ -69,7 +69,11 @@ class CellKey:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything that is known of a cell at one time. It is replaced, never changed."""
+    """Everything that is known of a cell at one time. It is replaced, never changed.
+
+    ``expired``: no refresh has ended recently, so new operations may be missing. ``missing`` is the number of known
+    operations that have no reading, or only an old one, and are left out.
+    """
 
     key: CellKey
     scope: Scope
@@ -79,6 +83,8 @@ class Snapshot:
     last_success: float = 0.0
     duration: float | None = None
     omitted: int = 0
+    expired: bool = False
+    missing: int = 0
 
 
 @dataclass(frozen=True, slots=True)

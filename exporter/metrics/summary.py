@@ -111,7 +111,14 @@ class CellLine:
     region: Region
     kind: KindName
     title: Title
-    up: Annotated[bool, Field(description="Whether the last refresh read everything from AWS.")]
+    up: Annotated[
+        bool,
+        Field(description="Whether the last refresh read everything from AWS, at most `refresh.stale_after` ago."),
+    ]
+    complete: Annotated[bool, Field(description="Whether all operations of the cell are known.")]
+    pending: Annotated[bool, Field(description="Whether a refresh has still to read operations, or to find them.")]
+    # No refresh has ended within ``refresh.stale_after``.
+    expired: Annotated[bool, Field(exclude=True)]
     reasons: Annotated[
         tuple[str, ...], Field(description="Why the last refresh was incomplete; a closed set of words.")
     ]
@@ -127,8 +134,8 @@ class CellLine:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the first refresh has not ended yet."""
-        return self.duration is None
+        """Whether the first refresh has not ended yet, or the last one is too long ago to know anything from it."""
+        return self.duration is None or (self.expired and not self.reasons)
 
     @property
     def needs_attention(self) -> bool:
@@ -201,13 +208,17 @@ class Overview:
         )
 
     def _cell(self, snapshot: Snapshot, ratios: Mapping[BudgetKey, float]) -> CellLine:
+        pending = snapshot.expired or snapshot.missing > 0
         return CellLine(
             account=snapshot.scope.account,
             account_id=snapshot.scope.account_id,
             region=snapshot.scope.region,
             kind=snapshot.key.kind,
             title=self._kinds[snapshot.key.kind].title,
-            up=snapshot.up,
+            up=snapshot.up and not snapshot.expired,
+            complete=not (pending or snapshot.reasons),
+            pending=pending,
+            expired=snapshot.expired,
             reasons=tuple(sorted(snapshot.reasons)),
             last_success=snapshot.last_success,
             duration=snapshot.duration,

@@ -7,32 +7,52 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from exporter.core.errors import QueryError
+from exporter.core.model import Snapshot
 from exporter.kinds.kind import Kind
 from exporter.metrics.summary import Overview
-from exporter.web.waiting import in_turn
-
-WITHOUT_WAITING = 0.0
+from exporter.web.api.query import Filter, FilterT, read_query
+from exporter.web.waiting import cancelled_on_disconnect, in_turn
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
     """Functions of the running exporter, whose configuration may change.
 
-    ``overview`` returns the current lines, ``now`` Unix seconds. ``refresh`` refreshes the cells that are due, and
-    waits for so many seconds at most.
+    ``overview`` returns the current lines, ``now`` Unix seconds. ``refresh`` refreshes the cells that are due. If no
+    cell that its argument selects has fresh data, it waits, at most for the configured deadline.
     """
 
     kinds: Sequence[Kind[Any]]
     overview: Callable[[], Overview]
-    refresh: Callable[[float | None], Awaitable[object]]
+    refresh: Callable[[Callable[[Snapshot], bool]], Awaitable[object]]
     now: Callable[[], float]
 
-    def handler(self, respond: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
-        """Return a handler that starts a refresh, does not wait for it, and responds with the current data."""
+    def handler(
+        self,
+        model: type[FilterT],
+        respond: Callable[[Request, FilterT], Response],
+        refuse: Callable[[Request, QueryError], Response],
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """Return a handler that refreshes what is due and responds with the current data.
+
+        It waits for the refresh only if no data for the query is fresh. ``refuse`` responds to an invalid query.
+        """
         render = in_turn(respond)
 
         async def handle(request: Request) -> Response:
-            await self.refresh(WITHOUT_WAITING)
-            return await render(request)
+            try:
+                query = read_query(model, request.query_params.multi_items())
+            except QueryError as error:
+                return refuse(request, error)
+            with cancelled_on_disconnect(request.scope):
+                await self.refresh(lambda snapshot: _is_of_filter(snapshot, query))
+            return await render(request, query)
 
         return handle
+
+
+def _is_of_filter(snapshot: Snapshot, query: Filter) -> bool:
+    """Return whether operations of a cell can match a query."""
+    accounts = ("", snapshot.scope.account, snapshot.scope.account_id)
+    return query.kind in ("", snapshot.key.kind) and query.account in accounts

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -11,6 +11,8 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from exporter.web.limits import MAX_RENDERINGS
+
+Parameters = ParamSpec("Parameters")
 
 # The key of the state of a connection. Its value is the set of tasks to cancel when the client disconnects.
 WAITING = "waiting"
@@ -43,14 +45,16 @@ async def turn(limit: asyncio.Semaphore, scope: Scope) -> AsyncIterator[None]:
         limit.release()
 
 
-def in_turn(respond: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
+def in_turn(
+    respond: Callable[Concatenate[Request, Parameters], Response],
+) -> Callable[Concatenate[Request, Parameters], Awaitable[Response]]:
     """Return a handler that calls ``respond`` in a thread, for a limited number of requests at the same time."""
     renderings = asyncio.Semaphore(MAX_RENDERINGS)
 
-    async def handle(request: Request) -> Response:
+    async def handle(request: Request, /, *args: Parameters.args, **named: Parameters.kwargs) -> Response:
         # In a thread: a page of thousands of rows would delay the health checks. Many renderings at once would keep
         # scrapes from the threads.
         async with turn(renderings, request.scope):
-            return await run_in_threadpool(respond, request)
+            return await run_in_threadpool(respond, request, *args, **named)
 
     return handle

@@ -1,6 +1,6 @@
 """Serves a status page with any number of operations: a real store and real routes, filled by the test."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,12 +27,13 @@ SCOPE = Scope("default", "111122223333", "eu-west-1")
 
 @dataclass(frozen=True, slots=True)
 class ServedPage:
-    """A page that is being served; ``timeouts`` are those of the refreshes that it started."""
+    """A page that is being served; ``timeouts`` are those of scrapes. ``requests`` counts the others."""
 
     url: str
     store: Store
     clock: ManualClock
     timeouts: list[float | None]
+    requests: list[Callable[[Snapshot], bool]]
 
     def fill(self, operations: Sequence[Operation]) -> None:
         """Replace the cell's operations; their reading time is now."""
@@ -60,7 +61,7 @@ def _task(place: int, done: int) -> ThingRegistrationTask:
 @contextmanager
 def serve_page(operations: Sequence[Operation] = (), path: str = "/metrics") -> Iterator[ServedPage]:
     """Serve a page of one cell with these operations."""
-    clock, timeouts = ManualClock(), list[float | None]()
+    clock, timeouts, requests = ManualClock(), list[float | None](), list[Callable[[Snapshot], bool]]()
     store, estimates = Store(()), Estimates()
 
     overview = Overview((KIND,), store, estimates)
@@ -70,10 +71,13 @@ def serve_page(operations: Sequence[Operation] = (), path: str = "/metrics") -> 
         timeouts.append(seconds)
         return metrics
 
-    status = Status((KIND,), lambda: overview, refreshed, lambda: clock.at)
+    async def note_request(is_needed: Callable[[Snapshot], bool]) -> None:
+        requests.append(is_needed)
+
+    status = Status((KIND,), lambda: overview, note_request, lambda: clock.at)
     app = application(refreshed, path, [*api_routes(status), *page_routes(status, path)])
     with serve_app(app) as url:
-        page = ServedPage(url, store, clock, timeouts)
+        page = ServedPage(url, store, clock, timeouts, requests)
         if operations:
             page.fill(operations)
         yield page

@@ -30,15 +30,16 @@ has_ipv6 = pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this mach
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[ServedPage]:
-    """All routes, and the time-outs of all refreshes that they start."""
+    """All routes, and all refreshes that they start."""
     with serve_page(tasks(3)) as page:
         yield page
 
 
 @pytest.fixture
 def web(served: ServedPage) -> ServedPage:
-    """The same, with the time-outs of this test only."""
+    """The same, with the refreshes of this test only."""
     served.timeouts.clear()
+    served.requests.clear()
     return served
 
 
@@ -103,7 +104,7 @@ def test_an_unusable_address_is_reported(address: str) -> None:
 @pytest.mark.parametrize(("path", "body"), [("/-/healthy", "healthy\n"), ("/-/ready", "ready\n")])
 def test_health_needs_no_refresh(web: ServedPage, path: str, body: str) -> None:
     response = http_requests.get(web.url + path)
-    assert (response.status_code, response.text, web.timeouts) == (200, body, [])
+    assert (response.status_code, response.text, web.timeouts, web.requests) == (200, body, [], [])
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/-/", "/metrics/x", "/..%2fmetrics", "/%00"])
@@ -115,7 +116,7 @@ def test_an_unknown_path_is_not_found(web: ServedPage, path: str) -> None:
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 def test_other_methods_are_not_allowed(web: ServedPage, method: str, path: str) -> None:
     response = http_requests.request(method, web.url + path)
-    assert (response.status_code, web.timeouts) == (405, [])
+    assert (response.status_code, web.timeouts, web.requests) == (405, [], [])
     assert {method.strip() for method in response.headers["allow"].split(",")} == {"GET", "HEAD"}
 
 
@@ -126,10 +127,15 @@ def test_a_head_request_gets_the_headers_of_a_get_request(web: ServedPage, path:
     assert head.content == b""
 
 
-def test_a_page_starts_a_refresh_and_does_not_wait_for_it(web: ServedPage) -> None:
-    for path in ("/", "/api/v1/operations", "/api/v1/cells", "/api/v1/openapi.json"):
-        assert http_requests.get(web.url + path).status_code == 200
-    assert web.timeouts == [0.0, 0.0, 0.0]
+@pytest.mark.parametrize(("path", "refreshes"), [("/", 1), ("/api/v1/operations", 1), ("/api/v1/openapi.json", 0)])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_page_starts_a_refresh_and_an_invalid_query_none(
+    web: ServedPage, method: str, path: str, refreshes: int
+) -> None:
+    assert http_requests.request(method, web.url + path).status_code == 200
+    assert len(web.requests) == refreshes
+    assert http_requests.request(method, f"{web.url}/?sort=size").status_code == 400
+    assert len(web.requests) == refreshes
 
 
 def test_the_metrics_can_be_at_the_root() -> None:
@@ -169,11 +175,13 @@ def test_a_page_without_cells_states_that_nothing_is_watched() -> None:
 
 
 def test_a_page_loads_although_aws_hangs_and_states_that_it_waits() -> None:
-    with hanging_endpoint() as (endpoint, _), serve_exporter(CONFIG, endpoint) as exporter:
+    config = CONFIG.replace("1h", "10ms")
+    with hanging_endpoint() as (endpoint, _), serve_exporter(config, endpoint) as exporter:
         pages = [http_requests.get(exporter.url + path) for path in ("/", "/api/v1/operations", "/api/v1/cells")]
     assert [page.status_code for page in pages] == [200, 200, 200]
-    assert "The first refresh from AWS is in progress" in pages[0].text
+    assert "A refresh from AWS is in progress. No operation is known yet." in pages[0].text
     assert 'data-every="1"' in pages[0].text
+    assert pages[1].json()["incomplete"][0]["reasons"] == ["pending"]
     assert pages[2].json()["cells"][0]["duration"] is None
 
 

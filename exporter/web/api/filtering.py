@@ -62,17 +62,26 @@ def select_cells(lines: Sequence[CellLine], query: Filter) -> Sequence[CellLine]
     return [line for line in lines if _matches_filter(line, query, line.reasons)]
 
 
+def incomplete_cells(lines: Sequence[CellLine], query: Filter) -> Sequence[CellLine]:
+    """Return the cells whose operations are not all known, of the kind and account of a query."""
+    return [line for line in lines if not line.complete and _has_kind_and_account(line, query)]
+
+
 def _matches_query(line: OperationLine, query: Query) -> bool:
     texts = (line.name, line.id, line.target, line.input, line.status)
     return query.status in ("", line.status, line.known_status) and _matches_filter(line, query, texts)
 
 
 def _matches_filter(line: OperationLine | CellLine, query: Filter, texts: Sequence[str]) -> bool:
-    if query.kind not in ("", line.kind) or query.account not in ("", line.account, line.account_id):
+    if not _has_kind_and_account(line, query):
         return False
     searched = (*texts, line.kind, line.title, line.account, line.account_id, line.region)
     text = "\n".join(searched).casefold() if query.q else ""
     return all(word in text for word in query.q.casefold().split())
+
+
+def _has_kind_and_account(line: OperationLine | CellLine, query: Filter) -> bool:
+    return query.kind in ("", line.kind) and query.account in ("", line.account, line.account_id)
 
 
 def _sorted(lines: Sequence[OperationLine], query: Query) -> list[OperationLine]:

@@ -20,7 +20,8 @@ PROBLEM = "application/problem+json"
 _RESPONSES = (Operations, Cells, Problem)
 ABOUT = (
     "The bulk operations of AWS IoT that the exporter knows. Times are RFC 3339 in UTC, unknown values are null. Each "
-    "request starts a refresh of the cells that are due, and does not wait for it. Later responses have the new data."
+    "request starts a refresh of the cells that are due. It waits for the refresh, at most `refresh.deadline`, only if "
+    "no data that it selects is fresh. `complete` is false while operations may be missing."
 )
 
 

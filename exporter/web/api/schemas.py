@@ -6,7 +6,33 @@ from typing import Annotated
 
 from pydantic import Field
 
-from exporter.metrics.summary import CellLine, Count, OperationLine
+from exporter.metrics.summary import AccountId, AccountName, CellLine, Count, KindName, OperationLine, Region
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncompleteCell:
+    """A cell whose operations are not all known."""
+
+    account: AccountName
+    account_id: AccountId
+    region: Region
+    kind: KindName
+    reasons: Annotated[
+        Sequence[str],
+        Field(
+            description="Why operations may be missing: the reasons of the last refresh, and `pending` while a refresh "
+            "has not read everything yet."
+        ),
+    ]
+
+
+Complete = Annotated[
+    bool,
+    Field(
+        description="Whether all operations of the accounts and kinds of the request are known. If it is false, an "
+        "operation that is not in the list may exist."
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +42,10 @@ class Operations:
     operations: Sequence[OperationLine]
     matching: Annotated[Count, Field(description="The number of operations that match, also those beyond the limit.")]
     total: Annotated[Count, Field(description="The number of operations without any filter.")]
+    complete: Complete
+    incomplete: Annotated[
+        Sequence[IncompleteCell], Field(description="The cells whose operations are not all known, if any.")
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +54,7 @@ class Cells:
 
     cells: Sequence[CellLine]
     total: Annotated[Count, Field(description="The number of cells without any filter.")]
+    complete: Complete
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,9 +16,9 @@ from exporter import __version__
 from exporter.core.errors import QueryError
 from exporter.metrics.families import UNKNOWN
 from exporter.metrics.summary import CellLine
-from exporter.web.api.filtering import select_operations
+from exporter.web.api.filtering import incomplete_cells, select_operations
 from exporter.web.api.openapi import CELLS, DOCUMENT, OPERATIONS
-from exporter.web.api.query import MAX_TEXT_LENGTH, Query, Sort, narrowed, read_query
+from exporter.web.api.query import MAX_TEXT_LENGTH, Query, Sort, narrowed
 from exporter.web.context import Status
 from exporter.web.responses import DATA_HEADERS, PAGE_HEADERS, negotiated_response
 from exporter.web.ui.rows import bar, page_time, tone
@@ -89,7 +89,8 @@ def page_routes(status: Status, metrics_path: str) -> list[Route]:
     """Return the routes of the page and of its static files."""
     assets = read_assets()
     page = _Page(status, _environment(assets), metrics_path)
-    return [Route("/", status.handler(page.respond)), *map(_asset_route, assets.values())]
+    model = narrowed(Query, [kind.name for kind in status.kinds])
+    return [Route("/", status.handler(model, page.respond, page.refuse)), *map(_asset_route, assets.values())]
 
 
 def read_assets() -> Mapping[str, Asset]:
@@ -140,7 +141,6 @@ class _Page:
     def __init__(self, status: Status, environment: Environment, metrics_path: str) -> None:
         self._status = status
         self._environment = environment
-        self._model = narrowed(Query, [kind.name for kind in status.kinds])
         self._links = {
             "metrics": f".{quote(metrics_path)}",
             "operations": f".{OPERATIONS}",
@@ -149,12 +149,12 @@ class _Page:
             "healthy": "./-/healthy",
         }
 
-    def respond(self, request: Request) -> Response:
-        """Return the page, or a page with the problems of invalid parameters."""
-        try:
-            query = read_query(self._model, request.query_params.multi_items())
-        except QueryError as error:
-            return self._render(request, "invalid.html", 400, problems=error.problems)
+    def refuse(self, request: Request, error: QueryError) -> Response:
+        """Return a page with the problems of invalid parameters."""
+        return self._render(request, "invalid.html", 400, problems=error.problems)
+
+    def respond(self, request: Request, query: Query) -> Response:
+        """Return the page."""
         return self._render(request, "status.html", 200, **self._content(query))
 
     def _render(self, request: Request, template: str, status: int, **content: Any) -> Response:
@@ -172,7 +172,7 @@ class _Page:
             "selection": selection,
             "cells": cells,
             "failing": [line for line in cells if line.needs_attention],
-            "waiting": any(line.is_waiting for line in cells),
+            "pending": sum(line.pending for line in incomplete_cells(cells, query)),
             "options": self._options(cells, query),
             "now": page_time(now, now),
             "page_time": lambda at: page_time(at, now),

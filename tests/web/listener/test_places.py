@@ -20,10 +20,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from exporter.collector.probe import Prober
+from exporter.core.errors import QueryError
 from exporter.core.store import Store
 from exporter.metrics.eta import Estimates
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.summary import Overview
+from exporter.web.api.query import Filter
 from exporter.web.context import Status
 from exporter.web.limits import client_address
 from exporter.web.metrics import Metrics
@@ -65,11 +67,13 @@ class Busy:
         probe = SimpleNamespace(target=lambda *parts: None, probe=lambda cell, wait: self.refresh(wait))
         prober = cast(Prober, probe)
         more = [*probe_routes(lambda: prober), Route("/long", self._long)]
-        status = Status([], lambda: Overview([], Store([]), Estimates()), self.refresh, lambda: 0.0)
-        more.append(Route("/page", status.handler(self._page)))
+        overview = Overview([], Store([]), Estimates())
+        slow, waiting = (Status([], lambda: overview, refresh, lambda: 0.0) for refresh in (self._note, self.refresh))
+        more.append(Route("/page", slow.handler(Filter, self._page, self._refuse)))
+        more.append(Route("/waiting-page", waiting.handler(Filter, self._page, self._refuse)))
         self.app: ASGIApp = application(self.refresh, "/metrics", more)
 
-    async def refresh(self, max_wait: float | None) -> Any:
+    async def refresh(self, max_wait: object) -> Any:
         """Return no metrics, at once if the client does not wait."""
         self.waiting += 1
         self._loop = asyncio.get_running_loop()
@@ -93,7 +97,13 @@ class Busy:
         if self._loop and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._refreshed.set)
 
-    def _page(self, request: Request) -> Response:
+    async def _note(self, is_needed: object) -> None:
+        """Find all data fresh."""
+
+    def _refuse(self, request: Request, error: QueryError) -> Response:
+        return PlainTextResponse(str(error), 400)
+
+    def _page(self, request: Request, query: Filter) -> Response:
         self._checked.wait(TIMEOUT_SECONDS)
         return PlainTextResponse("page")
 
@@ -143,6 +153,7 @@ CROWDS: Mapping[str, Callable[[int], bytes]] = {
     "pipelined health checks": lambda number: HEALTH[0].replace(b"Connection: close\r\n", b"") * 200,
     "probe": lambda number: request(f"/probe?kind=iot_job&id={number}"),
     "slow page": lambda number: request("/page"),
+    "waiting page": lambda number: request("/waiting-page"),
     "slow reader": lambda number: request("/long"),
     "slow reader that pipelines": lambda number: request("/long") * 10,
     "password": lambda number: request("/metrics", f"Authorization: {basic('alice', str(number))}\r\n"),
@@ -188,7 +199,7 @@ def test_no_crowd_keeps_health_checks_or_a_scraper_from_their_responses(
     assert not caplog.records
 
 
-@pytest.mark.parametrize("name", ["waiting scrape", "probe", "password"])
+@pytest.mark.parametrize("name", ["waiting scrape", "waiting page", "probe", "password"])
 def test_a_request_whose_client_is_gone_waits_no_more(
     stage: tuple[HttpServer, Busy, ssl.SSLContext | None], name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
