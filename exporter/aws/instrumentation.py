@@ -28,7 +28,7 @@ class Recorder:
 
     def record_request(self, service: str, api: str, is_retry: bool) -> None:
         """Count an attempt, and charge the budget for a retry. The first attempt took a token."""
-        self.metrics.requests.labels(self.account_id, self.region, service, api).inc()
+        self.metrics.count_request(self.account_id, self.region, service, api)
         bucket = self.budgets.bucket(self.account_id, self.region, service, api)
         if is_retry and bucket:
             bucket.charge()

@@ -38,7 +38,7 @@ CANCELED_STATUS = "CANCELED"
 STATUSES = ("IN_PROGRESS", CANCELED_STATUS, "COMPLETED", "DELETION_IN_PROGRESS", "SCHEDULED")
 ACTIVE = frozenset({"IN_PROGRESS", "SCHEDULED", "DELETION_IN_PROGRESS"})
 # AWS cancels everything that is unfinished in a job of these statuses.
-CANCELLING = frozenset({"CANCELED", "DELETION_IN_PROGRESS"})
+CANCELLING = frozenset({CANCELED_STATUS, "DELETION_IN_PROGRESS"})
 # A continuous job includes each thing that joins its targets later. It never completes, it can only be cancelled.
 CONTINUOUS = "CONTINUOUS"
 
@@ -92,9 +92,8 @@ def is_aborted(job: Response, things: ThingCounts) -> bool:
     AWS: https://docs.aws.amazon.com/iot/latest/apireference/API_AbortCriteria.html
     """
     criteria = response.structures(response.structure(job, "abortConfig"), "criteriaList")
-    return response.text(job, "status") == CANCELED_STATUS and any(
-        _is_met(criterion, dict(things)) for criterion in criteria
-    )
+    is_met = any(_is_met(criterion, dict(things)) for criterion in criteria)
+    return is_met and response.text(job, "status") == CANCELED_STATUS
 
 
 def _is_met(criterion: Response, counts: Mapping[str, int]) -> bool:
@@ -168,7 +167,7 @@ def _simulated_details(job: SimulatedOperation) -> dict[str, Any]:
         "in_progress": running,
         "queued": rest - running if job.status == "IN_PROGRESS" else 0,
         # Unfinished things are cancelled when a job ends.
-        "canceled": rest if job.status in ("CANCELED", "DELETION_IN_PROGRESS", "COMPLETED") else 0,
+        "canceled": rest if job.status in (CANCELED_STATUS, "DELETION_IN_PROGRESS", "COMPLETED") else 0,
     }
     return {member: counts.get(state, 0) for state, member in MEMBERS.items()}
 

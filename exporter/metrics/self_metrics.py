@@ -22,10 +22,16 @@ SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0)
 BudgetKey = tuple[str, str, str, str]
 
 
+# The failures of an API that are 0 from its first request on, so that the first burst of them has a rate. One code of
+# throttling is enough, because the alert adds up all of them. Every AWS code would be 40 series for each API.
+STARTED_AT_ZERO = ("ThrottlingException", "5xx", Reason.TIMEOUT.value, Reason.CONNECTION.value)
+
+
 class ApiMetrics:
     """Metrics of HTTP requests to AWS. Each retry is a request of its own."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self._called: set[tuple[str, ...]] = set()
         self.requests = Counter(
             PREFIX + "api_requests",
             "Total number of HTTP requests to AWS APIs, including retries.",
@@ -34,7 +40,8 @@ class ApiMetrics:
         )
         self.errors = Counter(
             PREFIX + "api_request_errors",
-            "Total number of failed HTTP requests to AWS APIs, by AWS error code or type of failure.",
+            "Total number of failed HTTP requests to AWS APIs, by AWS error code or type of failure. The codes "
+            f"{', '.join(STARTED_AT_ZERO)} are 0 before the first failure of a called API.",
             (*API, "code"),
             registry=registry,
         )
@@ -45,6 +52,14 @@ class ApiMetrics:
             buckets=SECONDS,
             registry=registry,
         )
+
+    def count_request(self, *api: str) -> None:
+        """Count a request to an API, given by the labels ``API``."""
+        self.requests.labels(*api).inc()
+        if api not in self._called:
+            self._called.add(api)
+            for code in STARTED_AT_ZERO:
+                self.errors.labels(*api, code)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from exporter.metrics.self_metrics import STARTED_AT_ZERO
 from tests.support.exporter_server import serve_exporter, serve_simulation
 from tests.support.exposition_rows import Scrape
 from tests.support.servers import serve_app
@@ -26,6 +27,7 @@ operations:
 """
 COUNT = "aws_iot_thing_registration_task_succeeded_things"
 UP = "aws_iot_bulk_exporter_up"
+ERRORS = "aws_iot_bulk_exporter_api_request_errors_total"
 RATIO = "aws_iot_bulk_exporter_api_budget_ratio"
 
 
@@ -87,6 +89,18 @@ def test_throttling_is_counted_and_halves_the_budget_and_keeps_the_series() -> N
         recovered = simulation.exporter.scrape(after=60.0)
         assert Scrape(recovered).value(RATIO) == 0.5
         assert Scrape(recovered).by("aws_region", UP) == {"eu-west-1": 1.0}
+
+
+def test_failures_of_a_called_api_begin_with_zero_so_that_their_first_burst_has_a_rate() -> None:
+    throttled = "faults: [{api: DescribeThingRegistrationTask, from: 61s, error: ThrottlingException}]\n"
+    with serve_simulation(CONFIG.replace(", us-east-1", ""), SCENARIO + throttled) as simulation:
+        before, after = (Scrape(simulation.exporter.scrape(after=seconds)) for seconds in (0.0, 62.0))
+    for counted in (before, after):
+        apis = set(counted.by("api", "aws_iot_bulk_exporter_api_requests_total"))
+        assert set(counted.by("api", ERRORS, code="ThrottlingException")) == apis
+        assert counted.by("code", ERRORS, api="DescribeThingRegistrationTask").keys() == {*STARTED_AT_ZERO}
+    api = {"api": "DescribeThingRegistrationTask", "code": "ThrottlingException"}
+    assert (before.value(ERRORS, **api), after.value(ERRORS, **api)) == (0.0, 1.0)
 
 
 def test_retries_are_counted_as_requests() -> None:

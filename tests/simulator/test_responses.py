@@ -77,6 +77,24 @@ def test_every_kind_reads_every_status_with_boto3(kind: Kind[Any]) -> None:
     assert {operation.created for operation in read} == {datetime.fromtimestamp(START - 600, UTC)}
 
 
+@pytest.mark.parametrize("name", ["iot_job", "greengrass_deployment"])
+def test_an_operation_that_is_rolled_out_as_a_job_ends_with_a_time_a_reason_and_an_abort(name: str) -> None:
+    kind = next(kind for kind in KINDS if kind.name == name)
+    active = min(kind.active - kind.waiting - kind.ending)
+    scenario = f"""{ACCOUNTS}
+operations:
+  - {{kind: {name}, id: a, region: {REGION}, items: 100, created: -10m, reason_code: WRONG_IMAGE, abort_percentage: 20,
+     timeline: [{{at: 0s, status: {active}}}, {{at: 9m, status: CANCELED, done: 0.5, failed: 0.1}}]}}
+  - {{kind: {name}, id: b, region: {REGION}, items: 100, created: -10m, reason_code: WRONG_IMAGE, abort_percentage: 30,
+     timeline: [{{at: 0s, status: {active}}}, {{at: 20m, status: CANCELED, done: 0.5, failed: 0.1}}]}}
+"""
+    with serve_scenario(scenario) as aws:
+        ended, running = (asyncio.run(fetch(kind, aws, id)) for id in "ab")
+    end = datetime.fromtimestamp(START - 60, UTC)
+    assert (ended.completed, ended.reason_code, ended.aborted) == (end, "WRONG_IMAGE", True)
+    assert (running.completed, running.reason_code, running.aborted) == (None, "", False)
+
+
 def test_every_list_contains_every_operation_with_boto3(kind: Kind[Any]) -> None:
     async def list_ids(aws: Aws) -> list[str]:
         pages = BotoApi(aws).pages(kind.discovery.call, **kind.discovery.parameters)

@@ -230,7 +230,7 @@ def _request_graphs() -> tuple[Panel, ...]:
         stacked_areas(
             "Errors",
             "HTTP requests that failed, by AWS's error code or the class of the failure.",
-            (Query(f"sum by (aws_service, api, code) ({ERRORS})", API_LEGEND + " {{code}}"),),
+            (Query(f"sum by (aws_service, api, code) ({ERRORS}) > 0", API_LEGEND + " {{code}}"),),
             "reqps",
             no_value="None",
         ),
