@@ -52,10 +52,12 @@ operations:
      timeline: [{at: 0s, status: Running}, {at: 15m, done: 0.5}]}
   - {kind: iot_job, id: moving-job, region: eu-west-1, items: 800,
      timeline: [{at: 0s, status: IN_PROGRESS}, {at: 150m, status: COMPLETED, done: 1.0, failed: 0.1}]}
+  - {kind: iot_job, id: aborted-job, region: eu-west-1, items: 800, abort_percentage: 50, reason_code: WRONG_IMAGE,
+     timeline: [{at: 0s, status: IN_PROGRESS}, {at: 10m, status: CANCELED, done: 0.2, failed: 0.1}]}
   - {kind: iot_job, id: waiting-job, region: eu-west-1, items: 800,
      timeline: [{at: 0s, status: SCHEDULED}]}
   - {kind: greengrass_deployment, id: moving-v2, region: us-east-1, account: "444455556666", items: 400,
-     timeline: [{at: 0s, status: ACTIVE}, {at: 150m, status: COMPLETED, done: 1.0, failed: 0.1}]}
+     continuous: true, timeline: [{at: 0s, status: ACTIVE}, {at: 150m, status: COMPLETED, done: 1.0, failed: 0.1}]}
 faults:
   - {account: "444455556666", api: ListJobs, error: AccessDeniedException, status: 403}
 """
@@ -66,6 +68,7 @@ ONE_OF_EACH = (
     {"account": FACTORY, "region": "eu-west-1", "kind": "greengrass_bulk_deployment", "id": "moving-v1"},
     {"account": FACTORY, "region": "eu-west-1", "kind": "iot_job", "id": "moving-job"},
     {"account": FIELD, "region": "us-east-1", "kind": "greengrass_deployment", "id": "moving-v2"},
+    {"account": FACTORY, "region": "eu-west-1", "kind": "iot_job", "id": "aborted-job"},
 )
 # Grafana replaces a variable with this value if All is chosen.
 EVERYTHING = {"account": ".*", "region": ".*", "kind": ".*", "instance": ".*"}
@@ -121,7 +124,7 @@ def test_every_query_returns_data(history: History, subject: str) -> None:
 
 @pytest.mark.parametrize(
     ("title", "value"),
-    [("Active", 7), ("Failed", 1), ("With failures", 4), ("Stalled", 2), ("Cells down", 1), ("Oldest data", 0)],
+    [("Active", 7), ("Failed", 1), ("With failures", 5), ("Stalled", 2), ("Cells down", 1), ("Oldest data", 0)],
 )
 def test_the_fleet_dashboard_counts_an_operation_of_a_pair_of_exporters_once(
     history: History, title: str, value: int
@@ -158,7 +161,7 @@ def test_the_table_of_operations_joins_its_queries_on_common_labels_and_shows_th
     assert fields - set(shown) == {"Value #A", "Value #G"}
 
 
-@pytest.mark.parametrize(("chosen", "failures"), list(zip(ONE_OF_EACH, (3300, 18, 29, 14), strict=True)))
+@pytest.mark.parametrize(("chosen", "failures"), list(zip(ONE_OF_EACH, (3300, 18, 29, 14, 80), strict=True)))
 def test_the_operation_dashboard_counts_failures_of_every_kind(
     history: History, chosen: Mapping[str, str], failures: int
 ) -> None:

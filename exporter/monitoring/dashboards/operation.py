@@ -27,6 +27,9 @@ from exporter.monitoring.dashboards.panels import (
 )
 from exporter.monitoring.dashboards.queries import CHOSEN_CELL, CHOSEN_OPERATION, MILLISECONDS
 from exporter.monitoring.promql import (
+    ABORTED,
+    COMPLETED,
+    CONTINUOUS,
     CREATED,
     INFO,
     LAST_READ,
@@ -144,6 +147,23 @@ def _times_and_cell() -> tuple[Panel, ...]:
             no_value=NOT_REPORTED,
         ),
         _timestamp(
+            "Ended",
+            "The time at which the operation ended. AWS reports it for jobs and Greengrass V2 deployments.",
+            queries.in_milliseconds(COMPLETED, CHOSEN_OPERATION),
+            no_value=NOT_REPORTED,
+        ),
+        name_stat(
+            "Special",
+            "Continuous: the operation has no end, and includes things that join its target later. "
+            "Aborted: AWS cancelled the operation, because its failures met its own abort criteria.",
+            (
+                Query(f"{per_operation(selector(CONTINUOUS, CHOSEN_OPERATION))} == 1", "continuous"),
+                Query(per_operation(selector(ABORTED, CHOSEN_OPERATION)), "aborted"),
+            ),
+            no_value="None",
+            overrides=series_colors((("continuous", "blue"), ("aborted", "red"))),
+        ),
+        _timestamp(
             "Last read",
             "The time at which the exporter last read the operation from AWS. "
             "The exporter does not read an operation again when it can no longer change.",
@@ -164,7 +184,7 @@ def _times_and_cell() -> tuple[Panel, ...]:
 def _details() -> Panel:
     return table(
         "Details",
-        "The name, target and input of the operation, and the tags that the configuration exposes as labels.",
+        "The name, target, input and reason code of the operation, and the tags that are labels.",
         (f"topk(1, {selector(INFO, CHOSEN_OPERATION)})",),
         (
             Column("id", "Operation"),
@@ -172,6 +192,7 @@ def _details() -> Panel:
             Column("name", "Name"),
             Column("target", "Target"),
             Column("input", "Input"),
+            Column("reason_code", "Reason code"),
         ),
         more_fields="^tag_",
     )
