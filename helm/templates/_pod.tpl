@@ -27,7 +27,7 @@ spec:
   {{- end }}
   {{- with .Values.extraInitContainers }}
   initContainers:
-    {{- toYaml . | nindent 4 }}
+    {{- tpl (toYaml .) $ | nindent 4 }}
   {{- end }}
   containers:
     - {{ include "aws-iot-bulk-exporter.container" . | indent 6 | trim }}
@@ -35,7 +35,7 @@ spec:
     - {{ include "aws-iot-bulk-exporter.reloader" . | indent 6 | trim }}
     {{- end }}
     {{- with .Values.extraContainers }}
-    {{- toYaml . | nindent 4 }}
+    {{- tpl (toYaml .) $ | nindent 4 }}
     {{- end }}
   volumes:
     {{- include "aws-iot-bulk-exporter.volumes" . | nindent 4 }}

@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,14 @@ from tests.support.helm_chart import (
     only_object,
     pod_of,
     render,
-    template,
 )
 from tests.support.repository import ROOT, program
 
+# Every page that a user of the chart follows.
+PAGES = {
+    path: path.read_text(encoding="utf-8")
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("helm/*.md")]
+}
 PAGE = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
 README = (CHART / "README.md").read_text(encoding="utf-8")
 RELEASE = "aws-iot-bulk-exporter"
@@ -41,17 +46,23 @@ def commands(start: str) -> list[list[str]]:
     """Return the words of each command line with this beginning."""
     lines = [
         line
-        for page in (PAGE, README)
+        for page in PAGES.values()
         for block in blocks("sh", page)
         for line in block.replace("\\\n", "").splitlines()
     ]
     return [shlex.split(line) for line in lines if line.startswith(start)]
 
 
-PAGE_VALUES = [block for block in blocks("yaml") if block.startswith("# values.yaml\n")]
+def values_blocks(page: str) -> list[str]:
+    """Return the examples of a values file on a page."""
+    return [block for block in blocks("yaml", page) if block.startswith("# values.yaml\n")]
 
 
-@pytest.mark.parametrize("values", [*PAGE_VALUES, *blocks("yaml", README)])
+PAGE_VALUES = values_blocks(PAGE)
+OTHER_VALUES = [block for page in PAGES.values() if page not in (PAGE, README) for block in values_blocks(page)]
+
+
+@pytest.mark.parametrize("values", [*PAGE_VALUES, *OTHER_VALUES, *blocks("yaml", README)])
 def test_the_chart_accepts_every_example_of_values(values: str, tmp_path: Path) -> None:
     file = tmp_path / "values.yaml"
     file.write_text(values)
@@ -72,39 +83,46 @@ def test_all_examples_of_the_page_can_be_combined(page_values: tuple[str, ...]) 
     assert {"NetworkPolicy", "ServiceMonitor", "PrometheusRule"} < kinds
 
 
-@pytest.mark.parametrize("words", [*commands("helm upgrade"), *commands("helm install")], ids=lambda words: words[-1])
-def test_helm_accepts_every_install_command(words: list[str], tmp_path: Path) -> None:
-    values = tmp_path / "values.yaml"
-    values.write_text(PAGE_VALUES[0])
-    arguments = [str(values) if word == "values.yaml" else word.replace("helm/ci", f"{CHART}/ci") for word in words]
-    flags = [word for word in arguments[arguments.index("./helm") + 1 :] if word != "--create-namespace"]
-    result = template(*flags)
-    assert result.returncode == 0, result.stderr
-    images = re.findall(r'image: "?([^"\n]+)', result.stdout)
-    assert {*images} == {f"REGISTRY/aws-iot-bulk-exporter:{__version__}"}
+HELM_COMMANDS = commands("helm ")
+
+
+@pytest.mark.parametrize("words", HELM_COMMANDS, ids=" ".join)
+def test_every_helm_command_uses_the_same_release(words: list[str]) -> None:
+    options = [word for word in words if word.startswith("-")]
+    names = [word for word in words[2:] if word == RELEASE]
+    assert (names, words[words.index("--namespace") + 1]) == ([RELEASE], "monitoring")
+    assert {*options} <= {"--install", "--namespace", "--create-namespace", "--values"}
+
+
+@pytest.mark.parametrize("words", [words for words in HELM_COMMANDS if "./helm" in words], ids=" ".join)
+def test_every_install_command_keeps_all_values_of_the_page(words: list[str], page_values: tuple[str, ...]) -> None:
+    files = [value for flag, value in pairwise(words) if flag == "--values"]
+    assert files[0] == "values.yaml"
+    more = [f"--values={ROOT / file}" for file in files[1:]]
+    documents = render(*page_values, *more, release=RELEASE)
+    assert {document["kind"] for document in documents} >= {"NetworkPolicy", "ServiceMonitor", "PrometheusRule"}
+    images = {container["image"] for container in pod_of(documents)["spec"]["containers"]}
+    assert images == {f"REGISTRY/aws-iot-bulk-exporter:{__version__}"}
 
 
 def test_the_page_names_the_objects_of_its_release() -> None:
     documents = render(release=RELEASE)
     assert {document["metadata"]["name"] for document in documents if document["kind"] != "Pod"} == {RELEASE}
-    assert {words[words.index("upgrade") + 2] for words in commands("helm upgrade")} == {RELEASE}
     workloads = {word for words in commands("kubectl") for word in words if word.startswith("deployment/")}
-    assert workloads == {f"deployment/{RELEASE}", f"deployment/exporter-{RELEASE}"}
+    assert workloads == {f"deployment/{RELEASE}"}
 
 
 def test_the_readme_deletes_the_objects_of_its_release() -> None:
-    single, sharded = (
-        render("--set=persistence.enabled=true", f"--set=shards={n}", release="exporter") for n in (1, 2)
-    )
+    single, sharded = (render("--set=persistence.enabled=true", f"--set=shards={n}", release=RELEASE) for n in (1, 2))
     deleted = [words[words.index("delete") + 1 :] for words in commands("kubectl") if "delete" in words]
     assert deleted == [
-        ["persistentvolumeclaim", "--selector", "app.kubernetes.io/instance=exporter"],
+        ["persistentvolumeclaim", "--selector", f"app.kubernetes.io/instance={RELEASE}"],
         [f"statefulset/{only_object(sharded, 'StatefulSet')['metadata']['name']}"],
     ]
     # The claims of shards have the labels of the pod selector.
     selected = only_object(sharded, "StatefulSet")["spec"]["selector"]["matchLabels"]
     for labels in (only_object(single, "PersistentVolumeClaim")["metadata"]["labels"], selected):
-        assert labels["app.kubernetes.io/instance"] == "exporter"
+        assert labels["app.kubernetes.io/instance"] == RELEASE
 
 
 def test_the_guide_to_scaling_names_the_service_of_the_shards() -> None:
