@@ -6,6 +6,7 @@ from datetime import datetime
 
 from botocore import exceptions as aws
 
+from exporter.aws.causes import botocore_cause, root_cause
 from exporter.core.errors import CONNECT_TIMEOUT, ApiError, Reason
 
 # The AWS error codes of each reason, separated by spaces.
@@ -53,28 +54,7 @@ CREDENTIAL_APIS = frozenset(
     }
 )
 
-# The first reason with a base class of an exception applies.
-_EXCEPTIONS: Mapping[Reason, tuple[type[Exception], ...]] = {
-    Reason.TIMEOUT: (aws.ReadTimeoutError, aws.ConnectTimeoutError, TimeoutError),
-    Reason.CREDENTIALS: (
-        aws.NoCredentialsError,
-        aws.PartialCredentialsError,
-        aws.CredentialRetrievalError,
-        aws.MetadataRetrievalError,
-        aws.ConfigNotFound,
-        aws.ConfigParseError,
-        aws.InvalidConfigError,
-        aws.LoginError,
-        aws.NoAuthTokenError,
-        aws.ProfileNotFound,
-        aws.SSOError,
-        aws.TokenRetrievalError,
-        aws.RefreshWithMFAUnsupportedError,
-    ),
-    Reason.CONNECTION: (aws.HTTPClientError, aws.ConnectionError, ConnectionError),
-    Reason.MALFORMED: (aws.IncompleteReadError, aws.ChecksumError, aws.FlexibleChecksumError),
-    Reason.OTHER: (aws.BotoCoreError,),
-}
+EXPIRED = "the new credentials have already expired; check the system clock"
 # The exceptions of botocore's parsers for a body that does not fit the model.
 _PARSER_EXCEPTIONS = (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, RuntimeError)
 
@@ -89,14 +69,23 @@ def translate(error: Exception) -> ApiError:
     if isinstance(error, aws.ClientError):
         return _from_response(error)
     if isinstance(error, RuntimeError) and "credentials" in str(error):
-        return ApiError(Reason.CREDENTIALS, detail="the new credentials are already expired; check the system clock")
-    for reason, exceptions in _EXCEPTIONS.items():
-        if isinstance(error, exceptions):
-            code = CONNECT_TIMEOUT if isinstance(error, aws.ConnectTimeoutError) else ""
-            return ApiError(reason, code, type(error).__name__)
+        return ApiError(Reason.CREDENTIALS, detail=EXPIRED)
+    cause = botocore_cause(error)
+    if cause:
+        code = CONNECT_TIMEOUT if isinstance(error, aws.ConnectTimeoutError) else ""
+        return ApiError(cause.reason, code, cause.sentence)
+    if isinstance(error, OSError):
+        return _from_system(error)
     if "ParserError" in type(error).__name__ or isinstance(error, _PARSER_EXCEPTIONS):
-        return ApiError(Reason.MALFORMED, detail=f"cannot parse the response ({type(error).__name__})")
-    return ApiError(Reason.OTHER, detail=type(error).__name__)
+        return ApiError(Reason.MALFORMED, detail="the response cannot be parsed")
+    return ApiError(Reason.OTHER, detail=f"unexpected {type(error).__name__}")
+
+
+def _from_system(error: OSError) -> ApiError:
+    reasons = {TimeoutError: Reason.TIMEOUT, ConnectionError: Reason.CONNECTION}
+    reason = next((reason for kind, reason in reasons.items() if isinstance(error, kind)), Reason.OTHER)
+    words = {Reason.TIMEOUT: "no response before the time-out", Reason.CONNECTION: "the connection failed"}
+    return ApiError(reason, detail=root_cause(error) or words.get(reason, f"unexpected {type(error).__name__}"))
 
 
 def _from_response(error: aws.ClientError) -> ApiError:

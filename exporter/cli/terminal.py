@@ -139,7 +139,7 @@ def _status(operation: OperationLine) -> str:
 
 
 def _error(cell: CellLine) -> str:
-    return f"cannot be read: {', '.join(cell.reasons)}" if cell.reasons else ""
+    return f"cannot be read: {'; '.join(cell.causes)}" if cell.reasons else ""
 
 
 def _cell_labels(line: OperationLine | CellLine) -> tuple[str, ...]:

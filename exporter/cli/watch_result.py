@@ -6,12 +6,14 @@ from enum import IntEnum
 
 from exporter.collector.cells import Cell
 from exporter.core.clock import Clock
-from exporter.core.errors import Reason
+from exporter.core.errors import CONNECT_TIMEOUT, Reason
 from exporter.core.model import CellKey, Snapshot
 from exporter.kinds.phase import Outcome, outcome
 
 # If the first refresh of a cell fails for one of these reasons, a later refresh would fail too.
 PERMANENT_REASONS = frozenset({Reason.ACCESS_DENIED, Reason.CREDENTIALS, Reason.END_OF_SUPPORT, Reason.NOT_OFFERED})
+# Codes of failures to get credentials from a source that does not respond. A later refresh may succeed.
+TEMPORARY_CODES = frozenset({Reason.CONNECTION.value, Reason.TIMEOUT.value, CONNECT_TIMEOUT})
 
 
 class ExitStatus(IntEnum):
@@ -56,7 +58,7 @@ class ResultTracker:
                 self._read.add(snapshot.key)
                 self._read_at[snapshot.key] = self._clock.monotonic()
                 self._fail_missing(snapshot)
-            elif snapshot.key not in self._read and snapshot.reasons & PERMANENT_REASONS and not snapshot.readings:
+            elif snapshot.key not in self._read and _has_permanent_failure(snapshot) and not snapshot.readings:
                 refused.append(snapshot.key)
         return self._result(refused)
 
@@ -92,6 +94,12 @@ class ResultTracker:
 
     def _ids(self, wanted: Outcome) -> tuple[str, ...]:
         return tuple(id for (_, id), current in self._outcomes.items() if current is wanted)
+
+
+def _has_permanent_failure(snapshot: Snapshot) -> bool:
+    return any(
+        failure.reason in PERMANENT_REASONS and failure.code not in TEMPORARY_CODES for failure in snapshot.failures
+    )
 
 
 def _is_readable(snapshot: Snapshot) -> bool:

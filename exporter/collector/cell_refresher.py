@@ -10,11 +10,12 @@ from exporter.collector.cells import Cell
 from exporter.collector.inventory import Selection, TrackedOperation, select, unmatched
 from exporter.collector.listing import Lists
 from exporter.collector.operation_reader import Connect, OperationReader, ScopeApi
-from exporter.collector.result import NEVER, RefreshAttempt, Report, defects_as_api_errors
+from exporter.collector.result import ACCESS, NEVER, REFRESH, RefreshAttempt, Report, defects_as_api_errors
 from exporter.config.sections import Refresh
 from exporter.core.clock import Clock
 from exporter.core.errors import ApiError, Reason
-from exporter.core.model import Snapshot
+from exporter.core.log import shortened
+from exporter.core.model import Failure, Snapshot
 
 # A configured id that AWS does not know is requested again at most this often.
 GONE_RETRY_SECONDS = 3600.0
@@ -85,10 +86,7 @@ class CellRefresher:
         attempt = RefreshAttempt(self.clock.monotonic(), self.report, self.state.last_refresh.reasons)
         self._attempt = attempt
         try:
-            with defects_as_api_errors():
-                await self._read(attempt, await connect(self.cell))
-        except ApiError as error:
-            attempt.fail(error)
+            await self._read_all(attempt, connect)
         finally:
             self.task = None
             self._finish(attempt)
@@ -110,12 +108,29 @@ class CellRefresher:
             readings=readings,
             up=up,
             reasons=frozenset({Reason.END_OF_SUPPORT}) if self.state.end_of_support.is_ended else reasons,
+            failures=self._failures(),
             last_success=last.succeeded_at,
             duration=last.duration,
             omitted=selection.omitted,
             expired=self._is_expired(),
             missing=max(0, len(selection.kept) + len(selection.unread) - len(fresh) - gone),
         )
+
+    def _failures(self) -> tuple[Failure, ...]:
+        if self.state.end_of_support.is_ended:
+            return (Failure(Reason.END_OF_SUPPORT, detail="AWS has ended the service"),)
+        current = self._attempt.failures if self._attempt else {}
+        return tuple({**self.state.last_refresh.failures, **current}.values())
+
+    async def _read_all(self, attempt: RefreshAttempt, connect: Connect) -> None:
+        subject = ACCESS
+        try:
+            with defects_as_api_errors():
+                api = await connect(self.cell)
+                subject = REFRESH
+                await self._read(attempt, api)
+        except ApiError as error:
+            attempt.fail(error, subject)
 
     async def _read(self, attempt: RefreshAttempt, api: ScopeApi) -> None:
         self.state = state = with_scope(self.state, api.scope, self.cell, self.clock)
@@ -143,7 +158,7 @@ class CellRefresher:
                     await lists.read(api.with_priority((0, NEVER)), status)
                 attempt.has_response = True
             except ApiError as error:
-                attempt.fail(error, status)
+                attempt.fail(error, f"list of {status}" if status else "list")
                 # If AWS refuses the list for one status, it refuses the list for every status.
                 if error.reason is not Reason.MALFORMED:
                     break
@@ -196,10 +211,12 @@ class CellRefresher:
 
     def _finish(self, attempt: RefreshAttempt) -> None:
         state = self.state
-        if any(operation.gone_at > NEVER for operation in state.tracked.values()):
-            attempt.reasons.add(Reason.NOT_FOUND)
+        gone = [operation.entry.id for operation in state.tracked.values() if operation.gone_at > NEVER]
+        if gone:
+            more = f" and {len(gone) - 1} more" if gone[1:] else ""
+            attempt.add(Failure(Reason.NOT_FOUND, detail=f"AWS does not know {shortened(gone[0])}{more}"))
         if state.lists and state.lists.has_endless_list:
-            attempt.reasons.add(Reason.MALFORMED)
+            attempt.add(Failure(Reason.MALFORMED, detail="a list of AWS has no end"))
         state.end_of_support.note(attempt)
         state.cache.sync(state.tracked.values())
         state.last_refresh = state.last_refresh.after(attempt, self.clock.now(), self.clock.monotonic())

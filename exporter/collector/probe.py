@@ -17,7 +17,7 @@ from exporter.config.sections import Refresh
 from exporter.core.clock import Clock
 from exporter.core.errors import ExporterError, Reason
 from exporter.core.log import Log
-from exporter.core.model import CellKey, Scope, Snapshot
+from exporter.core.model import CellKey, Failure, Scope, Snapshot
 from exporter.kinds.kind import Api, ApiCall
 from exporter.kinds.response import Response
 from exporter.metrics.families import Table
@@ -39,7 +39,6 @@ class ProbeResult:
     """The result of a probe. ``duration`` is that of the refresh in seconds, or how long the probe waited for it."""
 
     snapshot: Snapshot
-    reasons: frozenset[Reason]
     duration: float
 
 
@@ -70,8 +69,8 @@ class Prober:
             await asyncio.wait([refresher.task], timeout=self.settings.deadline if max_wait is None else max_wait)
         snapshot = refresher.snapshot()
         if refresher.task:
-            return ProbeResult(snapshot, snapshot.reasons | {Reason.TIMEOUT}, self.clock.monotonic() - started)
-        return ProbeResult(snapshot, snapshot.reasons, snapshot.duration or 0.0)
+            return ProbeResult(_with_timeout(snapshot), self.clock.monotonic() - started)
+        return ProbeResult(snapshot, snapshot.duration or 0.0)
 
     def _refresher(self, cell: Cell) -> CellRefresher:
         key = (cell.key, cell.watch.ids[0])
@@ -96,6 +95,13 @@ class Prober:
 
     async def _connect_with_lowest_priority(self, cell: Cell) -> ScopeApi:
         return _LowestPriorityApi(await self.connect(cell))
+
+
+def _with_timeout(snapshot: Snapshot) -> Snapshot:
+    """Return the snapshot of a refresh that takes longer than its probe waits."""
+    waiting = Failure(Reason.TIMEOUT, detail="the refresh is still running; the next probe gets its result")
+    failures = (waiting, *snapshot.failures)
+    return replace(snapshot, reasons=snapshot.reasons | {Reason.TIMEOUT}, failures=failures)
 
 
 class _LowestPriorityApi:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 
 from exporter.core.errors import ApiError, Reason
-from exporter.core.model import CellKey
+from exporter.core.model import CellKey, Failure
 
 NEVER = -math.inf
 
-# Gets a failure, and the id or the list's status that the call was about.
+# The subject of a failure that is about no single operation.
+ACCESS, REFRESH = "access to the account", "the refresh"
+
+# Gets a failure, and its subject: an operation's id, a list, or one of those above.
 Report = Callable[[ApiError, str], None]
 
 
@@ -24,6 +27,7 @@ class RefreshAttempt:
     report: Report
     known_reasons: frozenset[Reason]
     reasons: set[Reason] = field(default_factory=set)
+    failures: dict[Reason, Failure] = field(default_factory=dict)
     errors: dict[tuple[Reason, str, str], ApiError] = field(default_factory=dict)
     has_response: bool = False
     consecutive_failures: int = 0
@@ -32,7 +36,7 @@ class RefreshAttempt:
         """Note a response of AWS."""
         self.has_response, self.consecutive_failures = True, 0
 
-    def fail(self, error: ApiError, subject: str = "") -> None:
+    def fail(self, error: ApiError, subject: str) -> None:
         """Note a failure, and report it if it is the first one for its reason.
 
         ``not_found`` is reserved for operations that are gone. A list or a report that AWS does not find is ``other``.
@@ -41,8 +45,13 @@ class RefreshAttempt:
             error = ApiError(Reason.OTHER, error.code, error.detail, error.api)
         if error.reason not in self.known_reasons | self.reasons:
             self.report(error, subject)
-        self.reasons.add(error.reason)
+        self.add(Failure(error.reason, error.code, error.detail))
         self.errors.setdefault((error.reason, error.code, error.api), error)
+
+    def add(self, failure: Failure) -> None:
+        """Add a failure, of which the first one for its reason is kept."""
+        self.reasons.add(failure.reason)
+        self.failures.setdefault(failure.reason, failure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,7 @@ class LastRefresh:
     """The last finished refresh; ``succeeded_at`` is in Unix seconds, other times are in monotonic ones."""
 
     reasons: frozenset[Reason] = frozenset()
+    failures: Mapping[Reason, Failure] = field(default_factory=dict)
     up: bool = False
     succeeded_at: float = 0.0
     response_at: float = NEVER
@@ -61,6 +71,7 @@ class LastRefresh:
         up = not attempt.reasons
         return LastRefresh(
             reasons=frozenset(attempt.reasons),
+            failures=dict(attempt.failures),
             up=up,
             succeeded_at=now if up else self.succeeded_at,
             # A refresh that needed no call counts as a response: AWS refused nothing.
@@ -85,6 +96,7 @@ def failure_report(write: Callable[..., None], message: str, key: CellKey) -> Re
     """Return a function that logs failures of a cell; ``write`` is a method of the log."""
 
     def report(error: ApiError, subject: str) -> None:
+        subject = subject or "operation without an id"
         write(message, **asdict(key), subject=subject, reason=error.reason.value, detail=error.detail)
 
     return report

@@ -100,6 +100,12 @@ def printable(text: str, keep: str = "") -> str:
     return "".join(char if char.isprintable() or char in keep else ascii(char)[1:-1] for char in text)
 
 
+def shortened(text: object, length: int = 120) -> str:
+    """Return a printable text in one line, cut to the length with an ellipsis."""
+    shown = printable(str(text)[: length + 1])
+    return shown if len(shown) <= length else f"{shown[: length - 3]}..."
+
+
 def log_library_warnings(log: Log) -> None:
     """Send warnings of all libraries to the log, for the whole process.
 

@@ -68,11 +68,24 @@ class CellKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a cell has no fresh data: the reason, the error code, and a sentence for people, which may be empty."""
+
+    reason: Reason
+    code: str = ""
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.reason.value}: {self.detail}" if self.detail else self.reason.value
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything that is known of a cell at one time. It is replaced, never changed.
 
     ``expired``: no refresh has ended recently, so new operations may be missing. ``missing`` is the number of known
     operations that have no reading, or only an old one, and are left out.
+    ``failures`` has at most one failure for each of ``reasons``, the first one.
     """
 
     key: CellKey
@@ -80,11 +93,18 @@ class Snapshot:
     readings: tuple[Reading[Operation], ...] = ()
     up: bool = False
     reasons: frozenset[Reason] = frozenset()
+    failures: tuple[Failure, ...] = ()
     last_success: float = 0.0
     duration: float | None = None
     omitted: int = 0
     expired: bool = False
     missing: int = 0
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """A sentence for each reason, in the order of the reasons."""
+        failures = {failure.reason: failure for failure in self.failures}
+        return tuple(str(failures.get(reason, Failure(reason))) for reason in sorted(self.reasons))
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,10 @@ class CellLine:
     reasons: Annotated[
         tuple[str, ...], Field(description="Why the last refresh was incomplete; a closed set of words.")
     ]
+    causes: Annotated[
+        tuple[str, ...],
+        Field(description="A sentence for each reason, for people: `connection: cannot connect to ...`."),
+    ]
     last_success: Annotated[LastTime, Field(description="When a refresh last read everything.")]
     duration: Annotated[
         float | None,
@@ -220,6 +224,7 @@ class Overview:
             pending=pending,
             expired=snapshot.expired,
             reasons=tuple(sorted(snapshot.reasons)),
+            causes=snapshot.causes,
             last_success=snapshot.last_success,
             duration=snapshot.duration,
             operations=len(snapshot.readings),

@@ -1,7 +1,7 @@
 """The response to a scrape of all operations or of one, and how long a scrape may take."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from exporter.core.log import printable
 from exporter.core.store import Store
 from exporter.metrics.exposition import Exposition
 from exporter.web.responses import OPENMETRICS, TEXT, negotiated_response, wants_openmetrics
@@ -26,11 +27,15 @@ TIMEOUT_OFFSET = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """The parts of one scrape. All belong to one configuration, so that no response mixes two."""
+    """The parts of one scrape. All belong to one configuration, so that no response mixes two.
+
+    ``comments`` are for people. Only the text format has comments.
+    """
 
     store: Store
     exposition: Exposition
     registry: CollectorRegistry
+    comments: Sequence[str] = ()
 
 
 async def metrics_response(metrics: Metrics, request: Request) -> Response:
@@ -51,6 +56,7 @@ def scrape_timeout(request: Request) -> float | None:
 def _render(metrics: Metrics, request: Request) -> Response:
     openmetrics = wants_openmetrics(",".join(request.headers.getlist("Accept")))
     operations = metrics.exposition.parts(metrics.store.snapshots(), openmetrics)
-    own = _openmetrics(metrics.registry) if openmetrics else generate_text(metrics.registry)
+    comments = "".join(f"# {printable(comment)}\n" for comment in metrics.comments).encode()
+    own = _openmetrics(metrics.registry) if openmetrics else generate_text(metrics.registry) + comments
     headers = {"Content-Type": OPENMETRICS if openmetrics else TEXT, "Vary": "Accept, Accept-Encoding"}
     return negotiated_response(request, [*operations, own], headers)

@@ -53,6 +53,6 @@ def _parameters(request: Request) -> Mapping[str, str]:
 
 def _metrics(prober: Prober, probed: ProbeResult) -> Metrics:
     registry = CollectorRegistry()
-    registry.register(FamilyCollector(lambda: probe_families(probed.reasons, probed.duration)))
+    registry.register(FamilyCollector(lambda: probe_families(probed.snapshot.reasons, probed.duration)))
     kind = probed.snapshot.key.kind
-    return Metrics(Store([probed.snapshot]), Exposition({kind: prober.tables[kind]}), registry)
+    return Metrics(Store([probed.snapshot]), Exposition({kind: prober.tables[kind]}), registry, probed.snapshot.causes)

@@ -127,6 +127,7 @@ def test_every_exception_of_botocore_has_a_reason(kind: type[Exception]) -> None
     assert translated.code in CODES
     assert (translated.code == CONNECT_TIMEOUT) == issubclass(kind, aws.ConnectTimeoutError)
     assert SECRET not in f"{translated} {translated.detail}"
+    assert " " in translated.detail
     if issubclass(kind, aws.ConnectionError | aws.HTTPClientError):
         assert translated.reason in (Reason.CONNECTION, Reason.TIMEOUT)
 
@@ -144,12 +145,11 @@ class NewParserError(ResponseParserError): ...
         (aws.ProxyConnectionError(proxy_url=SECRET), Reason.CONNECTION),
         (aws.NoCredentialsError(), Reason.CREDENTIALS),
         (aws.CredentialRetrievalError(provider="x", error_msg=SECRET), Reason.CREDENTIALS),
-        (aws.ProfileNotFound(profile=SECRET), Reason.CREDENTIALS),
         (aws.LoginRefreshRequired(), Reason.CREDENTIALS),
         (aws.UnauthorizedSSOTokenError(), Reason.CREDENTIALS),
         (aws.NoAuthTokenError(), Reason.CREDENTIALS),
-        (aws.ConfigParseError(path=SECRET), Reason.CREDENTIALS),
-        (aws.InvalidRegionError(region_name=SECRET), Reason.OTHER),
+        (aws.InvalidConfigError(error_msg=SECRET), Reason.CREDENTIALS),
+        (aws.TokenRetrievalError(provider="sso", error_msg=SECRET), Reason.CREDENTIALS),
         (aws.ParamValidationError(report=SECRET), Reason.OTHER),
         (aws.IncompleteReadError(actual_bytes=1, expected_bytes=2), Reason.MALFORMED),
         (ResponseParserError(SECRET), Reason.MALFORMED),

@@ -76,13 +76,14 @@ CELL = CellLine(
     pending=False,
     expired=False,
     reasons=(),
+    causes=(),
     last_success=NOW,
     duration=0.1,
     operations=1,
     omitted=0,
     budgets=(),
 )
-FAILING = replace(CELL, up=False, reasons=("throttled",))
+FAILING = replace(CELL, up=False, reasons=("throttled",), causes=("throttled: AWS returned SlowDown",))
 
 
 def display_lines(
@@ -119,7 +120,7 @@ def test_unknown_values_are_empty_and_cells_that_cannot_be_read_are_below_the_ta
     unknown = replace(RUNNING, progress=None, succeeded=None, failed=None, rate=None, estimated_end=None)
     _, row, error = display_lines([unknown], [FAILING])
     assert row.split() == ["firmware-7", "IN_PROGRESS", "7s"]
-    assert error == "factory eu-west-1 iot_job: cannot be read: throttled"
+    assert error == "factory eu-west-1 iot_job: cannot be read: throttled: AWS returned SlowDown"
 
 
 @pytest.mark.parametrize(
@@ -148,7 +149,7 @@ def test_only_a_completed_operation_without_failures_is_green(
 def test_operations_that_do_not_fit_are_counted() -> None:
     lines = display_lines([replace(RUNNING, id=str(number)) for number in range(50)], [FAILING], height=12)
     assert len(lines) < 12
-    assert lines[-2:] == ["and 43 more", "factory eu-west-1 iot_job: cannot be read: throttled"]
+    assert lines[-2:] == ["and 43 more", "factory eu-west-1 iot_job: cannot be read: throttled: AWS returned SlowDown"]
 
 
 def test_control_characters_from_aws_are_escaped() -> None:
@@ -168,7 +169,7 @@ def test_without_a_terminal_each_change_is_one_line() -> None:
     view([replace(RUNNING, failed=13)], [CELL], NOW + 30)
     assert stream.getvalue().splitlines() == [
         "2023-11-14T22:13:20Z factory eu-west-1 iot_job firmware-7: IN_PROGRESS, 99%, 4810 succeeded, 12 failed",
-        "2023-11-14T22:13:30Z factory eu-west-1 iot_job: cannot be read: throttled",
+        "2023-11-14T22:13:30Z factory eu-west-1 iot_job: cannot be read: throttled: AWS returned SlowDown",
         "2023-11-14T22:13:50Z factory eu-west-1 iot_job firmware-7: IN_PROGRESS, 99%, 4810 succeeded, 13 failed",
         "2023-11-14T22:13:50Z factory eu-west-1 iot_job: can be read again",
     ]

@@ -41,7 +41,7 @@ LIBRARIES = {
     ),
     "rich": ("exporter.cli.terminal",),
     "sqlite3": ("exporter.state.database",),
-    "ssl": ("exporter.web",),
+    "ssl": ("exporter.aws.causes", "exporter.web"),
     "starlette": ("exporter.simulator", "exporter.web"),
     "structlog": ("exporter.core.log",),
     "uvicorn": ("exporter.web.listener",),
