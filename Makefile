@@ -88,6 +88,8 @@ sbom: .venv-sbom/.done ## Write the Python packages of the image as CycloneDX.
 
 documents: $(VENV)/.dev ## Generate the documents, rules, dashboards and tables again.
 	$(BIN)/aws-iot-bulk-exporter show metrics > docs/metrics.md
+	$(BIN)/aws-iot-bulk-exporter show configuration > docs/configuration.md
+	$(BIN)/aws-iot-bulk-exporter show scenarios > docs/scenarios.md
 	$(BIN)/aws-iot-bulk-exporter show config-schema > docs/config.schema.json
 	$(BIN)/aws-iot-bulk-exporter show iam-policy > docs/iam-policy.json
 	$(BIN)/aws-iot-bulk-exporter show openapi > docs/openapi.json

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
+from typing import Any
 
 from exporter import __version__
 from exporter.cli.parser import CommandParser
@@ -56,10 +57,19 @@ def parse_arguments(command: str, words: Sequence[str]) -> Callable[[], int]:
     """Return ``run`` of a command with its arguments. Raises ConfigError with every fault in the words."""
     if command not in COMMANDS:
         raise ConfigError([f"{command}: expected one of {', '.join(COMMANDS)}"])
-    module = import_module(f"exporter.cli.commands.{command}")
+    values = command_parser(command).parse(words)
+    return partial(_module(command).run, **values)
+
+
+def command_parser(command: str) -> CommandParser:
+    """Return the parser of a command."""
     parser = CommandParser(f"{PROGRAM} {command}", COMMANDS[command])
-    module.add_arguments(parser)
-    return partial(module.run, **parser.parse(words))
+    _module(command).add_arguments(parser)
+    return parser
+
+
+def _module(command: str) -> Any:
+    return import_module(f"exporter.cli.commands.{command}")
 
 
 def _help_parser() -> argparse.ArgumentParser:

@@ -3,9 +3,20 @@
 import argparse
 import difflib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from exporter.core.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A flag or a word of a command: its name, the name of its value, its default and its help."""
+
+    name: str
+    value: str
+    default: str
+    help: str
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -20,6 +31,17 @@ class CommandParser(argparse.ArgumentParser):
         """Add a flag or a word with a value. ``type`` raises ValueError with what was expected."""
         help += " (default: %(default)s)" if default else ""
         self.add_argument(name, type=_value_or_error(type), metavar=metavar, help=help, default=default, **options)
+
+    def flags(self) -> Iterator[Flag]:
+        """Yield the flags and words of the command, without ``--help``."""
+        for action in self._actions:
+            name = (*action.option_strings, str(action.metavar))[0]
+            if name == "-h":
+                continue
+            text = (action.help or "") % vars(action)
+            help, _, default = text.removesuffix(")").partition(" (default: ")
+            value = str(action.metavar or "") if action.option_strings else ""
+            yield Flag(name, value, f"`{default}`" if default else "", help)
 
     def error(self, message: str) -> NoReturn:
         """Raise ConfigError with a fault that argparse found itself, such as a missing value."""

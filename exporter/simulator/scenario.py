@@ -129,8 +129,8 @@ class _Entry(StrictModel):
 class Role(_Entry):
     """A role that can be assumed. If it has an external id, the request must contain the same one."""
 
-    arn: RoleArn
-    external_id: Text = ""
+    arn: RoleArn = Field(description="The ARN of the role.")
+    external_id: Text = Field(default="", description="The external id that the request must contain. Default: none.")
 
 
 class Point(_Entry):
@@ -139,10 +139,12 @@ class Point(_Entry):
     ``at`` is in seconds since the operation was created. ``done`` and ``failed`` are shares of the items.
     """
 
-    at: Span
-    status: Name | None = None
-    done: Share | None = None
-    failed: Share | None = None
+    at: Span = Field(description="The time since the operation was created.")
+    status: Name | None = Field(default=None, description="The status from this time on.")
+    done: Share | None = Field(
+        default=None, description="The share of the items that are processed, failed ones included."
+    )
+    failed: Share | None = Field(default=None, description="The share of the items that failed.")
 
 
 class PlannedOperation(_Entry):
@@ -154,24 +156,44 @@ class PlannedOperation(_Entry):
     """
 
     # The order matters: each validator uses the fields above its own.
-    kind: Annotated[Name, _known("kind")]
-    region: Region
-    account: KnownAccount = ""
-    count: Annotated[Whole, Field(ge=1, le=100_000)] = 1
-    id: Name = ""
-    created: Duration = 0.0
-    items: Annotated[Whole, Field(le=1_000_000_000)] = 0
-    retries: Whole = 0
-    name: Text = ""
-    input: Text = ""
-    target: Annotated[Text, AfterValidator(_valid_target)] = ""
-    continuous: Annotated[bool, Strict()] = False
-    message: Text = ""
-    reason_code: ReasonCode = ""
-    abort_percentage: Annotated[Whole, Field(ge=1, le=100)] | None = None
-    error_codes: tuple[Name, ...] = ()
-    tags: dict[str, Text] = Field(default={})
-    timeline: Annotated[tuple[Point, ...], Field(min_length=1)]
+    kind: Annotated[Name, _known("kind")] = Field(description="The kind of operation.")
+    region: Region = Field(description="The Region of the operation.")
+    account: KnownAccount = Field(default="", description="The account. Default: the first account.")
+    count: Annotated[Whole, Field(ge=1, le=100_000)] = Field(
+        default=1, description="The number of equal operations. Their ids end in -0001, -0002 and so on."
+    )
+    id: Name = Field(default="", description="The id. Default: an id derived from the position in the list.")
+    created: Duration = Field(
+        default=0.0, description="The time of the creation after the start of the simulator; negative means before it."
+    )
+    items: Annotated[Whole, Field(le=1_000_000_000)] = Field(
+        default=0, description="The number of things, records or groups."
+    )
+    retries: Whole = Field(
+        default=0, description="The number of retries at the end. It grows with the number of processed items."
+    )
+    name: Text = Field(default="", description="The name.")
+    input: Text = Field(default="", description="The input file of a registration task or of a bulk deployment.")
+    target: Annotated[Text, AfterValidator(_valid_target)] = Field(
+        default="", description="The ARN of the thing or the thing group of a job or a deployment."
+    )
+    continuous: Annotated[bool, Strict()] = Field(
+        default=False, description="The operation includes each thing that joins its target later, and never ends."
+    )
+    message: Text = Field(default="", description="A message that appears at the last point.")
+    reason_code: ReasonCode = Field(
+        default="", description="The reason code of a job, which appears at the last point."
+    )
+    abort_percentage: Annotated[Whole, Field(ge=1, le=100)] | None = Field(
+        default=None, description="The percentage of failed things at which a job cancels itself."
+    )
+    error_codes: tuple[Name, ...] = Field(
+        default=(), description="The error codes of failed items, which appear with the first failure."
+    )
+    tags: dict[str, Text] = Field(default={}, description="The tags.")
+    timeline: Annotated[tuple[Point, ...], Field(min_length=1)] = Field(
+        description="How the operation changes over time. Shares between two points are interpolated."
+    )
 
     def ids(self, position: int) -> tuple[str, ...]:
         """Return the id of each of the operations. ``position`` is the position of this entry in its list."""
@@ -202,29 +224,55 @@ class Fault(_Entry):
     edits it, or breaks how it is sent.
     """
 
-    account: KnownAccount | None = None
-    region: Region | None = None
-    service: Annotated[Name, _known("service")] | None = None
-    api: Annotated[Name, _known("API")] | None = None
-    id: Name | None = None
-    since: Annotated[Span, Field(alias="from")] = 0.0
-    until: Span | None = None
-    share: Share = 1.0
-    delay: Span = 0.0
-    error: ErrorCode | None = None
-    message: Text = "A fault of the scenario."
-    status: Annotated[Whole, Field(ge=200, le=599)] | None = None
-    body: Text | None = None
-    content_type: ContentType = "text/html"
-    headers: Annotated[dict[str, Text], Field(min_length=1), AfterValidator(_valid_headers)] | None = None
-    replace: Annotated[dict[MemberPath, JsonValue], Field(min_length=1)] | None = None
-    remove: Annotated[tuple[MemberPath, ...], Field(min_length=1)] | None = None
-    double: Annotated[tuple[MemberPath, ...], Field(min_length=1)] | None = None
-    pages: Literal["repeated", "endless"] | None = None
-    skew: Duration | None = None
-    cut: Whole | None = None
-    drip: Annotated[Whole, Field(ge=1)] | None = None
-    hang: Literal["head", "body"] | None = None
+    account: KnownAccount | None = Field(default=None, description="The account of the requests.")
+    region: Region | None = Field(default=None, description="The Region of the requests.")
+    service: Annotated[Name, _known("service")] | None = Field(
+        default=None, description="The service of the requests: iot, greengrass, greengrassv2 or sts."
+    )
+    api: Annotated[Name, _known("API")] | None = Field(default=None, description="The API, for example DescribeJob.")
+    id: Name | None = Field(default=None, description="The id of the operation, or the ARN of the role for AssumeRole.")
+    since: Annotated[Span, Field(alias="from")] = Field(
+        default=0.0, description="The time after the start of the simulator at which the fault begins."
+    )
+    until: Span | None = Field(default=None, description="The time at which the fault ends. Default: never.")
+    share: Share = Field(
+        default=1.0, description="The share of the requests that are affected. 0.25 affects every fourth request."
+    )
+    delay: Span = Field(default=0.0, description="The delay of the response.")
+    error: ErrorCode | None = Field(default=None, description="An error code of AWS instead of the response.")
+    message: Text = Field(default="A fault of the scenario.", description="The message of the error.")
+    status: Annotated[Whole, Field(ge=200, le=599)] | None = Field(
+        default=None, description="The HTTP status of the error or the body. Default: 400 for an error, 200 for a body."
+    )
+    body: Text | None = Field(default=None, description="A body instead of the response.")
+    content_type: ContentType = Field(default="text/html", description="The content type of the body.")
+    headers: Annotated[dict[str, Text], Field(min_length=1), AfterValidator(_valid_headers)] | None = Field(
+        default=None, description="Headers that are added to the response."
+    )
+    replace: Annotated[dict[MemberPath, JsonValue], Field(min_length=1)] | None = Field(
+        default=None, description="Members of the response to set, by path, for example job.status."
+    )
+    remove: Annotated[tuple[MemberPath, ...], Field(min_length=1)] | None = Field(
+        default=None, description="Paths of members to remove."
+    )
+    double: Annotated[tuple[MemberPath, ...], Field(min_length=1)] | None = Field(
+        default=None, description="Paths of lists whose entries are doubled."
+    )
+    pages: Literal["repeated", "endless"] | None = Field(
+        default=None,
+        description="A list whose pages all have the same token (repeated), or a new one each time (endless).",
+    )
+    skew: Duration | None = Field(
+        default=None,
+        description="The signature is refused, because the clock of AWS is ahead by this time; negative means behind.",
+    )
+    cut: Whole | None = Field(default=None, description="The connection closes after this number of bytes of the body.")
+    drip: Annotated[Whole, Field(ge=1)] | None = Field(
+        default=None, description="The body is sent at this number of bytes per second."
+    )
+    hang: Literal["head", "body"] | None = Field(
+        default=None, description="No response (head) or half of the body (body), until the client disconnects."
+    )
 
     def used_keys(self, names: Iterable[str]) -> list[str]:
         """Return the names that have a value in this fault."""
@@ -238,12 +286,20 @@ class Fault(_Entry):
 class Scenario(_Entry):
     """A simulated AWS. Without ``roles``, every role of the accounts can be assumed."""
 
-    accounts: Annotated[tuple[AccountId, ...], Field(min_length=1)]
-    roles: tuple[Role, ...] | None = None
-    quotas: Annotated[bool, Strict()] = True
-    latency: Span = 0.0
-    operations: tuple[PlannedOperation, ...] = ()
-    faults: tuple[Fault, ...] = ()
+    accounts: Annotated[tuple[AccountId, ...], Field(min_length=1)] = Field(
+        description="The account ids. The first one belongs to requests with unknown credentials."
+    )
+    roles: tuple[Role, ...] | None = Field(
+        default=None, description="The roles that can be assumed. Default: every role of the accounts."
+    )
+    quotas: Annotated[bool, Strict()] = Field(
+        default=True, description="Requests above the quotas of AWS are throttled."
+    )
+    latency: Span = Field(default=0.0, description="The time that every response takes.")
+    operations: tuple[PlannedOperation, ...] = Field(default=(), description="The operations.")
+    faults: tuple[Fault, ...] = Field(
+        default=(), description="The faults. The first fault that matches a request is used."
+    )
 
     @field_validator("operations")
     @classmethod

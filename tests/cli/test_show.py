@@ -12,6 +12,8 @@ from tests.support.repository import ROOT
 COMMITTED = {
     "metrics": "docs/metrics.md",
     "iam-policy": "docs/iam-policy.json",
+    "configuration": "docs/configuration.md",
+    "scenarios": "docs/scenarios.md",
     "config-schema": "docs/config.schema.json",
     "openapi": "docs/openapi.json",
     "prometheus-rules": "monitoring/prometheus-rules.yaml",
@@ -22,20 +24,22 @@ COMMITTED = {
     "chart-alerts": "helm/files/alerts.yaml",
     "chart-grafana-alerts": "helm/files/grafana-alerts.yaml",
 }
+# The exporter reads this file itself, so it is not generated.
+SOURCES = {"scenario": "exporter/simulator/scenarios/demo.yaml"}
 
 # Helm reads no file outside the chart, so the chart has copies.
 CHART_COPIES = {"monitoring/dashboards/*.json": "helm/files/dashboards/"}
 
 
-@pytest.mark.parametrize("subject", sorted(COMMITTED))
+@pytest.mark.parametrize("subject", sorted(COMMITTED | SOURCES))
 def test_show_prints_the_committed_file(subject: str) -> None:
     done = run_exporter("show", subject, region="")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == (ROOT / COMMITTED[subject]).read_text(encoding="utf-8")
+    assert done.stdout == (ROOT / (COMMITTED | SOURCES)[subject]).read_text(encoding="utf-8")
 
 
 def test_every_subject_has_a_committed_file() -> None:
-    assert set(SUBJECTS) == set(COMMITTED)
+    assert set(SUBJECTS) == set(COMMITTED | SOURCES)
 
 
 @pytest.mark.parametrize("subject", sorted(RULES))

@@ -9,6 +9,7 @@ from exporter.aws.iam_policy import config_policy, policy
 from exporter.aws.models import Models
 from exporter.cli import flags
 from exporter.cli.parser import CommandParser
+from exporter.cli.reference import configuration_document
 from exporter.config.loader import config_schema, read_config
 from exporter.config.strict_yaml import problems_in, read_text
 from exporter.core.errors import ConfigError
@@ -21,6 +22,8 @@ from exporter.monitoring.grafana import grafana_alerts
 from exporter.monitoring.prometheus import chart_alerts, prometheus_rules
 from exporter.monitoring.rules import Rules, rules
 from exporter.monitoring.settings import UNCHANGED, parse_settings
+from exporter.simulator.reference import scenarios_document
+from exporter.simulator.scenario import scenario_text
 from exporter.web.api.openapi import openapi
 
 POLICY = "iam-policy"
@@ -28,6 +31,9 @@ DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "metrics": lambda: metrics_document(KINDS),
     POLICY: lambda: _json(policy(KINDS, Models())),
     "config-schema": lambda: _json(config_schema(KINDS)),
+    "configuration": lambda: configuration_document(KINDS),
+    "scenarios": scenarios_document,
+    "scenario": scenario_text,
     "openapi": lambda: _json(openapi(KINDS)),
     "chart-alerts": lambda: chart_alerts(rules(KINDS)),
     "chart-grafana-alerts": lambda: grafana_alerts(rules(KINDS).with_link_placeholders()),

@@ -1,0 +1,118 @@
+"""The document about the configuration: keys, flags, variables, log fields and exit statuses, from the code."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from exporter.cli.main import COMMANDS, PROGRAM, command_parser
+from exporter.collector import shards
+from exporter.config.key_tables import key_tables, table
+from exporter.config.sections import Config
+from exporter.kinds.kind import Kind
+from exporter.web import healthcheck
+
+CONTENTS = """\
+- [Configuration file](#configuration-file)
+- [Flags](#flags)
+- [Environment variables](#environment-variables)
+- [Log fields](#log-fields)
+- [Exit statuses](#exit-statuses)"""
+FILE = """\
+[config.example.yaml](../config.example.yaml) is an example with every key. Editors complete and check the file with
+[config.schema.json](config.schema.json)."""
+LOG = """\
+Each line of the log is logfmt, or JSON with `--log.format=json`. A line contains only the fields that it needs."""
+SECTIONS: Mapping[str, str] = {
+    "Config": "File",
+    "Account": "Account",
+    "Watch": "Watch",
+    "Discover": "Discover",
+    "Refresh": "Refresh",
+    "Aws": "AWS",
+    "Labels": "Labels",
+}
+VARIABLES: Mapping[str, str] = {
+    shards.ORDINAL: "The number of this shard, if `--shard.ordinal` is not set.",
+    shards.TOTAL: "The number of shards, if `--shard.total` is not set.",
+    healthcheck.VARIABLE: f"The URL that the image's health check requests. Default: `{healthcheck.DEFAULT_URL}`.",
+    "AWS_REGION": "The Region of accounts without `regions`. `AWS_DEFAULT_REGION` and the profile come after it.",
+    "AWS_DEFAULT_REGION": "The Region of accounts without `regions`, if `AWS_REGION` is not set.",
+    "AWS_ENDPOINT_URL": "The URL of all APIs of AWS, for example of a simulated AWS.",
+    "AWS_ENDPOINT_URL_IOT": "The URL of one service. The end of the name is the service: `IOT`, `GREENGRASS`, "
+    "`GREENGRASSV2` or `STS`.",
+    "AWS_ACCESS_KEY_ID": "The access key, with `AWS_SECRET_ACCESS_KEY` and, if it is temporary, `AWS_SESSION_TOKEN`. "
+    "The other variables of boto3's credential chain work too.",
+    "AWS_PROFILE": "The profile in the files that `AWS_CONFIG_FILE` and `AWS_SHARED_CREDENTIALS_FILE` name.",
+    "AWS_CA_BUNDLE": "The file with the certificate authorities for the APIs of AWS.",
+    "HTTPS_PROXY": "The proxy for the APIs of AWS. `NO_PROXY` lists hosts without a proxy.",
+    "NO_COLOR": "`watch` uses no colors.",
+    "TERM": "The type of the terminal. `watch` prints lines instead of a table if it is `dumb`.",
+}
+LOG_FIELDS: Mapping[str, str] = {
+    "ts": "The time in UTC, in the format of RFC 3339.",
+    "level": "`debug`, `info`, `warning` or `error`.",
+    "msg": "A fixed text for each event.",
+    "account": "The name of the account in the configuration.",
+    "region": "The Region.",
+    "kind": "The kind of operation.",
+    "subject": "The id of the operation, or the list, of which the call failed.",
+    "reason": "The reason of the failure. For AWS calls, it is the label `reason` of the metrics.",
+    "detail": "More about the reason, for example the error code of AWS.",
+    "problems": "Every problem in a file, each with its place.",
+    "file": "The path of the state file.",
+    "cells": "The number of cells: a cell is one kind in one Region of an account.",
+    "url": "The URL of the metrics.",
+    "version": "The version of the exporter.",
+    "source": "The setting from which the default Region comes.",
+    "library": "The library that logged a warning.",
+    "where": "The module and the line of the warning.",
+    "error": "The type of the exception that the library logged.",
+}
+EXIT_STATUSES: Mapping[str, str] = {
+    "0": "Success.",
+    "1": "A failure at run time, for example a port in use. For `check --live`: a call failed. For `drill`: an alert "
+    "did not fire or did not end. For `watch`: an operation or a thing failed.",
+    "2": "A flag or a file is invalid. Every problem is printed.",
+    "3": "For `watch`: AWS could not be read.",
+    "130": "SIGINT (Ctrl+C) ended the process.",
+    "143": "SIGTERM ended a command. `serve` ends with 0.",
+}
+
+
+def configuration_document(kinds: Sequence[Kind[Any]]) -> str:
+    """Return docs/configuration.md."""
+    parts = (
+        "# Configuration",
+        f"The command `{PROGRAM} show configuration` prints this page.",
+        CONTENTS,
+        "## Configuration file",
+        FILE,
+        key_tables(Config, SECTIONS, "###"),
+        "### Options of kinds",
+        "A `watch` can also contain the options of its kind:",
+        table(("kind", "key", "type", "default", "meaning"), _options(kinds)),
+        "## Flags",
+        "\n\n".join(_flags(command) for command in COMMANDS),
+        "## Environment variables",
+        table(("variable", "meaning"), _rows(VARIABLES)),
+        "## Log fields",
+        LOG,
+        table(("field", "content"), _rows(LOG_FIELDS)),
+        "## Exit statuses",
+        table(("status", "meaning"), _rows(EXIT_STATUSES)),
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def _options(kinds: Sequence[Kind[Any]]) -> Iterator[tuple[str, ...]]:
+    for kind in kinds:
+        for option in kind.options:
+            yield (f"`{kind.name}`", f"`{option.name}`", "`true` or `false`", "`false`", option.help)
+
+
+def _flags(command: str) -> str:
+    rows = ((f"`{flag.name}`", flag.value, flag.default, flag.help) for flag in command_parser(command).flags())
+    return f"### {command}\n\n{COMMANDS[command]}\n\n" + table(("flag", "value", "default", "meaning"), rows)
+
+
+def _rows(texts: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
+    return ((f"`{name}`", text) for name, text in texts.items())
