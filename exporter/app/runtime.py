@@ -118,7 +118,7 @@ def _runtime(
         RefreshScheduler(refreshers, connect, store, settings, log),
         _exposition(tables, config, before),
         _registry(process, store, gateway),
-        Overview(process.kinds, store, process.estimates, gateway.budgets.ratios),
+        Overview(process.kinds, store, process.estimates, clock.now, gateway.budgets.ratios),
         Prober(partial(target_cell, cells, process.kinds), tables, connect, settings, clock, log),
     )
 

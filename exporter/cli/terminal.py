@@ -123,7 +123,8 @@ def _bar(progress: float | None) -> RenderableType:
 def _color(row: OperationLine) -> str:
     if row.active:
         return ""
-    return "red" if row.needs_attention else "green" if row.phase is Phase.COMPLETED else ""
+    is_bad = row.phase in (Phase.FAILED, Phase.STOPPED) or row.failed
+    return "red" if is_bad else "green" if row.phase is Phase.COMPLETED else ""
 
 
 def _progress_message(operation: OperationLine) -> str:

@@ -41,10 +41,26 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class ItemCounts:
-    """The number of succeeded and failed items of an operation, None if AWS does not send it."""
+    """The number of succeeded and failed items of an operation, None if AWS does not send it.
+
+    ``processed`` is the number of processed items, if AWS sends it.
+    """
 
     succeeded: int | None
     failed: int | None
+    processed: int | None = None
+
+    @property
+    def total_processed(self) -> int | None:
+        """The number of processed items, by default the succeeded and the failed ones."""
+        if self.processed is None and self.succeeded is not None and self.failed is not None:
+            return self.succeeded + self.failed
+        return self.processed
+
+    @property
+    def failure_ratio(self) -> float | None:
+        """The ratio of failed to processed items, None if it is unknown or nothing was processed."""
+        return self.failed / self.total_processed if self.failed is not None and self.total_processed else None
 
 
 T_co = TypeVar("T_co", bound=Operation, covariant=True)

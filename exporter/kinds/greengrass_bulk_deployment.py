@@ -125,9 +125,9 @@ def item_counts(deployment: GreengrassBulkDeployment) -> ItemCounts:
     An invalid record may have no group deployment.
     """
     if deployment.groups is None:
-        return ItemCounts(None, deployment.invalid)
+        return ItemCounts(None, deployment.invalid, deployment.processed)
     groups = dict(deployment.groups)
-    return ItemCounts(groups["Success"], max(groups["Failure"], deployment.invalid or 0))
+    return ItemCounts(groups["Success"], max(groups["Failure"], deployment.invalid or 0), deployment.processed)
 
 
 def entries(page: Response) -> Iterable[ListEntry]:

@@ -1,8 +1,8 @@
-"""Estimates the rate and the end of operations from their progress over the last minutes."""
+"""The history of operations over the last minutes: their progress, rate, estimated end, and last change."""
 
-from collections import deque
+import math
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from exporter.core.model import CellKey, Operation, Reading, Snapshot
 
@@ -26,48 +26,83 @@ class _Point:
     progress: float
 
 
-class Estimates:
-    """The progress of every operation over the window, recorded from snapshots."""
+@dataclass(frozen=True, slots=True)
+class History:
+    """The readings of one operation, all times in Unix seconds. ``points`` are its progress over the window.
 
-    def __init__(self) -> None:
-        self._points: dict[CellKey, dict[str, deque[_Point]]] = {}
+    ``changed_at`` is the first reading after the last change, or minus infinity if no change was seen. ``since`` is the
+    first reading, or the last change if there is one.
+    """
 
-    def note(self, snapshot: Snapshot) -> None:
-        """Record the progress in a snapshot. Operations that are not in it are removed."""
-        before = self._points.get(snapshot.key, {})
-        self._points[snapshot.key] = {
-            reading.operation.id: _extended(before.get(reading.operation.id), reading)
-            for reading in snapshot.readings
-            if reading.operation.progress is not None
-        }
+    reading: Reading[Operation]
+    since: float
+    changed_at: float = -math.inf
+    points: tuple[_Point, ...] = ()
 
-    def keep(self, keys: Collection[CellKey]) -> None:
-        """Remove all cells but these."""
-        self._points = {key: points for key, points in self._points.items() if key in keys}
+    @property
+    def unchanged_seconds(self) -> float:
+        """How long the operation has been read without a change."""
+        return self.reading.at - self.since
 
-    def of(self, key: CellKey, id: str) -> Estimate | None:
-        """Return the estimate of an operation, or None if it has fewer than two readings."""
-        points = self._points.get(key, {}).get(id)
-        if not points or points[-1].at <= points[0].at:
+    @property
+    def estimate(self) -> Estimate | None:
+        """The estimate from the points, or None if there are fewer than two."""
+        if not self.points or self.points[-1].at <= self.points[0].at:
             return None
-        first, last = points[0], points[-1]
+        first, last = self.points[0], self.points[-1]
         rate = (last.progress - first.progress) / (last.at - first.at)
         return Estimate(rate, last.at + (1 - last.progress) / rate if rate > 0 else None)
 
 
-def _extended(points: deque[_Point] | None, reading: Reading[Operation]) -> deque[_Point]:
-    at, progress = reading.at, reading.operation.progress or 0.0
+class Estimates:
+    """The history of every operation, recorded from snapshots."""
+
+    def __init__(self) -> None:
+        self._histories: dict[CellKey, dict[str, History]] = {}
+
+    def note(self, snapshot: Snapshot) -> None:
+        """Record the readings in a snapshot. Operations that are not in it are removed."""
+        before = self._histories.get(snapshot.key, {})
+        self._histories[snapshot.key] = {
+            reading.operation.id: _extended(before.get(reading.operation.id), reading) for reading in snapshot.readings
+        }
+
+    def keep(self, keys: Collection[CellKey]) -> None:
+        """Remove all cells but these."""
+        self._histories = {key: histories for key, histories in self._histories.items() if key in keys}
+
+    def history(self, key: CellKey, reading: Reading[Operation]) -> History:
+        """Return the history of an operation, which begins with this reading if none was recorded."""
+        return self._histories.get(key, {}).get(reading.operation.id) or _extended(None, reading)
+
+
+def _extended(history: History | None, reading: Reading[Operation]) -> History:
     # Most readings of a snapshot are those of the previous one, and a scrape waits for this function.
-    if points and points[-1].at == at and points[-1].progress == progress:
-        return points
-    point = _Point(at, progress)
-    kept = deque(points or ())
-    # If progress or time went backwards, it is another run or the wall clock was set. The estimate starts again.
-    if kept and (point.at < kept[-1].at or point.progress < kept[-1].progress):
-        kept.clear()
-    if len(kept) > 1 and kept[-1].at - kept[-2].at < MIN_SPACING_SECONDS:
-        kept.pop()
-    kept.append(point)
-    while kept[0].at < point.at - WINDOW_SECONDS:
-        kept.popleft()
-    return kept
+    if history and history.reading is reading:
+        return history
+    # If time went backwards, the wall clock was set, and the history starts again.
+    if history is None or reading.at < history.reading.at:
+        return History(reading, reading.at, points=_extended_points((), reading))
+    points = _extended_points(history.points, reading)
+    if _has_changed(history.reading.operation, reading.operation):
+        return History(reading, reading.at, reading.at, points)
+    return History(reading, history.since, history.changed_at, points)
+
+
+def _has_changed(before: Operation, now: Operation) -> bool:
+    """Return whether a status, a count or the progress differs. AWS may update an operation without any of them."""
+    return before != now and replace(before, updated=now.updated, tags=now.tags) != now
+
+
+def _extended_points(points: tuple[_Point, ...], reading: Reading[Operation]) -> tuple[_Point, ...]:
+    progress = reading.operation.progress
+    if progress is None:
+        return ()
+    point = _Point(reading.at, progress)
+    # If progress went backwards, it is another run. The estimate starts again.
+    if points and progress < points[-1].progress:
+        return (point,)
+    if len(points) > 1 and points[-1].at - points[-2].at < MIN_SPACING_SECONDS:
+        points = points[:-1]
+    kept = (*points, point)
+    return tuple(entry for entry in kept if entry.at >= point.at - WINDOW_SECONDS)

@@ -14,9 +14,13 @@ from exporter.core.model import Operation, Reading, Snapshot
 from exporter.core.store import Store, without_duplicates
 from exporter.kinds.kind import Kind
 from exporter.kinds.phase import Phase, phase
+from exporter.metrics.attention import Severity, attention
 from exporter.metrics.eta import Estimates
 from exporter.metrics.families import UNKNOWN
 from exporter.metrics.self_metrics import BudgetKey
+
+# The significant digits of numbers in the lines. Even of a billion items, a single one is visible in the progress.
+DIGITS = 9
 
 
 def utc_datetime(seconds: float | None) -> datetime | None:
@@ -74,8 +78,18 @@ class OperationLine:
         bool, Field(description="Whether the operation never ends, and includes things that join its target later.")
     ]
     needs_attention: Annotated[
-        bool, Field(description="Whether items failed, or the operation failed, was cancelled or was stopped.")
+        bool, Field(description="Whether the severity is not `none`, and the operation is active or ended recently.")
     ]
+    severity: Annotated[
+        Severity,
+        Field(
+            description="`high`: the operation failed; `medium`: too many items failed, it is stalled, or its abort "
+            "criteria cancelled it; `low`: a user cancelled or stopped it. The thresholds are those of the alerts."
+        ),
+    ]
+    reason: Annotated[OptionalText, Field(description="Why the operation has its severity, in words.")]
+    # The sort key of the severity.
+    rank: Annotated[tuple[int, float], Field(exclude=True)]
     progress: Annotated[Ratio | None, Field(description="The completed share, from 0 to 1.")]
     succeeded: Annotated[Count | None, Field(description="The number of items that succeeded.")]
     failed: Annotated[Count | None, Field(description="The number of items that failed.")]
@@ -147,41 +161,39 @@ class CellLine:
         return not (self.up or self.is_waiting)
 
 
-def needs_attention(phase: Phase, failed: int | None) -> bool:
-    """Return whether items of an operation failed, or the operation failed, was cancelled or was stopped."""
-    return bool(failed) or phase in (Phase.FAILED, Phase.STOPPED)
-
-
 class Overview:
-    """The lines of the current snapshots. Its methods can be called from any thread."""
+    """The lines of the current snapshots. Its methods can be called from any thread. ``now`` is in Unix seconds."""
 
     def __init__(
         self,
         kinds: Sequence[Kind[Any]],
         store: Store,
         estimates: Estimates,
+        now: Callable[[], float],
         budgets: Callable[[], Mapping[BudgetKey, float]] = dict,
     ) -> None:
         self._kinds: Mapping[str, Kind[Any]] = {kind.name: kind for kind in kinds}
         self._store = store
         self._estimates = estimates
+        self._now = now
         self._budgets = budgets
 
     def operations(self) -> tuple[OperationLine, ...]:
         """Return a line for each operation that has series, in the order of the configuration."""
-        snapshots = without_duplicates(self._store.snapshots())
-        return tuple(self._operation(snapshot, reading) for snapshot in snapshots for reading in snapshot.readings)
+        snapshots, now = without_duplicates(self._store.snapshots()), self._now()
+        return tuple(self._operation(snapshot, reading, now) for snapshot in snapshots for reading in snapshot.readings)
 
     def cells(self) -> tuple[CellLine, ...]:
         """Return a line for each cell."""
         ratios = self._budgets()
         return tuple(self._cell(snapshot, ratios) for snapshot in self._store.snapshots())
 
-    def _operation(self, snapshot: Snapshot, reading: Reading[Operation]) -> OperationLine:
+    def _operation(self, snapshot: Snapshot, reading: Reading[Operation], now: float) -> OperationLine:
         kind, operation = self._kinds[snapshot.key.kind], reading.operation
-        item_counts, operation_phase = kind.item_counts(operation), phase(kind, operation.status)
-        active = kind.is_active(operation.status)
-        estimate = self._estimates.of(snapshot.key, operation.id) if active else None
+        item_counts, active = kind.item_counts(operation), kind.is_active(operation.status)
+        history = self._estimates.history(snapshot.key, reading)
+        found = attention(kind, operation, history, now)
+        estimate = history.estimate if active else None
         return OperationLine(
             account=snapshot.scope.account,
             account_id=snapshot.scope.account_id,
@@ -194,11 +206,14 @@ class Overview:
             input=_utf8_text(operation.input),
             status=_utf8_text(operation.status),
             known_status=operation.status if operation.status in kind.statuses else UNKNOWN,
-            phase=operation_phase,
+            phase=phase(kind, operation.status),
             active=active,
             continuous=kind.is_continuous(operation),
-            needs_attention=needs_attention(operation_phase, item_counts.failed),
-            progress=operation.progress,
+            needs_attention=found.needs_attention,
+            severity=found.problem.severity,
+            reason=found.reason,
+            rank=found.rank,
+            progress=_rounded(operation.progress),
             succeeded=item_counts.succeeded,
             failed=item_counts.failed,
             reason_code=_utf8_text(operation.reason_code),
@@ -207,8 +222,9 @@ class Overview:
             updated=_timestamp(operation.updated),
             completed=_timestamp(operation.completed),
             read=reading.at,
-            rate=estimate.rate if estimate else None,
-            estimated_end=estimate.end if estimate else None,
+            rate=_rounded(estimate.rate if estimate else None),
+            # The rate has changed since an estimate that has passed.
+            estimated_end=estimate.end if estimate and estimate.end and estimate.end > now else None,
         )
 
     def _cell(self, snapshot: Snapshot, ratios: Mapping[BudgetKey, float]) -> CellLine:
@@ -226,7 +242,7 @@ class Overview:
             reasons=tuple(sorted(snapshot.reasons)),
             causes=snapshot.causes,
             last_success=snapshot.last_success,
-            duration=snapshot.duration,
+            duration=_rounded(snapshot.duration),
             operations=len(snapshot.readings),
             omitted=snapshot.omitted,
             budgets=tuple(self._budgets_of(snapshot, ratios)),
@@ -237,7 +253,12 @@ class Overview:
         for service, api in sorted(counted):
             ratio = ratios.get((snapshot.scope.account_id, snapshot.scope.region, service, api))
             if ratio is not None:
-                yield BudgetLine(service=service, api=api, ratio=ratio)
+                yield BudgetLine(service=service, api=api, ratio=float(f"{ratio:.{DIGITS}g}"))
+
+
+def _rounded(number: float | None) -> float | None:
+    """Return a number without the error of binary fractions: 0.57 instead of 0.5700000000000001."""
+    return None if number is None else float(f"{number:.{DIGITS}g}")
 
 
 def _timestamp(when: datetime | None) -> float | None:

@@ -323,14 +323,15 @@ def test_a_limited_number_of_probed_operations_is_kept() -> None:
 
 
 def test_estimates_of_removed_cells_are_removed() -> None:
+    reading = Reading(Operation(id="1", status="s", progress=0.6), 60.0)
     estimates, keys = Estimates(), [CellKey("a", "eu-west-1", kind) for kind in ("x", "y")]
     for key in keys:
         for at in (0.0, 60.0):
-            reading = Reading(Operation(id="1", status="s", progress=at / 100), at)
-            estimates.note(Snapshot(key, Scope("a", "", "eu-west-1"), (reading,)))
+            earlier = Reading(Operation(id="1", status="s", progress=at / 100), at)
+            estimates.note(Snapshot(key, Scope("a", "", "eu-west-1"), (earlier,)))
     estimates.keep(keys[:1])
-    assert estimates.of(keys[0], "1") is not None
-    assert estimates.of(keys[1], "1") is None
+    assert estimates.history(keys[0], reading).estimate is not None
+    assert estimates.history(keys[1], reading).estimate is None
 
 
 def test_without_a_file_reading_again_returns_the_defaults_again() -> None:

@@ -19,7 +19,8 @@ from exporter.aws.models import Models
 from exporter.cli.terminal import plain_view, watch_display
 from exporter.kinds.phase import Phase
 from exporter.kinds.registry import KINDS
-from exporter.metrics.summary import CellLine, OperationLine, needs_attention
+from exporter.metrics.attention import Severity
+from exporter.metrics.summary import CellLine, OperationLine
 from exporter.simulator.app import application
 from exporter.simulator.scenario import parse_scenario
 from tests.support.exporter_server import aws_environment
@@ -43,6 +44,9 @@ RUNNING = OperationLine(
     active=True,
     continuous=False,
     needs_attention=True,
+    severity=Severity.MEDIUM,
+    reason="failed: 12 of 100",
+    rank=(2, -0.12),
     progress=0.999,
     succeeded=4810,
     failed=12,
@@ -138,8 +142,7 @@ def test_only_a_completed_operation_without_failures_is_green(
     phase: Phase, active: bool, failed: int | None, color: str
 ) -> None:
     console = Console(file=io.StringIO(), width=110, force_terminal=True, color_system="standard")
-    attention = needs_attention(phase, failed)
-    row = replace(RUNNING, status="STATUS", phase=phase, active=active, failed=failed, needs_attention=attention)
+    row = replace(RUNNING, status="STATUS", phase=phase, active=active, failed=failed)
     with console.capture() as capture:
         console.print(watch_display([row], [], NOW, (110, 24)))
     match = re.search(r"\x1b\[(\d+)mSTATUS", capture.get())

@@ -93,7 +93,7 @@ KIND: Kind[OtaUpdate] = Kind(
     discovery=Discovery(LIST, entries, status_parameter="otaUpdateStatus"),
     fetch=fetch,
     is_final=lambda update, options: not KIND.is_active(update.status),
-    item_counts=lambda update: ItemCounts(None, None),
+    item_counts=lambda update: ItemCounts(None, None, update.files),
     metrics=(gauge("aws_iot_ota_update_files", "Number of files of the update.", lambda update: update.files),),
     simulation=Simulation({GET: simulated_update}, entry=lambda update: {"otaUpdateId": update.id}),
     items=ItemSeries(processed=(SeriesSelector("aws_iot_ota_update_files"),)),

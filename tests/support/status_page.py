@@ -62,9 +62,10 @@ def _task(place: int, done: int) -> ThingRegistrationTask:
 def serve_page(operations: Sequence[Operation] = (), path: str = "/metrics") -> Iterator[ServedPage]:
     """Serve a page of one cell with these operations."""
     clock, timeouts, requests = ManualClock(), list[float | None](), list[Callable[[Snapshot], bool]]()
-    store, estimates = Store(()), Estimates()
+    estimates = Estimates()
+    store = Store((), estimates.note)
 
-    overview = Overview((KIND,), store, estimates)
+    overview = Overview((KIND,), store, estimates, lambda: clock.at)
     metrics = Metrics(store, Exposition({KIND.name: ()}), CollectorRegistry())
 
     async def refreshed(seconds: float | None) -> Metrics:

@@ -14,7 +14,8 @@ VIEWS: Mapping[View, Callable[[OperationLine], bool]] = {
     "attention": lambda line: line.needs_attention,
 }
 SORTS: Mapping[Sort, Callable[[OperationLine], Any]] = {
-    "": lambda line: (not line.active, -(line.created or 0.0)),
+    "": lambda line: (line.rank, not line.active, -(line.created or 0.0)),
+    "severity": lambda line: line.rank,
     "name": lambda line: (line.name or line.id).casefold(),
     "id": lambda line: line.id,
     "kind": lambda line: line.title,

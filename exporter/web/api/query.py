@@ -13,6 +13,7 @@ from exporter.core.errors import QueryError
 View = Literal["all", "active", "ended", "attention"]
 Sort = Literal[
     "",
+    "severity",
     "name",
     "id",
     "kind",
@@ -57,13 +58,15 @@ class Query(Filter):
     view: View = Field(
         "all",
         description="`active`: AWS may still change the operation; `ended`: AWS cannot change it any more; "
-        "`attention`: items failed, or the operation failed, was cancelled or was stopped.",
+        "`attention`: its severity is not `none`, and it is active or ended recently.",
     )
     status: Text = Field(
         "", description="The status as AWS spells it; `Unknown` matches every status that AWS does not document."
     )
     sort: Sort = Field(
-        "", description="The sort key. Empty: active operations first, then the newest. Unknown values come last."
+        "",
+        description="The sort key. `severity` and the empty text: the most severe first, then active operations, then "
+        "the newest. Unknown values come last.",
     )
     order: Order = Field("asc", description="Ascending or descending.")
     limit: Annotated[int, BeforeValidator(_whole_number)] = Field(

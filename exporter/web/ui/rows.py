@@ -4,14 +4,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from exporter.kinds.phase import Phase
+from exporter.metrics.attention import Severity, rounded_duration
 from exporter.metrics.summary import OperationLine, utc_datetime
 
 # The class of a status. The page has a colour for each.
 Tone = Literal["active", "good", "warn", "bad", "plain"]
 
-UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
-# A duration uses the largest unit that fits at least this often: 90 minutes is more precise than 1 hour.
-MIN_UNITS = 2.0
 # Percent of a bar that a single failure takes at least, so that it is visible.
 MIN_FAILED_WIDTH = 3.0
 ROUNDING = 1e-9
@@ -52,21 +50,13 @@ def relative_time(at: float, now: float) -> str:
     return f"{rounded_duration(now - at)} ago" if at <= now else f"in {rounded_duration(at - now)}"
 
 
-def rounded_duration(seconds: float) -> str:
-    """Return a duration in one unit, rounded down: ``45 s``, ``12 min``, ``3 d``."""
-    for size, unit in UNITS:
-        if seconds >= MIN_UNITS * size:
-            return f"{int(seconds // size)} {unit}"
-    return f"{max(0, int(seconds))} s"
-
-
 def tone(line: OperationLine) -> Tone:
     """Return the colour class of the status of an operation."""
     if line.phase is Phase.FAILED:
         return "bad"
     if line.active:
         return "active"
-    if line.needs_attention:
+    if line.severity is not Severity.NONE:
         return "warn"
     return "good" if line.phase is Phase.COMPLETED else "plain"
 

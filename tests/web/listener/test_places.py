@@ -67,7 +67,7 @@ class Busy:
         probe = SimpleNamespace(target=lambda *parts: None, probe=lambda cell, wait: self.refresh(wait))
         prober = cast(Prober, probe)
         more = [*probe_routes(lambda: prober), Route("/long", self._long)]
-        overview = Overview([], Store([]), Estimates())
+        overview = Overview([], Store([]), Estimates(), lambda: 0.0)
         slow, waiting = (Status([], lambda: overview, refresh, lambda: 0.0) for refresh in (self._note, self.refresh))
         more.append(Route("/page", slow.handler(Filter, self._page, self._refuse)))
         more.append(Route("/waiting-page", waiting.handler(Filter, self._page, self._refuse)))

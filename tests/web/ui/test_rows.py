@@ -10,10 +10,11 @@ from exporter.core.model import Operation, Reading, Snapshot
 from exporter.core.store import Store
 from exporter.kinds.phase import Phase
 from exporter.kinds.thing_registration_task import KIND
+from exporter.metrics.attention import Severity
 from exporter.metrics.eta import Estimates
 from exporter.metrics.self_metrics import BudgetKey
-from exporter.metrics.summary import BudgetLine, OperationLine, Overview, needs_attention, utc_datetime
-from exporter.web.ui.rows import Bar, bar, page_time, relative_time, rounded_duration, tone
+from exporter.metrics.summary import BudgetLine, OperationLine, Overview, utc_datetime
+from exporter.web.ui.rows import Bar, bar, page_time, relative_time, tone
 from tests.support.status_page import KEY, SCOPE, tasks
 
 NOW = 1_800_000_000.0
@@ -27,7 +28,7 @@ def line_of(operation: Operation) -> OperationLine:
 
 def overview(snapshot: Snapshot, budgets: Mapping[BudgetKey, float] = {}) -> Overview:
     """Return an overview of a snapshot."""
-    return Overview((KIND,), Store([snapshot]), Estimates(), lambda: budgets)
+    return Overview((KIND,), Store([snapshot]), Estimates(), lambda: NOW, lambda: budgets)
 
 
 LINE = line_of(tasks(2)[1])
@@ -56,36 +57,23 @@ def test_a_bar_shows_what_failed_and_is_full_only_at_the_end(
 
 
 @pytest.mark.parametrize(
-    ("phase", "active", "failed", "expected", "attention"),
+    ("phase", "active", "severity", "expected"),
     [
-        (Phase.RUNNING, True, 0, "active", False),
-        (Phase.RUNNING, True, 3, "active", True),
-        (Phase.ENDING, True, 0, "active", False),
-        (Phase.UNKNOWN, True, None, "active", False),
-        (Phase.COMPLETED, False, 0, "good", False),
-        (Phase.COMPLETED, False, None, "good", False),
-        (Phase.COMPLETED, False, 1, "warn", True),
-        (Phase.ENDED, False, 0, "plain", False),
-        (Phase.STOPPED, False, 0, "warn", True),
-        (Phase.STOPPED, False, None, "warn", True),
-        (Phase.FAILED, False, None, "bad", True),
-        (Phase.FAILED, False, 0, "bad", True),
+        (Phase.RUNNING, True, Severity.NONE, "active"),
+        (Phase.RUNNING, True, Severity.MEDIUM, "active"),
+        (Phase.ENDING, True, Severity.NONE, "active"),
+        (Phase.UNKNOWN, True, Severity.NONE, "active"),
+        (Phase.COMPLETED, False, Severity.NONE, "good"),
+        (Phase.COMPLETED, False, Severity.MEDIUM, "warn"),
+        (Phase.ENDED, False, Severity.NONE, "plain"),
+        (Phase.STOPPED, False, Severity.LOW, "warn"),
+        (Phase.FAILED, False, Severity.HIGH, "bad"),
     ],
 )
-def test_the_status_and_the_counts_decide_what_needs_attention(
-    phase: Phase, active: bool, failed: int | None, expected: str, attention: bool
+def test_a_status_has_the_colour_of_its_phase_and_severity(
+    phase: Phase, active: bool, severity: Severity, expected: str
 ) -> None:
-    assert needs_attention(phase, failed) == attention
-    line = replace(LINE, phase=phase, active=active, failed=failed, needs_attention=attention)
-    assert tone(line) == expected
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(-5, "0 s"), (0.9, "0 s"), (119.9, "119 s"), (120, "2 min"), (7199, "119 min"), (7200, "2 h"), (172_800, "2 d")],
-)
-def test_a_duration_is_shown_in_one_unit(seconds: float, text: str) -> None:
-    assert rounded_duration(seconds) == text
+    assert tone(replace(LINE, phase=phase, active=active, severity=severity)) == expected
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(-60, "60 s ago"), (0, "0 s ago"), (300, "in 5 min")])
@@ -128,3 +116,19 @@ def test_a_cell_waits_for_its_first_refresh_and_needs_attention_after_a_failure(
 ) -> None:
     (line,) = overview(Snapshot(KEY, SCOPE, up=up, duration=duration)).cells()
     assert (line.is_waiting, line.needs_attention) == (is_waiting, attention)
+
+
+def test_an_estimate_that_has_passed_is_unknown_and_numbers_are_rounded() -> None:
+    estimates = Estimates()
+    task = tasks(2)[1]
+    for at, progress in ((NOW, 0.5), (NOW + 60, 0.1 + 0.2)):
+        estimates.note(Snapshot(KEY, SCOPE, (Reading(replace(task, progress=progress), at),)))
+    for at, progress in ((NOW + 120, 0.5), (NOW + 180, 0.9)):
+        reading = Reading(replace(task, progress=progress), at)
+        estimates.note(Snapshot(KEY, SCOPE, (reading,)))
+    reading = Reading(replace(task, progress=0.1 + 0.8 - 0.0000000000000001), NOW + 180)
+    store = Store([Snapshot(KEY, SCOPE, (reading,))])
+    (before,) = Overview((KIND,), store, estimates, lambda: NOW + 190).operations()
+    (after,) = Overview((KIND,), store, estimates, lambda: NOW + 210).operations()
+    assert (before.progress, before.rate, before.estimated_end) == (0.9, 0.005, NOW + 200)
+    assert (after.rate, after.estimated_end) == (0.005, None)

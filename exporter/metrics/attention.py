@@ -1,0 +1,140 @@
+"""What is wrong with an operation, how urgent it is, and why: by the thresholds that the alerts have, too."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import Any
+
+from exporter.core.model import ItemCounts, Operation
+from exporter.kinds.kind import Kind
+from exporter.kinds.phase import Phase, phase
+from exporter.metrics.eta import History
+
+# A duration uses the largest unit that fits at least this often: 90 minutes is more precise than 1 hour.
+MIN_UNITS = 2.0
+UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
+
+
+class Severity(StrEnum):
+    """How urgent an operation is."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+    NONE = "none"
+
+
+class Problem(IntEnum):
+    """What is wrong with an operation, the most urgent first."""
+
+    FAILED = 0
+    ABORTED = 1
+    FAILING = 2
+    STALLED = 3
+    FINISHED_WITH_FAILURES = 4
+    STOPPED = 5
+    NONE = 6
+
+    @property
+    def severity(self) -> Severity:
+        """The severity of an operation with this problem. A user knows of an operation that a user stopped."""
+        levels = {Problem.FAILED: Severity.HIGH, Problem.STOPPED: Severity.LOW, Problem.NONE: Severity.NONE}
+        return levels.get(self, Severity.MEDIUM)
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """The most urgent problem of an operation, all problems in words, and whether they are recent.
+
+    ``share`` orders operations with the same problem: the ratio of failed items.
+    """
+
+    problem: Problem
+    reason: str
+    is_recent: bool
+    share: float
+
+    @property
+    def rank(self) -> tuple[int, float]:
+        """The sort key: the most urgent operation first. An old problem does not count."""
+        return (self.problem, -self.share) if self.needs_attention else (Problem.NONE, 0.0)
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether a user has to look at the operation."""
+        return self.is_recent and self.problem is not Problem.NONE
+
+
+def attention(kind: Kind[Any], operation: Operation, history: History, now: float) -> Attention:
+    """Return what is wrong with an operation at a time in Unix seconds."""
+    counts = kind.item_counts(operation)
+    found = list(_problems(kind, operation, counts, history))
+    problem, _ = found[0] if found else (Problem.NONE, "")
+    oldest = now - kind.thresholds.ended_seconds
+    is_recent = kind.is_active(operation.status) or _ended_at(operation, history, now) > oldest
+    return Attention(problem, ", ".join(text for _, text in found), is_recent, counts.failure_ratio or 0.0)
+
+
+def _problems(
+    kind: Kind[Any], operation: Operation, counts: ItemCounts, history: History
+) -> Iterator[tuple[Problem, str]]:
+    """Yield the problems of an operation in words, the most urgent one first."""
+    is_running = _is_running(kind, operation)
+    current = phase(kind, operation.status)
+    if current is Phase.FAILED:
+        yield Problem.FAILED, "failed"
+    if operation.aborted:
+        yield Problem.ABORTED, "cancelled by its abort criteria"
+    if is_running and _is_failing(kind, counts):
+        yield Problem.FAILING, _failed_items(counts)
+    if is_running and _is_stalled(kind, operation, history):
+        yield Problem.STALLED, f"stalled for {rounded_duration(history.unchanged_seconds)}"
+    has_finished = not kind.is_active(operation.status) and current is not Phase.FAILED
+    if has_finished and _has_many_failures(kind, counts):
+        yield Problem.FINISHED_WITH_FAILURES, _failed_items(counts)
+    if current is Phase.STOPPED and not operation.aborted:
+        yield Problem.STOPPED, "stopped" if operation.status.casefold().startswith("stop") else "cancelled"
+
+
+def _is_running(kind: Kind[Any], operation: Operation) -> bool:
+    """Return whether AWS works on an operation that has items left."""
+    waits = phase(kind, operation.status) is Phase.WAITING
+    return kind.is_active(operation.status) and not waits and operation.progress != 1
+
+
+def _is_failing(kind: Kind[Any], counts: ItemCounts) -> bool:
+    ratio, processed = counts.failure_ratio, counts.total_processed or 0
+    return ratio is not None and ratio > kind.thresholds.failure_ratio and processed >= kind.thresholds.min_items
+
+
+def _has_many_failures(kind: Kind[Any], counts: ItemCounts) -> bool:
+    """Return whether too many items of a finished operation failed. A ratio that is unknown counts as too high."""
+    failed, ratio = counts.failed or 0, counts.failure_ratio
+    too_high = ratio is None or ratio > kind.thresholds.finished_failure_ratio
+    return failed > 0 and (too_high or failed >= kind.thresholds.finished_failures)
+
+
+def _is_stalled(kind: Kind[Any], operation: Operation, history: History) -> bool:
+    """Return whether no count has changed for too long. A continuous operation waits for things that join later."""
+    unfinished = 1.0 if operation.progress is None else 1.0 - operation.progress
+    is_unchanged = history.unchanged_seconds >= kind.thresholds.stalled_seconds
+    return is_unchanged and unfinished >= kind.thresholds.stalled_ratio and not kind.is_continuous(operation)
+
+
+def _ended_at(operation: Operation, history: History, now: float) -> float:
+    """Return when an ended operation changed last, in Unix seconds. A time that is unknown counts as now."""
+    reported = operation.completed or operation.updated or operation.created
+    return max(reported.timestamp() if reported else now, history.changed_at)
+
+
+def _failed_items(counts: ItemCounts) -> str:
+    total = counts.total_processed
+    return f"failed: {counts.failed:,}" + (f" of {total:,}" if total else "")
+
+
+def rounded_duration(seconds: float) -> str:
+    """Return a duration in one unit, rounded down: ``45 s``, ``12 min``, ``3 d``."""
+    for size, unit in UNITS:
+        if seconds >= MIN_UNITS * size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{max(0, int(seconds))} s"
