@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -54,8 +54,8 @@ class TrackedOperation:
         status = reading.operation.status
         if status != self.status:
             self.missed_lists, self.ended_at = 0, NEVER
-        self.reading, self.read_at, self.gone_at = reading, now, NEVER
         self.final = kind.is_final(reading.operation, watch.options)
+        self.reading, self.read_at, self.gone_at = replace(reading, final=self.final), now, NEVER
         if not kind.is_active(status) and self.ended_at == NEVER:
             self.ended_at = now
         self.matched |= watch.discover is None or not watch.discover.statuses or status in watch.discover.statuses

@@ -68,10 +68,14 @@ T_co = TypeVar("T_co", bound=Operation, covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Reading(Generic[T_co]):
-    """An operation as AWS described it at one time, in Unix seconds."""
+    """An operation as AWS described it at one time, in Unix seconds.
+
+    ``final`` is set if nothing of the operation can change any more, so that it is not read again.
+    """
 
     operation: T_co
     at: float
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Declarations of metrics: the name, the help text, and how the samples are read from an operation."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -18,7 +18,11 @@ Row = tuple[tuple[str, ...], float]
 
 @dataclass(frozen=True, slots=True)
 class Metric(Generic[T_contra]):
-    """A gauge. ``read`` returns no sample for a value that AWS did not send, instead of 0."""
+    """A gauge. ``read`` returns no sample for a value that AWS did not send, instead of 0.
+
+    A final operation has few samples, because most operations are final: see ``state_set``, ``breakdown`` and
+    ``until_final``.
+    """
 
     name: str
     help: str
@@ -34,6 +38,11 @@ def gauge(name: str, help: str, value: Callable[[T_contra], float | None]) -> Me
         return () if number is None else (((), number),)
 
     return Metric(name, help, read)
+
+
+def until_final(metric: Metric[T_contra]) -> Metric[T_contra]:
+    """Return the metric without samples of final operations."""
+    return replace(metric, read=lambda reading: () if reading.final else metric.read(reading))
 
 
 def timestamp(name: str, help: str, moment: Callable[[T_contra], datetime | None]) -> Metric[T_contra]:
@@ -58,13 +67,17 @@ def info(name: str, help: str, values: Mapping[str, Callable[[T_contra], str]]) 
 def state_set(
     name: str, help: str, label: str, states: tuple[str, ...], state: Callable[[T_contra], str]
 ) -> Metric[T_contra]:
-    """Return a metric with a series for each state: 1 for the current state, else 0. The last state means any other."""
+    """Return a metric with a series for each state: 1 for the current state, else 0. The last state means any other.
+
+    A final operation has only the series of its current state.
+    """
     *known, unknown = states
 
     def read(reading: Reading[T_contra]) -> Iterable[Row]:
         now = state(reading.operation)
         current = now if now in known else unknown
-        return tuple(((label_value,), float(label_value == current)) for label_value in states)
+        shown = (current,) if reading.final else states
+        return tuple(((label_value,), float(label_value == current)) for label_value in shown)
 
     return Metric(name, help, read, (label,))
 
@@ -72,9 +85,13 @@ def state_set(
 def breakdown(
     name: str, help: str, label: str, counts: Callable[[T_contra], Iterable[tuple[str, float]] | None]
 ) -> Metric[T_contra]:
-    """Return a metric with one sample for each pair of a label value and a count."""
+    """Return a metric with one sample for each pair of a label value and a count.
+
+    A final operation has only the counts above 0.
+    """
 
     def read(reading: Reading[T_contra]) -> Iterable[Row]:
-        return tuple(((value,), count) for value, count in counts(reading.operation) or ())
+        pairs = counts(reading.operation) or ()
+        return tuple(((value,), count) for value, count in pairs if count or not reading.final)
 
     return Metric(name, help, read, (label,))

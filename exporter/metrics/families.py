@@ -6,7 +6,7 @@ from typing import Any
 
 from exporter.core.model import Operation
 from exporter.kinds.kind import Kind
-from exporter.kinds.metric import Metric, gauge, info, state_set, timestamp
+from exporter.kinds.metric import Metric, gauge, info, state_set, timestamp, until_final
 
 PREFIX = "aws_iot_bulk_operation_"
 # The label value for a status that AWS added after this release.
@@ -27,7 +27,7 @@ def shared_metrics(
     return (
         state_set(
             PREFIX + "status",
-            "Current status of the operation: 1 for the status it has, 0 for all others.",
+            "Current status of the operation: 1 for the status it has, 0 for all others; final operations have no 0.",
             "status",
             (*statuses, UNKNOWN),
             lambda operation: operation.status,
@@ -52,15 +52,20 @@ def shared_metrics(
             "Time at which the operation ended, in Unix seconds, if AWS reports it (for jobs: completedAt).",
             lambda operation: operation.completed,
         ),
-        Metric(
-            PREFIX + "last_read_timestamp_seconds",
-            "Time at which the exporter last read the operation from AWS, in Unix seconds.",
-            lambda reading: (((), reading.at),),
+        until_final(
+            Metric(
+                PREFIX + "last_read_timestamp_seconds",
+                "Time at which the exporter last read the operation from AWS, in Unix seconds, until it is final.",
+                lambda reading: (((), reading.at),),
+            )
         ),
-        gauge(
-            PREFIX + "continuous",
-            "Whether the operation has no end and includes things that join its target later: 1 for yes, 0 for no.",
-            lambda operation: float(is_continuous(operation)),
+        until_final(
+            gauge(
+                PREFIX + "continuous",
+                "Whether the operation has no end and includes things that join its target later: 1 for yes, 0 for no; "
+                "until it is final.",
+                lambda operation: float(is_continuous(operation)),
+            )
         ),
         gauge(
             PREFIX + "aborted",

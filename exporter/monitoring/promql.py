@@ -86,6 +86,13 @@ def item_count(kinds: Kinds, count: ItemCount, chosen: str = "") -> str:
     return union(reduce(_larger_of, (_item_sum(source, chosen) for source in sources)) for sources in sources_of_kinds)
 
 
+def with_zeros(kinds: Kinds, count: ItemCount, chosen: str = "") -> str:
+    """Return a count of items with 0 for each final operation that has series of other states only."""
+    sources = {source.metric: source for kind in kinds for source in getattr(kind.items, count) if source.label}
+    zeros = (f"0 * {per_operation(selector(metric, chosen))}" for metric in sources)
+    return " or ".join((item_count(kinds, count, chosen), *zeros))
+
+
 def _larger_of(left: str, right: str) -> str:
     # An operation may be on one side only. PromQL has no maximum of two expressions.
     return f"({left} >= {right} or {right} or {left})"

@@ -101,7 +101,9 @@ def _states(kinds: Kinds) -> Iterable[Record]:
 
 def _items(kinds: Kinds) -> Iterable[Record]:
     count = partial(item_count, kinds)
-    processed = f"{count('processed')} or {SUCCEEDED_ITEMS} + {FAILED_ITEMS}"
+    # A final job without failures has no sample of them.
+    both = f"{SUCCEEDED_ITEMS} + {FAILED_ITEMS}"
+    processed = f"{count('processed')} or {both} or {SUCCEEDED_ITEMS} or {FAILED_ITEMS}"
     return (
         Record(SUCCEEDED_ITEMS, count("succeeded"), "Items (things, records or groups) that succeeded."),
         Record(FAILED_ITEMS, count("failed"), "Items that failed, were rejected, timed out or were invalid."),

@@ -43,14 +43,17 @@ class FileCellCache(CellCache):
             return ()
         records = {record.operation.id: record for record in await self._state_file.load(self._cell_id)}
         self._is_recalled = True
-        readings = {id: Reading(record.operation, record.at) for id, record in records.items()}
+        readings = {
+            id: Reading(record.operation, record.at, cell.kind.is_final(record.operation, cell.watch.options))
+            for id, record in records.items()
+        }
         self._written = {
             id: (readings[id], record.explicit, record.matched, record.rules) for id, record in records.items()
         }
         return [
             CachedOperation(_tracked(record, readings[id], now), record.rules == self._rules)
             for id, record in records.items()
-            if cell.kind.is_final(record.operation, cell.watch.options)
+            if readings[id].final
         ]
 
     def note(self, operation: TrackedOperation) -> None:

@@ -176,7 +176,8 @@ def test_an_ended_discovered_deployment_is_read_once_more() -> None:
         assert added_requests(exporter.scrape, aws.requests) == [LIST]
         exposed = exporter.scrape()
     assert f'status{{{LABELS},status="COMPLETED"}} 1.0' in exposed
-    assert f'{THINGS}{LABELS},state="queued"}} 0.0' in exposed
+    assert f'{THINGS}{LABELS},state="queued"}}' not in exposed
+    assert f'{THINGS}{LABELS},state="succeeded"}} 90.0' in exposed
 
 
 def test_a_list_that_fails_or_lacks_the_deployment_does_not_prevent_its_refresh() -> None:
@@ -207,7 +208,7 @@ def test_the_job_of_an_ended_deployment_is_read_without_sharing() -> None:
         aws.responses |= {GET: inactive, DESCRIBE: JOB_WITHOUT_QUEUE}
         assert added_requests(exporter.scrape, aws.requests).count(DESCRIBE) == 2
         assert added_requests(exporter.scrape, aws.requests) == [DESCRIBE]
-        assert f'{THINGS}{LABELS},state="queued"}} 0.0' in exporter.operations()
+        assert f'{THINGS}{LABELS},state="queued"}}' not in exporter.operations()
 
 
 def test_a_failure_of_one_kind_does_not_affect_the_other() -> None:

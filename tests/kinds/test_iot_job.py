@@ -216,7 +216,9 @@ def test_an_ended_job_is_not_read_again_after_its_last_thing() -> None:
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         exporter.scrape()
         aws.responses[PATH] = description({**DONE, "status": "CANCELED"})
-        assert 'state="in_progress"} 0.0' in exporter.scrape()
+        exposed = exporter.scrape()
+        assert 'state="in_progress"}' not in exposed
+        assert 'state="succeeded"} 840.0' in exposed
         assert added_requests(exporter.scrape, aws.requests) == []
 
 

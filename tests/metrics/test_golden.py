@@ -104,8 +104,20 @@ def test_a_missing_count_has_no_sample() -> None:
     only_status = {"taskId": "a1b2", "status": "Failed", "successCount": None}
     rows = rows_of(TASK_CONFIG, {"/thing-registration-tasks/a1b2": only_status})
     names = {row.partition("{")[0] for row in rows}
-    assert names == {
-        "aws_iot_bulk_operation_status",
-        "aws_iot_bulk_operation_continuous",
-        "aws_iot_bulk_operation_info",
-    }
+    assert names == {"aws_iot_bulk_operation_status", "aws_iot_bulk_operation_info"}
+
+
+def test_a_final_operation_has_only_its_status_and_the_states_with_items() -> None:
+    done = {**DEPLOYMENT, "ErrorDetails": []}
+    labels = f'{SAME},id="4c0f",kind="greengrass_bulk_deployment"'
+    path = "/greengrass/bulk/deployments/4c0f"
+    responses = {f"{path}/status": done, f"{path}/detailed-reports": {"Deployments": [{"DeploymentStatus": "Success"}]}}
+    rows = [row for row in rows_of(DEPLOYMENT_CONFIG, responses) if "_info{" not in row]
+    assert rows == [
+        f'aws_iot_bulk_operation_status{{{labels},status="Completed"}} 1.0',
+        f"aws_iot_bulk_operation_created_timestamp_seconds{{{labels}}} 1.561479093265e+09",
+        f"aws_greengrass_bulk_deployment_processed_records{{{labels}}} 5000.0",
+        f"aws_greengrass_bulk_deployment_invalid_input_records{{{labels}}} 20.0",
+        f"aws_greengrass_bulk_deployment_retry_attempts{{{labels}}} 7.0",
+        f'aws_greengrass_bulk_deployment_groups{{{labels},status="Success"}} 1.0',
+    ]

@@ -157,7 +157,7 @@ def _places(kinds: Kinds) -> Panel:
         "The number of operations in each account, Region and kind: all, active, with a failed status, and with failed "
         "items. The last column is the number of failed items.",
         (
-            f"count {BY_PLACE} ({per_operation(selector(LAST_READ, CHOSEN))})",
+            f"count {BY_PLACE} ({per_operation(selector(STATUS, CHOSEN))})",
             f"count {BY_PLACE} ({queries.active(kinds, CHOSEN)})",
             f"count {BY_PLACE} ({queries.in_phase(kinds, CHOSEN, Phase.FAILED)})",
             f"count {BY_PLACE} (({failures}) > 0)",

@@ -168,7 +168,7 @@ def _times_and_cell() -> tuple[Panel, ...]:
             "The time at which the exporter last read the operation from AWS. "
             "The exporter does not read an operation again when it can no longer change.",
             queries.in_milliseconds(LAST_READ, CHOSEN_OPERATION),
-            no_value=NO_OPERATION,
+            no_value="Final",
         ),
         stat(
             "Cell",

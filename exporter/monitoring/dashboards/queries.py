@@ -12,12 +12,12 @@ from exporter.monitoring.promql import (
     STATUS,
     UP,
     Kinds,
-    item_count,
     kind_metrics,
     matcher,
     per_cell,
     per_operation,
     selector,
+    with_zeros,
 )
 
 # Matchers for the variables. The fleet and exporter dashboards allow several values, the operation dashboard only one.
@@ -70,7 +70,7 @@ def in_milliseconds(metric: str, chosen: str) -> str:
 
 def failures(kinds: Kinds, chosen: str) -> str:
     """Return the number of failed items of each operation."""
-    return item_count(kinds, "failed", chosen)
+    return with_zeros(kinds, "failed", chosen)
 
 
 def stalled(kinds: Kinds, chosen: str) -> str:
