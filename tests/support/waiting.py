@@ -10,10 +10,12 @@ TIMEOUT_SECONDS = 60.0
 PAUSE = 0.1
 
 
-def wait_until(found: Callable[[], T | None], subject: str, pause: float = PAUSE) -> T:
-    """Return the first result that is not None. Fail the test after a minute."""
+def wait_until(
+    found: Callable[[], T | None], subject: str, pause: float = PAUSE, timeout: float = TIMEOUT_SECONDS
+) -> T:
+    """Return the first result that is not None. Fail the test after ``timeout`` seconds, a minute by default."""
     never = threading.Event()
-    for _ in range(int(TIMEOUT_SECONDS / pause)):
+    for _ in range(int(timeout / pause)):
         value = found()
         if value is not None:
             return value
