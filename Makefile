@@ -47,7 +47,7 @@ environments: $(VENV)/.dev .venv-ministack/.done .venv-moto/.done .venv-sbom/.do
 properties: $(VENV)/.dev ## Run the property tests with many new examples; TIMES sets the factor.
 	PROPERTIES_TIMES=$(TIMES) $(BIN)/python -m pytest --hypothesis-show-statistics tests/properties $(ARGS)
 
-faults: $(VENV)/.dev ## Test every fault on every call, and write the results to docs/reliability.md.
+faults: $(VENV)/.dev ## Test every fault on every call, and write the results to docs/tested-faults.md.
 	$(BIN)/python -m tests.faults
 
 lint: $(VENV)/.dev ## Check style, types and security.

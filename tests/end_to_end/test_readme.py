@@ -37,7 +37,13 @@ STATUSES = {
     "aws-iot-bulk-exporter watch --kind=iot_job --id=firmware-7 --until-done": 1,
     "aws-iot-bulk-exporter check --config.file=config.example.yaml --live": 1,
 }
-PAGES = ["docs/monitoring.md", "docs/aws-permissions.md", "docs/scenarios.md", "docs/scaling.md"]
+PAGES = [
+    "docs/troubleshooting.md",
+    "docs/monitoring.md",
+    "docs/aws-permissions.md",
+    "docs/scenarios.md",
+    "docs/scaling.md",
+]
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""``python -m tests.faults`` runs the whole matrix and writes its tables into docs/reliability.md."""
+"""``python -m tests.faults`` runs the whole matrix and writes its tables into docs/tested-faults.md."""
 
 import sys
 from collections.abc import Mapping

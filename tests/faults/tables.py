@@ -1,4 +1,4 @@
-"""Prints the tables of docs/reliability.md: the observation of each fault and kind."""
+"""Prints the tables of docs/tested-faults.md: the observation of each fault and kind."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from tests.faults.scopes import SCOPE_FAULTS, scope_case
 from tests.support.generated_documents import MARKS, text_with_part
 from tests.support.repository import ROOT
 
-FILE = ROOT / "docs" / "reliability.md"
+FILE = ROOT / "docs" / "tested-faults.md"
 NAME = "faults"
 Results = Mapping[str, Observation]
 # The observations in one field of a table, each with the name of what had the fault.

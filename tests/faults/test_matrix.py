@@ -1,4 +1,4 @@
-"""Every fault of every call has the expected effect, and docs/reliability.md shows it."""
+"""Every fault of every call has the expected effect, and docs/tested-faults.md shows it."""
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future

@@ -1,4 +1,4 @@
-"""The numbers of cases on the page on reliability are those of the tests."""
+"""The numbers of cases on the page about tested faults are those of the tests."""
 
 import re
 
@@ -30,6 +30,6 @@ FIGURES: dict[str, tuple[int, ...]] = {
 
 @pytest.mark.parametrize(("name", "figures"), FIGURES.items(), ids=FIGURES)
 def test_the_page_shows_the_numbers_of_cases(name: str, figures: tuple[int, ...]) -> None:
-    page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "tested-faults.md").read_text(encoding="utf-8")
     (row,) = re.findall(rf"^\| (.*) \| `make test ARGS=tests/security/{name}\.py` \|$", page, re.MULTILINE)
     assert tuple(map(int, re.findall(r"\b\d+\b", row))) == figures
