@@ -4,7 +4,20 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks import calls, capacity, cpu, disk, fill, hanging_scope, page_latency, rendering, restart, scopes, start
+from benchmarks import (
+    calls,
+    capacity,
+    cpu,
+    disk,
+    fill,
+    hanging_scope,
+    page_latency,
+    rendering,
+    restart,
+    scopes,
+    series,
+    start,
+)
 
 REPORTS: Mapping[str, tuple[str, Callable[[], str]]] = {
     "start": ("Start and memory", start.report),
@@ -15,6 +28,7 @@ REPORTS: Mapping[str, tuple[str, Callable[[], str]]] = {
     "answering": ("AWS hangs everywhere", page_latency.report),
     "rendering": ("The text of /metrics", rendering.report),
     "restart": ("A restart with finished operations", restart.report),
+    "series": ("Series in Prometheus", series.report),
     "scopes": ("Many scopes", scopes.report),
     "capacity": ("Capacity", capacity.report),
     "cpu": ("CPU of an API call", cpu.report),

@@ -43,7 +43,8 @@ class _Families(Collector):
                 known = identity(self._snapshot, reading)
                 for extra, value in metric.read(reading):
                     family.add_metric((*known, *extra), value)
-            yield family
+            if family.samples:
+                yield family
 
 
 def report() -> str:

@@ -1,5 +1,6 @@
 """Prints the rules as a Prometheus rule file, and as the file from which the Helm chart makes a PrometheusRule."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
@@ -23,17 +24,18 @@ def prometheus_rules(rules: Rules) -> str:
 
 
 def rule_file(rules: Rules) -> dict[str, Any]:
-    """Return the content of a rule file: the group of recording rules, then the groups of alerts."""
+    """Return the content of a rule file: the groups of recording rules, then the groups of alerts."""
     resolved = rules.resolve()
     groups = [
         {"name": name, "rules": [_rule(alert, rules) for alert in alerts]} for name, alerts in resolved.groups.items()
     ]
-    return {"groups": [_recording_group(resolved), *groups]}
+    return {"groups": [*_recording_groups(resolved), *groups]}
 
 
-def _recording_group(rules: Rules) -> dict[str, Any]:
-    recorded = [{"record": record.name, "expr": record.query} for record in rules.records]
-    return {"name": "aws-iot-bulk-records", "rules": recorded}
+def _recording_groups(rules: Rules) -> Iterator[dict[str, Any]]:
+    for name, records in rules.recording_groups.items():
+        chosen = [record for record in records if rules.with_optional or record.name not in rules.optional]
+        yield {"name": name, "rules": [{"record": record.name, "expr": record.query} for record in chosen]}
 
 
 def _rule(alert: Alert, rules: Rules) -> dict[str, Any]:
@@ -52,8 +54,21 @@ def chart_alerts(rules: Rules) -> str:
     groups = [
         {"name": name, "alerts": [_chart_alert(alert) for alert in alerts]} for name, alerts in rules.groups.items()
     ]
-    content = {"parameters": dict(rules.parameters), "records": _recording_group(rules), "groups": groups}
+    content = {"parameters": dict(rules.parameters), "records": _chart_records(rules), "groups": groups}
     return CHART_HEADER + yaml.safe_dump(content, sort_keys=False, width=YAML_WIDTH)
+
+
+def _chart_records(rules: Rules) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "rules": [
+                {"record": record.name, "expr": record.query, "optional": record.name in rules.optional}
+                for record in records
+            ],
+        }
+        for name, records in rules.recording_groups.items()
+    ]
 
 
 def _chart_alert(alert: Alert) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from string import Template
-from typing import Final
+from typing import Final, TypeVar
 
 from exporter.monitoring.alerts import ALERTS, Alert
 from exporter.monitoring.promql import Kinds
@@ -14,18 +15,29 @@ from exporter.monitoring.settings import UNCHANGED, Change, Settings
 
 # YAML breaks a line after this number of columns. It is large, so that no query is broken.
 YAML_WIDTH: Final = 100_000
+# Mimir's default limit (ruler_max_rules_per_rule_group). A longer group is printed as several groups.
+MAX_RULES_PER_GROUP: Final = 20
+RECORDING_GROUP: Final = "aws-iot-bulk-records"
+
+T = TypeVar("T")
 # The annotations with links, by the parameter with the host of the link.
 LINKS: Mapping[str, str] = {"runbooks": "runbook_url", "dashboards": "dashboard_url"}
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """All rules, and the values of the placeholders such as ``${stalled}`` in their queries and texts."""
+    """All rules, and the values of the placeholders such as ``${stalled}`` in their queries and texts.
+
+    ``optional`` has the names of the recording rules that no alert needs. If ``with_optional`` is not set, rule files
+    do not contain them.
+    """
 
     records: tuple[Record, ...]
     alerts: tuple[Alert, ...]
     parameters: Mapping[str, str]
     labels: Mapping[str, str]
+    optional: frozenset[str]
+    with_optional: bool
 
     def substitute(self, text: str) -> str:
         """Return a text with the values of its placeholders. ``$labels`` and ``$value`` belong to Go and remain."""
@@ -50,17 +62,47 @@ class Rules:
     def groups(self) -> dict[str, tuple[Alert, ...]]:
         """The alerts by group, in the order of the table."""
         names = dict.fromkeys(alert.group for alert in self.alerts)
-        return {name: tuple(alert for alert in self.alerts if alert.group == name) for name in names}
+        groups = (_split(name, [alert for alert in self.alerts if alert.group == name]) for name in names)
+        return {name: alerts for group in groups for name, alerts in group.items()}
+
+    @property
+    def recording_groups(self) -> dict[str, tuple[Record, ...]]:
+        """The recording rules by group, with the optional ones."""
+        return _split(RECORDING_GROUP, self.records)
 
 
 def rules(kinds: Kinds, settings: Settings = UNCHANGED) -> Rules:
     """Return all rules that the settings enable."""
     links = {"runbooks": settings.runbooks or "", "dashboards": settings.dashboards or ""}
+    recorded = records(kinds)
     parameters = settings.parameters.model_dump() | links
     changes = ((alert, settings.alerts.get(alert.name, Change())) for alert in ALERTS)
     return Rules(
-        records(kinds),
+        recorded,
         tuple(change.apply(alert) for alert, change in changes if change.enabled),
         {name: str(value).rstrip("/") for name, value in parameters.items()},
         settings.labels,
+        frozenset(_unneeded(recorded)),
+        settings.records == "all",
     )
+
+
+def _split(name: str, rules: Sequence[T]) -> dict[str, tuple[T, ...]]:
+    """Return the rules in groups that are not too long, by name."""
+    starts = range(0, len(rules), MAX_RULES_PER_GROUP)
+    parts = [tuple(rules[start : start + MAX_RULES_PER_GROUP]) for start in starts]
+    return {name if number == 1 else f"{name}-{number}": part for number, part in enumerate(parts, 1)}
+
+
+def _unneeded(records: Sequence[Record]) -> Iterator[str]:
+    """Yield the names of the recording rules that no alert uses, not even through other recording rules."""
+    used = {name for alert in ALERTS for name in _names(alert.query)}
+    for record in reversed(records):
+        if record.name in used:
+            used.update(_names(record.query))
+        else:
+            yield record.name
+
+
+def _names(query: str) -> list[str]:
+    return re.findall(r"[\w:]+", query)

@@ -1,7 +1,7 @@
 """The settings of the rules that users may change, from a strict YAML file. All errors are reported at once."""
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, Strict, ValidationError
 
@@ -66,6 +66,11 @@ class Settings(StrictModel):
     runbooks: Url | None = Field(default=None, description="The URL of the runbooks; no link to them if omitted.")
     dashboards: Url | None = Field(default=None, description="The URL of Grafana; no link to it if omitted.")
     parameters: Parameters = Parameters()
+    records: Literal["all", "alerts"] = Field(
+        default="all",
+        description="Which recording rules are printed: all, or only those that alerts need. "
+        "The runbooks use the others, the dashboards do not.",
+    )
     labels: dict[LabelName, LabelValue] = Field(default={}, description="Labels that every alert gets.")
     alerts: dict[AlertName, Change] = Field(default={}, description="Changes to alerts, by the name of the alert.")
 

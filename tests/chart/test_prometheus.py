@@ -47,6 +47,10 @@ def test_the_values_have_the_same_effect_as_a_settings_file() -> None:
     assert spec(CHANGED) == rule_file(rules(KINDS, parse_settings(text)))
 
 
+def test_the_chart_leaves_out_the_same_recording_rules_as_a_settings_file() -> None:
+    assert spec(ON, "--set=prometheusRule.records=alerts") == rule_file(rules(KINDS, parse_settings("records: alerts")))
+
+
 def test_a_large_number_is_written_without_an_exponent(tmp_path: Path) -> None:
     file = tmp_path / "values.yaml"
     month = "{parameters: {ended_seconds: 2592000}, alerts: {AwsIotBulkOperationRunningLong: {threshold: 2592000}}}"

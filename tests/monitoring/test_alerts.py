@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 from exporter.kinds.registry import KINDS
 from exporter.monitoring.alerts import ALERTS, Alert
 from exporter.monitoring.grafana import grafana_alerts, without_records
-from exporter.monitoring.prometheus import prometheus_rules
+from exporter.monitoring.prometheus import chart_alerts, prometheus_rules
 from exporter.monitoring.records import Record
 from exporter.monitoring.rules import Rules, rules
 from exporter.monitoring.settings import parse_settings
@@ -121,6 +121,29 @@ def test_a_recording_rule_uses_metrics_that_exist_and_earlier_recording_rules() 
         assert metric_names(record.query) - known == set(), record.name
         assert re.fullmatch(r"(operation|cell|api):[a-z_]+:[a-z]+", record.name)
         known.add(record.name)
+
+
+def test_every_printed_group_has_at_most_twenty_rules_as_mimir_allows() -> None:
+    once = rules(KINDS)
+    many = replace(once, records=once.records * 3, alerts=once.alerts * 5)
+    for text in (prometheus_rules(many), grafana_alerts(many)):
+        groups = yaml.safe_load(text)["groups"]
+        assert max(len(group["rules"]) for group in groups) <= 20
+        assert len({group["name"] for group in groups}) == len(groups)
+    printed = yaml.safe_load(prometheus_rules(many))["groups"]
+    assert sum(len(group["rules"]) for group in printed) == len(many.records) + len(many.alerts)
+    assert max(len(group["rules"]) for group in yaml.safe_load(chart_alerts(many))["records"]) <= 20
+
+
+def test_recording_rules_that_no_alert_needs_are_left_out_on_request() -> None:
+    def printed(settings: str) -> list[dict[str, Any]]:
+        groups = yaml.safe_load(prometheus_rules(rules(KINDS, parse_settings(settings))))["groups"]
+        return [rule for group in groups for rule in group["rules"]]
+
+    every, few = ({rule["record"] for rule in printed(text) if "record" in rule} for text in ("", "records: alerts"))
+    assert every == recorded_metrics()
+    used = set().union(*(metric_names(rule["expr"]) for rule in printed("records: alerts")))
+    assert {name for name in used if ":" in name} == few < every
 
 
 def test_the_rules_are_valid_without_kinds() -> None:

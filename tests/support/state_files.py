@@ -120,14 +120,14 @@ def write_finished(file: Path, config: Config, scenario: Scenario, now: float) -
     state_file.start()
     fleet = Fleet(scenario.operations, KINDS, now)
     for cell in configured_cells(config, KINDS, lambda: REGION):
-        found = (operation for _, operation in fleet.existing((cell.kind.name, ACCOUNT, REGION), now))
+        found = (operation for _, operation in fleet.existing((cell.kind.name, ACCOUNT, cell.key.region), now))
         asyncio.run(_write(state_file, cell, found, now))
     state_file.close()
 
 
 async def _write(state_file: StateFile, cell: Cell, found: Iterable[SimulatedOperation], now: float) -> None:
     saved = FileCellCache(state_file)
-    await saved.recall(cell, Scope(cell.account.name, ACCOUNT, REGION), now)
+    await saved.recall(cell, Scope(cell.account.name, ACCOUNT, cell.key.region), now)
     for simulated in found:
         operation = await cell.kind.fetch(SimulatedApi(cell.kind, simulated), FetchRequest(simulated.id))
         tracked = TrackedOperation(ListEntry(simulated.id, simulated.created), explicit=False, matched=True)
