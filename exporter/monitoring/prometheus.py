@@ -35,7 +35,8 @@ def rule_file(rules: Rules) -> dict[str, Any]:
 def _recording_groups(rules: Rules) -> Iterator[dict[str, Any]]:
     for name, records in rules.recording_groups.items():
         chosen = [record for record in records if rules.with_optional or record.name not in rules.optional]
-        yield {"name": name, "rules": [{"record": record.name, "expr": record.query} for record in chosen]}
+        if chosen:
+            yield {"name": name, "rules": [{"record": record.name, "expr": record.query} for record in chosen]}
 
 
 def _rule(alert: Alert, rules: Rules) -> dict[str, Any]:
