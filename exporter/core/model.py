@@ -20,6 +20,8 @@ class Scope:
 class Operation:
     """The fields that every bulk operation has. A kind adds its counts in a subclass.
 
+    - ``scheduled_start``: when the schedule of the operation starts it, None without a schedule.
+    - ``job_id``: the job with which AWS rolls the operation out, empty without a job.
     - ``completed``: when AWS ended the operation, None if AWS does not report it.
     - ``reason_code``: the reason that AWS or a user gave for the last change of the status.
     - ``aborted``: whether AWS cancelled the operation because of the operation's own abort criteria.
@@ -30,10 +32,12 @@ class Operation:
     progress: float | None = None
     created: datetime | None = None
     updated: datetime | None = None
+    scheduled_start: datetime | None = None
     completed: datetime | None = None
     name: str = ""
     target: str = ""
     input: str = ""
+    job_id: str = ""
     reason_code: str = ""
     aborted: bool = False
     tags: tuple[tuple[str, str], ...] = ()

@@ -241,6 +241,7 @@ KIND: Kind[GreengrassBulkDeployment] = Kind(
     failed=frozenset({"Failed"}),
     stopped=frozenset({"Stopped"}),
     ending=frozenset({"Stopping"}),
+    reports_update=False,
     options=(DETAILS,),
     support_ended=datetime(2026, 10, 7, tzinfo=UTC),
     by_default=False,

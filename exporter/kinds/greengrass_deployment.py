@@ -45,7 +45,6 @@ THINGS = "aws_greengrass_deployment_things"
 class GreengrassDeployment(Operation):
     """A deployment with the thing counts of its job. Without a job, ``job_id`` and the counts are empty."""
 
-    job_id: str
     continuous: bool = False
     things: job_counts.ThingCounts = ()
 
@@ -198,6 +197,7 @@ KIND: Kind[GreengrassDeployment] = Kind(
         as_other_kinds={job_counts.JOB_KIND: _simulated_job},
     ),
     items=job_counts.things_series(THINGS),
+    thresholds=job_counts.THRESHOLDS,
     failed=frozenset({"FAILED"}),
     stopped=frozenset({"CANCELED"}),
 )

@@ -11,6 +11,7 @@ from exporter.kinds import response
 from exporter.kinds.kind import ApiCall, ItemSeries, SeriesSelector
 from exporter.kinds.response import Response
 from exporter.kinds.simulated_operation import SimulatedOperation
+from exporter.kinds.thresholds import Thresholds
 
 RESOURCE = "arn:*:iot:*:*:job/*"
 DESCRIBE_JOB = ApiCall("iot", "DescribeJob", quota=10, resource=RESOURCE, shared=True)
@@ -41,6 +42,9 @@ ACTIVE = frozenset({"IN_PROGRESS", "SCHEDULED", "DELETION_IN_PROGRESS"})
 CANCELLING = frozenset({CANCELED_STATUS, "DELETION_IN_PROGRESS"})
 # A continuous job includes each thing that joins its targets later. It never completes, it can only be cancelled.
 CONTINUOUS = "CONTINUOUS"
+
+# The last devices of a fleet connect rarely, or never. A job without them is not stalled.
+THRESHOLDS = Thresholds(stalled_seconds=7_200.0, stalled_ratio=0.01)
 
 # The number of things in each state whose count AWS sent.
 ThingCounts = tuple[tuple[str, int], ...]

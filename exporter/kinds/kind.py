@@ -179,6 +179,7 @@ class Kind(Generic[T]):
     - ``is_continuous``: whether an operation has no end, because it includes each thing that joins its target later.
     - ``item_counts``: the succeeded and failed items of an operation; ``items`` are the series with the same counts.
     - ``thresholds``: which of its operations need attention.
+    - ``reports_update``: whether AWS reports the time of an operation's last change.
     - ``support_ended``: since then AWS may refuse the calls permanently.
     - ``by_default``: whether the kind is watched without a configuration.
     """
@@ -206,6 +207,7 @@ class Kind(Generic[T]):
     ending: frozenset[str] = frozenset()
     is_continuous: Callable[[T], bool] = lambda operation: False
     id_pattern: str = PLAIN_ID
+    reports_update: bool = True
     options: tuple[Option, ...] = ()
     tag_source: TagSource[T] | None = None
     thresholds: Thresholds = DEFAULT

@@ -47,6 +47,13 @@ def shared_metrics(
             "Time at which AWS last updated the operation, in Unix seconds.",
             lambda operation: operation.updated,
         ),
+        until_final(
+            timestamp(
+                PREFIX + "scheduled_start_timestamp_seconds",
+                "Time at which the schedule of the operation starts it, in Unix seconds; until it is final.",
+                lambda operation: operation.scheduled_start,
+            )
+        ),
         timestamp(
             PREFIX + "completed_timestamp_seconds",
             "Time at which the operation ended, in Unix seconds, if AWS reports it (for jobs: completedAt).",
@@ -74,11 +81,12 @@ def shared_metrics(
         ),
         info(
             PREFIX + "info",
-            "Name, target, input file, reason code and tags of the operation in labels, with the constant value 1.",
+            "Name, target, input, job, reason code and tags of the operation in labels, with the constant value 1.",
             {
                 "name": lambda operation: operation.name,
                 "target": lambda operation: operation.target,
                 "input": lambda operation: operation.input,
+                "job_id": lambda operation: operation.job_id,
                 "reason_code": lambda operation: operation.reason_code,
                 **{label: _tag_reader(tag) for label, tag in zip(tag_labels(tags), tags, strict=True)},
             },

@@ -1,15 +1,16 @@
 """The alerts. Every file format is printed from this table, so that all formats contain the same alerts."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Literal
 
 from exporter.kinds.thresholds import DEFAULT
+from exporter.metrics.families import UNKNOWN
 from exporter.metrics.self_metrics import PREFIX
 from exporter.monitoring import records as recorded
 from exporter.monitoring.promql import (
+    ABORTED,
     API_LABELS,
     BUILD_INFO,
     CELL_ERROR,
@@ -18,22 +19,24 @@ from exporter.monitoring.promql import (
     LAST_READ,
     OPERATION_LABELS,
     SAME_OPERATION,
+    SCHEDULED_START,
     SHARD_COUNT,
     SHARDS,
+    STATUS,
     TARGET_LABELS,
     by,
+    matcher,
     on,
     per_cell,
     per_operation,
+    selector,
 )
+from exporter.monitoring.texts import TextFormat, Unit, template
 
 Operator = Literal[">", "<"]
-Unit = Literal["", "ratio", "seconds"]
 
 # Labels that are variables of the dashboards, with the names of the variables.
 VARIABLES = {"aws_account_id": "account", "aws_region": "region", "kind": "kind", "id": "id", "instance": "instance"}
-_HUMANIZERS: Mapping[Unit, str] = {"": "humanize", "ratio": "humanizePercentage", "seconds": "humanizeDuration"}
-_REFERENCE = re.compile(r"(?<!\$)\{(\w+)\}")
 _NAME = re.compile(r"[\w:]+")
 
 
@@ -42,9 +45,10 @@ class Alert:
     """An alert: a query and its comparison with a threshold.
 
     Both are separate, because Grafana compares in a node of its own. ``labels`` are the labels of the query's result.
-    Texts refer to them as ``{label}`` and to the value as ``{value}``, formatted by its ``unit``. A threshold with the
-    unit ``seconds`` is a duration. Only Grafana uses ``no_data`` and ``query_error``. They set the state of a rule
-    whose query returns nothing or fails. In Prometheus such a rule never fires.
+    ``exporter.monitoring.texts`` describes the references in texts. A threshold with the unit ``seconds`` is a
+    duration. ``panel`` is the title of the panel to which Grafana links. Only Grafana uses ``no_data`` and
+    ``query_error``. They set the state of a rule whose query returns nothing or fails. In Prometheus such a rule never
+    fires.
     """
 
     name: str
@@ -55,6 +59,7 @@ class Alert:
     summary: str
     description: str
     dashboard: str
+    panel: str
     operator: Operator = ">"
     threshold: float = 0
     unit: Unit = ""
@@ -76,10 +81,9 @@ class Alert:
         """The query as the left side of a comparison."""
         return self.query if _NAME.fullmatch(self.query) else f"({self.query})"
 
-    def texts(self, value: str) -> dict[str, str]:
-        """Return the texts as Go templates. ``value`` is the file format's expression for the value."""
-        description = _REFERENCE.sub(lambda match: self._reference(match[1], value), self.description)
-        return {"summary": self.summary, "description": description}
+    def texts(self, target: TextFormat) -> dict[str, str]:
+        """Return the texts as templates of a file format."""
+        return {"summary": self.summary, "description": template(self.description, self.unit, target)}
 
     @property
     def links(self) -> dict[str, str]:
@@ -91,17 +95,22 @@ class Alert:
             "dashboards": f"${{dashboards}}/d/{self.dashboard}{'?' if variables else ''}{variables}",
         }
 
-    def _reference(self, name: str, value: str) -> str:
-        expression = f"{value} | {_HUMANIZERS[self.unit]}" if name == "value" else f"$labels.{name}"
-        return f"{{{{ {expression} }}}}"
-
 
 KIND_LABELS = ("aws_account_id", "aws_region", "kind")
 # Parts of the descriptions.
-OPERATION_TEXT: Final = "Operation {id} of kind {kind} (account {aws_account_id}, Region {aws_region})"
+OPERATION_TEXT: Final = (
+    "Operation {id}[ ({name})] of kind {kind} (account {aws_account_id}, Region {aws_region}[, target {target}]"
+    "[, input {input}])"
+)
+FAILED_TEXT: Final = "[ Failed items: {failed} of {processed} processed items.]"
+LEFT_TEXT: Final = "[ Items left: {unfinished}.][ Processed items: {processed}.]"
 PLACE_TEXT: Final = "in account {account} ({aws_account_id}), Region {aws_region}"
 CELL_TEXT: Final = f"operations of kind {{kind}} {PLACE_TEXT}"
 IS_RECENT = f"and {SAME_OPERATION} {recorded.RECENT}"
+# A continuous operation has its failures for years. Only new ones are news.
+OLD_FAILURES = (
+    f"({recorded.CONTINUOUS_FAILED_ITEMS} <= min_over_time({recorded.CONTINUOUS_FAILED_ITEMS}[${{ended_seconds}}s]))"
+)
 IS_RUNNING = f"and {SAME_OPERATION} {recorded.RUNNING}"
 READ_AGE = (
     f"min {by(OPERATION_LABELS)} (timestamp({LAST_READ}) - {LAST_READ}) and {SAME_OPERATION} {recorded.UNFINISHED}"
@@ -116,62 +125,94 @@ OPERATION_ALERTS: tuple[Alert, ...] = (
     _operation_alert(
         name="AwsIotBulkOperationFailed",
         query=f"{recorded.FAILED} {IS_RECENT}",
-        severity="critical",
+        severity="warning",
         summary="A bulk operation failed",
-        description=f"{OPERATION_TEXT} ended with a failed status. It makes no further changes, and AWS cannot resume "
-        "it. Devices that it did not reach keep their previous state.",
+        description=f"{OPERATION_TEXT} ended with a failed status.{FAILED_TEXT} It makes no further changes, and AWS "
+        "cannot resume it. Devices that it did not reach keep their previous state.",
+        panel="Status over time",
+        for_="5m",
     ),
     # Completed does not mean success. This alert reads the counts and ignores the status.
     _operation_alert(
         name="AwsIotBulkOperationFinishedWithFailures",
-        query=f"({recorded.FAILED_ITEMS} unless {SAME_OPERATION} {recorded.UNFINISHED}) {IS_RECENT}",
+        query=f"({recorded.FAILED_ITEMS} unless {SAME_OPERATION} {recorded.UNFINISHED}) {IS_RECENT}"
+        f" unless {SAME_OPERATION} ({recorded.FAILED_ITEMS} < ${{failed_items}}"
+        f" and {SAME_OPERATION} {recorded.FAILURE_RATIO} <= ${{failed_ratio}})",
+        unit="count",
         severity="warning",
         summary="A bulk operation finished, but some of its items failed",
-        description=f"{OPERATION_TEXT} has no items left to process. Failed items: {{value}}. "
+        description=f"{OPERATION_TEXT} has no items left to process. "
+        "Failed items: {value}[ of {processed} processed items]. "
         "AWS may show the status Completed for it: that status does not mean that all items succeeded.",
+        panel="Counts",
+        for_="5m",
     ),
     _operation_alert(
         name="AwsIotBulkFailureRatioHigh",
-        query=f"({recorded.FAILURE_RATIO} and {SAME_OPERATION} {recorded.PROCESSED_ITEMS} >= ${{items}}) {IS_RUNNING}",
+        query=f"({recorded.FAILURE_RATIO} and {SAME_OPERATION} {recorded.PROCESSED_ITEMS} >= ${{items}}) {IS_RUNNING}"
+        f" unless {SAME_OPERATION} {OLD_FAILURES}",
         threshold=DEFAULT.failure_ratio,
         unit="ratio",
         severity="warning",
         summary="Many items of a running bulk operation fail",
-        description=f"{OPERATION_TEXT} is still running, and {{value}} of its processed items failed. "
+        description=f"{OPERATION_TEXT} is still running, and {{value}} of its processed items failed.{FAILED_TEXT} "
         "More items may fail until it ends or is stopped.",
+        panel="Counts",
         for_="5m",
     ),
     _operation_alert(
         name="AwsIotBulkOperationStalled",
         query=recorded.UNMOVED,
+        unit="seconds",
         severity="warning",
         summary="A running bulk operation makes no progress",
-        description=f"{OPERATION_TEXT} has items left to process, but none of its counts has changed for ${{stalled}}.",
+        description=f"{OPERATION_TEXT} has items left to process, but none of its counts has changed for {{value}}."
+        f"{LEFT_TEXT}",
+        panel="Progress over time",
     ),
     _operation_alert(
         name="AwsIotBulkOperationRunningLong",
-        query=f"time() - {per_operation(CREATED)} {IS_RUNNING}",
+        query=f"time() - ({per_operation(SCHEDULED_START)} or {per_operation(CREATED)}) {IS_RUNNING}"
+        f" {recorded.UNLESS_CONTINUOUS}",
         threshold=86400,
         unit="seconds",
         severity="info",
         summary="A bulk operation has been running for a long time",
-        description=f"{OPERATION_TEXT} was created {{value}} ago and still has items left to process.",
+        description=f"{OPERATION_TEXT} started {{value}} ago and still has items left to process.{LEFT_TEXT}",
+        panel="Progress over time",
+    ),
+    _operation_alert(
+        name="AwsIotBulkOperationAborted",
+        query=f"{per_operation(ABORTED)} {IS_RECENT}",
+        severity="warning",
+        summary="A bulk operation was cancelled by its own abort criteria",
+        description=f"AWS cancelled the operation {{id}}[ ({{name}})] of kind {{kind}} (account {{aws_account_id}}, "
+        "Region {aws_region}[, target {target}]), because its failures met its abort criteria."
+        f"{FAILED_TEXT}[ Reason code: {{reason_code}}.] The other devices keep their previous state.",
+        panel="Counts",
+        for_="5m",
     ),
     _operation_alert(
         name="AwsIotBulkOperationStopped",
-        query=f"{recorded.STOPPED} {IS_RECENT}",
+        query=f"({recorded.STOPPED} unless {SAME_OPERATION} {per_operation(ABORTED)}) {IS_RECENT}",
         severity="info",
         summary="A bulk operation was cancelled or stopped",
-        description=f"{OPERATION_TEXT} was cancelled or stopped before all items were processed. "
-        "Processed items keep their new state. The other items may be unchanged.",
+        description=f"{OPERATION_TEXT} was cancelled or stopped before all items were processed.{FAILED_TEXT}"
+        "[ Reason code: {reason_code}.] Processed items keep their new state. The other items may be unchanged.",
+        panel="Status over time",
+        for_="5m",
     ),
     _operation_alert(
         name="AwsIotBulkInvalidInputRecords",
         query=f"{recorded.INVALID_ITEMS} {IS_RECENT}",
+        unit="count",
         severity="warning",
         summary="The input of a bulk operation contains invalid records",
-        description=f"{OPERATION_TEXT} has invalid records in its input: {{value}}. "
+        description=f"{OPERATION_TEXT} has invalid records in its input. "
+        "Invalid records: {value}[ of {processed} processed records]. "
         "AWS cannot process them, and a retry does not help.",
+        panel="Counts",
+        for_="5m",
     ),
     _operation_alert(
         name="AwsIotBulkRetryStorm",
@@ -181,13 +222,30 @@ OPERATION_ALERTS: tuple[Alert, ...] = (
         severity="warning",
         summary="A bulk operation makes more retries than it processes items",
         description=f"{OPERATION_TEXT} made {{value}} retries for each item that it processed in the last ${{rate}}.",
+        panel="Counts",
         for_="5m",
+    ),
+    # An alert for each operation would be a flood on the day on which AWS adds a status.
+    Alert(
+        name="AwsIotBulkOperationStatusUnknown",
+        group="aws-iot-bulk-operations",
+        query=f"sum {by(KIND_LABELS)} ({per_operation(selector(STATUS, matcher('status', (UNKNOWN,))))} == 1)",
+        labels=KIND_LABELS,
+        unit="count",
+        severity="info",
+        summary="Bulk operations have a status that the exporter does not know",
+        description="AWS has added a status after this release of the exporter. Operations of kind {kind} in account "
+        "{aws_account_id}, Region {aws_region} with such a status: {value}. All alerts treat them as active.",
+        dashboard="aws-iot-bulk-fleet",
+        panel="Operations by status",
+        for_="15m",
     ),
 )
 
 EXPORTER_ALERTS: tuple[Alert, ...] = (
     _exporter_alert(
         name="AwsIotBulkExporterDown",
+        panel="Exporters",
         # The job may have any name. A target is an exporter if it returned the exporter's metrics within a day.
         query=f"min {by(TARGET_LABELS)} (up and {on(TARGET_LABELS)} last_over_time({BUILD_INFO}[1d]))"
         f" or on () absent({BUILD_INFO}) - 1",
@@ -207,6 +265,7 @@ EXPORTER_ALERTS: tuple[Alert, ...] = (
     ),
     _exporter_alert(
         name="AwsIotBulkExporterCellDown",
+        panel="Cells over time",
         # max: the alert fires even if only one of a pair of exporters cannot read AWS. The pair has no spare then.
         query=f'max {by((*CELL_LABELS, "reason"))} ({CELL_ERROR}{{reason!~"access_denied|end_of_support"}})',
         labels=(*CELL_LABELS, "reason"),
@@ -218,6 +277,7 @@ EXPORTER_ALERTS: tuple[Alert, ...] = (
     ),
     _exporter_alert(
         name="AwsIotBulkExporterAccessDenied",
+        panel="Cells down by reason",
         query=per_cell("max", f'{CELL_ERROR}{{reason="access_denied"}}'),
         labels=CELL_LABELS,
         severity="warning",
@@ -228,6 +288,7 @@ EXPORTER_ALERTS: tuple[Alert, ...] = (
     ),
     _exporter_alert(
         name="AwsIotBulkExporterDataStale",
+        panel="Oldest success",
         # The value 0 means that no refresh has succeeded yet. CellDown covers that case.
         query=f"time() - {per_cell('max', f'{PREFIX}last_success_timestamp_seconds > 0')}"
         f' unless {on(CELL_LABELS)} {CELL_ERROR}{{reason=~"end_of_support|not_found"}}',
@@ -240,6 +301,7 @@ EXPORTER_ALERTS: tuple[Alert, ...] = (
     ),
     _exporter_alert(
         name="AwsIotBulkExporterThrottled",
+        panel="Errors",
         query=recorded.THROTTLED,
         labels=API_LABELS,
         threshold=0.05,
@@ -252,6 +314,7 @@ EXPORTER_ALERTS: tuple[Alert, ...] = (
     ),
     _exporter_alert(
         name="AwsIotBulkExporterBudgetTooSmall",
+        panel="Budget",
         # The age is measured at the scrape, so that it does not depend on the scrape interval. A failing request is
         # a different cause and has an alert of its own.
         query=f'max {by(KIND_LABELS)} ({READ_AGE}) unless {on(KIND_LABELS)} {CELL_ERROR}{{reason!="not_found"}}',
@@ -266,6 +329,7 @@ EXPORTER_ALERTS: tuple[Alert, ...] = (
     ),
     _exporter_alert(
         name="AwsIotBulkExporterConfigReloadFailed",
+        panel="Configuration",
         query=f"min {by(TARGET_LABELS)} ({PREFIX}config_last_reload_successful)",
         labels=TARGET_LABELS,
         operator="<",
@@ -278,6 +342,7 @@ EXPORTER_ALERTS: tuple[Alert, ...] = (
     ),
     _exporter_alert(
         name="AwsIotBulkExporterShardMismatch",
+        panel="Shards missing",
         query=f"abs(max by (job) ({SHARDS}) - {SHARD_COUNT}) + (max by (job) ({SHARDS}) - min by (job) ({SHARDS}))",
         labels=("job",),
         severity="critical",
@@ -288,6 +353,7 @@ EXPORTER_ALERTS: tuple[Alert, ...] = (
     ),
     _exporter_alert(
         name="AwsIotGreengrassV1EndOfSupport",
+        panel="Cells",
         query=recorded.SUPPORT_ENDED,
         labels=CELL_LABELS,
         unit="seconds",

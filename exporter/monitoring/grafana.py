@@ -1,14 +1,18 @@
 """Prints the alerts as a file for Grafana's provisioning of alert rules. Its format differs from Prometheus's."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 import yaml
 
 from exporter.config.duration import parse_duration
 from exporter.monitoring.alerts import Alert, Operator
-from exporter.monitoring.records import Record
+from exporter.monitoring.dashboards.panel_ids import panel_ids
+from exporter.monitoring.promql import SAME_OPERATION
+from exporter.monitoring.records import RECENT, Record
 from exporter.monitoring.rules import YAML_WIDTH, Rules
+from exporter.monitoring.texts import GrafanaFormat, lookup_query, lookups_in
 
 HEADER = """\
 # Printed by `aws-iot-bulk-exporter show grafana-alerts`. docs/monitoring.md explains how to set your own thresholds.
@@ -27,14 +31,14 @@ SHORTEST_STEP = 60.0
 
 def grafana_alerts(rules: Rules) -> str:
     """Return the text of a provisioning file, as in Grafana's guide to file provisioning of alerting resources."""
-    resolved = rules.resolve()
+    resolved, panels = rules.resolve(), panel_ids(rules.kinds)
     groups = [
         {
             "orgId": 1,
             "name": name,
             "folder": FOLDER,
             "interval": "1m",
-            "rules": [_rule(alert, resolved) for alert in alerts],
+            "rules": [_rule(alert, resolved, panels) for alert in alerts],
         }
         for name, alerts in resolved.groups.items()
     ]
@@ -54,31 +58,40 @@ def _subquery(match: re.Match[str]) -> str:
     return f"{match[1]}[{match[2]}:{max(SHORTEST_STEP, parse_duration(match[2]) / STEPS):.0f}s]"
 
 
-def _rule(alert: Alert, rules: Rules) -> dict[str, Any]:
+def _rule(alert: Alert, rules: Rules, panels: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
     return {
         # A name has at most 40 characters and is stable, so that it is also a valid uid.
         "uid": alert.name,
         "title": alert.name,
         "condition": "C",
-        "data": [_query(alert, rules.records), _threshold(alert)],
+        "data": [_query("A", alert.query, rules.records), _threshold(alert), *_lookups(alert, rules.records)],
         "for": alert.for_,
         "keepFiringFor": alert.keep_firing_for,
         "noDataState": alert.no_data,
         "execErrState": alert.query_error,
         "labels": {**rules.labels, "severity": alert.severity},
         # In Grafana `$value` would print the values of all nodes with all labels.
-        "annotations": rules.annotations(alert, value="$values.A.Value"),
+        "annotations": rules.annotations(alert, GrafanaFormat()),
+        "dashboardUid": alert.dashboard,
+        "panelId": panels[alert.dashboard][alert.panel],
     }
 
 
-def _query(alert: Alert, records: tuple[Record, ...]) -> dict[str, Any]:
+def _lookups(alert: Alert, records: tuple[Record, ...]) -> list[dict[str, Any]]:
+    """Return the queries for further values in the texts, only for operations that may have an alert."""
+    is_recent = f"and {SAME_OPERATION} {RECENT}"
+    lookups = lookups_in(alert.description).items()
+    return [_query(id, f"{lookup_query(lookup)} {is_recent}", records) for id, lookup in lookups]
+
+
+def _query(id: str, query: str, records: tuple[Record, ...]) -> dict[str, Any]:
     return {
-        "refId": "A",
+        "refId": id,
         "datasourceUid": "${PROMETHEUS_DS_UID}",
         "relativeTimeRange": {"from": 600, "to": 0},
         "model": {
-            "refId": "A",
-            "expr": without_records(alert.query, records),
+            "refId": id,
+            "expr": without_records(query, records),
             "instant": True,
             "range": False,
             "intervalMs": 60000,

@@ -7,6 +7,7 @@ import yaml
 
 from exporter.monitoring.alerts import Alert
 from exporter.monitoring.rules import LINKS, YAML_WIDTH, Rules
+from exporter.monitoring.texts import PrometheusFormat
 
 RULE_FILE_HEADER = """\
 # Printed by `aws-iot-bulk-exporter show prometheus-rules`. docs/monitoring.md explains how to set your own thresholds.
@@ -46,7 +47,7 @@ def _rule(alert: Alert, rules: Rules) -> dict[str, Any]:
         "for": alert.for_,
         "keep_firing_for": alert.keep_firing_for,
         "labels": {**rules.labels, "severity": alert.severity},
-        "annotations": rules.annotations(alert, value="$value"),
+        "annotations": rules.annotations(alert, PrometheusFormat()),
     }
 
 
@@ -81,5 +82,5 @@ def _chart_alert(alert: Alert) -> dict[str, Any]:
         "for": alert.for_,
         "keepFiringFor": alert.keep_firing_for,
         "severity": alert.severity,
-        "annotations": alert.texts("$value") | {LINKS[host]: link for host, link in alert.links.items()},
+        "annotations": alert.texts(PrometheusFormat()) | {LINKS[host]: link for host, link in alert.links.items()},
     }

@@ -7,11 +7,16 @@ from typing import Any
 
 from exporter.aws.errors import REASONS
 from exporter.core.errors import Reason
+from exporter.kinds.job_counts import JOB_KIND
 from exporter.kinds.kind import Kind
+from exporter.metrics.families import UNKNOWN
 from exporter.metrics.self_metrics import PREFIX
 from exporter.monitoring.promql import (
     API_LABELS,
+    COMPLETED,
+    CONTINUOUS,
     CREATED,
+    INFO,
     LAST_READ,
     PROGRESS,
     SAME_OPERATION,
@@ -21,7 +26,6 @@ from exporter.monitoring.promql import (
     Kinds,
     by,
     item_count,
-    kind_metrics,
     matcher,
     per_cell,
     per_operation,
@@ -35,9 +39,11 @@ UNFINISHED = "operation:aws_iot_bulk_unfinished:max"
 RUNNING = "operation:aws_iot_bulk_running:max"
 FAILED = "operation:aws_iot_bulk_failed:max"
 STOPPED = "operation:aws_iot_bulk_stopped:max"
+ROLLOUT_JOB = "operation:aws_iot_bulk_rollout_job:max"
 RECENT = "operation:aws_iot_bulk_recent:max"
 SUCCEEDED_ITEMS = "operation:aws_iot_bulk_succeeded_items:max"
 FAILED_ITEMS = "operation:aws_iot_bulk_failed_items:max"
+CONTINUOUS_FAILED_ITEMS = "operation:aws_iot_bulk_continuous_failed_items:max"
 PROCESSED_ITEMS = "operation:aws_iot_bulk_processed_items:max"
 INVALID_ITEMS = "operation:aws_iot_bulk_invalid_items:max"
 RETRIES = "operation:aws_iot_bulk_retries:max"
@@ -48,6 +54,10 @@ ESTIMATED_END = "operation:aws_iot_bulk_end_timestamp_seconds:estimate"
 UNMOVED = "operation:aws_iot_bulk_unmoved:max"
 THROTTLED = "api:aws_iot_bulk_exporter_throttled_requests:ratio"
 SUPPORT_ENDED = "cell:aws_iot_bulk_exporter_support_ended_seconds:max"
+
+
+IS_CONTINUOUS = f"{per_operation(CONTINUOUS)} == 1"
+UNLESS_CONTINUOUS = f"unless {SAME_OPERATION} {IS_CONTINUOUS}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,36 +75,45 @@ def records(kinds: Kinds) -> tuple[Record, ...]:
 
 
 def _states(kinds: Kinds) -> Iterable[Record]:
-    # AWS lists an operation for a month after its end and does not report the time of the end. The last change does
-    # not cover changes of the operation's items. An operation seen unfinished in the window is therefore recent, too.
-    changed = f"({per_operation(UPDATED)} or {per_operation(CREATED)}) > time() - ${{ended_seconds}}"
-    seen = f"max_over_time({UNFINISHED}[${{ended_seconds}}s])"
+    # AWS lists an operation for a month after its end. Its last change or its creation is at most as late as its end.
+    times = " or ".join(map(per_operation, (COMPLETED, UPDATED, CREATED)))
+    changed = f"({times}) > time() - ${{ended_seconds}}"
     waiting = _has_status(kinds, lambda kind: kind.waiting)
-    under_way = item_count(kinds, "unfinished")
+    # A continuous operation without unfinished items gets new ones when a thing joins its target.
+    all_processed = f"({UNDER_WAY} == 0 {UNLESS_CONTINUOUS})"
     return (
-        Record(ACTIVE, _has_status(kinds, lambda kind: kind.active), "1 if AWS may still change the operation."),
-        Record(UNDER_WAY, under_way, "Items that are queued or in progress, if AWS reports them."),
+        Record(ACTIVE, _has_status(kinds, _active), "1 if AWS may still change the operation."),
+        Record(
+            ROLLOUT_JOB,
+            _rollout_jobs(),
+            "1 if the job rolls out another operation that the exporter has exposed within `ended_seconds`.",
+        ),
+        Record(
+            UNDER_WAY, item_count(kinds, "unfinished"), "Items that are queued or in progress, if AWS reports them."
+        ),
         Record(
             UNFINISHED,
-            f"{ACTIVE} unless {SAME_OPERATION} {UNDER_WAY} == 0",
-            "1 if the operation is active and may have items left to process.",
+            f"{ACTIVE} unless {SAME_OPERATION} {all_processed}",
+            "1 if the operation is active and may have items left to process, or may get new ones.",
         ),
         Record(
             RUNNING,
-            f"{UNFINISHED} unless {SAME_OPERATION} {waiting}",
-            "1 if the operation is unfinished and not only scheduled.",
+            f"{UNFINISHED} unless {SAME_OPERATION} {waiting} unless {SAME_OPERATION} {ROLLOUT_JOB}",
+            "1 if the operation is unfinished, not only scheduled, and no job of another operation.",
         ),
         Record(FAILED, _has_status(kinds, lambda kind: kind.failed), "1 if the operation has a failed status."),
         Record(STOPPED, _has_status(kinds, lambda kind: kind.stopped), "1 if the operation was cancelled or stopped."),
         Record(
             RECENT,
-            f"{UNFINISHED} or {changed} or {seen}",
-            "Exists if the operation is unfinished or ended within `ended_seconds`. The value has no meaning.",
+            f"({UNFINISHED} or {changed} or {_seen_active(kinds)}) unless {SAME_OPERATION} {ROLLOUT_JOB}",
+            "Exists if the operation is unfinished or ended within `ended_seconds`, and is no job of another one. "
+            "The value has no meaning.",
         ),
         Record(
             UNMOVED,
-            _unmoved(kinds),
-            "1 if the exporter reads a running operation and none of its counts changed within `stalled`.",
+            union(_unmoved(kind) for kind in kinds),
+            "The window of the kind in seconds, for a running operation that the exporter reads, "
+            "and none of whose counts changed within the window. Continuous operations are left out.",
         ),
     )
 
@@ -107,6 +126,12 @@ def _items(kinds: Kinds) -> Iterable[Record]:
     return (
         Record(SUCCEEDED_ITEMS, count("succeeded"), "Items (things, records or groups) that succeeded."),
         Record(FAILED_ITEMS, count("failed"), "Items that failed, were rejected, timed out or were invalid."),
+        # A range of a day is expensive, so it covers only these operations.
+        Record(
+            CONTINUOUS_FAILED_ITEMS,
+            f"{FAILED_ITEMS} and {SAME_OPERATION} {IS_CONTINUOUS}",
+            "Failed items of continuous operations.",
+        ),
         Record(PROCESSED_ITEMS, processed, "Items that succeeded or failed."),
         Record(INVALID_ITEMS, count("invalid"), "Items that failed because the input is invalid, if AWS reports them."),
         Record(RETRIES, count("retried"), "Retries, if AWS reports them."),
@@ -131,8 +156,8 @@ def _rates() -> Iterable[Record]:
         ),
         Record(
             ESTIMATED_END,
-            f"time() + (1 - {per_operation(PROGRESS)}) / ({PROGRESS_RATE} > 0)",
-            "The estimated end in Unix seconds, at the speed of the last `rate`.",
+            f"time() + (1 - {per_operation(PROGRESS)}) / ({PROGRESS_RATE} > 0) {UNLESS_CONTINUOUS}",
+            "The estimated end in Unix seconds, at the speed of the last `rate`. A continuous operation has none.",
         ),
     )
 
@@ -160,6 +185,11 @@ def _exporter_records(kinds: Kinds) -> Iterable[Record]:
     )
 
 
+def _active(kind: Kind[Any]) -> frozenset[str]:
+    # A status that AWS added after this release may change.
+    return kind.active | {UNKNOWN}
+
+
 def _of_kind(kind: Kind[Any]) -> str:
     return matcher("kind", (kind.name,))
 
@@ -171,10 +201,36 @@ def _has_status(kinds: Kinds, statuses: Callable[[Kind[Any]], Iterable[str]]) ->
     return f"{per_operation(union(series))} == 1"
 
 
-def _unmoved(kinds: Kinds) -> str:
+def _rollout_jobs() -> str:
+    """Return the jobs that AWS created for other operations. AWS cancels the job of a deployment that it replaces."""
+    owners = f'last_over_time({INFO}{{job_id!=""}}[${{ended_seconds}}s])'
+    ids = f'label_join({owners}, "id", "", "job_id")'
+    return per_operation(f'label_replace({ids}, "kind", "{JOB_KIND}", "", "")')
+
+
+def kind_parameters(kind: Kind[Any]) -> tuple[str, str]:
+    """Return the names of the parameters of a kind: the window and the ratio for stalled operations."""
+    return f"stalled_{kind.name}_seconds", f"stalled_{kind.name}_ratio"
+
+
+def _seen_active(kinds: Kinds) -> str:
+    """Return the operations of kinds without the time of the last change that Prometheus saw active in the window."""
+    series = (
+        selector(STATUS, _of_kind(kind), matcher("status", sorted(_active(kind))))
+        for kind in kinds
+        if not kind.reports_update
+    )
+    return union(f"{per_operation(f'max_over_time({active}[${{ended_seconds}}s])')} == 1" for active in series)
+
+
+def _unmoved(kind: Kind[Any]) -> str:
     """Return the operations that the exporter reads and that ran for the whole window without a changed count."""
-    before = f"last_over_time({RUNNING}[${{glance}}] offset ${{stalled}})"
-    read = f"changes({LAST_READ}[${{glance}}]) > 0"
-    unmoved = f"{RUNNING} and {SAME_OPERATION} {before} and {SAME_OPERATION} {read}"
-    changed = (f"{SAME_OPERATION} changes({metric.name}[${{stalled}}]) > 0" for metric in kind_metrics(kinds))
-    return " unless ".join((unmoved, *changed))
+    (seconds, ratio), of_kind = (f"${{{name}}}" for name in kind_parameters(kind)), _of_kind(kind)
+    started = matcher("status", sorted(_active(kind) - kind.waiting))
+    before = f"last_over_time({selector(STATUS, of_kind, started)}[${{glance}}] offset {seconds}s)"
+    read = f"changes({selector(LAST_READ, of_kind)}[${{glance}}])"
+    unmoved = f"{seconds} * {RUNNING} and {SAME_OPERATION} {before} == 1 and {SAME_OPERATION} {read} > 0"
+    almost_done = f"{selector(PROGRESS, of_kind)} > 1 - {ratio}"
+    changed = (f"changes({metric.name}[{seconds}s]) > 0" for metric in kind.metrics)
+    exceptions = (f"{SAME_OPERATION} {exception}" for exception in (almost_done, *changed))
+    return f"({' unless '.join((f'{unmoved} {UNLESS_CONTINUOUS}', *exceptions))})"

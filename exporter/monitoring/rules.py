@@ -11,7 +11,8 @@ from typing import Final, TypeVar
 from exporter.monitoring.alerts import ALERTS, Alert
 from exporter.monitoring.promql import Kinds
 from exporter.monitoring.records import Record, records
-from exporter.monitoring.settings import UNCHANGED, Change, Settings
+from exporter.monitoring.settings import UNCHANGED, Change, Settings, parameters_model
+from exporter.monitoring.texts import TextFormat, lookups_in
 
 # YAML breaks a line after this number of columns. It is large, so that no query is broken.
 YAML_WIDTH: Final = 100_000
@@ -38,6 +39,7 @@ class Rules:
     labels: Mapping[str, str]
     optional: frozenset[str]
     with_optional: bool
+    kinds: Kinds
 
     def substitute(self, text: str) -> str:
         """Return a text with the values of its placeholders. ``$labels`` and ``$value`` belong to Go and remain."""
@@ -53,10 +55,10 @@ class Rules:
         alerts = tuple(replace(alert, query=self.substitute(alert.query)) for alert in self.alerts)
         return replace(self, records=records, alerts=alerts)
 
-    def annotations(self, alert: Alert, value: str) -> dict[str, str]:
-        """Return the annotations of an alert without placeholders. ``value`` is the format's expression for it."""
+    def annotations(self, alert: Alert, target: TextFormat) -> dict[str, str]:
+        """Return the annotations of an alert without placeholders, in a file format."""
         links = {LINKS[host]: link for host, link in alert.links.items() if self.parameters[host]}
-        return {name: self.substitute(text) for name, text in (alert.texts(value) | links).items()}
+        return {name: self.substitute(text) for name, text in (alert.texts(target) | links).items()}
 
     @property
     def groups(self) -> dict[str, tuple[Alert, ...]]:
@@ -75,7 +77,7 @@ def rules(kinds: Kinds, settings: Settings = UNCHANGED) -> Rules:
     """Return all rules that the settings enable."""
     links = {"runbooks": settings.runbooks or "", "dashboards": settings.dashboards or ""}
     recorded = records(kinds)
-    parameters = settings.parameters.model_dump() | links
+    parameters = parameters_model(kinds)().model_dump() | settings.parameters.model_dump() | links
     changes = ((alert, settings.alerts.get(alert.name, Change())) for alert in ALERTS)
     return Rules(
         recorded,
@@ -84,6 +86,7 @@ def rules(kinds: Kinds, settings: Settings = UNCHANGED) -> Rules:
         settings.labels,
         frozenset(_unneeded(recorded)),
         settings.records == "all",
+        kinds,
     )
 
 
@@ -97,6 +100,7 @@ def _split(name: str, rules: Sequence[T]) -> dict[str, tuple[T, ...]]:
 def _unneeded(records: Sequence[Record]) -> Iterator[str]:
     """Yield the names of the recording rules that no alert uses, not even through other recording rules."""
     used = {name for alert in ALERTS for name in _names(alert.query)}
+    used |= {lookup.metric for alert in ALERTS for lookup in lookups_in(alert.description).values()}
     for record in reversed(records):
         if record.name in used:
             used.update(_names(record.query))

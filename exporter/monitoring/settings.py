@@ -1,11 +1,10 @@
 """The settings of the rules that users may change, from a strict YAML file. All errors are reported at once."""
 
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, Strict, ValidationError
+from pydantic import Field, Strict, ValidationError, create_model
 
-from exporter.config.duration import format_duration
 from exporter.config.fields import StrictModel
 from exporter.config.strict_yaml import parse_yaml
 from exporter.config.validation import keys_of, problem_lines
@@ -13,8 +12,11 @@ from exporter.core.errors import ConfigError
 from exporter.kinds.thresholds import DEFAULT
 from exporter.monitoring.alerts import Alert
 from exporter.monitoring.fields import AlertName, Duration, LabelName, LabelValue, PositiveDuration, Severity, Url
+from exporter.monitoring.promql import Kinds
+from exporter.monitoring.records import kind_parameters
 
 Count = Annotated[int, Strict(), Field(ge=0)]
+Ratio = Annotated[float, Field(strict=True, ge=0, le=1)]
 
 
 class Change(StrictModel):
@@ -40,24 +42,52 @@ class Parameters(StrictModel):
         description="Alerts on ended operations fire for this time after the end, in seconds. "
         "AWS lists an ended operation for a month.",
     )
-    stalled: PositiveDuration = Field(
-        default=format_duration(DEFAULT.stalled_seconds),
-        description="A running operation without a changed count for this time is stalled.",
-    )
     rate: PositiveDuration = Field(
         default="15m", description="The window of rates. It must be longer than a pause between waves of a roll-out."
     )
     glance: PositiveDuration = Field(
-        default="5m",
+        default="15m",
         description="The exporter reads every unfinished operation within this time. "
         "It must be longer than two scrape intervals.",
     )
     items: Count = Field(
         default=DEFAULT.min_items, description="A failure ratio counts only from this number of processed items on."
     )
+    failed_items: Count = Field(
+        default=DEFAULT.finished_failures,
+        description="A finished operation fires from this number of failed items on, however small their ratio is.",
+    )
+    failed_ratio: Ratio = Field(
+        default=DEFAULT.finished_failure_ratio,
+        description="A finished operation with a higher ratio of failed items fires, however few items it has.",
+    )
     retries: Count = Field(
         default=10, description="A retry storm has more retries than this number in one window of `rate`."
     )
+
+
+def parameters_model(kinds: Kinds) -> type[Parameters]:
+    """Return the parameters with those of each kind."""
+    fields: dict[str, Any] = {}
+    for kind in kinds:
+        seconds, ratio = kind_parameters(kind)
+        fields[seconds] = (
+            Annotated[int, Strict(), Field(gt=0)],
+            Field(
+                default=round(kind.thresholds.stalled_seconds),
+                description=f"A running operation of the kind `{kind.name}` without a changed count for this number of "
+                "seconds is stalled.",
+            ),
+        )
+        fields[ratio] = (
+            Ratio,
+            Field(
+                default=kind.thresholds.stalled_ratio,
+                description=f"An operation of the kind `{kind.name}` with a smaller ratio of unfinished items is not "
+                "stalled.",
+            ),
+        )
+    return create_model("Parameters", __base__=Parameters, __doc__=Parameters.__doc__, **fields)
 
 
 class Settings(StrictModel):
@@ -75,13 +105,20 @@ class Settings(StrictModel):
     alerts: dict[AlertName, Change] = Field(default={}, description="Changes to alerts, by the name of the alert.")
 
 
+def settings_model(kinds: Kinds) -> type[Settings]:
+    """Return the settings with the parameters of each kind."""
+    parameters = parameters_model(kinds)
+    return create_model("Settings", __base__=Settings, __doc__=Settings.__doc__, parameters=(parameters, parameters()))
+
+
 UNCHANGED = Settings()
 
 
-def parse_settings(text: str) -> Settings:
+def parse_settings(text: str, kinds: Kinds) -> Settings:
     """Return the settings in a YAML text. Raise ConfigError with every error and its path."""
+    model = settings_model(kinds)
     try:
-        return Settings.model_validate(parse_yaml(text) or {})
+        return model.model_validate(parse_yaml(text) or {})
     except ValidationError as error:
-        known = (*keys_of(Settings, Parameters, Change), "for")
+        known = (*keys_of(model, parameters_model(kinds), Change), "for")
         raise ConfigError(problem_lines(error, known=known)) from None

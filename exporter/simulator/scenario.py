@@ -34,6 +34,7 @@ from exporter.config.strict_yaml import parse_yaml
 from exporter.config.validation import keys_of, problem_lines
 from exporter.core.errors import ConfigError
 from exporter.kinds.kind import Kind
+from exporter.metrics.families import UNKNOWN
 
 T = TypeVar("T")
 
@@ -378,7 +379,8 @@ def _status_problems(timeline: Sequence[Point], kind: Kind[Any] | None) -> Itera
     if timeline[0].status is None:
         yield "[0].status: is missing"
     for number, point in enumerate(timeline):
-        if kind and (problem := _name_problem("status", point.status, kind.statuses)):
+        # The status Unknown stands for one that AWS adds later.
+        if kind and (problem := _name_problem("status", point.status, (*kind.statuses, UNKNOWN))):
             yield f"[{number}].status: {problem}"
 
 

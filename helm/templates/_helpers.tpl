@@ -127,7 +127,7 @@ annotations:
 {{- concat (.Values.imagePullSecrets | default list) ((.Values.global).imagePullSecrets | default list) | uniq | toYaml }}
 {{- end }}
 
-{{- /* A text in which parameters such as ${stalled} are replaced by their values. toJson prints numbers without an exponent. */}}
+{{- /* A text in which parameters such as ${rate} are replaced by their values. toJson prints numbers without an exponent. */}}
 {{- define "aws-iot-bulk-exporter.filled" -}}
 {{- $text := .text }}
 {{- range $name, $value := .parameters }}

@@ -79,7 +79,7 @@ def test_the_values_set_the_data_source_and_the_links_of_the_alerts() -> None:
     text = provisioning_file(ci_values("grafana"))
     assert sources_of(text) == {"prometheus", "__expr__"}
     assert sources_of(provisioning_file("--set-string=grafanaAlerts.datasourceUid=1e3")) == {"1e3", "__expr__"}
-    linked = parse_settings("{runbooks: https://wiki.example/runbooks, dashboards: https://grafana.example}")
+    linked = parse_settings("{runbooks: https://wiki.example/runbooks, dashboards: https://grafana.example}", KINDS)
     expected = grafana_alerts(rules(KINDS, linked)).replace("${PROMETHEUS_DS_UID}", "prometheus")
     assert rules_of(text) == rules_of(expected)
 

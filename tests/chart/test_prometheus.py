@@ -10,7 +10,7 @@ from exporter.kinds.registry import KINDS
 from exporter.monitoring.alerts import ALERTS, OPERATION_ALERTS
 from exporter.monitoring.prometheus import rule_file
 from exporter.monitoring.rules import rules
-from exporter.monitoring.settings import Parameters, parse_settings
+from exporter.monitoring.settings import parameters_model, parse_settings
 from tests.support.helm_chart import (
     CHART,
     Document,
@@ -25,6 +25,7 @@ from tests.support.helm_chart import (
 from tests.support.promql import promtool
 
 ON = "--set=prometheusRule.enabled=true"
+RECORD_GROUPS = ["aws-iot-bulk-records", "aws-iot-bulk-records-2"]
 CHANGED = ci_values("alerts")
 MONITORS = pytest.mark.parametrize(
     ("value", "kind"), [("serviceMonitor", "ServiceMonitor"), ("podMonitor", "PodMonitor")]
@@ -44,18 +45,20 @@ def test_the_values_have_the_same_effect_as_a_settings_file() -> None:
     values = read_yaml(CHART / "ci" / "alerts-values.yaml")["prometheusRule"]
     settings = {key: values[key] for key in ("runbooks", "dashboards", "parameters", "labels", "alerts")}
     text = json.dumps(settings).replace("keepFiringFor", "keep_firing_for")
-    assert spec(CHANGED) == rule_file(rules(KINDS, parse_settings(text)))
+    assert spec(CHANGED) == rule_file(rules(KINDS, parse_settings(text, KINDS)))
 
 
 def test_the_chart_leaves_out_the_same_recording_rules_as_a_settings_file() -> None:
-    assert spec(ON, "--set=prometheusRule.records=alerts") == rule_file(rules(KINDS, parse_settings("records: alerts")))
+    assert spec(ON, "--set=prometheusRule.records=alerts") == rule_file(
+        rules(KINDS, parse_settings("records: alerts", KINDS))
+    )
 
 
 def test_a_large_number_is_written_without_an_exponent(tmp_path: Path) -> None:
     file = tmp_path / "values.yaml"
     month = "{parameters: {ended_seconds: 2592000}, alerts: {AwsIotBulkOperationRunningLong: {threshold: 2592000}}}"
     file.write_text(f"prometheusRule: {month}")
-    assert spec(ON, f"--values={file}") == rule_file(rules(KINDS, parse_settings(month)))
+    assert spec(ON, f"--values={file}") == rule_file(rules(KINDS, parse_settings(month, KINDS)))
 
 
 def test_promtool_accepts_the_rules_of_the_chart(tmp_path: Path) -> None:
@@ -72,13 +75,13 @@ def test_the_object_has_the_labels_for_the_selector_of_prometheus() -> None:
 
 def test_a_group_without_alerts_is_left_out() -> None:
     off = [f"--set=prometheusRule.alerts.{alert.name}.enabled=false" for alert in OPERATION_ALERTS]
-    assert [group["name"] for group in spec(ON, *off)["groups"]] == ["aws-iot-bulk-records", "aws-iot-bulk-exporter"]
+    assert [group["name"] for group in spec(ON, *off)["groups"]] == [*RECORD_GROUPS, "aws-iot-bulk-exporter"]
 
 
 def test_the_schema_of_the_values_contains_every_alert_and_parameter() -> None:
     properties = values_schema()["properties"]["prometheusRule"]["properties"]
     assert properties["alerts"]["propertyNames"]["enum"] == [alert.name for alert in ALERTS]
-    assert set(properties["parameters"]["properties"]) == set(Parameters.model_fields)
+    assert set(properties["parameters"]["properties"]) == set(parameters_model(KINDS).model_fields)
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def test_speed_up_divides_only_the_times_of_the_rules(tmp_path: Path) -> None:
         assert (after.name, after.query, after.labels) == (before.name, before.query, before.labels)
         assert parse_duration(after.for_) == pytest.approx(parse_duration(before.for_) / 10)
         assert after.threshold == (before.threshold / 10 if before.unit == "seconds" else before.threshold)
-    assert fast.substitute("${stalled} ${ended_seconds} ${items}") == "180000ms 8640 20"
+    assert fast.substitute("${stalled_iot_job_seconds} ${ended_seconds} ${rate} ${items}") == "720 8640 90000ms 20"
     file = tmp_path / "rules.yaml"
     file.write_text(prometheus_rules(fast))
     promtool("check", "rules", file)

@@ -215,8 +215,8 @@ def test_it_has_alerts(tmp_path: Path) -> None:
     promtool("check", "rules", "--lint-fatal", file)
     queries = {record.name: record.query for record in rules(FIVE_KINDS).resolve().records}
     status = 'aws_iot_bulk_operation_status{kind="ota_update", status'
-    assert f'{status}=~"CREATE_IN_PROGRESS|CREATE_PENDING|DELETE_IN_PROGRESS"}}' in queries[ACTIVE]
+    assert f'{status}=~"CREATE_IN_PROGRESS|CREATE_PENDING|DELETE_IN_PROGRESS|Unknown"}}' in queries[ACTIVE]
     assert f'{status}="CREATE_PENDING"}}' in queries[RUNNING]
     assert f'{status}=~"CREATE_FAILED|DELETE_FAILED"}}' in queries[FAILED]
     assert "(aws_iot_ota_update_files)" in queries[PROCESSED_ITEMS]
-    assert "changes(aws_iot_ota_update_files[30m]) > 0" in queries[UNMOVED]
+    assert "changes(aws_iot_ota_update_files[1800s]) > 0" in queries[UNMOVED]

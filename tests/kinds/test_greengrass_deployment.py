@@ -63,7 +63,7 @@ def test_a_deployment_is_exposed_with_the_counts_of_its_job() -> None:
     with serve_app(aws.app()) as endpoint, serve_exporter(BY_ID, endpoint) as exporter:
         rows = exporter.operations().splitlines()
     info = (
-        f'{SAME},id="d7d2",input="",kind="greengrass_deployment",name="gateway 1.8",reason_code="",'
+        f'{SAME},id="d7d2",input="",job_id="job-1",kind="greengrass_deployment",name="gateway 1.8",reason_code="",'
         'tag_team="edge",target="arn:aws:iot:eu-west-1:111122223333:thinggroup/gateways"'
     )
     assert rows == [

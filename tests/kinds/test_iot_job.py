@@ -1,5 +1,6 @@
 """Jobs from the response of AWS to the exposition: counts by state, progress, the end, and tags."""
 
+import re
 from urllib.parse import quote
 
 import pytest
@@ -70,7 +71,7 @@ def test_a_job_is_exposed_with_its_progress_and_thing_counts_after_one_call() ->
     # Without configured tags, they are not read.
     assert aws.requests == [PATH]
     target = 'target="arn:aws:iot:eu-west-1:111122223333:thinggroup/edge +2"'
-    info = f'{SAME},id="firmware-7",input="",kind="iot_job",name="",reason_code="",{target}'
+    info = f'{SAME},id="firmware-7",input="",job_id="",kind="iot_job",name="",reason_code="",{target}'
     assert rows == [
         f'aws_iot_bulk_operation_status{{{labels},status="IN_PROGRESS"}} 1.0',
         f'aws_iot_bulk_operation_status{{{labels},status="CANCELED"}} 0.0',
@@ -92,6 +93,23 @@ def test_a_job_is_exposed_with_its_progress_and_thing_counts_after_one_call() ->
         f'aws_iot_job_things{{{labels},state="removed"}} 8.0',
         f'aws_iot_job_things{{{labels},state="canceled"}} 12.0',
     ]
+
+
+@pytest.mark.parametrize(
+    ("start", "samples"),
+    [
+        ("2025-12-17 20:00", ["1.7660016e+09"]),
+        ("2025-12-17T21:00+01:00", ["1.7660016e+09"]),
+        ("tonight", []),
+    ],
+)
+def test_the_scheduled_start_of_a_job_is_exposed(start: str, samples: list[str]) -> None:
+    aws = aws_with({**JOB, "status": "SCHEDULED", "schedulingConfig": {"startTime": start}})
+    with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
+        exposed = exporter.scrape()
+    starts = re.findall(r"^aws_iot_bulk_operation_scheduled_start_timestamp_seconds\{.*\} (.*)$", exposed, re.MULTILINE)
+    assert starts == samples
+    assert 'status="SCHEDULED"} 1.0' in exposed
 
 
 @pytest.mark.parametrize(

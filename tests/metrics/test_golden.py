@@ -48,7 +48,10 @@ def rows_of(config: str, responses: dict[str, object]) -> list[str]:
 
 def test_a_registration_task_is_exposed_with_status_progress_times_and_counts() -> None:
     labels = f'{SAME},id="a1b2",kind="thing_registration_task"'
-    with_input = f'{SAME},id="a1b2",input="s3://onboarding/week \\"47\\"/things.jsonl",kind="thing_registration_task"'
+    info = (
+        f'{SAME},id="a1b2",input="s3://onboarding/week \\"47\\"/things.jsonl",job_id="",'
+        'kind="thing_registration_task",name="",reason_code="",target=""'
+    )
     assert rows_of(TASK_CONFIG, {"/thing-registration-tasks/a1b2": TASK}) == [
         f'aws_iot_bulk_operation_status{{{labels},status="InProgress"}} 1.0',
         f'aws_iot_bulk_operation_status{{{labels},status="Completed"}} 0.0',
@@ -60,7 +63,7 @@ def test_a_registration_task_is_exposed_with_status_progress_times_and_counts() 
         f"aws_iot_bulk_operation_created_timestamp_seconds{{{labels}}} 1.7660000005e+09",
         f"aws_iot_bulk_operation_updated_timestamp_seconds{{{labels}}} 1.7660006e+09",
         f"aws_iot_bulk_operation_continuous{{{labels}}} 0.0",
-        f'aws_iot_bulk_operation_info{{{with_input},name="",reason_code="",target=""}} 1.0',
+        f"aws_iot_bulk_operation_info{{{info}}} 1.0",
         f"aws_iot_thing_registration_task_succeeded_things{{{labels}}} 198204.0",
         f"aws_iot_thing_registration_task_failed_things{{{labels}}} 1796.0",
     ]
@@ -70,7 +73,7 @@ def test_a_bulk_deployment_is_exposed_with_counts_errors_groups_and_chosen_tags(
     labels = f'{SAME},id="4c0f",kind="greengrass_bulk_deployment"'
     code = f'{SAME},code="{{}}",id="4c0f",kind="greengrass_bulk_deployment"'
     info = (
-        f'{SAME},id="4c0f",input="",kind="greengrass_bulk_deployment",name="",reason_code="",'
+        f'{SAME},id="4c0f",input="",job_id="",kind="greengrass_bulk_deployment",name="",reason_code="",'
         'tag_site="",tag_team="gateways",target=""'
     )
     reports = {"Deployments": [{"DeploymentStatus": status} for status in ("Success", "Success", "Failure", "New")]}

@@ -3,7 +3,7 @@
 import copy
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -21,6 +21,7 @@ from exporter.monitoring.prometheus import chart_alerts, prometheus_rules
 from exporter.monitoring.records import Record
 from exporter.monitoring.rules import Rules, rules
 from exporter.monitoring.settings import parse_settings
+from exporter.monitoring.texts import LOOKUPS, GrafanaFormat, PrometheusFormat, lookups_in
 from tests.support.dashboards import PRINTED, variables
 from tests.support.promql import exposed_metrics, metric_names, promtool, recorded_metrics
 from tests.support.repository import ROOT
@@ -37,21 +38,54 @@ KINDS_IN_1970 = [
     replace(kind, support_ended=kind.support_ended and datetime(1970, 1, 1, 0, 10, tzinfo=UTC)) for kind in KINDS
 ]
 
-LINKED = parse_settings("{runbooks: https://wiki.example/docs/runbooks, dashboards: https://grafana.example}")
+LINKED = parse_settings("{runbooks: https://wiki.example/docs/runbooks, dashboards: https://grafana.example}", KINDS)
 
 every_alert = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
 every_unit_test = pytest.mark.parametrize("file", UNIT_TESTS, ids=lambda file: file.name.removesuffix(".test.yaml"))
 
 
-def grafana_rule_file(rules: Rules) -> str:
-    """Return Grafana's rules as a rule file of Prometheus, with query and comparison in one expression."""
-    groups = yaml.safe_load(grafana_alerts(rules))["groups"]
+def grafana_rule_file(rules: Rules, names: Collection[str]) -> str:
+    """Return some rules of Grafana as a rule file of Prometheus, with query and comparison in one expression.
+
+    Recording rules have the further values of the texts, each with the labels of one operation.
+    """
+    alerts = tuple(alert for alert in rules.alerts if alert.name in names)
+    groups = yaml.safe_load(grafana_alerts(replace(rules, alerts=alerts)))["groups"]
+    values = [record for group in groups for rule in group["rules"] for record in _recorded_values(rule)]
     converted = [{"name": group["name"], "rules": [_converted(rule) for rule in group["rules"]]} for group in groups]
-    return yaml.safe_dump({"groups": converted}).replace("$values.A.Value", "$value")
+    return yaml.safe_dump({"groups": [{"name": "values", "rules": values}, *converted]})
+
+
+def _recorded_values(rule: dict[str, Any]) -> list[dict[str, str]]:
+    _, _, *queries = rule["data"]
+    return [{"record": _recorded_name(rule, query["refId"]), "expr": query["model"]["expr"]} for query in queries]
+
+
+def _recorded_name(rule: dict[str, Any], reference: str) -> str:
+    return f"grafana:{rule['title']}:{reference}"
+
+
+def _converted_texts(rule: dict[str, Any]) -> dict[str, str]:
+    """Return the texts as templates of Prometheus, which read the recorded values."""
+    (alert,) = (alert for alert in ALERTS if alert.name == rule["title"])
+    texts = dict(rule["annotations"])
+    recorded = {
+        id: replace(lookup, metric=_recorded_name(rule, id)) for id, lookup in lookups_in(alert.description).items()
+    }
+    declarations = "".join(f"{{{{ {action} }}}}" for action in PrometheusFormat().declarations(recorded))
+    for name, lookup in LOOKUPS.items():
+        in_grafana, in_prometheus = (
+            target.conditions(name, lookup) for target in (GrafanaFormat(), PrometheusFormat())
+        )
+        for old, new in zip(in_grafana, in_prometheus, strict=True):
+            texts["description"] = texts["description"].replace(f"{{{{ with {old} }}}}", f"{{{{ with {new} }}}}")
+    texts["description"] = declarations + texts["description"].replace("$values.A.Value", "$value")
+    assert "$values" not in texts["description"]
+    return texts
 
 
 def _converted(rule: dict[str, Any]) -> dict[str, Any]:
-    query, threshold = rule["data"]
+    query, threshold, *_ = rule["data"]
     ((evaluator),) = (condition["evaluator"] for condition in threshold["model"]["conditions"])
     sign = {"gt": ">", "lt": "<"}[evaluator["type"]]
     return {
@@ -60,7 +94,7 @@ def _converted(rule: dict[str, Any]) -> dict[str, Any]:
         "for": rule["for"],
         "keep_firing_for": rule["keepFiringFor"],
         "labels": rule["labels"],
-        "annotations": rule["annotations"],
+        "annotations": _converted_texts(rule),
     }
 
 
@@ -87,7 +121,9 @@ def test_an_alert_fires_in_prometheus_when_it_should_and_only_then(file: Path, t
 
 @pytest.mark.parametrize("file", [file for file in UNIT_TESTS if "alert_rule_test" in file.read_text()], ids=str)
 def test_an_alert_fires_in_grafana_at_the_same_times_without_recording_rules(file: Path, tmp_path: Path) -> None:
-    run_unit_tests(file, grafana_rule_file(rules(KINDS_IN_1970)), tmp_path)
+    # The queries are long without recording rules, so only those of the file run.
+    names = {case["alertname"] for case in unit_tests(file)}
+    run_unit_tests(file, grafana_rule_file(rules(KINDS_IN_1970), names), tmp_path)
 
 
 @every_alert
@@ -137,7 +173,7 @@ def test_every_printed_group_has_at_most_twenty_rules_as_mimir_allows() -> None:
 
 def test_recording_rules_that_no_alert_needs_are_left_out_on_request() -> None:
     def printed(settings: str) -> list[dict[str, Any]]:
-        groups = yaml.safe_load(prometheus_rules(rules(KINDS, parse_settings(settings))))["groups"]
+        groups = yaml.safe_load(prometheus_rules(rules(KINDS, parse_settings(settings, KINDS))))["groups"]
         return [rule for group in groups for rule in group["rules"]]
 
     every, few = ({rule["record"] for rule in printed(text) if "record" in rule} for text in ("", "records: alerts"))
@@ -148,7 +184,7 @@ def test_recording_rules_that_no_alert_needs_are_left_out_on_request() -> None:
 
 def test_the_rules_are_valid_without_kinds() -> None:
     printed = yaml.safe_load(prometheus_rules(rules(())))["groups"]
-    names = ["aws-iot-bulk-records", "aws-iot-bulk-operations", "aws-iot-bulk-exporter"]
+    names = ["aws-iot-bulk-records", "aws-iot-bulk-records-2", "aws-iot-bulk-operations", "aws-iot-bulk-exporter"]
     assert [group["name"] for group in printed] == names
 
 
@@ -169,7 +205,9 @@ def test_an_alert_keeps_its_labels_only_and_fires_once_for_a_pair_of_exporters(a
 @every_alert
 def test_the_texts_of_an_alert_refer_only_to_labels_that_its_query_keeps(alert: Alert) -> None:
     referred = set(re.findall(r"(?<!\$)\{(\w+)\}", alert.description))
-    assert referred - {"value"} <= set(alert.labels)
+    assert referred - {"value"} - LOOKUPS.keys() <= set(alert.labels)
+    # A series that may not exist has a part of the text of its own.
+    assert LOOKUPS.keys().isdisjoint(re.findall(r"\{(\w+)\}", re.sub(r"\[.*?\]", "", alert.description)))
     # Alertmanager can group notifications only if all operations have the same summary.
     assert "{" not in alert.summary
 
@@ -187,7 +225,7 @@ def test_the_durations_of_an_alert_are_well_formed(alert: Alert) -> None:
 
 @every_alert
 def test_an_alert_links_to_its_runbook_and_to_variables_of_its_dashboard(alert: Alert) -> None:
-    texts = rules(KINDS, LINKED).annotations(alert, "$value")
+    texts = rules(KINDS, LINKED).annotations(alert, PrometheusFormat())
     assert (ROOT / texts["runbook_url"].removeprefix("https://wiki.example/")).is_file()
     assert re.match(rf"https://grafana\.example/d/{alert.dashboard}(\?var-|$)", texts["dashboard_url"])
     (dashboard,) = (dashboard for dashboard in PRINTED.values() if dashboard["uid"] == alert.dashboard)
@@ -198,7 +236,7 @@ def test_an_alert_links_to_its_runbook_and_to_variables_of_its_dashboard(alert: 
 
 @every_alert
 def test_an_alert_has_no_link_without_the_host_of_the_link(alert: Alert) -> None:
-    assert rules(KINDS).annotations(alert, "$value").keys() == {"summary", "description"}
+    assert rules(KINDS).annotations(alert, PrometheusFormat()).keys() == {"summary", "description"}
 
 
 def test_labels_keywords_functions_and_ranges_are_not_metrics() -> None:
@@ -222,7 +260,7 @@ def test_grafanas_file_has_only_fields_of_grafana() -> None:
         lambda rule: rule["annotations"].update(description="${HOME}"),
         lambda rule: rule["data"][0].update(datasourceUid="prometheus"),
         lambda rule: rule["data"][1]["model"].update(expression="B"),
-        lambda rule: rule["data"].pop(),
+        lambda rule: rule["data"].pop(1),
     ],
 )
 def test_the_schema_rejects_fields_that_grafana_rejects_or_misinterprets(
@@ -241,8 +279,9 @@ def test_grafanas_file_contains_every_alert_once_with_a_unique_uid() -> None:
 
 @every_alert
 def test_a_query_of_grafana_needs_no_recording_rule(alert: Alert) -> None:
-    expression = GRAFANA_RULES[alert.name]["data"][0]["model"]["expr"]
-    assert metric_names(expression) - exposed_metrics() == set()
+    queries = [query for query in GRAFANA_RULES[alert.name]["data"] if query["datasourceUid"] != "__expr__"]
+    names = {name for query in queries for name in metric_names(query["model"]["expr"])}
+    assert names - exposed_metrics() == set()
 
 
 @every_alert
@@ -260,11 +299,23 @@ def test_only_grafanas_alert_on_the_exporter_fires_without_data_and_reports_a_fa
 
 
 @every_alert
-def test_the_texts_of_grafana_refer_only_to_labels_and_the_value_of_the_query(alert: Alert) -> None:
-    texts = " ".join(GRAFANA_RULES[alert.name]["annotations"].values())
-    references = {reference.partition(" | ")[0] for reference in re.findall(r"\{\{ (.*?) \}\}", texts)}
-    assert references <= {f"$labels.{label}" for label in alert.labels} | {"$values.A.Value"}
-    assert ("$values.A.Value" in references) == ("{value}" in alert.description)
+def test_the_texts_of_grafana_refer_only_to_labels_and_the_queries_of_the_rule(alert: Alert) -> None:
+    rule = GRAFANA_RULES[alert.name]
+    texts = " ".join(rule["annotations"].values())
+    assert set(re.findall(r"\$labels\.(\w+)", texts)) <= set(alert.labels)
+    queries = {query["refId"] for query in rule["data"] if query["datasourceUid"] != "__expr__"}
+    used = set(re.findall(r"\$values\.(\w+)", texts))
+    assert used | {"A"} == queries
+    assert ("A" in used) == ("{value}" in alert.description)
+
+
+@every_alert
+def test_grafana_links_an_alert_to_a_panel_without_the_url_of_grafana(alert: Alert) -> None:
+    rule = GRAFANA_RULES[alert.name]
+    (dashboard,) = (dashboard for dashboard in PRINTED.values() if dashboard["uid"] == rule["dashboardUid"])
+    (panel,) = (panel for panel in dashboard["panels"] if panel["id"] == rule["panelId"])
+    assert (dashboard["uid"], panel["title"]) == (alert.dashboard, alert.panel)
+    assert panel["type"] != "row"
 
 
 def test_a_recording_rule_is_replaced_by_its_expression_and_its_range_by_a_subquery() -> None:

@@ -19,7 +19,7 @@ CHANGED = """
 runbooks: https://wiki.example/runbooks/
 dashboards: https://grafana.example
 labels: {team: fleet}
-parameters: {stalled: 2h, ended_seconds: 3600, items: 100}
+parameters: {stalled_iot_job_seconds: 3600, stalled_iot_job_ratio: 0.2, ended_seconds: 3600, rate: 1h, items: 100}
 alerts:
   AwsIotBulkFailureRatioHigh: {threshold: 0.2, for: 1h30m, keep_firing_for: 0s, severity: page}
   AwsIotBulkOperationStopped: {enabled: false}
@@ -28,12 +28,12 @@ alerts:
 
 def printed(settings: str) -> dict[str, Any]:
     """Return the rules of a rule file with these settings, by name."""
-    groups = yaml.safe_load(prometheus_rules(rules(KINDS, parse_settings(settings))))["groups"]
+    groups = yaml.safe_load(prometheus_rules(rules(KINDS, parse_settings(settings, KINDS))))["groups"]
     return {rule.get("alert", rule.get("record")): rule for group in groups for rule in group["rules"]}
 
 
 def test_an_empty_file_changes_nothing() -> None:
-    assert parse_settings("") == UNCHANGED
+    assert rules(KINDS, parse_settings("", KINDS)) == rules(KINDS, UNCHANGED)
 
 
 def test_an_alert_has_the_threshold_durations_and_severity_of_the_file() -> None:
@@ -46,8 +46,12 @@ def test_an_alert_has_the_threshold_durations_and_severity_of_the_file() -> None
 
 def test_windows_appear_in_queries_and_texts() -> None:
     found = printed(CHANGED)
-    assert "offset 2h" in found["operation:aws_iot_bulk_unmoved:max"]["expr"]
-    assert "none of its counts has changed for 2h." in found["AwsIotBulkOperationStalled"]["annotations"]["description"]
+    unmoved = found["operation:aws_iot_bulk_unmoved:max"]["expr"]
+    assert "(aws_iot_job_things[3600s])" in unmoved
+    assert '{kind="iot_job"} > 1 - 0.2' in unmoved
+    assert "(aws_greengrass_deployment_things[7200s])" in unmoved
+    assert '{kind="greengrass_deployment"} > 1 - 0.01' in unmoved
+    assert "in the last 1h." in found["AwsIotBulkRetryStorm"]["annotations"]["description"]
     assert "time() - 3600" in found["operation:aws_iot_bulk_recent:max"]["expr"]
 
 
@@ -58,14 +62,14 @@ def test_links_use_the_urls_of_the_file() -> None:
 
 
 def test_a_disabled_alert_is_in_no_format() -> None:
-    enabled = rules(KINDS, parse_settings(CHANGED))
+    enabled = rules(KINDS, parse_settings(CHANGED, KINDS))
     assert "AwsIotBulkOperationStopped" not in prometheus_rules(enabled) + grafana_alerts(enabled)
     assert len(enabled.alerts) == len(ALERTS) - 1
 
 
 @pytest.mark.parametrize("settings", ["", CHANGED], ids=["unchanged", "changed"])
 def test_promtool_accepts_the_rules(settings: str, tmp_path: Path) -> None:
-    file, enabled = tmp_path / "rules.yaml", rules(KINDS, parse_settings(settings))
+    file, enabled = tmp_path / "rules.yaml", rules(KINDS, parse_settings(settings, KINDS))
     file.write_text(prometheus_rules(enabled))
     found = f"SUCCESS: {len(enabled.records) + len(enabled.alerts)} rules found"
     assert found in promtool("check", "rules", "--lint-fatal", file)
@@ -75,17 +79,19 @@ def test_all_errors_are_reported_at_once_with_their_paths() -> None:
     wrong = """
 runbooks: "https://x/{a}"
 labels: {te-am: x, team: 5, site: "$HOME"}
-parameters: {stalled: 0m, ended_seconds: 0, itmes: 3}
+parameters: {rate: 0m, ended_seconds: 0, stalled: 2h, failed_ratio: 2, itmes: 3}
 alerts:
   AwsIotBulkRetry: {}
   AwsIotBulkRetryStorm: {for: ten, threshold: "5", serverity: page, enabled: 1}
 """
     with pytest.raises(ConfigError) as rejected:
-        parse_settings(wrong)
+        parse_settings(wrong, KINDS)
     assert rejected.value.problems == (
         "runbooks: expected a URL without white space, braces or dollar signs",
         "parameters.ended_seconds: must be above 0",
-        "parameters.stalled: expected a duration such as 90s, 10m or 1h30m",
+        "parameters.rate: expected a duration such as 90s, 10m or 1h30m",
+        "parameters.failed_ratio: must be at most 1",
+        "parameters.stalled: unknown key",
         "parameters.itmes: unknown key; did you mean items?",
         "labels.te-am: expected the name of a label",
         "labels.team: expected text; put it in quotes",
@@ -101,4 +107,4 @@ alerts:
 @pytest.mark.parametrize("text", ["[1]", "alerts: [x]", "alerts: {AwsIotBulkRetryStorm: 5}", "a: &a [*a]"])
 def test_an_invalid_file_is_rejected(text: str) -> None:
     with pytest.raises(ConfigError):
-        parse_settings(text)
+        parse_settings(text, KINDS)

@@ -83,7 +83,7 @@ def test_every_configuration_is_valid(page: str, accounts: list[int]) -> None:
 
 def test_the_alert_settings_are_valid() -> None:
     (settings,) = [text for text in blocks("yaml", MONITORING) if "\nrunbooks:" in text]
-    assert parse_settings(settings).alerts["AwsIotBulkFailureRatioHigh"].threshold == 0.1
+    assert parse_settings(settings, KINDS).alerts["AwsIotBulkFailureRatioHigh"].threshold == 0.1
 
 
 @pytest.mark.parametrize("page", [README, SCALING], ids=["readme", "scaling"])

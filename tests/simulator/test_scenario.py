@@ -61,7 +61,7 @@ def test_all_problems_are_reported_at_once_each_with_its_path() -> None:
         "operations[1].id: longer than 40 characters",
         (
             'operations[1].timeline[0].status: unknown status "Runing"; '
-            "expected one of InProgress, Completed, Failed, Cancelled, Cancelling"
+            "expected one of InProgress, Completed, Failed, Cancelled, Cancelling, Unknown"
         ),
         "operations[1].timeline[0].at: the first point must be at 0s",
         "operations[1].timeline[1].at: must be later than the point before",

@@ -10,7 +10,7 @@ from exporter.kinds.registry import KINDS
 from exporter.metrics.reference import kinds_table, metrics_table
 from exporter.monitoring.alerts import ALERTS
 from exporter.monitoring.records import records
-from exporter.monitoring.settings import Parameters
+from exporter.monitoring.settings import parameters_model
 from tests.support.chart_documents import SCHEMA, schema_with_definitions, values_tables
 from tests.support.documented_permissions import (
     cloudformation_conditions,
@@ -40,7 +40,7 @@ def _alerts_table(kinds: Kinds) -> str:
 
 
 def _parameters_table(kinds: Kinds) -> str:
-    fields = Parameters.model_fields.items()
+    fields = parameters_model(kinds).model_fields.items()
     rows = ((f"`{name}`", f"`{field.default}`", field.description or "") for name, field in fields)
     return _table(("parameter", "default", "meaning"), rows)
 

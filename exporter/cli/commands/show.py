@@ -80,7 +80,7 @@ def run(subject: str, alerts_file: Path | None, config_file: Path | None, accoun
 
 def _rules_text(subject: str, alerts_file: Path | None) -> str:
     with problems_in(alerts_file):
-        settings = parse_settings(read_text(alerts_file)) if alerts_file else UNCHANGED
+        settings = parse_settings(read_text(alerts_file), KINDS) if alerts_file else UNCHANGED
     return RULES[subject](rules(KINDS, settings))
 
 
