@@ -3,7 +3,7 @@
 pydantic serialises the lines for the JSON API, so their names, descriptions and docstrings are in its OpenAPI document.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -159,6 +159,16 @@ class CellLine:
     def needs_attention(self) -> bool:
         """Whether the last refresh could not read everything."""
         return not (self.up or self.is_waiting)
+
+
+def data_time(operations: Iterable[OperationLine], cells: Iterable[CellLine]) -> float | None:
+    """Return the time, in Unix seconds, at which everything shown was true, or None if nothing is known.
+
+    It is the oldest reading of an active operation, because ended ones do not change. Without active ones, it is the
+    oldest refresh that read everything.
+    """
+    reads = [line.read for line in operations if line.active] or [line.last_success for line in cells if line.up]
+    return min(reads, default=None)
 
 
 class Overview:

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import Any
 
 from exporter.metrics.summary import CellLine, OperationLine
 from exporter.web.api.query import Filter, Query, Sort, View
 
+# The most severe operations that a page names first.
+MAX_WORST = 3
 VIEWS: Mapping[View, Callable[[OperationLine], bool]] = {
     "all": lambda line: True,
     "active": lambda line: line.active,
@@ -35,7 +38,8 @@ SORTS: Mapping[Sort, Callable[[OperationLine], Any]] = {
 class Selection:
     """The selected lines up to the limit. ``matching`` is their number without the limit.
 
-    ``counts`` are per view, of the lines that match the filters. ``total`` and ``attention`` ignore the filters.
+    ``counts`` are per view, of the lines that match the filters. ``total``, ``attention`` and ``worst``, which are the
+    most severe lines, ignore the filters.
     """
 
     lines: Sequence[OperationLine]
@@ -43,18 +47,21 @@ class Selection:
     counts: Mapping[View, int]
     total: int
     attention: int
+    worst: Sequence[OperationLine]
 
 
 def select_operations(lines: Sequence[OperationLine], query: Query) -> Selection:
     """Return the operations that a query selects."""
     matching = [line for line in lines if _matches_query(line, query)]
     viewed = list(filter(VIEWS[query.view], matching))
+    attention = list(filter(VIEWS["attention"], lines))
     return Selection(
         lines=_sorted(viewed, query)[: query.limit or None],
         matching=len(viewed),
         counts={view: sum(map(is_in_view, matching)) for view, is_in_view in VIEWS.items()},
         total=len(lines),
-        attention=sum(map(VIEWS["attention"], lines)),
+        attention=len(attention),
+        worst=nsmallest(MAX_WORST, attention, key=SORTS[""]),
     )
 
 

@@ -15,13 +15,13 @@ from starlette.routing import Route
 from exporter import __version__
 from exporter.core.errors import QueryError
 from exporter.metrics.families import UNKNOWN
-from exporter.metrics.summary import CellLine
+from exporter.metrics.summary import CellLine, data_time
 from exporter.web.api.filtering import incomplete_cells, select_operations
 from exporter.web.api.openapi import CELLS, DOCUMENT, OPERATIONS
 from exporter.web.api.query import MAX_TEXT_LENGTH, Query, Sort, narrowed
 from exporter.web.context import Status
 from exporter.web.responses import DATA_HEADERS, PAGE_HEADERS, negotiated_response
-from exporter.web.ui.rows import bar, page_time, tone
+from exporter.web.ui.rows import bar, page_time, short_name, tone
 
 HTML = "text/html; charset=utf-8"
 # Of the static files, by suffix.
@@ -69,18 +69,25 @@ class Column:
 
 COLUMNS = (
     Column("Operation", "name"),
-    Column("Kind", "kind"),
-    Column("Account", "account"),
-    Column("Region", "region"),
+    Column("Problem", "severity"),
     Column("Status", "status"),
     Column("Progress", "progress"),
     Column("Succeeded", "succeeded", numeric=True),
     Column("Failed", "failed", numeric=True),
+    Column("Kind", "kind"),
+    Column("Account", "account"),
     Column("Created", "created"),
     Column("May end", "estimated_end"),
     Column("Read", "read"),
 )
-SORTS: Mapping[Sort, str] = {"": "Active, then newest", **{column.sort: column.title for column in COLUMNS}, "id": "Id"}
+SORTS: Mapping[Sort, str] = {
+    "": "Severity, then newest",
+    **{column.sort: column.title for column in COLUMNS},
+    "region": "Region",
+    "id": "Id",
+}
+# The filters that a narrow page folds. They are unfolded while one of them is used.
+FOLDED = ("q", "status", "kind", "account", "sort", "order")
 DEFAULTS: Mapping[str, object] = {name: field.default for name, field in Query.model_fields.items()}
 VIEWS = (("all", "Operations"), ("active", "Active"), ("ended", "Ended"), ("attention", "Need attention"))
 
@@ -130,6 +137,7 @@ def _environment(assets: Mapping[str, Asset]) -> Environment:
         rows_per_body=ROWS_PER_BODY,
         cells_in_banner=CELLS_IN_BANNER,
         bar=bar,
+        short_name=short_name,
         tone=tone,
     )
     return environment
@@ -146,6 +154,7 @@ class _Page:
             "operations": f".{OPERATIONS}",
             "cells": f".{CELLS}",
             "openapi": f".{DOCUMENT}",
+            "config": "./config",
             "healthy": "./-/healthy",
         }
 
@@ -165,16 +174,20 @@ class _Page:
         now, overview = self._status.now(), self._status.overview()
         cells = overview.cells()
         limited = query.model_copy(update={"limit": _limit(query)})
-        selection = select_operations(overview.operations(), limited)
+        operations = overview.operations()
+        selection = select_operations(operations, limited)
+        failing = [line for line in cells if line.needs_attention]
         return {
             "query": query,
             "link": lambda **changes: _link(query, changes),
             "selection": selection,
             "cells": cells,
-            "failing": [line for line in cells if line.needs_attention],
+            "failing": failing,
+            "heading": _heading(selection.attention, len(failing), len(cells)),
+            "filtered": any(getattr(query, name) != DEFAULTS[name] for name in FOLDED),
             "pending": sum(line.pending for line in incomplete_cells(cells, query)),
             "options": self._options(cells, query),
-            "now": page_time(now, now),
+            "data": page_time(data_time(operations, cells), now),
             "page_time": lambda at: page_time(at, now),
             "max_rows": MAX_ROWS,
             "update_seconds": _update_seconds(len(selection.lines), cells),
@@ -191,6 +204,16 @@ class _Page:
             "account": _same_titles([*(line.account for line in cells), query.account]),
         }
         return {name: {"": "Any", **titles} for name, titles in options.items()}
+
+
+def _heading(operations: int, failing: int, cells: int) -> str:
+    """Return the heading of the banner: how many operations and cells need attention."""
+    parts = []
+    if operations:
+        parts.append(f"{operations:,} {'operation needs' if operations == 1 else 'operations need'} attention")
+    if failing:
+        parts.append(f"{failing:,} of {cells:,} {'cell' if cells == 1 else 'cells'} cannot be read completely")
+    return " and ".join(parts)
 
 
 def _same_titles(values: Iterable[str]) -> dict[str, str]:

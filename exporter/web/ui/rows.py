@@ -50,6 +50,11 @@ def relative_time(at: float, now: float) -> str:
     return f"{rounded_duration(now - at)} ago" if at <= now else f"in {rounded_duration(at - now)}"
 
 
+def short_name(line: OperationLine) -> str:
+    """Return what a user calls an operation: its name, else its input file, else its id."""
+    return line.name or line.input.rpartition("/")[2] or line.id
+
+
 def tone(line: OperationLine) -> Tone:
     """Return the colour class of the status of an operation."""
     if line.phase is Phase.FAILED:

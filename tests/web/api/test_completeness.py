@@ -72,6 +72,10 @@ def start(aws: Aws, exporters: VirtualExporters) -> Callable[[str], Any]:
         aws.held.clear()
         with exporters.start(config, aws.begin) as exporter:
             yield exporter
+            # Refreshes must end before their loop is closed.
+            aws.hangs = False
+            exporter.service.stop()
+            exporter.loop.pass_time(MINUTE)
 
     return start
 

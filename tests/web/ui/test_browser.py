@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
+from exporter.kinds.thing_registration_task import ThingRegistrationTask
 from tests.support.exporter_server import ServedExporter
 from tests.support.page_checks import operation_names, wait_for_update
 from tests.support.status_page import ServedPage, serve_page, tasks
@@ -15,6 +17,16 @@ PHONE = {"viewport": {"width": 375, "height": 812}, "has_touch": True, "is_mobil
 # Milliseconds. The page applies a changed filter earlier.
 TYPING_PAUSE = 1_000
 MANY = 5_000
+# Whether a character of a box, the first or the last one, lies within the box.
+IS_VISIBLE = """(box, place) => {
+  const text = box.querySelector("bdi").firstChild;
+  const range = document.createRange();
+  const start = place < 0 ? text.length + place : place;
+  range.setStart(text, start);
+  range.setEnd(text, start + 1);
+  const [inner, outer] = [range.getBoundingClientRect(), box.getBoundingClientRect()];
+  return inner.left >= outer.left - 1 && inner.right <= outer.right + 1;
+}"""
 TOP = "row => row.getBoundingClientRect().top"
 # Two frames. The first one lays out the rows that became visible.
 SETTLED = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
@@ -33,12 +45,17 @@ def row(page: Page, name: str) -> dict[str, str]:
     return {cell.get_attribute("data-label") or "": " ".join(cell.inner_text().split()) for cell in cells}
 
 
+def row_text(row: Locator, label: str) -> str:
+    """Return the text of a cell of a row."""
+    return row.locator(f"[data-label={label}]").inner_text()
+
+
 def test_the_page_has_a_row_for_each_operation_and_cell(exporter: ServedExporter, open_page: Open) -> None:
     page = open_page(exporter.url)
     assert operation_names(page) == ["broken", "partly", "running", "clean"]
     partly = row(page, "partly")
-    assert partly["Account"] == "field 444455556666"
-    assert (partly["Region"], partly["Status"], partly["Progress"]) == ("us-east-1", "Completed", "100 %")
+    assert partly["Account"] == "field us-east-1 444455556666"
+    assert (partly["Problem"], partly["Status"], partly["Progress"]) == ("failed: 25 of 100", "Completed", "100 %")
     assert (partly["Succeeded"], partly["Failed"]) == ("75", "25")
     assert (partly["Created"], partly["May end"]) == ("3 h ago", "ended")
     assert row(page, "clean")["Succeeded"] == "200,000"
@@ -52,8 +69,10 @@ def test_a_banner_counts_and_links_what_needs_attention(exporter: ServedExporter
     page = open_page(f"{exporter.url}?status=InProgress")
     assert page.title().startswith("(2) ")
     assert operation_names(page) == ["running"]
-    expect(page.locator("#attention")).to_have_text("2 operations need attention")
-    page.get_by_role("link", name="Show these operations").click()
+    assert page.locator("#attention").text_content() == "2 operations need attention"
+    worst = page.locator("section.banner li").all_inner_texts()
+    assert worst == ["broken: failed (factory, eu-west-1)", "lamps.jsonl: failed: 25 of 100 (field, us-east-1)"]
+    page.get_by_role("link", name="Show all 2 operations").click()
     expect(page.locator("#result")).to_contain_text("2 of 4 operations.")
     assert operation_names(page) == ["broken", "partly"]
     assert page.get_by_label("Status", exact=True).input_value() == ""
@@ -159,8 +178,79 @@ def test_a_phone_scrolls_vertically_only(exporter: ServedExporter, open_page: Op
     assert page.evaluate("document.documentElement.scrollWidth") == 375
     for table in (".operations", ".cells"):
         assert page.locator(table).evaluate("table => table.scrollWidth <= table.parentElement.clientWidth")
-    first, last = (page.locator(".operations tbody tr").first.locator(cell) for cell in ("th", "td:last-child"))
+    rows = page.locator(".operations tbody tr")
+    assert max(rows.evaluate_all("rows => rows.map(row => row.offsetHeight)")) < 200
+    first, last = (rows.first.locator(cell) for cell in ("th", "[data-label=Created]"))
     assert last.evaluate("cell => cell.offsetTop") > first.evaluate("cell => cell.offsetTop + cell.offsetHeight")
+
+
+def test_the_first_screen_of_a_phone_shows_what_is_worst_and_folds_the_rest(
+    exporter: ServedExporter, open_page: Open
+) -> None:
+    page = open_page(exporter.url, **PHONE)
+    first = page.locator("section.banner li").first
+    expect(first).to_have_text("broken: failed (factory, eu-west-1)")
+    row = page.locator(".operations tbody tr").first
+    assert 0 < first.evaluate(TOP) < row.evaluate(TOP) < 450
+    expect(page.get_by_label("Status", exact=True)).to_be_hidden()
+    page.get_by_text("Filter and sort").click()
+    page.get_by_label("Status", exact=True).select_option(label="Failed")
+    wait_for_update(page, TYPING_PAUSE)
+    expect(page.locator(".operations tbody .name")).to_have_text(["broken"])
+    # A filter that is in use stays visible.
+    page.reload()
+    expect(page.get_by_label("Status", exact=True)).to_be_visible()
+
+
+def test_a_wide_page_folds_nothing(exporter: ServedExporter, open_page: Open) -> None:
+    page = open_page(exporter.url)
+    expect(page.get_by_label("Status", exact=True)).to_be_visible()
+    expect(page.get_by_text("Filter and sort")).to_be_hidden()
+    page.get_by_role("link", name="Configuration").click()
+    assert page.url == f"{exporter.url}/config"
+
+
+# A window of 1280 pixels with a scroll bar of 15 pixels.
+@pytest.mark.parametrize("width", [1265, 1280, 1440])
+def test_the_tables_fit_into_their_panels(exporter: ServedExporter, open_page: Open, width: int) -> None:
+    page = open_page(exporter.url, viewport={"width": width, "height": 800})
+    for table in (".operations", ".cells"):
+        assert page.locator(table).evaluate("table => table.scrollWidth <= table.parentElement.clientWidth")
+
+
+@pytest.mark.parametrize("window", [{"viewport": {"width": 1280, "height": 800}}, PHONE], ids=["desktop", "phone"])
+def test_a_long_path_is_cut_at_its_beginning(open_page: Open, window: dict[str, Any]) -> None:
+    path = f"s3://{'factory-onboarding/' * 9}week-47/pumps.jsonl"
+    with serve_page([replace(task, input=path) for task in tasks(1)]) as served:
+        page = open_page(served.url, **window)
+        about = page.locator(".about")
+        assert about.get_attribute("title") == about.inner_text() == path
+        assert about.evaluate("box => box.scrollWidth > box.clientWidth")
+        for character, is_visible in ((0, False), (-1, True)):
+            assert about.evaluate(IS_VISIBLE, character) == is_visible
+
+
+def test_the_page_says_how_old_its_data_is(open_page: Open) -> None:
+    with serve_page(tasks(2)) as served:
+        served.clock.advance(107)
+        page = open_page(served.url)
+        expect(page.locator("[data-live=freshness]")).to_contain_text("UTC, 107 s ago")
+    with serve_page() as served:
+        expect(open_page(served.url).locator("[data-live=freshness]")).to_have_text("No data yet")
+
+
+def test_one_failed_item_of_many_is_quiet(open_page: Open) -> None:
+    completed = ThingRegistrationTask(id="imperfect", status="Completed", progress=1.0, succeeded=1_258, failed=1)
+    with serve_page([completed, replace(completed, id="broken", status="Failed")]) as served:
+        page = open_page(served.url)
+        broken, imperfect = page.locator(".operations tbody tr").all()
+        colors = [
+            found.locator("[data-label=Failed]").evaluate("cell => getComputedStyle(cell).color")
+            for found in (broken, imperfect)
+        ]
+    assert row_text(broken, "Problem") == "failed"
+    assert row_text(imperfect, "Problem") == "none"
+    assert colors[0] != colors[1]
 
 
 def test_the_page_has_a_dark_and_a_light_theme(exporter: ServedExporter, open_page: Open) -> None:
@@ -199,7 +289,7 @@ def test_a_page_shows_the_first_rows_and_its_counts_and_filters_cover_all(many: 
 
 def test_all_rows_can_be_shown_and_keep_their_place_in_updates(many: ServedPage, open_page: Open) -> None:
     page = open_page(f"{many.url}?sort=name")
-    page.get_by_role("link", name="Show all").click()
+    page.get_by_role("link", name="Show all", exact=True).click()
     rows = page.locator(".operations tbody tr")
     expect(rows).to_have_count(MANY)
     middle = rows.nth(2_500)
