@@ -69,12 +69,36 @@ def configured_cells(
     ``default_region`` is only called where it is needed. ``is_offered`` decides where a kind is watched by default.
     """
     by_name = {kind.name: kind for kind in kinds}
-    return tuple(
+    cells = tuple(
         Cell(account, region, by_name[watch.kind], watch, bool(config.labels.tags))
         for number, account in enumerate(config.accounts)
         for region in account.regions or (_checked_region(default_region(), account, number),)
         for watch in _watches(account, by_name, region, is_offered)
     )
+    problems = _duplicate_cells(config, cells)
+    if problems:
+        raise ConfigError(problems)
+    return cells
+
+
+def _duplicate_cells(config: Config, cells: Iterable[Cell]) -> tuple[str, ...]:
+    """Return a problem for each Region of an account whose cells another account has too.
+
+    The default Region and the kinds that are watched by default are known only here. Accounts without an id use the
+    default credentials, so they are the same account.
+    """
+    numbers = {account.name: number for number, account in enumerate(config.accounts)}
+    first: dict[tuple[str, str, str], int] = {}
+    problems: dict[str, str] = {}
+    for cell in cells:
+        number = numbers[cell.account.name]
+        earlier = first.setdefault((cell.account.known_id, cell.region, cell.kind.name), number)
+        if earlier != number:
+            regions = cell.account.regions
+            path = f"accounts[{number}]" + (f".regions[{regions.index(cell.region)}]" if regions else "")
+            fault = f"accounts[{earlier}] watches {cell.kind.name} in the same account and Region; remove one"
+            problems.setdefault(path, f"{path}: {fault}")
+    return tuple(problems.values())
 
 
 def _checked_region(region: str, account: Account, number: int) -> str:

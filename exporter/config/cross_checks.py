@@ -5,7 +5,7 @@ They ignore values of a wrong type, because the model reports those.
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from exporter.config.partitions import has_other_partition, partition_of
@@ -15,13 +15,12 @@ Section = Mapping[str, Any]
 Numbered = Sequence[tuple[int, Section]]
 
 
-def cross_check_problems(raw: Any, kinds: Collection[str], default_kinds: Sequence[str]) -> Iterator[str]:
-    """Yield each problem with its path. An account without ``watch`` watches ``default_kinds``."""
+def cross_check_problems(raw: Any) -> Iterator[str]:
+    """Yield each problem with its path."""
     accounts = _sections(raw, "accounts")
     yield from _duplicate_names(accounts)
     for number, account in accounts:
         yield from _account_problems(f"accounts[{number}]", account)
-    yield from _duplicate_cells(accounts, kinds, default_kinds)
 
 
 def _duplicate_names(accounts: Numbered) -> Iterator[str]:
@@ -64,27 +63,6 @@ def _partition_problems(path: str, account: Section) -> Iterator[str]:
         yield f"{path}.role_arn: is not in {partition}, the partition of {name}; use a role of {partition}"
 
 
-def _duplicate_cells(accounts: Numbered, kinds: Collection[str], default_kinds: Sequence[str]) -> Iterator[str]:
-    first: dict[tuple[str, str, str], int] = {}
-    for number, account in accounts:
-        known_id = _known_id(account)
-        if known_id is None:
-            continue
-        for path, region in _regions(f"accounts[{number}]", account):
-            for kind in _watched_kinds(account, kinds, default_kinds):
-                earlier = first.setdefault((known_id, region, kind), number)
-                if earlier != number:
-                    yield f"{path}: accounts[{earlier}] watches {kind} in the same account and Region; remove one"
-
-
-def _known_id(account: Section) -> str | None:
-    """Return the account id, "" for the account of the default credentials, or None if it is unknown."""
-    account_id, role = account.get("account_id"), account.get("role_arn")
-    if account_id is not None:
-        return account_id if isinstance(account_id, str) else None
-    return "" if role is None else _account_of_role(role) or None
-
-
 def _account_of_role(role: Any) -> str:
     match = re.match(r"arn:[a-z-]+:iam::([0-9]{12}):role/", role) if isinstance(role, str) else None
     return match[1] if match else ""
@@ -97,13 +75,6 @@ def _regions(path: str, account: Section) -> Iterator[tuple[str, str]]:
     for number, region in enumerate(regions if isinstance(regions, list) else ()):
         if isinstance(region, str) and region not in regions[:number]:
             yield f"{path}.regions[{number}]", region
-
-
-def _watched_kinds(account: Section, kinds: Collection[str], default_kinds: Sequence[str]) -> Sequence[str]:
-    if "watch" not in account:
-        return default_kinds
-    named = [watch.get("kind") for _, watch in _sections(account, "watch")]
-    return [kind for kind in kinds if kind in named]
 
 
 def _sections(parent: Any, key: str) -> Numbered:

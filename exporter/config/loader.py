@@ -55,11 +55,10 @@ def parse_config(text: str, kinds: Sequence[Kind[Any]]) -> Config:
 
 
 def _validated(raw: Any, kinds: Sequence[Kind[Any]], model: type[Config]) -> Config:
-    default_kinds = [kind.name for kind in kinds if kind.by_default]
     names = [kind.name for kind in kinds]
     options = (option.name for kind in kinds for option in kind.options)
     known = (*keys_of(Config, Account, Watch, Discover, Refresh, Aws, Labels), *options)
-    problems = [*cross_check_problems(raw, names, default_kinds)]
+    problems = [*cross_check_problems(raw)]
     try:
         config = model.model_validate({} if raw is None else raw)
     except ValidationError as error:

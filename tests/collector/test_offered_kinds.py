@@ -9,6 +9,7 @@ from exporter.app.exporter import new_exporter
 from exporter.aws.models import Models
 from exporter.cli.commands import check
 from exporter.config.loader import parse_config
+from exporter.core.errors import ConfigError
 from exporter.core.log import new_log
 from exporter.kinds.kind import ApiCall
 from exporter.kinds.registry import KINDS
@@ -50,6 +51,56 @@ def test_a_named_kind_is_watched_with_a_warning_where_its_service_is_not_offered
     assert cells == ["greengrass_deployment"] * 2
     assert log.count("level=warning") == 1
     assert "account=default region=eu-north-1 kind=greengrass_deployment" in log
+
+
+ACCOUNT = "account_id: '111122223333'"
+TASKS = "watch: [{kind: thing_registration_task, discover: true}]"
+BULKS = "watch: [{kind: greengrass_bulk_deployment, discover: true}]"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "problems"),
+    [
+        pytest.param(
+            f"{ACCOUNT}, regions: [eu-west-1, us-east-1]",
+            f"role_arn: 'arn:aws:iam::111122223333:role/x', regions: [us-west-2, us-east-1], {TASKS}",
+            ["accounts[1].regions[1]: accounts[0] watches thing_registration_task"],
+            id="a default kind and a role in the same account",
+        ),
+        pytest.param("", TASKS, ["accounts[1]: accounts[0] watches thing_registration_task"], id="no Region"),
+        pytest.param(
+            TASKS,
+            f"regions: [us-east-1, eu-west-1], {TASKS}",
+            ["accounts[1].regions[1]: accounts[0] watches thing_registration_task"],
+            id="the default Region and its name",
+        ),
+        pytest.param(
+            f"{ACCOUNT}, regions: [eu-west-1]",
+            f"{ACCOUNT}, regions: [eu-west-1], {NAMED}",
+            ["accounts[1].regions[0]: accounts[0] watches greengrass_deployment"],
+            id="a default kind that the Region offers",
+        ),
+        pytest.param(
+            f"{ACCOUNT}, regions: [eu-north-1]",
+            f"{ACCOUNT}, regions: [eu-north-1], {NAMED}",
+            [],
+            id="a default kind that the Region does not offer",
+        ),
+        pytest.param(TASKS, BULKS, [], id="two kinds"),
+        pytest.param(TASKS, f"{ACCOUNT}, {TASKS}", [], id="two accounts"),
+    ],
+)
+def test_two_accounts_cannot_watch_the_same_kind_in_the_same_account_and_region(
+    first: str, second: str, problems: list[str]
+) -> None:
+    config = parse_config(f"accounts: [{{name: a, {first}}}, {{name: b, {second}}}]", KINDS)
+    found: tuple[str, ...] = ()
+    with aws_environment("http://127.0.0.1:1"):
+        try:
+            new_exporter(config, KINDS, new_log("error"))
+        except ConfigError as error:
+            found = error.problems
+    assert found == tuple(f"{problem} in the same account and Region; remove one" for problem in problems)
 
 
 def test_a_default_region_decides_in_the_same_way() -> None:
