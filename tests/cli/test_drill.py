@@ -102,7 +102,7 @@ def test_a_notification_has_complete_labels_and_annotations(case: Case, result: 
         assert alert["labels"]["drill"] == "true"
         assert set(case.alert.labels) <= set(alert["labels"]) | {"instance"}
         texts = alert["annotations"]
-        assert set(texts) == {"summary", "description", "runbook_url", "dashboard_url"}
+        assert set(texts) == {"summary", "description"}
         assert not [text for text in texts.values() if "<no value>" in text or "{{" in text or "<error" in text]
 
 
