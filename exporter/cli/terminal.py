@@ -21,6 +21,8 @@ BAR_WIDTH = 16
 MIN_ID_WIDTH = 8
 # The header, the line with the number of hidden operations, and the line of the cursor.
 RESERVED_LINES = 4
+# Ids that AWS does not know and that a line names. The others are counted.
+MAX_UNKNOWN_IDS = 10
 MINUTE = 60.0
 
 
@@ -48,9 +50,10 @@ def plain_view(stream: TextIO) -> View:
     """Return a view that prints a line for each change."""
     messages: dict[tuple[str, ...], str] = {}
 
-    def print_change(labels: tuple[str, ...], message: str, now: float) -> None:
-        if messages.get(labels) != message:
-            messages[labels] = message
+    def print_change(labels: tuple[str, ...], message: str, now: float, topic: str = "") -> None:
+        key = (*labels, topic) if topic else labels
+        if messages.get(key) != message:
+            messages[key] = message
             at = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
             print(printable(f"{at} {' '.join(labels)}: {message}"), file=stream, flush=True)
 
@@ -60,6 +63,8 @@ def plain_view(stream: TextIO) -> View:
         for cell in cells:
             if cell.reasons or _cell_labels(cell) in messages:
                 print_change(_cell_labels(cell), _error(cell) or "can be read again", now)
+            for notice in _notices(cell):
+                print_change(_cell_labels(cell), notice, now, topic=notice)
 
     return view
 
@@ -67,16 +72,18 @@ def plain_view(stream: TextIO) -> View:
 def watch_display(
     operations: Sequence[OperationLine], cells: Sequence[CellLine], now: float, size: tuple[int, int]
 ) -> RenderableType:
-    """Return the table of operations, active ones first, and below it the cells that cannot be read.
+    """Return the table of operations, active ones first, and below it what is missing from it, by cell.
 
     ``size`` is the width and height of the terminal. Operations that do not fit are counted in an extra line.
     """
     width, height = size
-    errors = [f"{' '.join(_cell_labels(cell))}: {_error(cell)}" for cell in cells if cell.reasons]
-    capacity = max(1, height - RESERVED_LINES - len(errors))
+    messages = [(cell, _error(cell), "red") for cell in cells if cell.reasons]
+    messages += [(cell, notice, "yellow") for cell in cells for notice in _notices(cell)]
+    footer = [Text(printable(f"{' '.join(_cell_labels(cell))}: {text}"), color) for cell, text, color in messages]
+    capacity = max(1, height - RESERVED_LINES - len(footer))
     rows = sorted(operations, key=lambda operation: not operation.active)
     hidden = [Text(f"and {len(rows) - capacity} more", "dim")] if len(rows) > capacity else []
-    return Group(_table(rows[:capacity], now, width), *hidden, *(Text(printable(error), "red") for error in errors))
+    return Group(_table(rows[:capacity], now, width), *hidden, *footer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +148,16 @@ def _status(operation: OperationLine) -> str:
 
 def _error(cell: CellLine) -> str:
     return f"cannot be read: {'; '.join(cell.causes)}" if cell.reasons else ""
+
+
+def _notices(cell: CellLine) -> Iterator[str]:
+    """Yield why operations of a cell are missing although it can be read."""
+    if cell.unknown_ids:
+        more = len(cell.unknown_ids) - MAX_UNKNOWN_IDS
+        shown = ", ".join(cell.unknown_ids[:MAX_UNKNOWN_IDS])
+        yield f"AWS does not know {shown} and {more} more" if more > 0 else f"AWS does not know {shown}"
+    if cell.active_omitted:
+        yield f"{cell.active_omitted} active operations are beyond max_operations and not shown"
 
 
 def _cell_labels(line: OperationLine | CellLine) -> tuple[str, ...]:

@@ -52,7 +52,9 @@ class ResultTracker:
     def update(self, snapshots: Iterable[Snapshot]) -> WatchResult:
         """Read the newest snapshots, and return the current result."""
         refused: list[CellKey] = []
+        omits_active = False
         for snapshot in snapshots:
+            omits_active |= snapshot.active_omitted > 0
             self._update_outcomes(snapshot)
             if _is_readable(snapshot):
                 self._read.add(snapshot.key)
@@ -60,7 +62,7 @@ class ResultTracker:
                 self._fail_missing(snapshot)
             elif snapshot.key not in self._read and _has_permanent_failure(snapshot) and not snapshot.readings:
                 refused.append(snapshot.key)
-        return self._result(refused)
+        return self._result(refused, omits_active)
 
     def _update_outcomes(self, snapshot: Snapshot) -> None:
         cell = self._cells[snapshot.key]
@@ -81,14 +83,14 @@ class ResultTracker:
             if key == snapshot.key and id not in known and current is Outcome.PENDING and not may_be_omitted:
                 self._outcomes[key, id] = Outcome.FAILED
 
-    def _result(self, refused: Sequence[CellKey]) -> WatchResult:
+    def _result(self, refused: Sequence[CellKey], omits_active: bool) -> WatchResult:
         oldest = self._clock.monotonic() - self._give_up_after
         unreachable = (*refused, *(key for key, at in self._read_at.items() if at <= oldest and key not in refused))
         failed = self._ids(Outcome.FAILED)
         exit_status = None
         if unreachable:
             exit_status = ExitStatus.UNREACHABLE
-        elif self._read >= self._cells.keys() and Outcome.PENDING not in self._outcomes.values():
+        elif not omits_active and self._read >= self._cells.keys() and Outcome.PENDING not in self._outcomes.values():
             exit_status = ExitStatus.FAILED if failed else ExitStatus.SUCCEEDED
         return WatchResult(exit_status, self._ids(Outcome.SUCCEEDED), failed, unreachable)
 
@@ -103,5 +105,5 @@ def _has_permanent_failure(snapshot: Snapshot) -> bool:
 
 
 def _is_readable(snapshot: Snapshot) -> bool:
-    """Return whether a finished refresh read everything, except ids that AWS does not know."""
-    return snapshot.duration is not None and snapshot.reasons <= {Reason.NOT_FOUND}
+    """Return whether a finished refresh read everything. An id that AWS does not know is no failure."""
+    return snapshot.duration is not None and not snapshot.reasons

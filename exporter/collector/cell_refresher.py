@@ -10,15 +10,19 @@ from exporter.collector.cells import Cell
 from exporter.collector.inventory import Selection, TrackedOperation, select, unmatched
 from exporter.collector.listing import Lists
 from exporter.collector.operation_reader import Connect, OperationReader, ScopeApi
-from exporter.collector.result import ACCESS, NEVER, REFRESH, RefreshAttempt, Report, defects_as_api_errors
+from exporter.collector.result import ACCESS, NEVER, REFRESH, CellLog, RefreshAttempt, defects_as_api_errors
 from exporter.config.sections import Refresh
 from exporter.core.clock import Clock
 from exporter.core.errors import ApiError, Reason
-from exporter.core.log import shortened
 from exporter.core.model import Failure, Snapshot
 
-# A configured id that AWS does not know is requested again at most this often.
-GONE_RETRY_SECONDS = 3600.0
+# A configured id that AWS does not know is requested again at most this often, and at most so many of them in a
+# refresh, after everything else. Any number of them therefore delays a refresh by a few calls only.
+UNKNOWN_RETRY_SECONDS = 300.0
+MAX_UNKNOWN_RETRIES = 8
+# An active operation beyond the limit is read again this often if AWS's list has no status. Otherwise the exporter
+# would not notice its end.
+LEFT_OUT_SECONDS = 3600.0
 # This many consecutive lists must lack an operation before it is removed: a single one may lag behind a status change.
 LISTS_BEFORE_REMOVAL = 2
 
@@ -41,7 +45,7 @@ class CellRefresher:
     state: CellState
     settings: Refresh
     clock: Clock
-    report: Report
+    log: CellLog
     publish: Publish = discard
     started: float | None = field(default=None, init=False)
     task: asyncio.Task[None] | None = field(default=None, init=False)
@@ -83,13 +87,14 @@ class CellRefresher:
 
     async def refresh(self, connect: Connect) -> None:
         """Read from AWS what can have changed. A failure, even a defect, becomes part of the snapshot."""
-        attempt = RefreshAttempt(self.clock.monotonic(), self.report, self.state.last_refresh.reasons)
+        attempt = RefreshAttempt(self.clock.monotonic(), self.log, self.state.last_refresh.reasons)
         self._attempt = attempt
         try:
             await self._read_all(attempt, connect)
         finally:
             self.task = None
             self._finish(attempt)
+            self._log_omission()
             self.publish_snapshot()
 
     def snapshot(self) -> Snapshot:
@@ -97,7 +102,7 @@ class CellRefresher:
         selection, last, attempt = self._select(), self.state.last_refresh, self._attempt
         fresh = [operation for operation in selection.kept if self._is_fresh(operation)]
         readings = tuple(operation.reading for operation in fresh if operation.reading)
-        gone = sum(operation.gone_at > NEVER for operation in selection.kept)
+        unknown_ids = tuple(operation.entry.id for operation in selection.kept if operation.gone_at > NEVER)
         reasons, up = last.reasons, last.up
         if attempt:
             reasons = reasons | attempt.reasons
@@ -113,7 +118,9 @@ class CellRefresher:
             duration=last.duration,
             omitted=selection.omitted,
             expired=self._is_expired(),
-            missing=max(0, len(selection.kept) + len(selection.unread) - len(fresh) - gone),
+            missing=max(0, len(selection.kept) + len(selection.unread) - len(fresh) - len(unknown_ids)),
+            active_omitted=selection.active_omitted,
+            unknown_ids=unknown_ids,
         )
 
     def _failures(self) -> tuple[Failure, ...]:
@@ -143,7 +150,10 @@ class CellRefresher:
         await asyncio.gather(
             self._read_lists(attempt, api), reader.describe([] if waits_for_lists else self._due_operations())
         )
-        await reader.describe(due for due in self._due_operations() if due.tried_at < attempt.started)
+        # When an operation ends, another one can take its place within the limit. It is read in the same refresh.
+        while (due := self._untried_operations(attempt)) and not attempt.fails_repeatedly:
+            await reader.describe(due)
+        await reader.describe(self._due_unknown_ids())
         await reader.read_missing_tags(self._select().kept)
         self._remove_unlisted()
 
@@ -188,13 +198,31 @@ class CellRefresher:
     def _due_operations(self) -> list[TrackedOperation]:
         selection, now = self._select(), self.clock.monotonic()
         waiting = unmatched(self.state.tracked.values(), self.cell.watch.discover, self.clock.now())
-        candidates = (*selection.kept, *selection.unread, *waiting)
+        changed = (operation for operation in selection.left_out if self._may_have_changed(operation, now))
+        candidates = (*selection.kept, *selection.unread, *waiting, *changed)
         return [
             operation
             for operation in candidates
             if not (operation.final or operation.is_settling(now, self.settings.stale_after / 2))
-            and operation.gone_at <= now - GONE_RETRY_SECONDS
+            and operation.gone_at == NEVER
         ]
+
+    def _untried_operations(self, attempt: RefreshAttempt) -> list[TrackedOperation]:
+        return [operation for operation in self._due_operations() if operation.tried_at < attempt.started]
+
+    def _due_unknown_ids(self) -> list[TrackedOperation]:
+        until = self.clock.monotonic() - UNKNOWN_RETRY_SECONDS
+        due = (operation for operation in self.state.tracked.values() if NEVER < operation.gone_at <= until)
+        return sorted(due, key=lambda operation: operation.gone_at)[:MAX_UNKNOWN_RETRIES]
+
+    def _may_have_changed(self, operation: TrackedOperation, now: float) -> bool:
+        """Return whether an operation beyond the limit must be read again to know whether it is still active."""
+        lists, discovery = self.state.lists, self.cell.kind.discovery
+        if lists and lists.status_since(operation.read_at, operation.entry.id) not in ("", operation.status):
+            return True
+        has_statuses = bool(discovery.status_parameter) or discovery.has_statuses
+        is_active = self.cell.kind.is_active(operation.status)
+        return is_active and not has_statuses and operation.tried_at <= now - LEFT_OUT_SECONDS
 
     def _select(self) -> Selection:
         return select(self.state.tracked.values(), self.cell.watch.discover, self.cell.kind, self.clock.now())
@@ -211,13 +239,16 @@ class CellRefresher:
 
     def _finish(self, attempt: RefreshAttempt) -> None:
         state = self.state
-        gone = [operation.entry.id for operation in state.tracked.values() if operation.gone_at > NEVER]
-        if gone:
-            more = f" and {len(gone) - 1} more" if gone[1:] else ""
-            attempt.add(Failure(Reason.NOT_FOUND, detail=f"AWS does not know {shortened(gone[0])}{more}"))
         if state.lists and state.lists.has_endless_list:
             attempt.add(Failure(Reason.MALFORMED, detail="a list of AWS has no end"))
         state.end_of_support.note(attempt)
         state.cache.sync(state.tracked.values())
         state.last_refresh = state.last_refresh.after(attempt, self.clock.now(), self.clock.monotonic())
         self._attempt = None
+
+    def _log_omission(self) -> None:
+        """Log once that active operations are omitted, until none is."""
+        number = self._select().active_omitted
+        if number and not self.state.omission_logged:
+            self.log.active_omitted(number)
+        self.state.omission_logged = bool(number)

@@ -1,7 +1,7 @@
 """What a cell keeps between refreshes, and how much of it remains valid under a new configuration."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from exporter.collector.cache import CachedOperation, CellCache
 from exporter.collector.cells import Cell
@@ -17,7 +17,11 @@ from exporter.kinds.kind import ListEntry
 
 @dataclass(slots=True)
 class CellState:
-    """The state of one cell. ``tracked`` has its operations by id; ``lists`` is None without discovery."""
+    """The state of one cell. ``tracked`` has its operations by id; ``lists`` is None without discovery.
+
+    ``logged_ids`` are unknown ids that the log contains already. ``omission_logged`` is true if it contains that active
+    operations are omitted.
+    """
 
     scope: Scope
     tracked: dict[str, TrackedOperation]
@@ -25,6 +29,8 @@ class CellState:
     last_refresh: LastRefresh
     end_of_support: EndOfSupportDetector
     cache: CellCache
+    logged_ids: set[str] = field(default_factory=set)
+    omission_logged: bool = False
 
 
 def initial(cell: Cell, clock: Clock, cache: CellCache = CellCache()) -> CellState:

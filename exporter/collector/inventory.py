@@ -22,6 +22,7 @@ class TrackedOperation:
     """What is known of one operation between refreshes. Times are monotonic seconds.
 
     ``missed_lists`` counts the consecutive lists without the operation; the newest one was read at ``list_checked_at``.
+    ``gone_at`` is the last time that AWS did not know a configured id, NEVER if AWS knows it or was not called yet.
     ``tags`` is None until they are read, for kinds whose tags have an API of their own.
     """
 
@@ -68,11 +69,17 @@ class TrackedOperation:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The operations that get series once they are read, those without a first reading, and the number left out."""
+    """The operations that get series once they are read, those without a first reading, and those beyond the limit.
+
+    ``omitted`` is the number of operations beyond the limit, and ``active_omitted`` of them are active. ``left_out``
+    contains those of them that were read.
+    """
 
     kept: tuple[TrackedOperation, ...]
-    unread: tuple[TrackedOperation, ...]
-    omitted: int
+    unread: tuple[TrackedOperation, ...] = ()
+    left_out: tuple[TrackedOperation, ...] = ()
+    omitted: int = 0
+    active_omitted: int = 0
 
 
 def select(tracked: Iterable[TrackedOperation], rules: Discover | None, kind: Kind[Any], now: float) -> Selection:
@@ -83,12 +90,21 @@ def select(tracked: Iterable[TrackedOperation], rules: Discover | None, kind: Ki
     operations = list(tracked)
     explicit = [operation for operation in operations if operation.explicit]
     if rules is None:
-        return Selection(tuple(explicit), (), 0)
+        return Selection(tuple(explicit))
     found = [operation for operation in operations if not operation.explicit and _is_eligible(operation, rules, now)]
     read = sorted((operation for operation in found if operation.reading), key=lambda found: _rank(found, kind))
     unread = tuple(operation for operation in found if not operation.reading)
-    omitted = max(0, len(found) - rules.max_operations)
-    return Selection((*explicit, *read[: rules.max_operations]), unread, omitted)
+    limit = rules.max_operations
+    # Active operations come first, so one of them is beyond the limit only if all within the limit are active. An
+    # operation without a known status is not counted before its first reading.
+    active = sum(1 for operation in found if operation.status and kind.is_active(operation.status))
+    return Selection(
+        kept=(*explicit, *read[:limit]),
+        unread=unread,
+        left_out=tuple(read[limit:]),
+        omitted=max(0, len(found) - limit),
+        active_omitted=max(0, active - limit),
+    )
 
 
 def unmatched(tracked: Iterable[TrackedOperation], rules: Discover | None, now: float) -> list[TrackedOperation]:

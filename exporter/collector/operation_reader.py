@@ -16,8 +16,6 @@ from exporter.kinds.kind import Api, ApiCall, FetchRequest
 
 # Operations that are described at the same time. The quota budget limits the rate.
 AT_ONCE = 8
-# After this many consecutive failures a refresh leaves the remaining operations to the next one.
-MAX_CONSECUTIVE_FAILURES = 5
 
 
 class ScopeApi(Api, Protocol):
@@ -56,7 +54,7 @@ class OperationReader:
 
         async def work() -> None:
             for operation in waiting:
-                if self._attempt.consecutive_failures >= MAX_CONSECUTIVE_FAILURES:
+                if self._attempt.fails_repeatedly:
                     return
                 await self._describe(operation)
 
@@ -93,6 +91,7 @@ class OperationReader:
             await self._read_tags(api, operation, described)
         reading = Reading(_with_tags(described, operation), read_at)
         operation.update(reading, self._cell.kind, self._cell.watch, self._clock.monotonic())
+        self._state.logged_ids.discard(operation.entry.id)
         self._state.cache.note(operation)
 
     def _request(self, operation: TrackedOperation) -> FetchRequest[Any]:
@@ -104,20 +103,21 @@ class OperationReader:
     def _note_failure(self, operation: TrackedOperation, error: ApiError) -> None:
         # Only a call that describes the operation can report that it is gone.
         if _is_not_found(error, self._cell.kind.describe_calls):
-            self._note_gone(operation, error)
+            self._note_gone(operation)
             self._attempt.note_response()
             return
         self._attempt.consecutive_failures += error.reason is not Reason.MALFORMED
         self._attempt.fail(error, operation.entry.id)
 
-    def _note_gone(self, operation: TrackedOperation, error: ApiError) -> None:
+    def _note_gone(self, operation: TrackedOperation) -> None:
         id = operation.entry.id
         self._note_described(operation)
         if not operation.explicit:
             self._state.tracked.pop(id, None)
             return
-        if operation.gone_at == NEVER:
-            self._attempt.report(error, id)
+        if id not in self._state.logged_ids:
+            self._state.logged_ids.add(id)
+            self._attempt.log.unknown_id(id)
         now = self._clock.monotonic()
         self._state.tracked[id] = TrackedOperation(operation.entry, explicit=True, matched=True, gone_at=now)
 

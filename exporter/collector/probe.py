@@ -12,11 +12,11 @@ from exporter.collector.cell_refresher import CellRefresher
 from exporter.collector.cell_state import initial
 from exporter.collector.cells import Cell
 from exporter.collector.operation_reader import Connect, ScopeApi
-from exporter.collector.result import NEVER, failure_report
+from exporter.collector.result import NEVER, CellLog
 from exporter.config.sections import Refresh
 from exporter.core.clock import Clock
 from exporter.core.errors import ExporterError, Reason
-from exporter.core.log import Log
+from exporter.core.log import Log, shortened
 from exporter.core.model import CellKey, Failure, Scope, Snapshot
 from exporter.kinds.kind import Api, ApiCall
 from exporter.kinds.response import Response
@@ -68,8 +68,13 @@ class Prober:
         if refresher.task:
             await asyncio.wait([refresher.task], timeout=self.settings.deadline if max_wait is None else max_wait)
         snapshot = refresher.snapshot()
+        # An id that AWS does not know is no failure of a cell, but a probe of it cannot succeed.
+        for id in snapshot.unknown_ids:
+            snapshot = _with_failure(snapshot, Failure(Reason.NOT_FOUND, detail=f"AWS does not know {shortened(id)}"))
         if refresher.task:
-            return ProbeResult(_with_timeout(snapshot), self.clock.monotonic() - started)
+            running = "the refresh is still running; the next probe gets its result"
+            snapshot = _with_failure(snapshot, Failure(Reason.TIMEOUT, detail=running))
+            return ProbeResult(snapshot, self.clock.monotonic() - started)
         return ProbeResult(snapshot, snapshot.duration or 0.0)
 
     def _refresher(self, cell: Cell) -> CellRefresher:
@@ -79,10 +84,10 @@ class Prober:
             return refresher
         if sum(kept.task is not None for kept in self.kept.values()) >= MOST_AT_ONCE:
             raise BusyError(f"{MOST_AT_ONCE} operations are being read already; try again later")
-        # A refresher waits an hour before it requests an unknown id again, but a probe must request it now.
-        if refresher is None or Reason.NOT_FOUND in refresher.snapshot().reasons:
-            report = failure_report(self.log.debug, "probe failed", cell.key)
-            refresher = CellRefresher(cell, initial(cell, self.clock), self.settings, self.clock, report)
+        # A refresher waits some minutes before it requests an unknown id again, but a probe must request it now.
+        if refresher is None or refresher.snapshot().unknown_ids:
+            log = CellLog(cell.key, self.log.debug, self.log.debug, "probe failed")
+            refresher = CellRefresher(cell, initial(cell, self.clock), self.settings, self.clock, log)
         self._keep(key, refresher)
         refresher.start(self._connect_with_lowest_priority)
         return refresher
@@ -97,11 +102,10 @@ class Prober:
         return _LowestPriorityApi(await self.connect(cell))
 
 
-def _with_timeout(snapshot: Snapshot) -> Snapshot:
-    """Return the snapshot of a refresh that takes longer than its probe waits."""
-    waiting = Failure(Reason.TIMEOUT, detail="the refresh is still running; the next probe gets its result")
-    failures = (waiting, *snapshot.failures)
-    return replace(snapshot, reasons=snapshot.reasons | {Reason.TIMEOUT}, failures=failures)
+def _with_failure(snapshot: Snapshot, failure: Failure) -> Snapshot:
+    """Return a snapshot with a further failure, which replaces one of the same reason."""
+    failures = (*snapshot.failures, failure)
+    return replace(snapshot, reasons=snapshot.reasons | {failure.reason}, failures=failures)
 
 
 class _LowestPriorityApi:

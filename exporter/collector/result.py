@@ -11,20 +11,44 @@ from exporter.core.errors import ApiError, Reason
 from exporter.core.model import CellKey, Failure
 
 NEVER = -math.inf
+# After this many consecutive failures a refresh leaves the remaining operations to the next one.
+MAX_CONSECUTIVE_FAILURES = 5
 
 # The subject of a failure that is about no single operation.
 ACCESS, REFRESH = "access to the account", "the refresh"
 
-# Gets a failure, and its subject: an operation's id, a list, or one of those above.
-Report = Callable[[ApiError, str], None]
+
+@dataclass(frozen=True, slots=True)
+class CellLog:
+    """The log lines of one cell. ``warning`` and ``info`` are methods of the log."""
+
+    key: CellKey
+    warning: Callable[..., None]
+    info: Callable[..., None]
+    failure_message: str = "AWS call failed"
+
+    def failure(self, error: ApiError, subject: str) -> None:
+        """Log a failure. ``subject`` is an operation's id, a list, ``ACCESS`` or ``REFRESH``."""
+        subject = subject or "operation without an id"
+        fields = {"subject": subject, "reason": error.reason.value, "detail": error.detail}
+        self.warning(self.failure_message, **asdict(self.key), **fields)
+
+    def unknown_id(self, id: str) -> None:
+        """Log that AWS does not know a configured id."""
+        self.info("AWS does not know the configured id; correct or remove it", **asdict(self.key), id=id)
+
+    def active_omitted(self, number: int) -> None:
+        """Log that active operations are beyond the limit."""
+        message = "active operations are not watched; increase max_operations or discover fewer operations"
+        self.warning(message, **asdict(self.key), active_omitted=number)
 
 
 @dataclass(slots=True)
 class RefreshAttempt:
-    """A refresh so far. ``started`` is in monotonic seconds; failures for ``known_reasons`` are not reported again."""
+    """A refresh so far. ``started`` is in monotonic seconds; failures for ``known_reasons`` are not logged again."""
 
     started: float
-    report: Report
+    log: CellLog
     known_reasons: frozenset[Reason]
     reasons: set[Reason] = field(default_factory=set)
     failures: dict[Reason, Failure] = field(default_factory=dict)
@@ -32,19 +56,25 @@ class RefreshAttempt:
     has_response: bool = False
     consecutive_failures: int = 0
 
+    @property
+    def fails_repeatedly(self) -> bool:
+        """Whether so many calls failed in a row that the refresh describes no more operations."""
+        return self.consecutive_failures >= MAX_CONSECUTIVE_FAILURES
+
     def note_response(self) -> None:
         """Note a response of AWS."""
         self.has_response, self.consecutive_failures = True, 0
 
     def fail(self, error: ApiError, subject: str) -> None:
-        """Note a failure, and report it if it is the first one for its reason.
+        """Note a failure, and log it if it is the first one for its reason.
 
-        ``not_found`` is reserved for operations that are gone. A list or a report that AWS does not find is ``other``.
+        ``not_found`` is no failure of a cell: an id that AWS does not know is counted instead. A list or a report that
+        AWS does not find is ``other``.
         """
         if error.reason is Reason.NOT_FOUND:
             error = ApiError(Reason.OTHER, error.code, error.detail, error.api)
         if error.reason not in self.known_reasons | self.reasons:
-            self.report(error, subject)
+            self.log.failure(error, subject)
         self.add(Failure(error.reason, error.code, error.detail))
         self.errors.setdefault((error.reason, error.code, error.api), error)
 
@@ -90,13 +120,3 @@ def defects_as_api_errors() -> Iterator[None]:
         raise
     except Exception as error:
         raise ApiError(Reason.OTHER, detail=f"unexpected {type(error).__name__}") from error
-
-
-def failure_report(write: Callable[..., None], message: str, key: CellKey) -> Report:
-    """Return a function that logs failures of a cell; ``write`` is a method of the log."""
-
-    def report(error: ApiError, subject: str) -> None:
-        subject = subject or "operation without an id"
-        write(message, **asdict(key), subject=subject, reason=error.reason.value, detail=error.detail)
-
-    return report

@@ -12,7 +12,7 @@ from exporter.collector.cell_state import carry_over, initial
 from exporter.collector.cells import Cell
 from exporter.collector.end_of_support import RETRY_SECONDS
 from exporter.collector.operation_reader import Connect
-from exporter.collector.result import failure_report
+from exporter.collector.result import CellLog
 from exporter.config.sections import Refresh
 from exporter.core.clock import Clock
 from exporter.core.log import Log
@@ -126,11 +126,12 @@ def hand_over(
             refresher.continue_with(cell, settings, store.put)
             refreshers[cell.key] = refresher
         else:
-            report = failure_report(log.warning, "AWS call failed", cell.key)
             state = initial(cell, clock, cache.for_new_cell())
             if refresher:
                 state = carry_over(refresher.state, refresher.cell, cell, clock)
-            refreshers[cell.key] = CellRefresher(cell, state, settings, clock, report, store.put)
+            refreshers[cell.key] = CellRefresher(
+                cell, state, settings, clock, CellLog(cell.key, log.warning, log.info), store.put
+            )
     if before:
         before.stop(kept=frozenset(refreshers.values()))
     for refresher in refreshers.values():

@@ -40,7 +40,8 @@ class Discover(StrictModel):
     )
     max_operations: Annotated[Whole, Field(ge=1)] = Field(
         default=1000,
-        description="Keep at most this many, active ones first, then the newest. The others are counted as omitted.",
+        description="Keep at most this many, active ones first, then the newest. The others are counted as omitted. "
+        "An alert fires if active ones are omitted.",
     )
     id_pattern: Regex | None = Field(
         default=None, description="Find only operations whose id contains a match of this regular expression."

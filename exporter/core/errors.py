@@ -13,7 +13,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why a cell has no fresh data: the values of the label ``reason``."""
+    """Why a cell has no fresh data: the values of the label ``reason``. A cell never has NOT_FOUND, a probe can."""
 
     ACCESS_DENIED = "access_denied"
     CREDENTIALS = "credentials"

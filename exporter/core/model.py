@@ -110,6 +110,8 @@ class Snapshot:
     ``expired``: no refresh has ended recently, so new operations may be missing. ``missing`` is the number of known
     operations that have no reading, or only an old one, and are left out.
     ``failures`` has at most one failure for each of ``reasons``, the first one.
+    ``omitted`` operations are beyond the limit of the configuration, and ``active_omitted`` of them are active.
+    ``unknown_ids`` are configured ids that AWS does not know.
     """
 
     key: CellKey
@@ -123,6 +125,8 @@ class Snapshot:
     omitted: int = 0
     expired: bool = False
     missing: int = 0
+    active_omitted: int = 0
+    unknown_ids: tuple[str, ...] = ()
 
     @property
     def causes(self) -> tuple[str, ...]:

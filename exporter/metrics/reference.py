@@ -82,7 +82,8 @@ def _exporter_section() -> Iterable[str]:
         "",
         f"Metrics with the labels `cell` have {_code(CELL)}.",
         "A cell is one kind in one Region of a configured account.",
-        f"A `reason` is one of {_code(Reason)}.",
+        f"A `reason` is one of {_code(reason for reason in Reason if reason is not Reason.NOT_FOUND)}.",
+        "An id that AWS does not know is no failure of its cell: `aws_iot_bulk_exporter_unknown_ids` counts it.",
         "",
         *_rows(_lines(_exporter_registry().collect())),
     )
@@ -93,6 +94,7 @@ def _probe_section() -> Iterable[str]:
         "## A probe",
         "",
         "The response of /probe has the metrics of one operation, and these:",
+        f"If AWS does not know the id, the `reason` is `{Reason.NOT_FOUND}`.",
         "",
         *_rows(_lines(probe_families([Reason.OTHER], 0.0))),
     )

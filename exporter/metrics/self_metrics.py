@@ -125,8 +125,16 @@ _CELL_GAUGES: Mapping[str, tuple[str, Callable[[Snapshot], float | None]]] = {
     "refresh_duration_seconds": ("Duration of the last refresh of the cell, in seconds.", lambda cell: cell.duration),
     "operations": ("Number of operations of the cell that are exposed.", lambda cell: float(len(cell.readings))),
     "operations_omitted": (
-        "Number of operations of the cell that are not exposed because of the limit max_operations.",
+        "Number of operations of the cell, active and ended ones, that are not exposed because of max_operations.",
         lambda cell: float(cell.omitted),
+    ),
+    "active_operations_omitted": (
+        "Number of active operations of the cell that are not exposed because of max_operations.",
+        lambda cell: float(cell.active_omitted),
+    ),
+    "unknown_ids": (
+        "Number of configured ids of the cell that AWS does not know.",
+        lambda cell: float(len(cell.unknown_ids)),
     ),
 }
 

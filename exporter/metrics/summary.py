@@ -129,7 +129,7 @@ class CellLine:
         bool,
         Field(description="Whether the last refresh read everything from AWS, at most `refresh.stale_after` ago."),
     ]
-    complete: Annotated[bool, Field(description="Whether all operations of the cell are known.")]
+    complete: Annotated[bool, Field(description="Whether all active operations of the cell are known.")]
     pending: Annotated[bool, Field(description="Whether a refresh has still to read operations, or to find them.")]
     # No refresh has ended within ``refresh.stale_after``.
     expired: Annotated[bool, Field(exclude=True)]
@@ -147,6 +147,8 @@ class CellLine:
     ]
     operations: Annotated[Count, Field(description="The number of known operations.")]
     omitted: Annotated[Count, Field(description="The number of operations omitted because of `max_operations`.")]
+    active_omitted: Annotated[Count, Field(description="The number of active ones among the omitted operations.")]
+    unknown_ids: Annotated[tuple[str, ...], Field(description="The configured ids that AWS does not know.")]
     # Of the APIs that the cell has called. Cells of one scope share them.
     budgets: tuple[BudgetLine, ...]
 
@@ -246,7 +248,7 @@ class Overview:
             kind=snapshot.key.kind,
             title=self._kinds[snapshot.key.kind].title,
             up=snapshot.up and not snapshot.expired,
-            complete=not (pending or snapshot.reasons),
+            complete=not (pending or snapshot.reasons or snapshot.active_omitted),
             pending=pending,
             expired=snapshot.expired,
             reasons=tuple(sorted(snapshot.reasons)),
@@ -255,6 +257,8 @@ class Overview:
             duration=_rounded(snapshot.duration),
             operations=len(snapshot.readings),
             omitted=snapshot.omitted,
+            active_omitted=snapshot.active_omitted,
+            unknown_ids=tuple(map(_utf8_text, snapshot.unknown_ids)),
             budgets=tuple(self._budgets_of(snapshot, ratios)),
         )
 

@@ -291,7 +291,7 @@ EXPORTER_ALERTS: tuple[Alert, ...] = (
         panel="Oldest success",
         # The value 0 means that no refresh has succeeded yet. CellDown covers that case.
         query=f"time() - {per_cell('max', f'{PREFIX}last_success_timestamp_seconds > 0')}"
-        f' unless {on(CELL_LABELS)} {CELL_ERROR}{{reason=~"end_of_support|not_found"}}',
+        f' unless {on(CELL_LABELS)} {CELL_ERROR}{{reason="end_of_support"}}',
         labels=CELL_LABELS,
         threshold=1800,
         unit="seconds",
@@ -317,7 +317,7 @@ EXPORTER_ALERTS: tuple[Alert, ...] = (
         panel="Budget",
         # The age is measured at the scrape, so that it does not depend on the scrape interval. A failing request is
         # a different cause and has an alert of its own.
-        query=f'max {by(KIND_LABELS)} ({READ_AGE}) unless {on(KIND_LABELS)} {CELL_ERROR}{{reason!="not_found"}}',
+        query=f"max {by(KIND_LABELS)} ({READ_AGE}) unless {on(KIND_LABELS)} {CELL_ERROR}",
         labels=KIND_LABELS,
         threshold=300,
         unit="seconds",
@@ -349,6 +349,28 @@ EXPORTER_ALERTS: tuple[Alert, ...] = (
         summary="Shards of the exporter are missing or disagree",
         description="Shards of the job {job} are missing, or they use different totals. "
         "No exporter watches the accounts and Regions of a missing shard.",
+        for_="15m",
+    ),
+    _exporter_alert(
+        name="AwsIotBulkExporterActiveOmitted",
+        panel="Cells",
+        query=per_cell("max", f"{PREFIX}active_operations_omitted"),
+        labels=CELL_LABELS,
+        severity="warning",
+        summary="The exporter does not watch all active operations",
+        description=f"Active {CELL_TEXT} are beyond the limit max_operations: {{value}}. "
+        "They have no metrics, so alerts on these operations cannot fire.",
+        for_="10m",
+    ),
+    _exporter_alert(
+        name="AwsIotBulkExporterUnknownIds",
+        panel="Cells",
+        query=per_cell("max", f"{PREFIX}unknown_ids"),
+        labels=CELL_LABELS,
+        severity="info",
+        summary="The configuration contains ids that AWS does not know",
+        description=f"AWS does not know some configured ids of {CELL_TEXT}: {{value}}. "
+        "The field unknown_ids of /api/v1/cells and the status page of the exporter contain these ids.",
         for_="15m",
     ),
     _exporter_alert(

@@ -85,9 +85,12 @@ CELL = CellLine(
     duration=0.1,
     operations=1,
     omitted=0,
+    active_omitted=0,
+    unknown_ids=(),
     budgets=(),
 )
 FAILING = replace(CELL, up=False, reasons=("throttled",), causes=("throttled: AWS returned SlowDown",))
+INCOMPLETE = replace(CELL, unknown_ids=("a", "b\x1b"), active_omitted=3)
 
 
 def display_lines(
@@ -125,6 +128,17 @@ def test_unknown_values_are_empty_and_cells_that_cannot_be_read_are_below_the_ta
     _, row, error = display_lines([unknown], [FAILING])
     assert row.split() == ["firmware-7", "IN_PROGRESS", "7s"]
     assert error == "factory eu-west-1 iot_job: cannot be read: throttled: AWS returned SlowDown"
+
+
+def test_unknown_ids_and_omitted_active_operations_are_below_the_table() -> None:
+    many = replace(CELL, unknown_ids=tuple("abcdefghijkl"))
+    assert display_lines([RUNNING], [many])[2:] == [
+        "factory eu-west-1 iot_job: AWS does not know a, b, c, d, e, f, g, h, i, j and 2 more",
+    ]
+    assert display_lines([RUNNING], [INCOMPLETE])[2:] == [
+        "factory eu-west-1 iot_job: AWS does not know a, b\\x1b",
+        "factory eu-west-1 iot_job: 3 active operations are beyond max_operations and not shown",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -176,6 +190,15 @@ def test_without_a_terminal_each_change_is_one_line() -> None:
         "2023-11-14T22:13:50Z factory eu-west-1 iot_job firmware-7: IN_PROGRESS, 99%, 4810 succeeded, 13 failed",
         "2023-11-14T22:13:50Z factory eu-west-1 iot_job: can be read again",
     ]
+
+
+def test_without_a_terminal_unknown_ids_are_one_line() -> None:
+    stream = io.StringIO()
+    view = plain_view(stream)
+    view([], [CELL], NOW)
+    view([], [replace(CELL, unknown_ids=("a",))], NOW + 10)
+    view([], [replace(CELL, unknown_ids=("a",))], NOW + 20)
+    assert stream.getvalue() == "2023-11-14T22:13:30Z factory eu-west-1 iot_job: AWS does not know a\n"
 
 
 SCENARIO = """

@@ -119,6 +119,26 @@ def test_a_discovered_operation_that_ended_before_the_watch_does_not_count() -> 
     assert {line.id for line in view.operations[-1]} == {"well", "old"}
 
 
+def test_the_watch_waits_for_active_operations_beyond_the_limit() -> None:
+    limited = "{kind: iot_job, discover: {max_operations: 1}}"
+    config = f'accounts: [{{account_id: "111122223333", watch: [{limited}]}}]'
+    # Nothing of the continuous job, which takes the only place, is pending.
+    scenario = """
+accounts: ["111122223333"]
+operations:
+  - {kind: iot_job, id: continuous, region: eu-west-1, continuous: true, created: -1h, items: 3,
+     timeline: [{at: 0s, status: IN_PROGRESS}, {at: 10m, done: 1.0}]}
+  - {kind: iot_job, id: older, region: eu-west-1, created: -2h, items: 3,
+     timeline: [{at: 0s, status: IN_PROGRESS}, {at: 130m, status: COMPLETED, done: 1.0}]}
+"""
+    clock = ManualClock()
+    began = clock.at
+    with simulated(clock, scenario):
+        result, _ = run_watch(clock, Filter(), config)
+    assert result.exit_status == 0
+    assert clock.at - began >= 600
+
+
 def test_a_watch_without_active_operations_succeeds_at_once() -> None:
     clock = ManualClock()
     with simulated(clock, 'accounts: ["111122223333"]\noperations: []\n'):

@@ -13,13 +13,14 @@ from starlette.routing import Route
 
 from exporter.kinds.kind import Kind
 from exporter.kinds.thing_registration_task import KIND
+from tests.support import http_requests
 from tests.support.exporter_server import aws_environment, serve_exporter, serve_simulation
 from tests.support.exposition_rows import Scrape
 from tests.support.scripted_endpoint import HttpResponse, ScriptedAws, error_response, json_response
 from tests.support.servers import serve_app
 from tests.support.waiting import wait_until
 
-TASKS = KIND.name
+TASKS, BULKS = KIND.name, "greengrass_bulk_deployment"
 WATCH = 'accounts: [{{account_id: "111122223333", watch: [{}]}}]'
 CONFIG = WATCH.format(
     "{kind: thing_registration_task, ids: [good, other]}, {kind: greengrass_bulk_deployment, ids: [bulk]}"
@@ -34,11 +35,26 @@ EMPTY_LIST = json_response({"taskIds": []})
 BULK_STATUS = "/greengrass/bulk/deployments/bulk/status"
 SUCCEEDED = "aws_iot_thing_registration_task_succeeded_things"
 OMITTED = "aws_iot_bulk_exporter_operations_omitted"
+ACTIVE_OMITTED = "aws_iot_bulk_exporter_active_operations_omitted"
+LAST_READ = "aws_iot_bulk_operation_last_read_timestamp_seconds"
+UNKNOWN_IDS = "aws_iot_bulk_exporter_unknown_ids"
+LAST_SUCCESS = "aws_iot_bulk_exporter_last_success_timestamp_seconds"
 
 
 def healthy_aws() -> ScriptedAws:
     """Return an AWS that has every operation of the configuration."""
     return ScriptedAws({GOOD: json_response(TASK), OTHER: json_response(TASK), BULK_STATUS: json_response(BULK)})
+
+
+def running_operations(kind: str, ended: str, active: str, ending: str) -> str:
+    """Return a scenario with an ended operation and three active ones, of which ``ending`` ends in three minutes."""
+    ages = {"done": 1, "new": 60, "older": 120, "oldest": 180}
+    lines = ['accounts: ["111122223333"]', "operations:"]
+    for id, age in ages.items():
+        end = {"done": age / 2, ending: age + 3}.get(id, 10_000)
+        timeline = f"[{{at: 0s, status: {active}}}, {{at: {60 * end:.0f}s, status: {ended}, done: 1.0}}]"
+        lines.append(f"  - {{kind: {kind}, id: {id}, region: eu-west-1, created: -{age}m, timeline: {timeline}}}")
+    return "\n".join(lines)
 
 
 def ids_with_count(exposed: str) -> set[str]:
@@ -90,20 +106,78 @@ def test_a_malformed_response_creates_no_series() -> None:
     assert 'id="good"' not in exposed
 
 
-def test_an_id_that_aws_does_not_know_has_no_series_and_is_not_requested_again_soon() -> None:
+def test_an_id_that_aws_does_not_know_is_counted_and_its_cell_is_up() -> None:
     aws = healthy_aws()
     del aws.responses[GOOD]
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         for _ in range(3):
             exposed = exporter.scrape()
             assert ids_with_count(exposed) == {"other"}
-            assert Scrape(exposed).reasons() == {(TASKS, "not_found")}
+            assert Scrape(exposed).by("kind", UNKNOWN_IDS) == {TASKS: 1.0, BULKS: 0.0}
+            assert Scrape(exposed).up() == {TASKS: 1.0, BULKS: 1.0}
+            assert Scrape(exposed).reasons() == set()
+            assert Scrape(exposed).by("kind", LAST_SUCCESS)[TASKS] == exporter.clock.at
+    (line,) = (line for line in exporter.log.getvalue().splitlines() if "AWS does not know" in line)
+    assert "level=info" in line
+    assert f"kind={TASKS}" in line
+    assert "id=good" in line
+
+
+def test_an_id_that_aws_does_not_know_is_requested_again_after_five_minutes() -> None:
+    aws = healthy_aws()
+    del aws.responses[GOOD]
+    with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
+        exporter.scrape()
+        exporter.scrape(after=270)
         assert aws.requests.count(GOOD) == 1
-        assert exporter.log.getvalue().count("not_found") == 1
+        exporter.scrape(after=30)
+        assert aws.requests.count(GOOD) == 2
+        assert exporter.log.getvalue().count("AWS does not know") == 1
         aws.responses[GOOD] = json_response(TASK)
-        exporter.clock.advance(3600)
-        assert ids_with_count(exporter.scrape()) == {"good", "other"}
-        assert Scrape(exporter.scrape()).reasons() == set()
+        exposed = exporter.scrape(after=300)
+    assert ids_with_count(exposed) == {"good", "other"}
+    assert Scrape(exposed).by("kind", UNKNOWN_IDS) == {TASKS: 0.0, BULKS: 0.0}
+
+
+def test_many_unknown_ids_are_requested_again_a_few_in_each_refresh() -> None:
+    ids = [f"gone-{number:02}" for number in range(20)]
+    config = WATCH.format(f"{{kind: thing_registration_task, ids: [good, {', '.join(ids)}]}}")
+    aws = healthy_aws()
+    with serve_app(aws.app()) as endpoint, serve_exporter(config, endpoint) as exporter:
+        assert Scrape(exporter.scrape()).value(UNKNOWN_IDS) == 20
+        exporter.clock.advance(300)
+        again = []
+        for _ in range(4):
+            aws.requests.clear()
+            exporter.scrape()
+            assert aws.requests[0] == GOOD
+            again.append([target.rpartition("/")[2] for target in aws.requests[1:]])
+    assert list(map(len, again)) == [8, 8, 4, 0]
+    assert sorted(id for batch in again for id in batch) == ids
+
+
+def test_an_operation_that_vanishes_while_it_is_active_becomes_an_unknown_id() -> None:
+    aws = healthy_aws()
+    with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
+        assert Scrape(exporter.scrape()).by("kind", UNKNOWN_IDS)[TASKS] == 0
+        del aws.responses[GOOD]
+        exposed = exporter.scrape()
+    assert ids_with_count(exposed) == {"other"}
+    assert Scrape(exposed).by("kind", UNKNOWN_IDS)[TASKS] == 1
+    assert Scrape(exposed).up()[TASKS] == 1
+    assert "id=good" in exporter.log.getvalue()
+
+
+def test_the_page_and_the_json_api_name_the_ids_that_aws_does_not_know() -> None:
+    ids = [f"gone-{number:02}" for number in range(12)]
+    config = WATCH.format(f"{{kind: thing_registration_task, ids: [good, {', '.join(ids)}]}}")
+    with serve_app(healthy_aws().app()) as endpoint, serve_exporter(config, endpoint) as exporter:
+        exporter.scrape()
+        (cell,) = http_requests.get(f"{exporter.url}/api/v1/cells").json()["cells"]
+        page = http_requests.get(f"{exporter.url}/").text
+    assert (cell["up"], cell["reasons"], cell["unknown_ids"]) == (True, [], ids)
+    assert f"AWS does not know {', '.join(ids[:10])} and 2 more" in page
+    assert "gone-10" not in page
 
 
 @pytest.mark.parametrize(
@@ -175,7 +249,8 @@ def test_a_final_operation_keeps_its_series_while_another_id_is_unknown_and_noth
         for _ in range(3):
             exposed = exporter.scrape(after=700)
             assert ids_with_count(exposed) == {"good"}
-            assert Scrape(exposed).reasons() == {(TASKS, "not_found")}
+            assert Scrape(exposed).reasons() == set()
+            assert Scrape(exposed).by("kind", UNKNOWN_IDS)[TASKS] == 1
 
 
 def test_a_refused_list_does_not_affect_configured_ids_and_is_not_read_for_every_status() -> None:
@@ -252,11 +327,11 @@ def test_a_final_configured_id_causes_no_list() -> None:
 def test_a_configured_id_that_was_gone_is_requested_again_when_a_list_contains_it() -> None:
     aws = ScriptedAws({LIST: EMPTY_LIST})
     with serve_app(aws.app()) as endpoint, serve_exporter(NAMED_AND_LISTED, endpoint) as exporter:
-        assert Scrape(exporter.scrape()).reasons() == {(TASKS, "not_found")}
+        assert Scrape(exporter.scrape()).value(UNKNOWN_IDS) == 1
         aws.responses |= {GOOD: json_response(TASK), RUNNING_LIST: json_response({"taskIds": ["good"]})}
         exposed = exporter.scrape()
         assert ids_with_count(exposed) == {"good"}
-        assert Scrape(exposed).reasons() == set()
+        assert Scrape(exposed).value(UNKNOWN_IDS) == 0
 
 
 class EndlessAws(ScriptedAws):
@@ -314,6 +389,63 @@ def test_omitted_operations_are_not_counted_after_they_leave_the_list() -> None:
         aws.responses[RUNNING_LIST] = json_response({"taskIds": ["a", "b"]})
         exporter.scrape()
         assert Scrape(exporter.scrape()).value(OMITTED) == 0
+
+
+def test_active_operations_beyond_the_limit_are_counted_logged_and_in_the_json_api() -> None:
+    config = WATCH.format("{kind: iot_job, discover: {max_operations: 2}}")
+    scenario = running_operations("iot_job", "COMPLETED", "IN_PROGRESS", "new")
+    with serve_simulation(config, scenario) as simulation:
+        exporter = simulation.exporter
+        for _ in range(2):
+            scrape = Scrape(exporter.scrape())
+            assert scrape.ids() == {"new", "older"}
+            assert (scrape.value(OMITTED), scrape.value(ACTIVE_OMITTED)) == (2, 1)
+        (cell,) = http_requests.get(f"{exporter.url}/api/v1/cells").json()["cells"]
+        listed = http_requests.get(f"{exporter.url}/api/v1/operations").json()
+        page = http_requests.get(f"{exporter.url}/").text
+    assert (cell["omitted"], cell["active_omitted"], cell["complete"]) == (2, 1, False)
+    assert (listed["complete"], [line["reasons"] for line in listed["incomplete"]]) == (False, [["omitted"]])
+    assert "+2 omitted, 1 of them active" in page
+    (line,) = (line for line in exporter.log.getvalue().splitlines() if "active operations are not watched" in line)
+    assert "level=warning" in line
+    assert "kind=iot_job" in line
+    assert "active_omitted=1" in line
+
+
+def test_an_active_operation_takes_the_place_of_one_that_ended_in_the_same_refresh() -> None:
+    config = WATCH.format("{kind: greengrass_deployment, discover: {max_operations: 2}}")
+    scenario = running_operations("greengrass_deployment", "COMPLETED", "ACTIVE", "new")
+    with serve_simulation(config, scenario) as simulation:
+        exporter = simulation.exporter
+        exporter.scrape()
+        scrape = Scrape(exporter.scrape(after=240))
+        assert scrape.ids() == {"older", "oldest"}
+        assert scrape.by("id", LAST_READ) == dict.fromkeys(("older", "oldest"), exporter.clock.at)
+        assert scrape.value(ACTIVE_OMITTED) == 0
+        exporter.reload(config.replace("max_operations: 2", "max_operations: 1"))
+        assert Scrape(exporter.scrape()).value(ACTIVE_OMITTED) == 1
+    assert exporter.log.getvalue().count("active operations are not watched") == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "ended", "active", "seconds"),
+    [
+        pytest.param("iot_job", "COMPLETED", "IN_PROGRESS", 180, id="lists by status"),
+        pytest.param("greengrass_deployment", "COMPLETED", "ACTIVE", 180, id="a list with statuses"),
+        pytest.param("greengrass_bulk_deployment", "Completed", "Running", 3600, id="a list without statuses"),
+    ],
+)
+def test_the_end_of_an_active_operation_beyond_the_limit_is_noticed(
+    kind: str, ended: str, active: str, seconds: float
+) -> None:
+    config = WATCH.format(f"{{kind: {kind}, discover: {{max_operations: 1}}}}")
+    with serve_simulation(config, running_operations(kind, ended, active, "older")) as simulation:
+        exporter = simulation.exporter
+        assert Scrape(exporter.scrape()).value(ACTIVE_OMITTED) == 2
+        exporter.scrape(after=seconds)
+        scrape = Scrape(exporter.scrape())
+        assert scrape.value(ACTIVE_OMITTED) == 1
+        assert scrape.ids() == {"new"}
 
 
 def test_a_404_that_is_not_from_aws_removes_no_operation() -> None:

@@ -1,7 +1,7 @@
 """The cause of each alert: a scenario of the simulated AWS, or a fault of an exporter."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
@@ -17,15 +17,25 @@ EXPORTER_FAULTS: Mapping[str, str] = {
     "AwsIotBulkExporterConfigReloadFailed": SHARDS_JOB,
     "AwsIotBulkExporterShardMismatch": SHARDS_JOB,
 }
+DISCOVERY: Mapping[str, Any] = {"discover": True}
+# What an exporter watches in the cells of a case, if its alert needs more than discovery.
+WATCHES: Mapping[str, Mapping[str, Any]] = {
+    "AwsIotBulkExporterActiveOmitted": {"discover": {"max_operations": 1}},
+    "AwsIotBulkExporterUnknownIds": {**DISCOVERY, "ids": ["drill-unknown"]},
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """An alert, the labels that it must have, and the scenario that causes it, empty for an exporter fault."""
+    """An alert, the labels that it must have, and the scenario that causes it, empty for an exporter fault.
+
+    ``watch`` is what an exporter watches in the cells of the scenario.
+    """
 
     alert: Alert
     scenario: Mapping[str, Any]
     labels: Mapping[str, str]
+    watch: Mapping[str, Any] = field(default_factory=lambda: DISCOVERY)
 
     def __str__(self) -> str:
         labels = ", ".join(f'{name}="{value}"' for name, value in self.labels.items() if name != "alertname")
@@ -74,7 +84,7 @@ def _simulated_case(alert: Alert) -> Case:
         "id": operation["id"],
     }
     labels = {label: values[label] for label in alert.labels if label in values}
-    return Case(alert, scenario, {**_rule_labels(alert), **labels})
+    return Case(alert, scenario, {**_rule_labels(alert), **labels}, WATCHES.get(alert.name, DISCOVERY))
 
 
 def _rule_labels(alert: Alert) -> dict[str, str]:

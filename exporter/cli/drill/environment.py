@@ -1,11 +1,11 @@
 """The environment of the drill: a simulated AWS, exporters, Prometheus and Alertmanager, and their faults."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from exporter.cli.drill.cases import DOWN_JOB, MAIN_JOB, SHARDS_JOB, Case, combined_scenario
+from exporter.cli.drill.cases import DISCOVERY, DOWN_JOB, MAIN_JOB, SHARDS_JOB, Case, combined_scenario
 from exporter.cli.drill.files import (
     INVALID_CONFIG,
     SILENT_ALERTMANAGER,
@@ -57,7 +57,7 @@ class DrillEnvironment:
     async def start(self) -> None:
         """Start all programs, with the scenario that causes the alerts."""
         await self._start_simulator(combined_scenario(self.cases))
-        await self._start_main({kind.name for kind in self.kinds})
+        await self._start_main(self.cases, {kind.name for kind in self.kinds})
         await self._start_exporter(DOWN, self.ports.down, self._healthy_config)
         await self._start_shard(0)
         await self._start_alertmanager()
@@ -75,7 +75,8 @@ class DrillEnvironment:
     async def repair(self) -> None:
         """Make AWS respond without operations and faults, and repair the exporters."""
         await self._start_simulator({"accounts": combined_scenario(self.cases)["accounts"]})
-        await self._start_main({kind.name for kind in self.kinds if kind.support_ended is None})
+        repaired = [replace(case, watch=DISCOVERY) for case in self.cases]
+        await self._start_main(repaired, {kind.name for kind in self.kinds if kind.support_ended is None})
         await self._start_exporter(DOWN, self.ports.down, self._healthy_config)
         await self._start_shard(1)
         self._reload_shard(self._healthy_config)
@@ -93,8 +94,8 @@ class DrillEnvironment:
         address = f"--listen-address={HOST}:{self.ports.aws}"
         await self.programs.start_exporter("aws", "simulate", address, f"--scenario={path}")
 
-    async def _start_main(self, kinds: set[str]) -> None:
-        await self._start_exporter(MAIN, self.ports.main, exporter_config(self.cases, kinds))
+    async def _start_main(self, cases: Sequence[Case], kinds: set[str]) -> None:
+        await self._start_exporter(MAIN, self.ports.main, exporter_config(cases, kinds))
 
     async def _start_exporter(self, name: str, port: int, config: Mapping[str, Any], *flags: str) -> None:
         path = self._write(f"{name}.yaml", config)

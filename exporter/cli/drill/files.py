@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from exporter.cli.drill.cases import Case
+from exporter.cli.drill.cases import DISCOVERY, Case
 
 SCRAPE_INTERVAL = "1s"
 # No scenario has an operation in this Region.
@@ -25,7 +25,7 @@ def write_file(path: Path, content: Any) -> Path:
 def exporter_config(cases: Iterable[Case], kinds: Collection[str]) -> dict[str, Any]:
     """Return the configuration that watches the cells of the cases, limited to these kinds."""
     accounts = [
-        _account(case.alert.name, case.scenario["accounts"][0], region, kind)
+        _account(case.alert.name, case.scenario["accounts"][0], region, {"kind": kind, **case.watch})
         for case in cases
         for region, kind in case.cells
         if kind in kinds
@@ -35,7 +35,7 @@ def exporter_config(cases: Iterable[Case], kinds: Collection[str]) -> dict[str, 
 
 def healthy_config(account_id: str, kind: str) -> dict[str, Any]:
     """Return the configuration of an exporter that reads no operation."""
-    return {"accounts": [_account("healthy", account_id, HEALTHY_REGION, kind)]}
+    return {"accounts": [_account("healthy", account_id, HEALTHY_REGION, {"kind": kind, **DISCOVERY})]}
 
 
 def prometheus_config(jobs: Mapping[str, Iterable[str]], rules: Path, alertmanager: str) -> dict[str, Any]:
@@ -55,6 +55,5 @@ def prometheus_config(jobs: Mapping[str, Iterable[str]], rules: Path, alertmanag
     }
 
 
-def _account(name: str, account_id: str, region: str, kind: str) -> dict[str, Any]:
-    watch = [{"kind": kind, "discover": True}]
-    return {"name": name, "account_id": account_id, "regions": [region], "watch": watch}
+def _account(name: str, account_id: str, region: str, watch: Mapping[str, Any]) -> dict[str, Any]:
+    return {"name": name, "account_id": account_id, "regions": [region], "watch": [dict(watch)]}

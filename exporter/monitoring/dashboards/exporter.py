@@ -44,6 +44,8 @@ LAST_SUCCESS: Final = _self_metric("last_success_timestamp_seconds", CHOSEN_CELL
 REFRESH_DURATION: Final = per_cell("max", _self_metric("refresh_duration_seconds", CHOSEN_CELLS))
 OPERATIONS: Final = per_cell("max", _self_metric("operations", CHOSEN_CELLS))
 OMITTED: Final = per_cell("max", _self_metric("operations_omitted", CHOSEN_CELLS))
+ACTIVE_OMITTED: Final = per_cell("max", _self_metric("active_operations_omitted", CHOSEN_CELLS))
+UNKNOWN_IDS: Final = per_cell("max", _self_metric("unknown_ids", CHOSEN_CELLS))
 REASONS: Final = per_cell("max", f"{_self_metric('cell_error', CHOSEN_CELLS)} == 1", "reason")
 
 CHOSEN_APIS: Final = f'aws_account_id=~"$account", aws_region=~"$region", {CHOSEN_INSTANCE}'
@@ -165,8 +167,9 @@ def _cells() -> Panel:
     return table(
         "Cells",
         "All cells: the result and the error reason of the last refresh, the time since the last complete refresh, the "
-        "duration of the last refresh, and the numbers of operations. With several exporters, the worst value.",
-        (REASONS, CELL_UP, oldest, REFRESH_DURATION, OPERATIONS, OMITTED),
+        "duration of the last refresh, the numbers of operations, of those beyond max_operations and the active ones "
+        "among them, and the number of ids that AWS does not know. With several exporters, the worst value.",
+        (REASONS, CELL_UP, oldest, REFRESH_DURATION, OPERATIONS, OMITTED, ACTIVE_OMITTED, UNKNOWN_IDS),
         (
             Column("account", "Name"),
             Column("aws_account_id", "Account"),
@@ -178,6 +181,8 @@ def _cells() -> Panel:
             Column("Value #D", "Refresh duration", {"unit": "s"}),
             Column("Value #E", "Operations", {"decimals": 0}),
             Column("Value #F", "Omitted", {"decimals": 0}),
+            Column("Value #G", "Active omitted", {"decimals": 0}),
+            Column("Value #H", "Unknown ids", {"decimals": 0}),
         ),
         sort_by="Last success",
     )

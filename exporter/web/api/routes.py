@@ -61,7 +61,11 @@ def _incomplete_cell(line: CellLine) -> IncompleteCell:
         account_id=line.account_id,
         region=line.region,
         kind=line.kind,
-        reasons=(*line.reasons, *(["pending"] if line.pending else [])),
+        reasons=(
+            *line.reasons,
+            *(["pending"] if line.pending else []),
+            *(["omitted"] if line.active_omitted else []),
+        ),
     )
 
 

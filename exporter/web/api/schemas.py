@@ -20,8 +20,8 @@ class IncompleteCell:
     reasons: Annotated[
         Sequence[str],
         Field(
-            description="Why operations may be missing: the reasons of the last refresh, and `pending` while a refresh "
-            "has not read everything yet."
+            description="Why operations may be missing: the reasons of the last refresh, `pending` while a refresh has "
+            "not read everything yet, and `omitted` if active operations are beyond `max_operations`."
         ),
     ]
 

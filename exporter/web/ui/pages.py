@@ -47,6 +47,8 @@ MANY_ROWS = 1_000
 ROWS_PER_BODY = 50
 # Failing cells that the banner names. The table lists all of them.
 CELLS_IN_BANNER = 3
+# Unknown ids that the table of cells names. The JSON API lists all of them.
+IDS_IN_CELL = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,7 @@ def _environment(assets: Mapping[str, Asset]) -> Environment:
         max_text_length=MAX_TEXT_LENGTH,
         rows_per_body=ROWS_PER_BODY,
         cells_in_banner=CELLS_IN_BANNER,
+        ids_in_cell=IDS_IN_CELL,
         bar=bar,
         short_name=short_name,
         tone=tone,
