@@ -50,7 +50,13 @@ class Exporter:
         self._reload_tasks: set[asyncio.Task[None]] = set()
         self._reload_metrics = ConfigMetrics(process.registry)
         self._reload_metrics.succeed(process.clock.now())
-        status = Status(process.kinds, lambda: self.runtime.overview, self.refresh_missing, process.clock.now)
+        status = Status(
+            process.kinds,
+            lambda: self.runtime.overview,
+            self.refresh_missing,
+            process.clock.now,
+            lambda: self.runtime.config.links.model_dump(),
+        )
         routes = [
             *lifecycle_routes(self.reload, lambda: masked_yaml(self.runtime.config)),
             *probe_routes(lambda: self.runtime.prober),

@@ -109,3 +109,6 @@ RoleArn = pattern_type(
 SessionName = pattern_type(r"[\w+=,.@-]{2,64}", "2 to 64 letters, digits or any of _+=,.@-")
 ExternalId = _secret_type(r"[\w+=,.@:/-]{2,1224}", "2 to 1224 letters, digits or any of _+=,.@:/-")
 Regex = Annotated[re.Pattern[str], BeforeValidator(_parse_regex), WithJsonSchema({"type": "string", "format": "regex"})]
+
+# Only these schemes: a browser would run the script in an address such as javascript:...
+PageUrl = pattern_type(r"https?://[^\s\"'<>]{1,2000}", "an address that begins with https:// or http://")

@@ -14,6 +14,7 @@ from exporter.config.fields import (
     AccountId,
     ExternalId,
     Name,
+    PageUrl,
     Regex,
     Region,
     RoleArn,
@@ -139,6 +140,13 @@ class Labels(StrictModel):
     )
 
 
+class Links(StrictModel):
+    """Pages that the status page links. Without an address there is no link."""
+
+    documentation: PageUrl | None = Field(default=None, description="The address of the exporter's documentation.")
+    runbooks: PageUrl | None = Field(default=None, description="The address of the runbooks of the alerts.")
+
+
 class Config(StrictModel):
     """The whole configuration."""
 
@@ -148,3 +156,4 @@ class Config(StrictModel):
     refresh: Refresh = Field(default_factory=Refresh, description=Refresh.__doc__)
     aws: Aws = Field(default_factory=Aws, description=Aws.__doc__)
     labels: Labels = Field(default_factory=Labels, description=Labels.__doc__)
+    links: Links = Field(default_factory=Links, description=Links.__doc__)

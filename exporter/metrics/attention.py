@@ -38,8 +38,10 @@ class Problem(IntEnum):
     @property
     def severity(self) -> Severity:
         """The severity of an operation with this problem. A user knows of an operation that a user stopped."""
-        levels = {Problem.FAILED: Severity.HIGH, Problem.STOPPED: Severity.LOW, Problem.NONE: Severity.NONE}
-        return levels.get(self, Severity.MEDIUM)
+        return SEVERITIES.get(self, Severity.MEDIUM)
+
+
+SEVERITIES = {Problem.FAILED: Severity.HIGH, Problem.STOPPED: Severity.LOW, Problem.NONE: Severity.NONE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,60 +67,91 @@ class Attention:
         return self.is_recent and self.problem is not Problem.NONE
 
 
-def attention(kind: Kind[Any], operation: Operation, history: History, now: float) -> Attention:
+NO_ATTENTION = Attention(Problem.NONE, "", is_recent=True, share=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """An operation with what its kind says of it."""
+
+    kind: Kind[Any]
+    operation: Operation
+    history: History
+    phase: Phase
+    counts: ItemCounts
+    is_active: bool
+
+    @property
+    def is_running(self) -> bool:
+        """Whether AWS works on the operation, and it has items left."""
+        return self.is_active and self.phase is not Phase.WAITING and self.operation.progress != 1
+
+
+def state_of(kind: Kind[Any], operation: Operation, history: History) -> State:
+    """Return the state of an operation."""
+    status = operation.status
+    return State(kind, operation, history, phase(kind, status), kind.item_counts(operation), kind.is_active(status))
+
+
+def attention(state: State, now: float) -> Attention:
     """Return what is wrong with an operation at a time in Unix seconds."""
-    counts = kind.item_counts(operation)
-    found = list(_problems(kind, operation, counts, history))
-    problem, _ = found[0] if found else (Problem.NONE, "")
-    oldest = now - kind.thresholds.ended_seconds
-    is_recent = kind.is_active(operation.status) or _ended_at(operation, history, now) > oldest
-    return Attention(problem, ", ".join(text for _, text in found), is_recent, counts.failure_ratio or 0.0)
+    found = list(_problems(state))
+    if not found:
+        return NO_ATTENTION
+    oldest = now - state.kind.thresholds.ended_seconds
+    is_recent = state.is_active or _ended_at(state.operation, state.history, now) > oldest
+    problem, _ = found[0]
+    return Attention(problem, ", ".join(text for _, text in found), is_recent, state.counts.failure_ratio or 0.0)
 
 
-def _problems(
-    kind: Kind[Any], operation: Operation, counts: ItemCounts, history: History
-) -> Iterator[tuple[Problem, str]]:
+def _problems(state: State) -> Iterator[tuple[Problem, str]]:
     """Yield the problems of an operation in words, the most urgent one first."""
-    is_running = _is_running(kind, operation)
-    current = phase(kind, operation.status)
-    if current is Phase.FAILED:
+    if state.is_active:
+        yield from _running_problems(state)
+        return
+    operation = state.operation
+    if state.phase is Phase.FAILED:
         yield Problem.FAILED, "failed"
+        return
     if operation.aborted:
         yield Problem.ABORTED, "cancelled by its abort criteria"
-    if is_running and _is_failing(kind, counts):
-        yield Problem.FAILING, _failed_items(counts)
-    if is_running and _is_stalled(kind, operation, history):
-        yield Problem.STALLED, f"stalled for {rounded_duration(history.unchanged_seconds)}"
-    has_finished = not kind.is_active(operation.status) and current is not Phase.FAILED
-    if has_finished and _has_many_failures(kind, counts):
-        yield Problem.FINISHED_WITH_FAILURES, _failed_items(counts)
-    if current is Phase.STOPPED and not operation.aborted:
+    if _has_many_failures(state.kind, state.counts):
+        yield Problem.FINISHED_WITH_FAILURES, _failed_items(state.counts)
+    if state.phase is Phase.STOPPED and not operation.aborted:
         yield Problem.STOPPED, "stopped" if operation.status.casefold().startswith("stop") else "cancelled"
 
 
-def _is_running(kind: Kind[Any], operation: Operation) -> bool:
-    """Return whether AWS works on an operation that has items left."""
-    waits = phase(kind, operation.status) is Phase.WAITING
-    return kind.is_active(operation.status) and not waits and operation.progress != 1
+def _running_problems(state: State) -> Iterator[tuple[Problem, str]]:
+    if not state.is_running:
+        return
+    if _is_failing(state.kind, state.counts):
+        yield Problem.FAILING, _failed_items(state.counts)
+    if _is_stalled(state.kind, state.operation, state.history):
+        yield Problem.STALLED, f"stalled for {rounded_duration(state.history.unchanged_seconds)}"
 
 
 def _is_failing(kind: Kind[Any], counts: ItemCounts) -> bool:
+    if not counts.failed:
+        return False
     ratio, processed = counts.failure_ratio, counts.total_processed or 0
     return ratio is not None and ratio > kind.thresholds.failure_ratio and processed >= kind.thresholds.min_items
 
 
 def _has_many_failures(kind: Kind[Any], counts: ItemCounts) -> bool:
     """Return whether too many items of a finished operation failed. A ratio that is unknown counts as too high."""
-    failed, ratio = counts.failed or 0, counts.failure_ratio
-    too_high = ratio is None or ratio > kind.thresholds.finished_failure_ratio
-    return failed > 0 and (too_high or failed >= kind.thresholds.finished_failures)
+    if not counts.failed:
+        return False
+    ratio, thresholds = counts.failure_ratio, kind.thresholds
+    too_high = ratio is None or ratio > thresholds.finished_failure_ratio
+    return too_high or counts.failed >= thresholds.finished_failures
 
 
 def _is_stalled(kind: Kind[Any], operation: Operation, history: History) -> bool:
     """Return whether no count has changed for too long. A continuous operation waits for things that join later."""
+    if history.unchanged_seconds < kind.thresholds.stalled_seconds:
+        return False
     unfinished = 1.0 if operation.progress is None else 1.0 - operation.progress
-    is_unchanged = history.unchanged_seconds >= kind.thresholds.stalled_seconds
-    return is_unchanged and unfinished >= kind.thresholds.stalled_ratio and not kind.is_continuous(operation)
+    return unfinished >= kind.thresholds.stalled_ratio and not kind.is_continuous(operation)
 
 
 def _ended_at(operation: Operation, history: History, now: float) -> float:

@@ -13,8 +13,8 @@ from pydantic import Field, PlainSerializer
 from exporter.core.model import Operation, Reading, Snapshot
 from exporter.core.store import Store, without_duplicates
 from exporter.kinds.kind import Kind
-from exporter.kinds.phase import Phase, phase
-from exporter.metrics.attention import Severity, attention
+from exporter.kinds.phase import Phase
+from exporter.metrics.attention import Severity, attention, state_of
 from exporter.metrics.eta import Estimates
 from exporter.metrics.families import UNKNOWN
 from exporter.metrics.self_metrics import BudgetKey
@@ -202,10 +202,9 @@ class Overview:
 
     def _operation(self, snapshot: Snapshot, reading: Reading[Operation], now: float) -> OperationLine:
         kind, operation = self._kinds[snapshot.key.kind], reading.operation
-        item_counts, active = kind.item_counts(operation), kind.is_active(operation.status)
         history = self._estimates.history(snapshot.key, reading)
-        found = attention(kind, operation, history, now)
-        estimate = history.estimate if active else None
+        state = state_of(kind, operation, history)
+        found, estimate = attention(state, now), history.estimate if state.is_active else None
         return OperationLine(
             account=snapshot.scope.account,
             account_id=snapshot.scope.account_id,
@@ -218,16 +217,16 @@ class Overview:
             input=_utf8_text(operation.input),
             status=_utf8_text(operation.status),
             known_status=operation.status if operation.status in kind.statuses else UNKNOWN,
-            phase=phase(kind, operation.status),
-            active=active,
+            phase=state.phase,
+            active=state.is_active,
             continuous=kind.is_continuous(operation),
             needs_attention=found.needs_attention,
             severity=found.problem.severity,
             reason=found.reason,
             rank=found.rank,
             progress=_rounded(operation.progress),
-            succeeded=item_counts.succeeded,
-            failed=item_counts.failed,
+            succeeded=state.counts.succeeded,
+            failed=state.counts.failed,
             reason_code=_utf8_text(operation.reason_code),
             aborted=operation.aborted,
             created=_timestamp(operation.created),

@@ -1,6 +1,6 @@
 """The data and the request handling that the status page and the JSON API share."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,13 +20,15 @@ class Status:
     """Functions of the running exporter, whose configuration may change.
 
     ``overview`` returns the current lines, ``now`` Unix seconds. ``refresh`` refreshes the cells that are due. If no
-    cell that its argument selects has fresh data, it waits, at most for the configured deadline.
+    cell that its argument selects has fresh data, it waits, at most for the configured deadline. ``links`` returns the
+    addresses of further pages by name.
     """
 
     kinds: Sequence[Kind[Any]]
     overview: Callable[[], Overview]
     refresh: Callable[[Callable[[Snapshot], bool]], Awaitable[object]]
     now: Callable[[], float]
+    links: Callable[[], Mapping[str, str | None]] = dict
 
     def handler(
         self,

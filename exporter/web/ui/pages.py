@@ -170,7 +170,7 @@ class _Page:
         return self._render(request, "status.html", 200, **self._content(query))
 
     def _render(self, request: Request, template: str, status: int, **content: Any) -> Response:
-        text = self._environment.get_template(template).render(links=self._links, **content)
+        text = self._environment.get_template(template).render(links=self._links, pages=self._status.links(), **content)
         return negotiated_response(request, [text.encode()], {**PAGE_HEADERS, "Content-Type": HTML}, status)
 
     def _content(self, query: Query) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The status page is safe and accessible: markup in names is text, and no content comes from other hosts."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from exporter.config.loader import parse_config
+from exporter.core.errors import ConfigError
+from exporter.kinds.registry import KINDS
 from tests.support import http_requests
 from tests.support.exporter_server import ServedExporter, serve_exporter, serve_simulation
 from tests.support.page_checks import CONFIG, SCENARIO, operation_names, wait_for_update
@@ -104,6 +108,23 @@ def test_no_content_comes_from_other_hosts_and_nothing_is_inline(exporter: Serve
     assert response.headers["referrer-policy"] == "no-referrer"
     assert re.findall(r'(?:src|href|action)="(?!\./|\?|#|static/)[^"]*"', response.text) == []
     assert re.findall(r"<style| style=| on\w+=|<script(?! type=\"module\" src=)", response.text) == []
+
+
+def test_the_page_links_the_documentation_and_the_runbooks_where_the_user_has_them() -> None:
+    documentation, runbooks = "https://wiki.example/a?b=1&c", "http://wiki.example/runbooks"
+    links = f"links: {{documentation: '{documentation}', runbooks: '{runbooks}'}}"
+    with serve_simulation(CONFIG + links, SCENARIO) as simulation:
+        page = http_requests.get(simulation.exporter.url).text
+        assert f'<a href="{documentation.replace("&", "&amp;")}">Documentation</a>' in page
+        assert f'<a href="{runbooks}">Runbooks</a>' in page
+        assert simulation.exporter.reload(CONFIG).status_code == 200
+        assert "wiki.example" not in http_requests.get(simulation.exporter.url).text
+
+
+@pytest.mark.parametrize("address", ["javascript:alert(1)", "//wiki.example", "https://", 'https://a/"b'])
+def test_an_address_that_is_no_web_page_is_refused(address: str) -> None:
+    with pytest.raises(ConfigError, match=r"links\.runbooks: expected an address that begins with https"):
+        parse_config(json.dumps({"links": {"runbooks": address}}), KINDS)
 
 
 def test_static_files_are_cached_without_end_because_their_paths_contain_a_hash(exporter: ServedExporter) -> None:
