@@ -95,6 +95,7 @@ documents: $(VENV)/.dev ## Generate the documents, rules, dashboards and tables 
 	$(BIN)/aws-iot-bulk-exporter show openapi > docs/openapi.json
 	$(BIN)/aws-iot-bulk-exporter show prometheus-rules > monitoring/prometheus-rules.yaml
 	$(BIN)/aws-iot-bulk-exporter show grafana-alerts > monitoring/grafana-alerts.yaml
+	$(BIN)/aws-iot-bulk-exporter show alertmanager-inhibitions > monitoring/alertmanager-inhibitions.yaml
 	$(BIN)/aws-iot-bulk-exporter show dashboard > monitoring/dashboards/aws-iot-bulk-fleet.json
 	$(BIN)/aws-iot-bulk-exporter show dashboard-operation > monitoring/dashboards/aws-iot-bulk-operation.json
 	$(BIN)/aws-iot-bulk-exporter show dashboard-exporter > monitoring/dashboards/aws-iot-bulk-exporter.json

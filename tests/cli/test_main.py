@@ -112,7 +112,7 @@ def test_all_invalid_flags_and_values_are_reported_at_once(command: tuple[str, .
         (("show", "prometheus-rules", "--alerts.file=/none"), "/none: cannot read the file: No such file or directory"),
         (
             ("show", "metrics", "--alerts.file=/none"),
-            "--alerts.file: not used by metrics, only by prometheus-rules and grafana-alerts",
+            "--alerts.file: not used by metrics, only by prometheus-rules, grafana-alerts, alertmanager-inhibitions",
         ),
     ],
 )

@@ -18,6 +18,7 @@ COMMITTED = {
     "openapi": "docs/openapi.json",
     "prometheus-rules": "monitoring/prometheus-rules.yaml",
     "grafana-alerts": "monitoring/grafana-alerts.yaml",
+    "alertmanager-inhibitions": "monitoring/alertmanager-inhibitions.yaml",
     "dashboard": "monitoring/dashboards/aws-iot-bulk-fleet.json",
     "dashboard-operation": "monitoring/dashboards/aws-iot-bulk-operation.json",
     "dashboard-exporter": "monitoring/dashboards/aws-iot-bulk-exporter.json",
@@ -45,10 +46,12 @@ def test_every_subject_has_a_committed_file() -> None:
 @pytest.mark.parametrize("subject", sorted(RULES))
 def test_show_applies_the_settings_of_a_file(subject: str, tmp_path: Path) -> None:
     file = tmp_path / "alerts.yaml"
-    file.write_text("alerts: {AwsIotBulkFailureRatioHigh: {severity: page}}\n")
+    file.write_text("alerts: {AwsIotBulkFailureRatioHigh: {enabled: false}}\n")
     done = run_exporter("show", subject, f"--alerts.file={file}", region="")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.count("severity: page") == 1
+    committed = (ROOT / COMMITTED[subject]).read_text(encoding="utf-8")
+    assert "AwsIotBulkFailureRatioHigh" in committed
+    assert "AwsIotBulkFailureRatioHigh" not in done.stdout
     file.write_text("alerts: {AwsIotBulkRatio: {}}\nlabels: 5\n")
     assert usage_errors("show", subject, f"--alerts.file={file}") == [
         f"{file}: labels: expected a mapping",

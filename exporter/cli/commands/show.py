@@ -19,6 +19,7 @@ from exporter.monitoring.dashboards.exporter import exporter_dashboard
 from exporter.monitoring.dashboards.fleet import fleet_dashboard
 from exporter.monitoring.dashboards.operation import operation_dashboard
 from exporter.monitoring.grafana import grafana_alerts
+from exporter.monitoring.inhibitions import alertmanager_inhibitions
 from exporter.monitoring.prometheus import chart_alerts, prometheus_rules
 from exporter.monitoring.rules import Rules, rules
 from exporter.monitoring.settings import UNCHANGED, parse_settings
@@ -45,6 +46,7 @@ DOCUMENTS: Mapping[str, Callable[[], str]] = {
 RULES: Mapping[str, Callable[[Rules], str]] = {
     "prometheus-rules": prometheus_rules,
     "grafana-alerts": grafana_alerts,
+    "alertmanager-inhibitions": alertmanager_inhibitions,
 }
 SUBJECTS = (*DOCUMENTS, *RULES)
 
@@ -63,7 +65,7 @@ def add_arguments(parser: CommandParser) -> None:
 def run(subject: str, alerts_file: Path | None, config_file: Path | None, account: str | None) -> int:
     """Print the subject and return 0. Raises ConfigError."""
     if alerts_file and subject not in RULES:
-        raise ConfigError([f"--alerts.file: not used by {subject}, only by {' and '.join(RULES)}"])
+        raise ConfigError([f"--alerts.file: not used by {subject}, only by {', '.join(RULES)}"])
     if (config_file or account) and subject != POLICY:
         raise ConfigError([f"--config.file, --account: not used by {subject}, only by {POLICY}"])
     if account and not config_file:
