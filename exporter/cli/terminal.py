@@ -116,7 +116,7 @@ _COLUMNS = (
     _Column("done", lambda row, now: Text("" if row.progress is None else _percent(row.progress))),
     _Column("status", lambda row, now: Text(printable(_status(row)), _color(row)), justify="left"),
     _Column("succeeded", lambda row, now: Text(_number(row.succeeded))),
-    _Column("failed", lambda row, now: Text(_number(row.failed), "bold red" if row.failed else "")),
+    _Column("failed", lambda row, now: Text(_failures(row), "bold red" if row.failed else "")),
     _Column("per minute", lambda row, now: Text("" if row.rate is None else f"{row.rate * MINUTE:.1%}"), 100),
     _Column("ends", lambda row, now: Text(_local_time(row.estimated_end)), 80),
     _Column("age", lambda row, now: Text(f"{max(0.0, now - row.read):.0f}s", "dim"), 80),
@@ -138,7 +138,7 @@ def _progress_message(operation: OperationLine) -> str:
     """Return the status and the counts. The age and the estimated end change too often for a log."""
     progress = [_percent(operation.progress)] if operation.progress is not None else []
     succeeded = [f"{operation.succeeded} succeeded"] if operation.succeeded is not None else []
-    failed = [f"{operation.failed} failed"] if operation.failed is not None else []
+    failed = [f"{_failures(operation)} failed"] if operation.failed is not None else []
     return ", ".join([_status(operation), *progress, *succeeded, *failed])
 
 
@@ -171,6 +171,13 @@ def _percent(progress: float) -> str:
 
 def _number(number: int | None) -> str:
     return "" if number is None else str(number)
+
+
+def _failures(operation: OperationLine) -> str:
+    """Return the number of failed items, or its range if retries make it uncertain."""
+    if operation.failed is None or not operation.possibly_failed:
+        return _number(operation.failed)
+    return f"{operation.failed} to {operation.failed + operation.possibly_failed}"
 
 
 def _local_time(at: float | None) -> str:

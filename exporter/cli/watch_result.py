@@ -22,6 +22,7 @@ class ExitStatus(IntEnum):
     SUCCEEDED = 0
     FAILED = 1
     UNREACHABLE = 3
+    UNDECIDED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class WatchResult:
     exit_status: ExitStatus | None
     succeeded: tuple[str, ...]
     failed: tuple[str, ...]
+    undecided: tuple[str, ...]
     unreachable: tuple[CellKey, ...]
 
 
@@ -86,13 +88,20 @@ class ResultTracker:
     def _result(self, refused: Sequence[CellKey], omits_active: bool) -> WatchResult:
         oldest = self._clock.monotonic() - self._give_up_after
         unreachable = (*refused, *(key for key, at in self._read_at.items() if at <= oldest and key not in refused))
-        failed = self._ids(Outcome.FAILED)
         exit_status = None
         if unreachable:
             exit_status = ExitStatus.UNREACHABLE
         elif not omits_active and self._read >= self._cells.keys() and Outcome.PENDING not in self._outcomes.values():
-            exit_status = ExitStatus.FAILED if failed else ExitStatus.SUCCEEDED
-        return WatchResult(exit_status, self._ids(Outcome.SUCCEEDED), failed, unreachable)
+            exit_status = self._ended_status()
+        succeeded, failed, undecided = map(self._ids, (Outcome.SUCCEEDED, Outcome.FAILED, Outcome.UNDECIDED))
+        return WatchResult(exit_status, succeeded, failed, undecided, unreachable)
+
+    def _ended_status(self) -> ExitStatus:
+        """Return the status of the worst outcome. A failure is certain, so it is worse than an undecided outcome."""
+        outcomes = self._outcomes.values()
+        if Outcome.FAILED in outcomes:
+            return ExitStatus.FAILED
+        return ExitStatus.UNDECIDED if Outcome.UNDECIDED in outcomes else ExitStatus.SUCCEEDED
 
     def _ids(self, wanted: Outcome) -> tuple[str, ...]:
         return tuple(id for (_, id), current in self._outcomes.items() if current is wanted)

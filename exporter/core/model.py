@@ -47,12 +47,14 @@ class Operation:
 class ItemCounts:
     """The number of succeeded and failed items of an operation, None if AWS does not send it.
 
-    ``processed`` is the number of processed items, if AWS sends it.
+    ``processed`` is the number of processed items, if AWS sends it. ``possibly_failed`` is the number of further items
+    that may have failed: the counts of AWS do not decide it.
     """
 
     succeeded: int | None
     failed: int | None
     processed: int | None = None
+    possibly_failed: int = 0
 
     @property
     def total_processed(self) -> int | None:

@@ -13,10 +13,8 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from exporter.core.errors import ApiError, Reason
-from exporter.core.model import Operation
-from exporter.kinds import job_counts, response
+from exporter.kinds import job_counts, job_operation, job_retries, response
 from exporter.kinds.kind import Api, ApiCall, Discovery, FetchRequest, Kind, ListEntry, Naming, Options, Simulation
-from exporter.kinds.metric import breakdown
 from exporter.kinds.response import Response
 from exporter.kinds.simulated_operation import SimulatedOperation
 
@@ -38,15 +36,11 @@ LIST = ApiCall("greengrassv2", "ListDeployments", quota=30, bucket=BUCKET, depen
 DESCRIBE_JOB_UNSHARED = replace(job_counts.DESCRIBE_JOB, shared=False)
 
 ACTIVE = frozenset({"ACTIVE"})
-THINGS = "aws_greengrass_deployment_things"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GreengrassDeployment(Operation):
-    """A deployment with the thing counts of its job. Without a job, ``job_id`` and the counts are empty."""
-
-    continuous: bool = False
-    things: job_counts.ThingCounts = ()
+class GreengrassDeployment(job_operation.JobOperation):
+    """A deployment with the counts of its job. Without a job, ``job_id`` and the counts are empty."""
 
 
 async def fetch(api: Api, request: FetchRequest[GreengrassDeployment]) -> GreengrassDeployment:
@@ -58,7 +52,7 @@ async def fetch(api: Api, request: FetchRequest[GreengrassDeployment]) -> Greeng
     if deployment is None or not deployment.job_id or deployment.status != request.listed_status:
         deployment = parse(request.id, await api.call(GET, deploymentId=request.id))
     describe = job_counts.DESCRIBE_JOB if KIND.is_active(deployment.status) else DESCRIBE_JOB_UNSHARED
-    return with_job(deployment, await _job(api, describe, deployment.job_id))
+    return job_operation.with_job(deployment, await _job(api, describe, deployment.job_id))
 
 
 async def _job(api: Api, describe: ApiCall, job_id: str) -> Response:
@@ -88,21 +82,6 @@ def parse(id: str, description: Response) -> GreengrassDeployment:
         target=response.text(description, "targetArn"),
         tags=response.tags(description, "tags"),
         job_id=response.text(description, "iotJobId"),
-    )
-
-
-def with_job(deployment: GreengrassDeployment, job: Response) -> GreengrassDeployment:
-    """Return the deployment with the state of its job."""
-    things = job_counts.thing_counts(job)
-    return replace(
-        deployment,
-        continuous=job_counts.is_continuous(job),
-        things=things,
-        progress=job_counts.progress(things, response.text(job, "status")),
-        updated=response.moment(job, "lastUpdatedAt"),
-        completed=response.moment(job, "completedAt"),
-        reason_code=response.text(job, "reasonCode"),
-        aborted=job_counts.is_aborted(job, things),
     )
 
 
@@ -180,24 +159,18 @@ KIND: Kind[GreengrassDeployment] = Kind(
     ),
     fetch=fetch,
     is_final=is_final,
-    item_counts=lambda deployment: job_counts.item_counts(deployment.things),
+    item_counts=job_operation.item_counts,
     is_continuous=lambda deployment: deployment.continuous,
-    metrics=(
-        breakdown(
-            THINGS,
-            "Number of things of the deployment by the state of its job's execution (AWS: jobProcessDetails).",
-            "state",
-            lambda deployment: deployment.things,
-        ),
-    ),
+    metrics=job_operation.metrics("aws_greengrass_deployment_", "deployment"),
     simulation=Simulation(
         responses={GET: _simulated_deployment, job_counts.DESCRIBE_JOB: _simulated_job_response},
         entry=_simulated_entry,
         names_of={job_counts.DESCRIBE_JOB: Naming("jobId", _job_id)},
         as_other_kinds={job_counts.JOB_KIND: _simulated_job},
     ),
-    items=job_counts.things_series(THINGS),
     thresholds=job_counts.THRESHOLDS,
+    items=job_operation.item_series("aws_greengrass_deployment_"),
+    notes=job_retries.NOTES,
     failed=frozenset({"FAILED"}),
     stopped=frozenset({"CANCELED"}),
 )

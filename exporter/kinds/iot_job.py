@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from exporter.core.errors import malformed
-from exporter.core.model import Operation
-from exporter.kinds import job_counts, response
+from exporter.kinds import job_counts, job_operation, job_retries, response
 from exporter.kinds.kind import (
     Api,
     ApiCall,
@@ -26,22 +25,18 @@ from exporter.kinds.kind import (
     Simulation,
     TagSource,
 )
-from exporter.kinds.metric import breakdown
 from exporter.kinds.response import Response, Tags
 from exporter.kinds.simulated_operation import SimulatedOperation
 
 LIST = ApiCall("iot", "ListJobs", quota=10)
 LIST_TAGS = ApiCall("iot", "ListTagsForResource", quota=10, resource=job_counts.RESOURCE)
-THINGS = "aws_iot_job_things"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IotJob(Operation):
-    """A job with its thing counts. ``arn`` is empty if AWS did not send it."""
+class IotJob(job_operation.JobOperation):
+    """A job. ``arn`` is empty if AWS did not send it."""
 
-    arn: str
-    continuous: bool
-    things: job_counts.ThingCounts
+    arn: str = ""
 
 
 async def fetch(api: Api, request: FetchRequest[IotJob]) -> IotJob:
@@ -55,22 +50,15 @@ def parse(id: str, description: Response) -> IotJob:
     ``documentSource``, ``comment`` and ``description`` are left out: a signed URL and free text.
     """
     job = response.structure(description, "job")
-    things, status = job_counts.thing_counts(job), response.status(job, "status")
-    return IotJob(
+    described = IotJob(
         id=id,
-        status=status,
-        progress=job_counts.progress(things, status),
+        status=response.status(job, "status"),
         created=response.moment(job, "createdAt"),
-        updated=response.moment(job, "lastUpdatedAt"),
         scheduled_start=response.iso_timestamp(response.structure(job, "schedulingConfig"), "startTime"),
-        completed=response.moment(job, "completedAt"),
         target=job_counts.target_text(response.texts(job, "targets")),
-        reason_code=response.text(job, "reasonCode"),
-        aborted=job_counts.is_aborted(job, things),
         arn=response.text(job, "jobArn"),
-        continuous=job_counts.is_continuous(job),
-        things=things,
     )
+    return job_operation.with_job(described, job)
 
 
 async def read_tags(api: Api, job: IotJob) -> Tags:
@@ -115,23 +103,17 @@ KIND: Kind[IotJob] = Kind(
     discovery=Discovery(LIST, entries, status_parameter="status", parameters={"maxResults": 250}),
     fetch=fetch,
     is_final=is_final,
-    item_counts=lambda job: job_counts.item_counts(job.things),
+    item_counts=job_operation.item_counts,
     is_continuous=lambda job: job.continuous,
-    metrics=(
-        breakdown(
-            THINGS,
-            "Number of things of the job by the state of its execution (AWS: jobProcessDetails).",
-            "state",
-            lambda job: job.things,
-        ),
-    ),
+    metrics=job_operation.metrics("aws_iot_job_", "job"),
     simulation=Simulation(
         responses={job_counts.DESCRIBE_JOB: job_counts.simulated_job, LIST_TAGS: _simulated_tags},
         entry=job_counts.simulated_entry,
         names_of={LIST_TAGS: Naming("resourceArn", job_counts.job_arn)},
     ),
-    items=job_counts.things_series(THINGS),
     thresholds=job_counts.THRESHOLDS,
+    items=job_operation.item_series("aws_iot_job_"),
+    notes=job_retries.NOTES,
     stopped=frozenset({job_counts.CANCELED_STATUS}),
     waiting=frozenset({"SCHEDULED"}),
     ending=frozenset({"DELETION_IN_PROGRESS"}),

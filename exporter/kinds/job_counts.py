@@ -6,9 +6,8 @@ AWS: https://docs.aws.amazon.com/iot/latest/apireference/API_JobProcessDetails.h
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from exporter.core.model import ItemCounts
 from exporter.kinds import response
-from exporter.kinds.kind import ApiCall, ItemSeries, SeriesSelector
+from exporter.kinds.kind import ApiCall
 from exporter.kinds.response import Response
 from exporter.kinds.simulated_operation import SimulatedOperation
 from exporter.kinds.thresholds import Thresholds
@@ -46,41 +45,41 @@ CONTINUOUS = "CONTINUOUS"
 # The last devices of a fleet connect rarely, or never. A job without them is not stalled.
 THRESHOLDS = Thresholds(stalled_seconds=7_200.0, stalled_ratio=0.01)
 
-# The number of things in each state whose count AWS sent.
+# The number of executions in each state whose count AWS sent. Without retries, each thing has one execution.
 ThingCounts = tuple[tuple[str, int], ...]
 
 
 def thing_counts(job: Response) -> ThingCounts:
-    """Return the thing counts of a job."""
+    """Return the counts of a job. AWS names them after things, but counts executions."""
     details = response.structure(job, "jobProcessDetails")
     counts = ((state, response.count(details, member)) for state, member in MEMBERS.items())
     return tuple((state, count) for state, count in counts if count is not None)
 
 
-def progress(things: ThingCounts, status: str) -> float | None:
+def progress(things: ThingCounts, status: str, retried: int = 0) -> float | None:
     """Return the share of things that a job of this status has processed; None if a count is missing or all are 0.
 
     AWS cancels the unfinished things of a cancelled or deleted job, so these things were not processed. A thing that
-    was cancelled while its job continues is done.
+    was cancelled while its job continues is done. ``retried`` is the largest possible number of retried executions;
+    the share is then the smallest possible one.
     """
     counts = dict(things)
-    total = sum(counts.values())
-    if not total or any(state not in counts for state in UNFINISHED):
+    if not sum(counts.values()) or any(state not in counts for state in UNFINISHED):
         return None
+    # At least one thing has executions, even if all of them may have been retried.
+    total = max(1, sum(counts.values()) - retried)
     unprocessed = (*UNFINISHED, CANCELLED) if status in CANCELLING else UNFINISHED
     return (total - sum(counts.get(state, 0) for state in unprocessed)) / total
+
+
+def failed_executions(things: ThingCounts) -> int:
+    """Return the number of executions that failed, were rejected or timed out, including retried ones."""
+    return sum(count for state, count in things if state in FAILURES)
 
 
 def unfinished_things(things: ThingCounts) -> int:
     """Return the number of things that are queued or in progress."""
     return sum(count for state, count in things if state in UNFINISHED)
-
-
-def item_counts(things: ThingCounts) -> ItemCounts:
-    """Return the number of succeeded and failed things."""
-    counts = dict(things)
-    failed = [counts[state] for state in FAILURES if state in counts]
-    return ItemCounts(counts.get("succeeded"), sum(failed) if failed else None)
 
 
 def is_continuous(job: Response) -> bool:
@@ -116,15 +115,6 @@ def target_text(arns: Iterable[str]) -> str:
     return f"{first} +{len(others) - 1}" if len(others) > 1 else first
 
 
-def things_series(name: str) -> ItemSeries:
-    """Return the series of the metric that contain the item counts."""
-    return ItemSeries(
-        succeeded=(SeriesSelector(name, "state", ("succeeded",)),),
-        failed=(SeriesSelector(name, "state", FAILURES),),
-        unfinished=(SeriesSelector(name, "state", UNFINISHED),),
-    )
-
-
 def simulated_job(job: SimulatedOperation) -> dict[str, Any]:
     """Return the response of DescribeJob for a simulated job."""
     return {
@@ -135,6 +125,7 @@ def simulated_job(job: SimulatedOperation) -> dict[str, Any]:
             "reasonCode": job.reason_code or None,
             "abortConfig": _simulated_abort_config(job),
             "jobProcessDetails": {"processingTargets": [], **_simulated_details(job)},
+            "jobExecutionsRetryConfig": _simulated_retries(job),
         }
     }
 
@@ -160,14 +151,29 @@ def _simulated_abort_config(job: SimulatedOperation) -> dict[str, Any] | None:
     return {"criteriaList": [{**criterion, "minNumberOfExecutedThings": 1}]}
 
 
+def _simulated_retries(job: SimulatedOperation) -> dict[str, Any] | None:
+    criteria = [{"failureType": type, "numberOfRetries": limit} for type, limit in job.allowed_retries]
+    return {"criteriaList": criteria} if criteria else None
+
+
+def _simulated_executions(job: SimulatedOperation, state: str, failed: int) -> int:
+    """Return the number of executions in a failed state. Each failed thing has used all of its retries."""
+    allowed = dict(job.allowed_retries)
+    limit = allowed.get("ALL", allowed.get(state.upper(), 0))
+    # The retries of the other things follow the first failure type of the configuration.
+    first = next(iter(allowed), "")
+    is_first = state.upper() == first or (first == "ALL" and state == "failed")
+    return failed * (limit + 1) + (job.retries if is_first else 0)
+
+
 def _simulated_details(job: SimulatedOperation) -> dict[str, Any]:
     rest = job.items - job.processed
     running = min(rest, max(1, job.items // 50)) if job.status == "IN_PROGRESS" else 0
     counts = {
         "succeeded": job.succeeded,
-        "failed": job.failed - job.failed // 4 - job.failed // 8,
+        "failed": _simulated_executions(job, "failed", job.failed - job.failed // 4 - job.failed // 8),
         "rejected": job.failed // 8,
-        "timed_out": job.failed // 4,
+        "timed_out": _simulated_executions(job, "timed_out", job.failed // 4),
         "in_progress": running,
         "queued": rest - running if job.status == "IN_PROGRESS" else 0,
         # Unfinished things are cancelled when a job ends.

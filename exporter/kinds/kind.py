@@ -155,6 +155,9 @@ class ItemSeries:
     - ``unfinished``: by default unknown. An active operation then counts as one with unfinished items.
     - ``invalid``: items that failed because the input is wrong.
     - ``retried``: attempts that are made again.
+    - ``certainly_failed``: for operations whose ``failed`` items may include retried ones. Where these series exist,
+      they replace ``failed``.
+    - ``possibly_failed``: further items of these operations that may have failed.
     """
 
     succeeded: tuple[SeriesSelector, ...] = ()
@@ -163,6 +166,8 @@ class ItemSeries:
     unfinished: tuple[SeriesSelector, ...] = ()
     invalid: tuple[SeriesSelector, ...] = ()
     retried: tuple[SeriesSelector, ...] = ()
+    certainly_failed: tuple[SeriesSelector, ...] = ()
+    possibly_failed: tuple[SeriesSelector, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +185,7 @@ class Kind(Generic[T]):
     - ``item_counts``: the succeeded and failed items of an operation; ``items`` are the series with the same counts.
     - ``thresholds``: which of its operations need attention.
     - ``reports_update``: whether AWS reports the time of an operation's last change.
+    - ``notes``: Markdown for docs/metrics.md that explains the metrics. Kinds with equal notes share them.
     - ``support_ended``: since then AWS may refuse the calls permanently.
     - ``by_default``: whether the kind is watched without a configuration.
     """
@@ -211,6 +217,7 @@ class Kind(Generic[T]):
     options: tuple[Option, ...] = ()
     tag_source: TagSource[T] | None = None
     thresholds: Thresholds = DEFAULT
+    notes: str = ""
     support_ended: datetime | None = None
     by_default: bool = True
 

@@ -21,13 +21,14 @@ class Metric(Generic[T_contra]):
     """A gauge. ``read`` returns no sample for a value that AWS did not send, instead of 0.
 
     A final operation has few samples, because most operations are final: see ``state_set``, ``breakdown`` and
-    ``until_final``.
+    ``until_final``. A ``constant`` metric never changes, so that it does not show whether an operation runs.
     """
 
     name: str
     help: str
     read: Callable[[Reading[T_contra]], Iterable[Row]]
     labels: tuple[str, ...] = ()
+    constant: bool = False
 
 
 def gauge(name: str, help: str, value: Callable[[T_contra], float | None]) -> Metric[T_contra]:
@@ -83,7 +84,11 @@ def state_set(
 
 
 def breakdown(
-    name: str, help: str, label: str, counts: Callable[[T_contra], Iterable[tuple[str, float]] | None]
+    name: str,
+    help: str,
+    label: str,
+    counts: Callable[[T_contra], Iterable[tuple[str, float]] | None],
+    constant: bool = False,
 ) -> Metric[T_contra]:
     """Return a metric with one sample for each pair of a label value and a count.
 
@@ -94,4 +99,4 @@ def breakdown(
         pairs = counts(reading.operation) or ()
         return tuple(((value,), count) for value, count in pairs if count or not reading.final)
 
-    return Metric(name, help, read, (label,))
+    return Metric(name, help, read, (label,), constant)

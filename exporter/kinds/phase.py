@@ -21,11 +21,12 @@ class Phase(Enum):
 
 
 class Outcome(StrEnum):
-    """Whether an operation is pending, or how it ended."""
+    """Whether an operation is pending, or how it ended. ``UNDECIDED``: the counts of AWS do not show it."""
 
     PENDING = "open"
     SUCCEEDED = "well"
     FAILED = "badly"
+    UNDECIDED = "undecided"
 
 
 def phase(kind: Kind[Any], status: str) -> Phase:
@@ -46,14 +47,16 @@ def phase(kind: Kind[Any], status: str) -> Phase:
 def outcome(kind: Kind[Any], operation: Operation, options: Options) -> Outcome:
     """Return the outcome of an operation. It succeeded if it completed and its number of failed items is 0.
 
-    If AWS sent no failure count, it did not succeed. A continuous operation has no end: it counts as completed while
-    all of its items are finished.
+    If AWS sent no failure count, it did not succeed. If items may have failed, the outcome is undecided. A continuous
+    operation has no end: it counts as completed while all of its items are finished.
     """
     if not (kind.is_final(operation, options) or _is_idle(kind, operation)):
         return Outcome.PENDING
     is_running = kind.is_continuous(operation) and kind.is_active(operation.status)
-    completed = operation.status in kind.completed or is_running
-    return Outcome.SUCCEEDED if completed and kind.item_counts(operation).failed == 0 else Outcome.FAILED
+    counts = kind.item_counts(operation)
+    if not (operation.status in kind.completed or is_running) or counts.failed != 0:
+        return Outcome.FAILED
+    return Outcome.UNDECIDED if counts.possibly_failed else Outcome.SUCCEEDED
 
 
 def _is_idle(kind: Kind[Any], operation: Operation) -> bool:

@@ -9,6 +9,7 @@ class SimulatedOperation:
     """One operation of a scenario at one moment. The counts are of its items: things, records or groups.
 
     ``abort_percentage`` is the share of failures at which the operation aborts itself, None if it never does.
+    ``retries`` are made for items that do not fail. ``allowed_retries`` are those of each thing by failure type.
     """
 
     id: str
@@ -21,6 +22,7 @@ class SimulatedOperation:
     succeeded: int
     failed: int
     retries: int = 0
+    allowed_retries: tuple[tuple[str, int], ...] = ()
     name: str = ""
     input: str = ""
     target: str = ""

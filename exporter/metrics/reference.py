@@ -73,6 +73,7 @@ def _operations_section(kinds: Sequence[Kind[Any]]) -> Iterable[str]:
         "The statuses are spelled as AWS spells them. `Unknown` is a status that AWS added after this release:",
         "",
         *(f"- `{kind.name}`: {_code(kind.statuses)}" for kind in kinds),
+        *(line for notes in dict.fromkeys(kind.notes for kind in kinds if kind.notes) for line in ("", notes.rstrip())),
     )
 
 

@@ -92,7 +92,13 @@ class OperationLine:
     rank: Annotated[tuple[int, float], Field(exclude=True)]
     progress: Annotated[Ratio | None, Field(description="The completed share, from 0 to 1.")]
     succeeded: Annotated[Count | None, Field(description="The number of items that succeeded.")]
-    failed: Annotated[Count | None, Field(description="The number of items that failed.")]
+    failed: Annotated[
+        Count | None, Field(description="The number of items that failed. Retried failures are not included.")
+    ]
+    possibly_failed: Annotated[
+        Count,
+        Field(description="The number of further items that may have failed. Above 0 only for jobs with retries."),
+    ]
     reason_code: Annotated[
         OptionalText, Field(description="The reason that AWS or a user gave for the last change of a job's status.")
     ]
@@ -227,6 +233,7 @@ class Overview:
             progress=_rounded(operation.progress),
             succeeded=state.counts.succeeded,
             failed=state.counts.failed,
+            possibly_failed=state.counts.possibly_failed,
             reason_code=_utf8_text(operation.reason_code),
             aborted=operation.aborted,
             created=_timestamp(operation.created),

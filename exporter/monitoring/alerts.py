@@ -147,6 +147,20 @@ OPERATION_ALERTS: tuple[Alert, ...] = (
         panel="Counts",
         for_="5m",
     ),
+    # The counts of AWS include retried failures. They do not always show how many things failed after their last retry.
+    _operation_alert(
+        name="AwsIotBulkOperationOutcomeUnknown",
+        query=f"({recorded.POSSIBLY_FAILED_ITEMS} unless {SAME_OPERATION} {recorded.UNFINISHED}"
+        f" unless {SAME_OPERATION} {recorded.STOPPED}) {IS_RECENT}",
+        unit="count",
+        severity="info",
+        summary="A bulk operation with retries finished, and some of its items may have failed",
+        description=f"{OPERATION_TEXT} has no items left to process. Items that may have failed: up to {{value}}, in "
+        "addition to those that certainly failed. AWS also counts failures that were retried with success, so that its "
+        "counts do not decide this. The list of the job's executions in AWS shows the failed things.",
+        panel="Counts",
+        for_="5m",
+    ),
     _operation_alert(
         name="AwsIotBulkFailureRatioHigh",
         query=f"({recorded.FAILURE_RATIO} and {SAME_OPERATION} {recorded.PROCESSED_ITEMS} >= ${{items}}) {IS_RUNNING}"

@@ -15,7 +15,9 @@ from exporter.metrics.self_metrics import PREFIX as EXPORTER_PREFIX
 
 Kinds = Sequence[Kind[Any]]
 # The fields of ItemSeries.
-ItemCount = Literal["succeeded", "failed", "processed", "unfinished", "invalid", "retried"]
+ItemCount = Literal[
+    "succeeded", "failed", "processed", "unfinished", "invalid", "retried", "certainly_failed", "possibly_failed"
+]
 
 OPERATION_LABELS = IDENTITY
 CELL_LABELS = CELL
@@ -97,6 +99,11 @@ def with_zeros(kinds: Kinds, count: ItemCount, chosen: str = "") -> str:
     return " or ".join((item_count(kinds, count, chosen), *zeros))
 
 
+def failed_items(kinds: Kinds, chosen: str = "") -> str:
+    """Return the failed items of each operation: only the certainly failed ones if it has retries."""
+    return f"{item_count(kinds, 'certainly_failed', chosen)} or {item_count(kinds, 'failed', chosen)}"
+
+
 def _larger_of(left: str, right: str) -> str:
     # An operation may be on one side only. PromQL has no maximum of two expressions.
     return f"({left} >= {right} or {right} or {left})"
@@ -112,3 +119,8 @@ def _item_sum(source: SeriesSelector, chosen: str) -> str:
 def kind_metrics(kinds: Kinds) -> tuple[Metric[Any], ...]:
     """Return the metrics that only some kinds have, each once."""
     return tuple({metric.name: metric for kind in kinds for metric in kind.metrics}.values())
+
+
+def changing_metrics(kinds: Kinds) -> tuple[str, ...]:
+    """Return the names of the metrics of some kinds that change while an operation runs."""
+    return tuple(metric.name for metric in kind_metrics(kinds) if not metric.constant)

@@ -25,6 +25,8 @@ from exporter.monitoring.promql import (
     UPDATED,
     Kinds,
     by,
+    changing_metrics,
+    failed_items,
     item_count,
     matcher,
     per_cell,
@@ -44,6 +46,7 @@ RECENT = "operation:aws_iot_bulk_recent:max"
 SUCCEEDED_ITEMS = "operation:aws_iot_bulk_succeeded_items:max"
 FAILED_ITEMS = "operation:aws_iot_bulk_failed_items:max"
 CONTINUOUS_FAILED_ITEMS = "operation:aws_iot_bulk_continuous_failed_items:max"
+POSSIBLY_FAILED_ITEMS = "operation:aws_iot_bulk_possibly_failed_items:max"
 PROCESSED_ITEMS = "operation:aws_iot_bulk_processed_items:max"
 INVALID_ITEMS = "operation:aws_iot_bulk_invalid_items:max"
 RETRIES = "operation:aws_iot_bulk_retries:max"
@@ -125,12 +128,21 @@ def _items(kinds: Kinds) -> Iterable[Record]:
     processed = f"{count('processed')} or {both} or {SUCCEEDED_ITEMS} or {FAILED_ITEMS}"
     return (
         Record(SUCCEEDED_ITEMS, count("succeeded"), "Items (things, records or groups) that succeeded."),
-        Record(FAILED_ITEMS, count("failed"), "Items that failed, were rejected, timed out or were invalid."),
+        Record(
+            FAILED_ITEMS,
+            failed_items(kinds),
+            "Items that failed, were rejected, timed out or were invalid. Retried failures are not included.",
+        ),
         # A range of a day is expensive, so it covers only these operations.
         Record(
             CONTINUOUS_FAILED_ITEMS,
             f"{FAILED_ITEMS} and {SAME_OPERATION} {IS_CONTINUOUS}",
             "Failed items of continuous operations.",
+        ),
+        Record(
+            POSSIBLY_FAILED_ITEMS,
+            count("possibly_failed"),
+            "Further items that may have failed, if an operation has retries.",
         ),
         Record(PROCESSED_ITEMS, processed, "Items that succeeded or failed."),
         Record(INVALID_ITEMS, count("invalid"), "Items that failed because the input is invalid, if AWS reports them."),
@@ -231,6 +243,6 @@ def _unmoved(kind: Kind[Any]) -> str:
     read = f"changes({selector(LAST_READ, of_kind)}[${{glance}}])"
     unmoved = f"{seconds} * {RUNNING} and {SAME_OPERATION} {before} == 1 and {SAME_OPERATION} {read} > 0"
     almost_done = f"{selector(PROGRESS, of_kind)} > 1 - {ratio}"
-    changed = (f"changes({metric.name}[{seconds}s]) > 0" for metric in kind.metrics)
+    changed = (f"changes({name}[{seconds}s]) > 0" for name in changing_metrics((kind,)))
     exceptions = (f"{SAME_OPERATION} {exception}" for exception in (almost_done, *changed))
     return f"({' unless '.join((f'{unmoved} {UNLESS_CONTINUOUS}', *exceptions))})"

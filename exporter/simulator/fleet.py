@@ -49,6 +49,7 @@ class _RunningOperation:
             succeeded=stage.succeeded,
             failed=stage.failed,
             retries=self._retries(stage),
+            allowed_retries=tuple(planned.allowed_retries.items()),
             name=planned.name,
             input=planned.input,
             target=planned.target,

@@ -63,6 +63,7 @@ Whole = Annotated[int, Strict(), Field(ge=0)]
 Share = Annotated[float, Field(strict=True, ge=0, le=1)]
 ErrorCode = Annotated[str, Strict(), Field(pattern=r"^[A-Za-z][A-Za-z0-9.]*$")]
 ReasonCode = Annotated[str, Strict(), Field(pattern=r"^[A-Z0-9_]{0,128}$")]
+FailureType = Literal["FAILED", "TIMED_OUT", "ALL"]
 ContentType = Annotated[str, Strict(), Field(pattern=r"^[!-~]+/[ -~]+$")]
 Span = Annotated[Duration, Field(ge=0)]
 MemberPath = Annotated[str, Strict(), Field(pattern=r"^[^.\s]+(\.[^.\s]+)*$")]
@@ -154,6 +155,8 @@ class PlannedOperation(_Entry):
     ``count`` creates several equal operations, see ``ids``. Without ``account``, they belong to the first account. The
     message and the reason code appear at the last point, the error codes appear with the first failure, and the number
     of retries grows to ``retries``. ``abort_percentage`` is the share of failures at which a job aborts itself.
+    A job makes retries only with ``allowed_retries``: the retries of a thing by failure type. Then ``retries`` are
+    those of things that do not fail, and each failed thing uses all of its own.
     """
 
     # The order matters: each validator uses the fields above its own.
@@ -172,6 +175,9 @@ class PlannedOperation(_Entry):
     )
     retries: Whole = Field(
         default=0, description="The number of retries at the end. It grows with the number of processed items."
+    )
+    allowed_retries: dict[FailureType, Annotated[Whole, Field(le=10)]] = Field(
+        default={}, description="The number of retries of each thing of a job, for each failure type."
     )
     name: Text = Field(default="", description="The name.")
     input: Text = Field(default="", description="The input file of a registration task or of a bulk deployment.")

@@ -52,6 +52,7 @@ RUNNING = OperationLine(
     failed=12,
     reason_code="",
     aborted=False,
+    possibly_failed=0,
     created=None,
     updated=None,
     completed=None,
@@ -121,6 +122,14 @@ def test_a_narrow_terminal_hides_columns_and_cuts_no_number_or_id(width: int) ->
     for shown in ("99%", "IN_PROGRESS", "4810", "12"):
         assert shown in text
     assert ("us-east-1" in text) == (width >= 80)
+
+
+def test_uncertain_failures_are_shown_as_a_range() -> None:
+    uncertain = replace(RUNNING, failed=0, possibly_failed=7)
+    assert " 4810 0 to 7 " in " ".join(display_lines([uncertain], [])[1].split())
+    stream = io.StringIO()
+    plain_view(stream)([uncertain], [], NOW)
+    assert stream.getvalue().endswith("IN_PROGRESS, 99%, 4810 succeeded, 0 to 7 failed\n")
 
 
 def test_unknown_values_are_empty_and_cells_that_cannot_be_read_are_below_the_table() -> None:

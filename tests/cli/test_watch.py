@@ -11,7 +11,7 @@ import pytest
 from exporter.app.exporter import new_process_context
 from exporter.app.runtime import Runtime, first_runtime
 from exporter.aws.models import Models
-from exporter.cli.commands.watch import Filter, flags_config, matching_cells, watch
+from exporter.cli.commands.watch import Filter, flags_config, matching_cells, print_result, watch
 from exporter.cli.watch_result import WatchResult
 from exporter.config.loader import parse_config
 from exporter.core.errors import ConfigError
@@ -107,6 +107,47 @@ def test_the_counts_decide_the_exit_status(ids: tuple[str, ...], status: int, fa
     assert sorted(result.succeeded + result.failed) == sorted(ids)
     assert {line.id for line in view.operations[-1]} == set(ids) - {"unknown"}
     assert not any(line.active for line in view.operations[-1])
+
+
+RETRIED = """
+accounts: ["111122223333"]
+quotas: false
+operations:
+  - &job
+    kind: iot_job
+    id: retried
+    region: eu-west-1
+    items: 100
+    allowed_retries: {FAILED: 3}
+    retries: 2
+    timeline: [{at: 0s, status: IN_PROGRESS}, {at: 30s, status: COMPLETED, done: 1.0}]
+  - {<<: *job, id: undecided, retries: 40}
+  - {<<: *job, id: failing, retries: 0, items: 1, timeline: [{at: 0s, status: COMPLETED, done: 1.0, failed: 1.0}]}
+  - {<<: *job, id: deployment, kind: greengrass_deployment, retries: 40, timeline: [{at: 0s, status: ACTIVE},
+     {at: 30s, status: COMPLETED, done: 1.0}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "ids", "status", "printed"),
+    [
+        ("iot_job", ["retried"], 0, "1 of 1 operations succeeded\n"),
+        ("iot_job", ["failing", "undecided", "retried"], 1, "1 of 3 operations succeeded\nfailed: failing\n"),
+        ("iot_job", ["retried", "undecided"], 4, "1 of 2 operations succeeded\n"),
+        ("greengrass_deployment", ["deployment"], 4, "0 of 1 operations succeeded\n"),
+    ],
+)
+def test_failures_before_a_retry_do_not_decide_the_exit_status(
+    kind: str, ids: list[str], status: int, printed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = ManualClock()
+    with simulated(clock, RETRIED):
+        result, _ = run_watch(clock, Filter(kind=kind, ids=ids))
+    assert print_result(result) == status
+    undecided = [f"undecided: {id}: " for id in ids if id in ("undecided", "deployment")]
+    output = capsys.readouterr().out
+    assert output.startswith(printed)
+    assert [line in output for line in undecided] == [True] * len(undecided)
 
 
 def test_a_discovered_operation_that_ended_before_the_watch_does_not_count() -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from exporter.kinds.greengrass_deployment import KIND, GreengrassDeployment, with_job
+from exporter.kinds.greengrass_deployment import KIND, GreengrassDeployment
+from exporter.kinds.job_operation import with_job
 from tests.support.exporter_server import added_requests, serve_exporter
 from tests.support.scripted_endpoint import HttpResponse, ScriptedAws, error_response, json_response
 from tests.support.servers import serve_app

@@ -2,11 +2,18 @@
 
 import pytest
 
-from exporter.kinds import greengrass_bulk_deployment, greengrass_deployment, iot_job, thing_registration_task
+from exporter.kinds import (
+    greengrass_bulk_deployment,
+    greengrass_deployment,
+    iot_job,
+    job_operation,
+    thing_registration_task,
+)
+from exporter.kinds.job_counts import MEMBERS
 from exporter.kinds.kind import Options
 from exporter.kinds.phase import Outcome, outcome
 
-PENDING, SUCCEEDED, FAILED = Outcome.PENDING, Outcome.SUCCEEDED, Outcome.FAILED
+PENDING, SUCCEEDED, FAILED, UNDECIDED = Outcome.PENDING, Outcome.SUCCEEDED, Outcome.FAILED, Outcome.UNDECIDED
 NO_OPTIONS: Options = frozenset()
 
 
@@ -57,6 +64,34 @@ def test_a_job(status: str, selection: str, queued: int | None, failed: int | No
 
 
 @pytest.mark.parametrize(
+    ("status", "selection", "failed", "rejected", "expected"),
+    [
+        # Two failed executions cannot be the last ones of a thing with three retries.
+        ("COMPLETED", "SNAPSHOT", 2, 0, SUCCEEDED),
+        ("COMPLETED", "SNAPSHOT", 3, 0, UNDECIDED),
+        ("COMPLETED", "SNAPSHOT", 4, 0, FAILED),
+        ("COMPLETED", "SNAPSHOT", 0, 1, FAILED),
+        ("CANCELED", "SNAPSHOT", 2, 0, FAILED),
+        ("IN_PROGRESS", "CONTINUOUS", 0, 0, SUCCEEDED),
+        ("IN_PROGRESS", "CONTINUOUS", 2, 0, UNDECIDED),
+        ("IN_PROGRESS", "SNAPSHOT", 3, 0, PENDING),
+    ],
+)
+def test_a_job_with_retries(status: str, selection: str, failed: int, rejected: int, expected: Outcome) -> None:
+    counts = dict.fromkeys(MEMBERS.values(), 0)
+    details = {
+        **counts,
+        "numberOfSucceededThings": 1,
+        "numberOfFailedThings": failed,
+        "numberOfRejectedThings": rejected,
+    }
+    retries = {"criteriaList": [{"failureType": "FAILED", "numberOfRetries": 3}]}
+    job = {"targetSelection": selection, "jobProcessDetails": details, "jobExecutionsRetryConfig": retries}
+    parsed = iot_job.parse("x", {"job": {"status": status, **job}})
+    assert outcome(iot_job.KIND, parsed, NO_OPTIONS) is expected
+
+
+@pytest.mark.parametrize(
     ("status", "selection", "failed", "expected"),
     [
         ("ACTIVE", "SNAPSHOT", 0, PENDING),
@@ -72,7 +107,7 @@ def test_a_deployment(status: str, selection: str, failed: int, expected: Outcom
     counts = {"numberOfQueuedThings": 0, "numberOfInProgressThings": 0, "numberOfSucceededThings": 1}
     job = {"targetSelection": selection, "jobProcessDetails": {**counts, "numberOfFailedThings": failed}}
     parsed = greengrass_deployment.parse("x", {"deploymentStatus": status})
-    deployment = greengrass_deployment.with_job(parsed, job if selection else {})
+    deployment = job_operation.with_job(parsed, job if selection else {})
     assert outcome(greengrass_deployment.KIND, deployment, NO_OPTIONS) is expected
 
 

@@ -50,13 +50,14 @@ operations:
                 {at: 150m, status: Completed, done: 1.0, failed: 0.1}]}
   - {kind: greengrass_bulk_deployment, id: standing-v1, region: eu-west-1, items: 10,
      timeline: [{at: 0s, status: Running}, {at: 15m, done: 0.5}]}
-  - {kind: iot_job, id: moving-job, region: eu-west-1, items: 800,
+  - {kind: iot_job, id: moving-job, region: eu-west-1, items: 800, allowed_retries: {FAILED: 0},
      timeline: [{at: 0s, status: IN_PROGRESS}, {at: 150m, status: COMPLETED, done: 1.0, failed: 0.1}]}
   - {kind: iot_job, id: aborted-job, region: eu-west-1, items: 800, abort_percentage: 50, reason_code: WRONG_IMAGE,
      timeline: [{at: 0s, status: IN_PROGRESS}, {at: 10m, status: CANCELED, done: 0.2, failed: 0.1}]}
   - {kind: iot_job, id: waiting-job, region: eu-west-1, items: 800,
      timeline: [{at: 0s, status: SCHEDULED}]}
   - {kind: greengrass_deployment, id: moving-v2, region: us-east-1, account: "444455556666", items: 400,
+     allowed_retries: {FAILED: 0},
      continuous: true, timeline: [{at: 0s, status: ACTIVE}, {at: 150m, status: COMPLETED, done: 1.0, failed: 0.1}]}
 faults:
   - {account: "444455556666", api: ListJobs, error: AccessDeniedException, status: 403}

@@ -15,6 +15,11 @@ operations:
   - {{kind: greengrass_bulk_deployment, id: retries, region: {REGION}, items: 100, retries: 10, error_codes: [A, B, B],
      message: Bad., timeline: [{{at: 0s, status: Initializing}}, {{at: 10s, status: Running}},
      {{at: 110s, status: Completed, done: 1.0, failed: 0.05}}]}}
+  - {{kind: iot_job, id: retried, region: {REGION}, items: 100, retries: 10,
+     allowed_retries: {{FAILED: 3, TIMED_OUT: 1}}, timeline: [{{at: 0s, status: IN_PROGRESS}},
+     {{at: 100s, status: COMPLETED, done: 1.0, failed: 0.08}}]}}
+  - {{kind: iot_job, id: any-failure, region: {REGION}, items: 100, retries: 10, allowed_retries: {{ALL: 2}},
+     timeline: [{{at: 0s, status: IN_PROGRESS}}, {{at: 100s, status: COMPLETED, done: 1.0, failed: 0.08}}]}}
 """
 
 
@@ -26,6 +31,22 @@ def task(aws: Aws, id: str, after: float) -> Any:
 def deployment(aws: Aws, after: float) -> Any:
     aws.clock.at = START + after
     return aws.client("greengrass").get_bulk_deployment_status(BulkDeploymentId="retries")
+
+
+@pytest.mark.parametrize(
+    ("id", "after", "failed", "timed_out"),
+    [("retried", 50, 17, 2), ("retried", 100, 5 * 4 + 10, 2 * 2), ("any-failure", 100, 5 * 3 + 10, 2 * 3)],
+)
+def test_each_retry_of_a_job_is_an_execution(aws: Aws, id: str, after: float, failed: int, timed_out: int) -> None:
+    aws.clock.at = START + after
+    job = aws.client("iot").describe_job(jobId=id)["job"]
+    details = job["jobProcessDetails"]
+    counts = (details["numberOfFailedThings"], details["numberOfTimedOutThings"], details["numberOfRejectedThings"])
+    assert counts == (failed, timed_out, 1 if after == 100 else 0)
+    criteria = {
+        entry["failureType"]: entry["numberOfRetries"] for entry in job["jobExecutionsRetryConfig"]["criteriaList"]
+    }
+    assert criteria in ({"FAILED": 3, "TIMED_OUT": 1}, {"ALL": 2})
 
 
 def test_an_operation_does_not_exist_before_it_is_created(aws: Aws) -> None:

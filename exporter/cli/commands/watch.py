@@ -51,7 +51,7 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_value("--id", flags.name, "ID", help, action="append")
     help = "Time between two refreshes; refresh.min_age if omitted."
     parser.add_value("--interval", flags.duration, "DURATION", help)
-    help = "Exit when all operations have ended, with status 1 if one has failed."
+    help = "Exit when all operations have ended, with status 1 if one has failed, 4 if retries hide it."
     parser.add_argument("--until-done", action="store_true", help=help)
     help = "With --until-done: exit with status 3 when a cell cannot be read for this time."
     parser.add_value("--give-up-after", flags.duration, "DURATION", help, "5m")
@@ -79,7 +79,7 @@ def run(
     try:
         with new_view(sys.stdout, os.environ.get("TERM", "")) as view:
             result = asyncio.run(watch(runtime, view, clock, until_done, give_up_after))
-        return _print_result(result)
+        return print_result(result)
     except BrokenPipeError:
         # The reader of the pipe has ended. Python flushes standard output at exit, which would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -141,14 +141,16 @@ def matching_cells(cells: Sequence[Cell], filter: Filter) -> tuple[Cell, ...]:
     return matching
 
 
-def _print_result(result: WatchResult) -> int:
+def print_result(result: WatchResult) -> int:
     """Print how the operations ended, and return the exit status."""
     if result.exit_status is ExitStatus.UNREACHABLE:
         for key in result.unreachable:
             print(printable(f"{key.account} {key.region} {key.kind}: cannot be read from AWS"), file=sys.stderr)
         return result.exit_status
-    ended = len(result.succeeded) + len(result.failed)
+    ended = len(result.succeeded) + len(result.failed) + len(result.undecided)
     print(f"{len(result.succeeded)} of {ended} operations succeeded" if ended else "no operation is active")
     for id in result.failed:
         print(f"failed: {printable(id)}")
+    for id in result.undecided:
+        print(f"undecided: {printable(id)}: things may have failed after retries; list its executions in AWS")
     return result.exit_status or 0

@@ -256,7 +256,7 @@ def _count_rates(kinds: Kinds) -> Panel:
     rates = (
         _query(metric, f"deriv({selector(metric.name, CHOSEN_OPERATION)}[$window])", " * 60", kinds)
         for metric in kind_metrics(kinds)
-        if _unit_of(metric.name) == COUNT
+        if _unit_of(metric.name) == COUNT and not metric.constant
     )
     return lines(
         "Counts per minute",

@@ -12,7 +12,8 @@ from exporter.monitoring.promql import (
     STATUS,
     UP,
     Kinds,
-    kind_metrics,
+    changing_metrics,
+    item_count,
     matcher,
     per_cell,
     per_operation,
@@ -69,8 +70,8 @@ def in_milliseconds(metric: str, chosen: str) -> str:
 
 
 def failures(kinds: Kinds, chosen: str) -> str:
-    """Return the number of failed items of each operation."""
-    return with_zeros(kinds, "failed", chosen)
+    """Return the number of failed items of each operation, without retried failures."""
+    return f"{item_count(kinds, 'certainly_failed', chosen)} or {with_zeros(kinds, 'failed', chosen)}"
 
 
 def stalled(kinds: Kinds, chosen: str) -> str:
@@ -79,7 +80,7 @@ def stalled(kinds: Kinds, chosen: str) -> str:
     A waiting operation has not started. An operation without a progress ratio has started if one of its counts is
     above zero.
     """
-    counts = [metric.name for metric in kind_metrics(kinds)]
+    counts = changing_metrics(kinds)
     any_count = f"{{{matcher('__name__', counts)}, {chosen}}} > 0 unless {SAME_OPERATION} {PROGRESS}"
     return "\n".join(
         (

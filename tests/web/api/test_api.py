@@ -81,6 +81,7 @@ def test_values_that_aws_has_not_supplied_are_null(exporter: ServedExporter) -> 
         "reason_code": None,
         "aborted": False,
         "completed": None,
+        "possibly_failed": 0,
         "rate": None,
         "estimated_end": None,
     }
