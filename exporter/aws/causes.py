@@ -46,13 +46,15 @@ BOTOCORE: Mapping[type[Exception], Cause] = {
     aws.ConnectionError: Cause(Reason.CONNECTION, "the connection failed{because}"),
     aws.NoCredentialsError: Cause(Reason.CREDENTIALS, "there are no credentials"),
     aws.PartialCredentialsError: Cause(Reason.CREDENTIALS, "{cred_var} is missing"),
-    aws.CredentialRetrievalError: Cause(Reason.CREDENTIALS, "the response contains no credentials{because}"),
+    aws.CredentialRetrievalError: Cause(Reason.CREDENTIALS, "the source {provider} has no credentials{because}"),
     aws.MetadataRetrievalError: Cause(Reason.CREDENTIALS, "the response of the metadata service is invalid{because}"),
     aws.InvalidIMDSEndpointError: Cause(Reason.CREDENTIALS, "the endpoint of the instance metadata is not a URL"),
     aws.InvalidIMDSEndpointModeError: Cause(Reason.CREDENTIALS, "ec2_metadata_service_endpoint_mode is not valid"),
-    aws.ConfigNotFound: Cause(Reason.CREDENTIALS, "the file {path} does not exist"),
-    aws.ConfigParseError: Cause(Reason.CREDENTIALS, "the file {path} cannot be parsed"),
-    aws.ProfileNotFound: Cause(Reason.CREDENTIALS, "profile {profile} is not in the AWS configuration"),
+    aws.ConfigNotFound: Cause(Reason.CREDENTIALS, "the file {path} does not exist; correct AWS_CONFIG_FILE"),
+    aws.ConfigParseError: Cause(Reason.CREDENTIALS, "the file {path} cannot be parsed; correct it"),
+    aws.ProfileNotFound: Cause(
+        Reason.CREDENTIALS, "profile {profile} is not in the AWS configuration; correct AWS_PROFILE, or add the profile"
+    ),
     aws.InvalidConfigError: Cause(Reason.CREDENTIALS, "the AWS configuration is invalid"),
     aws.InfiniteLoopConfigError: Cause(Reason.CREDENTIALS, "source_profile {source_profile} leads back to itself"),
     aws.RefreshWithMFAUnsupportedError: Cause(Reason.CREDENTIALS, "a new session needs an MFA code"),
@@ -116,6 +118,15 @@ BOTOCORE: Mapping[type[Exception], Cause] = {
     aws.InvalidProxiesConfigError: Cause(Reason.OTHER, "the proxy settings of the AWS SDK are invalid"),
     aws.BotoCoreError: Cause(Reason.OTHER, "unexpected {type} of the AWS SDK"),
 }
+# What to do about a failed connection.
+CONNECTION_CURES: Mapping[type[Exception], str] = {
+    aws.ConnectTimeoutError: "check the route, the security groups, the firewall and the VPC endpoint",
+    aws.ReadTimeoutError: "check the proxy and the VPC endpoint; increase `aws.read_timeout` for a slow network",
+    aws.EndpointConnectionError: "check the DNS server, the Region's name, the firewall and `AWS_ENDPOINT_URL`",
+    aws.ProxyConnectionError: "correct `HTTPS_PROXY`, or add the host to `NO_PROXY`",
+    aws.SSLError: "add the authority of a proxy with `AWS_CA_BUNDLE`; check the scheme of `AWS_ENDPOINT_URL`",
+    aws.ConnectionClosedError: "check the proxy, the firewall and the VPC endpoint",
+}
 _RESOLVER_ERRORS: Mapping[int, str] = {
     socket.EAI_NONAME: "the host name does not exist",
     socket.EAI_AGAIN: "the DNS server does not respond",
@@ -158,6 +169,16 @@ def botocore_cause(error: Exception) -> Cause | None:
         "type": type(error).__name__,
     }
     return Cause(found.reason, shortened(found.sentence.format_map(fields), SENTENCE_LENGTH))
+
+
+def connections_table() -> str:
+    """Return the table of the runbook of cells that are down."""
+    shown = {"endpoint": "HOST:PORT", "proxy": "HOST:PORT", "tls": "certificate verification", "because": ": CAUSE"}
+    rows = (
+        f"| `{BOTOCORE[kind].reason.value}`: {BOTOCORE[kind].sentence.format_map(shown)} | {cure} |"
+        for kind, cure in CONNECTION_CURES.items()
+    )
+    return "\n".join(("| cause | what to do |", "| --- | --- |", *rows))
 
 
 def root_cause(error: BaseException) -> str:

@@ -20,9 +20,10 @@ from botocore import xform_name
 from botocore.client import BaseClient
 from botocore.config import Config as ClientConfig
 from botocore.credentials import AssumeRoleCredentialFetcher, Credentials, DeferredRefreshableCredentials
-from botocore.exceptions import NoCredentialsError
 
-from exporter.aws.errors import translate
+from exporter.aws.credential_chain import CredentialChain, Pending
+from exporter.aws.credential_sources import ACCOUNT_ROLE, Origin
+from exporter.aws.errors import EXPIRED, translate
 from exporter.aws.instrumentation import Recorder, record_attempts
 from exporter.aws.models import STS, Models
 from exporter.aws.response_check import check_responses
@@ -71,7 +72,8 @@ class ClientPool:
             "user_agent_appid": APP_ID,
         }
         self._config = ClientConfig(**options)
-        self._source = self._new_session()
+        self._pending = Pending()
+        self._source = self._new_source()
         self._source_lock = threading.Lock()
         self._accounts: dict[Hashable, AccountClients] = {}
         self._lock = threading.Lock()
@@ -85,10 +87,13 @@ class ClientPool:
         with self._lock:
             key = account.credentials_key
             if key not in self._accounts:
-                assumed = (self._role_session(account), threading.Lock()) if account.role_arn else None
-                session, lock = assumed or (self._source, self._source_lock)
-                self._accounts[key] = AccountClients(self, account, session, lock, self._clock)
+                self._accounts[key] = self._new_clients(account)
             return self._accounts[key]
+
+    def timeout_error(self, account: Account) -> ApiError | None:
+        """Return the error for a call that hangs because of the account's credentials, or None."""
+        clients = self._accounts.get(account.credentials_key)
+        return clients.timeout_error() if clients else None
 
     def keep(self, accounts: Iterable[Account]) -> None:
         """Remove the clients and the credentials of all accounts but these."""
@@ -107,7 +112,7 @@ class ClientPool:
             clients.is_replaced = True
             self._accounts = {key: kept for key, kept in self._accounts.items() if kept is not clients}
         with self._source_lock:
-            self._source = self._new_session()
+            self._source = self._new_source()
 
     def has_client_settings(self, settings: Aws) -> bool:
         """Return whether clients that are created with these settings would be the same."""
@@ -121,24 +126,42 @@ class ClientPool:
         check_responses(client)
         return client
 
+    def _new_clients(self, account: Account) -> AccountClients:
+        if not account.role_arn:
+            source = (self._source, self._source_lock, self._pending.timeout_error)
+            return AccountClients(self, account, *source, self._clock)
+        pending = Pending()
+
+        def timeout_error() -> ApiError | None:
+            error = pending.timeout_error()
+            # The role may be waiting for its source.
+            return error and (self._pending.timeout_error() or error)
+
+        session = self._role_session(account, pending)
+        return AccountClients(self, account, session, threading.Lock(), timeout_error, self._clock)
+
+    def _new_source(self) -> botocore.session.Session:
+        session = self._new_session()
+        # botocore's own clients for credentials would wait a minute for each response.
+        session.set_default_client_config(self._config)
+        session.register_component("credential_provider", CredentialChain(session, self._pending))
+        return session
+
     def _new_session(self) -> botocore.session.Session:
         session = botocore.session.Session()
         session.register_component("data_loader", self._loader)
         use_aws_region(session)
         return session
 
-    def _role_session(self, account: Account) -> botocore.session.Session:
+    def _role_session(self, account: Account, pending: Pending) -> botocore.session.Session:
         session = self._new_session()
-        role = Role(account, self._source_credentials, self._create_sts, self._clock)
+        role = Role(account, self._source_credentials, self._create_sts, pending, self._clock)
         session.register_component("credential_provider", role)
         return session
 
-    def _source_credentials(self) -> Credentials:
+    def _source_credentials(self) -> Credentials | None:
         with self._source_lock:
-            credentials: Credentials | None = self._source.get_credentials()
-        if credentials is None:
-            raise NoCredentialsError
-        return credentials
+            return self._source.get_credentials()
 
     def _create_sts(self, account: Account, service: str, **credentials: Any) -> BaseClient:
         region = account.regions[0] if account.regions else self.default_region().name
@@ -153,6 +176,7 @@ class AccountClients:
 
     ``lock`` protects the session, which is not thread-safe in boto3. Clients are. ``created_at`` is in monotonic
     seconds. ``is_replaced`` is set after AWS has refused the credentials: the next refresh needs new clients.
+    ``timeout_error`` returns the error for a call that hangs because of the credentials, or None.
     """
 
     def __init__(
@@ -161,10 +185,12 @@ class AccountClients:
         account: Account,
         session: botocore.session.Session,
         lock: threading.Lock,
+        timeout_error: Callable[[], ApiError | None],
         clock: Clock,
     ) -> None:
         self.created_at = clock.monotonic()
         self.is_replaced = False
+        self.timeout_error = timeout_error
         self._pool = pool
         self._session = boto3.Session(botocore_session=session)
         self._clients: dict[tuple[str, str], Any] = {}
@@ -178,9 +204,6 @@ class AccountClients:
         """Return the client of a service in a Region."""
         with self._lock:
             if (service, region) not in self._clients:
-                # A client that is created without credentials never gets any. The next refresh reads them again.
-                if self._session.get_credentials() is None:
-                    raise NoCredentialsError
                 create = self._session.client
                 self._clients[service, region] = self._pool.new_client(create, service, region, account_id)
             return self._clients[service, region]
@@ -254,9 +277,15 @@ class Role:
     """A botocore credential provider that assumes an account's role with the source credentials."""
 
     def __init__(
-        self, account: Account, source: Callable[[], Credentials], create_sts: Callable[..., BaseClient], clock: Clock
+        self,
+        account: Account,
+        source: Callable[[], Credentials | None],
+        create_sts: Callable[..., BaseClient],
+        pending: Pending,
+        clock: Clock,
     ) -> None:
         self._account = account
+        self._pending = pending
         self._source = source
         self._create_sts = create_sts
         self._clock = clock
@@ -271,9 +300,10 @@ class Role:
             error = self._failure[1]
             raise ApiError(error.reason, error.code, error.detail)
         try:
-            return self._assume()
-        except Exception as error:
-            self._failure = (self._clock.monotonic(), translate(error))
+            with self._pending.reading(Origin(ACCOUNT_ROLE, self._account.name)):
+                return self._assume()
+        except ApiError as error:
+            self._failure = (self._clock.monotonic(), error)
             raise
 
     def _assume(self) -> Any:
@@ -285,7 +315,5 @@ class Role:
         )
         credentials = fetcher.fetch_credentials()
         if datetime.fromisoformat(credentials["expiry_time"]).timestamp() <= self._clock.now():
-            raise ApiError(
-                Reason.CREDENTIALS, detail="the role's new credentials are already expired; check the system clock"
-            )
+            raise RuntimeError(EXPIRED)
         return credentials

@@ -17,15 +17,17 @@ _CODES: Mapping[Reason, str] = {
     """,
     Reason.CREDENTIALS: """
         AuthFailure ExpiredToken ExpiredTokenException IncompleteSignature IncompleteSignatureException
-        InvalidAccessKeyId InvalidClientTokenId InvalidSignatureException InvalidToken
+        AuthorizationPendingException IDPCommunicationError IDPRejectedClaim InvalidAccessKeyId InvalidClientException
+        InvalidClientTokenId InvalidGrantException InvalidIdentityToken InvalidScopeException InvalidSignatureException
+        InvalidToken UnauthorizedClientException UnsupportedGrantTypeException
         MissingAuthenticationToken MissingAuthenticationTokenException RequestExpired RequestTimeTooSkewed
         SignatureDoesNotMatch UnrecognizedClientException
     """,
     Reason.THROTTLED: """
         BandwidthLimitExceeded EC2ThrottledException LimitExceededException PriorRequestNotComplete
         ProvisionedThroughputExceededException RequestLimitExceeded RequestThrottled RequestThrottledException
-        SlowDown ThrottledException Throttling ThrottlingException TooManyRequestsException
-        TransactionInProgressException
+        SlowDown SlowDownException ThrottledException Throttling ThrottlingException TooManyRequestsError
+        TooManyRequestsException TransactionInProgressException
     """,
     Reason.NOT_FOUND: "IdNotFoundException NotFoundException ResourceNotFoundException",
     Reason.SERVER_ERROR: """
@@ -41,6 +43,17 @@ _CODES: Mapping[Reason, str] = {
 # The reason of every AWS error code that becomes a label value.
 REASONS: Mapping[str, Reason] = {code: reason for reason, codes in _CODES.items() for code in codes.split()}
 
+# Codes that do not say in words what is wrong.
+_MEANINGS: Mapping[str, str] = {
+    "ExpiredToken": "the token has expired",
+    "ExpiredTokenException": "the token has expired",
+    "IDPCommunicationError": "AWS cannot reach the identity provider",
+    "IDPRejectedClaim": "the identity provider has refused the token",
+    "InvalidClientTokenId": "AWS does not know the access key",
+    "InvalidIdentityToken": "the token does not fit the identity provider in IAM",
+    "RegionDisabledException": "the account has switched off STS in the Region",
+    "UnrecognizedClientException": "AWS does not know the access key",
+}
 # The APIs of sts, sso, sso-oidc and signin that botocore and the exporter call for credentials. If one of them does not
 # find something, that is a role, a token or an account. It is never an operation.
 CREDENTIAL_APIS = frozenset(
@@ -97,7 +110,8 @@ def _from_response(error: aws.ClientError) -> ApiError:
     if reason is Reason.NOT_FOUND and api in CREDENTIAL_APIS:
         reason = Reason.CREDENTIALS
     skew = _clock_skew(str(error.response.get("Error", {}).get("Message", "")))
-    return ApiError(reason, code, f"AWS returned {code} (HTTP {status}) for {api}{skew}", api)
+    meaning = f": {_MEANINGS[code]}" if code in _MEANINGS and not skew else skew
+    return ApiError(reason, code, f"AWS returned {code} (HTTP {status}) for {api}{meaning}", api)
 
 
 def _clock_skew(message: str) -> str:

@@ -109,7 +109,8 @@ class Gateway:
             clients = self._shared.clients.account_clients(account)
             return clients, clients.account_id(region)
 
-        return await self._workers(account, region, "").run(identify, self.deadline)
+        cause = partial(self._shared.clients.timeout_error, account)
+        return await self._workers(account, region, "").run(identify, self.deadline, cause)
 
     def _workers(self, account: Account, region: str, kind: str) -> Workers:
         return self._shared.workers.setdefault((account.name, region, kind), Workers(AT_ONCE))
@@ -171,9 +172,9 @@ class ScopeApi:
         await self._wait_for_turn(self.gateway.budgets.budget(self.scope.account_id, self.scope.region, call))
         send = partial(self.clients.send, call, self.scope, parameters)
         try:
-            return await self.workers.run(send, self.gateway.deadline)
+            return await self.workers.run(send, self.gateway.deadline, self.clients.timeout_error)
         except ApiError as error:
-            is_unreachable = error.reason is Reason.CONNECTION or error.code == CONNECT_TIMEOUT
+            is_unreachable = error.reason is Reason.CONNECTION or _is_connect_timeout(error)
             if is_unreachable and not self.gateway.models.is_offered(call.service, self.scope.region):
                 cure = "remove the kind or the Region from the configuration"
                 detail = f"AWS does not offer {call.service} in {self.scope.region}; {cure}"
@@ -185,8 +186,12 @@ class ScopeApi:
         # A token that waits for a free slot would be spent in a later burst.
         while not self.workers.has_free_slot:
             budget.bucket.refund()
-            await self.workers.wait_for_slot(self.gateway.deadline)
+            await self.workers.wait_for_slot(self.gateway.deadline, self.clients.timeout_error)
             await budget.acquire(self.priority)
+
+
+def _is_connect_timeout(error: ApiError) -> bool:
+    return error.reason is Reason.TIMEOUT and error.code == CONNECT_TIMEOUT
 
 
 @dataclass(slots=True)

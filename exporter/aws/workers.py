@@ -9,6 +9,12 @@ from exporter.core.errors import ApiError, Reason
 from exporter.core.thread import Start, start_call, start_thread
 
 T = TypeVar("T")
+# Returns the error for a call that hangs now, or None if its cause is unknown.
+TimeoutCause = Callable[[], ApiError | None]
+
+
+def no_cause() -> None:
+    """Return no error."""
 
 
 class Workers:
@@ -35,25 +41,28 @@ class Workers:
         """Whether a call would start at once."""
         return not self._slots.locked()
 
-    async def wait_for_slot(self, deadline: float) -> None:
-        """Wait until a slot is free. Raises ApiError(TIMEOUT) after ``deadline`` seconds."""
-        await self._acquire_slot(deadline)
+    async def wait_for_slot(self, deadline: float, cause: TimeoutCause = no_cause) -> None:
+        """Wait until a slot is free. Raises ApiError after ``deadline`` seconds, as ``run`` does."""
+        await self._acquire_slot(deadline, cause)
         self._slots.release()
 
-    async def run(self, function: Callable[[], T], deadline: float) -> T:
-        """Return the result of a blocking function. Raises ApiError, with TIMEOUT after ``deadline`` seconds."""
-        await self._acquire_slot(deadline)
+    async def run(self, function: Callable[[], T], deadline: float, cause: TimeoutCause = no_cause) -> T:
+        """Return the result of a blocking function. Raises ApiError.
+
+        After ``deadline`` seconds, the error is that of ``cause``. Its default is TIMEOUT.
+        """
+        await self._acquire_slot(deadline, cause)
         future = self._start(function)
         try:
-            return await _result_within(deadline, future, "the call took longer than its deadline")
+            return await _result_within(deadline, future, "the call took longer than its deadline", cause)
         except Exception as error:
             raise translate(error) from None
         finally:
             if future.cancelled() and self.abandoned <= self._limit:
                 self._release_slot(future)
 
-    async def _acquire_slot(self, deadline: float) -> None:
-        await _result_within(deadline, self._slots.acquire(), "all calls of the cell hang")
+    async def _acquire_slot(self, deadline: float, cause: TimeoutCause) -> None:
+        await _result_within(deadline, self._slots.acquire(), "all calls of the cell hang", cause)
 
     def _start(self, function: Callable[[], T]) -> asyncio.Future[T]:
         try:
@@ -75,9 +84,15 @@ class Workers:
             self._slots.release()
 
 
-async def _result_within(seconds: float, awaitable: Awaitable[T], timeout_detail: str) -> T:
+async def _result_within(seconds: float, awaitable: Awaitable[T], timeout_detail: str, cause: TimeoutCause) -> T:
+    known = None
     try:
         async with asyncio.timeout(seconds):
-            return await awaitable
+            try:
+                return await awaitable
+            except asyncio.CancelledError:
+                # After the cancellation, the thread may read another source.
+                known = cause()
+                raise
     except TimeoutError:
-        raise ApiError(Reason.TIMEOUT, detail=timeout_detail) from None
+        raise known or ApiError(Reason.TIMEOUT, detail=timeout_detail) from None

@@ -60,4 +60,4 @@ class EndOfSupportDetector:
 
     def _may_be_temporary(self, error: ApiError) -> bool:
         throttled = error.reason is Reason.THROTTLED and error.api in self._apis
-        return throttled or error.code == CONNECT_TIMEOUT
+        return throttled or (error.reason is Reason.TIMEOUT and error.code == CONNECT_TIMEOUT)

@@ -5,7 +5,8 @@ ExporterError
 ├── QueryError      a request with invalid parameters
 ├── StartError      the process cannot start, although its configuration is valid
 └── ApiError        a call to AWS without a usable response
-    └── EndlessListError
+    ├── EndlessListError
+    └── CredentialsError
 """
 
 from collections.abc import Iterable
@@ -73,6 +74,10 @@ class ApiError(ExporterError):
 
 class EndlessListError(ApiError):
     """A list with more pages than a real list can have."""
+
+
+class CredentialsError(ApiError):
+    """A source of credentials that fails. ``detail`` names the source, the cause and the cure."""
 
 
 def malformed(detail: str) -> ApiError:

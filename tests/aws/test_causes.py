@@ -105,7 +105,10 @@ def with_cause(error: Exception, cause: Exception) -> Exception:
 @pytest.mark.parametrize(
     ("error", "detail"),
     [
-        (aws.ProfileNotFound(profile="factory"), "profile factory is not in the AWS configuration"),
+        (
+            aws.ProfileNotFound(profile="factory"),
+            "profile factory is not in the AWS configuration; correct AWS_PROFILE, or add the profile",
+        ),
         (aws.PartialCredentialsError(provider="env", cred_var="KEY"), "KEY is missing"),
         (
             aws.SSLError(endpoint_url=URL, error=with_cause(ssl.SSLError(), ssl.SSLError(1, "[SSL: NEW] x"))),
@@ -257,7 +260,7 @@ def test_every_place_shows_the_cause_in_words(fault: Callable[[Path], Any], caus
         file = tmp_path / "config.yaml"
         file.write_text(CONFIG)
         check = run_exporter("check", f"--config.file={file}", "--live", environment=environment_of(endpoint))
-        assert f"DescribeJob: connection ({cause}" in check.stdout
+        assert f"DescribeJob: connection: {cause}" in check.stdout
 
 
 def environment_of(endpoint: str) -> dict[str, str]:

@@ -86,8 +86,8 @@ def test_a_refused_call_is_reported_with_the_missing_permission(tmp_path: Path, 
     failed = [line for line in lines if line.startswith("FAILED ")]
     assert status == 1
     assert failed == [
-        f"FAILED default eu-west-1 {kind.name}: {api}: access_denied (AWS returned AccessDeniedException (HTTP 403) "
-        f"for {api}); needs the permission {permission}"
+        f"FAILED default eu-west-1 {kind.name}: {api}: access_denied: AWS returned AccessDeniedException (HTTP 403) "
+        f"for {api}; needs the permission {permission}"
         f"{'; AWS ended its support on 2026-10-07' if kind.support_ended else ''}"
         for kind in KINDS
         if api in {call.name for call in kind.calls}
@@ -115,8 +115,9 @@ def test_a_role_that_cannot_be_assumed_is_reported_as_such(tmp_path: Path, exter
     assert status == 1
     assert lines == [
         f"FAILED default us-east-1 {kind.name}: cannot access the account: "
-        "access_denied (AWS returned AccessDenied (HTTP 403) for AssumeRole); "
-        "needs sts:AssumeRole, and the role's trust policy must allow it"
+        "access_denied: no credentials from the role of account default: AWS returned AccessDenied (HTTP 403) for "
+        "AssumeRole; the exporter needs sts:AssumeRole, and the role's trust policy must allow the exporter and its "
+        "external_id"
         for kind in KINDS
         if kind.by_default
     ]
@@ -126,7 +127,7 @@ def test_an_unknown_id_is_a_failure_without_a_missing_permission(tmp_path: Path)
     watch = "watch: [{kind: thing_registration_task, ids: [none]}]"
     status, lines = check(tmp_path, f"  - {{regions: [eu-west-1], {watch}}}")
     assert status == 1
-    assert lines[0].endswith("(AWS returned ResourceNotFoundException (HTTP 404) for DescribeThingRegistrationTask)")
+    assert lines[0].endswith(": AWS returned ResourceNotFoundException (HTTP 404) for DescribeThingRegistrationTask")
 
 
 def test_a_failed_cell_does_not_affect_the_others(tmp_path: Path) -> None:

@@ -60,9 +60,9 @@ SCOPE_FAULTS = (
     ScopeFault("STS: clock an hour ahead", {"skew": "1h"}, "credentials", of_sts=True),
     ScopeFault("STS: throttled", _error("Throttling", 400), "throttled", of_sts=True),
     ScopeFault("STS: 503", _error("ServiceUnavailable", 503), "server_error", of_sts=True),
-    ScopeFault("STS: HTML with 200", {"body": f"<html>{CANARY}</html>", "status": 200}, "malformed", of_sts=True),
-    ScopeFault("STS: truncated body", {"cut": 200}, "malformed", of_sts=True),
-    ScopeFault("STS: hang before headers", {"hang": "head"}, "timeout", of_sts=True, waits=True),
+    ScopeFault("STS: HTML with 200", {"body": f"<html>{CANARY}</html>", "status": 200}, "credentials", of_sts=True),
+    ScopeFault("STS: truncated body", {"cut": 200}, "credentials", of_sts=True),
+    ScopeFault("STS: hang before headers", {"hang": "head"}, "credentials", of_sts=True, waits=True),
 )
 
 

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from exporter.aws.causes import connections_table
+from exporter.aws.credential_sources import sources_table
 from exporter.kinds.kind import Kind
 from exporter.kinds.registry import KINDS
 from exporter.metrics.reference import kinds_table, metrics_table
@@ -67,7 +69,11 @@ PARTS: Mapping[Path, Mapping[str, Part]] = {
         "parameters": _parameters_table,
         "records": _records_table,
     },
-    ROOT / "docs" / "aws-permissions.md": {"permissions": permissions_table},
+    ROOT / "docs" / "aws-permissions.md": {
+        "permissions": permissions_table,
+        "credentials": lambda kinds: sources_table(),
+    },
+    ROOT / "docs" / "runbooks" / "AwsIotBulkExporterCellDown.md": {"connections": lambda kinds: connections_table()},
     ROOT / "deploy" / "aws" / "cloudformation.yaml": CLOUDFORMATION,
     ROOT / "deploy" / "ecs" / "fargate.yaml": CLOUDFORMATION,
     ROOT / "helm" / "README.md": {"values": lambda kinds: values_tables()},

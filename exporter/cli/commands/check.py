@@ -80,16 +80,14 @@ async def _check_cell(gateway: Gateway, cell: Cell) -> tuple[bool, str]:
         if cell.account.role_arn:
             await api.call(IDENTITY)
     except ApiError as error:
-        refused = cell.account.role_arn and _is_denied(error)
-        cure = "; needs sts:AssumeRole, and the role's trust policy must allow it" if refused else ""
-        return False, f"cannot access the account: {_reason(error)}{cure}"
+        return False, f"cannot access the account: {error}"
     recorder = _CallRecorder(api)
     try:
         return True, await _call_each_api(recorder, cell)
     except ApiError as error:
         call = recorder.last
         cure = f"; needs the permission {gateway.models.iam_action(call)}" if call and _is_denied(error) else ""
-        return False, f"{call.name if call else 'call'}: {_reason(error)}{cure}{_end_of_support(cell.kind)}"
+        return False, f"{call.name if call else 'call'}: {error}{cure}{_end_of_support(cell.kind)}"
 
 
 async def _call_each_api(api: _CallRecorder, cell: Cell) -> str:
@@ -136,10 +134,6 @@ def _end_of_support(kind: Kind[Any]) -> str:
 
 def _is_denied(error: ApiError) -> bool:
     return error.reason is Reason.ACCESS_DENIED
-
-
-def _reason(error: ApiError) -> str:
-    return f"{error.reason.value} ({error.detail or error.code})"
 
 
 def _name(cell: Cell) -> str:

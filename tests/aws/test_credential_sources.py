@@ -1,0 +1,527 @@
+"""Every source of credentials and every way in which it can fail: the reason, the sentence, and what to do.
+
+The sources are real: files, programs, and endpoints that speak STS, IAM Identity Center, and the metadata of containers
+and of instances.
+"""
+
+import asyncio
+import json
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+from botocore.credentials import SSOProvider, create_credential_resolver
+from botocore.session import Session
+from botocore.tokens import SSOTokenProvider
+from botocore.utils import ContainerMetadataFetcher
+from prometheus_client import CollectorRegistry
+
+from exporter.aws.causes import address
+from exporter.aws.credential_process import ProcessFactory
+from exporter.aws.credential_sources import SOURCES, origin
+from exporter.aws.gateway import Gateway
+from exporter.config.loader import parse_config
+from exporter.core.clock import Clock
+from exporter.core.errors import ApiError
+from exporter.kinds.kind import ApiCall
+from exporter.kinds.registry import KINDS
+from exporter.metrics.self_metrics import ApiMetrics
+from tests.aws.test_credentials import NO_KEYS, XML, role_credentials
+from tests.aws.test_errors import CODES
+from tests.support.exporter_server import aws_environment, serve_exporter
+from tests.support.scripted_endpoint import HttpResponse, ScriptedAws, error_response, json_response
+from tests.support.servers import hanging_endpoint, serve_app
+from tests.support.simulated_responses import MODELS
+
+# Part of every file, response, program and key. No output may contain it.
+SECRET = "S3cr3tC4n4ry"
+DESCRIBE = ApiCall("iot", "DescribeJob", quota=10)
+CONFIG = "accounts: [{account_id: '111122223333', watch: [{kind: iot_job, ids: [x]}]}]"
+ROLE_ARN = f"arn:aws:iam::444455556666:role/{SECRET}"
+ROLE_CONFIG = f"""
+accounts:
+  - name: field
+    role_arn: {ROLE_ARN}
+    external_id: {SECRET}
+    watch: [{{kind: iot_job, ids: [x]}}]
+"""
+# Time-outs that a test waits for.
+SHORT = "aws: {connect_timeout: 1s, read_timeout: 1s, max_attempts: 1}\n"
+KEYS = {"AWS_ACCESS_KEY_ID": f"AKIA{SECRET}", "AWS_SECRET_ACCESS_KEY": SECRET}
+FILE_KEYS = f"aws_access_key_id = AKIA{SECRET}\naws_secret_access_key = {SECRET}\n"
+SSO_KEYS = f"sso_start_url = https://plant.example/{SECRET}\nsso_region = eu-west-1\n"
+SSO_ROLE = "sso_account_id = 111122223333\nsso_role_name = reader\n"
+SSO = f"[profile plant]\n{SSO_KEYS}{SSO_ROLE}"
+SSO_SESSION = f"[profile plant]\nsso_session = main\n{SSO_ROLE}[sso-session main]\n{SSO_KEYS}"
+# botocore names the file of a token by the SHA-1 of the start URL or of the session.
+SSO_FILES = ("37d1dd0ed8649f51b35852388a5be6bbf6dd633a.json", "b28b7af69320201d1cf206ebf28373980add1451.json")
+TOKEN = {"accessToken": SECRET, "expiresAt": "2199-01-01T00:00:00Z", "startUrl": "https://plant.example"}
+OLD_TOKEN = {**TOKEN, "expiresAt": "2020-01-01T00:00:00Z"}
+RENEWABLE = {
+    **OLD_TOKEN,
+    "refreshToken": SECRET,
+    "clientId": SECRET,
+    "clientSecret": SECRET,
+    "registrationExpiresAt": "2199-01-01T00:00:00Z",
+}
+CONTAINER_KEYS = {
+    "AccessKeyId": f"ASIA{SECRET}",
+    "SecretAccessKey": SECRET,
+    "Token": SECRET,
+    "Expiration": "2199-01-01T00:00:00Z",
+}
+OLD_CONTAINER_KEYS = {**CONTAINER_KEYS, "Expiration": "2020-01-01T00:00:00Z"}
+PROCESS_KEYS = {"Version": 1, **CONTAINER_KEYS}
+IMDS = "/latest/meta-data/iam/security-credentials/"
+EXPIRED = "the credentials have expired, or the system clock is wrong"
+MALFORMED = "a response or a file is malformed"
+ODD = "contains a space, a line break or a character that is not ASCII"
+IRSA = {"AWS_ROLE_ARN": ROLE_ARN, "AWS_WEB_IDENTITY_TOKEN_FILE": "FOLDER/token"}
+CONTAINER = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "ENDPOINT/keys"}
+METADATA = {"AWS_EC2_METADATA_DISABLED": "false", "AWS_EC2_METADATA_SERVICE_ENDPOINT": "ENDPOINT"}
+HTML = HttpResponse(f"<html>{SECRET}</html>".encode(), headers={"content-type": "text/html"})
+
+
+def sts_error(code: str, status: int = 400) -> HttpResponse:
+    """Return an error of STS."""
+    body = f"<ErrorResponse><Error><Code>{code}</Code><Message>{SECRET}</Message></Error></ErrorResponse>"
+    return HttpResponse(body.encode(), status, XML)
+
+
+def expired_role(action: str) -> HttpResponse:
+    """Return credentials of STS that have expired."""
+    return HttpResponse(role_credentials(action).body.replace(b"2099", b"2020"), headers=XML)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A source and its failure. FOLDER and ENDPOINT in texts are the test's own.
+
+    ``files`` are below the folder; None is a directory. ``profile_name`` is in the source's name.
+    ``endpoint`` is where AWS is: served, refusing or hanging.
+    """
+
+    method: str
+    failure: str
+    cause: str
+    reason: str = "credentials"
+    environment: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str | bytes | None] = field(default_factory=dict)
+    responses: Mapping[str, HttpResponse] = field(default_factory=dict)
+    profile_name: str = "plant"
+    config: str = CONFIG
+    endpoint: str = "served"
+
+    @property
+    def expected(self) -> str:
+        """The whole sentence."""
+        if self.method not in SOURCES:
+            return self.cause
+        name, cure = (
+            text.format(profile=self.profile_name) for text in (SOURCES[self.method].name, SOURCES[self.method].cure)
+        )
+        return f"no credentials from {name}: {self.cause}; {cure}"
+
+
+def profile_case(method: str, failure: str, cause: str, profile: str, **more: object) -> Case:
+    """Return a case whose profile ``plant`` is in the configuration file."""
+    environment = {"AWS_PROFILE": "plant", "AWS_CONFIG_FILE": "FOLDER/config", **more.pop("environment", {})}  # type: ignore[dict-item]
+    files = {"config": profile, **more.pop("files", {})}  # type: ignore[dict-item]
+    return Case(method, failure, cause, environment=environment, files=files, **more)  # type: ignore[arg-type]
+
+
+def process_case(failure: str, cause: str, script: str = "", command: str = "", **more: object) -> Case:
+    """Return a case of a ``credential_process``, which is a shell script or another command."""
+    program = command or "/bin/sh FOLDER/program"
+    profile = f"[profile plant]\ncredential_process = {program}\n"
+    return profile_case("custom-process", failure, cause, profile, files={"program": script}, **more)
+
+
+def printing(content: object) -> str:
+    """Return a script that prints JSON, and a secret as an error."""
+    return f"echo '{json.dumps(content)}'; echo {SECRET} >&2"
+
+
+def environment_cases() -> Iterator[Case]:
+    key, secret = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
+    yield Case("env", "half absent", f"{secret} is missing", environment={key: SECRET})
+    for name, text in ((key, "access key"), (secret, "secret key"), ("AWS_SESSION_TOKEN", "session token")):
+        yield Case("env", f"line break in the {text}", f"the {text} {ODD}", environment={**KEYS, name: f"{SECRET}\n"})
+    yield Case("env", "not ASCII", f"the access key {ODD}", environment={**KEYS, key: f"{SECRET}é"})
+    expiry = "AWS_CREDENTIAL_EXPIRATION"
+    yield Case("env", "expired", EXPIRED, environment={**KEYS, expiry: "2020-01-01T00:00:00Z"})
+    yield Case("env", "malformed", MALFORMED, environment={**KEYS, expiry: SECRET})
+
+
+def file_cases() -> Iterator[Case]:
+    missing = "profile plant is not in the AWS configuration; correct AWS_PROFILE, or add the profile"
+    yield Case("AWS configuration", "absent", missing, environment={"AWS_PROFILE": "plant"})
+    for name, content in (("malformed", f"[profile {SECRET}\n"), ("not a text", b"[default]\nx = \xff\n")):
+        files, environment = {"config": content}, {"AWS_CONFIG_FILE": "FOLDER/config"}
+        yield Case(
+            "AWS configuration",
+            name,
+            "the file FOLDER/config cannot be parsed; correct it",
+            environment=environment,
+            files=files,
+        )
+    for method, variable, head in (
+        ("shared-credentials-file", "AWS_SHARED_CREDENTIALS_FILE", "[plant]\n"),
+        ("config-file", "AWS_CONFIG_FILE", "[profile plant]\n"),
+    ):
+        environment = {"AWS_PROFILE": "plant", variable: "FOLDER/keys"}
+        half, bad = f"{head}aws_access_key_id = {SECRET}\n", head + FILE_KEYS.replace("AKIA", "A KIA")
+        cause = "aws_secret_access_key is missing"
+        yield Case(method, "half absent", cause, environment=environment, files={"keys": half})
+        yield Case(method, "space in the key", f"the access key {ODD}", environment=environment, files={"keys": bad})
+
+
+def role_cases() -> Iterator[Case]:
+    head, base = f"[profile plant]\nrole_arn = {ROLE_ARN}\n", f"[profile base]\n{FILE_KEYS}"
+    sourced = f"{head}source_profile = base\nexternal_id = {SECRET}\n"
+    whole = sourced + base
+    source = "source_profile or credential_source is missing"
+    yield profile_case("assume-role", "no source", source, head)
+    both = 'The profile "plant" contains both source_profile and credential_source'
+    yield profile_case("assume-role", "two sources", both, f"{sourced}credential_source = Environment\n")
+    absent = 'The source_profile "base" referenced in the profile "plant" does not exist'
+    yield profile_case("assume-role", "absent source", absent, sourced)
+    empty = 'The source profile "base" must have credentials'
+    yield profile_case("assume-role", "empty source", empty, f"{sourced}[profile base]\nregion = eu-west-1\n")
+    loop = f"[profile base]\nrole_arn = {ROLE_ARN}\nsource_profile = plant\n"
+    yield profile_case("assume-role", "loop", "source_profile plant leads back to itself", sourced + loop)
+    unknown = 'The credential source "Moon" referenced in profile "plant" is not valid'
+    yield profile_case("assume-role", "unknown source", unknown, f"{head}credential_source = Moon\n")
+    nothing = "the source Environment has no credentials"
+    yield profile_case("assume-role", "no environment", nothing, f"{head}credential_source = Environment\n")
+    mfa = "mfa_serial requires a code, which the exporter never asks for; use a role without MFA"
+    mfa = f"no credentials from the role of profile plant: {mfa}"
+    yield profile_case("MFA", "MFA", mfa, f"{sourced}mfa_serial = arn:aws:iam::1:mfa/{SECRET}\n{base}")
+    yield from sts_cases("assume-role", "AssumeRole", lambda **more: profile_case(profile=whole, **more))
+    process = "[profile base]\ncredential_process = /no/such/program\n"
+    cause = "the program cannot be started: no such file or directory"
+    yield profile_case("custom-process", "source of a role", cause, sourced + process, profile_name="base")
+
+
+def sts_cases(method: str, action: str, case: object) -> Iterator[Case]:
+    """Yield what can happen to a call of STS."""
+    meanings = {
+        "ValidationError": "",
+        "PackedPolicyTooLarge": "",
+        "ExpiredTokenException": ": the token has expired",
+        "InvalidClientTokenId": ": AWS does not know the access key",
+    }
+    if action == "AssumeRoleWithWebIdentity":
+        meanings["InvalidIdentityToken"] = ": the token does not fit the identity provider in IAM"
+        meanings["IDPCommunicationError"] = ": AWS cannot reach the identity provider"
+    assert callable(case)
+    for code, meaning in meanings.items():
+        cause = f"AWS returned {code} (HTTP 400) for {action}{meaning}"
+        yield case(method=method, failure=code, cause=cause, responses={"/": sts_error(code)})
+    denied = f"AWS returned AccessDenied (HTTP 403) for {action}"
+    response = sts_error("AccessDenied", 403)
+    yield case(method=method, failure="denied", cause=denied, responses={"/": response}, reason="access_denied")
+    gone = f"AWS returned 4xx (HTTP 404) for {action}"
+    yield case(method=method, failure="404", cause=gone, responses={"/": sts_error("NoSuchRole", 404)})
+    yield case(method=method, failure="malformed", cause=MALFORMED, responses={"/": HTML})
+    expired = {"/": expired_role(action)}
+    yield case(method=method, failure="expired", cause=EXPIRED, responses=expired)
+    yield case(
+        method=method, failure="refused", cause="cannot connect to ADDRESS: connection refused", endpoint="refusing"
+    )
+    hanging = "ADDRESS did not respond before the time-out"
+    yield case(method=method, failure="hanging", cause=hanging, endpoint="hanging", config=SHORT + CONFIG)
+
+
+def web_identity_cases() -> Iterator[Case]:
+    method = "assume-role-with-web-identity"
+
+    def case(token: str | bytes | None = SECRET, **more: object) -> Case:
+        return Case(environment=IRSA, files={"token": token}, **{"method": method, **more})  # type: ignore[arg-type]
+
+    missing = "FOLDER/token: no such file or directory"
+    yield Case(method, "absent", missing, environment=IRSA)
+    yield case(failure="a directory", cause="FOLDER/token is not a file", token=None)
+    yield case(failure="empty", cause="FOLDER/token is empty", token="\n")
+    yield case(failure="not a text", cause="FOLDER/token is not a text", token=b"\xff\xfe")
+    yield case(failure="too big", cause="FOLDER/token has more than 20000 characters", token="x" * 20_001)
+    role = "there is no role; set AWS_ROLE_ARN, or role_arn in the profile"
+    environment = {"AWS_WEB_IDENTITY_TOKEN_FILE": "FOLDER/token"}
+    yield Case(method, "no role", role, environment=environment, files={"token": SECRET})
+    yield from sts_cases(method, "AssumeRoleWithWebIdentity", case)
+
+
+def sso_cases() -> Iterator[Case]:
+    path = "/federation/credentials"
+    for name, profile, file in (("", SSO, SSO_FILES[0]), (" (session)", SSO_SESSION, SSO_FILES[1])):
+
+        def case(failure: str, cause: str, token: object = TOKEN, **more: object) -> Case:
+            content = token if isinstance(token, str) else json.dumps(token)
+            return profile_case("sso", failure + name, cause, profile, files={file: content}, **more)  # noqa: B023
+
+        yield profile_case("sso", f"absent{name}", "the SSO cache has no valid token", profile)
+        yield case("malformed token", "the cached token cannot be read", f"{{{SECRET}")
+        yield case("token without a time", "the SSO cache has no valid token", {"accessToken": SECRET})
+        yield case("token with another time", MALFORMED, {**TOKEN, "expiresAt": SECRET})
+        yield case("a list", "the SSO cache has no valid token", [SECRET])
+        old = "the token has expired and cannot be renewed" if name else "the SSO session has expired"
+        yield case("expired", old, OLD_TOKEN)
+        unauthorized = {path: error_response("UnauthorizedException", 401, SECRET)}
+        yield case("unauthorized", "the SSO session has expired", responses=unauthorized)
+        denied = {path: error_response("ForbiddenException", 403, SECRET)}
+        cause = "AWS returned ForbiddenException (HTTP 403) for GetRoleCredentials"
+        yield case("denied", cause, responses=denied, reason="access_denied")
+        cause = "AWS returned ResourceNotFoundException (HTTP 404) for GetRoleCredentials"
+        yield case("not found", cause)
+        yield case("malformed", "roleCredentials is missing", responses={path: HTML})
+        yield case("no keys", "roleCredentials is missing", responses={path: json_response({})})
+        yield case("refused", "cannot connect to ADDRESS: connection refused", endpoint="refusing")
+        cause = "ADDRESS did not respond before the time-out"
+        yield case("hanging", cause, endpoint="hanging", config=SHORT + CONFIG)
+    half = 'The profile "plant" is configured to use SSO but is missing required configuration: sso_region'
+    yield profile_case("sso", "half absent", half, SSO.replace("sso_region = eu-west-1\n", ""))
+    unknown = 'The specified sso-session does not exist: "main"'
+    yield profile_case("sso", "unknown session", unknown, SSO_SESSION.replace("[sso-session main]", "[sso-session x]"))
+    other = "The value for sso_region is inconsistent between profile and sso-session"
+    profile = SSO_SESSION.replace("sso_session = main", "sso_session = main\nsso_region = us-east-1")
+    yield profile_case("sso", "two values", other, profile)
+    refused = {"/token": error_response("InvalidGrantException", 400, SECRET)}
+    cause = "the token has expired and cannot be renewed"
+    files = {SSO_FILES[1]: json.dumps(RENEWABLE)}
+    yield profile_case("sso", "renewal refused", cause, SSO_SESSION, files=files, responses=refused)
+
+
+def process_cases() -> Iterator[Case]:
+    start = "the program cannot be started"
+    yield process_case("absent", f"{start}: no such file or directory", command=f"/no/such/{SECRET}")
+    yield process_case("not executable", f"{start}: permission denied", SECRET, command="FOLDER/program")
+    yield process_case("a directory", f"{start}: permission denied", command="FOLDER")
+    yield process_case("open quote", MALFORMED, command=f"'{SECRET}")
+    yield process_case("refused", "the program ended with status 3", f"echo {SECRET} >&2; echo {SECRET}; exit 3")
+    yield process_case("killed", "the program ended with status -9", f"echo {SECRET}; kill -9 $$")
+    yield process_case("empty", "the output is empty", "")
+    yield process_case("not JSON", "the output is not JSON", f"echo {SECRET}")
+    yield process_case("a list", "the output is not a JSON object", printing([SECRET]))
+    yield process_case(
+        "another version", "Version in the output is not 1", printing({**PROCESS_KEYS, "Version": SECRET})
+    )
+    for name in ("AccessKeyId", "SecretAccessKey"):
+        partial = {key: value for key, value in PROCESS_KEYS.items() if key != name}
+        yield process_case(f"no {name}", f"{name} is missing in the output", printing(partial))
+    malformed = {**PROCESS_KEYS, "Expiration": SECRET}
+    yield process_case("malformed time", "Expiration in the output is not a time", printing(malformed))
+    yield process_case("expired", EXPIRED, printing({"Version": 1, **OLD_CONTAINER_KEYS, "SessionToken": SECRET}))
+    yield process_case(
+        "line break", f"the access key {ODD}", printing({"Version": 1, "AccessKeyId": "A B", "SecretAccessKey": SECRET})
+    )
+    yield process_case("too big", "the output is larger than 64 KiB", f"yes {SECRET}")
+    hanging = "no response before the time-out"
+    yield process_case(
+        "hanging", hanging, "exec sleep 4", config="aws: {connect_timeout: 100ms, read_timeout: 100ms}\n" + CONFIG
+    )
+
+
+def container_cases() -> Iterator[Case]:
+    def case(failure: str, cause: str, keys: object = CONTAINER_KEYS, **more: object) -> Case:
+        response = keys if isinstance(keys, HttpResponse) else json_response(keys)
+        environment = {**CONTAINER, **more.pop("environment", {})}  # type: ignore[dict-item]
+        return Case("container-role", failure, cause, environment=environment, responses={"/keys": response}, **more)  # type: ignore[arg-type]
+
+    yield case("refused", "cannot connect to ADDRESS: connection refused", endpoint="refusing")
+    hanging = "no response before the time-out"
+    yield case("hanging", hanging, endpoint="hanging", config=SHORT + CONFIG)
+    for status in (400, 401, 403, 404, 500):
+        yield case(str(status), f"the response has status {status}", HttpResponse(SECRET.encode(), status))
+    yield case("malformed", "the response contains no credentials", HTML)
+    yield case("not a text", "the response is not a text", HttpResponse(b"\xff"))
+    yield case("a list", "the response is not a JSON object", [SECRET])
+    for name in ("AccessKeyId", "SecretAccessKey", "Token", "Expiration"):
+        keys = {key: value for key, value in CONTAINER_KEYS.items() if key != name}
+        yield case(f"no {name}", f"{name} is missing", keys)
+    yield case("expired", EXPIRED, OLD_CONTAINER_KEYS)
+    yield case("malformed time", MALFORMED, {**CONTAINER_KEYS, "Expiration": SECRET})
+    yield case("a number", "the access key is empty", {**CONTAINER_KEYS, "AccessKeyId": ""})
+    yield case("line break", f"the session token {ODD}", {**CONTAINER_KEYS, "Token": f"{SECRET}\n"})
+    variable = "AWS_CONTAINER_AUTHORIZATION_TOKEN"
+    file = {f"{variable}_FILE": "FOLDER/token"}
+    yield case("token absent", "FOLDER/token: no such file or directory", environment=file)
+    yield case("token a directory", "FOLDER/token is not a file", environment=file, files={"token": None})
+    yield case("token empty", "FOLDER/token is empty", environment=file, files={"token": ""})
+    yield case("token with a line break", f"FOLDER/token {ODD}", environment=file, files={"token": f"{SECRET}\n"})
+    big = "FOLDER/token has more than 20000 characters"
+    yield case("token too big", big, environment=file, files={"token": SECRET * 2000})
+    yield case("line break in the variable", f"{variable} {ODD}", environment={variable: f"{SECRET}\n"})
+    uri = "AWS_CONTAINER_CREDENTIALS_FULL_URI: expected https, a loopback address or the address of an agent"
+    for url in (f"http://example.com/{SECRET}", f"localhost/{SECRET}", SECRET):
+        yield case(f"URL {url[:9]}", uri, environment={"AWS_CONTAINER_CREDENTIALS_FULL_URI": url})
+
+
+def metadata_cases() -> Iterator[Case]:
+    def case(failure: str, cause: str, **more: object) -> Case:
+        return Case("IMDS", failure, nothing_found(cause), **{"environment": METADATA, **more})  # type: ignore[arg-type]
+
+    role = {"/latest/api/token": HttpResponse(SECRET.encode()), IMDS: HttpResponse(b"reader")}
+    refused = {"Code": "AssumeRoleUnauthorizedAccess", "Message": SECRET}
+    yield case("switched off", "switched off", environment={})
+    yield case("refused", "cannot connect to ADDRESS: connection refused", endpoint="refusing")
+    yield case("hanging", "ADDRESS did not respond before the time-out", endpoint="hanging")
+    yield case("no role", "the response has status 404")
+    yield case("no keys", "the response has status 404", responses=role)
+    for name, keys in (
+        ("malformed", HTML),
+        ("empty", HttpResponse(b"")),
+        ("not trusted", json_response(refused)),
+        ("half absent", json_response({"AccessKeyId": SECRET})),
+    ):
+        cause = "the response contains no credentials"
+        yield case(name, cause, responses={**role, f"{IMDS}reader": keys})
+    bad = {**CONTAINER_KEYS, "Expiration": SECRET}
+    responses = {**role, f"{IMDS}reader": json_response(bad)}
+    yield Case(
+        "iam-role", "malformed time", MALFORMED, environment=METADATA, responses=responses, profile_name="default"
+    )
+
+
+def nothing_found(metadata: str) -> str:
+    places = "the environment, profile default and the container have none"
+    return f"no credentials: {places}; instance metadata (IMDS): {metadata}; configure a source of credentials"
+
+
+def account_cases() -> Iterator[Case]:
+    def case(**more: object) -> Case:
+        config = str(more.pop("config", "")).replace(CONFIG, "") + ROLE_CONFIG
+        return Case(environment=KEYS, profile_name="field", config=config, **more)  # type: ignore[arg-type]
+
+    yield from sts_cases("account-role", "AssumeRole", case)
+    cut = HttpResponse(role_credentials("AssumeRole").body[:200], headers=XML, content_length=400)
+    yield case(method="account-role", failure="cut", cause="the response body is incomplete", responses={"/": cut})
+    yield Case("IMDS", "absent source of an account", nothing_found("switched off"), config=ROLE_CONFIG)
+    source = {"AWS_ACCESS_KEY_ID": SECRET}
+    cause = "AWS_SECRET_ACCESS_KEY is missing"
+    yield Case("env", "source of an account", cause, environment=source, config=ROLE_CONFIG)
+
+
+CASES = (
+    *environment_cases(),
+    *file_cases(),
+    *role_cases(),
+    *web_identity_cases(),
+    *sso_cases(),
+    *process_cases(),
+    *container_cases(),
+    *metadata_cases(),
+    *account_cases(),
+    profile_case(
+        "login",
+        "awscrt absent",
+        "a package of the AWS SDK, such as awscrt, is not installed",
+        f"[profile plant]\nlogin_session = arn:aws:iam::1:user/{SECRET}\n",
+    ),
+)
+
+
+@contextmanager
+def endpoint_of(case: Case) -> Iterator[str]:
+    """Yield the URL of the case's AWS."""
+    if case.endpoint == "refusing":
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    elif case.endpoint == "hanging":
+        with hanging_endpoint() as (url, _):
+            yield url
+    else:
+        with serve_app(ScriptedAws(dict(case.responses)).app()) as url:
+            yield url
+
+
+def write_files(case: Case, folder: Path, endpoint: str) -> None:
+    """Write the files of a case."""
+    for name, content in case.files.items():
+        if content is None:
+            (folder / name).mkdir()
+        elif isinstance(content, bytes):
+            (folder / name).write_bytes(content)
+        else:
+            (folder / name).write_text(replaced(content, folder, endpoint), encoding="utf-8")
+
+
+def replaced(text: str, folder: Path, endpoint: str) -> str:
+    """Return a text with the test's folder and endpoint."""
+    return text.replace("FOLDER", str(folder)).replace("ENDPOINT", endpoint).replace("ADDRESS", address(endpoint))
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the caches of IAM Identity Center. botocore does not pause between attempts."""
+    monkeypatch.setattr(SSOProvider, "_SSO_TOKEN_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(SSOTokenProvider, "_SSO_TOKEN_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(ContainerMetadataFetcher, "SLEEP_TIME", 0)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def failure_of(case: Case, endpoint: str) -> ApiError:
+    """Return the error of one call to AWS."""
+    config = parse_config(case.config, KINDS)
+    gateway = Gateway(MODELS, config.aws, ApiMetrics(CollectorRegistry()), Clock())
+
+    async def fail() -> None:
+        api = await gateway.connect(config.accounts[0], "eu-west-1", "iot_job")
+        await api.call(DESCRIBE, jobId="x")
+
+    with pytest.raises(ApiError) as raised:
+        asyncio.run(fail())
+    return raised.value
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=f"{case.method}-{case.failure}") for case in CASES])
+def test_a_failure_to_get_credentials_has_its_reason_its_sentence_and_its_cure(case: Case, home: Path) -> None:
+    with endpoint_of(case) as endpoint:
+        write_files(case, home, endpoint)
+        environment = {name: replaced(text, home, endpoint) for name, text in case.environment.items()}
+        with aws_environment(endpoint, **{**NO_KEYS, **environment}):
+            error = failure_of(case, endpoint)
+    assert (error.reason, error.detail) == (case.reason, replaced(case.expected, home, endpoint))
+    assert SECRET not in f"{error!r} {error} {error.code}"
+    assert error.code in CODES
+
+
+@pytest.mark.parametrize("method", sorted({case.method for case in CASES}))
+def test_every_place_names_the_source_and_the_cure(method: str, home: Path) -> None:
+    case = next(case for case in CASES if case.method == method)
+    with endpoint_of(case) as endpoint:
+        write_files(case, home, endpoint)
+        environment = {name: replaced(text, home, endpoint) for name, text in case.environment.items()}
+        with serve_exporter(case.config, endpoint) as exporter, aws_environment(endpoint, **{**NO_KEYS, **environment}):
+            metrics = exporter.scrape()
+            (cell,) = httpx.get(f"{exporter.url}/api/v1/cells").json()["cells"]
+            outputs = (metrics, httpx.get(exporter.url).text, json.dumps(cell), exporter.log.getvalue())
+    sentence = replaced(case.expected, home, endpoint)
+    assert cell["causes"] == [f"{case.reason}: {sentence}"]
+    assert f'reason="{case.reason}"}} 1.0' in metrics
+    assert sentence in outputs[-1].replace("\\", "")
+    assert [output for output in outputs if SECRET in output] == []
+
+
+def test_every_source_of_the_chain_is_in_the_table() -> None:
+    with aws_environment("http://127.0.0.1:9"):
+        methods = {provider.METHOD for provider in create_credential_resolver(Session()).providers}
+    assert methods <= SOURCES.keys()
+    assert methods - {"ec2-credentials-file", "boto-config", "iam-role"} <= {case.method for case in CASES}
+    assert origin("new", "x").error("absent").detail.startswith("no credentials from the source new: absent; ")
+
+
+def test_a_hanging_program_is_killed_with_its_children(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    factory = ProcessFactory(origin("custom-process", "plant").error, 0.5)
+    process = factory(["/bin/sh", "-c", f"sleep 1000 & echo $! > {pid}; wait"])
+    with pytest.raises(ApiError, match="did not end within 0") as raised:
+        process.communicate()
+    assert raised.value.code == "timeout"
+    stat_file = Path(f"/proc/{int(pid.read_text())}/stat")
+    assert not stat_file.exists() or stat_file.read_text().split(")")[1].split()[0] == "Z"
