@@ -7,11 +7,29 @@ import pytest
 from botocore.loaders import JSONFileLoader
 from hypothesis import HealthCheck, settings
 
+from tests.support.prometheus import PROGRAMS
+from tests.support.promql import PROMTOOLS, Promtool
+from tests.support.repository import program
+
 
 def pytest_configure() -> None:
     """Remove hypothesis's deadlines, which a busy machine would miss."""
     settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("patient")
+
+
+@pytest.fixture(params=PROMTOOLS)
+def promtool(request: pytest.FixtureRequest) -> Promtool:
+    """Each supported version of promtool. A test of a version that is not installed is skipped, or fails in CI."""
+    return Promtool(program(request.param))
+
+
+@pytest.fixture(scope="module", params=PROGRAMS)
+def prometheus_program(request: pytest.FixtureRequest) -> str:
+    """Return the name of each supported version of Prometheus, one after the other."""
+    name: str = request.param
+    program(name)
+    return name
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,24 +13,31 @@ from exporter.monitoring.promql import (
     ABORTED,
     API_LABELS,
     BUILD_INFO,
+    BY_RELEASE,
+    BY_TARGET,
     CELL_ERROR,
     CELL_LABELS,
     CREATED,
     LAST_READ,
+    ON_TARGET,
     OPERATION_LABELS,
     SAME_OPERATION,
     SCHEDULED_START,
-    SHARD_COUNT,
+    SHARD_ORDINAL,
     SHARDS,
+    START_TIME,
     STATUS,
     TARGET_LABELS,
+    UP,
     by,
     matcher,
     on,
     per_cell,
     per_operation,
     selector,
+    shard_count,
 )
+from exporter.monitoring.selection import GROUPING, TARGETS_UP
 from exporter.monitoring.texts import TextFormat, Unit, template
 
 Operator = Literal[">", "<"]
@@ -115,6 +122,15 @@ IS_RUNNING = f"and {SAME_OPERATION} {recorded.RUNNING}"
 READ_AGE = (
     f"min {by(OPERATION_LABELS)} (timestamp({LAST_READ}) - {LAST_READ}) and {SAME_OPERATION} {recorded.UNFINISHED}"
 )
+
+# A restart or a scrape that fails interrupts a series, and ``for`` would begin again. Ranges bridge these gaps.
+# 1 if an exporter has read nothing completely within the range. A pair of exporters has no spare then.
+CELL_DOWN = f"1 - {per_cell('min', f'max_over_time({UP}[${{gap}}])')}"
+OWN_ALERT = "access_denied|end_of_support"
+# Cells with a reason that has an alert of its own, and cells with another reason.
+EXPLAINED = per_cell("max", f'max_over_time({CELL_ERROR}{{reason=~"{OWN_ALERT}"}}[${{rate}}])')
+UNEXPLAINED = per_cell("max", f'max_over_time({CELL_ERROR}{{reason!~"{OWN_ALERT}"}}[${{rate}}])')
+RECENT_SHARDS = f"max_over_time({SHARDS}[${{gap}}])"
 
 _operation_alert = partial(
     Alert, group="aws-iot-bulk-operations", labels=OPERATION_LABELS, dashboard="aws-iot-bulk-operation"
@@ -260,17 +276,25 @@ EXPORTER_ALERTS: tuple[Alert, ...] = (
     _exporter_alert(
         name="AwsIotBulkExporterDown",
         panel="Exporters",
-        # The job may have any name. A target is an exporter if it returned the exporter's metrics within a day.
-        query=f"min {by(TARGET_LABELS)} (up and {on(TARGET_LABELS)} last_over_time({BUILD_INFO}[1d]))"
-        f" or on () absent({BUILD_INFO}) - 1",
+        query=f"min {BY_TARGET} ({TARGETS_UP})",
         labels=TARGET_LABELS,
         operator="<",
         threshold=1,
         severity="critical",
-        summary="Prometheus cannot scrape the exporter",
-        description='Prometheus cannot scrape an exporter (job "{job}", instance "{instance}"). '
-        "Alerts on its operations cannot fire. If the instance is empty, no target of Prometheus has been an exporter "
-        "within the last day.",
+        summary="Prometheus cannot scrape an exporter",
+        description="Prometheus cannot scrape the exporter {instance}${group}. Alerts on its operations cannot fire.",
+        for_="5m",
+    ),
+    _exporter_alert(
+        name="AwsIotBulkExporterMissing",
+        panel="Exporters",
+        # A target that service discovery does not know has no series. Only the number of exporters reveals it.
+        query=f"${{exporters}} - (count(count {BY_TARGET} ({BUILD_INFO})) or vector(0))",
+        labels=(),
+        severity="critical",
+        summary="Prometheus scrapes fewer exporters than expected",
+        description="Prometheus does not scrape {value} of ${exporters} expected exporters. "
+        "Alerts on their operations cannot fire.",
         for_="5m",
         # The query always returns a series. An empty result therefore means that Prometheus has no data.
         no_data="Alerting",
@@ -278,27 +302,40 @@ EXPORTER_ALERTS: tuple[Alert, ...] = (
         query_error="Error",
     ),
     _exporter_alert(
+        name="AwsIotBulkExporterRestarting",
+        panel="Uptime",
+        query=f"max {BY_TARGET} (changes({START_TIME}[${{restart_window}}]))"
+        # Other programs have the same metric. Right after a start, the exporter has not been scraped yet.
+        f" and {ON_TARGET} last_over_time({BUILD_INFO}[${{restart_window}}])",
+        labels=TARGET_LABELS,
+        threshold=3,
+        severity="warning",
+        summary="An exporter restarts repeatedly",
+        description="An exporter restarted {value} times within ${restart_window}: {instance}${group}. "
+        "After each restart its data is incomplete until it has read everything from AWS.",
+    ),
+    _exporter_alert(
         name="AwsIotBulkExporterCellDown",
         panel="Cells over time",
-        # max: the alert fires even if only one of a pair of exporters cannot read AWS. The pair has no spare then.
-        query=f'max {by((*CELL_LABELS, "reason"))} ({CELL_ERROR}{{reason!~"access_denied|end_of_support"}})',
-        labels=(*CELL_LABELS, "reason"),
+        query=f"{CELL_DOWN} unless {on(CELL_LABELS)} ({EXPLAINED} unless {on(CELL_LABELS)} {UNEXPLAINED})",
+        labels=CELL_LABELS,
         severity="warning",
         summary="The exporter cannot read operations from AWS",
-        description=f"An exporter cannot read all {CELL_TEXT}. The reason is {{reason}}. "
+        description=f"An exporter cannot read all {CELL_TEXT}. [The reason is {{reason}}. ]"
         "New operations may be missing, and the data of known operations becomes stale.",
-        for_="10m",
+        for_="5m",
     ),
     _exporter_alert(
         name="AwsIotBulkExporterAccessDenied",
         panel="Cells down by reason",
-        query=per_cell("max", f'{CELL_ERROR}{{reason="access_denied"}}'),
+        query=per_cell("max", f'max_over_time({CELL_ERROR}{{reason="access_denied"}}[${{gap}}])')
+        + f" and {on(CELL_LABELS)} {CELL_DOWN} == 1",
         labels=CELL_LABELS,
         severity="warning",
         summary="AWS denies the exporter access",
         description=f"AWS denies a request that an exporter needs to read {CELL_TEXT}. "
         "An IAM permission is missing, or a policy of the organization forbids the request.",
-        for_="10m",
+        for_="5m",
     ),
     _exporter_alert(
         name="AwsIotBulkExporterDataStale",
@@ -333,7 +370,8 @@ EXPORTER_ALERTS: tuple[Alert, ...] = (
         # a different cause and has an alert of its own.
         query=f"max {by(KIND_LABELS)} ({READ_AGE}) unless {on(KIND_LABELS)} {CELL_ERROR}",
         labels=KIND_LABELS,
-        threshold=300,
+        # With the longest scrape interval of 5 minutes, the data of a scrape may be as old as that.
+        threshold=450,
         unit="seconds",
         severity="warning",
         summary="The exporter's request budget is too small for the number of operations",
@@ -344,24 +382,38 @@ EXPORTER_ALERTS: tuple[Alert, ...] = (
     _exporter_alert(
         name="AwsIotBulkExporterConfigReloadFailed",
         panel="Configuration",
-        query=f"min {by(TARGET_LABELS)} ({PREFIX}config_last_reload_successful)",
+        query=f"min {BY_TARGET} ({PREFIX}config_last_reload_successful)",
         labels=TARGET_LABELS,
         operator="<",
         threshold=1,
         severity="warning",
         summary="The exporter rejected its new configuration",
-        description="The exporter {instance} of the job {job} rejected its new configuration as invalid. "
+        description="An exporter rejected its new configuration as invalid: {instance}${group}. "
         "It still uses the previous configuration and cannot start with the new one.",
         for_="1m",
     ),
     _exporter_alert(
+        name="AwsIotBulkExporterStateFileUnusable",
+        panel="State file",
+        query=f"min {BY_TARGET} (max_over_time({PREFIX}state_file_usable[${{gap}}]))",
+        labels=TARGET_LABELS,
+        operator="<",
+        threshold=1,
+        severity="warning",
+        summary="An exporter cannot use its state file",
+        description="An exporter cannot read or write its state file: {instance}${group}. "
+        "After a restart it has to read all ended operations from AWS again.",
+        for_="10m",
+    ),
+    _exporter_alert(
         name="AwsIotBulkExporterShardMismatch",
         panel="Shards missing",
-        query=f"abs(max by (job) ({SHARDS}) - {SHARD_COUNT}) + (max by (job) ({SHARDS}) - min by (job) ({SHARDS}))",
-        labels=("job",),
+        query=f"abs(max {BY_RELEASE} ({RECENT_SHARDS}) - {shard_count(f'max_over_time({SHARD_ORDINAL}[${{gap}}])')})"
+        f" + (max {BY_RELEASE} ({RECENT_SHARDS}) - min {BY_RELEASE} ({RECENT_SHARDS}))",
+        labels=GROUPING,
         severity="critical",
         summary="Shards of the exporter are missing or disagree",
-        description="Shards of the job {job} are missing, or they use different totals. "
+        description="Shards are missing or use different totals in the release with these labels${group}. "
         "No exporter watches the accounts and Regions of a missing shard.",
         for_="15m",
     ),

@@ -13,4 +13,9 @@ LabelName = pattern_type(r"[a-zA-Z_]\w*", "the name of a label")
 LabelValue = pattern_type(
     r"[^${}]*", "text without braces or dollar signs: Prometheus and Grafana interpret them as templates"
 )
+# The excluded characters have a meaning in templates, in printf or in YAML.
+_MATCHER = r'[a-zA-Z_]\w*(=|!=|=~|!~)"[^"{}$%#\s\x27]*"'
+Matchers = pattern_type(
+    rf"({_MATCHER}(, ?{_MATCHER})*)?", 'matchers such as job="prod", whose values have no spaces and none of {}$%#\''
+)
 Url = pattern_type(r"[^\s{}$]+", "a URL without white space, braces or dollar signs")

@@ -9,8 +9,7 @@ import yaml
 from exporter.config.duration import parse_duration
 from exporter.monitoring.alerts import Alert, Operator
 from exporter.monitoring.dashboards.panel_ids import panel_ids
-from exporter.monitoring.promql import SAME_OPERATION
-from exporter.monitoring.records import RECENT, Record
+from exporter.monitoring.records import Record
 from exporter.monitoring.rules import YAML_WIDTH, Rules
 from exporter.monitoring.texts import GrafanaFormat, lookup_query, lookups_in
 
@@ -78,10 +77,8 @@ def _rule(alert: Alert, rules: Rules, panels: Mapping[str, Mapping[str, int]]) -
 
 
 def _lookups(alert: Alert, records: tuple[Record, ...]) -> list[dict[str, Any]]:
-    """Return the queries for further values in the texts, only for operations that may have an alert."""
-    is_recent = f"and {SAME_OPERATION} {RECENT}"
-    lookups = lookups_in(alert.description).items()
-    return [_query(id, f"{lookup_query(lookup)} {is_recent}", records) for id, lookup in lookups]
+    """Return the queries for further values in the texts."""
+    return [_query(id, lookup_query(lookup), records) for id, lookup in lookups_in(alert.description).items()]
 
 
 def _query(id: str, query: str, records: tuple[Record, ...]) -> dict[str, Any]:

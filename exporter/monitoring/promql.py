@@ -12,6 +12,7 @@ from exporter.kinds.metric import IDENTITY, Metric
 from exporter.metrics.families import PREFIX as OPERATION_PREFIX
 from exporter.metrics.self_metrics import API, CELL
 from exporter.metrics.self_metrics import PREFIX as EXPORTER_PREFIX
+from exporter.monitoring.selection import GROUPING
 
 Kinds = Sequence[Kind[Any]]
 # The fields of ItemSeries.
@@ -22,7 +23,11 @@ ItemCount = Literal[
 OPERATION_LABELS = IDENTITY
 CELL_LABELS = CELL
 API_LABELS = API
-TARGET_LABELS = ("job", "instance")
+# One release of exporters, and one exporter. The labels of a release are a setting.
+BY_RELEASE = "by (${grouping})"
+BY_TARGET = "by (${grouping}, instance)"
+ON_TARGET = "on (${grouping}, instance)"
+TARGET_LABELS = (*GROUPING, "instance")
 
 STATUS = OPERATION_PREFIX + "status"
 PROGRESS = OPERATION_PREFIX + "progress_ratio"
@@ -41,6 +46,8 @@ UP = EXPORTER_PREFIX + "up"
 CELL_ERROR = EXPORTER_PREFIX + "cell_error"
 BUILD_INFO = EXPORTER_PREFIX + "build_info"
 SHARDS = EXPORTER_PREFIX + "shards"
+SHARD_ORDINAL = EXPORTER_PREFIX + "shard_ordinal"
+START_TIME = "process_start_time_seconds"
 
 
 def by(labels: Sequence[str]) -> str:
@@ -54,7 +61,6 @@ def on(labels: Sequence[str]) -> str:
 
 
 SAME_OPERATION = on(OPERATION_LABELS)
-SHARD_COUNT = f'count by (job) (count_values by (job) ("ordinal", {EXPORTER_PREFIX}shard_ordinal))'
 
 
 def selector(metric: str, *matchers: str) -> str:
@@ -76,6 +82,11 @@ def per_operation(series: str, *labels: str) -> str:
 def per_cell(aggregation: str, series: str, *labels: str) -> str:
     """Return one value of each cell, or of each cell and these labels. ``aggregation`` is ``min`` or ``max``."""
     return f"{aggregation} {by((*CELL_LABELS, *labels))} ({series})"
+
+
+def shard_count(ordinals: str) -> str:
+    """Return the number of different shards of each release."""
+    return f'count {BY_RELEASE} (count_values {BY_RELEASE} ("ordinal", {ordinals}))'
 
 
 def union(queries: Iterable[str]) -> str:

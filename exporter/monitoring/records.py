@@ -13,6 +13,7 @@ from exporter.metrics.families import UNKNOWN
 from exporter.metrics.self_metrics import PREFIX
 from exporter.monitoring.promql import (
     API_LABELS,
+    CELL_ERROR,
     COMPLETED,
     CONTINUOUS,
     CREATED,
@@ -56,6 +57,7 @@ PROGRESS_RATE = "operation:aws_iot_bulk_progress_ratio:rate"
 ESTIMATED_END = "operation:aws_iot_bulk_end_timestamp_seconds:estimate"
 UNMOVED = "operation:aws_iot_bulk_unmoved:max"
 THROTTLED = "api:aws_iot_bulk_exporter_throttled_requests:ratio"
+CELL_REASONS = "cell:aws_iot_bulk_exporter_recent_errors:max"
 SUPPORT_ENDED = "cell:aws_iot_bulk_exporter_support_ended_seconds:max"
 
 
@@ -188,6 +190,11 @@ def _exporter_records(kinds: Kinds) -> Iterable[Record]:
             THROTTLED,
             f"{errors} / ({requests} > 0)",
             "The ratio of requests that AWS throttled in the last `rate`, by API. Retries count as requests.",
+        ),
+        Record(
+            CELL_REASONS,
+            per_cell("max", f"max_over_time({CELL_ERROR}[${{rate}}])", "reason"),
+            "1 for each reason for which the cell failed in the last `rate`.",
         ),
         Record(
             SUPPORT_ENDED,

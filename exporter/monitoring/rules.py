@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from string import Template
 from typing import Final, TypeVar
 
 from exporter.monitoring.alerts import ALERTS, Alert
 from exporter.monitoring.promql import Kinds
 from exporter.monitoring.records import Record, records
+from exporter.monitoring.selection import EVERY_EXPORTER, add_selector, fill
 from exporter.monitoring.settings import UNCHANGED, Change, Settings, parameters_model
 from exporter.monitoring.texts import TextFormat, lookups_in
 
@@ -43,11 +43,12 @@ class Rules:
 
     def substitute(self, text: str) -> str:
         """Return a text with the values of its placeholders. ``$labels`` and ``$value`` belong to Go and remain."""
-        return Template(text).safe_substitute(self.parameters)
+        return fill(text, self.parameters)
 
-    def with_link_placeholders(self) -> Rules:
-        """Return the same rules with a placeholder for the host of each link, for a chart that replaces it."""
-        return replace(self, parameters={**self.parameters, **{host: f"${{{host}}}" for host in LINKS}})
+    def with_chart_placeholders(self) -> Rules:
+        """Return the same rules with placeholders for the links and the selection, for a chart that replaces them."""
+        names = (*LINKS, *EVERY_EXPORTER.parameters)
+        return replace(self, parameters={**self.parameters, **{name: f"${{{name}}}" for name in names}})
 
     def resolve(self) -> Rules:
         """Return the same rules without placeholders in the queries."""
@@ -76,18 +77,27 @@ class Rules:
 def rules(kinds: Kinds, settings: Settings = UNCHANGED) -> Rules:
     """Return all rules that the settings enable."""
     links = {"runbooks": settings.runbooks or "", "dashboards": settings.dashboards or ""}
-    recorded = records(kinds)
-    parameters = parameters_model(kinds)().model_dump() | settings.parameters.model_dump() | links
+    recorded = tuple(replace(record, query=add_selector(record.query)) for record in records(kinds))
+    parameters = (
+        parameters_model(kinds)().model_dump()
+        | settings.parameters.model_dump()
+        | links
+        | settings.selection.parameters
+    )
     changes = ((alert, settings.alerts.get(alert.name, Change())) for alert in ALERTS)
     return Rules(
         recorded,
-        tuple(change.apply(alert) for alert, change in changes if change.enabled),
+        tuple(_selected(change.apply(alert)) for alert, change in changes if change.enabled),
         {name: str(value).rstrip("/") for name, value in parameters.items()},
         settings.labels,
         frozenset(_unneeded(recorded)),
         settings.records == "all",
         kinds,
     )
+
+
+def _selected(alert: Alert) -> Alert:
+    return replace(alert, query=add_selector(alert.query))
 
 
 def _split(name: str, rules: Sequence[T]) -> dict[str, tuple[T, ...]]:

@@ -11,9 +11,19 @@ from exporter.config.validation import keys_of, problem_lines
 from exporter.core.errors import ConfigError
 from exporter.kinds.thresholds import DEFAULT
 from exporter.monitoring.alerts import Alert
-from exporter.monitoring.fields import AlertName, Duration, LabelName, LabelValue, PositiveDuration, Severity, Url
+from exporter.monitoring.fields import (
+    AlertName,
+    Duration,
+    LabelName,
+    LabelValue,
+    Matchers,
+    PositiveDuration,
+    Severity,
+    Url,
+)
 from exporter.monitoring.promql import Kinds
 from exporter.monitoring.records import kind_parameters
+from exporter.monitoring.selection import GROUPING, Selection
 
 Count = Annotated[int, Strict(), Field(ge=0)]
 Ratio = Annotated[float, Field(strict=True, ge=0, le=1)]
@@ -61,6 +71,16 @@ class Parameters(StrictModel):
         default=DEFAULT.finished_failure_ratio,
         description="A finished operation with a higher ratio of failed items fires, however few items it has.",
     )
+    gap: PositiveDuration = Field(
+        default="6m",
+        description="An interruption of a series for this time, such as a restart, does not restart an alert's wait. "
+        "It must be longer than the scrape interval.",
+    )
+    restart_window: PositiveDuration = Field(default="1h", description="The window in which restarts are counted.")
+    exporters: Annotated[int, Strict(), Field(gt=0)] = Field(
+        default=1,
+        description="The expected number of exporters: the replicas and shards of all releases that `selector` covers.",
+    )
     retries: Count = Field(
         default=10, description="A retry storm has more retries than this number in one window of `rate`."
     )
@@ -95,6 +115,12 @@ class Settings(StrictModel):
 
     runbooks: Url | None = Field(default=None, description="The URL of the runbooks; no link to them if omitted.")
     dashboards: Url | None = Field(default=None, description="The URL of Grafana; no link to it if omitted.")
+    selector: Matchers = Field(
+        default="", description='Matchers of the exporters\' series, for example `job="prod"`; all exporters if empty.'
+    )
+    grouping: Annotated[tuple[LabelName, ...], Field(min_length=1)] = Field(
+        default=GROUPING, description="The labels that every exporter of a release shares and other releases do not."
+    )
     parameters: Parameters = Parameters()
     records: Literal["all", "alerts"] = Field(
         default="all",
@@ -103,6 +129,11 @@ class Settings(StrictModel):
     )
     labels: dict[LabelName, LabelValue] = Field(default={}, description="Labels that every alert gets.")
     alerts: dict[AlertName, Change] = Field(default={}, description="Changes to alerts, by the name of the alert.")
+
+    @property
+    def selection(self) -> Selection:
+        """The exporters that the rules cover."""
+        return Selection(self.selector, self.grouping)
 
 
 def settings_model(kinds: Kinds) -> type[Settings]:

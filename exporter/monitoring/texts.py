@@ -1,8 +1,8 @@
 """The texts of alerts as Go templates, for Prometheus and for Grafana.
 
 A text refers to a label of the alert as ``{label}``, to its value as ``{value}``, and to a further series of its
-operation by a name in ``LOOKUPS``. Such a series may not exist. Its references are in square brackets, and the part in
-brackets is left out without the series.
+operation or cell by a name in ``LOOKUPS``. Such a series may not exist. Its references are in square brackets, and the
+part in brackets is left out without the series.
 """
 
 import re
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from exporter.monitoring import records as recorded
-from exporter.monitoring.promql import INFO, OPERATION_LABELS, by
+from exporter.monitoring.promql import CELL_LABELS, INFO, OPERATION_LABELS, SAME_OPERATION, by
 
 Unit = Literal["", "count", "ratio", "seconds"]
 
@@ -27,10 +27,14 @@ _OPTIONAL = re.compile(r"\[([^\]]*)\]")
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """A series of the alert's operation: a label of it, or its value as a whole number if ``label`` is empty."""
+    """A series of the alert's operation or cell: a label of it, or its value as a whole number without ``label``.
+
+    ``labels`` identify the operation or the cell.
+    """
 
     metric: str
     label: str = ""
+    labels: tuple[str, ...] = OPERATION_LABELS
 
 
 INFO_LABELS = ("name", "target", "input", "reason_code")
@@ -39,6 +43,8 @@ LOOKUPS: Mapping[str, Lookup] = {
     "failed": Lookup(recorded.FAILED_ITEMS),
     "processed": Lookup(recorded.PROCESSED_ITEMS),
     "unfinished": Lookup(recorded.UNDER_WAY),
+    # The first one of several reasons.
+    "reason": Lookup(recorded.CELL_REASONS, "reason", CELL_LABELS),
 }
 
 
@@ -65,10 +71,11 @@ class PrometheusFormat:
 
     def declarations(self, lookups: Mapping[str, Lookup]) -> Iterable[str]:
         """Return a query for each metric."""
-        matchers = ", ".join(f"{label}=%q" for label in OPERATION_LABELS)
-        arguments = " ".join(f"$labels.{label}" for label in OPERATION_LABELS)
         for id, lookup in lookups.items():
-            yield f'$of_{id} := printf "{lookup.metric}{{{matchers}}}" {arguments} | query'
+            matchers = ", ".join(f"{label}=%q" for label in lookup.labels)
+            arguments = " ".join(f"$labels.{label}" for label in lookup.labels)
+            order = f' | sortByLabel "{lookup.label}"' if lookup.label else ""
+            yield f'$of_{id} := printf "{lookup.metric}{{{matchers}}}" {arguments} | query{order}'
 
     def conditions(self, name: str, lookup: Lookup) -> tuple[str, str]:
         """Return conditions that are false if the query returned nothing, or the label is empty."""
@@ -100,9 +107,12 @@ def reference_id(lookup: Lookup) -> str:
 
 
 def lookup_query(lookup: Lookup) -> str:
-    """Return the series of a lookup for all operations."""
+    """Return the series of a lookup for all cells, or for all operations that may have an alert."""
+    if lookup.labels != OPERATION_LABELS:
+        return lookup.metric
     labels = by((*OPERATION_LABELS, *INFO_LABELS))
-    return f"max {labels} ({lookup.metric})" if lookup.label else lookup.metric
+    series = f"max {labels} ({lookup.metric})" if lookup.label else lookup.metric
+    return f"{series} and {SAME_OPERATION} {recorded.RECENT}"
 
 
 def lookups_in(text: str) -> Mapping[str, Lookup]:

@@ -133,7 +133,23 @@ annotations:
 {{- range $name, $value := .parameters }}
 {{- $text = replace (printf "${%s}" $name) (kindIs "string" $value | ternary $value (toJson $value)) $text }}
 {{- end }}
-{{- $text }}
+{{- $text | replace ", }" "}" | replace "{}" "" }}
+{{- end }}
+
+{{- /* The parameters that limit rules to some exporters. Parameters: "root", "values" with "selector" and "grouping", and
+the default "targets". A release with an unusual name has a job that the default does not match. */}}
+{{- define "aws-iot-bulk-exporter.selection" -}}
+{{- $targets := .targets }}
+{{- $fullname := include "aws-iot-bulk-exporter.fullname" .root }}
+{{- if not (contains "aws-iot-bulk" $fullname) }}
+{{- $targets = replace "aws-iot-bulk" (printf "(aws-iot-bulk|%s)" $fullname) $targets }}
+{{- end }}
+{{- $group := "" }}
+{{- range .values.grouping }}
+{{- $group = printf "%s{{ with $labels.%s }}, %s {{ . }}{{ end }}" $group . . }}
+{{- end }}
+{{- $selector := empty .values.selector | ternary "" (printf "%s, " .values.selector) }}
+{{- dict "selector" $selector "targets" (.values.selector | default $targets) "grouping" (join ", " .values.grouping) "group" $group | toYaml }}
 {{- end }}
 
 {{- /* The name of the object for a dashboard. Parameters: "root" and the "path" of the file. */}}

@@ -75,6 +75,12 @@ def test_grafana_provisions_the_committed_alerts() -> None:
     assert len(ALERTS) < MAX_CONFIG_MAP
 
 
+def test_the_values_limit_the_alerts_to_some_exporters_as_a_settings_file_does() -> None:
+    selection = {"selector": 'job=~"prod|staging",namespace!="test"', "grouping": ["release", "cluster"]}
+    printed = grafana_alerts(rules(KINDS, parse_settings(json.dumps(selection), KINDS)))
+    assert provisioning_file(f"--set-json=grafanaAlerts={json.dumps(selection)}").rstrip() == printed.rstrip()
+
+
 def test_the_values_set_the_data_source_and_the_links_of_the_alerts() -> None:
     text = provisioning_file(ci_values("grafana"))
     assert sources_of(text) == {"prometheus", "__expr__"}

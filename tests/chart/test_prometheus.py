@@ -1,6 +1,7 @@
 """ServiceMonitor, PodMonitor and PrometheusRule: their selectors, fields and rules."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from tests.support.helm_chart import (
     render_error,
     values_schema,
 )
-from tests.support.promql import promtool
+from tests.support.promql import Promtool
 
 ON = "--set=prometheusRule.enabled=true"
 RECORD_GROUPS = ["aws-iot-bulk-records", "aws-iot-bulk-records-2"]
@@ -43,7 +44,9 @@ def test_the_chart_contains_the_shipped_rules() -> None:
 
 def test_the_values_have_the_same_effect_as_a_settings_file() -> None:
     values = read_yaml(CHART / "ci" / "alerts-values.yaml")["prometheusRule"]
-    settings = {key: values[key] for key in ("runbooks", "dashboards", "parameters", "labels", "alerts")}
+    settings = {
+        key: values[key] for key in ("runbooks", "dashboards", "selector", "grouping", "parameters", "labels", "alerts")
+    }
     text = json.dumps(settings).replace("keepFiringFor", "keep_firing_for")
     assert spec(CHANGED) == rule_file(rules(KINDS, parse_settings(text, KINDS)))
 
@@ -61,7 +64,7 @@ def test_a_large_number_is_written_without_an_exponent(tmp_path: Path) -> None:
     assert spec(ON, f"--values={file}") == rule_file(rules(KINDS, parse_settings(month, KINDS)))
 
 
-def test_promtool_accepts_the_rules_of_the_chart(tmp_path: Path) -> None:
+def test_promtool_accepts_the_rules_of_the_chart(tmp_path: Path, promtool: Promtool) -> None:
     file = tmp_path / "rules.yaml"
     file.write_text(yaml.safe_dump(spec(CHANGED)))
     promtool("check", "rules", "--lint-fatal", file)
@@ -92,6 +95,11 @@ def test_the_schema_of_the_values_contains_every_alert_and_parameter() -> None:
         "alerts.AwsIotBulkRetryStorm.for=ten",
         "parameters.staled=5m",
         "runbooks=https://${HOME}",
+        "selector=prod",
+        "selector=job='prod'",
+        "grouping={pod-name}",
+        "grouping=",
+        "parameters.exporters=0",
     ],
 )
 def test_an_invalid_value_is_refused(setting: str) -> None:
@@ -112,13 +120,44 @@ def test_the_endpoint_of_a_monitor_is_only_the_named_port(value: str, kind: str)
 
 
 @pytest.mark.parametrize("shards", [1, 2])
-def test_a_service_monitor_selects_the_service_a_port_of_it_and_the_same_job_name(shards: int) -> None:
+def test_a_service_monitor_selects_the_service_and_a_port_of_it(shards: int) -> None:
     documents = render(f"--set=serviceMonitor.enabled=true,shards={shards}")
     monitor, service = only_object(documents, "ServiceMonitor"), only_object(documents, "Service")
     labels = service["metadata"]["labels"]
     assert monitor["spec"]["selector"]["matchLabels"].items() <= labels.items()
     assert endpoint_of(monitor)["port"] in {port["name"] for port in service["spec"]["ports"]}
-    assert labels[monitor["spec"]["jobLabel"]] == "aws-iot-bulk-exporter"
+
+
+def job_of(kind: str, documents: list[Document]) -> str:
+    """Return the label job that the Prometheus Operator gives to the targets of a release."""
+    monitor = only_object(documents, kind)
+    assert "jobLabel" not in monitor["spec"]
+    metadata = only_object(documents, "Service")["metadata"] if kind == "ServiceMonitor" else monitor["metadata"]
+    name: str = metadata["name"]
+    return name if kind == "ServiceMonitor" else f"{metadata['namespace']}/{name}"
+
+
+@MONITORS
+@pytest.mark.parametrize("flags", ["shards=1", "shards=3", "nameOverride=fleet", "fullnameOverride=fleet"])
+def test_the_job_tells_the_releases_of_a_namespace_apart_and_the_alert_on_targets_that_are_down_knows_it(
+    value: str, kind: str, flags: str
+) -> None:
+    jobs = set()
+    for release in ("prod", "staging"):
+        name = flags.replace("fullnameOverride=fleet", f"fullnameOverride={release}")
+        documents = render(f"--set={value}.enabled=true,{name}", ON, release=release)
+        jobs.add(job := job_of(kind, documents))
+        rules_of_release = only_object(documents, "PrometheusRule")["spec"]["groups"]
+        (down,) = (
+            rule["expr"]
+            for group in rules_of_release
+            for rule in group["rules"]
+            if rule.get("alert", "").endswith("rDown")
+        )
+        matched = re.search(r'up\{job=~"([^"]*)"\}', down)
+        assert matched is not None
+        assert re.fullmatch(matched[1], job)
+    assert len(jobs) == 2
 
 
 def test_a_pod_monitor_selects_only_the_pods_of_the_exporter() -> None:
@@ -153,7 +192,6 @@ def test_every_field_except_the_selector_can_be_set(value: str, kind: str) -> No
     )
     assert monitor["metadata"]["labels"]["release"] == "prometheus"
     assert monitor["spec"]["sampleLimit"] == 5
-    assert monitor["spec"]["jobLabel"] == "app.kubernetes.io/name"
     assert endpoint_of(monitor) == {
         "port": "http",
         "honorLabels": False,

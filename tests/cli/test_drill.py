@@ -27,7 +27,7 @@ from exporter.monitoring.prometheus import prometheus_rules
 from exporter.monitoring.rules import rules
 from exporter.simulator.scenario import parse_scenario
 from tests.support.processes import run_process
-from tests.support.promql import promtool
+from tests.support.promql import Promtool
 from tests.support.repository import ROOT, program
 from tests.support.servers import serve_app
 from tests.support.waiting import wait_until
@@ -100,7 +100,7 @@ def test_an_alert_fires_with_the_right_labels_and_ends(case: Case, result: Drill
 def test_a_notification_has_complete_labels_and_annotations(case: Case, result: DrillResult) -> None:
     for alert in result.notifications(case):
         assert alert["labels"]["drill"] == "true"
-        assert set(case.alert.labels) <= set(alert["labels"]) | {"instance"}
+        assert set(case.alert.labels) <= set(alert["labels"]) | {"namespace", "cluster"}
         texts = alert["annotations"]
         assert set(texts) == {"summary", "description"}
         assert not [text for text in texts.values() if "<no value>" in text or "{{" in text or "<error" in text]
@@ -120,7 +120,7 @@ def test_every_scenario_is_valid_and_has_its_own_region() -> None:
         assert {fault.region for fault in scenario.faults} <= own
 
 
-def test_speed_up_divides_only_the_times_of_the_rules(tmp_path: Path) -> None:
+def test_speed_up_divides_only_the_times_of_the_rules(tmp_path: Path, promtool: Promtool) -> None:
     slow, fast = rules(KINDS), speed_up(rules(KINDS), 10)
     for before, after in zip(slow.alerts, fast.alerts, strict=True):
         assert (after.name, after.query, after.labels) == (before.name, before.query, before.labels)

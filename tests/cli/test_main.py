@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from exporter import __version__
-from exporter.cli.commands.show import SUBJECTS
+from exporter.cli.commands.show import MONITORING, SUBJECTS
 from exporter.cli.main import COMMANDS, PROGRAM
 from exporter.collector.shards import MOST
 from tests.support import http_requests
@@ -112,7 +112,7 @@ def test_all_invalid_flags_and_values_are_reported_at_once(command: tuple[str, .
         (("show", "prometheus-rules", "--alerts.file=/none"), "/none: cannot read the file: No such file or directory"),
         (
             ("show", "metrics", "--alerts.file=/none"),
-            "--alerts.file: not used by metrics, only by prometheus-rules, grafana-alerts, alertmanager-inhibitions",
+            f"--alerts.file: not used by metrics, only by {', '.join(MONITORING)}",
         ),
     ],
 )

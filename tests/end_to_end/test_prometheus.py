@@ -7,7 +7,7 @@ import pytest
 from tests.support.exposition_rows import metrics_with
 from tests.support.processes import run_demo
 from tests.support.prometheus import query_series, run_prometheus
-from tests.support.promql import promtool
+from tests.support.promql import Promtool
 from tests.support.waiting import wait_until
 
 REGISTERED = 'aws_iot_thing_registration_task_succeeded_things{aws_region="us-east-1"} > 0'
@@ -21,16 +21,19 @@ def metrics_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def prometheus_url(metrics_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def prometheus_url(
+    metrics_url: str, prometheus_program: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     """The URL of a Prometheus that scrapes the demo."""
-    with run_prometheus(tmp_path_factory.mktemp("prometheus"), metrics_url) as url:
+    with run_prometheus(tmp_path_factory.mktemp("prometheus"), metrics_url, prometheus_program) as url:
         yield url
 
 
-def test_promtool_accepts_the_metrics(metrics_url: str) -> None:
+def test_promtool_accepts_the_metrics(metrics_url: str, promtool: Promtool) -> None:
     last = "aws_greengrass_bulk_deployment_groups"
     text = wait_until(lambda: metrics_with(metrics_url, last), "rows of every kind")
     assert promtool("check", "metrics", given=text) == ""
+    assert "Cardinality" in promtool("check", "metrics", "--extended", given=text)
 
 
 def test_prometheus_scrapes_the_demo_and_a_query_returns_the_simulated_counts(prometheus_url: str) -> None:

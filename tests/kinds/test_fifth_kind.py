@@ -37,7 +37,7 @@ from exporter.monitoring.rules import rules
 from tests.kinds import test_kind
 from tests.support import http_requests
 from tests.support.exporter_server import restartable_exporter, serve_simulation
-from tests.support.promql import promtool
+from tests.support.promql import Promtool
 
 GET = ApiCall("iot", "GetOTAUpdate", quota=10, resource="arn:*:iot:*:*:otaupdate/*")
 LIST = ApiCall("iot", "ListOTAUpdates", quota=10)
@@ -209,7 +209,7 @@ def test_it_is_in_the_iam_policy() -> None:
     }
 
 
-def test_it_has_alerts(tmp_path: Path) -> None:
+def test_it_has_alerts(tmp_path: Path, promtool: Promtool) -> None:
     file = tmp_path / "rules.yaml"
     file.write_text(prometheus_rules(rules(FIVE_KINDS)))
     promtool("check", "rules", "--lint-fatal", file)

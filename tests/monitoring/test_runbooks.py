@@ -15,7 +15,7 @@ from botocore import xform_name
 
 from exporter.cli.main import PROGRAM, parse_arguments
 from exporter.monitoring.alerts import ALERTS, Alert
-from tests.support.promql import exposed_metrics, metric_names, promtool, recorded_metrics
+from tests.support.promql import Promtool, exposed_metrics, metric_names, recorded_metrics
 from tests.support.repository import ROOT
 
 RUNBOOKS = ROOT / "docs" / "runbooks"
@@ -75,7 +75,9 @@ def test_a_diagnosis_contains_queries_and_commands(alert: Alert) -> None:
 
 
 @every_alert
-def test_the_queries_of_a_runbook_are_valid_and_use_existing_metrics(alert: Alert, tmp_path: Path) -> None:
+def test_the_queries_of_a_runbook_are_valid_and_use_existing_metrics(
+    alert: Alert, tmp_path: Path, promtool: Promtool
+) -> None:
     queries = lines(text_of(alert), "promql")
     rules = [{"record": f"runbook:query:{number}", "expr": query} for number, query in enumerate(queries)]
     file = tmp_path / "rules.yaml"

@@ -13,7 +13,7 @@ from exporter.monitoring.grafana import grafana_alerts
 from exporter.monitoring.prometheus import prometheus_rules
 from exporter.monitoring.rules import rules
 from exporter.monitoring.settings import UNCHANGED, parse_settings
-from tests.support.promql import promtool
+from tests.support.promql import Promtool
 
 CHANGED = """
 runbooks: https://wiki.example/runbooks/
@@ -68,7 +68,7 @@ def test_a_disabled_alert_is_in_no_format() -> None:
 
 
 @pytest.mark.parametrize("settings", ["", CHANGED], ids=["unchanged", "changed"])
-def test_promtool_accepts_the_rules(settings: str, tmp_path: Path) -> None:
+def test_promtool_accepts_the_rules(settings: str, tmp_path: Path, promtool: Promtool) -> None:
     file, enabled = tmp_path / "rules.yaml", rules(KINDS, parse_settings(settings, KINDS))
     file.write_text(prometheus_rules(enabled))
     found = f"SUCCESS: {len(enabled.records) + len(enabled.alerts)} rules found"

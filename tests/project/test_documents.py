@@ -17,7 +17,7 @@ from exporter.monitoring.settings import parse_settings
 from tests.support.exposition_rows import metrics_with
 from tests.support.generated_documents import PARTS, WHOLE, generated_text
 from tests.support.processes import run_process
-from tests.support.promql import promtool
+from tests.support.promql import Promtool
 from tests.support.repository import ROOT, program
 from tests.support.waiting import wait_until
 
@@ -87,14 +87,14 @@ def test_the_alert_settings_are_valid() -> None:
 
 
 @pytest.mark.parametrize("page", [README, SCALING], ids=["readme", "scaling"])
-def test_the_scrape_configuration_is_valid(page: str, tmp_path: Path) -> None:
+def test_the_scrape_configuration_is_valid(page: str, tmp_path: Path, promtool: Promtool) -> None:
     (text,) = [text for text in blocks("yaml", page) if "scrape_configs:" in text]
     file = tmp_path / "prometheus.yml"
     file.write_text(text)
     promtool("check", "config", file)
 
 
-def test_every_query_in_the_readme_is_valid(tmp_path: Path) -> None:
+def test_every_query_in_the_readme_is_valid(tmp_path: Path, promtool: Promtool) -> None:
     queries = [line for text in blocks("promql", README) for line in text.splitlines()]
     file = tmp_path / "rules.yml"
     rules = [{"record": f"readme:{number}", "expr": query} for number, query in enumerate(queries)]

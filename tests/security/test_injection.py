@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from tests.support.exporter_server import ServedExporter, serve_exporter
 from tests.support.exposition_rows import parse_openmetrics
 from tests.support.processes import run_exporter
-from tests.support.promql import exposed_metrics, promtool
+from tests.support.promql import Promtool, exposed_metrics
 from tests.support.scripted_endpoint import HttpResponse, ScriptedAws, error_response, json_response
 from tests.support.servers import serve_app
 
@@ -124,7 +124,7 @@ def histogram_names(names: set[str]) -> set[str]:
     return {name for name in names if re.sub(r"_(bucket|count|sum)$", "", name) in exposed_metrics()}
 
 
-def test_promtool_accepts_every_hostile_text(hostile: ServedExporter) -> None:
+def test_promtool_accepts_every_hostile_text(hostile: ServedExporter, promtool: Promtool) -> None:
     assert promtool("check", "metrics", given=hostile.scrape(after=0.0)) == ""
 
 

@@ -5,12 +5,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from exporter.cli.commands.show import DOCUMENTS
+from exporter.cli.commands.show import MONITORING
+from exporter.monitoring.settings import UNCHANGED
 from tests.support.repository import ROOT
 
 FOLDER: Path = ROOT / "monitoring" / "dashboards"
 PRINTED: Mapping[str, dict[str, Any]] = {
-    subject: json.loads(printed()) for subject, printed in DOCUMENTS.items() if subject.startswith("dashboard")
+    subject: json.loads(printed(UNCHANGED))
+    for subject, printed in MONITORING.items()
+    if subject.startswith("dashboard")
 }
 
 

@@ -18,29 +18,31 @@ from tests.support.processes import run_until_printed
 from tests.support.repository import program
 from tests.support.waiting import wait_until
 
+# The supported versions of Prometheus: that of Debian, and one of the current major version.
+PROGRAMS = ("prometheus", "prometheus-3")
 LISTENING = r'msg="Listening on" .*\baddress=\S+(?=\s)'
 
 
 @contextmanager
-def run_prometheus(folder: Path, metrics_url: str, **how: Any) -> Iterator[str]:
+def run_prometheus(folder: Path, metrics_url: str, name: str = "prometheus", **how: Any) -> Iterator[str]:
     """Run a Prometheus that scrapes a URL every five seconds, and yield its URL.
 
-    ``how`` are further settings of the scrape.
+    ``name`` is the program, and ``how`` are further settings of the scrape.
     """
     target = urlsplit(metrics_url)
     scrape = {"job_name": "aws-iot-bulk", "scheme": target.scheme, "static_configs": [{"targets": [target.netloc]}]}
     intervals = {"scrape_interval": "5s", "scrape_timeout": "5s"}
-    with run_configured_prometheus(folder, {"global": intervals, "scrape_configs": [{**scrape, **how}]}) as url:
+    with run_configured_prometheus(folder, {"global": intervals, "scrape_configs": [{**scrape, **how}]}, name) as url:
         yield url
 
 
 @contextmanager
-def run_configured_prometheus(folder: Path, config: dict[str, Any]) -> Iterator[str]:
+def run_configured_prometheus(folder: Path, config: dict[str, Any], name: str = "prometheus") -> Iterator[str]:
     """Run a Prometheus with a configuration on a free port, and yield its URL."""
     file = folder / "prometheus.yml"
     file.write_text(json.dumps(config))
     command = [
-        program("prometheus"),
+        program(name),
         f"--config.file={file}",
         f"--storage.tsdb.path={folder / 'data'}",
         "--web.listen-address=127.0.0.1:0",

@@ -2,17 +2,20 @@
 
 import re
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 from exporter.kinds.registry import KINDS
 from exporter.monitoring.records import records
-from tests.support.repository import ROOT, program
+from tests.support.repository import ROOT
 
 LITERAL = re.compile(r'"[^"]*"')
 MATCHERS = re.compile(r"\{[^}]*\}")
 RANGE = re.compile(r"\[[^\]]*\]")
 GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right) *\([^)]*\)")
 WORDS = {"and", "or", "unless", "bool", "offset"}
+# The supported versions of promtool: that of Debian, and one of the current major version.
+PROMTOOLS = ("promtool", "promtool-3")
 # Metrics that Prometheus itself adds for every target.
 OF_PROMETHEUS = {"up"}
 
@@ -35,9 +38,19 @@ def recorded_metrics() -> set[str]:
     return {record.name for record in records(KINDS)}
 
 
-def promtool(*arguments: str | Path, given: str = "") -> str:
-    """Return promtool's output for some input. Fail with the output if promtool fails."""
-    command = [program("promtool"), *arguments]
-    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
+@dataclass(frozen=True, slots=True)
+class Promtool:
+    """An installed promtool. The fixture ``promtool`` is each supported version, one after the other."""
+
+    path: str
+
+    def __call__(self, *arguments: str | Path, given: str = "") -> str:
+        """Return promtool's output for some input. Fail with the output if promtool fails."""
+        done = self.run(*arguments, given=given)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def run(self, *arguments: str | Path, given: str = "") -> subprocess.CompletedProcess[str]:
+        """Run promtool with some input."""
+        command = [self.path, *arguments]
+        return subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=300)

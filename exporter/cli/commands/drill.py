@@ -10,8 +10,8 @@ from pathlib import Path
 from exporter.cli import flags
 from exporter.cli.commands.simulate import isolated_environment
 from exporter.cli.drill.cases import cases
-from exporter.cli.drill.course import Drill
-from exporter.cli.drill.environment import DrillEnvironment, Ports, Tools
+from exporter.cli.drill.course import RESTARTS, Drill
+from exporter.cli.drill.environment import EXPORTERS, DrillEnvironment, Ports, Tools
 from exporter.cli.drill.programs import HOST, Programs
 from exporter.cli.drill.speed_up import speed_up
 from exporter.cli.parser import CommandParser
@@ -19,9 +19,14 @@ from exporter.config.strict_yaml import problems_in, read_text
 from exporter.kinds.registry import KINDS
 from exporter.monitoring.prometheus import rule_file
 from exporter.monitoring.rules import rules
+from exporter.monitoring.settings import Change, Parameters, Settings
 
 # With this factor, 15 minutes in the shipped rules are 7.5 seconds in the drill.
 SPEED = 120.0
+SETTINGS = Settings(
+    parameters=Parameters(exporters=EXPORTERS),
+    alerts={"AwsIotBulkExporterRestarting": Change(threshold=RESTARTS - 1)},
+)
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -39,7 +44,7 @@ def run(alertmanager_config_file: Path | None, hold: bool) -> int:
     tools, ports = Tools(), Ports()
     folder = Path(tempfile.mkdtemp(prefix="aws-iot-bulk-drill-"))
     programs = Programs(folder, _environment(ports.aws))
-    rule_content = rule_file(speed_up(rules(KINDS), SPEED))
+    rule_content = rule_file(speed_up(rules(KINDS, SETTINGS), SPEED))
     environment = DrillEnvironment(tools, programs, ports, cases(), KINDS, rule_content, alertmanager_config_file)
     try:
         passed = asyncio.run(_run_until_sigterm(Drill(environment, _report, _hold if hold else None)))

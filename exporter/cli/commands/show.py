@@ -21,8 +21,8 @@ from exporter.monitoring.dashboards.operation import operation_dashboard
 from exporter.monitoring.grafana import grafana_alerts
 from exporter.monitoring.inhibitions import alertmanager_inhibitions
 from exporter.monitoring.prometheus import chart_alerts, prometheus_rules
-from exporter.monitoring.rules import Rules, rules
-from exporter.monitoring.settings import UNCHANGED, parse_settings
+from exporter.monitoring.rules import rules
+from exporter.monitoring.settings import UNCHANGED, Settings, parse_settings
 from exporter.simulator.reference import scenarios_document
 from exporter.simulator.scenario import scenario_text
 from exporter.web.api.openapi import openapi
@@ -37,18 +37,18 @@ DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "scenario": scenario_text,
     "openapi": lambda: _json(openapi(KINDS)),
     "chart-alerts": lambda: chart_alerts(rules(KINDS)),
-    "chart-grafana-alerts": lambda: grafana_alerts(rules(KINDS).with_link_placeholders()),
-    "dashboard": lambda: fleet_dashboard(KINDS),
-    "dashboard-operation": lambda: operation_dashboard(KINDS),
-    "dashboard-exporter": exporter_dashboard,
+    "chart-grafana-alerts": lambda: grafana_alerts(rules(KINDS).with_chart_placeholders()),
 }
 # These subjects depend on the alert settings of the user.
-RULES: Mapping[str, Callable[[Rules], str]] = {
-    "prometheus-rules": prometheus_rules,
-    "grafana-alerts": grafana_alerts,
-    "alertmanager-inhibitions": alertmanager_inhibitions,
+MONITORING: Mapping[str, Callable[[Settings], str]] = {
+    "prometheus-rules": lambda settings: prometheus_rules(rules(KINDS, settings)),
+    "grafana-alerts": lambda settings: grafana_alerts(rules(KINDS, settings)),
+    "alertmanager-inhibitions": lambda settings: alertmanager_inhibitions(rules(KINDS, settings)),
+    "dashboard": lambda settings: fleet_dashboard(KINDS, settings.selection),
+    "dashboard-operation": lambda settings: operation_dashboard(KINDS, settings.selection),
+    "dashboard-exporter": lambda settings: exporter_dashboard(settings.selection),
 }
-SUBJECTS = (*DOCUMENTS, *RULES)
+SUBJECTS = (*DOCUMENTS, *MONITORING)
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -64,14 +64,14 @@ def add_arguments(parser: CommandParser) -> None:
 
 def run(subject: str, alerts_file: Path | None, config_file: Path | None, account: str | None) -> int:
     """Print the subject and return 0. Raises ConfigError."""
-    if alerts_file and subject not in RULES:
-        raise ConfigError([f"--alerts.file: not used by {subject}, only by {', '.join(RULES)}"])
+    if alerts_file and subject not in MONITORING:
+        raise ConfigError([f"--alerts.file: not used by {subject}, only by {', '.join(MONITORING)}"])
     if (config_file or account) and subject != POLICY:
         raise ConfigError([f"--config.file, --account: not used by {subject}, only by {POLICY}"])
     if account and not config_file:
         raise ConfigError(["--account: needs --config.file"])
-    if subject in RULES:
-        text = _rules_text(subject, alerts_file)
+    if subject in MONITORING:
+        text = MONITORING[subject](_settings(alerts_file))
     elif config_file:
         text = _json(config_policy(read_config(config_file, KINDS), KINDS, Models(), account))
     else:
@@ -80,10 +80,9 @@ def run(subject: str, alerts_file: Path | None, config_file: Path | None, accoun
     return 0
 
 
-def _rules_text(subject: str, alerts_file: Path | None) -> str:
+def _settings(alerts_file: Path | None) -> Settings:
     with problems_in(alerts_file):
-        settings = parse_settings(read_text(alerts_file), KINDS) if alerts_file else UNCHANGED
-    return RULES[subject](rules(KINDS, settings))
+        return parse_settings(read_text(alerts_file), KINDS) if alerts_file else UNCHANGED
 
 
 def _json(content: Mapping[str, Any]) -> str:

@@ -9,11 +9,15 @@ from exporter.config.strict_yaml import parse_yaml
 from exporter.monitoring.alerts import ALERTS, Alert
 
 MAIN_JOB = "aws-iot-bulk"
-DOWN_JOB = "drill-down"
-SHARDS_JOB = "drill-shards"
-# Alerts that AWS cannot cause, with the job of the exporter that is stopped, misconfigured or missing.
+DOWN_JOB = "aws-iot-bulk-down"
+RESTART_JOB = "aws-iot-bulk-restart"
+SHARDS_JOB = "aws-iot-bulk-shards"
+# Alerts that AWS cannot cause, with the job of the exporter that is stopped, restarted, misconfigured or missing.
 EXPORTER_FAULTS: Mapping[str, str] = {
     "AwsIotBulkExporterDown": DOWN_JOB,
+    "AwsIotBulkExporterMissing": DOWN_JOB,
+    "AwsIotBulkExporterRestarting": RESTART_JOB,
+    "AwsIotBulkExporterStateFileUnusable": RESTART_JOB,
     "AwsIotBulkExporterConfigReloadFailed": SHARDS_JOB,
     "AwsIotBulkExporterShardMismatch": SHARDS_JOB,
 }
@@ -69,7 +73,8 @@ def combined_scenario(cases: Iterable[Case]) -> dict[str, Any]:
 
 
 def _exporter_case(alert: Alert) -> Case:
-    return Case(alert, {}, {**_rule_labels(alert), "job": EXPORTER_FAULTS[alert.name]})
+    job = {"job": EXPORTER_FAULTS[alert.name]} if "job" in alert.labels else {}
+    return Case(alert, {}, {**_rule_labels(alert), **job})
 
 
 def _simulated_case(alert: Alert) -> Case:

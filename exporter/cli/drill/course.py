@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from exporter.cli.drill.cases import Case
 from exporter.cli.drill.environment import DrillEnvironment
@@ -15,6 +16,8 @@ TIMEOUT_SECONDS = 180.0
 # Alertmanager sends the end of an alert after its group_interval, which is often five minutes.
 NOTIFICATION_SECONDS = 900.0
 POLL_SECONDS = 0.5
+# One more than the threshold of the drill. More restarts would take longer than the shortened window.
+RESTARTS = 2
 # Alertmanager's metric of the groups with notifications that it has not sent.
 GROUPS = "alertmanager_dispatcher_aggregation_groups"
 
@@ -43,6 +46,7 @@ class Drill:
         self.report(f"Prometheus    http://{HOST}:{ports.prometheus}")
         self.report(f"Alertmanager  http://{HOST}:{ports.alertmanager}")
         await self.environment.cause_exporter_faults()
+        await self._restart_exporter()
         not_fired = await self._wait_for("fired", cases, _is_firing)
         if self.hold:
             await self.hold()
@@ -55,6 +59,12 @@ class Drill:
         resolved = len(fired) - len(not_resolved)
         self.report(f"{len(fired)} of {len(cases)} alerts fired, {resolved} of them resolved.")
         return not not_fired and not not_resolved
+
+    async def _restart_exporter(self) -> None:
+        for count in range(1, RESTARTS + 1):
+            await self.environment.restart_exporter()
+            is_scraped = partial(self.environment.has_scraped_restarts, count)
+            await self._wait_until(is_scraped, TIMEOUT_SECONDS, "Prometheus does not scrape the restarted exporter")
 
     async def _wait_for(
         self, state: str, cases: Sequence[Case], has_state: Callable[[Case, Collection[Labels]], bool]

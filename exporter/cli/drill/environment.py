@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from exporter.cli.drill.cases import DISCOVERY, DOWN_JOB, MAIN_JOB, SHARDS_JOB, Case, combined_scenario
+from exporter.cli.drill.cases import DISCOVERY, DOWN_JOB, MAIN_JOB, RESTART_JOB, SHARDS_JOB, Case, combined_scenario
 from exporter.cli.drill.files import (
     INVALID_CONFIG,
     SILENT_ALERTMANAGER,
@@ -17,9 +17,9 @@ from exporter.cli.drill.files import (
 from exporter.cli.drill.programs import HOST, Programs, free_port, program_path, series_count
 from exporter.kinds.kind import Kind
 
-MAIN, DOWN, SHARD = "exporter", "exporter-down", "exporter-shard"
-# The main exporter, the one that is stopped, and one shard of two.
-EXPORTERS = 3
+MAIN, DOWN, RESTART, SHARD = "exporter", "exporter-down", "exporter-restart", "exporter-shard"
+# The main exporter, the one that is stopped, the one that is restarted, and two shards, of which one starts later.
+EXPORTERS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class Ports:
     alertmanager: int = field(default_factory=free_port)
     main: int = field(default_factory=free_port)
     down: int = field(default_factory=free_port)
+    restart: int = field(default_factory=free_port)
     shards: tuple[int, int] = field(default_factory=lambda: (free_port(), free_port()))
 
 
@@ -59,18 +60,31 @@ class DrillEnvironment:
         await self._start_simulator(combined_scenario(self.cases))
         await self._start_main(self.cases, {kind.name for kind in self.kinds})
         await self._start_exporter(DOWN, self.ports.down, self._healthy_config)
+        # A folder in the place of the state file makes it unusable.
+        self._state_file.mkdir()
+        await self.restart_exporter()
         await self._start_shard(0)
         await self._start_alertmanager()
         await self._start_prometheus()
 
     async def is_scraped(self) -> bool:
         """Return whether Prometheus has scraped every exporter."""
-        return await series_count(self.ports.prometheus, "aws_iot_bulk_exporter_build_info") == EXPORTERS
+        return await series_count(self.ports.prometheus, "aws_iot_bulk_exporter_build_info") == EXPORTERS - 1
+
+    async def has_scraped_restarts(self, count: int) -> bool:
+        """Return whether Prometheus has scraped an exporter after so many restarts."""
+        changes = f'changes(process_start_time_seconds{{job="{RESTART_JOB}"}}[1h])'
+        return await series_count(self.ports.prometheus, f"{changes} >= {count}") == 1
 
     async def cause_exporter_faults(self) -> None:
         """Stop one exporter, and make another one reload an invalid configuration. AWS cannot cause these faults."""
         await self.programs.stop(DOWN)
         self._reload_shard(INVALID_CONFIG)
+
+    async def restart_exporter(self) -> None:
+        """Start the exporter that is restarted, or stop it and start it again."""
+        flag = f"--state.file={self._state_file}"
+        await self._start_exporter(RESTART, self.ports.restart, self._healthy_config, flag)
 
     async def repair(self) -> None:
         """Make AWS respond without operations and faults, and repair the exporters."""
@@ -78,6 +92,8 @@ class DrillEnvironment:
         repaired = [replace(case, watch=DISCOVERY) for case in self.cases]
         await self._start_main(repaired, {kind.name for kind in self.kinds if kind.support_ended is None})
         await self._start_exporter(DOWN, self.ports.down, self._healthy_config)
+        self._state_file.rmdir()
+        await self.restart_exporter()
         await self._start_shard(1)
         self._reload_shard(self._healthy_config)
 
@@ -85,6 +101,10 @@ class DrillEnvironment:
     def _healthy_config(self) -> dict[str, Any]:
         (account, *_) = combined_scenario(self.cases)["accounts"]
         return healthy_config(account, next(kind.name for kind in self.kinds if kind.by_default))
+
+    @property
+    def _state_file(self) -> Path:
+        return self.programs.folder / "state.db"
 
     def _write(self, name: str, content: Any) -> Path:
         return write_file(self.programs.folder / name, content)
@@ -122,7 +142,13 @@ class DrillEnvironment:
         )
 
     async def _start_prometheus(self) -> None:
-        jobs = {MAIN_JOB: [self.ports.main], DOWN_JOB: [self.ports.down], SHARDS_JOB: self.ports.shards}
+        ports = self.ports
+        jobs = {
+            MAIN_JOB: [ports.main],
+            DOWN_JOB: [ports.down],
+            RESTART_JOB: [ports.restart],
+            SHARDS_JOB: ports.shards,
+        }
         targets = {job: [f"{HOST}:{port}" for port in ports] for job, ports in jobs.items()}
         rules = self._write("rules.yml", self.rules)
         config = prometheus_config(targets, rules, f"{HOST}:{self.ports.alertmanager}")
@@ -132,4 +158,6 @@ class DrillEnvironment:
             f"--config.file={self._write('prometheus.yml', config)}",
             f"--storage.tsdb.path={self.programs.folder / 'prometheus'}",
             f"--web.listen-address={HOST}:{self.ports.prometheus}",
+            # Otherwise an alert that fires before Alertmanager is known is sent again only after a minute.
+            "--rules.alert.resend-delay=1s",
         )

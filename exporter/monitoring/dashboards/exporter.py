@@ -25,7 +25,18 @@ from exporter.monitoring.dashboards.panels import (
     value_mappings,
 )
 from exporter.monitoring.dashboards.queries import CHOSEN, MILLISECONDS, cells_down, number_of
-from exporter.monitoring.promql import API_LABELS, SHARD_COUNT, SHARDS, by, per_cell, selector
+from exporter.monitoring.promql import (
+    API_LABELS,
+    BY_RELEASE,
+    ON_TARGET,
+    SHARD_ORDINAL,
+    SHARDS,
+    by,
+    per_cell,
+    selector,
+    shard_count,
+)
+from exporter.monitoring.selection import EVERY_EXPORTER, Selection
 
 
 def _self_metric(name: str, chosen: str) -> str:
@@ -57,7 +68,7 @@ DURATIONS: Final = _rate(_self_metric("api_request_duration_seconds_bucket", CHO
 BUILD: Final = _self_metric("build_info", CHOSEN_INSTANCE)
 
 
-def exporter_dashboard() -> str:
+def exporter_dashboard(selection: Selection = EVERY_EXPORTER) -> str:
     """Return the dashboard as a JSON file for Grafana."""
     return dashboard(
         EXPORTER,
@@ -76,6 +87,7 @@ def exporter_dashboard() -> str:
             Row(8, _processes(), "Processes"),
         ),
         since="now-6h",
+        selection=selection,
     )
 
 
@@ -116,7 +128,7 @@ def _stats() -> tuple[Panel, ...]:
         stat(
             "Shards missing",
             "Shards without an exporter. No exporter watches their accounts and Regions.",
-            f"sum(max by (job) ({SHARDS}) - {SHARD_COUNT})",
+            f"sum(max {BY_RELEASE} ({SHARDS}) - {shard_count(SHARD_ORDINAL)})",
             steps=GOOD_AT_ZERO,
         ),
     )
@@ -291,5 +303,5 @@ def _processes() -> tuple[Panel, ...]:
 
 def _process(title: str, description: str, expr: str, unit: str) -> Panel:
     # Other programs have process metrics, too. Only an exporter has build information.
-    query = Query(f"{expr % CHOSEN_INSTANCE} and on (job, instance) {BUILD}", "{{instance}}")
+    query = Query(f"{expr % CHOSEN_INSTANCE} and {ON_TARGET} {BUILD}", "{{instance}}")
     return lines(title, description, (query,), unit, min=0)

@@ -23,6 +23,7 @@ from exporter.monitoring.dashboards.panels import (
 )
 from exporter.monitoring.dashboards.queries import CHOSEN
 from exporter.monitoring.promql import CREATED, INFO, LAST_READ, PROGRESS, STATUS, Kinds, by, per_operation, selector
+from exporter.monitoring.selection import EVERY_EXPORTER, Selection
 
 NO_ACTIVE_OPERATION: Final = "No active operation"
 FAILURE_COLORS: Final = {"thresholds": thresholds(GOOD_AT_ZERO), "decimals": 0, **COLORED_TEXT}
@@ -53,7 +54,7 @@ LINK_TO_OPERATION: Final = {
 CURRENT_STATUS: Final = per_operation(f"{selector(STATUS, CHOSEN)} == 1", "status")
 
 
-def fleet_dashboard(kinds: Kinds) -> str:
+def fleet_dashboard(kinds: Kinds, selection: Selection = EVERY_EXPORTER) -> str:
     """Return the dashboard as a JSON file for Grafana."""
     return dashboard(
         FLEET,
@@ -68,6 +69,7 @@ def fleet_dashboard(kinds: Kinds) -> str:
             Row(10, _over_time(kinds), "Over time"),
         ),
         since="now-6h",
+        selection=selection,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from exporter.monitoring.dashboards.panels import Model, Panel
+from exporter.monitoring.selection import Selection
 
 COLUMNS: Final = 24
 TAG: Final = "aws-iot-bulk"
@@ -42,7 +43,13 @@ class Row:
 
 
 def dashboard(
-    uid: str, title: str, description: str, variables: Sequence[Model], rows: Sequence[Row], since: str
+    uid: str,
+    title: str,
+    description: str,
+    variables: Sequence[Model],
+    rows: Sequence[Row],
+    since: str,
+    selection: Selection,
 ) -> str:
     """Return a dashboard as a JSON file for Grafana. Its default time range starts at ``since``."""
     model: Model = {
@@ -59,10 +66,22 @@ def dashboard(
         "refresh": "1m",
         "links": [LINKS],
         "annotations": {"list": []},
-        "templating": {"list": list(variables)},
-        "panels": list(_positioned_panels(rows)),
+        "templating": {"list": [_selected_variable(variable, selection) for variable in variables]},
+        "panels": [_selected_panel(panel, selection) for panel in _positioned_panels(rows)],
     }
     return json.dumps(model, indent=2, ensure_ascii=False) + "\n"
+
+
+def _selected_variable(variable: Model, selection: Selection) -> Model:
+    if variable["type"] != "query":
+        return variable
+    query = variable["query"]
+    return {**variable, "query": {**query, "query": selection.apply(query["query"])}}
+
+
+def _selected_panel(panel: Model, selection: Selection) -> Model:
+    targets = [{**target, "expr": selection.apply(target["expr"])} for target in panel.get("targets", ())]
+    return {**panel, "targets": targets} if targets else panel
 
 
 def _positioned_panels(rows: Sequence[Row]) -> Iterator[Model]:

@@ -42,6 +42,7 @@ from exporter.monitoring.promql import (
     per_operation,
     selector,
 )
+from exporter.monitoring.selection import EVERY_EXPORTER, Selection
 
 CURRENT_STATUS: Final = per_operation(f"{selector(STATUS, CHOSEN_OPERATION)} == 1", "status")
 CURRENT_PROGRESS: Final = per_operation(selector(PROGRESS, CHOSEN_OPERATION))
@@ -79,7 +80,7 @@ UNITS: Final[Mapping[str, Unit]] = {
 COUNT: Final = Unit("short", "Counts")
 
 
-def operation_dashboard(kinds: Kinds) -> str:
+def operation_dashboard(kinds: Kinds, selection: Selection = EVERY_EXPORTER) -> str:
     """Return the dashboard as a JSON file for Grafana."""
     return dashboard(
         OPERATION,
@@ -96,6 +97,7 @@ def operation_dashboard(kinds: Kinds) -> str:
             Row(7, (_history(kinds),), "Status"),
         ),
         since="now-24h",
+        selection=selection,
     )
 
 

@@ -1,0 +1,117 @@
+"""A real Prometheus scrapes real exporters of several releases, and evaluates the rules with shortened times."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from exporter.cli.drill.programs import HOST, free_port
+from exporter.cli.drill.speed_up import speed_up
+from exporter.kinds.registry import KINDS
+from exporter.monitoring.prometheus import rule_file
+from exporter.monitoring.rules import rules
+from tests.support import http_requests
+from tests.support.processes import ExporterProcess, run_exporter_process
+from tests.support.prometheus import query_series, run_configured_prometheus
+from tests.support.waiting import wait_until
+
+CONFIG = """
+accounts:
+  - {name: factory, account_id: "111122223333", regions: [eu-west-1], watch: [{kind: iot_job, discover: true}]}
+"""
+NO_ENDPOINT = "http://127.0.0.1:9"
+# The jobs that the chart gives to two releases, and to one whose exporter never comes up.
+PROD, STAGING, BROKEN = (f"{release}-aws-iot-bulk-exporter" for release in ("prod", "staging", "broken"))
+NAMESPACE = "iot"
+# 15 minutes become 7.5 seconds.
+SPEED = 120.0
+SCRAPES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """A Prometheus, and the exporters that it scrapes."""
+
+    prometheus_url: str
+    shards: list[ExporterProcess]
+
+    def alerts(self, name: str, state: str) -> list[dict[str, Any]]:
+        """Return the alerts of a name in a state, ``pending`` or ``firing``."""
+        found = query_series(self.prometheus_url, f'ALERTS{{alertname="{name}", alertstate="{state}"}}')
+        return [alert["metric"] for alert in found]
+
+    def wait_for(self, name: str) -> list[dict[str, Any]]:
+        """Wait until an alert fires, and return all firing alerts of this name."""
+        return wait_until(lambda: self.alerts(name, "firing") or None, name)
+
+    def wait_for_scrapes(self, targets: int) -> None:
+        """Wait until Prometheus has scraped some targets several times."""
+        query = f"count(sum_over_time(up[5m]) >= {SCRAPES}) == {targets}"
+        wait_until(lambda: query_series(self.prometheus_url, query) or None, "scrapes")
+
+
+def prometheus_config(folder: Path, targets: Mapping[str, list[str]]) -> dict[str, Any]:
+    """Return a configuration with short intervals, one job for each release, and the sped-up rules."""
+    file = folder / "rules.yaml"
+    file.write_text(yaml.safe_dump(rule_file(speed_up(rules(KINDS), SPEED))))
+    jobs = [
+        {"job_name": job, "static_configs": [{"targets": addresses, "labels": {"namespace": NAMESPACE}}]}
+        for job, addresses in targets.items()
+    ]
+    intervals = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
+    return {"global": intervals, "rule_files": [str(file)], "scrape_configs": jobs}
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, prometheus_program: str) -> Iterator[Fleet]:
+    """Run three shards of one release, one exporter of another one, and a Prometheus."""
+    with ExitStack() as stack:
+
+        def started(name: str, *flags: str) -> ExporterProcess:
+            folder = tmp_path / name
+            folder.mkdir()
+            return stack.enter_context(run_exporter_process(folder, CONFIG, NO_ENDPOINT, *flags))
+
+        shards = [started(f"prod-{n}", f"--shard.ordinal={n}", "--shard.total=3") for n in range(3)]
+        targets = {
+            PROD: [address(shard) for shard in shards],
+            STAGING: [address(started("staging"))],
+            BROKEN: [f"{HOST}:{free_port()}"],
+        }
+        config = prometheus_config(tmp_path, targets)
+        url = stack.enter_context(run_configured_prometheus(tmp_path, config, prometheus_program))
+        yield Fleet(url, shards)
+
+
+def address(exporter: ExporterProcess) -> str:
+    """Return the address of an exporter."""
+    return wait_until(lambda: exporter.url, "the exporter's start").removeprefix("http://")
+
+
+def test_a_lost_shard_of_one_release_fires_beside_a_healthy_release_of_another_size(fleet: Fleet) -> None:
+    fleet.wait_for_scrapes(targets=4)
+    assert fleet.alerts("AwsIotBulkExporterShardMismatch", "pending") == []
+    fleet.shards[2].kill()
+    (lost,) = fleet.wait_for("AwsIotBulkExporterShardMismatch")
+    assert (lost["job"], lost["namespace"]) == (PROD, NAMESPACE)
+    down = fleet.wait_for("AwsIotBulkExporterDown")
+    assert {alert["job"] for alert in down} == {PROD, BROKEN}
+    assert fleet.alerts("AwsIotBulkExporterMissing", "pending") == []
+
+
+def test_a_cell_that_was_never_read_fires_and_names_its_reason(fleet: Fleet) -> None:
+    (cell,) = fleet.wait_for("AwsIotBulkExporterCellDown")
+    assert (cell["account"], cell["aws_region"], cell["kind"]) == ("factory", "eu-west-1", "iot_job")
+    assert "reason" not in cell
+    assert "The reason is connection." in description(fleet, "AwsIotBulkExporterCellDown")
+
+
+def description(fleet: Fleet, name: str) -> str:
+    """Return the description of a firing alert."""
+    response = http_requests.get(f"{fleet.prometheus_url}/api/v1/alerts").json()
+    (alert,) = (alert for alert in response["data"]["alerts"] if alert["labels"]["alertname"] == name)
+    return f"{alert['annotations']['description']}"
