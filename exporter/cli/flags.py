@@ -7,9 +7,11 @@ from pathlib import Path
 from exporter.cli.parser import CommandParser
 from exporter.config.duration import parse_duration
 from exporter.core.log import FORMATS, LEVELS
+from exporter.kinds.phase import FailureLimit
 from exporter.web.listener.server import parse_address
 
 DEFAULT_LISTEN_ADDRESS = ":10098"
+MAX_PERCENT = 100
 
 
 def one_of(*words: str) -> Callable[[str], str]:
@@ -43,6 +45,15 @@ def duration(text: str) -> float:
     if seconds <= 0:
         raise ValueError("expected a duration such as 10s, 5m or 7d")
     return seconds
+
+
+def failure_limit(text: str) -> FailureLimit:
+    """Return a number of failed items, or a percentage of the processed ones. Raises ValueError."""
+    if re.fullmatch(r"[0-9]{1,9}", text):
+        return FailureLimit(number=int(text))
+    if re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,6})?%", text) and float(text[:-1]) <= MAX_PERCENT:
+        return FailureLimit(ratio=float(text[:-1]) / MAX_PERCENT)
+    raise ValueError("expected a number such as 10 or a percentage such as 2%")
 
 
 def name(text: str) -> str:

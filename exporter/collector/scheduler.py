@@ -34,6 +34,11 @@ class RefreshScheduler:
         self._neighbours = _neighbours([refresher.cell for refresher in refreshers.values()])
         self._stopped = asyncio.Event()
 
+    @property
+    def under_way(self) -> frozenset[CellKey]:
+        """The cells whose refresh has not ended yet."""
+        return frozenset(key for key, refresher in self.refreshers.items() if refresher.task)
+
     async def refresh(self, max_wait: float | None = None) -> None:
         """Refresh every cell that is due, and return when all are done or after ``max_wait`` seconds.
 

@@ -1,9 +1,10 @@
 """The phase of a status, and the outcome of an operation: the same for all kinds, on pages and in terminals."""
 
+from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Any
 
-from exporter.core.model import Operation
+from exporter.core.model import ItemCounts, Operation
 from exporter.kinds.kind import Kind, Options
 
 
@@ -44,8 +45,25 @@ def phase(kind: Kind[Any], status: str) -> Phase:
     return next((phase for phase, statuses in phases if status in statuses), default)
 
 
-def outcome(kind: Kind[Any], operation: Operation, options: Options) -> Outcome:
-    """Return the outcome of an operation. It succeeded if it completed and its number of failed items is 0.
+@dataclass(frozen=True, slots=True)
+class FailureLimit:
+    """The failed items that a completed operation may have: a number, or a ratio of the processed items."""
+
+    number: int = 0
+    ratio: float | None = None
+
+    def allows(self, failed: int, counts: ItemCounts) -> bool:
+        """Return whether an operation with these counts may have so many failed items."""
+        if self.ratio is None:
+            return failed <= self.number
+        return failed <= self.ratio * (counts.total_processed or 0)
+
+
+NO_FAILURES = FailureLimit()
+
+
+def outcome(kind: Kind[Any], operation: Operation, options: Options, limit: FailureLimit = NO_FAILURES) -> Outcome:
+    """Return the outcome of an operation. It succeeded if it completed and its failed items are within the limit.
 
     If AWS sent no failure count, it did not succeed. If items may have failed, the outcome is undecided. A continuous
     operation has no end: it counts as completed while all of its items are finished.
@@ -54,9 +72,11 @@ def outcome(kind: Kind[Any], operation: Operation, options: Options) -> Outcome:
         return Outcome.PENDING
     is_running = kind.is_continuous(operation) and kind.is_active(operation.status)
     counts = kind.item_counts(operation)
-    if not (operation.status in kind.completed or is_running) or counts.failed != 0:
+    has_completed = operation.status in kind.completed or is_running
+    if not has_completed or counts.failed is None or not limit.allows(counts.failed, counts):
         return Outcome.FAILED
-    return Outcome.UNDECIDED if counts.possibly_failed else Outcome.SUCCEEDED
+    is_certain = limit.allows(counts.failed + counts.possibly_failed, counts)
+    return Outcome.SUCCEEDED if is_certain else Outcome.UNDECIDED
 
 
 def _is_idle(kind: Kind[Any], operation: Operation) -> bool:

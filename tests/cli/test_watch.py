@@ -11,12 +11,14 @@ import pytest
 from exporter.app.exporter import new_process_context
 from exporter.app.runtime import Runtime, first_runtime
 from exporter.aws.models import Models
-from exporter.cli.commands.watch import Filter, flags_config, matching_cells, print_result, watch
-from exporter.cli.watch_result import WatchResult
+from exporter.cli.commands.watch import End, Filter, flags_config, matching_cells, watch
+from exporter.cli.watch_result import ExitStatus, ResultTracker, WatchResult
 from exporter.config.loader import parse_config
 from exporter.core.errors import ConfigError
 from exporter.core.log import new_log
-from exporter.core.model import Shard
+from exporter.core.model import Reading, Shard, Snapshot
+from exporter.kinds.iot_job import parse
+from exporter.kinds.phase import FailureLimit, Outcome
 from exporter.kinds.registry import KINDS
 from exporter.metrics.summary import CellLine, OperationLine
 from exporter.simulator.app import application
@@ -46,6 +48,10 @@ operations:
 """
 
 
+UNTIL_DONE = End()
+STATUSES = (("IN_PROGRESS", 1.0), ("COMPLETED", 2.0))
+
+
 @dataclass
 class RecordingView:
     """A view that records the operations, and interrupts the watch at a time."""
@@ -57,6 +63,11 @@ class RecordingView:
         self.operations.append(operations)
         if now >= self.until:
             raise KeyboardInterrupt
+
+
+def ids(result: WatchResult, outcome: Outcome) -> list[str]:
+    """Return the ids of the operations with an outcome."""
+    return [operation.id for operation in result.with_outcome(outcome)]
 
 
 @contextmanager
@@ -74,13 +85,13 @@ def new_runtime(filter: Filter, config: str = "", clock: ManualClock | None = No
 
 
 def run_watch(
-    clock: ManualClock, filter: Filter, config: str = "", give_up_after: float = 300.0
+    clock: ManualClock, filter: Filter, config: str = "", end: End = UNTIL_DONE
 ) -> tuple[WatchResult, RecordingView]:
     """Watch until all operations have ended."""
     view = RecordingView()
 
     async def run() -> WatchResult:
-        return await watch(new_runtime(filter, config, clock), view, clock.clock(), True, give_up_after)
+        return await watch(new_runtime(filter, config, clock), view, clock.clock(), end)
 
     return asyncio.run(run()), view
 
@@ -90,7 +101,7 @@ def jobs(*ids: str) -> Filter:
 
 
 @pytest.mark.parametrize(
-    ("ids", "status", "failed"),
+    ("watched", "status", "failed"),
     [
         (("well",), 0, ()),
         (("well", "failing"), 1, ("failing",)),
@@ -99,13 +110,13 @@ def jobs(*ids: str) -> Filter:
         (("well", "unknown"), 1, ("unknown",)),
     ],
 )
-def test_the_counts_decide_the_exit_status(ids: tuple[str, ...], status: int, failed: tuple[str, ...]) -> None:
+def test_the_counts_decide_the_exit_status(watched: tuple[str, ...], status: int, failed: tuple[str, ...]) -> None:
     clock = ManualClock()
     with simulated(clock):
-        result, view = run_watch(clock, jobs(*ids))
-    assert (result.exit_status, result.failed) == (status, failed)
-    assert sorted(result.succeeded + result.failed) == sorted(ids)
-    assert {line.id for line in view.operations[-1]} == set(ids) - {"unknown"}
+        result, view = run_watch(clock, jobs(*watched))
+    assert (result.exit_status, tuple(ids(result, Outcome.FAILED))) == (status, failed)
+    assert sorted(operation.id for operation in result.operations) == sorted(watched)
+    assert {line.id for line in view.operations[-1]} == set(watched) - {"unknown"}
     assert not any(line.active for line in view.operations[-1])
 
 
@@ -129,25 +140,22 @@ operations:
 
 
 @pytest.mark.parametrize(
-    ("kind", "ids", "status", "printed"),
+    ("kind", "watched", "status", "undecided"),
     [
-        ("iot_job", ["retried"], 0, "1 of 1 operations succeeded\n"),
-        ("iot_job", ["failing", "undecided", "retried"], 1, "1 of 3 operations succeeded\nfailed: failing\n"),
-        ("iot_job", ["retried", "undecided"], 4, "1 of 2 operations succeeded\n"),
-        ("greengrass_deployment", ["deployment"], 4, "0 of 1 operations succeeded\n"),
+        ("iot_job", ["retried"], 0, []),
+        ("iot_job", ["failing", "undecided", "retried"], 1, ["undecided"]),
+        ("iot_job", ["retried", "undecided"], 4, ["undecided"]),
+        ("greengrass_deployment", ["deployment"], 4, ["deployment"]),
     ],
 )
 def test_failures_before_a_retry_do_not_decide_the_exit_status(
-    kind: str, ids: list[str], status: int, printed: str, capsys: pytest.CaptureFixture[str]
+    kind: str, watched: list[str], status: int, undecided: list[str]
 ) -> None:
     clock = ManualClock()
     with simulated(clock, RETRIED):
-        result, _ = run_watch(clock, Filter(kind=kind, ids=ids))
-    assert print_result(result) == status
-    undecided = [f"undecided: {id}: " for id in ids if id in ("undecided", "deployment")]
-    output = capsys.readouterr().out
-    assert output.startswith(printed)
-    assert [line in output for line in undecided] == [True] * len(undecided)
+        result, _ = run_watch(clock, Filter(kind=kind, ids=watched))
+    assert (result.exit_status, ids(result, Outcome.UNDECIDED)) == (status, undecided)
+    assert all(" to " in operation.reason for operation in result.with_outcome(Outcome.UNDECIDED))
 
 
 def test_a_discovered_operation_that_ended_before_the_watch_does_not_count() -> None:
@@ -156,7 +164,7 @@ def test_a_discovered_operation_that_ended_before_the_watch_does_not_count() -> 
     clock = ManualClock()
     with simulated(clock):
         result, view = run_watch(clock, Filter(), everything)
-    assert (result.exit_status, result.succeeded, result.failed) == (0, ("well",), ())
+    assert (result.exit_status, ids(result, Outcome.SUCCEEDED), len(result.operations)) == (0, ["well"], 1)
     assert {line.id for line in view.operations[-1]} == {"well", "old"}
 
 
@@ -184,7 +192,7 @@ def test_a_watch_without_active_operations_succeeds_at_once() -> None:
     clock = ManualClock()
     with simulated(clock, 'accounts: ["111122223333"]\noperations: []\n'):
         result, _ = run_watch(clock, Filter())
-    assert (result.exit_status, result.succeeded, result.failed) == (0, (), ())
+    assert (result.exit_status, result.operations) == (0, ())
 
 
 def test_without_until_done_the_watch_continues_after_all_operations_have_ended() -> None:
@@ -192,12 +200,79 @@ def test_without_until_done_the_watch_continues_after_all_operations_have_ended(
     view = RecordingView(until=clock.at + 300)
 
     async def run() -> None:
-        await watch(new_runtime(jobs("well"), clock=clock), view, clock.clock(), until_done=False, give_up_after=60.0)
+        await watch(new_runtime(jobs("well"), clock=clock), view, clock.clock(), End(until_done=False))
 
     with simulated(clock), pytest.raises(KeyboardInterrupt):
         asyncio.run(run())
     assert {line.status for line in view.operations[-1]} == {"COMPLETED"}
     assert clock.at >= view.until
+
+
+@pytest.mark.parametrize(
+    ("limit", "status"),
+    [
+        (FailureLimit(), 1),
+        (FailureLimit(number=9), 1),
+        (FailureLimit(number=10), 0),
+        (FailureLimit(ratio=0.09), 1),
+        (FailureLimit(ratio=0.1), 0),
+    ],
+    ids=str,
+)
+def test_an_operation_may_have_as_many_failures_as_the_limit_allows(limit: FailureLimit, status: int) -> None:
+    clock = ManualClock()
+    with simulated(clock):
+        result, _ = run_watch(clock, jobs("failing"), end=End(max_failed=limit))
+    assert result.exit_status == status
+    assert [operation.reason for operation in result.operations] == ["COMPLETED, 10 of 100 failed"]
+
+
+def test_a_limit_of_failures_does_not_excuse_a_cancelled_operation() -> None:
+    clock = ManualClock()
+    with simulated(clock):
+        result, _ = run_watch(clock, jobs("cancelled"), end=End(max_failed=FailureLimit(ratio=1.0)))
+    assert result.exit_status == 1
+
+
+@pytest.mark.parametrize("until_done", [True, False])
+def test_the_watch_ends_after_its_time_out(until_done: bool) -> None:
+    clock = ManualClock()
+    began = clock.at
+    with simulated(clock):
+        result, _ = run_watch(clock, jobs("long", "well"), end=End(until_done=until_done, timeout=120.0))
+    assert (result.exit_status, ids(result, Outcome.PENDING), ids(result, Outcome.SUCCEEDED)) == (5, ["long"], ["well"])
+    assert 120 <= clock.at - began < 180
+
+
+def test_a_refresh_under_way_decides_nothing() -> None:
+    with aws_environment("http://127.0.0.1:1"):
+        (cell,) = new_runtime(Filter(region="eu-west-1", kind="iot_job")).cells
+    tracker = ResultTracker((cell,), ManualClock().clock(), 300.0)
+    running, ended = (Reading(parse("x", {"job": {"status": status}}), at) for status, at in STATUSES)
+    before = Snapshot(cell.key, cell.configured_scope, (running,), up=True, duration=0.1)
+    # A refresh has read the end of the first job, and found a second job that it has not read yet.
+    partial = replace(before, readings=(ended,), missing=1)
+    complete = replace(partial, readings=(ended, replace(running, operation=replace(running.operation, id="y"))))
+    statuses = [
+        tracker.update([snapshot], under_way).exit_status
+        for snapshot, under_way in ((before, ()), (partial, {cell.key}), (complete, ()))
+    ]
+    assert statuses == [None, None, None]
+
+
+def test_a_long_first_refresh_that_reads_operations_is_not_given_up() -> None:
+    clock = ManualClock()
+    with aws_environment("http://127.0.0.1:1"):
+        (cell,) = new_runtime(Filter(region="eu-west-1", kind="iot_job")).cells
+    tracker = ResultTracker((cell,), clock.clock(), 300.0)
+    filling = Snapshot(cell.key, cell.configured_scope, missing=9)
+    for minute in range(10):
+        reading = Reading(parse(str(minute), {"job": {"status": "IN_PROGRESS"}}), clock.at)
+        filling = replace(filling, readings=(*filling.readings, reading))
+        assert tracker.update([filling], {cell.key}).exit_status is None
+        clock.advance(60)
+    clock.advance(300)
+    assert tracker.update([filling], {cell.key}).exit_status == ExitStatus.UNREACHABLE
 
 
 JOB = "/jobs/continuous"
@@ -226,7 +301,7 @@ def test_a_continuous_job_counts_as_ended_while_no_thing_is_pending(failed: int,
 
     async def run() -> WatchResult:
         runtime = new_runtime(jobs("continuous"), clock=clock)
-        return await watch(runtime, view, replace(clock.clock(), sleep=finish), until_done=True, give_up_after=300.0)
+        return await watch(runtime, view, replace(clock.clock(), sleep=finish), End())
 
     view = RecordingView()
     with serve_app(aws.app()) as endpoint, aws_environment(endpoint, AWS_ACCOUNT_ID=ACCOUNT_ID):
@@ -247,8 +322,8 @@ def test_the_watch_gives_up_when_a_cell_cannot_be_read(
     clock = ManualClock()
     began, aws = clock.at, ScriptedAws({"/jobs/x": error_response(code, status)})
     with serve_app(aws.app()) as endpoint, aws_environment(endpoint, AWS_ACCOUNT_ID=ACCOUNT_ID):
-        result, _ = run_watch(clock, jobs("x"), give_up_after=give_up_after)
-    assert (result.exit_status, [key.kind for key in result.unreachable]) == (3, ["iot_job"])
+        result, _ = run_watch(clock, jobs("x"), end=End(give_up_after=give_up_after))
+    assert (result.exit_status, [key.kind for key in result.unreadable]) == (3, ["iot_job"])
     assert seconds[0] <= clock.at - began < seconds[1]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from botocore.credentials import SSOProvider
 
-from exporter.cli.commands.watch import Filter, watch
+from exporter.cli.commands.watch import End, Filter, watch
 from exporter.metrics.summary import CellLine, OperationLine
 from tests.aws.test_credentials import NO_KEYS, XML, role_credentials
 from tests.cli.test_watch import new_runtime
@@ -138,7 +138,7 @@ def test_only_a_missing_description_removes_an_operation(
         stack.enter_context(aws_environment(endpoint, **environment))
 
         async def run() -> Any:
-            return await watch(new_runtime(Filter(), config, clock), view, clock.clock(), True, give_up_after=15.0)
+            return await watch(new_runtime(Filter(), config, clock), view, clock.clock(), End(give_up_after=15.0))
 
         result = asyncio.run(run())
     assert (view.reasons, view.ids, result.exit_status) == (reasons, ids, exit_status)

@@ -31,6 +31,7 @@ LIBRARIES = {
     "jinja2": ("exporter.web.ui",),
     "prometheus_client": ("exporter.app", "exporter.cli.commands.check", "exporter.metrics", "exporter.web"),
     "pydantic": (
+        "exporter.cli.watch_output",
         "exporter.config",
         "exporter.metrics.summary",
         "exporter.monitoring.settings",
@@ -39,7 +40,7 @@ LIBRARIES = {
         "exporter.web.api",
         "exporter.web.protection",
     ),
-    "rich": ("exporter.cli.terminal",),
+    "rich": ("exporter.cli.watch_output", "exporter.cli.watch_table"),
     "sqlite3": ("exporter.state.database",),
     "ssl": ("exporter.aws.causes", "exporter.web"),
     "starlette": ("exporter.simulator", "exporter.web"),

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,16 @@ from exporter.app.exporter import new_process_context
 from exporter.app.runtime import Runtime, first_runtime
 from exporter.cli import flags
 from exporter.cli.parser import CommandParser
-from exporter.cli.terminal import View, new_view
+from exporter.cli.watch_output import Show, new_output
 from exporter.cli.watch_result import ExitStatus, ResultTracker, WatchResult
 from exporter.collector.cells import Cell, target_cell
 from exporter.config.loader import parse_config, read_config
 from exporter.config.sections import Config
 from exporter.core.clock import Clock
-from exporter.core.errors import ConfigError
-from exporter.core.log import log_library_warnings, new_log, printable
+from exporter.core.errors import ConfigError, StartError
+from exporter.core.log import log_library_warnings, new_log
 from exporter.core.model import Shard
+from exporter.kinds.phase import NO_FAILURES, FailureLimit
 from exporter.kinds.registry import KINDS
 
 # The display is updated this often, in seconds. AWS is called only when the data is older than the interval.
@@ -41,6 +42,20 @@ class Filter:
     ids: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class End:
+    """When a watch ends: never, or when all operations have ended.
+
+    ``give_up_after`` and ``timeout`` are in seconds: the time for which a cell cannot be read, and the whole time.
+    ``max_failed`` is the number of failed items that an operation may have.
+    """
+
+    until_done: bool = True
+    give_up_after: float = 300.0
+    timeout: float | None = None
+    max_failed: FailureLimit = NO_FAILURES
+
+
 def add_arguments(parser: CommandParser) -> None:
     """Add the flags of ``watch``."""
     flags.add_config_file(parser)
@@ -51,10 +66,16 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_value("--id", flags.name, "ID", help, action="append")
     help = "Time between two refreshes; refresh.min_age if omitted."
     parser.add_value("--interval", flags.duration, "DURATION", help)
-    help = "Exit when all operations have ended, with status 1 if one has failed, 4 if retries hide it."
+    help = "Exit when all operations have ended; docs/configuration.md lists the statuses."
     parser.add_argument("--until-done", action="store_true", help=help)
+    help = "With --until-done: an operation succeeds with this number or percentage of failed items, such as 10 or 2%%."
+    parser.add_value("--max-failed", flags.failure_limit, "LIMIT", help, "0")
+    help = "Exit with status 5 after this time; no limit if omitted."
+    parser.add_value("--timeout", flags.duration, "DURATION", help)
     help = "With --until-done: exit with status 3 when a cell cannot be read for this time."
     parser.add_value("--give-up-after", flags.duration, "DURATION", help, "5m")
+    help = "One of text, json. json prints an object a line: each change, and the result as the last line."
+    parser.add_value("--output", flags.one_of("text", "json"), "FORMAT", help, "text")
 
 
 def run(
@@ -65,9 +86,12 @@ def run(
     id: Sequence[str] | None,
     interval: float | None,
     until_done: bool,
+    max_failed: FailureLimit,
+    timeout: float | None,
     give_up_after: float,
+    output: str,
 ) -> int:
-    """Watch until SIGINT or SIGTERM, or with ``until_done`` until all operations have ended. Raises ConfigError."""
+    """Watch until SIGINT or SIGTERM, or until the end that the flags define. Raises ConfigError."""
     log, clock = new_log("error"), Clock()
     log_library_warnings(log)
     filter = Filter(account or "", region or "", kind or "", id or ())
@@ -76,26 +100,41 @@ def run(
         config = config.model_copy(update={"refresh": config.refresh.model_copy(update={"min_age": interval})})
     process = new_process_context(KINDS, log, Shard(), clock)
     runtime = first_runtime(process, config, lambda cells: matching_cells(cells, filter))
+    end = End(until_done, give_up_after, timeout, max_failed)
     try:
-        with new_view(sys.stdout, os.environ.get("TERM", "")) as view:
-            result = asyncio.run(watch(runtime, view, clock, until_done, give_up_after))
-        return print_result(result)
-    except BrokenPipeError:
-        # The reader of the pipe has ended. Python flushes standard output at exit, which would fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with new_output(sys.stdout, os.environ.get("TERM", ""), output) as shown:
+            result = asyncio.run(watch(runtime, shown.show, clock, end))
+            shown.finish(result, clock.now())
+        sys.stdout.flush()
+    except OSError as error:
+        return _output_failed(error)
+    return result.exit_status or ExitStatus.SUCCEEDED
+
+
+def _output_failed(error: OSError) -> int:
+    """Report that standard output cannot be written, and return the exit status. A closed pipe is no failure."""
+    # Python flushes standard output at exit, which would fail again.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
         return BROKEN_PIPE
+    raise StartError(f"standard output: {error.strerror}") from error
 
 
-async def watch(runtime: Runtime, view: View, clock: Clock, until_done: bool, give_up_after: float) -> WatchResult:
-    """Show the operations until all have ended, and return the result. Without ``until_done`` it never returns."""
-    tracker = ResultTracker(runtime.cells, clock, give_up_after)
+async def watch(runtime: Runtime, show: Show, clock: Clock, end: End) -> WatchResult:
+    """Show the operations until the end, and return the result."""
+    tracker = ResultTracker(runtime.cells, clock, end.give_up_after, end.max_failed)
+    started = clock.monotonic()
     while True:
         await runtime.scheduler.refresh(TICK)
-        result = tracker.update(runtime.store.snapshots())
-        view(runtime.overview.operations(), runtime.overview.cells(), clock.now())
-        if until_done and result.exit_status is not None:
+        result = tracker.update(runtime.store.snapshots(), runtime.scheduler.under_way)
+        show(runtime.overview.operations(), runtime.overview.cells(), clock.now())
+        if end.until_done and result.exit_status is not None:
             return result
+        if end.timeout is not None and clock.monotonic() - started >= end.timeout:
+            return replace(result, exit_status=ExitStatus.TIMED_OUT)
         await clock.sleep(TICK)
+        # A refresh that ended meanwhile can start again at once.
+        tracker.update(runtime.store.snapshots(), runtime.scheduler.under_way)
 
 
 def flags_config(filter: Filter) -> Config:
@@ -139,18 +178,3 @@ def matching_cells(cells: Sequence[Cell], filter: Filter) -> tuple[Cell, ...]:
     if not matching:
         raise ConfigError(["--account, --region, --kind: no watched cell matches"])
     return matching
-
-
-def print_result(result: WatchResult) -> int:
-    """Print how the operations ended, and return the exit status."""
-    if result.exit_status is ExitStatus.UNREACHABLE:
-        for key in result.unreachable:
-            print(printable(f"{key.account} {key.region} {key.kind}: cannot be read from AWS"), file=sys.stderr)
-        return result.exit_status
-    ended = len(result.succeeded) + len(result.failed) + len(result.undecided)
-    print(f"{len(result.succeeded)} of {ended} operations succeeded" if ended else "no operation is active")
-    for id in result.failed:
-        print(f"failed: {printable(id)}")
-    for id in result.undecided:
-        print(f"undecided: {printable(id)}: things may have failed after retries; list its executions in AWS")
-    return result.exit_status or 0
