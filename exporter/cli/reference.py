@@ -41,6 +41,7 @@ VARIABLES: Mapping[str, str] = {
     "`GREENGRASSV2` or `STS`.",
     "AWS_ACCESS_KEY_ID": "The access key, with `AWS_SECRET_ACCESS_KEY` and, if it is temporary, `AWS_SESSION_TOKEN`. "
     "The other variables of boto3's credential chain work too.",
+    "AWS_WEB_IDENTITY_TOKEN_FILE": "The file with the token of IRSA, with `AWS_ROLE_ARN`.",
     "AWS_PROFILE": "The profile in the files that `AWS_CONFIG_FILE` and `AWS_SHARED_CREDENTIALS_FILE` name.",
     "AWS_CA_BUNDLE": "The file with the certificate authorities for the APIs of AWS.",
     "HTTPS_PROXY": "The proxy for the APIs of AWS. `NO_PROXY` lists hosts without a proxy.",
@@ -57,6 +58,8 @@ LOG_FIELDS: Mapping[str, str] = {
     "subject": "The id of the operation, or the list, of which the call failed.",
     "reason": "The reason of the failure. For AWS calls, it is the label `reason` of the metrics.",
     "detail": "More about the reason, for example the error code of AWS.",
+    "id": "The id of an operation that AWS does not know.",
+    "active_omitted": "The number of active operations beyond `max_operations`.",
     "problems": "Every problem in a file, each with its place.",
     "file": "The path of the state file.",
     "cells": "The number of cells: a cell is one kind in one Region of an account.",

@@ -30,8 +30,8 @@ class CellLog:
     def failure(self, error: ApiError, subject: str) -> None:
         """Log a failure. ``subject`` is an operation's id, a list, ``ACCESS`` or ``REFRESH``."""
         subject = subject or "operation without an id"
-        fields = {"subject": subject, "reason": error.reason.value, "detail": error.detail}
-        self.warning(self.failure_message, **asdict(self.key), **fields)
+        reason, detail = error.reason.value, error.detail
+        self.warning(self.failure_message, **asdict(self.key), subject=subject, reason=reason, detail=detail)
 
     def unknown_id(self, id: str) -> None:
         """Log that AWS does not know a configured id."""
