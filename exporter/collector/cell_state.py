@@ -9,7 +9,6 @@ from exporter.collector.end_of_support import EndOfSupportDetector
 from exporter.collector.inventory import TrackedOperation
 from exporter.collector.listing import Lists
 from exporter.collector.result import NEVER, LastRefresh
-from exporter.config.sections import Discover
 from exporter.core.clock import Clock
 from exporter.core.model import Scope
 from exporter.kinds.kind import ListEntry
@@ -86,11 +85,7 @@ def _kept(operation: TrackedOperation, cell: Cell, same_rules: bool) -> TrackedO
         return None
     if same_rules and not operation.explicit:
         return replace(operation)
-    if not _is_wanted(operation, rules):
+    has_id = rules.id_pattern is None or rules.id_pattern.search(operation.entry.id)
+    if not has_id or not rules.finds(operation.status, cell.kind.statuses):
         return None
     return replace(operation, explicit=False, matched=True, missed_lists=0, list_checked_at=NEVER)
-
-
-def _is_wanted(operation: TrackedOperation, rules: Discover) -> bool:
-    has_status = not rules.statuses or operation.status in rules.statuses
-    return has_status and (rules.id_pattern is None or bool(rules.id_pattern.search(operation.entry.id)))

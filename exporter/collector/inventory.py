@@ -59,7 +59,7 @@ class TrackedOperation:
         self.reading, self.read_at, self.gone_at = replace(reading, final=self.final), now, NEVER
         if not kind.is_active(status) and self.ended_at == NEVER:
             self.ended_at = now
-        self.matched |= watch.discover is None or not watch.discover.statuses or status in watch.discover.statuses
+        self.matched |= watch.discover is None or watch.discover.finds(status, kind.statuses)
 
     def is_settling(self, now: float, max_wait: float) -> bool:
         """Return whether the operation has ended and its next reading can wait, at most ``max_wait`` seconds."""

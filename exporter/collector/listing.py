@@ -40,13 +40,14 @@ class Lists:
         self._lists: dict[str, _List] = {}
         self._endless: dict[str, float] = {}
         self._described: set[str] = set()
-        self._has_unfiltered = bool(kind.discovery.status_parameter) and not rules.statuses
+        self._has_unfiltered = bool(kind.discovery.status_parameter) and rules.finds_unknown
         self._was_read = False
 
     @property
     def has_statuses(self) -> bool:
         """Whether this refresh can expect statuses from a list: its kind has them, and the last list was read."""
-        return self._kind.discovery.has_statuses and self._was_read
+        discovery = self._kind.discovery
+        return discovery.has_statuses and not discovery.status_parameter and self._was_read
 
     @property
     def has_endless_list(self) -> bool:
@@ -63,11 +64,13 @@ class Lists:
         """Return the statuses whose lists are due. ``final_statuses`` are those of discovered final operations."""
         if not self._kind.discovery.status_parameter:
             return (ANY_STATUS,) if self._is_due(ANY_STATUS) else ()
-        wanted = dict.fromkeys((*self._wanted_statuses, *final_statuses))
-        due = [status for status in wanted if status in self._kind.statuses and self._is_due(status)]
         # The list without a status is read after all others: an operation that changes its status in between is then in
         # one of them. The first refresh, which reads every other list, leaves it to the next one.
         reads_unfiltered = self._has_unfiltered and bool(self._lists) and self._is_due(ANY_STATUS)
+        # A list that does not contain the statuses shows only beside all others which ids have an unknown status.
+        compared = () if self._kind.discovery.has_statuses or not reads_unfiltered else self._kind.statuses
+        wanted = dict.fromkeys((*self._wanted_statuses, *final_statuses, *compared))
+        due = [status for status in wanted if status in self._kind.statuses and self._is_due(status)]
         return (*due, ANY_STATUS) if reads_unfiltered else tuple(due)
 
     async def read(self, api: Api, status: str) -> None:
@@ -79,8 +82,8 @@ class Lists:
         try:
             await self._read_entries(api, status, entries)
         except EndlessListError:
-            if status == ANY_STATUS and self._has_unfiltered:
-                # All operations together can be too many, although no list by status is too long.
+            if self._has_unfiltered and status not in self._wanted_statuses:
+                # All operations together, or the finished ones, can be too many, although no other list is too long.
                 self._has_unfiltered = False
             else:
                 self._endless[status] = self._clock.monotonic()

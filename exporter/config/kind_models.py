@@ -1,6 +1,6 @@
 """Build the configuration model for the kinds: their names, statuses, id lengths and options."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Union, cast
 
 from pydantic import BeforeValidator, Field, Strict, create_model
@@ -34,9 +34,12 @@ def config_model(kinds: Sequence[Kind[Any]]) -> type[Config]:
 
 
 def _default_watches(kinds: Sequence[Kind[Any]]) -> tuple[Any, ...]:
-    return tuple(
-        {"kind": kind.name, "discover": {"statuses": sorted(kind.active)}} for kind in kinds if kind.by_default
-    )
+    return tuple({"kind": kind.name, "discover": active_operations(kind)} for kind in kinds if kind.by_default)
+
+
+def active_operations(kind: Kind[Any]) -> Mapping[str, Any]:
+    """Return the rules that find the active operations of a kind. An unknown status can be an active one."""
+    return {"statuses": sorted(kind.active), "unknown_statuses": True}
 
 
 def _watch_model(kind: Kind[Any]) -> type[Watch]:

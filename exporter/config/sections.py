@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from typing import Annotated, Any
 
 from pydantic import Field, Strict, WithJsonSchema, model_validator
@@ -36,6 +36,11 @@ class Discover(StrictModel):
     """Rules that select operations without their ids."""
 
     statuses: tuple[str, ...] = Field(default=(), description="Find operations with these statuses. Default: all.")
+    unknown_statuses: Annotated[bool, Strict()] = Field(
+        default=False,
+        description="Also find operations whose status AWS added after this release. Without statuses, and without a "
+        "watch section, the exporter always finds them.",
+    )
     max_age: Positive | None = Field(
         default=None, description="Ignore operations that were created longer ago than this. Default: no limit."
     )
@@ -47,6 +52,15 @@ class Discover(StrictModel):
     id_pattern: Regex | None = Field(
         default=None, description="Find only operations whose id contains a match of this regular expression."
     )
+
+    @property
+    def finds_unknown(self) -> bool:
+        """Whether the rules find operations whose status AWS added after this release."""
+        return self.unknown_statuses or not self.statuses
+
+    def finds(self, status: str, known: Collection[str]) -> bool:
+        """Return whether the rules find operations of a status. ``known`` are the statuses of their kind."""
+        return not self.statuses or status in self.statuses or (self.unknown_statuses and status not in known)
 
 
 class Watch(StrictModel):

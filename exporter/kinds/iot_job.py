@@ -100,7 +100,7 @@ KIND: Kind[IotJob] = Kind(
     id_length=64,
     id_pattern="[a-zA-Z0-9_-]+",
     describe_calls=(job_counts.DESCRIBE_JOB,),
-    discovery=Discovery(LIST, entries, status_parameter="status", parameters={"maxResults": 250}),
+    discovery=Discovery(LIST, entries, status_parameter="status", has_statuses=True, parameters={"maxResults": 250}),
     fetch=fetch,
     is_final=is_final,
     item_counts=job_operation.item_counts,

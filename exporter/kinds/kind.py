@@ -73,7 +73,7 @@ class ListEntry:
 class Discovery:
     """How operations are found: the list call, the entries of a page, and the parameter for the status, if any.
 
-    ``has_statuses`` is set if the list has no such parameter and its entries contain the status.
+    ``has_statuses`` is set if the entries contain the status.
     """
 
     call: ApiCall

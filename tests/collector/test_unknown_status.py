@@ -121,12 +121,60 @@ def test_the_list_without_a_status_is_not_read_if_the_configuration_names_status
     assert added == [list_of(TASKS, "Completed"), list_of(TASKS, "InProgress")]
 
 
+DEFAULT = 'accounts: [{account_id: "111122223333"}]'
+DEPLOYMENTS = "/greengrass/v2/deployments?historyFilter=LATEST_ONLY&maxResults=100"
+
+
+def default_aws(tasks: Mapping[str, str], jobs: Mapping[str, str]) -> ScriptedAws:
+    """Return an AWS with tasks and jobs of these statuses, for a configuration without a watch section."""
+    entries = [{"jobId": id, "status": status} for id, status in jobs.items()]
+    lists = {
+        list_of(JOBS, status): json_response({"jobs": [entry for entry in entries if entry["status"] == status]})
+        for status in JOB_STATUSES
+    }
+    unfiltered = {list_of(JOBS): json_response({"jobs": entries}), DEPLOYMENTS: json_response({"deployments": []})}
+    descriptions = {f"{JOBS}/{id}": job(status) for id, status in jobs.items()}
+    return ScriptedAws({**tasks_aws(ids(*tasks), **tasks).responses, **lists, **unfiltered, **descriptions})
+
+
+def test_the_default_configuration_finds_unknown_statuses_and_describes_no_ended_operation() -> None:
+    ended = {f"old{number}": "Completed" for number in range(9)}
+    aws = default_aws({"task": "Paused", **ended}, {"job": "PAUSED", "done": "COMPLETED"})
+    with serve_app(aws.app()) as endpoint, serve_exporter(DEFAULT, endpoint) as exporter:
+        first = added_requests(exporter.scrape, aws.requests)
+        second = added_requests(exporter.scrape, aws.requests)
+        assert Scrape(exporter.scrape()).ids() == {"task", "job"}
+        added = [added_requests(exporter.scrape, aws.requests) for _ in range(3)]
+    active = [list_of(TASKS, "Cancelling"), list_of(TASKS, "InProgress")]
+    active += [list_of(JOBS, status) for status in ("DELETION_IN_PROGRESS", "IN_PROGRESS", "SCHEDULED")]
+    assert first == sorted([*active, DEPLOYMENTS])
+    # The list of tasks has no statuses. Beside the lists of all statuses it shows which tasks have an unknown one.
+    compared = [list_of(TASKS, status) for status in ("Cancelled", "Completed", "Failed")]
+    unknown = [f"{TASKS}/task", f"{JOBS}/job"]
+    assert second == sorted([*active, DEPLOYMENTS, *compared, list_of(TASKS), list_of(JOBS), *unknown])
+    assert added == [sorted([*active, DEPLOYMENTS, *unknown])] * 3
+
+
+def test_an_operation_of_an_unknown_status_is_kept_by_the_default_configuration_to_its_end() -> None:
+    aws = default_aws({"task": "Paused"}, {})
+    with serve_app(aws.app()) as endpoint, serve_exporter(DEFAULT, endpoint) as exporter:
+        exporter.scrape()
+        assert Scrape(exporter.scrape()).status("task") == "Unknown"
+        aws.responses[f"{TASKS}/task"] = task("Completed")
+        aws.responses[list_of(TASKS, "Completed")] = ids("task")
+        assert Scrape(exporter.scrape()).status("task") == "Completed"
+        assert Scrape(exporter.scrape(after=400.0)).status("task") == "Completed"
+        assert added_requests(exporter.scrape, aws.requests).count(f"{TASKS}/task") == 0
+
+
 class LargeAws(ScriptedAws):
-    """An AWS with more operations than the maximum of one list."""
+    """An AWS with more tasks than the maximum of one list: that of ``status``, or that without a status."""
+
+    status = ""
 
     def find(self, target: str, path: str) -> HttpResponse:
         """Return the response for a path."""
-        if path == TASKS and "status=" not in target:
+        if path == TASKS and (f"status={self.status}" in target if self.status else "status=" not in target):
             return json_response({"taskIds": ["new"], "nextToken": str(len(self.requests))})
         return super().find(target, path)
 
@@ -142,3 +190,13 @@ def test_too_many_operations_for_one_list_are_no_failure() -> None:
         exposed = exporter.scrape(after=400.0)
         assert (Scrape(exposed).ids(), Scrape(exposed).reasons()) == ({"new"}, set())
     assert sum(target.startswith(list_of(TASKS)) and "status=" not in target for target in aws.requests) == 1000
+
+
+def test_too_many_ended_tasks_are_no_failure_of_the_default_configuration() -> None:
+    aws = LargeAws(default_aws({"new": "Paused"}, {}).responses)
+    aws.status = "Completed"
+    with serve_app(aws.app()) as endpoint, serve_exporter(DEFAULT, endpoint) as exporter:
+        exporter.scrape()
+        for seconds in (30.0, 400.0, 400.0):
+            assert Scrape(exporter.scrape(after=seconds)).reasons() == set()
+    assert sum("status=Completed" in target for target in aws.requests) == 1000

@@ -131,6 +131,7 @@ def test_by_default_the_active_operations_of_each_supported_kind_are_watched() -
             discover = watched[kind.name].discover
             assert discover is not None
             assert set(discover.statuses) == kind.active
+            assert discover.finds_unknown
 
 
 def discover_of(kind: Kind[Any], rules: object) -> Any:
@@ -140,7 +141,7 @@ def discover_of(kind: Kind[Any], rules: object) -> Any:
 
 @every_kind
 def test_discovery_is_off_on_or_uses_rules(kind: Kind[Any]) -> None:
-    defaults = {"statuses": (), "max_age": None, "max_operations": 1000, "id_pattern": None}
+    defaults = {"statuses": (), "unknown_statuses": False, "max_age": None, "max_operations": 1000, "id_pattern": None}
     by_rules = {**defaults, "max_age": 604800, "max_operations": 5, "id_pattern": re.compile("^a")}
     assert discover_of(kind, False) is None
     assert discover_of(kind, True) == defaults

@@ -17,6 +17,7 @@ from exporter.cli.parser import CommandParser
 from exporter.cli.watch_output import Show, new_output
 from exporter.cli.watch_result import ExitStatus, ResultTracker, WatchResult
 from exporter.collector.cells import Cell, target_cell
+from exporter.config.kind_models import active_operations
 from exporter.config.loader import parse_config, read_config
 from exporter.config.sections import Config
 from exporter.core.clock import Clock
@@ -146,7 +147,7 @@ def flags_config(filter: Filter) -> Config:
         options = {option.name: True for option in kind.options}
         account["watch"] = [{"kind": kind.name, "ids": list(filter.ids), **options}]
     elif kind:
-        account["watch"] = [{"kind": kind.name, "discover": {"statuses": sorted(kind.active)}}]
+        account["watch"] = [{"kind": kind.name, "discover": active_operations(kind)}]
     try:
         return parse_config(json.dumps({"accounts": [account]}), KINDS)
     except ConfigError as error:
