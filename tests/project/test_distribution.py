@@ -42,10 +42,11 @@ class Distribution:
 
 
 def tracked_files() -> set[str]:
-    """Return the files of the repository. Skip the test if the tests do not run in a clone."""
+    """Return the files of the repository, also new ones. Skip the test if the tests do not run in a clone."""
     if not (ROOT / ".git").exists():
         pytest.skip("the tests do not run in a clone of the repository")
-    return set(run([program("git"), "ls-files"], ROOT).splitlines())
+    listed = run([program("git"), "ls-files", "--cached", "--others", "--exclude-standard"], ROOT).splitlines()
+    return {name for name in listed if (ROOT / name).is_file()}
 
 
 @pytest.fixture(scope="module")
