@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 from exporter.cli.parser import CommandParser
@@ -51,8 +52,9 @@ def failure_limit(text: str) -> FailureLimit:
     """Return a number of failed items, or a percentage of the processed ones. Raises ValueError."""
     if re.fullmatch(r"[0-9]{1,9}", text):
         return FailureLimit(number=int(text))
-    if re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,6})?%", text) and float(text[:-1]) <= MAX_PERCENT:
-        return FailureLimit(ratio=float(text[:-1]) / MAX_PERCENT)
+    # Fractions are exact: as a float, 29 % of 100 items is less than 29.
+    if re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,6})?%", text) and Fraction(text[:-1]) <= MAX_PERCENT:
+        return FailureLimit(ratio=Fraction(text[:-1]) / MAX_PERCENT)
     raise ValueError("expected a number such as 10 or a percentage such as 2%")
 
 

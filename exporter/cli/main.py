@@ -1,6 +1,8 @@
 """The command line: finds the command, and returns its exit status."""
 
 import argparse
+import errno
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -18,6 +20,10 @@ BAD_USAGE = 2
 # A shell reports a process that a signal ended with 128 plus the number of the signal.
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
+BROKEN_PIPE = 128 + signal.SIGPIPE
+# EX_IOERR of sysexits.h. Status 1 of ``watch`` and ``check --live`` states a result.
+OUTPUT_FAILED = 74
+OUTPUT_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 # Each command is a module of exporter.cli.commands with ``add_arguments`` and ``run``.
 COMMANDS = {
@@ -35,7 +41,26 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0, 1 for a failure at run time, 2 for bad usage or configuration."""
     # In the first process of a container the kernel ignores SIGTERM unless the process handles it.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(TERMINATED))
-    words = list(sys.argv[1:] if words is None else words)
+    # Python has no stream for a descriptor that is closed.
+    sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    try:
+        try:
+            return _run(list(sys.argv[1:] if words is None else words))
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_output()
+        return BROKEN_PIPE
+    except OSError as error:
+        if error.errno not in OUTPUT_ERRORS:
+            raise
+        _discard_output()
+        return _fail((f"standard output: {error.strerror}",), OUTPUT_FAILED)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run(words: list[str]) -> int:
     try:
         if words and words[0] in ("-h", "--help", "--version"):
             _help_parser().parse_args(words)
@@ -49,8 +74,11 @@ def main(words: Sequence[str] | None = None) -> int:
         return _fail(error.problems, BAD_USAGE)
     except StartError as error:
         return _fail((str(error),), 1)
-    except KeyboardInterrupt:
-        return INTERRUPTED
+
+
+def _discard_output() -> None:
+    """Discard the text that is still buffered. Python flushes standard output at exit, which would fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def parse_arguments(command: str, words: Sequence[str]) -> Callable[[], int]:
@@ -73,9 +101,9 @@ def _module(command: str) -> Any:
 
 
 def _help_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(PROGRAM, description=ABOUT, allow_abbrev=False)
+    parser = CommandParser(PROGRAM, ABOUT)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND")
+    commands = parser.add_subparsers(metavar="COMMAND", parser_class=argparse.ArgumentParser)
     for command, summary in COMMANDS.items():
         commands.add_parser(command, help=summary)
     return parser

@@ -25,6 +25,10 @@ class CommandParser(argparse.ArgumentParser):
     def __init__(self, program: str, description: str) -> None:
         super().__init__(program, description=description, allow_abbrev=False)
 
+    def print_help(self, file: Any = None) -> None:
+        """Print the help. Raises OSError, which argparse ignores."""
+        print(self.format_help(), end="", file=file)
+
     def add_value(
         self, name: str, type: Callable[[str], Any], metavar: str, help: str, default: str | None = None, **options: Any
     ) -> None:

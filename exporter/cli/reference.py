@@ -80,7 +80,9 @@ EXIT_STATUSES: Mapping[str, str] = {
     "4": "For `watch --until-done`: no operation failed for certain, but the counts of a job with retries do not show "
     "whether all of its things succeeded.",
     "5": "For `watch`: the time of `--timeout` has passed.",
+    "74": "Standard output cannot be written, for example because the disk is full.",
     "130": "SIGINT (Ctrl+C) ended the process.",
+    "141": "The reader of standard output has ended, for example `head`.",
     "143": "SIGTERM ended a command. `serve` ends with 0.",
 }
 

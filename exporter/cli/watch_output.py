@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from rich.console import Console, Group
 from rich.live import Live
 
-from exporter.cli.watch_result import WatchedOperation, WatchResult
+from exporter.cli.watch_result import ExitStatus, WatchedOperation, WatchResult
 from exporter.cli.watch_table import (
     cell_labels,
     error_text,
@@ -185,14 +185,16 @@ def result_lines(result: WatchResult) -> list[str]:
 
 def result_summary(result: WatchResult) -> str:
     """Return how many operations succeeded, and the names of some that did not."""
+    unreadable = len(result.unreadable)
+    cells = f"; {_number(unreadable, 'cell')} cannot be read" if unreadable else ""
     if not result.operations:
-        return "no operation is active"
+        return f"no operation is {'active' if result.exit_status is ExitStatus.SUCCEEDED else 'known'}{cells}"
     counts = []
     for outcome, word in reversed(WORDS.items()):
         found = result.with_outcome(outcome)
         if found or outcome is Outcome.SUCCEEDED:
             counts.append(f"{len(found)} {word.partition(':')[0]}{_named(found, outcome)}")
-    return f"{len(result.operations)} operations: {', '.join(counts)}"
+    return f"{_number(len(result.operations), 'operation')}: {', '.join(counts)}{cells}"
 
 
 def result_json(result: WatchResult) -> dict[str, Any]:
@@ -217,6 +219,10 @@ def result_json(result: WatchResult) -> dict[str, Any]:
             for (account, region, kind), causes in _unreadable(result)
         ],
     }
+
+
+def _number(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _cell_json(operation: WatchedOperation) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from signal import SIGINT, SIGTERM
 
 from exporter.collector.cells import Cell
 from exporter.core.clock import Clock
@@ -26,6 +27,9 @@ class ExitStatus(IntEnum):
     UNREACHABLE = 3
     UNDECIDED = 4
     TIMED_OUT = 5
+    # A shell reports a process that a signal ended with 128 plus the number of the signal.
+    INTERRUPTED = 128 + SIGINT
+    TERMINATED = 128 + SIGTERM
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,7 @@ class ResultTracker:
             self._update_read_time(snapshot)
             if snapshot.key not in under_way and snapshot.duration is not None:
                 self._update_cell(snapshot)
-        return self._result()
+        return self.result()
 
     def _update_read_time(self, snapshot: Snapshot) -> None:
         newest = max((reading.at for reading in snapshot.readings), default=0.0)
@@ -138,7 +142,8 @@ class ResultTracker:
             if is_missing and not may_be_omitted:
                 self._operations[key, id] = WatchedOperation(key, id, Outcome.FAILED, NOT_FOUND)
 
-    def _result(self) -> WatchResult:
+    def result(self) -> WatchResult:
+        """Return the current result."""
         oldest = self._clock.monotonic() - self._give_up_after
         silent = (key for key, at in self._read_at.items() if at <= oldest)
         unreadable = {key: self._causes.get(key, ()) for key in (*self._refused, *silent)}

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum
+from fractions import Fraction
 from typing import Any
 
 from exporter.core.model import ItemCounts, Operation
@@ -50,7 +51,7 @@ class FailureLimit:
     """The failed items that a completed operation may have: a number, or a ratio of the processed items."""
 
     number: int = 0
-    ratio: float | None = None
+    ratio: Fraction | None = None
 
     def allows(self, failed: int, counts: ItemCounts) -> bool:
         """Return whether an operation with these counts may have so many failed items."""

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -51,6 +52,9 @@ FLAGS: Mapping[str, Mapping[str, str | None]] = {
         "--interval DURATION": None,
         "--until-done": None,
         "--give-up-after DURATION": "5m",
+        "--max-failed LIMIT": "0",
+        "--timeout DURATION": None,
+        "--output FORMAT": "text",
     },
     "demo": {
         flag: default
@@ -258,3 +262,38 @@ def test_a_port_in_use_is_reported_in_one_line_with_status_1(words: str) -> None
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"{PROGRAM}: cannot listen on 127.0.0.1:{port}: {os.strerror(errno.EADDRINUSE)}")
+
+
+WITH_OUTPUT = [["--help"], ["show", "metrics"], ["show", "--help"], ["check"], ["watch", "--timeout=1ms"]]
+
+
+@pytest.mark.parametrize("words", WITH_OUTPUT, ids=" ".join)
+def test_a_full_disk_is_one_clear_error_of_each_command(words: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = run_with_output(words, full)
+    assert (done.returncode, done.stderr) == (74, f"{PROGRAM}: standard output: {os.strerror(errno.ENOSPC)}\n")
+
+
+@pytest.mark.parametrize("words", WITH_OUTPUT, ids=" ".join)
+def test_a_pipe_without_a_reader_ends_each_command_without_a_message(words: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as pipe:
+        done = run_with_output(words, pipe)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("words", WITH_OUTPUT, ids=" ".join)
+def test_a_closed_standard_output_is_no_error(words: list[str]) -> None:
+    done = run_with_output(words, None)
+    assert (done.returncode, done.stderr) == (5 if "watch" in words else 0, "")
+
+
+def run_with_output(words: list[str], output: IO[str] | None) -> subprocess.CompletedProcess[str]:
+    """Run a command with this standard output, or with a closed one."""
+    command = [sys.executable, "-m", "exporter", *words]
+    shell = ["sh", "-c", 'exec "$@" >&-', "sh"] if output is None else []
+    with aws_environment("http://127.0.0.1:9"):
+        return subprocess.run(
+            [*shell, *command], stdout=output, stderr=subprocess.PIPE, text=True, check=False, timeout=60, cwd=ROOT
+        )

@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
 import pytest
 
@@ -12,11 +13,12 @@ from exporter.app.exporter import new_process_context
 from exporter.app.runtime import Runtime, first_runtime
 from exporter.aws.models import Models
 from exporter.cli.commands.watch import End, Filter, flags_config, matching_cells, watch
+from exporter.cli.flags import failure_limit
 from exporter.cli.watch_result import ExitStatus, ResultTracker, WatchResult
 from exporter.config.loader import parse_config
 from exporter.core.errors import ConfigError
 from exporter.core.log import new_log
-from exporter.core.model import Reading, Shard, Snapshot
+from exporter.core.model import ItemCounts, Reading, Shard, Snapshot
 from exporter.kinds.iot_job import parse
 from exporter.kinds.phase import FailureLimit, Outcome
 from exporter.kinds.registry import KINDS
@@ -84,6 +86,10 @@ def new_runtime(filter: Filter, config: str = "", clock: ManualClock | None = No
     return first_runtime(process, parsed, lambda cells: matching_cells(cells, filter))
 
 
+def new_tracker(runtime: Runtime, clock: ManualClock, end: End) -> ResultTracker:
+    return ResultTracker(runtime.cells, clock.clock(), end.give_up_after, end.max_failed)
+
+
 def run_watch(
     clock: ManualClock, filter: Filter, config: str = "", end: End = UNTIL_DONE
 ) -> tuple[WatchResult, RecordingView]:
@@ -91,7 +97,8 @@ def run_watch(
     view = RecordingView()
 
     async def run() -> WatchResult:
-        return await watch(new_runtime(filter, config, clock), view, clock.clock(), end)
+        runtime = new_runtime(filter, config, clock)
+        return await watch(runtime, new_tracker(runtime, clock, end), view, clock.clock(), end)
 
     return asyncio.run(run()), view
 
@@ -200,7 +207,8 @@ def test_without_until_done_the_watch_continues_after_all_operations_have_ended(
     view = RecordingView(until=clock.at + 300)
 
     async def run() -> None:
-        await watch(new_runtime(jobs("well"), clock=clock), view, clock.clock(), End(until_done=False))
+        runtime, end = new_runtime(jobs("well"), clock=clock), End(until_done=False)
+        await watch(runtime, new_tracker(runtime, clock, end), view, clock.clock(), end)
 
     with simulated(clock), pytest.raises(KeyboardInterrupt):
         asyncio.run(run())
@@ -214,8 +222,8 @@ def test_without_until_done_the_watch_continues_after_all_operations_have_ended(
         (FailureLimit(), 1),
         (FailureLimit(number=9), 1),
         (FailureLimit(number=10), 0),
-        (FailureLimit(ratio=0.09), 1),
-        (FailureLimit(ratio=0.1), 0),
+        (failure_limit("9%"), 1),
+        (failure_limit("10%"), 0),
     ],
     ids=str,
 )
@@ -227,10 +235,15 @@ def test_an_operation_may_have_as_many_failures_as_the_limit_allows(limit: Failu
     assert [operation.reason for operation in result.operations] == ["COMPLETED, 10 of 100 failed"]
 
 
+def test_a_percentage_is_exact() -> None:
+    for failed in range(101):
+        assert failure_limit(f"{failed}%").allows(failed, ItemCounts(100 - failed, failed))
+
+
 def test_a_limit_of_failures_does_not_excuse_a_cancelled_operation() -> None:
     clock = ManualClock()
     with simulated(clock):
-        result, _ = run_watch(clock, jobs("cancelled"), end=End(max_failed=FailureLimit(ratio=1.0)))
+        result, _ = run_watch(clock, jobs("cancelled"), end=End(max_failed=FailureLimit(ratio=Fraction(1))))
     assert result.exit_status == 1
 
 
@@ -301,7 +314,8 @@ def test_a_continuous_job_counts_as_ended_while_no_thing_is_pending(failed: int,
 
     async def run() -> WatchResult:
         runtime = new_runtime(jobs("continuous"), clock=clock)
-        return await watch(runtime, view, replace(clock.clock(), sleep=finish), End())
+        end = End()
+        return await watch(runtime, new_tracker(runtime, clock, end), view, replace(clock.clock(), sleep=finish), end)
 
     view = RecordingView()
     with serve_app(aws.app()) as endpoint, aws_environment(endpoint, AWS_ACCOUNT_ID=ACCOUNT_ID):

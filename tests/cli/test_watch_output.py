@@ -100,7 +100,13 @@ def test_json_has_an_object_for_each_change_and_the_summary_as_the_last_line() -
     ("result", "last_line"),
     [
         (WatchResult(ExitStatus.SUCCEEDED, (), {}), "no operation is active"),
-        (WatchResult(ExitStatus.SUCCEEDED, (SUCCEEDED,), {}), "1 operations: 1 succeeded"),
+        (WatchResult(ExitStatus.TIMED_OUT, (), {}), "no operation is known"),
+        (WatchResult(ExitStatus.UNREACHABLE, (), {JOBS: ()}), "no operation is known; 1 cell cannot be read"),
+        (
+            WatchResult(ExitStatus.UNREACHABLE, (SUCCEEDED,), {JOBS: ()}),
+            "1 operation: 1 succeeded; 1 cell cannot be read",
+        ),
+        (WatchResult(ExitStatus.SUCCEEDED, (SUCCEEDED,), {}), "1 operation: 1 succeeded"),
         (
             WatchResult(ExitStatus.FAILED, (FAILED, SUCCEEDED), {}),
             "2 operations: 1 succeeded, 1 failed (a: COMPLETED, 12 of 100 failed)",
@@ -270,7 +276,7 @@ def test_a_full_disk_is_one_clear_error() -> None:
         command = [*COMMAND, "--id=done", "--until-done"]
         done = subprocess.run(command, env=env, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (
-        1,
+        74,
         "aws-iot-bulk-exporter: standard output: No space left on device\n",
     )
 
@@ -292,7 +298,19 @@ def test_a_signal_ends_the_watch_with_a_failure_status(tmp_path: Path, number: s
         wait_for_output("IN_PROGRESS", process, output)
         process.send_signal(number)
         assert process.wait(timeout=60) == status
-    assert "Traceback" not in output.read_text()
+    assert output.read_text().splitlines()[-1] == "1 operation: 0 succeeded, 1 not ended (running: IN_PROGRESS)"
+
+
+@pytest.mark.parametrize("flags", [[], ["--until-done"]], ids=" ".join)
+def test_the_last_object_of_an_interrupted_watch_is_its_summary(tmp_path: Path, flags: list[str]) -> None:
+    output, command = tmp_path / "output", [*COMMAND, "--id=running", "--output=json", *flags]
+    with environment() as env, interruptible_children(), run_process(command, output, env) as process:
+        wait_for_output("IN_PROGRESS", process, output)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 130
+    summary = json.loads(output.read_text().splitlines()[-1])
+    assert (summary["type"], summary["result"], summary["exit_status"]) == ("summary", "interrupted", 130)
+    assert [operation["id"] for operation in summary["not_succeeded"]] == ["running"]
 
 
 def test_a_closed_pipe_ends_the_watch_without_a_message() -> None:

@@ -15,7 +15,7 @@ from botocore.credentials import SSOProvider
 from exporter.cli.commands.watch import End, Filter, watch
 from exporter.metrics.summary import CellLine, OperationLine
 from tests.aws.test_credentials import NO_KEYS, XML, role_credentials
-from tests.cli.test_watch import new_runtime
+from tests.cli.test_watch import new_runtime, new_tracker
 from tests.support.clocks import ManualClock
 from tests.support.exporter_server import aws_environment
 from tests.support.scripted_endpoint import ACCOUNT_ID, HttpResponse, ScriptedAws, error_response, json_response
@@ -138,7 +138,8 @@ def test_only_a_missing_description_removes_an_operation(
         stack.enter_context(aws_environment(endpoint, **environment))
 
         async def run() -> Any:
-            return await watch(new_runtime(Filter(), config, clock), view, clock.clock(), End(give_up_after=15.0))
+            runtime, end = new_runtime(Filter(), config, clock), End(give_up_after=15.0)
+            return await watch(runtime, new_tracker(runtime, clock, end), view, clock.clock(), end)
 
         result = asyncio.run(run())
     assert (view.reasons, view.ids, result.exit_status) == (reasons, ids, exit_status)

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from exporter.config.kind_models import active_operations
 from exporter.config.loader import parse_config, read_config
 from exporter.config.sections import Config
 from exporter.core.clock import Clock
-from exporter.core.errors import ConfigError, StartError
+from exporter.core.errors import ConfigError
 from exporter.core.log import log_library_warnings, new_log
 from exporter.core.model import Shard
 from exporter.kinds.phase import NO_FAILURES, FailureLimit
@@ -29,8 +28,6 @@ from exporter.kinds.registry import KINDS
 
 # The display is updated this often, in seconds. AWS is called only when the data is older than the interval.
 TICK = 1.0
-# A shell reports a process that SIGPIPE ended with this status.
-BROKEN_PIPE = 128 + signal.SIGPIPE
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,28 +99,25 @@ def run(
     process = new_process_context(KINDS, log, Shard(), clock)
     runtime = first_runtime(process, config, lambda cells: matching_cells(cells, filter))
     end = End(until_done, give_up_after, timeout, max_failed)
-    try:
-        with new_output(sys.stdout, os.environ.get("TERM", ""), output) as shown:
-            result = asyncio.run(watch(runtime, shown.show, clock, end))
-            shown.finish(result, clock.now())
-        sys.stdout.flush()
-    except OSError as error:
-        return _output_failed(error)
+    tracker = ResultTracker(runtime.cells, clock, give_up_after, max_failed)
+    with new_output(sys.stdout, os.environ.get("TERM", ""), output) as shown:
+        try:
+            result = asyncio.run(watch(runtime, tracker, shown.show, clock, end))
+        except (KeyboardInterrupt, SystemExit) as error:
+            # Without an end, Ctrl+C is the usual end of a watch in a terminal, and needs no result.
+            if until_done or output == "json":
+                shown.finish(replace(tracker.result(), exit_status=_signal_status(error)), clock.now())
+            raise
+        shown.finish(result, clock.now())
     return result.exit_status or ExitStatus.SUCCEEDED
 
 
-def _output_failed(error: OSError) -> int:
-    """Report that standard output cannot be written, and return the exit status. A closed pipe is no failure."""
-    # Python flushes standard output at exit, which would fail again.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    if isinstance(error, BrokenPipeError):
-        return BROKEN_PIPE
-    raise StartError(f"standard output: {error.strerror}") from error
+def _signal_status(error: BaseException) -> ExitStatus:
+    return ExitStatus.INTERRUPTED if isinstance(error, KeyboardInterrupt) else ExitStatus.TERMINATED
 
 
-async def watch(runtime: Runtime, show: Show, clock: Clock, end: End) -> WatchResult:
+async def watch(runtime: Runtime, tracker: ResultTracker, show: Show, clock: Clock, end: End) -> WatchResult:
     """Show the operations until the end, and return the result."""
-    tracker = ResultTracker(runtime.cells, clock, end.give_up_after, end.max_failed)
     started = clock.monotonic()
     while True:
         await runtime.scheduler.refresh(TICK)
