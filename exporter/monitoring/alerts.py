@@ -51,11 +51,10 @@ _NAME = re.compile(r"[\w:]+")
 class Alert:
     """An alert: a query and its comparison with a threshold.
 
-    Both are separate, because Grafana compares in a node of its own. ``labels`` are the labels of the query's result.
+    Both are separate, because users may set another threshold. ``labels`` are the labels of the query's result.
     ``exporter.monitoring.texts`` describes the references in texts. A threshold with the unit ``seconds`` is a
-    duration. ``panel`` is the title of the panel to which Grafana links. Only Grafana uses ``no_data`` and
-    ``query_error``. They set the state of a rule whose query returns nothing or fails. In Prometheus such a rule never
-    fires.
+    duration. ``panel`` is the title of the panel to which Grafana links. Only Grafana uses ``query_error``, the state
+    of a rule whose query fails. In Prometheus such a rule never fires.
     """
 
     name: str
@@ -74,7 +73,6 @@ class Alert:
     # A restart of the exporter interrupts its series. Without this time every restart would resolve the alert and
     # then notify again.
     keep_firing_for: str = "15m"
-    no_data: Literal["OK", "Alerting"] = "OK"
     # A failed query gives no information about an operation. It must neither fire nor resolve an alert.
     query_error: Literal["KeepLast", "Error"] = "KeepLast"
 
@@ -296,8 +294,6 @@ EXPORTER_ALERTS: tuple[Alert, ...] = (
         description="Prometheus does not scrape {value} of ${exporters} expected exporters. "
         "Alerts on their operations cannot fire.",
         for_="5m",
-        # The query always returns a series. An empty result therefore means that Prometheus has no data.
-        no_data="Alerting",
         # Only this rule reports that Prometheus itself does not respond.
         query_error="Error",
     ),

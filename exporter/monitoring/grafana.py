@@ -1,12 +1,13 @@
 """Prints the alerts as a file for Grafana's provisioning of alert rules. Its format differs from Prometheus's."""
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 import yaml
 
-from exporter.config.duration import parse_duration
+from exporter.config.duration import format_duration, parse_duration
 from exporter.monitoring.alerts import Alert, Operator
 from exporter.monitoring.dashboards.panel_ids import panel_ids
 from exporter.monitoring.records import Record
@@ -16,12 +17,15 @@ from exporter.monitoring.texts import GrafanaFormat, lookup_query, lookups_in
 HEADER = """\
 # Printed by `aws-iot-bulk-exporter show grafana-alerts`. docs/monitoring.md explains how to set your own thresholds.
 # Copy it to provisioning/alerting/ of Grafana 10.4 or newer. Set PROMETHEUS_DS_UID in the environment of Grafana to the
-# uid of its Prometheus data source. keepFiringFor takes effect from Grafana 12.1.2. Older versions ignore it.
+# uid of its Prometheus data source. keepFiringFor and missing_series_evals_to_resolve take effect from Grafana 12.1.2.
+# Older versions ignore them.
 # The queries contain the expressions of the recording rules. They do not need the Prometheus rule file.
 """
 FOLDER = "AWS IoT bulk operations"
 # All versions of Grafana support these two. The evaluators for "or equal" are newer.
 EVALUATORS: Final[dict[Operator, str]] = {">": "gt", "<": "lt"}
+# The time between two evaluations of a rule, in seconds.
+INTERVAL = 60
 # A range of a recording rule becomes a subquery. Its window is divided into this number of steps.
 STEPS = 30
 # Seconds.
@@ -36,7 +40,7 @@ def grafana_alerts(rules: Rules) -> str:
             "orgId": 1,
             "name": name,
             "folder": FOLDER,
-            "interval": "1m",
+            "interval": format_duration(INTERVAL),
             "rules": [_rule(alert, resolved, panels) for alert in alerts],
         }
         for name, alerts in resolved.groups.items()
@@ -63,10 +67,13 @@ def _rule(alert: Alert, rules: Rules, panels: Mapping[str, Mapping[str, int]]) -
         "uid": alert.name,
         "title": alert.name,
         "condition": "C",
-        "data": [_query("A", alert.query, rules.records), _threshold(alert), *_lookups(alert, rules.records)],
+        # The query compares too, so that Grafana gets only the operations that fire, and not each one as Normal.
+        "data": [_query("A", alert.expression, rules.records), _threshold(alert), *_lookups(alert, rules.records)],
         "for": alert.for_,
         "keepFiringFor": alert.keep_firing_for,
-        "noDataState": alert.no_data,
+        "missing_series_evals_to_resolve": _missing_evaluations(alert.keep_firing_for),
+        # Without a result, nothing fires.
+        "noDataState": "OK",
         "execErrState": alert.query_error,
         "labels": {**rules.labels, "severity": alert.severity},
         # In Grafana `$value` would print the values of all nodes with all labels.
@@ -74,6 +81,15 @@ def _rule(alert: Alert, rules: Rules, panels: Mapping[str, Mapping[str, int]]) -
         "dashboardUid": alert.dashboard,
         "panelId": panels[alert.dashboard][alert.panel],
     }
+
+
+def _missing_evaluations(keep_firing_for: str) -> int:
+    """Return after how many evaluations without its series an alert ends, so that it fires at least for a duration.
+
+    Grafana applies keepFiringFor only to a series that is still in the result, or if the result is empty. An alert can
+    end just before an evaluation, so that one more evaluation is needed.
+    """
+    return math.ceil(parse_duration(keep_firing_for) / INTERVAL) + 1
 
 
 def _lookups(alert: Alert, records: tuple[Record, ...]) -> list[dict[str, Any]]:

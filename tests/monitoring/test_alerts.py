@@ -20,7 +20,7 @@ from exporter.monitoring.grafana import grafana_alerts, without_records
 from exporter.monitoring.prometheus import chart_alerts, prometheus_rules
 from exporter.monitoring.records import Record
 from exporter.monitoring.rules import Rules, rules
-from exporter.monitoring.settings import parse_settings
+from exporter.monitoring.settings import Settings, parse_settings
 from exporter.monitoring.texts import LOOKUPS, GrafanaFormat, PrometheusFormat, lookups_in
 from tests.support.dashboards import PRINTED, variables
 from tests.support.promql import Promtool, exposed_metrics, metric_names, recorded_metrics
@@ -44,8 +44,16 @@ every_alert = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.n
 every_unit_test = pytest.mark.parametrize("file", UNIT_TESTS, ids=lambda file: file.name.removesuffix(".test.yaml"))
 
 
+def grafana_rules(settings: Settings) -> list[dict[str, Any]]:
+    """Return the rules of Grafana with these settings."""
+    groups = yaml.safe_load(grafana_alerts(rules(KINDS, settings)))["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
 def grafana_rule_file(rules: Rules, names: Collection[str]) -> str:
-    """Return some rules of Grafana as a rule file of Prometheus, with query and comparison in one expression.
+    """Return some rules of Grafana as a rule file of Prometheus, with the query as the condition.
+
+    The query alone must return what fires: Grafana would show everything else that it returns as Normal.
 
     Recording rules have the further values of the texts, each with the labels of one operation.
     """
@@ -85,12 +93,10 @@ def _converted_texts(rule: dict[str, Any]) -> dict[str, str]:
 
 
 def _converted(rule: dict[str, Any]) -> dict[str, Any]:
-    query, threshold, *_ = rule["data"]
-    ((evaluator),) = (condition["evaluator"] for condition in threshold["model"]["conditions"])
-    sign = {"gt": ">", "lt": "<"}[evaluator["type"]]
+    query, *_ = rule["data"]
     return {
         "alert": rule["title"],
-        "expr": f"({query['model']['expr']}) {sign} {evaluator['params'][0]}",
+        "expr": query["model"]["expr"],
         "for": rule["for"],
         "keep_firing_for": rule["keepFiringFor"],
         "labels": rule["labels"],
@@ -257,6 +263,9 @@ def test_grafanas_file_has_only_fields_of_grafana() -> None:
     [
         lambda rule: rule.pop("uid"),
         lambda rule: rule.pop("noDataState"),
+        lambda rule: rule.update(noDataState="Alerting"),
+        lambda rule: rule.update(missing_series_evals_to_resolve=0),
+        lambda rule: rule.update(missingSeriesEvalsToResolve=rule.pop("missing_series_evals_to_resolve")),
         lambda rule: rule.update(keep_firing_for="5m"),
         lambda rule: rule.update(uid="x" * 41),
         lambda rule: rule["labels"].update(team="$labels.team"),
@@ -294,13 +303,27 @@ def test_a_comparison_of_grafana_uses_the_operator_and_the_threshold_of_the_aler
 
 
 @every_alert
-def test_only_grafanas_alert_on_the_number_of_exporters_fires_without_data_and_reports_a_failed_query(
+def test_a_rule_of_grafana_is_silent_without_a_result_and_only_the_one_on_missing_exporters_reports_a_failed_query(
     alert: Alert,
 ) -> None:
     rule = GRAFANA_RULES[alert.name]
-    counts_exporters = alert.name == "AwsIotBulkExporterMissing"
-    assert rule["noDataState"] == ("Alerting" if counts_exporters else "OK")
-    assert rule["execErrState"] == ("Error" if counts_exporters else "KeepLast")
+    assert rule["noDataState"] == "OK"
+    assert rule["execErrState"] == ("Error" if alert.name == "AwsIotBulkExporterMissing" else "KeepLast")
+
+
+@pytest.mark.parametrize(("keep_firing_for", "evaluations"), [("15m", 16), ("90s", 3), ("0s", 1), ("1h30m", 91)])
+def test_grafana_keeps_an_alert_without_its_series_for_the_same_time(keep_firing_for: str, evaluations: int) -> None:
+    changed = parse_settings(f"alerts: {{AwsIotBulkRetryStorm: {{keep_firing_for: {keep_firing_for}}}}}", KINDS)
+    (rule,) = (rule for rule in grafana_rules(changed) if rule["title"] == "AwsIotBulkRetryStorm")
+    assert (rule["keepFiringFor"], rule["missing_series_evals_to_resolve"]) == (keep_firing_for, evaluations)
+
+
+def test_the_query_and_the_comparison_of_grafana_have_the_threshold_of_the_settings() -> None:
+    changed = parse_settings("alerts: {AwsIotBulkFailureRatioHigh: {threshold: 0.2}}", KINDS)
+    (rule,) = (rule for rule in grafana_rules(changed) if rule["title"] == "AwsIotBulkFailureRatioHigh")
+    query, comparison, *_ = rule["data"]
+    assert query["model"]["expr"].endswith(") > 0.2")
+    assert comparison["model"]["conditions"] == [{"evaluator": {"type": "gt", "params": [0.2]}}]
 
 
 @every_alert
