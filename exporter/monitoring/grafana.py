@@ -1,7 +1,6 @@
 """Prints the alerts as a file for Grafana's provisioning of alert rules. Its format differs from Prometheus's."""
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -10,8 +9,9 @@ import yaml
 from exporter.config.duration import format_duration, parse_duration
 from exporter.monitoring.alerts import Alert, Operator
 from exporter.monitoring.dashboards.panel_ids import panel_ids
-from exporter.monitoring.records import Record
+from exporter.monitoring.records import Record, without_records
 from exporter.monitoring.rules import YAML_WIDTH, Rules
+from exporter.monitoring.selection import add_selector
 from exporter.monitoring.texts import GrafanaFormat, lookup_query, lookups_in
 
 HEADER = """\
@@ -26,10 +26,6 @@ FOLDER = "AWS IoT bulk operations"
 EVALUATORS: Final[dict[Operator, str]] = {">": "gt", "<": "lt"}
 # The time between two evaluations of a rule, in seconds.
 INTERVAL = 60
-# A range of a recording rule becomes a subquery. Its window is divided into this number of steps.
-STEPS = 30
-# Seconds.
-SHORTEST_STEP = 60.0
 
 
 def grafana_alerts(rules: Rules) -> str:
@@ -48,19 +44,6 @@ def grafana_alerts(rules: Rules) -> str:
     return HEADER + yaml.safe_dump({"apiVersion": 1, "groups": groups}, sort_keys=False, width=YAML_WIDTH)
 
 
-def without_records(query: str, records: tuple[Record, ...]) -> str:
-    """Return a query with the expressions of the recording rules in place of their names."""
-    for record in reversed(records):
-        name = rf"(?<![\w:]){re.escape(record.name)}(?![\w:])"
-        query = re.sub(rf"({name})\[(\w+)\]", _subquery, query)
-        query = re.sub(name, f"({record.query})".replace("\\", r"\\"), query)
-    return query
-
-
-def _subquery(match: re.Match[str]) -> str:
-    return f"{match[1]}[{match[2]}:{max(SHORTEST_STEP, parse_duration(match[2]) / STEPS):.0f}s]"
-
-
 def _rule(alert: Alert, rules: Rules, panels: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
     return {
         # A name has at most 40 characters and is stable, so that it is also a valid uid.
@@ -68,7 +51,7 @@ def _rule(alert: Alert, rules: Rules, panels: Mapping[str, Mapping[str, int]]) -
         "title": alert.name,
         "condition": "C",
         # The query compares too, so that Grafana gets only the operations that fire, and not each one as Normal.
-        "data": [_query("A", alert.expression, rules.records), _threshold(alert), *_lookups(alert, rules.records)],
+        "data": [_query("A", alert.expression, rules.records), _threshold(alert), *_lookups(alert, rules)],
         "for": alert.for_,
         "keepFiringFor": alert.keep_firing_for,
         "missing_series_evals_to_resolve": _missing_evaluations(alert.keep_firing_for),
@@ -92,9 +75,12 @@ def _missing_evaluations(keep_firing_for: str) -> int:
     return math.ceil(parse_duration(keep_firing_for) / INTERVAL) + 1
 
 
-def _lookups(alert: Alert, records: tuple[Record, ...]) -> list[dict[str, Any]]:
+def _lookups(alert: Alert, rules: Rules) -> list[dict[str, Any]]:
     """Return the queries for further values in the texts."""
-    return [_query(id, lookup_query(lookup), records) for id, lookup in lookups_in(alert.description).items()]
+    queries = {
+        id: rules.substitute(add_selector(lookup_query(lookup))) for id, lookup in lookups_in(alert.description).items()
+    }
+    return [_query(id, query, rules.records) for id, query in queries.items()]
 
 
 def _query(id: str, query: str, records: tuple[Record, ...]) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """The recording rules. They translate the series of all kinds into common terms, so that no alert names a kind."""
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from exporter.aws.errors import REASONS
+from exporter.config.duration import parse_duration
 from exporter.core.errors import Reason
 from exporter.kinds.job_counts import JOB_KIND
 from exporter.kinds.kind import Kind
@@ -60,6 +62,10 @@ THROTTLED = "api:aws_iot_bulk_exporter_throttled_requests:ratio"
 CELL_REASONS = "cell:aws_iot_bulk_exporter_recent_errors:max"
 SUPPORT_ENDED = "cell:aws_iot_bulk_exporter_support_ended_seconds:max"
 
+# A range of a recording rule becomes a subquery. Its window is divided into this number of steps.
+STEPS = 30
+# Seconds.
+SHORTEST_STEP = 60.0
 
 IS_CONTINUOUS = f"{per_operation(CONTINUOUS)} == 1"
 UNLESS_CONTINUOUS = f"unless {SAME_OPERATION} {IS_CONTINUOUS}"
@@ -77,6 +83,19 @@ class Record:
 def records(kinds: Kinds) -> tuple[Record, ...]:
     """Return the recording rules for these kinds. A rule may use the rules before it."""
     return (*_states(kinds), *_items(kinds), *_rates(), *_exporter_records(kinds))
+
+
+def without_records(query: str, records: Sequence[Record]) -> str:
+    """Return a query with the expressions of the recording rules in place of their names."""
+    for record in reversed(records):
+        name = rf"(?<![\w:]){re.escape(record.name)}(?![\w:])"
+        query = re.sub(rf"({name})\[(\w+)\]", _subquery, query)
+        query = re.sub(name, f"({record.query})".replace("\\", r"\\"), query)
+    return query
+
+
+def _subquery(match: re.Match[str]) -> str:
+    return f"{match[1]}[{match[2]}:{max(SHORTEST_STEP, parse_duration(match[2]) / STEPS):.0f}s]"
 
 
 def _states(kinds: Kinds) -> Iterable[Record]:
@@ -116,7 +135,7 @@ def _states(kinds: Kinds) -> Iterable[Record]:
         ),
         Record(
             UNMOVED,
-            union(_unmoved(kind) for kind in kinds),
+            _unmoved(kinds),
             "The window of the kind in seconds, for a running operation that the exporter reads, "
             "and none of whose counts changed within the window. Continuous operations are left out.",
         ),
@@ -242,14 +261,19 @@ def _seen_active(kinds: Kinds) -> str:
     return union(f"{per_operation(f'max_over_time({active}[${{ended_seconds}}s])')} == 1" for active in series)
 
 
-def _unmoved(kind: Kind[Any]) -> str:
+def _unmoved(kinds: Kinds) -> str:
     """Return the operations that the exporter reads and that ran for the whole window without a changed count."""
+    read = f"changes({LAST_READ}[${{glance}}]) > 0"
+    conditions = f"and {SAME_OPERATION} {RUNNING} and {SAME_OPERATION} {read} {UNLESS_CONTINUOUS}"
+    return f"({union(map(_unchanged, kinds))}) {conditions}"
+
+
+def _unchanged(kind: Kind[Any]) -> str:
+    """Return the window of a kind in seconds for each operation that ran before it and had no changed count in it."""
     (seconds, ratio), of_kind = (f"${{{name}}}" for name in kind_parameters(kind)), _of_kind(kind)
     started = matcher("status", sorted(_active(kind) - kind.waiting))
-    before = f"last_over_time({selector(STATUS, of_kind, started)}[${{glance}}] offset {seconds}s)"
-    read = f"changes({selector(LAST_READ, of_kind)}[${{glance}}])"
-    unmoved = f"{seconds} * {RUNNING} and {SAME_OPERATION} {before} == 1 and {SAME_OPERATION} {read} > 0"
+    before = per_operation(f"last_over_time({selector(STATUS, of_kind, started)}[${{glance}}] offset {seconds}s)")
     almost_done = f"{selector(PROGRESS, of_kind)} > 1 - {ratio}"
     changed = (f"changes({name}[{seconds}s]) > 0" for name in changing_metrics((kind,)))
-    exceptions = (f"{SAME_OPERATION} {exception}" for exception in (almost_done, *changed))
-    return f"({' unless '.join((f'{unmoved} {UNLESS_CONTINUOUS}', *exceptions))})"
+    exceptions = (f"unless {SAME_OPERATION} {exception}" for exception in (almost_done, *changed))
+    return f"({' '.join((f'{seconds} * ({before} == 1)', *exceptions))})"

@@ -16,9 +16,9 @@ from jsonschema import Draft202012Validator
 
 from exporter.kinds.registry import KINDS
 from exporter.monitoring.alerts import ALERTS, Alert
-from exporter.monitoring.grafana import grafana_alerts, without_records
+from exporter.monitoring.grafana import grafana_alerts
 from exporter.monitoring.prometheus import chart_alerts, prometheus_rules
-from exporter.monitoring.records import Record
+from exporter.monitoring.records import Record, without_records
 from exporter.monitoring.rules import Rules, rules
 from exporter.monitoring.settings import Settings, parse_settings
 from exporter.monitoring.texts import LOOKUPS, GrafanaFormat, PrometheusFormat, lookups_in

@@ -37,14 +37,15 @@ def expressions(subject: str) -> Iterator[str]:
         yield from re.findall(r"^ *expr: (.*)$", text, re.MULTILINE)
 
 
-@pytest.mark.parametrize("subject", MONITORING)
+@pytest.mark.parametrize("subject", [subject for subject in MONITORING if subject != "alertmanager-inhibitions"])
 def test_every_series_of_a_document_has_the_matchers(subject: str) -> None:
     found = list(expressions(subject))
     assert found
     for expression in found:
         for metric in METRIC.finditer(expression):
             assert expression[metric.end() :].startswith("{" + MATCHER), expression
-        assert "${" not in expression
+        # Only Grafana knows its time range.
+        assert "${" not in expression.replace("${__range_s}", "")
 
 
 def test_promtool_sets_the_same_matchers() -> None:
