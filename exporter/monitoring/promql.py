@@ -94,13 +94,16 @@ def union(queries: Iterable[str]) -> str:
     return " or ".join(queries) or "(vector(0) > 0)"
 
 
-def item_count(kinds: Kinds, count: ItemCount, chosen: str = "") -> str:
+def item_count(kinds: Kinds, count: ItemCount, chosen: str = "", applied: str = "{}") -> str:
     """Return a count of items of each operation, for the kinds that have it.
 
-    If a kind has several sources of the count, the largest count is the result. ``chosen`` narrows every source.
+    If a kind has several sources of the count, the largest count is the result. ``chosen`` narrows every source, and
+    ``applied`` is an expression with every source in place of ``{}``.
     """
     sources_of_kinds = filter(None, (getattr(kind.items, count) for kind in kinds))
-    return union(reduce(_larger_of, (_item_sum(source, chosen) for source in sources)) for sources in sources_of_kinds)
+    return union(
+        reduce(_larger_of, (_item_sum(source, chosen, applied) for source in sources)) for sources in sources_of_kinds
+    )
 
 
 def with_zeros(kinds: Kinds, count: ItemCount, chosen: str = "") -> str:
@@ -110,9 +113,10 @@ def with_zeros(kinds: Kinds, count: ItemCount, chosen: str = "") -> str:
     return " or ".join((item_count(kinds, count, chosen), *zeros))
 
 
-def failed_items(kinds: Kinds, chosen: str = "") -> str:
+def failed_items(kinds: Kinds, chosen: str = "", applied: str = "{}") -> str:
     """Return the failed items of each operation: only the certainly failed ones if it has retries."""
-    return f"{item_count(kinds, 'certainly_failed', chosen)} or {item_count(kinds, 'failed', chosen)}"
+    counts: tuple[ItemCount, ...] = ("certainly_failed", "failed")
+    return " or ".join(item_count(kinds, count, chosen, applied) for count in counts)
 
 
 def _larger_of(left: str, right: str) -> str:
@@ -120,10 +124,10 @@ def _larger_of(left: str, right: str) -> str:
     return f"({left} >= {right} or {right} or {left})"
 
 
-def _item_sum(source: SeriesSelector, chosen: str) -> str:
+def _item_sum(source: SeriesSelector, chosen: str, applied: str) -> str:
     if not source.label:
-        return per_operation(selector(source.metric, chosen))
-    parts = selector(source.metric, chosen, matcher(source.label, source.values))
+        return per_operation(applied.replace("{}", selector(source.metric, chosen)))
+    parts = applied.replace("{}", selector(source.metric, chosen, matcher(source.label, source.values)))
     return f"sum {by(OPERATION_LABELS)} ({per_operation(parts, source.label)})"
 
 

@@ -11,7 +11,7 @@ from exporter.monitoring.alerts import ALERTS, Alert
 from exporter.monitoring.promql import Kinds
 from exporter.monitoring.records import Record, records
 from exporter.monitoring.selection import EVERY_EXPORTER, add_selector, fill
-from exporter.monitoring.settings import UNCHANGED, Change, Settings, parameters_model
+from exporter.monitoring.settings import UNCHANGED, Change, Settings, parameter_values
 from exporter.monitoring.texts import TextFormat, lookups_in
 
 # YAML breaks a line after this number of columns. It is large, so that no query is broken.
@@ -78,17 +78,12 @@ def rules(kinds: Kinds, settings: Settings = UNCHANGED) -> Rules:
     """Return all rules that the settings enable."""
     links = {"runbooks": settings.runbooks or "", "dashboards": settings.dashboards or ""}
     recorded = tuple(replace(record, query=add_selector(record.query)) for record in records(kinds))
-    parameters = (
-        parameters_model(kinds)().model_dump()
-        | settings.parameters.model_dump()
-        | links
-        | settings.selection.parameters
-    )
+    parameters = parameter_values(kinds, settings) | links | settings.selection.parameters
     changes = ((alert, settings.alerts.get(alert.name, Change())) for alert in ALERTS)
     return Rules(
         recorded,
         tuple(_selected(change.apply(alert)) for alert, change in changes if change.enabled),
-        {name: str(value).rstrip("/") for name, value in parameters.items()},
+        {name: value.rstrip("/") for name, value in parameters.items()},
         settings.labels,
         frozenset(_unneeded(recorded)),
         settings.records == "all",

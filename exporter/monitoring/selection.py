@@ -1,8 +1,10 @@
 """The exporters that the rules and dashboards cover, and the labels that tell their releases apart."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from string import Template
 from typing import Final
 
@@ -51,6 +53,10 @@ class Selection:
 
     selector: str = ""
     grouping: Sequence[str] = GROUPING
+
+    def narrowed(self, matchers: str) -> Selection:
+        """Return a selection of those exporters that the matchers select, too."""
+        return replace(self, selector=", ".join(filter(None, (self.selector, matchers))))
 
     @property
     def parameters(self) -> dict[str, str]:

@@ -145,6 +145,12 @@ def settings_model(kinds: Kinds) -> type[Settings]:
 UNCHANGED = Settings()
 
 
+def parameter_values(kinds: Kinds, settings: Settings) -> dict[str, str]:
+    """Return the values of the parameters by name, with those of each kind."""
+    values = parameters_model(kinds)().model_dump() | settings.parameters.model_dump()
+    return {name: str(value) for name, value in values.items()}
+
+
 def parse_settings(text: str, kinds: Kinds) -> Settings:
     """Return the settings in a YAML text. Raise ConfigError with every error and its path."""
     model = settings_model(kinds)

@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,7 +11,16 @@ from exporter.kinds.registry import KINDS
 from exporter.monitoring.dashboards.fleet import fleet_dashboard
 from tests.kinds import test_fifth_kind
 from tests.monitoring.test_dashboards import KIND_WITH_UNITS
-from tests.support.dashboards import PRINTED, panel_titled, panels, queries, variables
+from tests.support.dashboards import (
+    EVERYTHING,
+    PRINTED,
+    panel_titled,
+    panels,
+    queries,
+    query_result,
+    variables,
+    with_variables,
+)
 from tests.support.exporter_server import restartable_exporter, serve_simulation
 from tests.support.prometheus import History, prometheus_with_history
 
@@ -61,6 +69,7 @@ operations:
      continuous: true, timeline: [{at: 0s, status: ACTIVE}, {at: 150m, status: COMPLETED, done: 1.0, failed: 0.1}]}
 faults:
   - {account: "444455556666", api: ListJobs, error: AccessDeniedException, status: 403}
+  - {api: DescribeJob, id: waiting-job, replace: {job.schedulingConfig: {startTime: "2030-01-01T00:00:00Z"}}}
 """
 # The credentials of a role are valid for an hour. botocore uses the real clock and would not renew them.
 MINUTES = 55
@@ -71,8 +80,11 @@ ONE_OF_EACH = (
     {"account": FIELD, "region": "us-east-1", "kind": "greengrass_deployment", "id": "moving-v2"},
     {"account": FACTORY, "region": "eu-west-1", "kind": "iot_job", "id": "aborted-job"},
 )
-# Grafana replaces a variable with this value if All is chosen.
-EVERYTHING = {"account": ".*", "region": ".*", "kind": ".*", "instance": ".*"}
+# They have values that the others have not.
+SPECIAL = (
+    {"account": FACTORY, "region": "eu-west-1", "kind": "thing_registration_task", "id": "standing"},
+    {"account": FACTORY, "region": "eu-west-1", "kind": "iot_job", "id": "waiting-job"},
+)
 
 
 @pytest.fixture(scope="module")
@@ -87,23 +99,6 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
         yield known
 
 
-def with_variables(text: str, dashboard: Mapping[str, Any], chosen: Mapping[str, str]) -> str:
-    intervals = {
-        name: variable["current"]["value"]
-        for name, variable in variables(dashboard).items()
-        if variable["type"] == "interval"
-    }
-    values = {**intervals, **chosen, "__rate_interval": "4m", "__range": "1h"}
-    return re.sub(r"\$(\w+)", lambda match: values[match[1]], text)
-
-
-def query_result(
-    history: History, dashboard: Mapping[str, Any], target: Mapping[str, Any], chosen: Mapping[str, str]
-) -> Any:
-    query = with_variables(target["expr"], dashboard, chosen)
-    return history.now(query) if target["instant"] else history.over_time(query, 3600)
-
-
 def stat_value(history: History, subject: str, title: str, chosen: Mapping[str, str]) -> float | None:
     """Return the number that a panel shows, or None if it has none."""
     series = query_result(history, PRINTED[subject], panel_titled(subject, title)["targets"][0], chosen)
@@ -114,7 +109,7 @@ def stat_value(history: History, subject: str, title: str, chosen: Mapping[str, 
 @pytest.mark.parametrize("subject", PRINTED)
 def test_every_query_returns_data(history: History, subject: str) -> None:
     dashboard = PRINTED[subject]
-    choices = ONE_OF_EACH if "id" in variables(dashboard) else (EVERYTHING,)
+    choices = (*ONE_OF_EACH, *SPECIAL) if "id" in variables(dashboard) else (EVERYTHING,)
     empty = [
         (panel["title"], target["refId"])
         for panel, target in queries(dashboard)
@@ -178,7 +173,7 @@ def test_the_estimated_end_is_the_end_of_the_simulation(history: History) -> Non
 @pytest.mark.parametrize("subject", PRINTED)
 def test_the_variables_offer_the_existing_values(history: History, subject: str) -> None:
     dashboard = PRINTED[subject]
-    chosen = ONE_OF_EACH[0] if "id" in variables(dashboard) else EVERYTHING
+    chosen = EVERYTHING | (ONE_OF_EACH[0] if "id" in variables(dashboard) else {})
     offered: dict[str, set[str]] = {}
     for name, variable in variables(dashboard).items():
         if variable["type"] == "query" and name != "account":
@@ -187,8 +182,11 @@ def test_the_variables_offer_the_existing_values(history: History, subject: str)
             assert match is not None
             offered[name] = set(history.values_of(match[2], match[1]))
     wanted = {
-        "region": {"eu-west-1"} if chosen is not EVERYTHING else {"eu-west-1", "us-east-1"},
-        "kind": {choice["kind"] for choice in ONE_OF_EACH[: 3 if chosen is not EVERYTHING else 4]},
+        "job": {"aws-iot-bulk"},
+        "namespace": set(),
+        "cluster": set(),
+        "region": {"eu-west-1"} if chosen != EVERYTHING else {"eu-west-1", "us-east-1"},
+        "kind": {choice["kind"] for choice in ONE_OF_EACH[: 3 if chosen != EVERYTHING else 4]},
         "id": {"moving", "standing"},
         "instance": {"a:10098", "b:10098"},
     }
@@ -198,7 +196,9 @@ def test_the_variables_offer_the_existing_values(history: History, subject: str)
 @pytest.mark.parametrize("subject", PRINTED)
 def test_accounts_are_offered_by_name_and_chosen_by_id(history: History, subject: str) -> None:
     account = variables(PRINTED[subject])["account"]
-    match = re.fullmatch(r"query_result\((.*)\)", with_variables(account["query"]["query"], PRINTED[subject], {}))
+    match = re.fullmatch(
+        r"query_result\((.*)\)", with_variables(account["query"]["query"], PRINTED[subject], EVERYTHING)
+    )
     assert match is not None
     pattern = re.compile(account["regex"].strip("/").replace("(?<", "(?P<"))
     matches = [pattern.search(_grafana_text(entry["metric"])) for entry in history.now(match[1])]

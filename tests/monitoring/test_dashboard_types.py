@@ -15,7 +15,7 @@ from tests.support.repository import ROOT, program, skip_or_fail
 SOURCE = ROOT / "tests" / "monitoring" / "grafana_types"
 LOCK = SOURCE / "package-lock.json"
 VERSIONS = sorted(json.loads((SOURCE / "package.json").read_text())["devDependencies"].keys() - {"typescript"})
-IMPORT = 'import type { Custom, Drawn, Field, Options, Section, Variable, Whole } from "./model";'
+IMPORT = 'import type { Annotation, Custom, Drawn, Field, Options, Section, Variable, Whole } from "./model";'
 
 # The name of a constant, a correct text in it, and a mistake that replaces the text.
 MISTAKES = (
@@ -27,8 +27,12 @@ MISTAKES = (
     ("options1", '"graphMode": "none"', '"graphMode": "nothing"'),
     ("options1", '"reduceOptions"', '"reducedOptions"'),
     ("options8", '"sortBy"', '"footer": {"enablePagination": 1}, "sortBy"'),
-    ("custom11", '"drawStyle": "line"', '"drawStyle": "lines"'),
+    ("custom12", '"drawStyle": "line"', '"drawStyle": "lines"'),
     ("custom8_4", '"type": "color-background"', '"type": "background"'),
+    ("annotation0", '"iconColor"', '"color"'),
+    ("annotation0", '"titleFormat"', '"title"'),
+    ("options13", '"pending": true', '"waiting": true'),
+    ("options13", '"viewMode": "list"', '"viewMode": "lines"'),
 )
 
 
@@ -71,7 +75,13 @@ def typescript(dashboard: dict[str, Any]) -> str:
 
 
 def _constants(dashboard: dict[str, Any]) -> Iterator[tuple[str, str, object]]:
-    yield "dashboard", "Whole", {key: dashboard[key] for key in dashboard if key not in ("panels", "templating")}
+    yield (
+        "dashboard",
+        "Whole",
+        {key: dashboard[key] for key in dashboard if key not in ("annotations", "panels", "templating")},
+    )
+    for number, annotation in enumerate(dashboard["annotations"]["list"]):
+        yield f"annotation{number}", "Annotation", annotation
     for variable in dashboard["templating"]["list"]:
         yield f"variable_{variable['name']}", "Variable", variable
     for panel in dashboard["panels"]:
@@ -102,7 +112,7 @@ def test_the_dashboards_have_the_types_of_grafana(compiler: Path, version: str) 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_types_reject_every_mistake(compiler: Path, version: str) -> None:
-    lines = typescript(PRINTED["dashboard"]).splitlines()
+    lines = "".join(map(typescript, (PRINTED["dashboard"], PRINTED["dashboard-operation"]))).splitlines()
     sources = {}
     for number, (constant, correct, mistake) in enumerate(MISTAKES):
         line = next(line for line in lines if line.startswith(f"export const {constant}"))

@@ -17,8 +17,10 @@ from exporter.kinds.phase import Phase, phase
 from exporter.kinds.registry import KINDS
 from exporter.metrics.reference import metrics_document
 from exporter.metrics.self_metrics import API, CELL, PREFIX
+from exporter.monitoring.dashboards.fleet import fleet_dashboard
 from exporter.monitoring.dashboards.operation import operation_dashboard
 from exporter.monitoring.grafana import FOLDER as FOLDER_OF_ALERTS
+from exporter.monitoring.settings import UNCHANGED, parameter_values, parse_settings
 from tests.kinds.test_fifth_kind import FIVE_KINDS, KIND
 from tests.support.dashboards import FOLDER, PRINTED, panel_titled, panels, queries, variables
 from tests.support.repository import ROOT
@@ -26,6 +28,7 @@ from tests.support.repository import ROOT
 GRID = 24
 DATA_SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 SHOWN_NOW = {"stat", "table"}
+LISTS = {"alertlist"}
 SHOWN_OVER_TIME = {"timeseries", "state-timeline", "heatmap"}
 DOCUMENTED: dict[str, str] = dict(
     re.findall(r"^\| `(\w+)` \|.*?(?:\((\w+)\))? \|$", metrics_document(KINDS), re.MULTILINE)
@@ -33,8 +36,8 @@ DOCUMENTED: dict[str, str] = dict(
 # The name of a metric. The buckets of a histogram belong to its metric.
 METRIC = re.compile(r"\b((?:aws|process)_\w+?)(?:_bucket)?\b")
 VARIABLE = re.compile(r"\$\{?(\w+)")
-GRAFANA_S_OWN = {"__rate_interval", "__range"}
-RANGE = re.compile(r"\[([^\]]*)\]|offset (\S+)")
+GRAFANA_S_OWN = {"__rate_interval", "__range", "__range_s"}
+RANGE = re.compile(r"\[([^\]]*)\]|offset (\w+)")
 
 SOURCES = sorted((ROOT / "exporter" / "monitoring" / "dashboards").glob("*.py"))
 KIND_WITH_UNITS: Kind[Any] = replace(
@@ -61,6 +64,7 @@ Dashboard = dict[str, Any]
 def expressions(dashboard: Dashboard) -> Iterator[str]:
     """Yield every query of the panels and of the variables."""
     yield from (target["expr"] for _, target in queries(dashboard))
+    yield from (annotation["expr"] for annotation in dashboard["annotations"]["list"])
     yield from (variable["query"]["query"] for variable in query_variables(dashboard))
 
 
@@ -94,7 +98,8 @@ def test_panels_and_queries_have_unique_ids(dashboard: Dashboard) -> None:
     assert set(ids.values()) == {1}
     for panel in panels(dashboard):
         references = [target["refId"] for target in panel["targets"]]
-        assert len(set(references)) == len(references) > 0
+        assert len(set(references)) == len(references)
+        assert (references == []) == (panel["type"] in LISTS)
 
 
 @every_dashboard
@@ -125,7 +130,7 @@ def test_every_panel_has_a_description_a_unit_and_a_text_for_no_data(dashboard: 
 @every_dashboard
 def test_everything_uses_the_chosen_data_source(dashboard: Dashboard) -> None:
     targets = [target for _, target in queries(dashboard)]
-    for user in (*panels(dashboard), *targets, *query_variables(dashboard)):
+    for user in (*panels(dashboard), *targets, *query_variables(dashboard), *dashboard["annotations"]["list"]):
         assert user["datasource"] == DATA_SOURCE
     assert next(iter(variables(dashboard))) == "datasource"
 
@@ -141,10 +146,14 @@ def test_stats_and_tables_query_one_time_and_all_others_a_range(dashboard: Dashb
 
 
 @every_dashboard
-def test_all_durations_are_variables_and_counters_appear_only_as_rates(dashboard: Dashboard) -> None:
+def test_all_durations_are_variables_or_those_of_the_rules_and_counters_appear_only_as_rates(
+    dashboard: Dashboard,
+) -> None:
+    parameters = parameter_values(KINDS, UNCHANGED)
+    of_rules = {f"{value}s" for name, value in parameters.items() if name.endswith("_seconds")} | {parameters["glance"]}
     for expression in expressions(dashboard):
         durations = {window or offset for window, offset in RANGE.findall(expression)}
-        assert [duration for duration in durations if not duration.startswith("$")] == []
+        assert {duration for duration in durations if not duration.startswith("$")} <= of_rules
         rates = re.findall(r"rate\((\w+?)(?:_bucket)?\{[^}]*\}\[\$__rate_interval\]\)", expression)
         counters = [name for name in METRIC.findall(expression) if DOCUMENTED.get(name) in ("counter", "histogram")]
         assert counters == rates
@@ -169,6 +178,32 @@ def test_every_metric_is_on_some_dashboard() -> None:
 def test_the_variables_are_exactly_the_used_ones(dashboard: Dashboard) -> None:
     used = {name for expression in expressions(dashboard) for name in VARIABLE.findall(expression)} - GRAFANA_S_OWN
     assert used == variables(dashboard).keys() - {"datasource"}
+
+
+def test_the_variables_of_the_releases_come_first_and_have_the_labels_of_the_settings() -> None:
+    for dashboard in PRINTED.values():
+        assert list(variables(dashboard))[:4] == ["datasource", "job", "namespace", "cluster"]
+    settings = parse_settings("{selector: 'job=\"prod\"', grouping: [region, tenant_id]}", KINDS)
+    for text in (fleet_dashboard(KINDS, settings), operation_dashboard(KINDS, settings)):
+        dashboard = json.loads(text)
+        first = dict(list(variables(dashboard).items())[1:3])
+        # Another variable has the name region.
+        assert {name: variable["label"] for name, variable in first.items()} == {
+            "region_label": "Region",
+            "tenant_id": "Tenant id",
+        }
+        limit = 'job="prod", region=~"$region_label", tenant_id=~"$tenant_id"'
+        assert all(f"{{{limit}, " in target["expr"] for _, target in queries(dashboard))
+        offered = first["tenant_id"]["query"]["query"]
+        assert offered.endswith('_up{job="prod", region=~"$region_label"}, tenant_id)')
+
+
+@pytest.mark.parametrize("label", ["job", "namespace", "cluster"])
+@every_dashboard
+def test_all_of_a_release_includes_series_without_the_label(dashboard: Dashboard, label: str) -> None:
+    variable = variables(dashboard)[label]
+    assert (variable["allValue"], variable["current"]["value"]) == (".*", ["$__all"])
+    assert all(f'{label}=~"${label}"' in target["expr"] for _, target in queries(dashboard))
 
 
 @every_dashboard
@@ -218,10 +253,29 @@ def test_a_row_of_the_fleet_dashboard_links_to_its_operation() -> None:
     path, _, parameters = link["url"].partition("?")
     target = PRINTED["dashboard-operation"]
     assert path == f"/d/{target['uid']}"
-    assert parameters.startswith("${datasource:queryparam}&${__url_time_range}&")
+    assert parameters.startswith("${datasource:queryparam}&")
+    assert "&${__url_time_range}&" in parameters
     passed = dict(re.findall(r"var-(\w+)=\$\{__data\.fields\.(\w+):percentencode\}", parameters))
-    assert passed.keys() == {variable["name"] for variable in query_variables(target)}
+    kept = set(re.findall(r"\$\{(\w+):queryparam\}", parameters)) - {"datasource"}
+    assert kept == {"job", "namespace", "cluster"}
+    assert passed.keys() | kept == {variable["name"] for variable in query_variables(target)}
     assert set(passed.values()) <= shown.keys()
+
+
+def test_the_operation_dashboard_lists_its_alerts_without_a_host_or_a_plugin() -> None:
+    panel = panel_titled("dashboard-operation", "Alerts")
+    options = panel["options"]
+    assert panel["type"] == "alertlist"
+    matchers = dict(re.findall(r'(\w+)="\$(\w+)"', options["alertInstanceLabelFilter"]))
+    assert matchers == {"aws_account_id": "account", "aws_region": "region", "kind": "kind", "id": "id"}
+    assert {state for state, is_shown in options["stateFilter"].items() if is_shown} == {
+        "firing",
+        "pending",
+        "recovering",
+    }
+    # Without a data source, the list has the alerts of Grafana and of all data sources.
+    assert "datasource" not in options
+    assert "://" not in json.dumps(PRINTED["dashboard-operation"])
 
 
 def test_the_guide_names_every_dashboard_and_variable() -> None:

@@ -1,12 +1,14 @@
 """The printed dashboards and their parts."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from exporter.cli.commands.show import MONITORING
 from exporter.monitoring.settings import UNCHANGED
+from tests.support.prometheus import History
 from tests.support.repository import ROOT
 
 FOLDER: Path = ROOT / "monitoring" / "dashboards"
@@ -15,6 +17,9 @@ PRINTED: Mapping[str, dict[str, Any]] = {
     for subject, printed in MONITORING.items()
     if subject.startswith("dashboard")
 }
+
+# Grafana replaces a variable with this value if All is chosen.
+EVERYTHING = dict.fromkeys(("job", "namespace", "cluster", "instance", "account", "region", "kind"), ".*")
 
 
 def panels(dashboard: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -38,3 +43,29 @@ def queries(dashboard: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], dict
 def variables(dashboard: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the variables by name."""
     return {variable["name"]: variable for variable in dashboard["templating"]["list"]}
+
+
+def with_variables(
+    text: str, dashboard: Mapping[str, Any], chosen: Mapping[str, str], time_range: float = 3600.0
+) -> str:
+    """Return a query with the values of its variables. ``time_range`` is the range of the dashboard in seconds."""
+    intervals = {
+        name: variable["current"]["value"]
+        for name, variable in variables(dashboard).items()
+        if variable["type"] == "interval"
+    }
+    of_range = {"__range": f"{time_range:.0f}s", "__range_s": f"{time_range:.0f}", "__rate_interval": "4m"}
+    values = {**EVERYTHING, **intervals, **chosen, **of_range}
+    return re.sub(r"\$\{?(\w+)\}?", lambda match: values[match[1]], text)
+
+
+def query_result(
+    history: History,
+    dashboard: Mapping[str, Any],
+    target: Mapping[str, Any],
+    chosen: Mapping[str, str],
+    time_range: float = 3600.0,
+) -> Any:
+    """Return the series of a query of a panel."""
+    query = with_variables(target["expr"], dashboard, chosen, time_range)
+    return history.now(query) if target["instant"] else history.over_time(query, time_range)

@@ -93,14 +93,18 @@ class History:
 
 @contextmanager
 def prometheus_with_history(
-    exporter: ServedExporter, scrapes: int, instances: Sequence[str], folder: Path
+    exporter: ServedExporter, scrapes: int, instances: Sequence[str], folder: Path, series: Sequence[str] = ()
 ) -> Iterator[History]:
-    """Scrape an exporter once a minute of its manual clock and import the samples, once for each instance."""
+    """Scrape an exporter once a minute of its manual clock and import the samples, once for each instance.
+
+    ``series`` are further series, which always have the value 1.
+    """
     text, data = folder / "scraped.txt", folder / "data"
     with text.open("w", encoding="utf-8") as file:
         for _ in range(scrapes):
             rows = ROW.findall(exporter.scrape(after=STEP))
             file.writelines(_dated(rows, instance, exporter.clock.at) for instance in instances)
+            file.writelines(f"{name} 1 {exporter.clock.at:.3f}\n" for name in series)
         file.write("# EOF\n")
     command = [program("promtool"), "tsdb", "create-blocks-from", "openmetrics", str(text), str(data)]
     subprocess.run(command, check=True, capture_output=True, timeout=300)

@@ -44,8 +44,8 @@ MONITORING: Mapping[str, Callable[[Settings], str]] = {
     "prometheus-rules": lambda settings: prometheus_rules(rules(KINDS, settings)),
     "grafana-alerts": lambda settings: grafana_alerts(rules(KINDS, settings)),
     "alertmanager-inhibitions": lambda settings: alertmanager_inhibitions(rules(KINDS, settings)),
-    "dashboard": lambda settings: fleet_dashboard(KINDS, settings.selection),
-    "dashboard-operation": lambda settings: operation_dashboard(KINDS, settings.selection),
+    "dashboard": lambda settings: fleet_dashboard(KINDS, settings),
+    "dashboard-operation": lambda settings: operation_dashboard(KINDS, settings),
     "dashboard-exporter": lambda settings: exporter_dashboard(settings.selection),
 }
 SUBJECTS = (*DOCUMENTS, *MONITORING)

@@ -75,7 +75,7 @@ def exporter_dashboard(selection: Selection = EVERY_EXPORTER) -> str:
         "AWS IoT bulk exporter",
         "The health of the exporter: the cells that it reads from AWS, the age of its data, its requests to AWS's "
         "APIs, and its processes.",
-        (variables.DATA_SOURCES, variables.instances(), *variables.cells(multiple=True)),
+        (variables.instances(), *variables.cells(multiple=True)),
         (
             Row(4, _stats()),
             Row(4, _exporter_stats()),

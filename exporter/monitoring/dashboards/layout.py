@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from exporter.monitoring.dashboards.panels import Model, Panel
+from exporter.monitoring.dashboards.variables import DATA_SOURCES, release_matchers, releases
 from exporter.monitoring.selection import Selection
 
 COLUMNS: Final = 24
@@ -50,8 +51,13 @@ def dashboard(
     rows: Sequence[Row],
     since: str,
     selection: Selection,
+    annotations: Sequence[Model] = (),
 ) -> str:
-    """Return a dashboard as a JSON file for Grafana. Its default time range starts at ``since``."""
+    """Return a dashboard as a JSON file for Grafana. Its default time range starts at ``since``.
+
+    The variables of the data source and of the releases come first. All other queries use them.
+    """
+    chosen = selection.narrowed(release_matchers(selection.grouping))
     model: Model = {
         "uid": uid,
         "id": None,
@@ -65,9 +71,15 @@ def dashboard(
         "time": {"from": since, "to": "now"},
         "refresh": "1m",
         "links": [LINKS],
-        "annotations": {"list": []},
-        "templating": {"list": [_selected_variable(variable, selection) for variable in variables]},
-        "panels": [_selected_panel(panel, selection) for panel in _positioned_panels(rows)],
+        "annotations": {"list": list(annotations)},
+        "templating": {
+            "list": [
+                DATA_SOURCES,
+                *(_selected_variable(variable, selection) for variable in releases(selection.grouping)),
+                *(_selected_variable(variable, chosen) for variable in variables),
+            ]
+        },
+        "panels": [_selected_panel(panel, chosen) for panel in _positioned_panels(rows)],
     }
     return json.dumps(model, indent=2, ensure_ascii=False) + "\n"
 

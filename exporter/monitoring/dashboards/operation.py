@@ -9,6 +9,7 @@ from exporter.kinds.metric import Metric
 from exporter.monitoring.dashboards import queries, variables
 from exporter.monitoring.dashboards.layout import OPERATION, Row, dashboard
 from exporter.monitoring.dashboards.panels import (
+    DATA_SOURCE,
     GOOD_AT_ONE,
     GOOD_AT_ZERO,
     NOT_REPORTED,
@@ -18,6 +19,7 @@ from exporter.monitoring.dashboards.panels import (
     Model,
     Panel,
     Query,
+    alert_list,
     lines,
     name_stat,
     series_colors,
@@ -25,15 +27,15 @@ from exporter.monitoring.dashboards.panels import (
     state_bars,
     table,
 )
-from exporter.monitoring.dashboards.queries import CHOSEN_CELL, CHOSEN_OPERATION, MILLISECONDS
+from exporter.monitoring.dashboards.queries import CHOSEN_CELL, CHOSEN_OPERATION, CHOSEN_PLACE, MILLISECONDS
 from exporter.monitoring.promql import (
     ABORTED,
     COMPLETED,
-    CONTINUOUS,
     CREATED,
     INFO,
     LAST_READ,
     PROGRESS,
+    SCHEDULED_START,
     STATUS,
     UP,
     UPDATED,
@@ -42,7 +44,7 @@ from exporter.monitoring.promql import (
     per_operation,
     selector,
 )
-from exporter.monitoring.selection import EVERY_EXPORTER, Selection
+from exporter.monitoring.settings import UNCHANGED, Settings
 
 CURRENT_STATUS: Final = per_operation(f"{selector(STATUS, CHOSEN_OPERATION)} == 1", "status")
 CURRENT_PROGRESS: Final = per_operation(selector(PROGRESS, CHOSEN_OPERATION))
@@ -78,35 +80,51 @@ UNITS: Final[Mapping[str, Unit]] = {
     "_ratio": Unit("percentunit", "Ratios"),
 }
 COUNT: Final = Unit("short", "Counts")
+# Prometheus stores its alerts as this metric, which has the labels of the operation but not those of the exporter.
+FIRING_ALERTS: Final[Model] = {
+    "name": "Firing alerts",
+    "datasource": dict(DATA_SOURCE),
+    "enable": True,
+    "hide": False,
+    "iconColor": "red",
+    "expr": selector("ALERTS", 'alertstate="firing"', CHOSEN_OPERATION),
+    "step": "60s",
+    "titleFormat": "{{alertname}}",
+    "textFormat": "{{severity}}",
+    "tagKeys": "severity",
+}
 
 
-def operation_dashboard(kinds: Kinds, selection: Selection = EVERY_EXPORTER) -> str:
+def operation_dashboard(kinds: Kinds, settings: Settings = UNCHANGED) -> str:
     """Return the dashboard as a JSON file for Grafana."""
+    recorded = queries.Recorded(kinds, settings, CHOSEN_PLACE, CHOSEN_OPERATION)
     return dashboard(
         OPERATION,
         "AWS IoT bulk operation",
         "One bulk operation: its status, counts, speed, estimated end and errors. "
         "The status Completed does not mean that all items succeeded: check the failures.",
-        (variables.DATA_SOURCES, *variables.cells(multiple=False), variables.operations(), variables.windows()),
+        (*variables.cells(multiple=False), variables.operations(), variables.windows()),
         (
-            Row(3, _stats(kinds)),
-            Row(3, _times_and_cell()),
-            Row(4, (_details(),)),
+            Row(3, _stats(kinds, recorded)),
+            Row(3, _times(kinds)),
+            Row(5, (_details(), _alerts())),
             Row(9, (_progress(), *_counts(kinds)), "Counts"),
             Row(9, (_progress_rate(), _count_rates(kinds)), "Speed"),
             Row(7, (_history(kinds),), "Status"),
         ),
         since="now-24h",
-        selection=selection,
+        selection=settings.selection,
+        annotations=(FIRING_ALERTS,),
     )
 
 
-def _stats(kinds: Kinds) -> tuple[Panel, ...]:
+def _stats(kinds: Kinds, recorded: queries.Recorded) -> tuple[Panel, ...]:
     return (
         name_stat(
             "Status",
             "The status in AWS's spelling. Unknown means that this release does not know the status.",
             (Query(CURRENT_STATUS, "{{status}}"),),
+            width=6,
             no_value=NO_OPERATION,
             overrides=_status_colors(kinds),
         ),
@@ -115,6 +133,7 @@ def _stats(kinds: Kinds) -> tuple[Panel, ...]:
             "The progress of the operation. AWS reports it, or the exporter computes it from the things of the job.",
             CURRENT_PROGRESS,
             "percentunit",
+            width=4,
             decimals=0,
             no_value=NOT_REPORTED,
         ),
@@ -122,25 +141,55 @@ def _stats(kinds: Kinds) -> tuple[Panel, ...]:
             "Failures",
             "The number of things, groups or records of the operation that failed. The status does not show them.",
             queries.failures(kinds, CHOSEN_OPERATION),
+            width=4,
             steps=GOOD_AT_ZERO,
             no_value=NOT_REPORTED,
         ),
-        _timestamp(
-            "Estimated end",
-            "The estimated end, if the operation continues at its recent speed (variable Speed window).",
-            queries.estimated_end(kinds, CHOSEN_OPERATION),
-            no_value="No progress",
+        name_stat(
+            "Special",
+            "Stalled: none of the counts has changed for the time of the kind, as in the alert. "
+            "Continuous: the operation has no end, and includes things that join its target later. "
+            "Aborted: AWS cancelled the operation, because its failures met its own abort criteria.",
+            (
+                Query(recorded.stalled(), "stalled"),
+                Query(queries.continuous(CHOSEN_OPERATION), "continuous"),
+                Query(per_operation(selector(ABORTED, CHOSEN_OPERATION)), "aborted"),
+            ),
+            width=5,
+            no_value="None",
+            overrides=series_colors((("stalled", "red"), ("continuous", "blue"), ("aborted", "red"))),
+        ),
+        stat(
+            "Cell",
+            "Up if every exporter can read this kind of operation in this Region of the account from AWS.",
+            f"min({selector(UP, CHOSEN_CELL)})",
+            "none",
+            width=5,
+            steps=GOOD_AT_ONE,
+            mappings=UP_OR_DOWN,
         ),
     )
 
 
-def _times_and_cell() -> tuple[Panel, ...]:
+def _times(kinds: Kinds) -> tuple[Panel, ...]:
     return (
         _timestamp(
             "Created",
             "The time at which the operation was created.",
             queries.in_milliseconds(CREATED, CHOSEN_OPERATION),
             no_value=NOT_REPORTED,
+        ),
+        _timestamp(
+            "Scheduled start",
+            "The time at which the schedule of a job starts it. The value ends when the job can no longer change.",
+            queries.in_milliseconds(SCHEDULED_START, CHOSEN_OPERATION),
+            no_value="None",
+        ),
+        _timestamp(
+            "Estimated end",
+            "The estimated end, if the operation continues at its recent speed (variable Speed window).",
+            queries.estimated_end(kinds, CHOSEN_OPERATION),
+            no_value="No progress",
         ),
         _timestamp(
             "Last change",
@@ -154,31 +203,12 @@ def _times_and_cell() -> tuple[Panel, ...]:
             queries.in_milliseconds(COMPLETED, CHOSEN_OPERATION),
             no_value=NOT_REPORTED,
         ),
-        name_stat(
-            "Special",
-            "Continuous: the operation has no end, and includes things that join its target later. "
-            "Aborted: AWS cancelled the operation, because its failures met its own abort criteria.",
-            (
-                Query(f"{per_operation(selector(CONTINUOUS, CHOSEN_OPERATION))} == 1", "continuous"),
-                Query(per_operation(selector(ABORTED, CHOSEN_OPERATION)), "aborted"),
-            ),
-            no_value="None",
-            overrides=series_colors((("continuous", "blue"), ("aborted", "red"))),
-        ),
         _timestamp(
             "Last read",
             "The time at which the exporter last read the operation from AWS. "
             "The exporter does not read an operation again when it can no longer change.",
             queries.in_milliseconds(LAST_READ, CHOSEN_OPERATION),
             no_value="Final",
-        ),
-        stat(
-            "Cell",
-            "Up if every exporter can read this kind of operation in this Region of the account from AWS.",
-            f"min({selector(UP, CHOSEN_CELL)})",
-            "none",
-            steps=GOOD_AT_ONE,
-            mappings=UP_OR_DOWN,
         ),
     )
 
@@ -197,6 +227,15 @@ def _details() -> Panel:
             Column("reason_code", "Reason code"),
         ),
         more_fields="^tag_",
+        width=16,
+    )
+
+
+def _alerts() -> Panel:
+    return alert_list(
+        "Alerts",
+        "The firing and pending alerts on this operation, from the rules of Grafana and of its data sources.",
+        f"{{{CHOSEN_OPERATION}}}",
     )
 
 

@@ -119,6 +119,31 @@ def _table_sorted_by(column: str) -> Visualization:
     return Visualization(type="table", options=options, custom=custom, format="table", instant=True)
 
 
+def _alerts_with(labels: str) -> Visualization:
+    """Return a list of the firing and pending alerts that label matchers select. It needs no query."""
+    options = {
+        "viewMode": "list",
+        "groupMode": "default",
+        "groupBy": [],
+        "maxItems": 20,
+        # The most important state first.
+        "sortOrder": 3,
+        "dashboardAlerts": False,
+        "alertName": "",
+        "alertInstanceLabelFilter": labels,
+        "showInstances": True,
+        "stateFilter": {
+            "firing": True,
+            "pending": True,
+            "recovering": True,
+            "noData": False,
+            "normal": False,
+            "error": False,
+        },
+    }
+    return Visualization(type="alertlist", options=options)
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """A query, and the legend of its series with ``{{label}}`` references. Grafana chooses an empty legend itself."""
@@ -215,6 +240,11 @@ state_bars = partial(Panel, visualization=STATE_BARS, unit="none")
 def stat(title: str, description: str, expr: str, unit: str = "short", **properties: Any) -> Panel:
     """Return a panel with one number: the result of a query at the end of the time range."""
     return Panel(title, description, (Query(expr),), unit, visualization=_stat("value", "value"), **properties)
+
+
+def alert_list(title: str, description: str, labels: str) -> Panel:
+    """Return a panel with the alerts that have these labels, as matchers in braces."""
+    return Panel(title, description, (), "none", visualization=_alerts_with(labels))
 
 
 # Properties of a column that colour its text or its background by its value.

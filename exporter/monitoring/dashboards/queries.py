@@ -1,18 +1,20 @@
 """PromQL of the dashboards, with their variables. Dashboards need no recording rules."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from exporter.kinds.phase import Phase, phase
 from exporter.metrics.families import UNKNOWN
 from exporter.monitoring.promql import (
     CELL_ERROR,
-    LAST_READ,
+    CONTINUOUS,
+    INFO,
     PROGRESS,
     SAME_OPERATION,
     STATUS,
     UP,
     Kinds,
-    changing_metrics,
+    failed_items,
     item_count,
     matcher,
     per_cell,
@@ -20,14 +22,18 @@ from exporter.monitoring.promql import (
     selector,
     with_zeros,
 )
+from exporter.monitoring.records import RECENT, UNMOVED, records, without_records
+from exporter.monitoring.selection import Selection, fill
+from exporter.monitoring.settings import Settings, parameter_values
 
 # Matchers for the variables. The fleet and exporter dashboards allow several values, the operation dashboard only one.
-CHOSEN = 'aws_account_id=~"$account", aws_region=~"$region", kind=~"$kind"'
-CHOSEN_CELL = 'aws_account_id="$account", aws_region="$region", kind="$kind"'
+CHOSEN_PLACES = 'aws_account_id=~"$account", aws_region=~"$region"'
+CHOSEN = f'{CHOSEN_PLACES}, kind=~"$kind"'
+CHOSEN_PLACE = 'aws_account_id="$account", aws_region="$region"'
+CHOSEN_CELL = f'{CHOSEN_PLACE}, kind="$kind"'
 CHOSEN_OPERATION = f'{CHOSEN_CELL}, id="$id"'
 
-STARTED = (Phase.RUNNING, Phase.ENDING, Phase.UNKNOWN)
-ACTIVE = (Phase.WAITING, *STARTED)
+ACTIVE = (Phase.WAITING, Phase.RUNNING, Phase.ENDING, Phase.UNKNOWN)
 # Grafana's units for timestamps expect milliseconds.
 MILLISECONDS = 1000
 
@@ -59,9 +65,13 @@ def progress_rate(chosen: str) -> str:
 
 
 def estimated_end(kinds: Kinds, chosen: str) -> str:
-    """Return the estimated end of each active operation in milliseconds. An operation without progress has none."""
+    """Return the estimated end of each active operation in milliseconds.
+
+    An operation without progress has none, and neither has a continuous one.
+    """
     remaining = f"(1 - {per_operation(selector(PROGRESS, chosen))})"
-    return f"(time() + {remaining} / ({progress_rate(chosen)} > 0)) * {MILLISECONDS} and {active(kinds, chosen)}"
+    estimate = f"(time() + {remaining} / ({progress_rate(chosen)} > 0)) * {MILLISECONDS}"
+    return f"{estimate} and {active(kinds, chosen)} unless {SAME_OPERATION} {continuous(chosen)}"
 
 
 def in_milliseconds(metric: str, chosen: str) -> str:
@@ -74,25 +84,56 @@ def failures(kinds: Kinds, chosen: str) -> str:
     return f"{item_count(kinds, 'certainly_failed', chosen)} or {with_zeros(kinds, 'failed', chosen)}"
 
 
-def stalled(kinds: Kinds, chosen: str) -> str:
-    """Return the operations that have started, are not complete, and have not changed for the variable ``stalled``.
+def continuous(chosen: str) -> str:
+    """Return the operations that have no end."""
+    return f"{per_operation(selector(CONTINUOUS, chosen))} == 1"
 
-    A waiting operation has not started. An operation without a progress ratio has started if one of its counts is
-    above zero.
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Queries from the definitions of the recording rules, so that panels, alerts and the status page agree.
+
+    ``places`` are matchers for the variables of accounts and Regions, ``chosen`` those of the operations. The queries
+    need the job and the deployment of a roll-out, so only their results can be narrowed to a kind.
     """
-    counts = changing_metrics(kinds)
-    any_count = f"{{{matcher('__name__', counts)}, {chosen}}} > 0 unless {SAME_OPERATION} {PROGRESS}"
-    return "\n".join(
-        (
-            in_phase(kinds, chosen, *STARTED),
-            f"and {per_operation(f'{selector(LAST_READ, chosen)} offset $stalled')}",
-            f"and {per_operation(f'{selector(PROGRESS, chosen)} < 1 or {any_count}')}",
-            *(
-                f"unless {per_operation(f'changes({selector(name, chosen)}[$stalled])')} > 0"
-                for name in (STATUS, PROGRESS, *counts)
-            ),
-        )
-    )
+
+    kinds: Kinds
+    settings: Settings
+    places: str = CHOSEN_PLACES
+    chosen: str = CHOSEN
+
+    def stalled(self) -> str:
+        """Return 1 for each stalled operation."""
+        return f"clamp_max({self._chosen(self._recorded(UNMOVED))}, 1)"
+
+    def failed(self) -> str:
+        """Return the operations with a failed status that ended in the time range."""
+        return f"{in_phase(self.kinds, self.chosen, Phase.FAILED)} and {SAME_OPERATION} {self._recent()}"
+
+    def finished(self) -> str:
+        """Return the operations that ended in the time range."""
+        return f"({self._chosen(self._recent())}) unless {SAME_OPERATION} {active(self.kinds, self.chosen)}"
+
+    def recent_failures(self) -> str:
+        """Return the failed items of each operation that is unfinished or ended in the time range, and has some.
+
+        A continuous operation keeps its failures for years. It counts only if it had fewer at the start of the range.
+        """
+        now, before = (failed_items(self.kinds, self.chosen, applied) for applied in ("{}", "{} offset $__range"))
+        old = f"({continuous(self.chosen)} and ({now}) <= ({before}))"
+        recent = f"({failures(self.kinds, self.chosen)}) > 0 and {SAME_OPERATION} {self._recent()}"
+        return f"({recent} unless {SAME_OPERATION} {old})"
+
+    def _recent(self) -> str:
+        return self._recorded(RECENT, ended_seconds="${__range_s}")
+
+    def _chosen(self, series: str) -> str:
+        return f"{series} and {SAME_OPERATION} {selector(INFO, self.chosen)}"
+
+    def _recorded(self, record: str, **changes: str) -> str:
+        """Return the query of a recording rule with changed parameters."""
+        query = without_records(record, records(self.kinds))
+        return Selection(self.places).apply(fill(query, parameter_values(self.kinds, self.settings) | changes))
 
 
 def cells_down(chosen: str) -> str:

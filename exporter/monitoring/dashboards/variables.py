@@ -1,15 +1,19 @@
 """The variables of the dashboards. Each one offers only values that match the variables before it."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from exporter.monitoring.dashboards.panels import DATA_SOURCE, Model
-from exporter.monitoring.promql import INFO, UP
+from exporter.monitoring.promql import INFO, UP, selector
 
 # Grafana's codes: when to refresh a variable, how to sort it, and the type of its query.
 ON_TIME_RANGE_CHANGE: Final = 2
 BY_NAME: Final = 1
 LABEL_VALUES: Final = 1
 QUERY_RESULT: Final = 3
+
+# The names of the variables that do not depend on the settings.
+NAMES: Final = frozenset({"datasource", "account", "region", "kind", "id", "instance", "window"})
 
 DATA_SOURCES: Final[Model] = {
     "name": "datasource",
@@ -52,29 +56,44 @@ def instances() -> Model:
     return _query("instance", "Exporter", "Exporters, by Prometheus's label instance.", query, multiple=True)
 
 
+def releases(grouping: Sequence[str]) -> tuple[Model, ...]:
+    """Return the variables of the labels that tell releases of the exporter apart.
+
+    If no exporter has a label, its variable offers only All, which selects series without the label.
+    """
+    return tuple(
+        _query(
+            release_variable(label),
+            label.replace("_", " ").capitalize(),
+            f"Exporters, by Prometheus's label {label}.",
+            f"label_values({selector(UP, release_matchers(grouping[:number]))}, {label})",
+            multiple=True,
+        )
+        for number, label in enumerate(grouping)
+    )
+
+
+def release_variable(label: str) -> str:
+    """Return the name of the variable of a label. It is the label, unless another variable has this name."""
+    return f"{label}_label" if label in NAMES else label
+
+
+def release_matchers(grouping: Sequence[str]) -> str:
+    """Return the matchers for the variables of releases."""
+    return ", ".join(f'{label}=~"${release_variable(label)}"' for label in grouping)
+
+
 def windows() -> Model:
     """Return the variable of the window of rates."""
-    description = "The time window for the speed and for the estimated end."
-    return _interval("window", "Speed window", description, "5m,15m,30m,1h,6h", "15m")
-
-
-def stalled() -> Model:
-    """Return the variable of the time after which an unchanged operation is stalled."""
-    description = "An operation without a change for this time is stalled."
-    return _interval("stalled", "Stalled after", description, "15m,30m,1h,3h,12h", "30m")
-
-
-def _interval(name: str, label: str, description: str, durations: str, chosen: str) -> Model:
+    durations, chosen = ("5m", "15m", "30m", "1h", "6h"), "15m"
     return {
-        "name": name,
-        "label": label,
-        "description": description,
+        "name": "window",
+        "label": "Speed window",
+        "description": "The time window for the speed and for the estimated end.",
         "type": "interval",
-        "query": durations,
+        "query": ",".join(durations),
         "current": {"text": chosen, "value": chosen, "selected": True},
-        "options": [
-            {"text": duration, "value": duration, "selected": duration == chosen} for duration in durations.split(",")
-        ],
+        "options": [{"text": duration, "value": duration, "selected": duration == chosen} for duration in durations],
         "refresh": ON_TIME_RANGE_CHANGE,
     }
 

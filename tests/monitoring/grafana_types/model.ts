@@ -30,13 +30,40 @@ type Json<T> = T extends string
 /** The same type with optional fields. Grafana has defaults, but the types do not show which fields have one. */
 type Loose<T> = T extends readonly (infer Item)[] ? Loose<Item>[] : T extends object ? { [Key in keyof T]?: Loose<T[Key]> } : T;
 
-export type Whole = Json<Omit<Dashboard, "panels" | "templating">>;
+export type Whole = Json<Omit<Dashboard, "annotations" | "panels" | "templating">>;
+
+/** The options that Grafana's Prometheus data source adds to an annotation. The schema does not have them. */
+interface PrometheusAnnotation {
+  expr: string;
+  step: string;
+  titleFormat: string;
+  textFormat: string;
+  tagKeys: string;
+}
+type AnnotationQuery = NonNullable<NonNullable<Dashboard["annotations"]>["list"]>[number];
+export type Annotation = Json<AnnotationQuery> & PrometheusAnnotation;
 export type Section = Json<RowPanel>;
 export type Drawn = Json<Panel>;
 export type Variable = Json<VariableModel>;
 export type Field = Loose<Json<FieldConfig>>;
 
+/** The options of the list of alerts, from public/app/plugins/panel/alertlist/types.ts. The schema does not have them. */
+interface AlertListOptions {
+  viewMode: "list" | "stat";
+  groupMode: "default" | "custom";
+  groupBy: string[];
+  maxItems: number;
+  sortOrder: 1 | 2 | 3 | 4 | 5;
+  dashboardAlerts: boolean;
+  alertName: string;
+  alertInstanceLabelFilter: string;
+  showInstances: boolean;
+  stateFilter: Record<"firing" | "pending" | "noData" | "normal" | "error", boolean> & { recovering?: boolean };
+  datasource?: string;
+}
+
 interface OptionsOf {
+  alertlist: AlertListOptions;
   heatmap: HeatmapOptions;
   stat: StatOptions;
   "state-timeline": TimelineOptions;
@@ -44,6 +71,7 @@ interface OptionsOf {
   timeseries: GraphOptions;
 }
 interface CustomOf {
+  alertlist: Record<string, never>;
   heatmap: HeatmapCustom;
   stat: Record<string, never>;
   "state-timeline": TimelineCustom;
