@@ -41,10 +41,12 @@ RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3*/ensurepip /usr/local/lib/
 COPY --from=build /opt/venv /opt/venv
 
 # Limit the malloc arenas. Otherwise each worker thread gets its own arena, and memory grows with the threads.
+# Return freed memory to the system. Otherwise malloc keeps megabytes after the large models of the start are freed.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
-    MALLOC_ARENA_MAX=2
+    MALLOC_ARENA_MAX=2 \
+    MALLOC_TRIM_THRESHOLD_=131072
 
 # Use numbers, because Kubernetes cannot verify that a named user is not root.
 USER 65532:65532

@@ -18,7 +18,7 @@ from benchmarks.soak.process_usage import ProcessUsage, read_usage
 from benchmarks.soak.raw_http import Response, Target
 from exporter.cli.drill.programs import free_port
 
-IMAGE_ENVIRONMENT = {"MALLOC_ARENA_MAX": "2"}
+IMAGE_ENVIRONMENT = {"MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "131072"}
 # The exporter must release the resources of clients within this time.
 SETTLE_SECONDS = 30
 # More connections to AWS may stay open, after many concurrent calls and for accounts that were removed just before.

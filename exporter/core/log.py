@@ -1,16 +1,16 @@
 """Logs in logfmt or JSON on standard error. Each line has a time, a level, a message and facts."""
 
+import json
 import logging
 import os
 import select
 import sys
 import threading
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from io import UnsupportedOperation
 from typing import Any, Protocol, TextIO
-
-import structlog
-from structlog.typing import EventDict, Processor
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 FORMATS = ("logfmt", "json")
@@ -27,24 +27,56 @@ class Log(Protocol):
 
 def new_log(level: str = "info", format: str = "logfmt", stream: TextIO | None = None) -> Log:
     """Return a logger, without any global configuration."""
-    order = ["ts", "level", "msg"]
-    renderers: list[Processor] = (
-        [structlog.processors.JSONRenderer()]
-        if format == "json"
-        else [_escape, structlog.processors.LogfmtRenderer(key_order=order, drop_missing=True, bool_as_flag=False)]
-    )
-    log: Log = structlog.wrap_logger(
-        _Lines(stream or sys.stderr),
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
-            structlog.processors.EventRenamer("msg"),
-            *renderers,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        cache_logger_on_first_use=True,
-    )
-    return log
+    lines = _Lines(stream or sys.stderr)
+    return _Logger(lines.write, _json_line if format == "json" else _logfmt_line, LEVELS[level])
+
+
+class _Logger:
+    """Writes each event of a sufficient level with its time and its facts as one line."""
+
+    def __init__(self, write: Callable[[str], None], line: Callable[[Mapping[str, Any]], str], level: int) -> None:
+        self._write = write
+        self._line = line
+        self._level = level
+
+    def debug(self, event: str, **facts: Any) -> None:
+        self._log("debug", logging.DEBUG, event, facts)
+
+    def info(self, event: str, **facts: Any) -> None:
+        self._log("info", logging.INFO, event, facts)
+
+    def warning(self, event: str, **facts: Any) -> None:
+        self._log("warning", logging.WARNING, event, facts)
+
+    def error(self, event: str, **facts: Any) -> None:
+        self._log("error", logging.ERROR, event, facts)
+
+    def _log(self, name: str, level: int, event: str, facts: Mapping[str, Any]) -> None:
+        if level >= self._level:
+            now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+            self._write(self._line({"ts": now, "level": name, "msg": event, **facts}))
+
+
+def _json_line(facts: Mapping[str, Any]) -> str:
+    return json.dumps(facts, default=repr)
+
+
+def _logfmt_line(facts: Mapping[str, Any]) -> str:
+    return " ".join(f"{name}={_logfmt_value(value)}" for name, value in facts.items())
+
+
+def _logfmt_value(value: object) -> str:
+    """Return a value in logfmt, with quotation marks if it contains a character that could end it."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = printable(str(value), keep="\n")
+    is_quoted = any(char in text for char in ' ="')
+    if is_quoted:
+        text = text.replace("\\", "\\\\").replace('"', '\\"')
+    text = text.replace("\n", "\\n")
+    return f'"{text}"' if is_quoted else text
 
 
 class _Lines:
@@ -59,7 +91,7 @@ class _Lines:
         self._lock = threading.Lock()
         self._has_cut_line = False
 
-    def msg(self, line: str) -> None:
+    def write(self, line: str) -> None:
         """Write a line, or the part of it that can be written at once."""
         if self._stream is None:
             return
@@ -70,8 +102,6 @@ class _Lines:
                 self._stream.write(line + "\n")
             else:
                 self._write(descriptor, f"{line}\n".encode(errors="backslashreplace"))
-
-    debug = info = warning = error = msg
 
     def _write(self, descriptor: int, line: bytes) -> None:
         rest = b"\n" + line if self._has_cut_line else line
@@ -86,11 +116,6 @@ def _is_writable(descriptor: int) -> bool:
     poll = select.poll()
     poll.register(descriptor, select.POLLOUT)
     return bool(poll.poll(0))
-
-
-def _escape(logger: Any, method: str, facts: EventDict) -> EventDict:
-    """Escape characters that could control a terminal or a log reader. The renderer escapes line ends."""
-    return {key: printable(value, keep="\n") if isinstance(value, str) else value for key, value in facts.items()}
 
 
 def printable(text: str, keep: str = "") -> str:

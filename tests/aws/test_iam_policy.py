@@ -52,7 +52,7 @@ def called_actions(config: str) -> set[str]:
         assert simulation.requests
     assert {value for _, value in exposed.rows("aws_iot_bulk_exporter_up")} == {1}
     rows = exposed.rows("aws_iot_bulk_exporter_api_requests_total")
-    return {MODELS.iam_action(ApiCall(row["service"], row["api"], quota=1)) for row, _ in rows}
+    return {MODELS.iam_action(ApiCall(row["aws_service"], row["api"], quota=1)) for row, _ in rows}
 
 
 @pytest.mark.parametrize(

@@ -188,9 +188,15 @@ def test_the_help_of_a_command_shows_each_flag_with_its_default(command: str) ->
 
 
 @pytest.mark.parametrize(
-    ("module", "unloaded"), [("exporter.cli.main", "exporter.cli.commands"), ("exporter.cli.commands.serve", "sqlite3")]
+    ("module", "unloaded"),
+    [
+        ("exporter.cli.main", "exporter.cli.commands"),
+        ("exporter.cli.commands.serve", "sqlite3"),
+        ("exporter.cli.commands.serve", "rich"),
+        ("exporter.cli.commands.serve", "boto3"),
+    ],
 )
-def test_the_program_loads_no_command_and_serve_without_a_state_file_no_sqlite(module: str, unloaded: str) -> None:
+def test_a_command_loads_only_what_it_uses(module: str, unloaded: str) -> None:
     code = f"import sys, {module}; sys.exit({unloaded!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT).returncode == 0
 

@@ -20,8 +20,10 @@ from exporter.web.listener.server import handle_signal
 from tests.support import http_requests
 from tests.support.certificates import ALICE, BASIC, basic, server_files
 from tests.support.exporter_server import aws_environment
+from tests.support.exposition_rows import Scrape
 from tests.support.http_server import read_to_end
-from tests.support.scripted_endpoint import ScriptedAws
+from tests.support.processes import run_exporter_process
+from tests.support.scripted_endpoint import ScriptedAws, json_response
 from tests.support.servers import hanging_endpoint, serve_app
 from tests.support.waiting import wait_until
 
@@ -49,6 +51,9 @@ sys.meta_path.insert(0, Finder())
 sys.exit(main(["serve", "--config.file=/nonexistent"]))
 """
 PROBLEM = "aws-iot-bulk-exporter: /nonexistent: cannot read the file: No such file or directory\n"
+
+# The limit of the memory of an exporter with one account, in MiB.
+RESIDENT = 68
 
 Process = subprocess.Popen[str]
 
@@ -241,3 +246,13 @@ def test_a_signal_wakes_an_idle_loop(number: signal.Signals) -> None:
 def test_sighup_during_startup_does_not_end_the_process() -> None:
     ended = subprocess.run([sys.executable, "-c", SIGHUP_DURING_IMPORT], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (2, PROBLEM)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the metric needs /proc")
+def test_an_exporter_with_one_account_needs_little_memory(tmp_path: Path) -> None:
+    config = 'accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, discover: true}]}]'
+    aws = ScriptedAws({"/thing-registration-tasks": json_response({"taskIds": []})})
+    with serve_app(aws.app()) as endpoint, run_exporter_process(tmp_path, config, endpoint) as exporter:
+        exporter.scrape()
+        ((_, resident),) = Scrape(exporter.scrape()).rows("process_resident_memory_bytes")
+    assert resident / 2**20 < RESIDENT

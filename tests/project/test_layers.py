@@ -26,7 +26,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 LIBRARIES = {
     "argparse": ("exporter.cli",),
     "bcrypt": ("exporter.web.protection",),
-    "boto3": ("exporter.aws",),
+    # Importing boto3 needs 3 MiB, and the exporter needs nothing of it beyond botocore.
+    "boto3": (),
     "botocore": ("exporter.aws",),
     "jinja2": ("exporter.web.ui",),
     "prometheus_client": ("exporter.app", "exporter.cli.commands.check", "exporter.metrics", "exporter.web"),
@@ -44,7 +45,6 @@ LIBRARIES = {
     "sqlite3": ("exporter.state.database",),
     "ssl": ("exporter.aws.causes", "exporter.web"),
     "starlette": ("exporter.simulator", "exporter.web"),
-    "structlog": ("exporter.core.log",),
     "uvicorn": ("exporter.web.listener",),
 }
 """The libraries that only some packages or modules may import."""
