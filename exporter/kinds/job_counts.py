@@ -87,6 +87,12 @@ def is_continuous(job: Response) -> bool:
     return response.text(job, "targetSelection") == CONTINUOUS
 
 
+def reason_code(job: Response) -> str:
+    """Return the reason code of a job, empty if it is not a code as AWS documents it, but a text."""
+    code = response.text(job, "reasonCode")
+    return code if all(char.isupper() or char.isdigit() or char == "_" for char in code) else ""
+
+
 def is_aborted(job: Response, things: ThingCounts) -> bool:
     """Return whether AWS cancelled a job because its failures met the job's own abort criteria.
 

@@ -35,7 +35,7 @@ def with_job(operation: T, job: Response) -> T:
         operation,
         updated=response.moment(job, "lastUpdatedAt"),
         completed=response.moment(job, "completedAt"),
-        reason_code=response.text(job, "reasonCode"),
+        reason_code=job_counts.reason_code(job),
         aborted=job_counts.is_aborted(job, things),
         progress=job_counts.progress(things, response.text(job, "status"), retried),
         continuous=job_counts.is_continuous(job),

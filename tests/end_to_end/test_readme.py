@@ -73,7 +73,9 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
         run_until_printed(r"(?<=AWS_ENDPOINT_URL=)\S+", command, tmp_path / "simulate.log") as url,
         aws_environment(url),
     ):
-        yield {**os.environ, "HOME": str(tmp_path), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+        # A make that runs the tests passes its own variables on.
+        inherited = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS")}
+        yield {**inherited, "HOME": str(tmp_path), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
 
 def follow(page: str, shell: ShellSession, folder: Path, ports: dict[str, str]) -> list[str]:

@@ -40,7 +40,7 @@ TLS: Any = {
 }
 ALERTS: Any = {
     "runbooks": "https://example.com/runbooks",
-    "parameters": {"ended_seconds": 3600, "stalled": "1h", "items": 5},
+    "parameters": {"ended_seconds": 3600, "rate": "1h", "items": 5},
     "labels": {"team": "factory"},
     "alerts": {"AwsIotBulkExporterDown": {"enabled": False}},
 }
@@ -186,7 +186,7 @@ OF_WEB: Mapping[NodePath, Sequence[Any]] = {
 OF_ALERTS: Mapping[NodePath, Sequence[Any]] = {
     ("runbooks",): ("", "a b", "$x", 7),
     ("parameters", "ended_seconds"): NO_NUMBER,
-    ("parameters", "stalled"): ("soon", "", 7, None, "0s"),
+    ("parameters", "rate"): ("soon", "", 7, None, "0s"),
     ("parameters", "surprise"): (SECRET,),
     ("labels", "team"): ("{{ $value }}", 7, None),
     ("surprise",): (SECRET,),

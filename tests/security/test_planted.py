@@ -138,9 +138,10 @@ def test_the_exporter_has_read_the_responses_with_secrets(process: ProcessOutput
     pages = ("/metrics", "OpenMetrics", "/", "/api/v1/operations")
     for path in (*pages, "/probe of default good", "/probe of assumed good"):
         assert SHOWN_INPUT.encode() in process.outputs[path], path
-    for reason in (b"access_denied", b"throttled", b"malformed", b"server_error", b"not_found"):
+    for reason in (b"access_denied", b"throttled", b"malformed", b"server_error"):
         assert reason in process.outputs["log"]
         assert reason in process.outputs["/metrics"]
+    assert b"AWS does not know the configured id" in process.outputs["log"]
     assert b"Fatal Python error: Aborted" in process.outputs["log"]
     assert b"probe failed" in process.outputs["log"]
     assert b"the last valid one stays in use" in process.outputs["log"]

@@ -25,7 +25,7 @@ SCOPE = ("--account=default", "--kind=thing_registration_task")
 COMMANDS: dict[str, tuple[Sequence[str], int, bytes]] = {
     "check": (("check",), 0, b"is valid"),
     "check --live": (("check", "--live"), 1, b"access_denied"),
-    "watch": (("watch", *SCOPE, "--id=good", "--until-done"), 1, b"failed: good"),
+    "watch": (("watch", *SCOPE, "--id=good", "--until-done"), 1, b"failed (good: Failed"),
     "watch in vain": (("watch", *SCOPE, "--id=denied", "--until-done"), 3, b"cannot be read"),
     "show iam-policy": (("show", "iam-policy"), 0, b"sts:AssumeRole"),
     "show iam-policy of a role": (("show", "iam-policy", "--account=assumed"), 0, b"iot:DescribeThingRegistrationTask"),

@@ -35,7 +35,7 @@ MORE = {
     "InputFileUri": PRESIGNED,
     "comment": SECRETS["AWS: a comment"],
     "statusDetails": {"detailsMap": {"reason": SECRETS["AWS: details of a status"]}},
-    "reasonCode": SECRETS["AWS: details of a status"],
+    "reasonCode": "USER_INITIATED",
     "tags": {"team": "gateways", "owner": SECRETS["AWS: a tag that is no label"]},
 }
 # Part of an operation that the exporter shows, as proof that a page contains data of these responses.
