@@ -5,7 +5,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -190,7 +190,15 @@ def test_the_end_of_support_is_not_detected_before_its_neighbour_had_time_to_fai
         return JSONResponse({"message": "no"}, 403, {"x-amzn-errortype": "AccessDeniedException"})
 
     routes = [Route("/{path:path}", refuse)]
-    with serve_app(Starlette(routes=routes)) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
+    # The first request waits for the refresh, at most for the deadline. The call that hangs must not time out.
+    config = CONFIG.replace("connect_timeout: 50ms", "read_timeout: 60s") + "refresh: {deadline: 1s}\n"
+    with (
+        serve_app(Starlette(routes=routes)) as endpoint,
+        serve_exporter(config, endpoint) as exporter,
+        ExitStack() as stack,
+    ):
+        # A failed test must not leave a waiting thread behind.
+        stack.callback(released.set)
 
         def cells_after(number: int) -> Any:
             cells = http_requests.get(f"{exporter.url}/api/v1/cells").json()["cells"]
