@@ -50,7 +50,7 @@ VARIABLES: Mapping[str, str] = {
 }
 LOG_FIELDS: Mapping[str, str] = {
     "ts": "The time in UTC, in the format of RFC 3339.",
-    "level": "`debug`, `info`, `warning` or `error`.",
+    "level": "`debug`, `info`, `warn` or `error`.",
     "msg": "A fixed text for each event.",
     "account": "The name of the account in the configuration.",
     "region": "The Region.",

@@ -46,7 +46,7 @@ class _Logger:
         self._log("info", logging.INFO, event, facts)
 
     def warning(self, event: str, **facts: Any) -> None:
-        self._log("warning", logging.WARNING, event, facts)
+        self._log("warn", logging.WARNING, event, facts)
 
     def error(self, event: str, **facts: Any) -> None:
         self._log("error", logging.ERROR, event, facts)

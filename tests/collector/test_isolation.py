@@ -407,7 +407,7 @@ def test_active_operations_beyond_the_limit_are_counted_logged_and_in_the_json_a
     assert (listed["complete"], [line["reasons"] for line in listed["incomplete"]]) == (False, [["omitted"]])
     assert "+2 omitted, 1 of them active" in page
     (line,) = (line for line in exporter.log.getvalue().splitlines() if "active operations are not watched" in line)
-    assert "level=warning" in line
+    assert "level=warn " in line
     assert "kind=iot_job" in line
     assert "active_omitted=1" in line
 

@@ -49,7 +49,7 @@ def test_a_region_without_any_of_the_services_is_watched_with_a_warning() -> Non
 def test_a_named_kind_is_watched_with_a_warning_where_its_service_is_not_offered() -> None:
     cells, log = cells_and_log(f"regions: [eu-north-1, eu-west-1], {NAMED}")
     assert cells == ["greengrass_deployment"] * 2
-    assert log.count("level=warning") == 1
+    assert log.count("level=warn ") == 1
     assert "account=default region=eu-north-1 kind=greengrass_deployment" in log
 
 

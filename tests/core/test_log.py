@@ -52,7 +52,7 @@ def test_a_line_has_time_level_message_and_facts(stream: io.StringIO, format: st
     facts = facts_of(line, format)
     assert datetime.fromisoformat(facts.pop("ts")).utcoffset() is not None
     numbers = {"seconds": 1.5, "up": True} if format == "json" else {"seconds": "1.5", "up": "true"}
-    texts = {"level": "warning", "msg": "call failed", "account": "factory", "file": 'week "47"'}
+    texts = {"level": "warn", "msg": "call failed", "account": "factory", "file": 'week "47"'}
     assert facts == {**texts, **numbers}
 
 
