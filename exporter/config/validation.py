@@ -42,6 +42,8 @@ MESSAGES: Mapping[str, str] = {
 }
 # Pydantic appends this to the path if the key itself is invalid.
 KEY_MARK = "[key]"
+# How similar a known key must be, from 0 to 1. A key that users choose themselves is often no misspelled key.
+SIMILAR_KEY, SIMILAR_NAME = 0.6, 0.8
 # Other keys are hidden, because a key can be a value: without a space, ``{external_id:secret}`` is one key.
 PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,23}")
 
@@ -91,6 +93,7 @@ def _line(error: ErrorDetails, tags: frozenset[str], known: tuple[str, ...]) -> 
     else:
         template = MESSAGES.get(error["type"])
         message = template.format_map(error.get("ctx", {})) if template else error["msg"]
+        message += _hint(str(error["loc"][-2]), known, SIMILAR_NAME) if error["loc"][-1:] == (KEY_MARK,) else ""
     return f"{path}: {message}" if path else message
 
 
@@ -117,8 +120,9 @@ def _shown_key(key: str, known: tuple[str, ...]) -> str:
     return key if key in known or PLAIN_KEY.fullmatch(key) else "?"
 
 
-def _hint(key: str, known: tuple[str, ...]) -> str:
-    if not PLAIN_KEY.fullmatch(key):
-        return ", hidden because it may be a value"
-    near = difflib.get_close_matches(key, [name for name in known if name != key], n=1)
-    return f"; did you mean {near[0]}?" if near and key not in known else ""
+def _hint(key: str, known: tuple[str, ...], similarity: float = SIMILAR_KEY) -> str:
+    if key in known:
+        return ""
+    hidden = "" if PLAIN_KEY.fullmatch(key) else ", hidden because it may be a value"
+    near = difflib.get_close_matches(key, known, n=1, cutoff=similarity)
+    return hidden + (f"; did you mean {near[0]}?" if near else "")

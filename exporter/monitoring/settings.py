@@ -10,7 +10,7 @@ from exporter.config.strict_yaml import parse_yaml
 from exporter.config.validation import keys_of, problem_lines
 from exporter.core.errors import ConfigError
 from exporter.kinds.thresholds import DEFAULT
-from exporter.monitoring.alerts import Alert
+from exporter.monitoring.alerts import ALERTS, Alert
 from exporter.monitoring.fields import (
     AlertName,
     Duration,
@@ -157,5 +157,5 @@ def parse_settings(text: str, kinds: Kinds) -> Settings:
     try:
         return model.model_validate(parse_yaml(text) or {})
     except ValidationError as error:
-        known = (*keys_of(model, parameters_model(kinds), Change), "for")
+        known = (*keys_of(model, parameters_model(kinds), Change), "for", *(alert.name for alert in ALERTS))
         raise ConfigError(problem_lines(error, known=known)) from None

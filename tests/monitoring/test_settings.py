@@ -75,6 +75,9 @@ def test_promtool_accepts_the_rules(settings: str, tmp_path: Path, promtool: Pro
     assert found in promtool("check", "rules", "--lint-fatal", file)
 
 
+LONG_NAME = "AwsIotBulkOperationFinishedWithFailures"
+
+
 def test_all_errors_are_reported_at_once_with_their_paths() -> None:
     wrong = """
 runbooks: "https://x/{a}"
@@ -82,6 +85,8 @@ labels: {te-am: x, team: 5, site: "$HOME"}
 parameters: {rate: 0m, ended_seconds: 0, stalled: 2h, failed_ratio: 2, itmes: 3}
 alerts:
   AwsIotBulkRetry: {}
+  AwsIotBulkOperationFinishedWithFailuers: {}
+  AwsIotBulkOperationFinishedWithFailures: {enabled: 1}
   AwsIotBulkRetryStorm: {for: ten, threshold: "5", serverity: page, enabled: 1}
 """
     with pytest.raises(ConfigError) as rejected:
@@ -96,7 +101,9 @@ alerts:
         "labels.te-am: expected the name of a label",
         "labels.team: expected text; put it in quotes",
         "labels.site: expected text without braces or dollar signs: Prometheus and Grafana interpret them as templates",
-        "alerts.AwsIotBulkRetry: expected the name of an alert",
+        "alerts.AwsIotBulkRetry: expected the name of an alert; did you mean AwsIotBulkRetryStorm?",
+        f"alerts.?: expected the name of an alert, hidden because it may be a value; did you mean {LONG_NAME}?",
+        f"alerts.{LONG_NAME}.enabled: expected true or false",
         "alerts.AwsIotBulkRetryStorm.enabled: expected true or false",
         "alerts.AwsIotBulkRetryStorm.threshold: expected a number",
         "alerts.AwsIotBulkRetryStorm.for: expected a duration such as 90s, 10m or 1h30m",
