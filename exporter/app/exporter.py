@@ -27,7 +27,7 @@ from exporter.web.context import Status
 from exporter.web.lifecycle import lifecycle_routes
 from exporter.web.metrics import Metrics
 from exporter.web.probe import probe_routes
-from exporter.web.routes import application
+from exporter.web.routes import application, check_metrics_path
 from exporter.web.ui.pages import page_routes
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class Exporter:
             *api_routes(status),
             *page_routes(status, metrics_path),
         ]
+        check_metrics_path(metrics_path, routes)
         self.app = application(self.refresh, metrics_path, routes)
 
     async def refresh(self, max_wait: float | None = None) -> Metrics:

@@ -8,12 +8,23 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from exporter.core.errors import ConfigError
 from exporter.web.limits import MAX_RENDERINGS
 from exporter.web.metrics import Metrics, metrics_response, scrape_timeout
 from exporter.web.waiting import cancelled_on_disconnect, turn
 
+STATUS_PAGE = "/"
+
 # Refreshes the cells that are due, waits for so many seconds at most, and returns the metrics.
 Refresh = Callable[[float | None], Awaitable[Metrics]]
+
+
+def check_metrics_path(metrics_path: str, routes: Sequence[BaseRoute]) -> None:
+    """Raise ConfigError if the metrics would hide a route. They may replace the status page."""
+    taken = [route.path for route in routes if isinstance(route, Route) and route.path != STATUS_PAGE]
+    if metrics_path in taken:
+        fault = f"the exporter uses {metrics_path} for another page; choose another path such as /metrics"
+        raise ConfigError([f"--web.telemetry-path: {fault}"])
 
 
 def application(refresh: Refresh, metrics_path: str, more: Sequence[BaseRoute] = ()) -> Starlette:

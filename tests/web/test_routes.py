@@ -7,12 +7,17 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
-from exporter.core.errors import StartError
+from exporter.app.exporter import new_exporter
+from exporter.config.loader import parse_config
+from exporter.core.errors import ConfigError, StartError
+from exporter.core.log import new_log
+from exporter.kinds.registry import KINDS
 from exporter.web.listener.server import Address, ServedApp, listen, parse_address
 from exporter.web.responses import TEXT
 from tests.support import http_requests
-from tests.support.exporter_server import serve_exporter
+from tests.support.exporter_server import aws_environment, serve_exporter
 from tests.support.servers import hanging_endpoint
 from tests.support.status_page import ServedPage, serve_page, tasks
 
@@ -26,6 +31,23 @@ PATHS = ["/metrics", "/-/healthy", "/-/ready", "/", "/api/v1/operations", "/api/
 # The time-out of a refresh if the scrape names none.
 DEADLINE = None
 has_ipv6 = pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+
+
+def exporter_paths(metrics_path: str) -> list[str]:
+    """Return the paths of an exporter with this path of the metrics. Raises ConfigError."""
+    with aws_environment(UNUSED, AWS_REGION="eu-west-1"):
+        exporter = new_exporter(parse_config(CONFIG_WITHOUT_CELLS, KINDS), KINDS, new_log("error"), metrics_path)
+    return [route.path for route in exporter.app.routes if isinstance(route, Route)]
+
+
+def test_the_path_of_the_metrics_hides_no_route_but_the_status_page() -> None:
+    others = [path for path in exporter_paths("/metrics") if path not in ("/metrics", "/")]
+    assert {"/config", "/probe", "/api/v1/operations", "/api/v1/cells"} <= set(others)
+    # The flag refuses every path below /-/.
+    for path in (path for path in others if not path.startswith("/-/")):
+        with pytest.raises(ConfigError, match=f"^--web.telemetry-path: the exporter uses {path} for another page"):
+            exporter_paths(path)
+    assert exporter_paths("/")[0] == "/"
 
 
 @pytest.fixture(scope="module")
