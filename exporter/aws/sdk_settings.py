@@ -34,7 +34,7 @@ def default_region(session: Session) -> DefaultRegion:
     except (ProfileNotFound, ConfigParseError) as error:
         raise ConfigError([f"{FILES}: {_FAULTS[type(error)]}"]) from None
     if not region:
-        raise ConfigError(["accounts: no Region; add regions, or set AWS_REGION"])
+        raise ConfigError(["AWS_REGION: is not set; set it, or add regions to each account"])
     return DefaultRegion(str(region), f"profile {session.profile or 'default'}")
 
 

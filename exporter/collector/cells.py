@@ -8,6 +8,7 @@ from typing import Any
 
 from exporter.config.partitions import has_other_partition, partition_of
 from exporter.config.sections import Account, Config, Watch
+from exporter.config.strict_yaml import problems_in
 from exporter.core.errors import ConfigError
 from exporter.core.model import CellKey, Scope
 from exporter.kinds.kind import Kind, TagSource
@@ -72,12 +73,13 @@ def configured_cells(
     cells = tuple(
         Cell(account, region, by_name[watch.kind], watch, bool(config.labels.tags))
         for number, account in enumerate(config.accounts)
-        for region in account.regions or (_checked_region(default_region(), account, number),)
+        for region in account.regions or (_checked_region(default_region(), config, number),)
         for watch in _watches(account, by_name, region, is_offered)
     )
     problems = _duplicate_cells(config, cells)
     if problems:
-        raise ConfigError(problems)
+        with problems_in(config.file):
+            raise ConfigError(problems)
     return cells
 
 
@@ -101,11 +103,12 @@ def _duplicate_cells(config: Config, cells: Iterable[Cell]) -> tuple[str, ...]:
     return tuple(problems.values())
 
 
-def _checked_region(region: str, account: Account, number: int) -> str:
-    partition = partition_of(region)
+def _checked_region(region: str, config: Config, number: int) -> str:
+    partition, account = partition_of(region), config.accounts[number]
     if account.role_arn and has_other_partition(account.role_arn, partition):
         fault = f"is not in {partition}, the partition of the default Region"
-        raise ConfigError([f"accounts[{number}].role_arn: {fault}; add regions, or set AWS_REGION"])
+        with problems_in(config.file):
+            raise ConfigError([f"accounts[{number}].role_arn: {fault}; add regions, or set AWS_REGION"])
     return region
 
 

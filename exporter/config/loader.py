@@ -36,7 +36,7 @@ class ConfigFile:
             raw = parse_yaml(read_text(self._path)) if self._path else None
             if self._had_content and raw is None:
                 raise ConfigError(["the file is empty but had content before; restart to use the defaults"])
-            config = _validated(raw, self._kinds, self._model)
+            config = _validated(raw, self._kinds, self._model).read_from(self._path)
         self._had_content = raw is not None
         return config
 

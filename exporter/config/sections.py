@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Self
 
-from pydantic import Field, Strict, WithJsonSchema, model_validator
+from pydantic import Field, PrivateAttr, Strict, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from exporter.config.duration import POSITIVE, Duration
@@ -171,3 +172,14 @@ class Config(StrictModel):
     aws: Aws = Field(default_factory=Aws, description=Aws.__doc__)
     labels: Labels = Field(default_factory=Labels, description=Labels.__doc__)
     links: Links = Field(default_factory=Links, description=Links.__doc__)
+    _file: Path | None = PrivateAttr(default=None)
+
+    @property
+    def file(self) -> Path | None:
+        """The path of the configuration file, None without a file."""
+        return self._file
+
+    def read_from(self, file: Path | None) -> Self:
+        """Return this configuration with the path of its file."""
+        self._file = file
+        return self

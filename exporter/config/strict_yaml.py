@@ -75,11 +75,12 @@ class _TextLoader(_StrictLoader):
 
 @contextmanager
 def problems_in(path: Path | None) -> Iterator[None]:
-    """Begin each problem of a ConfigError with the path of the file, and report equal problems once."""
+    """Begin each problem of a ConfigError with the path of the file, if any, and report equal problems once."""
     try:
         yield
     except ConfigError as error:
-        raise ConfigError(f"{path}: {problem}" for problem in dict.fromkeys(error.problems)) from None
+        place = f"{path}: " if path else ""
+        raise ConfigError(place + problem for problem in dict.fromkeys(error.problems)) from None
 
 
 def read_text(path: Path) -> str:

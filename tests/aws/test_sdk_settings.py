@@ -57,7 +57,7 @@ def test_no_default_region_is_logged_or_needed_if_each_account_has_regions(profi
     text = io.StringIO()
     with aws_environment("http://127.0.0.1:1", AWS_DEFAULT_REGION=""):
         new_exporter(parse_config("accounts: [{regions: [eu-west-1]}]", KINDS), KINDS, new_log(stream=text))
-        with pytest.raises(ConfigError, match=r"^accounts: no Region; add regions, or set AWS_REGION$"):
+        with pytest.raises(ConfigError, match=r"^AWS_REGION: is not set; set it, or add regions to each account$"):
             default_region(Session())
     assert text.getvalue() == ""
 

@@ -19,6 +19,7 @@ from exporter import __version__
 from exporter.cli.commands.show import MONITORING, SUBJECTS
 from exporter.cli.main import COMMANDS, PROGRAM
 from exporter.collector.shards import MOST
+from exporter.kinds.registry import KINDS
 from tests.support import http_requests
 from tests.support.exporter_server import aws_environment
 from tests.support.processes import run_exporter, run_process, usage_errors, wait_for_output
@@ -161,7 +162,7 @@ def test_check_validates_the_web_configuration(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", ["serve", "check"])
 def test_a_configuration_without_a_region_is_refused(command: str) -> None:
     (reason,) = usage_errors(command, region="")
-    assert reason.startswith("accounts: no Region; add regions, or set AWS_")
+    assert reason == "AWS_REGION: is not set; set it, or add regions to each account"
 
 
 def help_text(*command: str) -> str:
@@ -267,7 +268,34 @@ def test_a_port_in_use_is_reported_in_one_line_with_status_1(words: str) -> None
         done = run_exporter(*f"{words}=127.0.0.1:{port}".split())
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
-    assert line.startswith(f"{PROGRAM}: cannot listen on 127.0.0.1:{port}: {os.strerror(errno.EADDRINUSE)}")
+    reason = f"{os.strerror(errno.EADDRINUSE)}; choose another port"
+    assert line == f"{PROGRAM}: cannot listen on 127.0.0.1:{port}: {reason}"
+
+
+READERS = ("serve", "check", "watch")
+SAME_CELLS = "accounts: [{}, {name: b}]"
+OTHER_PARTITION = "accounts: [{role_arn: 'arn:aws-cn:iam::111122223333:role/x'}]"
+
+
+@pytest.mark.parametrize(
+    ("command", "content", "problem"),
+    [
+        *((command, "a: [", "invalid YAML: line 1, column 5: ") for command in (*READERS, "show iam-policy")),
+        *((command, "accounts: [{name: 1}]", "accounts[0].name: ") for command in (*READERS, "show iam-policy")),
+        *((command, SAME_CELLS, "accounts[1]: accounts[0] watches ") for command in READERS),
+        *((command, OTHER_PARTITION, "accounts[0].role_arn: is not in aws, ") for command in READERS),
+    ],
+)
+def test_every_problem_of_a_file_names_the_file(command: str, content: str, problem: str, tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(content)
+    (line,) = usage_errors(*command.split(), f"--config.file={config}")
+    assert line.startswith(f"{config}: {problem}")
+
+
+def test_an_unknown_kind_of_a_watch_lists_the_kinds() -> None:
+    (line,) = usage_errors("watch", "--kind=foo")
+    assert line == f"--kind: expected one of {', '.join(kind.name for kind in KINDS)}"
 
 
 WITH_OUTPUT = [["--help"], ["show", "metrics"], ["show", "--help"], ["check"], ["watch", "--timeout=1ms"]]

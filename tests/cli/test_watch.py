@@ -341,6 +341,13 @@ def test_the_watch_gives_up_when_a_cell_cannot_be_read(
     assert seconds[0] <= clock.at - began < seconds[1]
 
 
+TWO_ACCOUNTS = """
+accounts:
+  - {name: a, account_id: "111122223333", regions: [eu-west-1]}
+  - {name: b, account_id: "444455556666", regions: [us-east-1]}
+"""
+
+
 @pytest.mark.parametrize(
     ("filter", "config", "problems"),
     [
@@ -352,7 +359,20 @@ def test_the_watch_gives_up_when_a_cell_cannot_be_read(
             ["--region: expected", "--id: expected an id"],
         ),
         (Filter(kind="iot_job", ids=("a", "a")), "", ["accounts[0].watch[0].ids: duplicate value at"]),
-        (Filter(account="x"), "", ["--account, --region, --kind: no watched cell matches"]),
+        (Filter(account="x"), "", ["--account: the configuration does not watch it; expected one of default"]),
+        (
+            Filter(account="x", region="us-west-2"),
+            TWO_ACCOUNTS,
+            [
+                "--account: the configuration does not watch it; expected one of a, b",
+                "--region: the configuration does not watch it; expected one of eu-west-1, us-east-1",
+            ],
+        ),
+        (
+            Filter(account="b", region="eu-west-1"),
+            TWO_ACCOUNTS,
+            ["--account, --region, --kind: no watched cell matches all of them"],
+        ),
         (Filter(kind="iot_job", ids=("a",), account="x"), "labels: {}", ["--account: not watched by"]),
     ],
 )

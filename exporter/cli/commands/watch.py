@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,9 @@ def add_arguments(parser: CommandParser) -> None:
     flags.add_config_file(parser)
     parser.add_value("--account", flags.name, "NAME", "Watch only this configured account.")
     parser.add_value("--region", flags.name, "REGION", "Watch only this Region.")
-    parser.add_value("--kind", flags.name, "KIND", "Watch only operations of this kind.")
+    names = [kind.name for kind in KINDS]
+    help = f"Watch only operations of this kind: {', '.join(names)}."
+    parser.add_value("--kind", flags.one_of(*names), "KIND", help)
     help = "Watch only this operation; repeatable, needs --kind."
     parser.add_value("--id", flags.name, "ID", help, action="append")
     help = "Time between two refreshes; refresh.min_age if omitted."
@@ -171,5 +173,19 @@ def matching_cells(cells: Sequence[Cell], filter: Filter) -> tuple[Cell, ...]:
         if account in ("", cell.account.name) and region in ("", cell.region) and kind in ("", cell.kind.name)
     )
     if not matching:
-        raise ConfigError(["--account, --region, --kind: no watched cell matches"])
+        raise ConfigError(_filter_problems(cells, filter))
     return matching
+
+
+def _filter_problems(cells: Sequence[Cell], filter: Filter) -> Iterator[str]:
+    """Yield a problem for each flag that matches no cell, or one for all flags together."""
+    values = {
+        "--account": (filter.account, [cell.account.name for cell in cells]),
+        "--region": (filter.region, [cell.region for cell in cells]),
+        "--kind": (filter.kind, [cell.kind.name for cell in cells]),
+    }
+    unknown = {flag: known for flag, (value, known) in values.items() if value and value not in known}
+    for flag, known in unknown.items():
+        yield f"{flag}: the configuration does not watch it; expected one of {', '.join(dict.fromkeys(known))}"
+    if not unknown:
+        yield "--account, --region, --kind: no watched cell matches all of them; check lists the cells"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import re
 import signal
 import socket
@@ -61,12 +63,20 @@ def listen(address: Address) -> socket.socket:
     try:
         listener = _bind(address)
     except (OSError, UnicodeError) as error:
-        reason = error.strerror or error if isinstance(error, OSError) else "no such host"
+        reason = _reason(error) if isinstance(error, OSError) else "no such host"
         raise StartError(f"cannot listen on {address.host}:{address.port}: {reason}") from None
     # Accepted sockets inherit the option. asyncio sets it only on sockets with an explicit protocol number, and
     # create_server passes none. Without it a response on a kept connection waits 40 ms for a delayed acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
+
+
+def _reason(error: OSError) -> str:
+    """Return the reason of the system. ``create_server`` adds the address, which the message already contains."""
+    if error.errno is None or isinstance(error, socket.gaierror):
+        return error.strerror or str(error)
+    reason = os.strerror(error.errno)
+    return f"{reason}; choose another port" if error.errno == errno.EADDRINUSE else reason
 
 
 def _bind(address: Address) -> socket.socket:
