@@ -62,7 +62,7 @@ def first_runtime(
     process: ProcessContext, config: Config, choose: Callable[[tuple[Cell, ...]], tuple[Cell, ...]]
 ) -> Runtime:
     """Return the runtime that a process starts with, for the cells that ``choose`` returns. Raises ConfigError."""
-    models = Models(only=(call for kind in process.kinds for call in kind.calls))
+    models = Models(only=(call for kind in process.kinds for call in kind.every_call))
     gateway = Gateway(models, config.aws, process.metrics, process.clock, config.refresh.min_age)
     cells = choose(_cells(process, config, gateway))
     if not all(account.regions for account in config.accounts):

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from exporter.collector.cell_refresher import CellRefresher
 from exporter.collector.cell_state import initial
 from exporter.collector.cells import Cell
+from exporter.collector.low_priority import LowestPriorityApi
 from exporter.collector.operation_reader import Connect, ScopeApi
-from exporter.collector.result import NEVER, CellLog
+from exporter.collector.result import CellLog
 from exporter.config.sections import Refresh
 from exporter.core.clock import Clock
 from exporter.core.errors import ExporterError, Reason
 from exporter.core.log import Log, shortened
-from exporter.core.model import CellKey, Failure, Scope, Snapshot
-from exporter.kinds.kind import Api, ApiCall
-from exporter.kinds.response import Response
+from exporter.core.model import CellKey, Failure, Snapshot
 from exporter.metrics.families import Table
 
 # Operations that are read at the same time.
 MOST_AT_ONCE = 64
 # Operations whose last reading is kept.
 MOST_KEPT = 1000
-# The first part of a call's priority. Cells use smaller values, so their calls go first.
-LOWEST_PRIORITY = 2
 
 
 class BusyError(ExporterError):
@@ -99,37 +95,10 @@ class Prober:
             del self.kept[next(oldest for oldest, kept in self.kept.items() if kept.task is None)]
 
     async def _connect_with_lowest_priority(self, cell: Cell) -> ScopeApi:
-        return _LowestPriorityApi(await self.connect(cell))
+        return LowestPriorityApi(await self.connect(cell))
 
 
 def _with_failure(snapshot: Snapshot, failure: Failure) -> Snapshot:
     """Return a snapshot with a further failure, which replaces one of the same reason."""
     failures = (*snapshot.failures, failure)
     return replace(snapshot, reasons=snapshot.reasons | {failure.reason}, failures=failures)
-
-
-class _LowestPriorityApi:
-    """A scope's API whose calls wait behind those of all cells, so that probes cannot delay refreshes.
-
-    It shares no response with a cell. The cell would wait as long as the probe.
-    """
-
-    def __init__(self, api: ScopeApi, since: float = NEVER) -> None:
-        self._api = api
-        self._since = since
-        self.scope: Scope = api.scope
-
-    def with_priority(self, priority: tuple[int, float]) -> _LowestPriorityApi:
-        """Return the same API. Only the second part of the priority is used."""
-        return _LowestPriorityApi(self._api, priority[1])
-
-    async def call(self, call: ApiCall, **parameters: Any) -> Response:
-        """Return the response to one call. Raises ApiError."""
-        return await self._low_priority_api().call(replace(call, shared=False), **parameters)
-
-    def pages(self, call: ApiCall, **parameters: Any) -> AsyncIterator[Response]:
-        """Yield the pages of a list. Raises ApiError."""
-        return self._low_priority_api().pages(call, **parameters)
-
-    def _low_priority_api(self) -> Api:
-        return self._api.with_priority((LOWEST_PRIORITY, self._since))

@@ -9,17 +9,20 @@ AWS ended the support of Greengrass V1 on 2026-10-07, so this kind is not watche
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from exporter.core.model import ItemCounts, Operation
 from exporter.kinds import response
+from exporter.kinds.failure_reason import reason_text
 from exporter.kinds.kind import (
     Api,
     ApiCall,
     Discovery,
+    FailedItem,
+    FailureSource,
     FetchRequest,
     ItemSeries,
     Kind,
@@ -48,7 +51,8 @@ GROUPS = "aws_greengrass_bulk_deployment_groups"
 
 ACTIVE = frozenset({"Initializing", "Running", "Stopping"})
 GROUP_STATUSES = ("Building", "InProgress", "Success", "Failure", "Unknown")
-FINAL_GROUP_STATUSES = ("Success", "Failure")
+FAILED_GROUP = "Failure"
+FINAL_GROUP_STATUSES = ("Success", FAILED_GROUP)
 # AWS does not document the error codes. Long codes, and those above the limit, count as ``OTHER_CODE``.
 CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 MAX_CODES = 20
@@ -137,6 +141,35 @@ def entries(page: Response) -> Iterable[ListEntry]:
         yield ListEntry(id, response.iso_timestamp(entry, "CreatedAt"))
 
 
+async def failed_groups(
+    api: Api, deployment: GreengrassBulkDeployment, state: str
+) -> AsyncIterator[Sequence[FailedItem]]:
+    """Yield the pages of group deployments in one state, with their errors. The list has no filter for it."""
+    async for page in api.pages(REPORTS, BulkDeploymentId=deployment.id):
+        reports = response.structures(page, "Deployments")
+        yield [_failed_group(report) for report in reports if response.text(report, "DeploymentStatus") == state]
+
+
+def _failed_group(report: Response) -> FailedItem:
+    details = response.structures(report, "ErrorDetails")
+    errors = (
+        ": ".join(filter(None, (detail.get("DetailedErrorCode"), detail.get("DetailedErrorMessage"))))
+        for detail in details
+    )
+    return FailedItem(
+        item=group_name(response.text(report, "GroupArn")) or response.text(report, "DeploymentId"),
+        state=response.status(report, "DeploymentStatus"),
+        # The message is often that of one of the details.
+        reason=reason_text(dict.fromkeys((report.get("ErrorMessage", ""), *errors))),
+        at=response.iso_timestamp(report, "CreatedAt"),
+    )
+
+
+def group_name(arn: str) -> str:
+    """Return the id of a group and its version, such as ``ID/versions/VERSION``."""
+    return arn.partition(":/greengrass/groups/")[2]
+
+
 def _simulated_status(deployment: SimulatedOperation) -> dict[str, Any]:
     return {
         "BulkDeploymentStatus": deployment.status,
@@ -167,6 +200,7 @@ def _simulated_reports(deployment: SimulatedOperation) -> dict[str, Any]:
     running = min(1, deployment.items - deployment.processed) if deployment.status in ACTIVE else 0
     counts = {"Success": deployment.succeeded, "Failure": deployment.failed, "InProgress": running}
     statuses = [status for status, count in counts.items() for _ in range(count)]
+    first_failed = deployment.succeeded
     return {
         "Deployments": [
             {
@@ -176,10 +210,16 @@ def _simulated_reports(deployment: SimulatedOperation) -> dict[str, Any]:
                 "DeploymentType": "NewDeployment",
                 "GroupArn": f"arn:aws:greengrass:{deployment.region}:{deployment.account}"
                 f":/greengrass/groups/group-{number}/versions/1",
+                **(_simulated_errors(deployment, number - first_failed) if status == FAILED_GROUP else {}),
             }
             for number, status in enumerate(statuses)
         ]
     }
+
+
+def _simulated_errors(deployment: SimulatedOperation, number: int) -> dict[str, Any]:
+    reason = deployment.failure_reason(number)
+    return {"ErrorMessage": reason, "ErrorDetails": [{"DetailedErrorMessage": reason}]} if reason else {}
 
 
 def _created_at(deployment: SimulatedOperation) -> str:
@@ -243,6 +283,7 @@ KIND: Kind[GreengrassBulkDeployment] = Kind(
     ending=frozenset({"Stopping"}),
     reports_update=False,
     options=(DETAILS,),
+    failures=FailureSource(calls=(REPORTS,), states=(FAILED_GROUP,), find=failed_groups),
     support_ended=datetime(2026, 10, 7, tzinfo=UTC),
     by_default=False,
 )

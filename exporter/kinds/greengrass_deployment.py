@@ -7,16 +7,29 @@ AWS: https://docs.aws.amazon.com/greengrass/v2/APIReference/API_GetDeployment.ht
 A deployment has no counts of its own. They are those of its job, which never changes.
 """
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from exporter.core.errors import ApiError, Reason
-from exporter.kinds import job_counts, job_operation, job_retries, response
-from exporter.kinds.kind import Api, ApiCall, Discovery, FetchRequest, Kind, ListEntry, Naming, Options, Simulation
+from exporter.kinds import job_counts, job_executions, job_operation, job_retries, response
+from exporter.kinds.failure_reason import reason_text
+from exporter.kinds.kind import (
+    Api,
+    ApiCall,
+    Discovery,
+    FailedItem,
+    FailureSource,
+    FetchRequest,
+    Kind,
+    ListEntry,
+    Naming,
+    Options,
+    Simulation,
+)
 from exporter.kinds.response import Response
-from exporter.kinds.simulated_operation import SimulatedOperation
+from exporter.kinds.simulated_operation import SimulatedOperation, operation_id_in
 
 # The quota of 30 calls per second applies to all control-plane APIs of Greengrass V2 together.
 BUCKET = "greengrassv2"
@@ -28,6 +41,14 @@ GET = ApiCall(
     quota=30,
     bucket=BUCKET,
     resource="arn:*:greengrass:*:*:deployments:*",
+    dependent_actions=DEPENDENT_ACTIONS,
+)
+EFFECTIVE = ApiCall(
+    "greengrassv2",
+    "ListEffectiveDeployments",
+    quota=30,
+    bucket=BUCKET,
+    resource="arn:*:greengrass:*:*:coreDevices:*",
     dependent_actions=DEPENDENT_ACTIONS,
 )
 LIST = ApiCall("greengrassv2", "ListDeployments", quota=30, bucket=BUCKET, dependent_actions=DEPENDENT_ACTIONS)
@@ -100,6 +121,58 @@ def entries(page: Response) -> Iterable[ListEntry]:
         )
 
 
+async def failed_devices(api: Api, deployment: GreengrassDeployment, state: str) -> AsyncIterator[Sequence[FailedItem]]:
+    """Yield the pages of core devices in one state: the executions of the deployment's job, if it has one."""
+    if deployment.job_id:
+        async for page in job_executions.pages(api, deployment.job_id, state):
+            yield page
+
+
+async def explain(api: Api, deployment: GreengrassDeployment, device: FailedItem) -> FailedItem:
+    """Return a core device with the reason and the errors of the deployment on it.
+
+    The reason is empty if a newer deployment has replaced the deployment, or if it is not among the first 100.
+    """
+    page = await api.call(EFFECTIVE, coreDeviceThingName=device.item, maxResults=100)
+    for effective in response.structures(page, "effectiveDeployments"):
+        if response.status(effective, "deploymentId") == deployment.id:
+            return replace(device, reason=_effective_reason(effective))
+    return device
+
+
+def _effective_reason(effective: Response) -> str:
+    details = response.structure(effective, "statusDetails")
+    # AWS sends the stack from the general to the specific error.
+    stack, types = (" > ".join(details.get(member, ())) for member in ("errorStack", "errorTypes"))
+    return reason_text([effective.get("reason", ""), stack, f"types: {types}" if types else ""])
+
+
+def _simulated_executions(deployment: SimulatedOperation, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
+    job = _simulated_job(deployment)
+    return job_executions.simulated_executions(job, parameters) if job else None
+
+
+def _simulated_effective(deployment: SimulatedOperation, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
+    job = _simulated_job(deployment)
+    number = job.number_of_item(str(parameters.get("coreDeviceThingName"))) if job else None
+    if job is None or number is None:
+        return None
+    reason = job.failure_reason(number)
+    effective = {
+        "deploymentId": deployment.id,
+        "deploymentName": deployment.name,
+        "iotJobId": job.id,
+        "iotJobArn": job_counts.job_arn(job),
+        "targetArn": deployment.target or f"arn:aws:iot:{job.region}:{job.account}:thinggroup/everything",
+        "coreDeviceExecutionStatus": "FAILED",
+        "reason": reason or None,
+        "creationTimestamp": deployment.created,
+        "modifiedTimestamp": deployment.updated,
+        "statusDetails": {"errorStack": ["DEPLOYMENT_FAILURE", *deployment.error_codes], "errorTypes": []},
+    }
+    return {"effectiveDeployments": [effective]}
+
+
 def _simulated_deployment(deployment: SimulatedOperation) -> dict[str, Any]:
     job = _simulated_job(deployment)
     return {
@@ -165,12 +238,25 @@ KIND: Kind[GreengrassDeployment] = Kind(
     simulation=Simulation(
         responses={GET: _simulated_deployment, job_counts.DESCRIBE_JOB: _simulated_job_response},
         entry=_simulated_entry,
-        names_of={job_counts.DESCRIBE_JOB: Naming("jobId", _job_id)},
+        names_of={
+            job_counts.DESCRIBE_JOB: Naming("jobId", _job_id),
+            job_executions.LIST: Naming("jobId", _job_id),
+            EFFECTIVE: Naming("coreDeviceThingName", _job_id, operation_id_in),
+        },
         as_other_kinds={job_counts.JOB_KIND: _simulated_job},
+        item_responses={job_executions.LIST: _simulated_executions, EFFECTIVE: _simulated_effective},
     ),
     thresholds=job_counts.THRESHOLDS,
     items=job_operation.item_series("aws_greengrass_deployment_"),
     notes=job_retries.NOTES,
     failed=frozenset({"FAILED"}),
     stopped=frozenset({"CANCELED"}),
+    failures=FailureSource(
+        # AWS looks up the execution on the core device with the permissions of the caller.
+        calls=(job_executions.LIST, job_executions.DESCRIBE, EFFECTIVE),
+        states=job_executions.STATES,
+        find=failed_devices,
+        explain=explain,
+        more_states=job_executions.MORE_STATES,
+    ),
 )

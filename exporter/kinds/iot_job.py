@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from exporter.core.errors import malformed
-from exporter.kinds import job_counts, job_operation, job_retries, response
+from exporter.kinds import job_counts, job_executions, job_operation, job_retries, response
 from exporter.kinds.kind import (
     Api,
     ApiCall,
     Discovery,
+    FailureSource,
     FetchRequest,
     Kind,
     ListEntry,
@@ -110,6 +111,10 @@ KIND: Kind[IotJob] = Kind(
         responses={job_counts.DESCRIBE_JOB: job_counts.simulated_job, LIST_TAGS: _simulated_tags},
         entry=job_counts.simulated_entry,
         names_of={LIST_TAGS: Naming("resourceArn", job_counts.job_arn)},
+        item_responses={
+            job_executions.LIST: job_executions.simulated_executions,
+            job_executions.DESCRIBE: job_executions.simulated_execution,
+        },
     ),
     thresholds=job_counts.THRESHOLDS,
     items=job_operation.item_series("aws_iot_job_"),
@@ -118,4 +123,11 @@ KIND: Kind[IotJob] = Kind(
     waiting=frozenset({"SCHEDULED"}),
     ending=frozenset({"DELETION_IN_PROGRESS"}),
     tag_source=TagSource(LIST_TAGS, read_tags),
+    failures=FailureSource(
+        calls=(job_executions.LIST, job_executions.DESCRIBE),
+        states=job_executions.STATES,
+        find=lambda api, job, state: job_executions.pages(api, job.id, state),
+        explain=lambda api, job, item: job_executions.explain(api, job.id, item),
+        more_states=job_executions.MORE_STATES,
+    ),
 )

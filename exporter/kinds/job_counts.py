@@ -162,9 +162,10 @@ def _simulated_retries(job: SimulatedOperation) -> dict[str, Any] | None:
     return {"criteriaList": criteria} if criteria else None
 
 
-def _simulated_executions(job: SimulatedOperation, state: str, failed: int) -> int:
+def simulated_executions(job: SimulatedOperation, state: str, failed: int) -> int:
     """Return the number of executions in a failed state. Each failed thing has used all of its retries."""
-    allowed = dict(job.allowed_retries)
+    # AWS does not retry a thing that rejected the job.
+    allowed = {} if state == "rejected" else dict(job.allowed_retries)
     limit = allowed.get("ALL", allowed.get(state.upper(), 0))
     # The retries of the other things follow the first failure type of the configuration.
     first = next(iter(allowed), "")
@@ -172,14 +173,18 @@ def _simulated_executions(job: SimulatedOperation, state: str, failed: int) -> i
     return failed * (limit + 1) + (job.retries if is_first else 0)
 
 
+def simulated_failures(job: SimulatedOperation) -> tuple[tuple[str, int], ...]:
+    """Return the number of failed things of a simulated job by state."""
+    timed_out, rejected = job.failed // 4, job.failed // 8
+    return (("failed", job.failed - timed_out - rejected), ("rejected", rejected), ("timed_out", timed_out))
+
+
 def _simulated_details(job: SimulatedOperation) -> dict[str, Any]:
     rest = job.items - job.processed
     running = min(rest, max(1, job.items // 50)) if job.status == "IN_PROGRESS" else 0
     counts = {
         "succeeded": job.succeeded,
-        "failed": _simulated_executions(job, "failed", job.failed - job.failed // 4 - job.failed // 8),
-        "rejected": job.failed // 8,
-        "timed_out": _simulated_executions(job, "timed_out", job.failed // 4),
+        **{state: simulated_executions(job, state, failed) for state, failed in simulated_failures(job)},
         "in_progress": running,
         "queued": rest - running if job.status == "IN_PROGRESS" else 0,
         # Unfinished things are cancelled when a job ends.

@@ -4,7 +4,7 @@ Everything generic is derived from it: configuration keys, metrics, the IAM poli
 """
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
@@ -21,6 +21,8 @@ T = TypeVar("T", bound=Operation)
 PLAIN_ID = r"[^\s\x00-\x1f\x7f]+"
 # The purposes of calls to AWS that every kind can have. Options are further purposes.
 DISCOVER, DESCRIBE, TAGS = "discover", "describe", "tags"
+# The purpose of the calls that find failed items. No refresh makes them.
+FAILURES = "failures"
 
 # The names of the options that the configuration turns on.
 Options = frozenset[str]
@@ -115,11 +117,52 @@ class TagSource(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class FailedItem:
+    """An item that failed: a thing, a record or a group.
+
+    - ``state``: its state in the words of AWS.
+    - ``reason``: why it failed, as the device or AWS says it. Secrets are redacted. Empty without a reason.
+    - ``at``: the time of the last change.
+    - ``attempt``: the number of the execution on the thing, None if AWS does not send it.
+    """
+
+    item: str
+    state: str
+    reason: str = ""
+    at: datetime | None = None
+    attempt: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FailureSource(Generic[T]):
+    """How the failed items of an operation are found.
+
+    - ``states``: the states of failed items. ``more_states`` are those that are read only on request.
+    - ``find``: yields the pages of items of an operation in one state. A page can be empty.
+    - ``explain``: returns an item with its reason, with at most one call. None if ``find`` yields the reasons.
+    """
+
+    calls: tuple[ApiCall, ...]
+    states: tuple[str, ...]
+    find: Callable[[Api, T, str], AsyncIterator[Sequence[FailedItem]]]
+    explain: Callable[[Api, T, FailedItem], Awaitable[FailedItem]] | None = None
+    more_states: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Naming:
-    """The parameter by which a call names an operation, and its value."""
+    """The parameter by which a call names an operation, and its value.
+
+    ``name_in`` returns the name in the value of a request, for a parameter that names an item of the operation.
+    """
 
     parameter: str
     name: Callable[[SimulatedOperation], str]
+    name_in: Callable[[str], str] = lambda value: value
+
+
+# The response of the simulator to the parameters of a call about items of an operation, None: not found.
+ItemResponse = Callable[[SimulatedOperation, Mapping[str, Any]], Mapping[str, Any] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +170,8 @@ class Simulation:
     """The responses of the simulator to a call about one operation (None: not found), and the entry in the list.
 
     ``names_of`` has the calls that name an operation by something else than its id. ``as_other_kinds`` converts an
-    operation to one of another kind, by that kind's name: a deployment appears as a job, too.
+    operation to one of another kind, by that kind's name: a deployment appears as a job, too. ``item_responses`` are
+    those to calls about failed items, which depend on the parameters of the request.
     """
 
     responses: Mapping[ApiCall, Callable[[SimulatedOperation], Mapping[str, Any] | None]]
@@ -136,6 +180,7 @@ class Simulation:
     as_other_kinds: Mapping[str, Callable[[SimulatedOperation], SimulatedOperation | None]] = field(
         default_factory=dict
     )
+    item_responses: Mapping[ApiCall, ItemResponse] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +233,7 @@ class Kind(Generic[T]):
     - ``notes``: Markdown for docs/metrics.md that explains the metrics. Kinds with equal notes share them.
     - ``support_ended``: since then AWS may refuse the calls permanently.
     - ``by_default``: whether the kind is watched without a configuration.
+    - ``failures``: how its failed items are found, None if AWS has no API for it.
     """
 
     name: str
@@ -220,18 +266,29 @@ class Kind(Generic[T]):
     notes: str = ""
     support_ended: datetime | None = None
     by_default: bool = True
+    failures: FailureSource[T] | None = None
 
     @property
     def purposes(self) -> Mapping[str, tuple[ApiCall, ...]]:
-        """The APIs that the kind calls for each purpose. An option is a purpose by its name."""
+        """The APIs that refreshes call for each purpose. An option is a purpose by its name."""
         options = {option.name: option.calls for option in self.options}
         tags = {TAGS: (self.tag_source.call,)} if self.tag_source else {}
         return {DISCOVER: (self.discovery.call,), DESCRIBE: self.describe_calls, **options, **tags}
 
     @property
     def calls(self) -> tuple[ApiCall, ...]:
-        """Every API that the kind can call, including those for options and tags."""
+        """Every API that refreshes can call, including those for options and tags."""
         return tuple(call for calls in self.purposes.values() for call in calls)
+
+    @property
+    def every_purpose(self) -> Mapping[str, tuple[ApiCall, ...]]:
+        """The APIs for each purpose, including those that find failed items on request."""
+        return {**self.purposes, **({FAILURES: self.failures.calls} if self.failures else {})}
+
+    @property
+    def every_call(self) -> tuple[ApiCall, ...]:
+        """Every API that the kind can call, including those that find failed items on request."""
+        return tuple(call for calls in self.every_purpose.values() for call in calls)
 
     def naming(self, call: ApiCall) -> Naming:
         """Return how a call names an operation: by its id, unless the simulation has another name for the call."""

@@ -58,6 +58,7 @@ class _RunningOperation:
             reason_code=planned.reason_code if has_ended else "",
             abort_percentage=planned.abort_percentage,
             error_codes=planned.error_codes if has_ended or stage.failed else (),
+            reasons=tuple((entry.reason, entry.items) for entry in planned.failures),
             tags=self.tags,
         )
 
@@ -101,7 +102,7 @@ class Fleet:
         self._by_name = {
             (*place, call.service, call.name): _members_by_name(members, by_name[place[0]].naming(call))
             for place, members in by_place.items()
-            for call in by_name[place[0]].simulation.responses
+            for call in _described_calls(by_name[place[0]])
         }
 
     def find(self, place: Place, call: ApiCall, name: str) -> Member | None:
@@ -113,6 +114,11 @@ class Fleet:
         for rank, member in enumerate(self._by_place.get(place, ())):
             if simulated := member.at(now):
                 yield rank, simulated
+
+
+def _described_calls(kind: Kind[Any]) -> Iterator[ApiCall]:
+    yield from kind.simulation.responses
+    yield from kind.simulation.item_responses
 
 
 def _running_operations(planned: Sequence[PlannedOperation], started: float) -> Iterator[_RunningOperation]:

@@ -15,6 +15,7 @@ SECTIONS: Mapping[str, str] = {
     "Scenario": "Scenario",
     "PlannedOperation": "Operation",
     "Point": "Point",
+    "FailureReason": "Failure reason",
     "Fault": "Fault",
     "Role": "Role",
 }

@@ -35,7 +35,7 @@ class Describer:
 
     kind: str
     naming: Naming
-    content: Callable[[SimulatedOperation], Mapping[str, Any] | None]
+    content: Callable[[SimulatedOperation, Values], Mapping[str, Any] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Call:
 
     def name(self, naming: Naming) -> str:
         """Return the name of the operation in the request, or an empty text."""
-        return str(self.values.get(naming.parameter) or "")
+        return naming.name_in(str(self.values.get(naming.parameter) or ""))
 
 
 class Rest:
@@ -68,7 +68,9 @@ class Rest:
     def __init__(self, kinds: Sequence[Kind[Any]], models: Models, fleet: Fleet, quotas: Quotas | None) -> None:
         self._fleet = fleet
         self._quotas = quotas
-        self._apis = {_api_name(call): _simulated_api(call, kinds, models) for kind in kinds for call in kind.calls}
+        self._apis = {
+            _api_name(call): _simulated_api(call, kinds, models) for kind in kinds for call in kind.every_call
+        }
         by_signing_name: dict[str, list[OperationModel]] = defaultdict(list)
         for service in sorted({service for service, _ in self._apis}):
             by_signing_name[models.service(service).signing_name] += models.operations(service)
@@ -129,7 +131,7 @@ class Rest:
         """Return the response of the first kind that has the operation now."""
         for describer, member in self._members(call, caller):
             operation = member.at(now)
-            content = describer.content(operation) if operation else None
+            content = describer.content(operation, call.values) if operation else None
             if content is not None:
                 return content
         naming = call.api.describers[0].naming
@@ -169,10 +171,24 @@ def _simulated_api(call: ApiCall, kinds: Sequence[Kind[Any]], models: Models) ->
     describers = tuple(
         Describer(kind.name, kind.naming(described), content)
         for kind in kinds
-        for described, content in kind.simulation.responses.items()
+        for described, content in _contents(kind)
         if _api_name(described) == _api_name(call)
     )
     return SimulatedApi(call, model, ApiErrors(models.errors(model)), _pagination(call, models), lister, describers)
+
+
+def _contents(
+    kind: Kind[Any],
+) -> Iterator[tuple[ApiCall, Callable[[SimulatedOperation, Values], Mapping[str, Any] | None]]]:
+    for call, response_of in kind.simulation.responses.items():
+        yield call, partial(_without_values, response_of)
+    yield from kind.simulation.item_responses.items()
+
+
+def _without_values(
+    response_of: Callable[[SimulatedOperation], Mapping[str, Any] | None], operation: SimulatedOperation, values: Values
+) -> Mapping[str, Any] | None:
+    return response_of(operation)
 
 
 def _pagination(call: ApiCall, models: Models) -> Pagination | None:

@@ -149,6 +149,17 @@ class Point(_Entry):
     failed: Share | None = Field(default=None, description="The share of the items that failed.")
 
 
+class FailureReason(_Entry):
+    """A reason of failed items. The reasons of an operation repeat in their order, each for ``items`` items."""
+
+    reason: Name = Field(
+        description="The reason. `{item}` and `{number}` are replaced by the name and the number of the item."
+    )
+    items: Annotated[Whole, Field(ge=1)] = Field(
+        default=1, description="The number of failed items with this reason, before the next reason follows."
+    )
+
+
 class PlannedOperation(_Entry):
     """An operation and its timeline. ``created`` is in seconds since the simulator started.
 
@@ -196,6 +207,11 @@ class PlannedOperation(_Entry):
     )
     error_codes: tuple[Name, ...] = Field(
         default=(), description="The error codes of failed items, which appear with the first failure."
+    )
+    failures: tuple[FailureReason, ...] = Field(
+        default=(),
+        description="The reasons of failed items. The items get them in this order, and from the first one again. "
+        "Failed things are named ID-00001, ID-00002 and so on.",
     )
     tags: dict[str, Text] = Field(default={}, description="The tags.")
     timeline: Annotated[tuple[Point, ...], Field(min_length=1)] = Field(
@@ -326,7 +342,7 @@ def scenario_text(name: str = "demo") -> str:
 def parse_scenario(text: str, kinds: Sequence[Kind[Any]]) -> Scenario:
     """Return the scenario in a YAML text. Raises ConfigError with every problem and its path."""
     raw = parse_yaml(text)
-    calls = [call for kind in kinds for call in kind.calls]
+    calls = [call for kind in kinds for call in kind.every_call]
     known = {
         "kind": {kind.name: kind for kind in kinds},
         "service": sorted({"sts", *(call.service for call in calls)}),
@@ -439,7 +455,7 @@ def _effect_problem(fault: Fault) -> str:
 
 
 def _lines(error: ValidationError) -> Iterator[str]:
-    known = keys_of(Scenario, PlannedOperation, Point, Role, Fault)
+    known = keys_of(Scenario, PlannedOperation, FailureReason, Point, Role, Fault)
     for line in problem_lines(error, known=known):
         path, colon, message = line.partition(": ")
         for problem in message.split("\n"):

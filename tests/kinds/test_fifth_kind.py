@@ -1,7 +1,7 @@
 """A fifth kind, defined only here, works everywhere: a kind is one module and one line in the registry."""
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,13 @@ from exporter.config.loader import config_schema, parse_config
 from exporter.core.errors import ConfigError
 from exporter.core.model import ItemCounts, Operation
 from exporter.kinds import response
+from exporter.kinds.failure_reason import reason_text
 from exporter.kinds.kind import (
     Api,
     ApiCall,
     Discovery,
+    FailedItem,
+    FailureSource,
     FetchRequest,
     ItemSeries,
     Kind,
@@ -36,7 +39,9 @@ from exporter.monitoring.records import ACTIVE, FAILED, PROCESSED_ITEMS, RUNNING
 from exporter.monitoring.rules import rules
 from tests.kinds import test_kind
 from tests.support import http_requests
-from tests.support.exporter_server import restartable_exporter, serve_simulation
+from tests.support.clocks import ManualClock
+from tests.support.exporter_server import restartable_exporter, serve_simulated_aws, serve_simulation
+from tests.support.failed_items import failures_at
 from tests.support.promql import Promtool
 
 GET = ApiCall("iot", "GetOTAUpdate", quota=10, resource="arn:*:iot:*:*:otaupdate/*")
@@ -65,10 +70,18 @@ def entries(page: Response) -> Iterable[ListEntry]:
     return (ListEntry(response.status(entry, "otaUpdateId")) for entry in response.structures(page, "otaUpdates"))
 
 
+async def failed_update(api: Api, update: OtaUpdate, state: str) -> AsyncIterator[Sequence[FailedItem]]:
+    description = response.structure(await api.call(GET, otaUpdateId=update.id), "otaUpdateInfo")
+    error = response.structure(description, "errorInfo")
+    reason = reason_text([response.text(error, "code"), response.text(error, "message")])
+    yield [FailedItem(update.id, state, reason)] if update.status == state else []
+
+
 def simulated_update(update: SimulatedOperation) -> dict[str, Any]:
+    error = {"code": "IO", "message": update.failure_reason(0)} if update.status == "CREATE_FAILED" else None
     files = [{"fileName": f"{number}.bin"} for number in range(update.items)]
     members = {"otaUpdateStatus": update.status, "creationDate": update.created, "lastModifiedDate": update.updated}
-    return {"otaUpdateInfo": {"otaUpdateId": update.id, "otaUpdateFiles": files, **members}}
+    return {"otaUpdateInfo": {"otaUpdateId": update.id, "otaUpdateFiles": files, "errorInfo": error, **members}}
 
 
 KIND: Kind[OtaUpdate] = Kind(
@@ -100,6 +113,7 @@ KIND: Kind[OtaUpdate] = Kind(
     failed=frozenset({"CREATE_FAILED", "DELETE_FAILED"}),
     waiting=frozenset({"CREATE_PENDING"}),
     ending=frozenset({"DELETE_IN_PROGRESS"}),
+    failures=FailureSource((GET,), ("CREATE_FAILED", "DELETE_FAILED"), failed_update),
 )
 FIVE_KINDS = (*KINDS, KIND)
 CONFIG = """
@@ -159,6 +173,17 @@ def test_it_is_simulated_and_scraped_until_its_end() -> None:
     assert f'aws_iot_bulk_operation_status{{{labels},status="CREATE_COMPLETE"}} 1.0' in exposed[-1]
 
 
+def test_its_failure_has_a_reason() -> None:
+    scenario = SCENARIO.replace(
+        "timeline: [{at: 0s, status: CREATE_IN_PROGRESS}, {at: 90s, status: CREATE_COMPLETE}]",
+        "failures: [{reason: no bucket}], timeline: [{at: 0s, status: CREATE_FAILED}]",
+    )
+    with serve_simulated_aws(scenario, ManualClock(), FIVE_KINDS) as (endpoint, _):
+        failures = failures_at(endpoint, "ota_update", "bootloader", kinds=FIVE_KINDS)
+    assert failures.items == (FailedItem("bootloader", "CREATE_FAILED", "IO; no bucket"),)
+    assert failures.complete
+
+
 def test_it_is_restored_after_a_restart(tmp_path: Path) -> None:
     scenario = SCENARIO.replace("[{at: 0s, status: CREATE_IN_PROGRESS}, {at: 90s,", "[{at: 0s,")
     with restartable_exporter(scenario, tmp_path / "state.db", FIVE_KINDS) as aws:
@@ -199,7 +224,8 @@ def test_it_is_documented() -> None:
 
 
 def test_it_is_in_the_iam_policy() -> None:
-    statements = {statement["Sid"]: statement for statement in policy(FIVE_KINDS, Models())["Statement"]}
+    statements = {statement["Sid"]: statement for statement in policy(FIVE_KINDS, Models(), True)["Statement"]}
+    assert statements["OtaUpdateFailures"]["Action"] == ["iot:GetOTAUpdate"]
     assert statements["OtaUpdateDiscover"]["Action"] == ["iot:ListOTAUpdates"]
     assert statements["OtaUpdateDescribe"] == {
         "Sid": "OtaUpdateDescribe",

@@ -256,7 +256,7 @@ def test_every_simulated_response_fits_the_model(kind: Kind[Any]) -> None:
 
 @every_kind
 def test_every_call_names_an_operation_as_the_model_requires(kind: Kind[Any]) -> None:
-    assert set(kind.simulation.names_of) <= set(kind.simulation.responses)
+    assert set(kind.simulation.names_of) <= {*kind.simulation.responses, *kind.simulation.item_responses}
     assert kind.naming(kind.describe_calls[0]).parameter == kind.id_parameter
     for call in kind.simulation.responses:
         naming, shape = kind.naming(call), MODELS.operation(call).input_shape
@@ -328,6 +328,39 @@ def test_tags_from_their_own_call_are_those_of_the_operation(kind: Kind[Any]) ->
         assert operation.tags == ()
         assert asyncio.run(result_of(source.read(api, operation))) == TAGS
         assert api.calls[-1] == source.call
+
+
+@every_kind
+def test_the_calls_for_failed_items_are_simulated_and_their_responses_fit_the_model(kind: Kind[Any]) -> None:
+    calls = kind.failures.calls if kind.failures else ()
+    simulation = kind.simulation
+    assert set(simulation.item_responses) <= set(calls)
+    assert set(simulation.item_responses).isdisjoint(simulation.responses)
+    for call in calls:
+        operation = MODELS.operation(call)
+        assert operation.service_model.resolved_protocol == "rest-json"
+        assert call.quota > 0
+    for call, response_of in simulation.item_responses.items():
+        operations = [sample_operation(status) for status in kind.statuses]
+        item = f"{kind.naming(call).name(operations[0])}-00001"
+        parameters = dict.fromkeys(("thingName", "coreDeviceThingName"), item)
+        contents = [response_of(operation, parameters) for operation in operations]
+        assert any(contents)
+        for content in filter(None, contents):
+            assert shape_violations(output_shape(call), serialize(output_shape(call), content)) == []
+
+
+@every_kind
+def test_the_states_of_failed_items_are_distinct_words_of_the_models(kind: Kind[Any]) -> None:
+    if kind.failures is None:
+        return
+    states = (*kind.failures.states, *kind.failures.more_states)
+    assert kind.failures.states
+    assert len(set(states)) == len(states)
+    inputs = [shape for call in kind.failures.calls for name, shape in input_members(call).items() if name == "status"]
+    for shape in inputs:
+        assert isinstance(shape, StringShape)
+        assert set(states) <= set(shape.enum)
 
 
 @every_kind
