@@ -11,7 +11,7 @@ from typing import Any
 from exporter.aws.models import Models
 from exporter.config.sections import Account, Config, Watch
 from exporter.core.errors import ConfigError
-from exporter.kinds.kind import DESCRIBE, DISCOVER, TAGS, ApiCall, Kind
+from exporter.kinds.kind import DESCRIBE, DISCOVER, FAILURES, TAGS, ApiCall, Kind
 
 # The purpose of dependent actions: the caller of an API needs them in addition to the API's own action.
 DEPENDENT = "dependent"
@@ -50,30 +50,39 @@ class Permission:
 
 
 def permissions(kind: Kind[Any], models: Models, purposes: Collection[str] | None = None) -> tuple[Permission, ...]:
-    """Return the permissions that a kind needs for some of its purposes, by default for all."""
-    chosen = {name: calls for name, calls in kind.purposes.items() if purposes is None or name in purposes}
+    """Return the permissions that a kind needs for some of its purposes, by default for all that refreshes have."""
+    wanted = kind.purposes if purposes is None else purposes
+    chosen = {name: calls for name, calls in kind.every_purpose.items() if name in wanted}
     own = [_permission(kind.name, name, calls, models) for name, calls in chosen.items()]
     actions = {action for calls in chosen.values() for call in calls for action in call.dependent_actions}
     dependent = [Permission(kind.name, DEPENDENT, tuple(sorted(actions)), ("*",))] if actions else []
     return (*own, *dependent)
 
 
-def policy(kinds: Sequence[Kind[Any]], models: Models) -> Document:
-    """Return the policy for every call that these kinds can make, in every Region."""
-    return _document(permission.statement() for kind in kinds for permission in permissions(kind, models))
+def policy(kinds: Sequence[Kind[Any]], models: Models, failures: bool = False) -> Document:
+    """Return the policy for every call of these kinds, in every Region. ``failures``: also for those on request."""
+    return _document(
+        permission.statement()
+        for kind in kinds
+        for permission in permissions(kind, models, kind.every_purpose if failures else None)
+    )
 
 
-def config_policy(config: Config, kinds: Sequence[Kind[Any]], models: Models, account: str | None = None) -> Document:
+def config_policy(
+    config: Config, kinds: Sequence[Kind[Any]], models: Models, account: str | None = None, failures: bool = False
+) -> Document:
     """Return the policy for the calls that a configuration causes. Raises ConfigError.
 
     With the name of an account, it is the policy for the credentials of that account. Otherwise it is the policy for
     the credentials of the process: they read the accounts without a role, and assume the roles of the others.
+    ``failures``: the policy also allows the calls that find failed items on request.
     """
+    on_request = {FAILURES} if failures else set()
     if account is not None:
-        return _document(_statements(config, [_account(config, account)], kinds, models))
+        return _document(_statements(config, [_account(config, account)], kinds, models, on_request))
     roles = {entry.role_arn for entry in config.accounts if entry.role_arn}
     direct = [entry for entry in config.accounts if not entry.role_arn]
-    statements = _statements(config, direct, kinds, models)
+    statements = _statements(config, direct, kinds, models, on_request)
     if roles:
         resources = {"Action": list(ASSUME_ROLE_ACTIONS), "Resource": sorted(roles)}
         statements.append({"Sid": "RolesOfAccounts", "Effect": "Allow", **resources})
@@ -90,7 +99,11 @@ def _permission(kind: str, purpose: str, calls: Iterable[ApiCall], models: Model
 
 
 def _statements(
-    config: Config, accounts: Sequence[Account], kinds: Sequence[Kind[Any]], models: Models
+    config: Config,
+    accounts: Sequence[Account],
+    kinds: Sequence[Kind[Any]],
+    models: Models,
+    on_request: Collection[str],
 ) -> list[Document]:
     """Return a statement for each kind and purpose of the accounts, limited to Regions if every account names some."""
     regions = {region for account in accounts for region in account.regions}
@@ -99,6 +112,8 @@ def _statements(
     statements = []
     for kind in kinds:
         purposes = {purpose for watch in watches if watch.kind == kind.name for purpose in _purposes(watch, config)}
+        if purposes:
+            purposes |= set(on_request)
         statements += [permission.statement(limits) for permission in permissions(kind, models, purposes)]
     return statements
 

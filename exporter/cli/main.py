@@ -30,6 +30,7 @@ COMMANDS = {
     "serve": "Serve /metrics.",
     "check": "Check the configuration and, with --live, the access to AWS.",
     "watch": "Show live progress; with --until-done wait until all operations have ended.",
+    "failures": "Print which items of an operation failed, and why.",
     "demo": "Serve /metrics of a simulated AWS.",
     "simulate": "Simulate the APIs of AWS.",
     "drill": "Make every alert fire and resolve on a simulated AWS.",

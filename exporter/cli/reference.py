@@ -74,9 +74,10 @@ EXIT_STATUSES: Mapping[str, str] = {
     "0": "Success.",
     "1": "A failure at run time, for example a port in use. For `check --live`: a call failed. For `drill`: an alert "
     "did not fire or did not end. For `watch --until-done`: an operation failed, or more of its items than "
-    "`--max-failed`.",
+    "`--max-failed`. For `failures`: AWS does not know the operation.",
     "2": "A flag or a file is invalid. Every problem is printed.",
-    "3": "For `watch --until-done`: AWS could not be read for `--give-up-after`, or refused the first read.",
+    "3": "For `watch --until-done`: AWS could not be read for `--give-up-after`, or refused the first read. "
+    "For `failures`: a call to AWS failed. What the other calls found is printed.",
     "4": "For `watch --until-done`: no operation failed for certain, but the counts of a job with retries do not show "
     "whether all of its things succeeded.",
     "5": "For `watch`: the time of `--timeout` has passed.",

@@ -78,15 +78,29 @@ def test_the_complete_policy_allows_exactly_the_calls_of_all_kinds_in_two_accoun
     assert config_policy(parsed, KINDS, MODELS, "other") == policy(KINDS, MODELS)
 
 
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.failures], ids=lambda kind: kind.name)
+def test_the_policy_for_failed_items_allows_their_calls_and_only_on_request(kind: Kind[Any]) -> None:
+    config = configuration(f"{{account_id: '{ACCOUNT}', watch: [{watch_entry(kind)}]}}")
+    without, complete = (
+        config_policy(parse_config(config, KINDS), KINDS, MODELS, failures=failures) for failures in (False, True)
+    )
+    (added,) = [statement for statement in complete["Statement"] if statement not in without["Statement"]]
+    assert kind.failures is not None
+    assert added["Sid"].endswith("Failures")
+    assert set(added["Action"]) == {MODELS.iam_action(call) for call in kind.failures.calls}
+    assert added in policy(KINDS, MODELS, failures=True)["Statement"]
+    assert added not in policy(KINDS, MODELS)["Statement"]
+
+
 def test_each_statement_has_a_unique_valid_id() -> None:
-    sids = [statement["Sid"] for statement in policy(KINDS, MODELS)["Statement"]]
+    sids = [statement["Sid"] for statement in policy(KINDS, MODELS, failures=True)["Statement"]]
     assert len(set(sids)) == len(sids)
     assert [sid for sid in sids if not re.fullmatch("[A-Za-z0-9]+", sid)] == []
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_no_statement_mixes_resources_with_a_wildcard(kind: Kind[Any]) -> None:
-    for permission in permissions(kind, MODELS):
+    for permission in permissions(kind, MODELS, kind.every_purpose):
         assert permission.resources == ("*",) or "*" not in permission.resources
 
 
@@ -119,6 +133,17 @@ def test_the_prefix_of_an_action_is_the_signing_name() -> None:
     assert MODELS.iam_action(ApiCall("iot", "DescribeJob", quota=10)) == "iot:DescribeJob"
 
 
+def test_show_prints_the_policy_for_failed_items_on_request(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(configuration(f"{{name: a, watch: [{watch_entry(KINDS[1])}]}}"))
+    for flags, expected in (
+        ((), policy(KINDS, MODELS, failures=True)),
+        ((f"--config.file={file}",), config_policy(parse_config(file.read_text(), KINDS), KINDS, MODELS, None, True)),
+    ):
+        done = run_exporter("show", "iam-policy", "--failures", *flags)
+        assert (done.returncode, json.loads(done.stdout)) == (0, expected)
+
+
 def test_show_prints_the_policies_of_a_configuration(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     watch = watch_entry(KINDS[0], DISCOVER)
@@ -140,6 +165,7 @@ def test_show_prints_the_policies_of_a_configuration(tmp_path: Path) -> None:
             ("iam-policy", "--config.file=config.example.yaml", "--account=none"),
             "--account: the configuration has no such account; expected any of factory, field",
         ),
+        (("metrics", "--failures"), "--failures: not used by metrics, only by iam-policy"),
         (("iam-policy", "--config.file=/none"), "/none: cannot read the file: No such file or directory"),
         (
             ("metrics", "--config.file=config.example.yaml"),

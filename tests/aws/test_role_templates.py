@@ -19,7 +19,7 @@ AWS = ROOT / "deploy" / "aws"
 MODULE = AWS / "terraform"
 ALL_KINDS = [kind.name for kind in KINDS]
 BY_DEFAULT = [kind.name for kind in KINDS if kind.by_default]
-ALL_PURPOSES = [*dict.fromkeys(purpose for kind in KINDS for purpose in kind.purposes if purpose != "describe")]
+ALL_PURPOSES = [*dict.fromkeys(purpose for kind in KINDS for purpose in kind.every_purpose if purpose != "describe")]
 ROLES = ["arn:aws:iam::444455556666:role/iot-bulk-exporter"]
 SERVICE_ACCOUNT = {"namespace": "monitoring", "service_account": "aws-iot-bulk-exporter"}
 ISSUER = "oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF"
@@ -103,7 +103,7 @@ def test_terraform_allows_tagging_sessions_only_with_pod_identity(tmp_path: Path
     ("variables", "message"),
     [
         ({**TRUSTS["Irsa"], "kinds": ["iot_jobs"]}, "kinds: expected any of thing_registration_task, "),
-        ({**TRUSTS["Irsa"], "purposes": ["tag"]}, "purposes: expected any of details, discover, tags."),
+        ({**TRUSTS["Irsa"], "purposes": ["tag"]}, "purposes: expected any of details, discover, failures, tags."),
         ({**TRUSTS["Irsa"], "kinds": []}, "kinds, assume_roles: set at least one of them"),
         ({}, "irsa, pod_identity, trusted_roles: set at least one of them"),
     ],

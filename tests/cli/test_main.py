@@ -57,6 +57,16 @@ FLAGS: Mapping[str, Mapping[str, str | None]] = {
         "--timeout DURATION": None,
         "--output FORMAT": "text",
     },
+    "failures": {
+        "--kind KIND": None,
+        "--id ID": None,
+        "--config.file PATH": None,
+        "--account NAME": None,
+        "--region REGION": None,
+        "--state STATE": None,
+        "--limit N": "100",
+        "--output FORMAT": "table",
+    },
     "demo": {
         flag: default
         for flag, default in SERVE_FLAGS.items()
@@ -64,7 +74,7 @@ FLAGS: Mapping[str, Mapping[str, str | None]] = {
     },
     "simulate": {"--listen-address HOST:PORT": "127.0.0.1:10099", "--scenario FILE": None},
     "drill": {"--alertmanager.config.file PATH": None, "--hold": None},
-    "show": {"--alerts.file PATH": None, "--config.file PATH": None, "--account NAME": None},
+    "show": {"--alerts.file PATH": None, "--config.file PATH": None, "--account NAME": None, "--failures": None},
 }
 
 

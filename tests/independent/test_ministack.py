@@ -1,6 +1,7 @@
 """Jobs, roles and CloudFormation on ministack, which executes jobs and checks policies before every call."""
 
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.independent.endpoints import REGION, Endpoint, ministack
 from tests.support.documented_permissions import documented_trust, wanted_statements
 from tests.support.exporter_server import serve_exporter
 from tests.support.exposition_rows import Scrape
+from tests.support.processes import run_exporter
 from tests.support.repository import ROOT
 
 ACCOUNT, OTHER_ACCOUNT = "111122223333", "444455556666"
@@ -149,6 +151,50 @@ def test_an_api_that_the_endpoint_lacks_does_not_affect_other_kinds(aws: Endpoin
     assert exposed.reasons() == {(kind, "other") for kind in unknown}
 
 
+def failures_of(id: str, *flags: str) -> tuple[int, dict[str, Any]]:
+    """Return the exit status and the JSON of the command ``failures`` for a job."""
+    command = ("failures", "--kind=iot_job", f"--id={id}", "--output=json", *flags)
+    done = run_exporter(*command, environment=dict(os.environ))
+    assert done.stderr == ""
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_the_command_failures_prints_what_the_devices_said(aws: Endpoint) -> None:
+    aws.create_job("firmware", aws.create_things("a", "b", "c", "d", "e"))
+    device = aws.client("iot-jobs-data")
+    for thing, status, details in (
+        ("a", "FAILED", {"code": "E_DISK", "message": "7 MB are free"}),
+        ("b", "FAILED", {"message": "12 MB are free", "code": "E_DISK"}),
+        ("c", "REJECTED", {"message": "wrong board", "url": "https://fw.example/v7?X-Amz-Signature=s3cret"}),
+        ("d", "FAILED", {}),
+        ("e", "SUCCEEDED", {"message": "installed"}),
+    ):
+        more = {"statusDetails": details} if details else {}
+        device.update_job_execution(jobId="firmware", thingName=thing, status=status, **more)
+    exit_status, content = failures_of("firmware")
+    assert exit_status == 0
+    assert {item["item"]: (item["state"], item["reason"], item["attempt"]) for item in content["items"]} == {
+        "a": ("FAILED", "code: E_DISK; message: 7 MB are free", 1),
+        "b": ("FAILED", "code: E_DISK; message: 12 MB are free", 1),
+        "c": ("REJECTED", "message: wrong board; url: https://fw.example/v7?[redacted]", 1),
+        "d": ("FAILED", "", 1),
+    }
+    assert [(group["reason"], group["count"]) for group in content["groups"]] == [
+        ("code: E_DISK; message: <number> MB are free", 2),
+        ("message: wrong board; url: <url>", 1),
+        ("no reason, only the state FAILED", 1),
+    ]
+    assert (content["complete"], content["omitted"], content["operation"]["failed"]) == (True, 0, 4)
+
+
+def test_the_command_failures_prints_cancelled_things_on_request(aws: Endpoint) -> None:
+    aws.create_job("firmware", aws.create_things("a"))
+    aws.client("iot").cancel_job(jobId="firmware")
+    assert failures_of("firmware")[1]["items"] == []
+    (item,) = failures_of("firmware", "--state=CANCELED")[1]["items"]
+    assert (item["item"], item["state"]) == ("a", "CANCELED")
+
+
 def create_role(aws: Endpoint, permissions: dict[str, Any]) -> None:
     """Create a role in the other account that trusts the first one with an external id."""
     iam = aws.client("iam", OTHER_ACCOUNT)
@@ -246,7 +292,7 @@ def test_a_stack_allows_and_trusts_as_documented(aws: Endpoint, sid: str) -> Non
 
 
 def test_a_stack_with_every_parameter_allows_every_purpose(aws: Endpoint) -> None:
-    purposes = {purpose for kind in KINDS for purpose in kind.purposes} - {"describe"}
+    purposes = {purpose for kind in KINDS for purpose in kind.every_purpose} - {"describe"}
     words = {
         "".join(part.capitalize() for part in name.split("_")) for name in {kind.name for kind in KINDS} | purposes
     }

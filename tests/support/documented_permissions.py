@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from exporter.aws.iam_policy import DEPENDENT, Permission, permissions
-from exporter.kinds.kind import DESCRIBE, DISCOVER, TAGS, Kind
+from exporter.kinds.kind import DESCRIBE, DISCOVER, FAILURES, TAGS, Kind
 from exporter.kinds.registry import KINDS
 from tests.support.repository import ROOT
 from tests.support.simulated_responses import MODELS
@@ -17,7 +17,11 @@ from tests.support.simulated_responses import MODELS
 # Every watched kind needs these purposes. The other ones depend on the configuration.
 ALWAYS = (DESCRIBE, DEPENDENT)
 ANY_PARTITION = "arn:*:"
-OF_EVERY_KIND = {DISCOVER: "Find operations by AWS's lists.", TAGS: "Read the tags that a description lacks."}
+OF_EVERY_KIND = {
+    DISCOVER: "Find operations by AWS's lists.",
+    TAGS: "Read the tags that a description lacks.",
+    FAILURES: "Find failed items and their reasons with the command failures.",
+}
 
 
 def permissions_table(kinds: Sequence[Kind[Any]]) -> str:
@@ -85,7 +89,7 @@ def documented_trust(sid: str) -> dict[str, Any]:
 
 
 def _permissions(kinds: Sequence[Kind[Any]]) -> Iterator[tuple[Kind[Any], Permission]]:
-    return ((kind, permission) for kind in kinds for permission in permissions(kind, MODELS))
+    return ((kind, permission) for kind in kinds for permission in permissions(kind, MODELS, kind.every_purpose))
 
 
 def _row(permission: Permission) -> str:

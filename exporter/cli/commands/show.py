@@ -60,20 +60,26 @@ def add_arguments(parser: CommandParser) -> None:
     flags.add_config_file(parser)
     help = "Print the policy for the credentials of this account; for the exporter's own if omitted."
     parser.add_value("--account", flags.name, "NAME", help)
+    help = "The policy also allows the calls of the command failures."
+    parser.add_argument("--failures", action="store_true", help=help)
 
 
-def run(subject: str, alerts_file: Path | None, config_file: Path | None, account: str | None) -> int:
+def run(subject: str, alerts_file: Path | None, config_file: Path | None, account: str | None, failures: bool) -> int:
     """Print the subject and return 0. Raises ConfigError."""
     if alerts_file and subject not in MONITORING:
         raise ConfigError([f"--alerts.file: not used by {subject}, only by {', '.join(MONITORING)}"])
     if (config_file or account) and subject != POLICY:
         raise ConfigError([f"--config.file, --account: not used by {subject}, only by {POLICY}"])
+    if failures and subject != POLICY:
+        raise ConfigError([f"--failures: not used by {subject}, only by {POLICY}"])
     if account and not config_file:
         raise ConfigError(["--account: needs --config.file"])
     if subject in MONITORING:
         text = MONITORING[subject](_settings(alerts_file))
     elif config_file:
-        text = _json(config_policy(read_config(config_file, KINDS), KINDS, Models(), account))
+        text = _json(config_policy(read_config(config_file, KINDS), KINDS, Models(), account, failures))
+    elif failures:
+        text = _json(policy(KINDS, Models(), failures))
     else:
         text = DOCUMENTS[subject]()
     print(text, end="")

