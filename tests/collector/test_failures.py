@@ -173,9 +173,9 @@ def test_a_refused_call_leaves_what_the_others_found(api: str, items: int, reaso
 def test_an_execution_that_was_deleted_leaves_only_its_own_thing_without_a_reason() -> None:
     fault = "faults: [{api: DescribeJobExecution, share: 0.25, error: ResourceNotFoundException, status: 404}]\n"
     with simulated(fault) as (endpoint, requests):
-        failures = failures_at(endpoint, "iot_job", "firmware")
-    assert sum(bool(item.reason) for item in failures.items) == 6
-    assert of_executions(requests)["descriptions"] == 8
+        failures = failures_at(endpoint, "iot_job", "huge", limit=40)
+    assert sum(bool(item.reason) for item in failures.items) == 30
+    assert of_executions(requests)["descriptions"] == 40
     assert failures.problems == ()
 
 
