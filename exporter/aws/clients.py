@@ -1,4 +1,4 @@
-"""botocore's sessions, credentials and clients: one client per credentials, Region and service, created once and kept.
+"""boto3 sessions, credentials and clients: one client per credentials, Region and service, created once and kept.
 
 The roles of accounts are assumed at their first use, and again before they expire.
 """
@@ -14,6 +14,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+import boto3
 import botocore.session
 from botocore import xform_name
 from botocore.client import BaseClient
@@ -173,7 +174,7 @@ class ClientPool:
 class AccountClients:
     """The clients of one account, created at their first use and never closed: a new connection costs ten calls.
 
-    ``lock`` protects the session, which is not thread-safe in botocore. Clients are. ``created_at`` is in monotonic
+    ``lock`` protects the session, which is not thread-safe in boto3. Clients are. ``created_at`` is in monotonic
     seconds. ``is_replaced`` is set after AWS has refused the credentials: the next refresh needs new clients.
     ``timeout_error`` returns the error for a call that hangs because of the credentials, or None.
     """
@@ -191,7 +192,7 @@ class AccountClients:
         self.is_replaced = False
         self.timeout_error = timeout_error
         self._pool = pool
-        self._session = session
+        self._session = boto3.Session(botocore_session=session)
         self._clients: dict[tuple[str, str], Any] = {}
         self._lock = lock
         self._clock = clock
@@ -203,7 +204,7 @@ class AccountClients:
         """Return the client of a service in a Region."""
         with self._lock:
             if (service, region) not in self._clients:
-                create = self._session.create_client
+                create = self._session.client
                 self._clients[service, region] = self._pool.new_client(create, service, region, account_id)
             return self._clients[service, region]
 
@@ -253,8 +254,8 @@ class AccountClients:
         sts = self.client(STS, region, "")
         credentials = self._session.get_credentials()
         # A claim can be wrong: users write AWS_ACCOUNT_ID and profiles by hand.
-        claim = credentials.get_frozen_credentials().account_id if credentials else None
-        if credentials and claim and credentials.method in METHODS_WITH_STS:
+        claim = credentials.get_frozen_credentials().account_id
+        if claim and credentials.method in METHODS_WITH_STS:
             return _checked_account_id(claim)
         self._confirm_at = math.inf
         try:

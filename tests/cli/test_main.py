@@ -204,7 +204,6 @@ def test_the_help_of_a_command_shows_each_flag_with_its_default(command: str) ->
         ("exporter.cli.main", "exporter.cli.commands"),
         ("exporter.cli.commands.serve", "sqlite3"),
         ("exporter.cli.commands.serve", "rich"),
-        ("exporter.cli.commands.serve", "boto3"),
     ],
 )
 def test_a_command_loads_only_what_it_uses(module: str, unloaded: str) -> None:

@@ -26,8 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 LIBRARIES = {
     "argparse": ("exporter.cli",),
     "bcrypt": ("exporter.web.protection",),
-    # Importing boto3 needs 3 MiB, and the exporter needs nothing of it beyond botocore.
-    "boto3": (),
+    "boto3": ("exporter.aws",),
     "botocore": ("exporter.aws",),
     "jinja2": ("exporter.web.ui",),
     "prometheus_client": ("exporter.app", "exporter.cli.commands.check", "exporter.metrics", "exporter.web"),
