@@ -27,6 +27,28 @@ class _List:
     entries: Mapping[str, ListEntry]
 
 
+@dataclass(frozen=True, slots=True)
+class ListNumbers:
+    """The number of lists that each refresh reads, and of those that are read every ``TERMINAL_SECONDS``."""
+
+    each_refresh: int
+    sometimes: int
+
+    def per_minute(self, refreshes: float) -> float:
+        """Return the number of lists in a minute with so many refreshes."""
+        return self.each_refresh * refreshes + self.sometimes * min(refreshes, 60.0 / TERMINAL_SECONDS)
+
+
+def list_numbers(kind: Kind[Any], rules: Discover) -> ListNumbers:
+    """Return the number of lists that ``Lists`` reads for these rules."""
+    if not kind.discovery.status_parameter:
+        return ListNumbers(1, 0)
+    wanted = set(rules.statuses or kind.statuses)
+    active = sum(map(kind.is_active, wanted))
+    compared = set() if kind.discovery.has_statuses or not rules.finds_unknown else set(kind.statuses)
+    return ListNumbers(active, len(wanted | compared) - active + rules.finds_unknown)
+
+
 class Lists:
     """The lists of one cell. A list that cannot be read keeps its last good content.
 

@@ -102,7 +102,7 @@ class OperationReader:
 
     def _note_failure(self, operation: TrackedOperation, error: ApiError) -> None:
         # Only a call that describes the operation can report that it is gone.
-        if _is_not_found(error, self._cell.kind.describe_calls):
+        if is_not_found(error, self._cell.kind.describe_calls):
             self._note_gone(operation)
             self._attempt.note_response()
             return
@@ -136,7 +136,7 @@ class OperationReader:
             with defects_as_api_errors():
                 operation.tags = await self._tag_source.read(api, described)
         except ApiError as error:
-            if _is_not_found(error, [self._tag_source.call]):
+            if is_not_found(error, [self._tag_source.call]):
                 operation.tags = ()
                 return
             if error.reason is not Reason.MALFORMED:
@@ -144,7 +144,7 @@ class OperationReader:
             self._attempt.fail(error, operation.entry.id)
 
 
-def _is_not_found(error: ApiError, calls: Iterable[ApiCall]) -> bool:
+def is_not_found(error: ApiError, calls: Iterable[ApiCall]) -> bool:
     """Return whether one of these calls did not find what it names."""
     return error.reason is Reason.NOT_FOUND and error.api in {call.name for call in calls}
 

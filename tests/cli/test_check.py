@@ -1,16 +1,25 @@
 """``check --live`` makes each type of call once for each cell, and names missing permissions."""
 
+import asyncio
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from exporter.aws.models import Models
+from exporter.collector.listing import Lists, list_numbers
+from exporter.config.sections import Discover
+from exporter.kinds.kind import Kind
 from exporter.kinds.registry import KINDS
 from exporter.simulator.app import application
 from exporter.simulator.scenario import parse_scenario
+from tests.support.clocks import ManualClock
 from tests.support.exporter_server import aws_environment
+from tests.support.processes import run_exporter
 from tests.support.repository import ROOT
 from tests.support.servers import serve_app
 
@@ -114,20 +123,99 @@ def test_a_role_that_cannot_be_assumed_is_reported_as_such(tmp_path: Path, exter
     status, lines = check(tmp_path, f"  - {{regions: [us-east-1], role_arn: '{ROLE}'{external_id}}}")
     assert status == 1
     assert lines == [
-        f"FAILED default us-east-1 {kind.name}: cannot access the account: "
-        "access_denied: no credentials from the role of account default: AWS returned AccessDenied (HTTP 403) for "
-        "AssumeRole; the exporter needs sts:AssumeRole, and the role's trust policy must allow the exporter and its "
-        "external_id"
-        for kind in KINDS
-        if kind.by_default
+        (
+            "FAILED default, all 3 cells in 1 Region: cannot access the account: "
+            "access_denied: no credentials from the role of account default: AWS returned AccessDenied (HTTP 403) for "
+            "AssumeRole; the exporter needs sts:AssumeRole, and the role's trust policy must allow the exporter and "
+            "its external_id"
+        )
     ]
 
 
-def test_an_unknown_id_is_a_failure_without_a_missing_permission(tmp_path: Path) -> None:
-    watch = "watch: [{kind: thing_registration_task, ids: [none]}]"
-    status, lines = check(tmp_path, f"  - {{regions: [eu-west-1], {watch}}}")
+def test_a_dead_account_is_one_line_beside_the_lines_of_the_others(tmp_path: Path) -> None:
+    dead = f"  - {{name: dead, regions: [us-east-1, eu-west-1], role_arn: '{ROLE}'}}"
+    status, lines = check(tmp_path, f"{dead}\n  - name: alive\n    regions: [eu-west-1]{WATCH}")
     assert status == 1
-    assert lines[0].endswith(": AWS returned ResourceNotFoundException (HTTP 404) for DescribeThingRegistrationTask")
+    assert [line.split(": ")[0] for line in lines] == [
+        "FAILED dead, all 6 cells in 2 Regions",
+        *(f"ok     alive eu-west-1 {kind.name}" for kind in KINDS),
+    ]
+
+
+def test_each_configured_id_is_read_and_an_unknown_one_is_a_warning_with_its_name(tmp_path: Path) -> None:
+    watch = "watch: [{kind: thing_registration_task, ids: [t1, none, gone]}, {kind: iot_job, ids: [lost]}]"
+    status, lines = check(tmp_path, f"  - {{regions: [eu-west-1], {watch}}}")
+    cure = "correct or remove the id, or its account and Region"
+    assert status == 0
+    assert lines == [
+        "ok     default eu-west-1 thing_registration_task: t1 is InProgress",
+        f"warning: default eu-west-1 thing_registration_task: AWS does not know none, gone; {cure}",
+        "ok     default eu-west-1 iot_job: no configured id is known",
+        f"warning: default eu-west-1 iot_job: AWS does not know lost; {cure}",
+    ]
+
+
+PLAN = """
+accounts:
+  - name: factory
+    account_id: "111122223333"
+    regions: [eu-west-1, us-east-1]
+    watch:
+      - {kind: iot_job, ids: [a, b], discover: {statuses: [IN_PROGRESS], unknown_statuses: true}}
+      - {kind: greengrass_bulk_deployment, ids: [x], details: true}
+      - {kind: thing_registration_task, discover: true}
+refresh: {min_age: 30s}
+"""
+
+
+def test_check_prints_what_is_watched_and_the_calls_that_it_costs(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(PLAN)
+    lines = run_exporter("check", f"--config.file={config}").stdout.splitlines()
+    assumed = "if a scrape refreshes every 30s and each list has one page"
+    found = "for each active operation that it finds"
+    jobs = "ids a, b and discovery of IN_PROGRESS, unknown statuses"
+    # Each refresh, twice a minute: the list and two jobs. Every five minutes: the list without a status.
+    # The lists of tasks: two active statuses in each refresh, three others and the list without a status sometimes.
+    expected = [
+        f"iot_job: {jobs}; at most 7 calls a minute, and 2 {found}",
+        "greengrass_bulk_deployment: id x; at most 4 calls a minute",
+        f"thing_registration_task: discovery of all statuses; at most 5 calls a minute, and 2 {found}",
+    ]
+    assert lines == [
+        *(f"factory {region} {line}" for region in ("eu-west-1", "us-east-1") for line in expected),
+        f"at most 30 calls a minute to AWS without discovered operations, {assumed}",
+        f"{config}: configuration is valid (1 account, 6 cells)",
+    ]
+
+
+async def no_pages(*_: object, **__: object) -> AsyncIterator[Any]:
+    return
+    yield
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("chosen", ["all statuses", "a final status", "active statuses"])
+def test_the_number_of_lists_is_the_one_of_an_hour_of_refreshes(kind: Kind[Any], chosen: str) -> None:
+    final = next(status for status in kind.statuses if not kind.is_active(status))
+    rules = {
+        "all statuses": Discover(),
+        "a final status": Discover(statuses=(final,)),
+        "active statuses": Discover(statuses=tuple(kind.active), unknown_statuses=True),
+    }[chosen]
+    clock, api = ManualClock(), cast("Any", SimpleNamespace(pages=no_pages))
+    lists = Lists(kind, rules, clock.clock())
+
+    async def read_hour() -> int:
+        number = 0
+        for _ in range(360):
+            for status in lists.due_statuses(()):
+                await lists.read(api, status)
+                number += 1
+            clock.advance(10.0)
+        return number
+
+    assert asyncio.run(read_hour()) == pytest.approx(60 * list_numbers(kind, rules).per_minute(6.0), abs=1)
 
 
 def test_a_failed_cell_does_not_affect_the_others(tmp_path: Path) -> None:

@@ -214,25 +214,32 @@ def test_a_command_loads_only_what_it_uses(module: str, unloaded: str) -> None:
 def test_check_prints_the_cells() -> None:
     done = run_exporter("check", f"--config.file={EXAMPLE}")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == [
-        "factory eu-west-1 thing_registration_task: 1 id and discovery",
-        "factory eu-west-1 iot_job: 1 id and discovery",
-        "factory us-east-1 thing_registration_task: 1 id and discovery",
-        "factory us-east-1 iot_job: 1 id and discovery",
-        "field eu-west-1 greengrass_deployment: discovery",
-        "field eu-west-1 greengrass_bulk_deployment: discovery",
+    assumed = "if a scrape refreshes every 10s and each list has one page"
+    task = "id 8b5a2f6e-2f0c-4a55-9a3e-0d1b6f7c1a11 and discovery of InProgress, Cancelling, Failed, unknown statuses"
+    jobs = "id firmware-7 and discovery of SCHEDULED, IN_PROGRESS, DELETION_IN_PROGRESS"
+    assert [line.partition("; ")[0] for line in done.stdout.splitlines()] == [
+        *(
+            f"factory {region} {kind}: {watched}"
+            for region in ("eu-west-1", "us-east-1")
+            for kind, watched in (("thing_registration_task", task), ("iot_job", jobs))
+        ),
+        "field eu-west-1 greengrass_deployment: discovery of all statuses",
+        "field eu-west-1 greengrass_bulk_deployment: discovery of all statuses",
+        f"at most 98 calls a minute to AWS without discovered operations, {assumed}",
         f"{EXAMPLE}: configuration is valid (2 accounts, 6 cells)",
     ]
     assert "change-me" not in done.stdout
 
 
 def test_check_without_a_file_prints_the_default_cells() -> None:
-    assert run_exporter("check").stdout.splitlines() == [
-        "default eu-west-1 thing_registration_task: discovery",
-        "default eu-west-1 iot_job: discovery",
-        "default eu-west-1 greengrass_deployment: discovery",
-        "default configuration is valid (1 account, 3 cells)",
+    lines = run_exporter("check").stdout.splitlines()
+    assert [line.partition(": ")[0] for line in lines[:-2]] == [
+        "default eu-west-1 thing_registration_task",
+        "default eu-west-1 iot_job",
+        "default eu-west-1 greengrass_deployment",
     ]
+    assert all("discovery of " in line for line in lines[:-2])
+    assert lines[-1] == "default configuration is valid (1 account, 3 cells)"
 
 
 def test_the_entry_point_is_the_main_function() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,18 @@ from exporter.app.runtime import watched_cells
 from exporter.aws.gateway import Gateway, ScopeApi
 from exporter.aws.models import Models
 from exporter.cli import flags
+from exporter.cli.check_plan import cell_plan, names, total_plan
 from exporter.cli.parser import CommandParser
 from exporter.collector.cells import Cell
+from exporter.collector.operation_reader import is_not_found
 from exporter.config.loader import read_config
+from exporter.config.sections import Config
 from exporter.config.strict_yaml import read_text
 from exporter.config.validation import run_both
 from exporter.core.clock import Clock
 from exporter.core.errors import ApiError, Reason
 from exporter.core.log import printable
+from exporter.core.model import Operation
 from exporter.kinds.kind import ApiCall, FetchRequest, Kind
 from exporter.kinds.registry import KINDS
 from exporter.kinds.response import Response
@@ -30,18 +35,21 @@ from exporter.web.protection.config_file import read_web_config
 
 # This call needs no permission. It fails only if the role cannot be assumed.
 IDENTITY = ApiCall("sts", "GetCallerIdentity", quota=10)
+# If all cells of an account fail for one of these reasons, the account or the network has the fault.
+SHARED_REASONS = frozenset({Reason.CREDENTIALS, Reason.CONNECTION, Reason.TIMEOUT})
 
 
 def add_arguments(parser: CommandParser) -> None:
     """Add the flags of ``check``."""
     flags.add_config_file(parser)
     flags.add_web_config_file(parser)
-    parser.add_argument("--live", action="store_true", help="Make each type of API call once for each cell.")
+    help = "Make each type of API call for each cell, and read each configured id."
+    parser.add_argument("--live", action="store_true", help=help)
 
 
 def run(config_file: Path | None = None, web_config_file: Path | None = None, live: bool = False) -> int:
     """Print the cells and return 0, or 1 if a live call failed. Raises ConfigError."""
-    (gateway, cells), _ = run_both(
+    (config, gateway, cells), _ = run_both(
         lambda: _read(config_file), lambda: web_config_file and read_web_config(web_config_file, read_text)
     )
     for cell in cells:
@@ -51,7 +59,8 @@ def run(config_file: Path | None = None, web_config_file: Path | None = None, li
     if live:
         return asyncio.run(_check_access(gateway, cells))
     for cell in cells:
-        print(printable(f"{_name(cell)}: {_watched(cell)}"))
+        print(printable(f"{_name(cell)}: {cell_plan(cell, config.refresh)}"))
+    print(total_plan(cells, config.refresh))
     accounts = _count(len({cell.account.name for cell in cells}), "account")
     subject = f"{config_file}: configuration" if config_file else "default configuration"
     print(f"{subject} is valid ({accounts}, {_count(len(cells), 'cell')})")
@@ -60,39 +69,77 @@ def run(config_file: Path | None = None, web_config_file: Path | None = None, li
     return 0
 
 
-def _read(config_file: Path | None) -> tuple[Gateway, tuple[Cell, ...]]:
+def _read(config_file: Path | None) -> tuple[Config, Gateway, tuple[Cell, ...]]:
     config = read_config(config_file, KINDS)
     gateway = Gateway(Models(), config.aws, ApiMetrics(CollectorRegistry()), Clock())
-    return gateway, watched_cells(config, KINDS, gateway)
+    return config, gateway, watched_cells(config, KINDS, gateway)
+
+
+@dataclass(frozen=True, slots=True)
+class _CellCheck:
+    """The result of the calls of a cell. ``failure`` is the reason of a failed call, None if all calls succeeded.
+
+    ``is_shared``: the failure is one of the account or the network, not of a call.
+    """
+
+    cell: Cell
+    message: str
+    failure: Reason | None = None
+    is_shared: bool = False
+    unknown_ids: tuple[str, ...] = ()
+
+    def lines(self) -> Iterator[str]:
+        """Yield the result, and a warning about unknown ids."""
+        yield f"{'FAILED' if self.failure else 'ok    '} {_name(self.cell)}: {self.message}"
+        if self.unknown_ids:
+            fault = f"AWS does not know {names(self.unknown_ids)}; correct or remove the id, or its account and Region"
+            yield f"warning: {_name(self.cell)}: {fault}"
 
 
 async def _check_access(gateway: Gateway, cells: Sequence[Cell]) -> int:
     results = await asyncio.gather(*(_check_cell(gateway, cell) for cell in cells))
-    for cell, (succeeded, message) in zip(cells, results, strict=True):
-        print(printable(f"{'ok    ' if succeeded else 'FAILED'} {_name(cell)}: {message}"))
-    return 0 if all(succeeded for succeeded, _ in results) else 1
+    by_account: dict[str, list[_CellCheck]] = {}
+    for result in results:
+        by_account.setdefault(result.cell.account.name, []).append(result)
+    for name, of_account in by_account.items():
+        for line in _account_lines(name, of_account):
+            print(printable(line))
+    return 1 if any(result.failure for result in results) else 0
 
 
-async def _check_cell(gateway: Gateway, cell: Cell) -> tuple[bool, str]:
-    """Return whether all calls succeeded, and their results or the failure and its cure."""
+def _account_lines(name: str, results: Sequence[_CellCheck]) -> Iterator[str]:
+    """Yield the lines of an account: a single one if all of its cells fail for a reason that they share."""
+    failures = {result.failure for result in results}
+    if len(results) > 1 and len(failures) == 1 and all(result.is_shared for result in results):
+        regions = len({result.cell.region for result in results})
+        scope = f"all {len(results)} cells in {_count(regions, 'Region')}"
+        yield f"FAILED {name}, {scope}: {results[0].message}"
+        return
+    for result in results:
+        yield from result.lines()
+
+
+async def _check_cell(gateway: Gateway, cell: Cell) -> _CellCheck:
+    """Make all calls of a cell, and return their results, or the failure and its cure."""
     try:
         api = await gateway.connect(cell.account, cell.region, cell.kind.name)
         if cell.account.role_arn:
             await api.call(IDENTITY)
     except ApiError as error:
-        return False, f"cannot access the account: {error}"
+        return _CellCheck(cell, f"cannot access the account: {error}", error.reason, is_shared=True)
     recorder = _CallRecorder(api)
     try:
-        return True, await _call_each_api(recorder, cell)
+        return await _call_each_api(recorder, cell)
     except ApiError as error:
         call = recorder.last
         cure = f"; needs the permission {gateway.models.iam_action(call)}" if call and _is_denied(error) else ""
-        return False, f"{call.name if call else 'call'}: {error}{cure}{_end_of_support(cell.kind)}"
+        message = f"{call.name if call else 'call'}: {error}{cure}{_end_of_support(cell.kind)}"
+        return _CellCheck(cell, message, error.reason, error.reason in SHARED_REASONS)
 
 
-async def _call_each_api(api: _CallRecorder, cell: Cell) -> str:
-    ids = list(cell.watch.ids[:1])
-    results = []
+async def _call_each_api(api: _CallRecorder, cell: Cell) -> _CellCheck:
+    """Make each type of call, and describe each configured id. Raises ApiError for any failure but an unknown id."""
+    ids, results = list(cell.watch.ids), []
     if cell.watch.discover:
         discovery = cell.kind.discovery
         async for page in api.pages(discovery.call, **discovery.parameters):
@@ -100,15 +147,28 @@ async def _call_each_api(api: _CallRecorder, cell: Cell) -> str:
             ids = ids or found[:1]
             results.append(f"{len(found)} found on the first page of {discovery.call.name}")
             break
-    for id in ids:
-        operation = await cell.kind.fetch(api, FetchRequest(id, cell.watch.options))
-        if cell.tag_source:
-            await cell.tag_source.read(api, operation)
-        results.append(f"{id} is {operation.status}")
+    read = [operation for operation in [await _operation(api, cell, id) for id in ids] if operation]
+    if cell.tag_source and read:
+        await cell.tag_source.read(api, read[0])
+    known = [f"{operation.id} is {operation.status}" for operation in read]
+    results += [names(known)] if known else []
     if not ids:
         calls = " and ".join(call.name for call in cell.kind.describe_calls)
         results.append(f"no operation to check {calls}")
-    return ", ".join(results)
+    unknown = set(ids) - {operation.id for operation in read}
+    message = ", ".join(results) or "no configured id is known"
+    return _CellCheck(cell, message, unknown_ids=tuple(id for id in ids if id in unknown))
+
+
+async def _operation(api: _CallRecorder, cell: Cell, id: str) -> Operation | None:
+    """Return an operation, or None if AWS does not know it. Raises ApiError."""
+    try:
+        operation: Operation = await cell.kind.fetch(api, FetchRequest(id, cell.watch.options))
+    except ApiError as error:
+        if is_not_found(error, cell.kind.describe_calls):
+            return None
+        raise
+    return operation
 
 
 class _CallRecorder:
@@ -138,12 +198,6 @@ def _is_denied(error: ApiError) -> bool:
 
 def _name(cell: Cell) -> str:
     return f"{cell.account.name} {cell.region} {cell.kind.name}"
-
-
-def _watched(cell: Cell) -> str:
-    ids = _count(len(cell.watch.ids), "id") if cell.watch.ids else ""
-    discovery = "discovery" if cell.watch.discover else ""
-    return " and ".join(part for part in (ids, discovery) if part)
 
 
 def _count(number: int, noun: str) -> str:
