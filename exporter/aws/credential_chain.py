@@ -30,10 +30,17 @@ from botocore.credentials import (
     ReadOnlyCredentials,
     create_credential_resolver,
 )
-from botocore.exceptions import InvalidConfigError, MetadataRetrievalError
+from botocore.exceptions import (
+    ConnectionClosedError,
+    InvalidConfigError,
+    MetadataRetrievalError,
+    ReadTimeoutError,
+)
 from botocore.httpsession import URLLib3Session
 from botocore.session import Session
 from botocore.utils import ContainerMetadataFetcher, create_nested_client
+from urllib3.exceptions import HTTPError
+from urllib3.exceptions import ReadTimeoutError as BodyTimeoutError
 
 from exporter.aws.credential_process import ProcessFactory
 from exporter.aws.credential_sources import KEPT_REASONS, Origin, origin
@@ -45,6 +52,8 @@ from exporter.core.log import shortened
 PROCESS_SECONDS = 60.0
 # Characters of a token. STS accepts web identity tokens of up to 20,000.
 MAX_TOKEN_LENGTH = 20_000
+# Bytes of a response with credentials of a container or an instance.
+MAX_RESPONSE_BYTES = 64 * 1024
 # The members of a response without which there are no credentials.
 _MEMBERS = frozenset({"AccessKeyId", "Credentials", "Expiration", "SecretAccessKey", "Token", "roleCredentials"})
 # The file of a cached token is named by a hash.
@@ -299,7 +308,7 @@ class _TokenFile:
 
 
 class _RecordingSession:
-    """An HTTP session of botocore that keeps why its last response has no credentials."""
+    """An HTTP session of botocore that limits responses, and keeps why its last one has no credentials."""
 
     def __init__(self, session: Any) -> None:
         self.failure: ApiError | None = None
@@ -307,15 +316,36 @@ class _RecordingSession:
 
     def send(self, request: Any) -> Any:
         """Return the response to a request. Raises what the session raises."""
+        # The session would read a response of any size.
+        request.stream_output = True
         try:
             response = self._session.send(request)
+            content = _limited_content(response, request.url)
         except Exception as error:
             self.failure = translate(error)
             raise
+        is_too_large = len(content) > MAX_RESPONSE_BYTES
+        vars(response)["_content"] = b"" if is_too_large else content
+        if is_too_large:
+            size = f"the response is larger than {MAX_RESPONSE_BYTES // 1024} KiB"
+            self.failure = ApiError(Reason.CREDENTIALS, detail=size)
+            return response
         status = response.status_code
         cause = "the response contains no credentials" if status == 200 else f"the response has status {status}"
         self.failure = ApiError(Reason.CREDENTIALS, detail=cause)
         return response
+
+
+def _limited_content(response: Any, url: str) -> bytes:
+    """Return at most one byte more than the limit. Raises botocore's exceptions, as its session does."""
+    try:
+        return bytes(response.raw.read(MAX_RESPONSE_BYTES + 1, decode_content=True))
+    except BodyTimeoutError as error:
+        raise ReadTimeoutError(endpoint_url=url, error=error) from error
+    except HTTPError as error:
+        raise ConnectionClosedError(endpoint_url=url, error=error) from error
+    finally:
+        response.raw.close()
 
 
 def _record_responses(provider: InstanceMetadataProvider) -> _RecordingSession:

@@ -337,6 +337,7 @@ def container_cases() -> Iterator[Case]:
     for status in (400, 401, 403, 404, 500):
         yield case(str(status), f"the response has status {status}", HttpResponse(SECRET.encode(), status))
     yield case("malformed", "the response contains no credentials", HTML)
+    yield case("too big", "the response is larger than 64 KiB", {**CONTAINER_KEYS, "Padding": SECRET * 20_000})
     yield case("not a text", "the response is not a text", HttpResponse(b"\xff"))
     yield case("a list", "the response is not a JSON object", [SECRET])
     for name in ("AccessKeyId", "SecretAccessKey", "Token", "Expiration"):
@@ -379,6 +380,8 @@ def metadata_cases() -> Iterator[Case]:
     ):
         cause = "the response contains no credentials"
         yield case(name, cause, responses={**role, f"{IMDS}reader": keys})
+    big = json_response({**CONTAINER_KEYS, "Padding": SECRET * 20_000})
+    yield case("too big", "the response is larger than 64 KiB", responses={**role, f"{IMDS}reader": big})
     bad = {**CONTAINER_KEYS, "Expiration": SECRET}
     responses = {**role, f"{IMDS}reader": json_response(bad)}
     yield Case(
