@@ -53,6 +53,8 @@ class Drill:
         await self.environment.repair()
         fired = [case for case in cases if case not in not_fired]
         not_resolved = await self._wait_for("resolved", fired, lambda case, firing: not _is_firing(case, firing))
+        # On a busy machine an alert could fire again, and Alertmanager would never be finished.
+        await self.environment.programs.stop("prometheus")
         await self._wait_until(
             self._has_notified, NOTIFICATION_SECONDS, "Alertmanager has not sent all notifications of resolved alerts"
         )
