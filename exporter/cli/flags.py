@@ -5,7 +5,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
-from exporter.cli.parser import CommandParser
+from exporter.cli.parser import CommandParser, OneOf
 from exporter.config.duration import parse_duration
 from exporter.core.log import FORMATS, LEVELS
 from exporter.kinds.phase import FailureLimit
@@ -15,15 +15,9 @@ DEFAULT_LISTEN_ADDRESS = ":10098"
 MAX_PERCENT = 100
 
 
-def one_of(*words: str) -> Callable[[str], str]:
+def one_of(*words: str) -> OneOf:
     """Return a type that accepts only these words."""
-
-    def word(text: str) -> str:
-        if text not in words:
-            raise ValueError(f"expected one of {', '.join(words)}")
-        return text
-
-    return word
+    return OneOf(words)
 
 
 def whole_number(minimum: int, maximum: int) -> Callable[[str], int]:

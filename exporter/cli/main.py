@@ -25,6 +25,7 @@ BROKEN_PIPE = 128 + signal.SIGPIPE
 OUTPUT_FAILED = 74
 OUTPUT_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
+DEFAULT_COMMAND = "serve"
 # Each command is a module of exporter.cli.commands with ``add_arguments`` and ``run``.
 COMMANDS = {
     "serve": "Serve /metrics.",
@@ -66,7 +67,7 @@ def _run(words: list[str]) -> int:
         if words and words[0] in ("-h", "--help", "--version"):
             _help_parser().parse_args(words)
         if not words or words[0].startswith("-"):
-            words.insert(0, "serve")
+            words.insert(0, DEFAULT_COMMAND)
         if words[0] == "serve":
             # The default action of SIGHUP ends the process. It is ignored until the server handles it.
             signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -11,12 +11,29 @@ from exporter.core.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A flag or a word of a command: its name, the name of its value, its default and its help."""
+    """A flag or a word of a command: its name, the name of its value, its default and its help.
+
+    ``words`` are the possible values, if they are known.
+    """
 
     name: str
     value: str
     default: str
     help: str
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """A type that accepts only these words."""
+
+    words: tuple[str, ...]
+
+    def __call__(self, text: str) -> str:
+        """Return the word. Raises ValueError."""
+        if text not in self.words:
+            raise ValueError(f"expected one of {', '.join(self.words)}")
+        return text
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -24,6 +41,7 @@ class CommandParser(argparse.ArgumentParser):
 
     def __init__(self, program: str, description: str) -> None:
         super().__init__(program, description=description, allow_abbrev=False)
+        self._words: dict[str, tuple[str, ...]] = {}
 
     def print_help(self, file: Any = None) -> None:
         """Print the help. Raises OSError, which argparse ignores."""
@@ -34,7 +52,9 @@ class CommandParser(argparse.ArgumentParser):
     ) -> None:
         """Add a flag or a word with a value. ``type`` raises ValueError with what was expected."""
         help += " (default: %(default)s)" if default else ""
-        self.add_argument(name, type=_value_or_error(type), metavar=metavar, help=help, default=default, **options)
+        read = _value_or_error(type)
+        action = self.add_argument(name, type=read, metavar=metavar, help=help, default=default, **options)
+        self._words[action.dest] = type.words if isinstance(type, OneOf) else ()
 
     def flags(self) -> Iterator[Flag]:
         """Yield the flags and words of the command, without ``--help``."""
@@ -45,7 +65,8 @@ class CommandParser(argparse.ArgumentParser):
             text = (action.help or "") % vars(action)
             help, _, default = text.removesuffix(")").partition(" (default: ")
             value = str(action.metavar or "") if action.option_strings else ""
-            yield Flag(name, value, f"`{default}`" if default else "", help)
+            words = self._words.get(action.dest, ())
+            yield Flag(name, value, f"`{default}`" if default else "", help, words)
 
     def error(self, message: str) -> NoReturn:
         """Raise ConfigError with a fault that argparse found itself, such as a missing value."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.cli.commands.show import MONITORING, SUBJECTS
+from exporter.cli.commands.show import COMPLETION, MONITORING, SUBJECTS
 from tests.support.processes import run_exporter, usage_errors
 from tests.support.repository import ROOT
 
@@ -40,7 +40,7 @@ def test_show_prints_the_committed_file(subject: str) -> None:
 
 
 def test_every_subject_has_a_committed_file() -> None:
-    assert set(SUBJECTS) == set(COMMITTED | SOURCES)
+    assert set(SUBJECTS) == {*COMMITTED, *SOURCES, COMPLETION}
 
 
 @pytest.mark.parametrize("subject", sorted(MONITORING))

@@ -22,6 +22,10 @@ class TmuxWindow:
         done = _tmux(self.server, "capture-pane", "-p")
         return [line.rstrip() for line in done.stdout.splitlines()]
 
+    def type(self, *keys: str) -> None:
+        """Type texts and named keys, such as ``Tab``."""
+        _tmux(self.server, "send-keys", *keys)
+
     def resize(self, columns: int, rows: int) -> None:
         """Change the size of the window."""
         _tmux(self.server, "resize-window", "-x", str(columns), "-y", str(rows))

@@ -8,6 +8,7 @@ from typing import Any
 from exporter.aws.iam_policy import config_policy, policy
 from exporter.aws.models import Models
 from exporter.cli import flags
+from exporter.cli.completion import SHELLS
 from exporter.cli.parser import CommandParser
 from exporter.cli.reference import configuration_document
 from exporter.config.loader import config_schema, read_config
@@ -48,13 +49,16 @@ MONITORING: Mapping[str, Callable[[Settings], str]] = {
     "dashboard-operation": lambda settings: operation_dashboard(KINDS, settings),
     "dashboard-exporter": lambda settings: exporter_dashboard(settings.selection),
 }
-SUBJECTS = (*DOCUMENTS, *MONITORING)
+COMPLETION = "completion"
+SUBJECTS = (*DOCUMENTS, *MONITORING, COMPLETION)
 
 
 def add_arguments(parser: CommandParser) -> None:
     """Add the subject and the flags of ``show``."""
     help = f"One of {', '.join(SUBJECTS)}."
     parser.add_value("subject", flags.one_of(*SUBJECTS), "SUBJECT", help, default="", nargs="?")
+    help = f"The shell of {COMPLETION}: one of {', '.join(SHELLS)}."
+    parser.add_value("shell", flags.one_of(*SHELLS), "SHELL", help, nargs="?")
     help = "Thresholds and other settings of the rules; see docs/monitoring.md."
     parser.add_value("--alerts.file", flags.file_path, "PATH", help)
     flags.add_config_file(parser)
@@ -64,26 +68,49 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument("--failures", action="store_true", help=help)
 
 
-def run(subject: str, alerts_file: Path | None, config_file: Path | None, account: str | None, failures: bool) -> int:
+def run(
+    subject: str,
+    shell: str | None,
+    alerts_file: Path | None,
+    config_file: Path | None,
+    account: str | None,
+    failures: bool,
+) -> int:
     """Print the subject and return 0. Raises ConfigError."""
-    if alerts_file and subject not in MONITORING:
-        raise ConfigError([f"--alerts.file: not used by {subject}, only by {', '.join(MONITORING)}"])
-    if (config_file or account) and subject != POLICY:
-        raise ConfigError([f"--config.file, --account: not used by {subject}, only by {POLICY}"])
-    if failures and subject != POLICY:
-        raise ConfigError([f"--failures: not used by {subject}, only by {POLICY}"])
+    uses = {
+        "SHELL": (shell, (COMPLETION,)),
+        "--alerts.file": (alerts_file, tuple(MONITORING)),
+        "--config.file": (config_file, (POLICY,)),
+        "--account": (account, (POLICY,)),
+        "--failures": (failures, (POLICY,)),
+    }
+    problems = [
+        f"{flag}: not used by {subject}, only by {', '.join(subjects)}"
+        for flag, (value, subjects) in uses.items()
+        if value and subject not in subjects
+    ]
+    if subject == COMPLETION and not shell:
+        problems.append(f"SHELL: expected one of {', '.join(SHELLS)}")
     if account and not config_file:
-        raise ConfigError(["--account: needs --config.file"])
-    if subject in MONITORING:
+        problems.append("--account: needs --config.file")
+    if problems:
+        raise ConfigError(problems)
+    if shell:
+        text = SHELLS[shell]()
+    elif subject in MONITORING:
         text = MONITORING[subject](_settings(alerts_file))
-    elif config_file:
-        text = _json(config_policy(read_config(config_file, KINDS), KINDS, Models(), account, failures))
-    elif failures:
-        text = _json(policy(KINDS, Models(), failures))
+    elif subject == POLICY:
+        text = _json(_policy(config_file, account, failures))
     else:
         text = DOCUMENTS[subject]()
     print(text, end="")
     return 0
+
+
+def _policy(config_file: Path | None, account: str | None, failures: bool) -> Mapping[str, Any]:
+    if config_file:
+        return config_policy(read_config(config_file, KINDS), KINDS, Models(), account, failures)
+    return policy(KINDS, Models(), failures)
 
 
 def _settings(alerts_file: Path | None) -> Settings:
