@@ -109,7 +109,7 @@ def test_all_invalid_flags_and_values_are_reported_at_once(command: tuple[str, .
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (("frobnicate",), "frobnicate: expected one of serve, check, watch, demo, simulate, drill, show"),
+        (("frobnicate",), f"frobnicate: expected one of {', '.join(COMMANDS)}"),
         (("serve", "check"), "unexpected argument check"),
         (("serve", "--config.file"), "--config.file: expected one argument"),
         (("check", "--live=yes"), "--live: ignored explicit argument 'yes'"),
