@@ -93,7 +93,9 @@ def _line(error: ErrorDetails, tags: frozenset[str], known: tuple[str, ...]) -> 
     else:
         template = MESSAGES.get(error["type"])
         message = template.format_map(error.get("ctx", {})) if template else error["msg"]
-        message += _hint(str(error["loc"][-2]), known, SIMILAR_NAME) if error["loc"][-1:] == (KEY_MARK,) else ""
+        if error["loc"][-1:] == (KEY_MARK,):
+            key = str(error["loc"][-2])
+            message += _hint(key, known, SIMILAR_NAME) if _nearest(key, known, SIMILAR_NAME) else ""
     return f"{path}: {message}" if path else message
 
 
@@ -124,5 +126,9 @@ def _hint(key: str, known: tuple[str, ...], similarity: float = SIMILAR_KEY) -> 
     if key in known:
         return ""
     hidden = "" if PLAIN_KEY.fullmatch(key) else ", hidden because it may be a value"
-    near = difflib.get_close_matches(key, known, n=1, cutoff=similarity)
-    return hidden + (f"; did you mean {near[0]}?" if near else "")
+    near = _nearest(key, known, similarity)
+    return hidden + (f"; did you mean {near}?" if near else "")
+
+
+def _nearest(key: str, known: tuple[str, ...], similarity: float) -> str:
+    return next(iter(difflib.get_close_matches(key, known, n=1, cutoff=similarity)), "")

@@ -138,7 +138,7 @@ def test_the_json_contains_hostile_texts_unchanged(hostile: ServedExporter) -> N
 def test_every_event_is_one_line_of_the_log(hostile: ServedExporter) -> None:
     lines = hostile.log.getvalue().splitlines()
     assert lines
-    assert [line for line in lines if not re.match(r"ts=\S+ level=(info|warning) msg=", line)] == []
+    assert [line for line in lines if not re.match(r"ts=\S+ level=(info|warn) msg=", line)] == []
     assert [line for line in lines if not line.isprintable()] == []
 
 
