@@ -41,7 +41,7 @@ VARIABLES: Mapping[str, str] = {
     "`GREENGRASSV2` or `STS`.",
     "AWS_ACCESS_KEY_ID": "The access key, with `AWS_SECRET_ACCESS_KEY` and, if it is temporary, `AWS_SESSION_TOKEN`. "
     "The other variables of boto3's credential chain work too.",
-    "AWS_WEB_IDENTITY_TOKEN_FILE": "The file with the token of IRSA, with `AWS_ROLE_ARN`.",
+    "AWS_ROLE_ARN": "The role of IRSA, whose token is in the file `AWS_WEB_IDENTITY_TOKEN_FILE`.",
     "AWS_PROFILE": "The profile in the files that `AWS_CONFIG_FILE` and `AWS_SHARED_CREDENTIALS_FILE` name.",
     "AWS_CA_BUNDLE": "The file with the certificate authorities for the APIs of AWS.",
     "HTTPS_PROXY": "The proxy for the APIs of AWS. `NO_PROXY` lists hosts without a proxy.",
