@@ -3,7 +3,7 @@
 import json
 import os
 import signal
-import subprocess  # nosec B404: the user configures the program, without a shell
+import subprocess  # nosec B404
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
