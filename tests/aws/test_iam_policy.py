@@ -169,7 +169,7 @@ def test_show_prints_the_policies_of_a_configuration(tmp_path: Path) -> None:
         (("iam-policy", "--config.file=/none"), "/none: cannot read the file: No such file or directory"),
         (
             ("metrics", "--config.file=config.example.yaml"),
-            "--config.file, --account: not used by metrics, only by iam-policy",
+            "--config.file: not used by metrics, only by iam-policy",
         ),
     ],
 )
