@@ -4,6 +4,7 @@ import os
 import ssl
 import sys
 from http.client import HTTPException
+from urllib.error import HTTPError
 from urllib.request import HTTPSHandler, ProxyHandler, build_opener
 
 VARIABLE = "HEALTHCHECK_URL"
@@ -28,6 +29,9 @@ def problem(url: str) -> str | None:
     try:
         with build_opener(ProxyHandler({}), HTTPSHandler(context=context)).open(url, timeout=TIMEOUT_SECONDS):
             return None
+    except HTTPError as error:
+        with error:
+            return str(error)
     except (OSError, HTTPException, ValueError) as error:
         return str(error) or type(error).__name__
 

@@ -52,8 +52,12 @@ sys.exit(main(["serve", "--config.file=/nonexistent"]))
 """
 PROBLEM = "aws-iot-bulk-exporter: /nonexistent: cannot read the file: No such file or directory\n"
 
-# The limit of the memory of an exporter with one account, in MiB.
+# The limit of the memory of an exporter with one account, in MiB. It holds for the Python of the image and older ones.
+# The interpreter and the libraries of newer ones need more.
 RESIDENT = 68
+LARGER = {(3, 14): 9}
+# The image sets these. Without them, malloc keeps memory of the start.
+IMAGE_SETTINGS = {"MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "131072"}
 
 Process = subprocess.Popen[str]
 
@@ -249,10 +253,15 @@ def test_sighup_during_startup_does_not_end_the_process() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the metric needs /proc")
-def test_an_exporter_with_one_account_needs_little_memory(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("settings", "more"), [(IMAGE_SETTINGS, 0), ({}, 2)], ids=["image", "pip"])
+def test_an_exporter_with_one_account_needs_little_memory(
+    settings: dict[str, str], more: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
     config = 'accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, discover: true}]}]'
     aws = ScriptedAws({"/thing-registration-tasks": json_response({"taskIds": []})})
     with serve_app(aws.app()) as endpoint, run_exporter_process(tmp_path, config, endpoint) as exporter:
         exporter.scrape()
         ((_, resident),) = Scrape(exporter.scrape()).rows("process_resident_memory_bytes")
-    assert resident / 2**20 < RESIDENT
+    assert resident / 2**20 < RESIDENT + more + LARGER.get(sys.version_info[:2], 0)

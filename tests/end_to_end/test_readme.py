@@ -62,6 +62,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
     """The environment of a user whose AWS is the demo's, and in which every role can be assumed."""
+    program("curl")
     scenario = tmp_path / "scenario.yaml"
     scenario.write_text(re.sub(r"(?ms)^roles:.*?^operations:", "operations:", scenario_text()))
     command = [sys.executable, "-m", "exporter", "simulate", "--listen-address=127.0.0.1:0", f"--scenario={scenario}"]
