@@ -27,11 +27,13 @@ REPRODUCIBLE_docker = --build-arg SOURCE_DATE_EPOCH=$(COMMIT_TIME)
 REPRODUCIBLE_podman = --format docker --timestamp $(COMMIT_TIME)
 REPRODUCIBLE_buildah = $(REPRODUCIBLE_podman)
 
-.PHONY: help demo drill test environments properties faults lint audit format bench soak image sbom lock write-locks documents \
-	screenshots clean
+REPOSITORY ?= aws-iot-bulk-exporter
+
+.PHONY: help demo drill test environments properties faults lint audit format bench bench-compare soak image sbom lock \
+	write-locks chart distributions release-check release-notes version documents screenshots clean
 
 help: ## List the targets.
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 demo: $(VENV)/.run ## Run the exporter against a simulated AWS.
 	$(BIN)/aws-iot-bulk-exporter demo $(ARGS)
@@ -56,6 +58,10 @@ lint: $(VENV)/.dev ## Check style, types and security.
 	$(BIN)/bandit --quiet --recursive exporter
 	$(BIN)/mypy
 	$(BIN)/hadolint Dockerfile
+	$(BIN)/zizmor --quiet --offline .github
+	@if command -v actionlint >/dev/null; then actionlint; \
+	elif [ -n "$(CI)" ]; then echo "actionlint is not installed" >&2; false; \
+	else echo "actionlint is not installed, so the workflows are not checked by it"; fi
 
 audit: $(VENV)/.dev .venv-audit/.done ## Check all locked dependencies for known vulnerabilities.
 	$(BIN)/python -m tests.support.audit $(ARGS)
@@ -66,6 +72,9 @@ format: $(VENV)/.dev ## Format the code.
 
 bench: $(VENV)/.dev ## Run the benchmarks.
 	$(BIN)/python -m benchmarks
+
+bench-compare: $(VENV)/.dev ## Run the benchmarks of the commit BASE and of this one in turn, and print the ratios.
+	$(BIN)/python -m benchmarks.compare $(BASE) $(ARGS)
 
 soak: $(VENV)/.dev ## Run the load tests; ARGS selects parts.
 	$(BIN)/python -m benchmarks.soak $(ARGS)
@@ -85,6 +94,29 @@ sbom: .venv-sbom/.done ## Write the Python packages of the image as CycloneDX.
 	.venv-sbom/bin/cyclonedx-py environment --output-reproducible --pyproject build/sbom/pyproject.toml \
 	--output-file $(SBOM) build/sbom/empty
 	rm -rf build/sbom
+
+chart: ## Package the chart with the image of a registry; REPOSITORY names it.
+	rm -rf build/chart && mkdir -p build/chart
+	cp -r helm build/chart/source
+	sed -i 's|^  repository: aws-iot-bulk-exporter$$|  repository: $(REPOSITORY)|' build/chart/source/values.yaml
+	sed -i 's|image: aws-iot-bulk-exporter:|image: $(REPOSITORY):|' build/chart/source/Chart.yaml
+	helm package build/chart/source --destination build/chart
+	rm -rf build/chart/source
+
+distributions: $(VENV)/.run ## Build the wheel and the source distribution into build/distributions.
+	rm -rf build/distributions build/lib && mkdir -p build/distributions
+	SOURCE_DATE_EPOCH=$(COMMIT_TIME) $(BIN)/python -c "from setuptools import build_meta as build; \
+	build.build_sdist('build/distributions'); build.build_wheel('build/distributions')" >build/distributions.log
+	rm -rf build/lib build/bdist.*
+
+release-check: $(VENV)/.dev ## Check versions, changelog and locks for a release; TAG is its tag.
+	@$(BIN)/python -m tests.support.release check $(TAG)
+
+release-notes: $(VENV)/.dev ## Print the section of the changelog for the version.
+	@$(BIN)/python -m tests.support.release notes
+
+version: $(VENV)/.dev ## Write a new version to all files that contain it; VERSION is the version.
+	@$(BIN)/python -m tests.support.release version $(VERSION)
 
 documents: $(VENV)/.dev ## Generate the documents, rules, dashboards and tables again.
 	$(BIN)/aws-iot-bulk-exporter show metrics > docs/metrics.md

@@ -2,37 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping
 
-from benchmarks import (
-    calls,
-    capacity,
-    cpu,
-    disk,
-    fill,
-    hanging_scope,
-    page_latency,
-    rendering,
-    restart,
-    scopes,
-    series,
-    start,
-)
-
-REPORTS: Mapping[str, tuple[str, Callable[[], str]]] = {
-    "start": ("Start and memory", start.report),
-    "calls": ("API calls per scrape", calls.report),
-    "fill": ("The first fill", fill.report),
-    "disk": ("The state file", disk.report),
-    "hanging": ("A scope that hangs", hanging_scope.report),
-    "answering": ("AWS hangs everywhere", page_latency.report),
-    "rendering": ("The text of /metrics", rendering.report),
-    "restart": ("A restart with finished operations", restart.report),
-    "series": ("Series in Prometheus", series.report),
-    "scopes": ("Many scopes", scopes.report),
-    "capacity": ("Capacity", capacity.report),
-    "cpu": ("CPU of an API call", cpu.report),
-}
+from benchmarks.reports import REPORTS
 
 
 def main(names: list[str]) -> None:
@@ -43,4 +14,5 @@ def main(names: list[str]) -> None:
         print(f"\n## {title}\n\n{report()}", flush=True)
 
 
-main(sys.argv[1:])
+if __name__ == "__main__":
+    main(sys.argv[1:])
