@@ -9,6 +9,7 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -53,7 +54,8 @@ BOTOCORE: Mapping[type[Exception], Cause] = {
     aws.ConfigNotFound: Cause(Reason.CREDENTIALS, "the file {path} does not exist; correct AWS_CONFIG_FILE"),
     aws.ConfigParseError: Cause(Reason.CREDENTIALS, "the file {path} cannot be parsed; correct it"),
     aws.ProfileNotFound: Cause(
-        Reason.CREDENTIALS, "profile {profile} is not in the AWS configuration; correct AWS_PROFILE, or add the profile"
+        Reason.CREDENTIALS,
+        "profile {profile} is not in the AWS configuration{unreadable}; correct AWS_PROFILE, or add the profile",
     ),
     aws.InvalidConfigError: Cause(Reason.CREDENTIALS, "the AWS configuration is invalid"),
     aws.InfiniteLoopConfigError: Cause(Reason.CREDENTIALS, "source_profile {source_profile} leads back to itself"),
@@ -118,6 +120,7 @@ BOTOCORE: Mapping[type[Exception], Cause] = {
     aws.InvalidProxiesConfigError: Cause(Reason.OTHER, "the proxy settings of the AWS SDK are invalid"),
     aws.BotoCoreError: Cause(Reason.OTHER, "unexpected {type} of the AWS SDK"),
 }
+_NO_PROFILE = BOTOCORE[aws.ProfileNotFound]
 # What to do about a failed connection.
 CONNECTION_CURES: Mapping[type[Exception], str] = {
     aws.ConnectTimeoutError: "check the route, the security groups, the firewall and the VPC endpoint",
@@ -159,16 +162,29 @@ def botocore_cause(error: Exception) -> Cause | None:
     if found is None:
         return None
     given: Mapping[str, Any] = getattr(error, "kwargs", {})
-    because = root_cause(error)
     fields = _Fields({name: shortened(value) for name, value in given.items()})
     fields |= {
         "endpoint": address(given.get("endpoint_url")),
         "proxy": address(given.get("proxy_url")),
         "tls": "certificate verification" if _is_certificate_error(error) else "TLS",
-        "because": f": {because}" if because else "",
+        "because": _colon(root_cause(error)),
+        "unreadable": "".join(f"; {file}" for file in unreadable_files()) if found is _NO_PROFILE else "",
         "type": type(error).__name__,
     }
     return Cause(found.reason, shortened(found.sentence.format_map(fields), SENTENCE_LENGTH))
+
+
+def unreadable_files() -> Iterator[str]:
+    """Yield a sentence for each file of the AWS configuration that botocore ignores because it cannot be read."""
+    defaults = {"AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials", "AWS_CONFIG_FILE": "~/.aws/config"}
+    for variable, default in defaults.items():
+        file = Path(os.environ.get(variable, default)).expanduser()
+        try:
+            file.open("rb").close()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            yield f"the file {shortened(file)} cannot be read{_colon(root_cause(error))}"
 
 
 def connections_table() -> str:
@@ -179,6 +195,10 @@ def connections_table() -> str:
         for kind, cure in CONNECTION_CURES.items()
     )
     return "\n".join(("| cause | what to do |", "| --- | --- |", *rows))
+
+
+def _colon(cause: str) -> str:
+    return f": {cause}" if cause else ""
 
 
 def root_cause(error: BaseException) -> str:

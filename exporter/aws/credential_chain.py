@@ -42,6 +42,7 @@ from botocore.utils import ContainerMetadataFetcher, create_nested_client
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import ReadTimeoutError as BodyTimeoutError
 
+from exporter.aws.causes import unreadable_files
 from exporter.aws.credential_process import ProcessFactory
 from exporter.aws.credential_sources import KEPT_REASONS, Origin, origin
 from exporter.aws.errors import EXPIRED, translate
@@ -143,17 +144,8 @@ def _nothing_found(profile: str, metadata_failure: str) -> CredentialsError:
     places = f"the environment, profile {shortened(profile)} and the container have none"
     is_disabled = os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true"
     metadata = "switched off" if is_disabled else metadata_failure
-    detail = "; ".join([f"no credentials: {places}; instance metadata (IMDS): {metadata}", *_unreadable_files()])
+    detail = "; ".join([f"no credentials: {places}; instance metadata (IMDS): {metadata}", *unreadable_files()])
     return CredentialsError(Reason.CREDENTIALS, detail=shortened(f"{detail}; configure a source of credentials", 600))
-
-
-def _unreadable_files() -> Iterator[str]:
-    """Yield a sentence for each file of the AWS configuration that botocore ignores because it cannot be read."""
-    defaults = {"AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials", "AWS_CONFIG_FILE": "~/.aws/config"}
-    for variable, default in defaults.items():
-        file = Path(os.environ.get(variable, default)).expanduser()
-        if file.exists() and not os.access(file, os.R_OK):
-            yield f"{shortened(file)} cannot be read"
 
 
 class _Providers(ProfileProviderBuilder):

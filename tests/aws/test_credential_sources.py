@@ -9,7 +9,7 @@ import json
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
@@ -33,6 +33,7 @@ from exporter.metrics.self_metrics import ApiMetrics
 from tests.aws.test_credentials import NO_KEYS, XML, role_credentials
 from tests.aws.test_errors import CODES
 from tests.support.exporter_server import aws_environment, serve_exporter
+from tests.support.file_permissions import result_without_file_privileges
 from tests.support.scripted_endpoint import HttpResponse, ScriptedAws, error_response, json_response
 from tests.support.servers import hanging_endpoint, serve_app
 from tests.support.simulated_responses import MODELS
@@ -103,6 +104,7 @@ class Case:
 
     ``files`` are below the folder; None is a directory. ``profile_name`` is in the source's name.
     ``endpoint`` is where AWS is: served, refusing or hanging.
+    ``unreadable`` is a file that the exporter's user may not read.
     """
 
     method: str
@@ -115,6 +117,7 @@ class Case:
     profile_name: str = "plant"
     config: str = CONFIG
     endpoint: str = "served"
+    unreadable: str = ""
 
     @property
     def expected(self) -> str:
@@ -169,6 +172,14 @@ def file_cases() -> Iterator[Case]:
             environment=environment,
             files=files,
         )
+    denied = "the file FOLDER/config cannot be read: permission denied"
+    missing = f"profile plant is not in the AWS configuration; {denied}; correct AWS_PROFILE, or add the profile"
+    nothing = nothing_found("switched off").replace("; configure", f"; {denied}; configure")
+    for profile, sentence in (({"AWS_PROFILE": "plant"}, missing), ({}, nothing)):
+        environment = {"AWS_CONFIG_FILE": "FOLDER/config", **profile}
+        files = {"config": f"[default]\n{FILE_KEYS}[profile plant]\n{FILE_KEYS}"}
+        case = Case("AWS configuration", f"unreadable, {[*profile]}", sentence, environment=environment, files=files)
+        yield replace(case, unreadable="config")
     for method, variable, head in (
         ("shared-credentials-file", "AWS_SHARED_CREDENTIALS_FILE", "[plant]\n"),
         ("config-file", "AWS_CONFIG_FILE", "[profile plant]\n"),
@@ -246,6 +257,7 @@ def web_identity_cases() -> Iterator[Case]:
     missing = "FOLDER/token: no such file or directory"
     yield Case(method, "absent", missing, environment=IRSA)
     yield case(failure="a directory", cause="FOLDER/token is not a file", token=None)
+    yield case(failure="unreadable", cause="FOLDER/token: permission denied", unreadable="token")
     yield case(failure="empty", cause="FOLDER/token is empty", token="\n")
     yield case(failure="not a text", cause="FOLDER/token is not a text", token=b"\xff\xfe")
     yield case(failure="too big", cause="FOLDER/token has more than 20000 characters", token="x" * 20_001)
@@ -264,6 +276,7 @@ def sso_cases() -> Iterator[Case]:
             return profile_case("sso", failure + name, cause, profile, files={file: content}, **more)  # noqa: B023
 
         yield profile_case("sso", f"absent{name}", "the SSO cache has no valid token", profile)
+        yield case("unreadable", "the cached token cannot be read", unreadable=file)
         yield case("malformed token", "the cached token cannot be read", f"{{{SECRET}")
         yield case("token without a time", "the SSO cache has no valid token", {"accessToken": SECRET})
         yield case("token with another time", MALFORMED, {**TOKEN, "expiresAt": SECRET})
@@ -299,6 +312,8 @@ def process_cases() -> Iterator[Case]:
     start = "the program cannot be started"
     yield process_case("absent", f"{start}: no such file or directory", command=f"/no/such/{SECRET}")
     yield process_case("not executable", f"{start}: permission denied", SECRET, command="FOLDER/program")
+    failed = "the program ended with status 1"
+    yield process_case("unreadable", failed, SECRET, command="/bin/cat FOLDER/program", unreadable="program")
     yield process_case("a directory", f"{start}: permission denied", command="FOLDER")
     yield process_case("open quote", MALFORMED, command=f"'{SECRET}")
     yield process_case("refused", "the program ended with status 3", f"echo {SECRET} >&2; echo {SECRET}; exit 3")
@@ -350,6 +365,9 @@ def container_cases() -> Iterator[Case]:
     variable = "AWS_CONTAINER_AUTHORIZATION_TOKEN"
     file = {f"{variable}_FILE": "FOLDER/token"}
     yield case("token absent", "FOLDER/token: no such file or directory", environment=file)
+    secret = {"token": SECRET}
+    denied = "FOLDER/token: permission denied"
+    yield case("token unreadable", denied, environment=file, files=secret, unreadable="token")
     yield case("token a directory", "FOLDER/token is not a file", environment=file, files={"token": None})
     yield case("token empty", "FOLDER/token is empty", environment=file, files={"token": ""})
     yield case("token with a line break", f"FOLDER/token {ODD}", environment=file, files={"token": f"{SECRET}\n"})
@@ -451,6 +469,8 @@ def write_files(case: Case, folder: Path, endpoint: str) -> None:
             (folder / name).write_bytes(content)
         else:
             (folder / name).write_text(replaced(content, folder, endpoint), encoding="utf-8")
+    if case.unreadable:
+        (folder / case.unreadable).chmod(0)
 
 
 def replaced(text: str, folder: Path, endpoint: str) -> str:
@@ -488,7 +508,7 @@ def test_a_failure_to_get_credentials_has_its_reason_its_sentence_and_its_cure(c
         write_files(case, home, endpoint)
         environment = {name: replaced(text, home, endpoint) for name, text in case.environment.items()}
         with aws_environment(endpoint, **{**NO_KEYS, **environment}):
-            error = failure_of(case, endpoint)
+            error = result_without_file_privileges(lambda: failure_of(case, endpoint))
     assert (error.reason, error.detail) == (case.reason, replaced(case.expected, home, endpoint))
     assert SECRET not in f"{error!r} {error} {error.code}"
     assert error.code in CODES
