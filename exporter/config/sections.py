@@ -156,10 +156,14 @@ class Labels(StrictModel):
 
 
 class Links(StrictModel):
-    """Pages that the status page links. Without an address there is no link."""
+    """Pages that the status page links."""
 
-    documentation: PageUrl | None = Field(default=None, description="The address of the exporter's documentation.")
-    runbooks: PageUrl | None = Field(default=None, description="The address of the runbooks of the alerts.")
+    documentation: PageUrl | None = Field(
+        default=None, description="The address of the documentation. Default: no link."
+    )
+    runbooks: PageUrl | None = Field(
+        default=None, description="The address of your runbooks. Without it, the page links the exporter's own."
+    )
 
 
 class Config(StrictModel):

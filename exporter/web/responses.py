@@ -34,6 +34,7 @@ PAGE_HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 }
+HTML_HEADERS: Mapping[str, str] = {**PAGE_HEADERS, "Content-Type": "text/html; charset=utf-8"}
 
 
 def negotiated_response(

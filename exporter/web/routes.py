@@ -21,8 +21,8 @@ Refresh = Callable[[float | None], Awaitable[Metrics]]
 
 def check_metrics_path(metrics_path: str, routes: Sequence[BaseRoute]) -> None:
     """Raise ConfigError if the metrics would hide a route. They may replace the status page."""
-    taken = [route.path for route in routes if isinstance(route, Route) and route.path != STATUS_PAGE]
-    if metrics_path in taken:
+    others = [route for route in routes if isinstance(route, Route) and route.path != STATUS_PAGE]
+    if any(route.path_regex.match(metrics_path) for route in others):
         fault = f"the exporter uses {metrics_path} for another page; choose another path such as /metrics"
         raise ConfigError([f"--web.telemetry-path: {fault}"])
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tests.support.documented_permissions import (
     permissions_table,
     terraform_data,
 )
+from tests.support.rendered_runbooks import INDEX, RENDERED, index_html, runbook_html
 from tests.support.repository import ROOT
 
 Kinds = Sequence[Kind[Any]]
@@ -55,6 +57,10 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
 
 
+def _runbook(name: str, kinds: Kinds) -> str:
+    return runbook_html(name)
+
+
 # The parts of a template with a role.
 CLOUDFORMATION: Mapping[str, Part] = {
     "parameters": cloudformation_parameters,
@@ -81,6 +87,8 @@ PARTS: Mapping[Path, Mapping[str, Part]] = {
 WHOLE: Mapping[Path, Part] = {
     SCHEMA: schema_with_definitions,
     ROOT / "deploy" / "aws" / "terraform" / "documents" / "permissions.json": terraform_data,
+    INDEX: lambda kinds: index_html(),
+    **{RENDERED / f"{alert.name}.html": partial(_runbook, alert.name) for alert in ALERTS},
 }
 MARKS = {".md": ("<!-- {} -->", "<!-- end -->"), ".yaml": ("# generated: {}", "# generated: end")}
 

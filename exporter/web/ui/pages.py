@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
@@ -17,13 +17,15 @@ from exporter.core.errors import QueryError
 from exporter.metrics.families import UNKNOWN
 from exporter.metrics.summary import CellLine, data_time
 from exporter.web.api.filtering import incomplete_cells, select_operations
-from exporter.web.api.openapi import CELLS, DOCUMENT, OPERATIONS
 from exporter.web.api.query import MAX_TEXT_LENGTH, Query, Sort, narrowed
 from exporter.web.context import Status
-from exporter.web.responses import DATA_HEADERS, PAGE_HEADERS, negotiated_response
+from exporter.web.responses import DATA_HEADERS, HTML_HEADERS, negotiated_response
+from exporter.web.ui.links import page_links
 from exporter.web.ui.rows import bar, page_time, short_name, tone
+from exporter.web.ui.runbooks import runbook_routes
 
-HTML = "text/html; charset=utf-8"
+# The relative address of the root.
+ROOT = "./"
 # Of the static files, by suffix.
 TYPES: Mapping[str, str] = {
     "css": "text/css; charset=utf-8",
@@ -95,11 +97,16 @@ VIEWS = (("all", "Operations"), ("active", "Active"), ("ended", "Ended"), ("atte
 
 
 def page_routes(status: Status, metrics_path: str) -> list[Route]:
-    """Return the routes of the page and of its static files."""
+    """Return the routes of the page, of its static files and of the runbooks."""
     assets = read_assets()
-    page = _Page(status, _environment(assets), metrics_path)
+    environment = _environment(assets)
+    page = _Page(status, environment, metrics_path)
     model = narrowed(Query, [kind.name for kind in status.kinds])
-    return [Route("/", status.handler(model, page.respond, page.refuse)), *map(_asset_route, assets.values())]
+    return [
+        Route("/", status.handler(model, page.respond, page.refuse)),
+        *map(_asset_route, assets.values()),
+        *runbook_routes(environment, metrics_path),
+    ]
 
 
 def read_assets() -> Mapping[str, Asset]:
@@ -152,14 +159,7 @@ class _Page:
     def __init__(self, status: Status, environment: Environment, metrics_path: str) -> None:
         self._status = status
         self._environment = environment
-        self._links = {
-            "metrics": f".{quote(metrics_path)}",
-            "operations": f".{OPERATIONS}",
-            "cells": f".{CELLS}",
-            "openapi": f".{DOCUMENT}",
-            "config": "./config",
-            "healthy": "./-/healthy",
-        }
+        self._links = page_links(ROOT, metrics_path)
 
     def refuse(self, request: Request, error: QueryError) -> Response:
         """Return a page with the problems of invalid parameters."""
@@ -170,8 +170,9 @@ class _Page:
         return self._render(request, "status.html", 200, **self._content(query))
 
     def _render(self, request: Request, template: str, status: int, **content: Any) -> Response:
-        text = self._environment.get_template(template).render(links=self._links, pages=self._status.links(), **content)
-        return negotiated_response(request, [text.encode()], {**PAGE_HEADERS, "Content-Type": HTML}, status)
+        template_values = {"root": ROOT, "links": self._links, "pages": self._status.links(), **content}
+        text = self._environment.get_template(template).render(template_values)
+        return negotiated_response(request, [text.encode()], HTML_HEADERS, status)
 
     def _content(self, query: Query) -> dict[str, Any]:
         now, overview = self._status.now(), self._status.overview()
