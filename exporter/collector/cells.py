@@ -18,7 +18,8 @@ from exporter.kinds.kind import Kind, TagSource
 class Cell:
     """One watched kind in one scope: the unit of isolation, freshness and ``up``.
 
-    ``tags`` is true if AWS tags become labels.
+    ``tags`` is true if AWS tags become labels. ``found`` is true if the exporter found the account or the Region, and
+    the configuration does not name it.
     """
 
     account: Account
@@ -26,6 +27,7 @@ class Cell:
     kind: Kind[Any]
     watch: Watch
     tags: bool = False
+    found: bool = False
 
     @property
     def key(self) -> CellKey:
