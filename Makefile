@@ -97,7 +97,7 @@ sbom: .venv-sbom/.done ## Write the Python packages of the image as CycloneDX.
 
 chart: ## Package the chart with the image of a registry; REPOSITORY names it.
 	rm -rf build/chart && mkdir -p build/chart
-	cp -r helm build/chart/source
+	cd helm && find . -type f -exec install -D --mode=644 {} ../build/chart/source/{} \;
 	sed -i 's|^  repository: aws-iot-bulk-exporter$$|  repository: $(REPOSITORY)|' build/chart/source/values.yaml
 	sed -i 's|image: aws-iot-bulk-exporter:|image: $(REPOSITORY):|' build/chart/source/Chart.yaml
 	helm package build/chart/source --destination build/chart

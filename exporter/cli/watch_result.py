@@ -78,6 +78,7 @@ class ResultTracker:
         self._read_at = dict.fromkeys(self._cells, clock.monotonic())
         self._newest_reading = dict.fromkeys(self._cells, 0.0)
         self._read: set[CellKey] = set()
+        self._complete: set[CellKey] = set()
         self._omits_active: set[CellKey] = set()
         self._refused: set[CellKey] = set()
         self._causes: dict[CellKey, tuple[str, ...]] = {}
@@ -113,9 +114,12 @@ class ResultTracker:
             self._omits_active.add(snapshot.key)
         self._refused.discard(snapshot.key)
         self._update_operations(snapshot)
+        # A list that cannot be read may contain an operation that is not known yet.
+        self._complete.discard(snapshot.key)
         # An id that AWS does not know is no failure of the cell.
         if not snapshot.reasons:
             self._read.add(snapshot.key)
+            self._complete.add(snapshot.key)
             self._read_at[snapshot.key] = self._clock.monotonic()
             self._fail_missing(snapshot)
         elif snapshot.key not in self._read and _has_permanent_failure(snapshot) and not snapshot.readings:
@@ -151,7 +155,7 @@ class ResultTracker:
         exit_status = None
         if unreadable:
             exit_status = ExitStatus.UNREACHABLE
-        elif self._read >= self._cells.keys() and not self._omits_active:
+        elif self._complete >= self._cells.keys() and not self._omits_active:
             exit_status = _ended_status({operation.outcome for operation in operations})
         return WatchResult(exit_status, operations, unreadable)
 

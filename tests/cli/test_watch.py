@@ -16,7 +16,7 @@ from exporter.cli.commands.watch import End, Filter, flags_config, matching_cell
 from exporter.cli.flags import failure_limit
 from exporter.cli.watch_result import ExitStatus, ResultTracker, WatchResult
 from exporter.config.loader import parse_config
-from exporter.core.errors import ConfigError
+from exporter.core.errors import ConfigError, Reason
 from exporter.core.log import new_log
 from exporter.core.model import ItemCounts, Reading, Shard, Snapshot
 from exporter.kinds.iot_job import parse
@@ -271,6 +271,19 @@ def test_a_refresh_under_way_decides_nothing() -> None:
         for snapshot, under_way in ((before, ()), (partial, {cell.key}), (complete, ()))
     ]
     assert statuses == [None, None, None]
+
+
+def test_a_refresh_that_failed_decides_nothing_although_all_known_operations_have_ended() -> None:
+    with aws_environment("http://127.0.0.1:1"):
+        (cell,) = new_runtime(Filter(region="eu-west-1", kind="iot_job")).cells
+    tracker = ResultTracker((cell,), ManualClock().clock(), 300.0)
+    running, ended = (Reading(parse("x", {"job": {"status": status}}), at) for status, at in STATUSES)
+    before = Snapshot(cell.key, cell.configured_scope, (running,), up=True, duration=0.1)
+    # The list that could contain a new operation was not read.
+    failed = replace(before, readings=(ended,), up=False, reasons=frozenset({Reason.OTHER}))
+    complete = replace(before, readings=(ended,))
+    statuses = [tracker.update([snapshot]).exit_status for snapshot in (before, failed, complete)]
+    assert statuses == [None, None, ExitStatus.SUCCEEDED]
 
 
 def test_a_long_first_refresh_that_reads_operations_is_not_given_up() -> None:

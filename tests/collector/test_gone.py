@@ -59,7 +59,10 @@ def job(status: str) -> HttpResponse:
 
 @dataclass
 class ForgetfulAws(ScriptedAws):
-    """An AWS with a job that is completed at its second description. After its first one, a path is not found."""
+    """An AWS with a job that is completed at its second description. After its first one, a path is not found.
+
+    Whether the list was read before then, in the first refresh, makes no difference.
+    """
 
     missing: str = ""
     not_found: HttpResponse = NOT_FOUND
