@@ -277,7 +277,10 @@ def test_a_refresh_that_failed_decides_nothing_although_all_known_operations_hav
     with aws_environment("http://127.0.0.1:1"):
         (cell,) = new_runtime(Filter(region="eu-west-1", kind="iot_job")).cells
     tracker = ResultTracker((cell,), ManualClock().clock(), 300.0)
-    running, ended = (Reading(parse("x", {"job": {"status": status}}), at) for status, at in STATUSES)
+    running, ended = (
+        Reading(parse("x", {"job": {"status": status, "jobProcessDetails": {"numberOfFailedThings": 0}}}), at)
+        for status, at in STATUSES
+    )
     before = Snapshot(cell.key, cell.configured_scope, (running,), up=True, duration=0.1)
     # The list that could contain a new operation was not read.
     failed = replace(before, readings=(ended,), up=False, reasons=frozenset({Reason.OTHER}))
