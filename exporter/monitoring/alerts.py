@@ -44,6 +44,11 @@ Operator = Literal[">", "<"]
 
 # Labels that are variables of the dashboards, with the names of the variables.
 VARIABLES = {"aws_account_id": "account", "aws_region": "region", "kind": "kind", "id": "id", "instance": "instance"}
+# The status page with the operation only. Several accounts and Regions can have an operation with the same id.
+OPERATION_LINK: Final = (
+    "${operations}/?kind={{ $labels.kind | urlquery }}&account={{ $labels.aws_account_id | urlquery }}"
+    "&q={{ $labels.id | urlquery }}"
+)
 _NAME = re.compile(r"[\w:]+")
 
 
@@ -96,7 +101,8 @@ class Alert:
         known = ((VARIABLES[label], label) for label in self.labels if label in VARIABLES)
         variables = "&".join(f"var-{variable}={{{{ $labels.{label} | urlquery }}}}" for variable, label in known)
         return {
-            "runbooks": f"${{runbooks}}/{self.name}.md",
+            "runbooks": f"${{runbooks}}/{self.name}${{runbook_suffix}}",
+            **({"operations": OPERATION_LINK} if "id" in self.labels else {}),
             "dashboards": f"${{dashboards}}/d/{self.dashboard}{'?' if variables else ''}{variables}",
         }
 

@@ -18,4 +18,7 @@ _MATCHER = r'[a-zA-Z_]\w*(=|!=|=~|!~)"[^"{}$%#\s\x27]*"'
 Matchers = pattern_type(
     rf"({_MATCHER}(, ?{_MATCHER})*)?", 'matchers such as job="prod", whose values have no spaces and none of {}$%#\''
 )
+WebUrl = pattern_type(
+    r"https?://[^\s{}$?#]+", "a URL such as https://exporter.example/bulk, without a query, braces or dollar signs"
+)
 Url = pattern_type(r"[^\s{}$]+", "a URL without white space, braces or dollar signs")

@@ -22,7 +22,11 @@ RECORDING_GROUP: Final = "aws-iot-bulk-records"
 
 T = TypeVar("T")
 # The annotations with links, by the parameter with the host of the link.
-LINKS: Mapping[str, str] = {"runbooks": "runbook_url", "dashboards": "dashboard_url"}
+LINKS: Mapping[str, str] = {
+    "runbooks": "runbook_url",
+    "operations": "operation_url",
+    "dashboards": "dashboard_url",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ class Rules:
 
     def with_chart_placeholders(self) -> Rules:
         """Return the same rules with placeholders for the links and the selection, for a chart that replaces them."""
-        names = (*LINKS, *EVERY_EXPORTER.parameters)
+        names = (*LINKS, "runbook_suffix", *EVERY_EXPORTER.parameters)
         return replace(self, parameters={**self.parameters, **{name: f"${{{name}}}" for name in names}})
 
     def resolve(self) -> Rules:
@@ -76,9 +80,8 @@ class Rules:
 
 def rules(kinds: Kinds, settings: Settings = UNCHANGED) -> Rules:
     """Return all rules that the settings enable."""
-    links = {"runbooks": settings.runbooks or "", "dashboards": settings.dashboards or ""}
     recorded = tuple(replace(record, query=add_selector(record.query)) for record in records(kinds))
-    parameters = parameter_values(kinds, settings) | links | settings.selection.parameters
+    parameters = parameter_values(kinds, settings) | _link_parameters(settings) | settings.selection.parameters
     changes = ((alert, settings.alerts.get(alert.name, Change())) for alert in ALERTS)
     return Rules(
         recorded,
@@ -89,6 +92,18 @@ def rules(kinds: Kinds, settings: Settings = UNCHANGED) -> Rules:
         settings.records == "all",
         kinds,
     )
+
+
+def _link_parameters(settings: Settings) -> dict[str, str]:
+    """Return the hosts of the links by name. Without a host, it is empty."""
+    exporter = (settings.external_url or "").rstrip("/")
+    return {
+        "runbooks": settings.runbooks or (exporter and f"{exporter}/runbooks"),
+        # A copy of the documents consists of Markdown files. The pages of the exporter have no suffix.
+        "runbook_suffix": ".md" if settings.runbooks else "",
+        "operations": exporter,
+        "dashboards": settings.dashboards or "",
+    }
 
 
 def _selected(alert: Alert) -> Alert:

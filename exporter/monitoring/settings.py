@@ -20,6 +20,7 @@ from exporter.monitoring.fields import (
     PositiveDuration,
     Severity,
     Url,
+    WebUrl,
 )
 from exporter.monitoring.promql import Kinds
 from exporter.monitoring.records import kind_parameters
@@ -113,7 +114,13 @@ def parameters_model(kinds: Kinds) -> type[Parameters]:
 class Settings(StrictModel):
     """The contents of the file."""
 
-    runbooks: Url | None = Field(default=None, description="The URL of the runbooks; no link to them if omitted.")
+    external_url: WebUrl | None = Field(
+        default=None,
+        description="The URL of the exporter in a browser. Alerts link to its runbooks and status page.",
+    )
+    runbooks: Url | None = Field(
+        default=None, description="The URL of your copy of the runbooks; those of `external_url` if omitted."
+    )
     dashboards: Url | None = Field(default=None, description="The URL of Grafana; no link to it if omitted.")
     selector: Matchers = Field(
         default="", description='Matchers of the exporters\' series, for example `job="prod"`; all exporters if empty.'

@@ -136,6 +136,16 @@ annotations:
 {{- $text | replace ", }" "}" | replace "{}" "" }}
 {{- end }}
 
+{{- /* The hosts of the links of alerts, as YAML. Without a host, it is empty. Parameters: "root", and "values" with "runbooks"
+and "dashboards". */}}
+{{- define "aws-iot-bulk-exporter.links" -}}
+{{- $exporter := .root.Values.web.externalUrl | trimSuffix "/" }}
+runbooks: {{ .values.runbooks | default (ternary (printf "%s/runbooks" $exporter) "" (ne $exporter "")) | quote }}
+runbook_suffix: {{ ternary ".md" "" (ne .values.runbooks "") | quote }}
+operations: {{ $exporter | quote }}
+dashboards: {{ .values.dashboards | quote }}
+{{- end }}
+
 {{- /* The parameters that limit rules to some exporters. Parameters: "root", "values" with "selector" and "grouping", and
 the default "targets". A release with an unusual name has a job that the default does not match. */}}
 {{- define "aws-iot-bulk-exporter.selection" -}}

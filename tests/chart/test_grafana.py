@@ -90,6 +90,14 @@ def test_the_values_set_the_data_source_and_the_links_of_the_alerts() -> None:
     assert rules_of(text) == rules_of(expected)
 
 
+@pytest.mark.parametrize("runbooks", ["", "https://wiki.example/runbooks"])
+def test_the_alerts_link_to_the_external_url_as_those_of_a_settings_file(runbooks: str) -> None:
+    url = "https://exporter.example/bulk/"
+    settings = {"external_url": url, **({"runbooks": runbooks} if runbooks else {})}
+    text = provisioning_file(f"--set-string=web.externalUrl={url},grafanaAlerts.runbooks={runbooks}")
+    assert rules_of(text) == rules_of(grafana_alerts(rules(KINDS, parse_settings(json.dumps(settings), KINDS))))
+
+
 @pytest.mark.parametrize("link", ["a b", "${HOME}", "&x", "*x", "'x"])
 def test_a_link_that_yaml_would_not_read_as_text_is_refused(link: str) -> None:
     assert "'/grafanaAlerts/runbooks'" in render_error(ALERTING, f"--set-string=grafanaAlerts.runbooks={link}")

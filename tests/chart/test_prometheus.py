@@ -51,6 +51,14 @@ def test_the_values_have_the_same_effect_as_a_settings_file() -> None:
     assert spec(CHANGED) == rule_file(rules(KINDS, parse_settings(text, KINDS)))
 
 
+@pytest.mark.parametrize("runbooks", ["", "https://wiki.example/runbooks"])
+def test_the_alerts_of_the_chart_link_to_the_external_url_as_those_of_a_settings_file(runbooks: str) -> None:
+    url = "https://exporter.example/bulk/"
+    settings = {"external_url": url, **({"runbooks": runbooks} if runbooks else {})}
+    linked = spec(ON, f"--set-string=web.externalUrl={url},prometheusRule.runbooks={runbooks}")
+    assert linked == rule_file(rules(KINDS, parse_settings(json.dumps(settings), KINDS)))
+
+
 def test_the_chart_leaves_out_the_same_recording_rules_as_a_settings_file() -> None:
     assert spec(ON, "--set=prometheusRule.records=alerts") == rule_file(
         rules(KINDS, parse_settings("records: alerts", KINDS))

@@ -126,6 +126,7 @@ def test_an_unknown_key_or_value_is_refused_with_its_name(path: str, key: str) -
         "web.telemetryPath=metrics",
         "web.telemetryPath=/config",
         "web.telemetryPath=/runbooks/AwsIotBulkOperationFailed",
+        "web.externalUrl=exporter.example",
         "prometheusRule.runbooks=${HOME}",
         "dashboards.configMaps.label=not a name",
         "grafanaAlerts.datasourceUid=a uid",

@@ -8,6 +8,7 @@ import yaml
 
 from exporter.core.errors import ConfigError
 from exporter.kinds.registry import KINDS
+from exporter.monitoring import records as recorded
 from exporter.monitoring.alerts import ALERTS
 from exporter.monitoring.grafana import grafana_alerts
 from exporter.monitoring.prometheus import prometheus_rules
@@ -59,6 +60,47 @@ def test_links_use_the_urls_of_the_file() -> None:
     texts = printed(CHANGED)["AwsIotBulkRetryStorm"]["annotations"]
     assert texts["runbook_url"] == "https://wiki.example/runbooks/AwsIotBulkRetryStorm.md"
     assert texts["dashboard_url"].startswith("https://grafana.example/d/aws-iot-bulk-operation?var-")
+
+
+def test_links_lead_to_the_exporter_with_its_url_and_to_your_own_runbooks_if_they_have_a_url() -> None:
+    external = "external_url: https://exporter.example/bulk/\n"
+    texts = printed(external)["AwsIotBulkRetryStorm"]["annotations"]
+    assert texts["runbook_url"] == "https://exporter.example/bulk/runbooks/AwsIotBulkRetryStorm"
+    assert texts["operation_url"].startswith("https://exporter.example/bulk/?kind={{ $labels.kind | urlquery }}&")
+    assert "dashboard_url" not in texts
+    assert "operation_url" not in printed(external)["AwsIotBulkExporterDown"]["annotations"]
+    both = printed(CHANGED + external)["AwsIotBulkRetryStorm"]["annotations"]
+    assert both["runbook_url"] == "https://wiki.example/runbooks/AwsIotBulkRetryStorm.md"
+    assert both["operation_url"] == texts["operation_url"]
+
+
+@pytest.mark.parametrize(
+    "url", ["exporter.example", "/runbooks", "https://", "https://a/?b=c", "https://a/{b}", "ftp://a"]
+)
+def test_an_external_url_that_no_pager_can_open_is_refused(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"external_url: expected a URL such as https://exporter\.example/bulk"):
+        parse_settings(f"external_url: '{url}'", KINDS)
+
+
+def test_the_link_to_an_operation_escapes_its_labels(tmp_path: Path, promtool: Promtool) -> None:
+    rule = printed("external_url: https://exporter.example/bulk")["AwsIotBulkOperationFailed"]
+    links = {name: text for name, text in rule["annotations"].items() if name in ("operation_url", "runbook_url")}
+    groups = [{"name": "links", "rules": [{**rule, "annotations": links}]}]
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": groups}))
+    labels = {"aws_account_id": "111122223333", "aws_region": "eu-west-1", "kind": "iot_job", "id": "a/b?c&d#e%f"}
+    selector = ",".join(f'{name}="{value}"' for name, value in labels.items())
+    alert = {
+        "exp_labels": {**labels, "severity": "warning"},
+        "exp_annotations": {
+            "runbook_url": "https://exporter.example/bulk/runbooks/AwsIotBulkOperationFailed",
+            "operation_url": "https://exporter.example/bulk/?kind=iot_job&account=111122223333&q=a%2Fb%3Fc%26d%23e%25f",
+        },
+    }
+    series = [{"series": f"{name}{{{selector}}}", "values": "1x20"} for name in (recorded.FAILED, recorded.RECENT)]
+    case = {"eval_time": "15m", "alertname": "AwsIotBulkOperationFailed", "exp_alerts": [alert]}
+    tests = [{"interval": "1m", "input_series": series, "alert_rule_test": [case]}]
+    (tmp_path / "links.test.yaml").write_text(yaml.safe_dump({"rule_files": ["rules.yaml"], "tests": tests}))
+    promtool("test", "rules", tmp_path / "links.test.yaml")
 
 
 def test_a_disabled_alert_is_in_no_format() -> None:

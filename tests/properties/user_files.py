@@ -39,6 +39,7 @@ TLS: Any = {
     }
 }
 ALERTS: Any = {
+    "external_url": "https://example.com/exporter",
     "runbooks": "https://example.com/runbooks",
     "parameters": {"ended_seconds": 3600, "rate": "1h", "items": 5},
     "labels": {"team": "factory"},
@@ -184,6 +185,7 @@ OF_WEB: Mapping[NodePath, Sequence[Any]] = {
     ("surprise",): (SECRET,),
 }
 OF_ALERTS: Mapping[NodePath, Sequence[Any]] = {
+    ("external_url",): ("", "a b", "example.com", "https://a?b", 7),
     ("runbooks",): ("", "a b", "$x", 7),
     ("parameters", "ended_seconds"): NO_NUMBER,
     ("parameters", "rate"): ("soon", "", 7, None, "0s"),
