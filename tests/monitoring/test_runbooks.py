@@ -27,6 +27,15 @@ PROMETHEUS_METRICS = {"scrape_duration_seconds"}
 # The suffixes of the series of a histogram.
 HISTOGRAM_SUFFIX = re.compile(r"_(bucket|sum|count)$")
 
+# The alerts whose next question is which items failed, and why.
+WITH_FAILED_ITEMS = (
+    "AwsIotBulkFailureRatioHigh",
+    "AwsIotBulkInvalidInputRecords",
+    "AwsIotBulkOperationAborted",
+    "AwsIotBulkOperationFinishedWithFailures",
+    "AwsIotBulkOperationOutcomeUnknown",
+)
+
 every_alert = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
 
 
@@ -106,6 +115,14 @@ def assert_aws_command(words: list[str]) -> None:
     assert flags <= parameters | COMMON_AWS_FLAGS
     required = {xform_name(name, "-") for name in operation.input_shape.required_members}
     assert required <= flags
+
+
+@pytest.mark.parametrize("name", WITH_FAILED_ITEMS)
+def test_the_runbook_of_failed_items_names_the_failures_command_before_the_aws_cli(name: str) -> None:
+    diagnosis = (RUNBOOKS / f"{name}.md").read_text(encoding="utf-8").partition("## Diagnosis")[2]
+    (first, *later) = [words[:2] for words in commands(diagnosis)]
+    assert first == [PROGRAM, "failures"]
+    assert "aws" in {program for program, *_ in later}
 
 
 @every_alert
