@@ -7,7 +7,7 @@ import pytest
 from botocore.loaders import JSONFileLoader
 from hypothesis import HealthCheck, settings
 
-from tests.support.prometheus import PROGRAMS
+from tests.support.prometheus import ALERTMANAGERS, PROGRAMS
 from tests.support.promql import PROMTOOLS, Promtool
 from tests.support.repository import program
 
@@ -30,6 +30,12 @@ def prometheus_program(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     program(name)
     return name
+
+
+@pytest.fixture(scope="module", params=ALERTMANAGERS)
+def alertmanager_program(request: pytest.FixtureRequest) -> str:
+    """Return the path of each supported version of Alertmanager, one after the other."""
+    return program(request.param)
 
 
 @pytest.fixture(scope="session", autouse=True)

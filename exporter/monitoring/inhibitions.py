@@ -50,7 +50,12 @@ _SYMPTOMS = (
 INHIBITIONS: tuple[Inhibition, ...] = (
     Inhibition(
         "AwsIotBulkOperationFailed",
-        ("AwsIotBulkOperationFinishedWithFailures", "AwsIotBulkInvalidInputRecords", *_SYMPTOMS),
+        (
+            "AwsIotBulkOperationFinishedWithFailures",
+            "AwsIotBulkOperationOutcomeUnknown",
+            "AwsIotBulkInvalidInputRecords",
+            *_SYMPTOMS,
+        ),
     ),
     Inhibition(
         "AwsIotBulkOperationAborted",
@@ -58,15 +63,22 @@ INHIBITIONS: tuple[Inhibition, ...] = (
     ),
     Inhibition(
         "AwsIotBulkOperationFinishedWithFailures",
-        ("AwsIotBulkInvalidInputRecords", "AwsIotBulkOperationStopped", *_SYMPTOMS),
+        (
+            "AwsIotBulkOperationOutcomeUnknown",
+            "AwsIotBulkInvalidInputRecords",
+            "AwsIotBulkOperationStopped",
+            *_SYMPTOMS,
+        ),
     ),
     Inhibition("AwsIotBulkOperationStalled", ("AwsIotBulkOperationRunningLong",)),
     # A cell that cannot be read becomes stale.
     Inhibition("AwsIotBulkExporterCellDown", ("AwsIotBulkExporterDataStale",)),
     Inhibition("AwsIotBulkExporterAccessDenied", ("AwsIotBulkExporterDataStale",)),
     Inhibition("AwsIotBulkExporterThrottled", ("AwsIotBulkExporterBudgetTooSmall",)),
-    # A shard that is down is missing.
-    Inhibition("AwsIotBulkExporterDown", ("AwsIotBulkExporterShardMismatch",)),
+    # Operations that are read too rarely become stale in the end.
+    Inhibition("AwsIotBulkExporterBudgetTooSmall", ("AwsIotBulkExporterDataStale",)),
+    # A shard that is down is missing. An exporter that restarts all the time is down most of the time.
+    Inhibition("AwsIotBulkExporterDown", ("AwsIotBulkExporterShardMismatch", "AwsIotBulkExporterRestarting")),
 )
 
 

@@ -26,6 +26,23 @@ ENDS = ("AwsIotBulkOperationFailed", "AwsIotBulkOperationAborted", "AwsIotBulkOp
 MONITORING = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
 LISTENING = r'msg="?Listening on"? .*address=\S+(?=\s)'
 
+# Alerts that no other alert mutes, and why.
+INDEPENDENT = {
+    "AwsIotBulkOperationFailed": "It is the end of the operation. No other alert is more precise.",
+    "AwsIotBulkOperationAborted": "AWS cancels an operation instead of failing it, so only one of both ends exists.",
+    "AwsIotBulkOperationStatusUnknown": "It is an event of AWS, and it has no id.",
+    "AwsIotBulkExporterDown": "It is the cause of the other alerts on the exporter.",
+    "AwsIotBulkExporterMissing": "It has no labels. A down exporter of another release would hide a missing one.",
+    "AwsIotBulkExporterCellDown": "Its query leaves out cells with a reason that has an alert of its own.",
+    "AwsIotBulkExporterAccessDenied": "It is a cause.",
+    "AwsIotBulkExporterThrottled": "It is a cause.",
+    "AwsIotBulkExporterConfigReloadFailed": "It may be the cause of an exporter that is down after a restart.",
+    "AwsIotBulkExporterStateFileUnusable": "It may be the cause of an exporter that is down, such as a full disk.",
+    "AwsIotBulkExporterActiveOmitted": "A limit is too low. A failed cell has another cause.",
+    "AwsIotBulkExporterUnknownIds": "The configuration is wrong. The cell of an unknown id is up.",
+    "AwsIotGreengrassV1EndOfSupport": "It is an event of AWS.",
+}
+
 every_inhibition = pytest.mark.parametrize("inhibition", INHIBITIONS, ids=lambda inhibition: inhibition.source)
 
 
@@ -38,13 +55,13 @@ def alertmanager_config() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def alertmanager_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of an Alertmanager with this configuration."""
+def alertmanager_url(tmp_path_factory: pytest.TempPathFactory, alertmanager_program: str) -> Iterator[str]:
+    """The URL of each supported Alertmanager with this configuration."""
     folder = tmp_path_factory.mktemp("alertmanager")
     config = folder / "alertmanager.yml"
     config.write_text(yaml.safe_dump(alertmanager_config()))
     command = [
-        program("prometheus-alertmanager"),
+        alertmanager_program,
         f"--config.file={config}",
         f"--storage.path={folder / 'data'}",
         "--web.listen-address=127.0.0.1:0",
@@ -82,18 +99,19 @@ def test_alertmanager_mutes_the_consequences_for_the_same_labels_only(
     response = http_requests.post(f"{alertmanager_url}/api/v2/alerts", json=[{"labels": labels} for labels in posted])
     assert response.status_code == 200, response.text
 
-    def states() -> list[str] | None:
+    def muted_by() -> list[list[dict[str, str]]] | None:
         alerts = http_requests.get(f"{alertmanager_url}/api/v2/alerts").json()
-        found = {tuple(sorted(alert["labels"].items())): alert["status"]["state"] for alert in alerts}
-        known = [found.get(tuple(sorted(labels.items())), "unprocessed") for labels in posted]
-        return None if "unprocessed" in known else known
+        labels_by_fingerprint = {alert["fingerprint"]: alert["labels"] for alert in alerts}
+        found = {tuple(sorted(alert["labels"].items())): alert["status"] for alert in alerts}
+        statuses = [found.get(tuple(sorted(labels.items())), {"state": "unprocessed"}) for labels in posted]
+        if any(status["state"] == "unprocessed" for status in statuses):
+            return None
+        return [[labels_by_fingerprint[by] for by in status["inhibitedBy"]] for status in statuses]
 
-    assert wait_until(states, "the state of the alerts") == [
-        "active",
-        *("suppressed" for _ in same),
-        *("active" for _ in elsewhere),
-        "active",
-    ]
+    muted = wait_until(muted_by, "the state of the alerts")
+    assert muted[0] == muted[-1] == []
+    assert all(source in sources for sources in muted[1 : 1 + len(same)])
+    assert not any(muted[1 + len(same) : -1])
 
 
 @every_inhibition
@@ -119,6 +137,30 @@ def test_disabled_alerts_are_left_out() -> None:
     assert 'AwsIotBulkOperationFailed"' not in text
     assert "AwsIotBulkRetryStorm" not in text
     assert "AwsIotBulkOperationAborted" in text
+
+
+def test_every_alert_is_muted_by_another_one_or_is_independent_for_a_reason() -> None:
+    targets = {name for inhibition in INHIBITIONS for name in inhibition.targets}
+    assert sorted([*targets, *INDEPENDENT]) == sorted(BY_NAME)
+
+
+def test_alertmanager_sends_operations_that_fail_together_as_a_single_group(alertmanager_url: str) -> None:
+    place = {"aws_account_id": "111122223333", "aws_region": "eu-west-1", "kind": "iot_job"}
+    together = [labels_of("AwsIotBulkOperationFailed", **place, id=f"together-{number}") for number in range(3)]
+    elsewhere = labels_of("AwsIotBulkOperationFailed", **place | {"aws_region": "us-east-1"}, id="together-3")
+    body = [{"labels": labels} for labels in (*together, elsewhere)]
+    assert http_requests.post(f"{alertmanager_url}/api/v2/alerts", json=body).status_code == 200
+
+    def groups() -> list[list[str]] | None:
+        found = http_requests.get(f"{alertmanager_url}/api/v2/alerts/groups").json()
+        ids = [sorted(alert["labels"].get("id", "") for alert in group["alerts"]) for group in found]
+        known = sorted(group for group in ids if group[0].startswith("together"))
+        return known if sum(map(len, known)) == len(body) else None
+
+    assert wait_until(groups, "the groups of the alerts") == [
+        ["together-0", "together-1", "together-2"],
+        ["together-3"],
+    ]
 
 
 def test_the_documents_describe_every_source() -> None:
