@@ -12,9 +12,10 @@ from pydantic import Field, PlainSerializer
 
 from exporter.core.model import Operation, Reading, Snapshot
 from exporter.core.store import Store, without_duplicates
+from exporter.kinds.job_counts import JOB_KIND
 from exporter.kinds.kind import Kind
 from exporter.kinds.phase import Phase
-from exporter.metrics.attention import Severity, attention, state_of
+from exporter.metrics.attention import NO_ATTENTION, Severity, attention, state_of
 from exporter.metrics.eta import Estimates
 from exporter.metrics.families import UNKNOWN
 from exporter.metrics.self_metrics import BudgetKey
@@ -54,6 +55,8 @@ Region = Annotated[str, Field(serialization_alias="aws_region")]
 KindName = Annotated[str, Field(description="The kind of the operations, as in the label of the metrics.")]
 # For the page and terminals only.
 Title = Annotated[str, Field(exclude=True)]
+# The account id, the Region, the kind and the id of an operation.
+_OperationKey = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +87,8 @@ class OperationLine:
         Severity,
         Field(
             description="`high`: the operation failed; `medium`: too many items failed, it is stalled, or its abort "
-            "criteria cancelled it; `low`: a user cancelled or stopped it. The thresholds are those of the alerts."
+            "criteria cancelled it; `low`: a user cancelled or stopped it; `none` for the job of a deployment that the "
+            "exporter watches. The thresholds are the default ones of the alerts."
         ),
     ]
     reason: Annotated[OptionalText, Field(description="Why the operation has its severity, in words.")]
@@ -198,19 +202,26 @@ class Overview:
 
     def operations(self) -> tuple[OperationLine, ...]:
         """Return a line for each operation that has series, in the order of the configuration."""
-        snapshots, now = without_duplicates(self._store.snapshots()), self._now()
-        return tuple(self._operation(snapshot, reading, now) for snapshot in snapshots for reading in snapshot.readings)
+        snapshots, now = tuple(without_duplicates(self._store.snapshots())), self._now()
+        jobs = _rollout_jobs(snapshots)
+        return tuple(
+            self._operation(snapshot, reading, now, jobs) for snapshot in snapshots for reading in snapshot.readings
+        )
 
     def cells(self) -> tuple[CellLine, ...]:
         """Return a line for each cell."""
         ratios = self._budgets()
         return tuple(self._cell(snapshot, ratios) for snapshot in self._store.snapshots())
 
-    def _operation(self, snapshot: Snapshot, reading: Reading[Operation], now: float) -> OperationLine:
+    def _operation(
+        self, snapshot: Snapshot, reading: Reading[Operation], now: float, rollout_jobs: frozenset[_OperationKey]
+    ) -> OperationLine:
         kind, operation = self._kinds[snapshot.key.kind], reading.operation
         history = self._estimates.history(snapshot.key, reading)
         state = state_of(kind, operation, history)
-        found, estimate = attention(state, now), history.estimate if state.is_active else None
+        estimate = history.estimate if state.is_active else None
+        is_rollout_job = _operation_key(snapshot, kind.name, operation.id) in rollout_jobs
+        found = NO_ATTENTION if is_rollout_job else attention(state, now)
         return OperationLine(
             account=snapshot.scope.account,
             account_id=snapshot.scope.account_id,
@@ -274,6 +285,20 @@ class Overview:
             ratio = ratios.get((snapshot.scope.account_id, snapshot.scope.region, service, api))
             if ratio is not None:
                 yield BudgetLine(service=service, api=api, ratio=float(f"{ratio:.{DIGITS}g}"))
+
+
+def _operation_key(snapshot: Snapshot, kind: str, id: str) -> _OperationKey:
+    return snapshot.scope.account_id, snapshot.scope.region, kind, id
+
+
+def _rollout_jobs(snapshots: Iterable[Snapshot]) -> frozenset[_OperationKey]:
+    """Return the jobs that roll out other operations. They have no attention of their own, as they have no alerts."""
+    return frozenset(
+        _operation_key(snapshot, JOB_KIND, reading.operation.job_id)
+        for snapshot in snapshots
+        for reading in snapshot.readings
+        if reading.operation.job_id
+    )
 
 
 def _rounded(number: float | None) -> float | None:

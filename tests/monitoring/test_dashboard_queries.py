@@ -88,13 +88,13 @@ SPECIAL = (
 
 
 @pytest.fixture(scope="module")
-def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
-    """A Prometheus with an hour of data from two exporters that report the same."""
+def history(tmp_path_factory: pytest.TempPathFactory, prometheus_program: str) -> Iterator[History]:
+    """Each supported Prometheus with an hour of data from two exporters that report the same."""
     folder = tmp_path_factory.mktemp("history")
     with (
         restartable_exporter(SCENARIO, folder / "state.db") as restarts,
         restarts.exporter(CONFIG) as exporter,
-        prometheus_with_history(exporter, MINUTES, ("a:10098", "b:10098"), folder) as known,
+        prometheus_with_history(exporter, MINUTES, ("a:10098", "b:10098"), folder, name=prometheus_program) as known,
     ):
         yield known
 
