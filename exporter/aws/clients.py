@@ -82,6 +82,12 @@ class ClientPool:
         """Return the Region of accounts without ``regions``. Raises ConfigError if the AWS configuration has none."""
         return default_region(self._source)
 
+    def verify(self) -> bool | str:
+        """Return the file of the AWS SDKs with the authorities that TLS trusts, or True for their default."""
+        with self._source_lock:
+            bundle = self._source.get_config_variable("ca_bundle")
+        return str(bundle) if bundle else True
+
     def account_clients(self, account: Account) -> AccountClients:
         """Return the clients that use an account's credentials."""
         with self._lock:

@@ -12,12 +12,14 @@ from exporter.aws.budget import Budget, Budgets, Priority
 from exporter.aws.clients import AccountClients, ClientPool
 from exporter.aws.instrumentation import Recorder
 from exporter.aws.models import Models
+from exporter.aws.report_files import FileSettings, read_file
+from exporter.aws.sdk_settings import endpoint_origins
 from exporter.aws.workers import Workers
 from exporter.config.sections import Account, Aws
 from exporter.core.clock import Clock
 from exporter.core.errors import CONNECT_TIMEOUT, ApiError, EndlessListError, Reason, malformed
 from exporter.core.model import Scope
-from exporter.kinds.kind import ApiCall, Kind
+from exporter.kinds.kind import ApiCall, Content, Kind
 from exporter.kinds.response import Response
 from exporter.metrics.self_metrics import ApiMetrics
 
@@ -27,6 +29,10 @@ AT_ONCE = 8
 CONNECTIONS = 4 * AT_ONCE
 # Pages of one list. 250,000 tasks fit on them, so a longer list has no end.
 MAX_PAGES = 1000
+# Files are read at the rate of the calls that list them. S3 itself allows much more.
+FILE = ApiCall("s3", "GetObject", quota=10)
+# Links may also lead to the configured endpoints of these services, such as those of a simulator.
+SERVICES_OF_LINKS = ("iot", "s3")
 
 CellWorkers = dict[tuple[str, str, str], Workers]
 
@@ -88,6 +94,12 @@ class Gateway:
         """Seconds that one call may take with all its attempts. botocore's time-outs restart with every read."""
         return self._settings.max_attempts * (self._settings.connect_timeout + self._settings.read_timeout)
 
+    @property
+    def file_settings(self) -> FileSettings:
+        """How the files behind presigned links are read."""
+        timeouts = self._settings.connect_timeout, self._settings.read_timeout
+        return FileSettings(*timeouts, self._shared.clients.verify(), endpoint_origins(SERVICES_OF_LINKS))
+
     async def connect(self, account: Account, region: str, kind: str) -> ScopeApi:
         """Return the API of one cell, whose scope has the account id. Raises ApiError."""
         known = self._cells.get((account.name, region, kind))
@@ -103,6 +115,10 @@ class Gateway:
         api = ScopeApi(self, Scope(account.name, account_id, region), kind, clients, workers, (0, 0.0))
         self._cells[account.name, region, kind] = api
         return api
+
+    def monotonic(self) -> float:
+        """Return the monotonic seconds of the clock."""
+        return self._clock.monotonic()
 
     async def _identify(self, account: Account, region: str) -> tuple[AccountClients, str]:
         def identify() -> tuple[AccountClients, str]:
@@ -167,6 +183,19 @@ class ScopeApi:
                 raise malformed(f"{members.output_token} is repeated: the list has no end")
             tokens.append(token)
         raise EndlessListError(Reason.MALFORMED, detail=f"the list has more than {MAX_PAGES} pages")
+
+    async def file(self, link: str, read: Callable[[Iterable[bytes]], Content]) -> Content:
+        """Return what ``read`` makes of the chunks of a file behind a presigned link, without credentials.
+
+        It waits for a budget and has the deadline of a call. Raises ApiError, whose text has no part of the link.
+        """
+        gateway, region = self.gateway, self.scope.region
+        await self._wait_for_turn(gateway.budgets.budget(self.scope.account_id, region, FILE))
+        end = gateway.monotonic() + gateway.deadline
+        settings = gateway.file_settings
+        return await self.workers.run(
+            lambda: read_file(link, region, settings, read, lambda: gateway.monotonic() < end), gateway.deadline
+        )
 
     async def _send(self, call: ApiCall, parameters: Mapping[str, Any]) -> Response:
         await self._wait_for_turn(self.gateway.budgets.budget(self.scope.account_id, self.scope.region, call))

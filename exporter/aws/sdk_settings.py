@@ -10,6 +10,7 @@ from botocore.exceptions import ConfigParseError, ProfileNotFound
 from botocore.session import Session
 from botocore.utils import is_valid_endpoint_url, is_valid_ipv6_endpoint_url
 
+from exporter.aws.report_files import Origin, origin
 from exporter.core.errors import ConfigError
 
 FILES = "AWS configuration (AWS_PROFILE, AWS_CONFIG_FILE)"
@@ -49,23 +50,33 @@ def check_endpoints(services: Iterable[str]) -> None:
 
     The files are read again each time. A profile that does not exist is reported where it is needed.
     """
+    bad = [setting for setting, url in _endpoints(services).items() if url and not _is_url(url)]
+    if bad:
+        raise ConfigError(
+            f"{setting}: expected a URL with its scheme, such as http://localhost:4566" for setting in bad
+        )
+
+
+def _endpoints(services: Iterable[str]) -> dict[str, str]:
+    """Return the URL of the endpoint of each service by its setting. Raises ConfigError."""
     session = Session()
     profile: Mapping[str, Any] = {}
     sections: Mapping[str, Any] = {}
     with suppress(ProfileNotFound, ConfigParseError):
         if session.get_config_variable("ignore_configured_endpoint_urls"):
-            return
+            return {}
         profile, sections = session.get_scoped_config(), session.full_config.get("services", {})
     path = f"{FILES}: profile {session.profile or 'default'}"
     name = profile.get("services", "")
     if name and name not in sections:
         raise ConfigError([f"{path}, services: no section has this name; add it or remove the key"])
-    found = dict(_first_endpoint(service, path, profile, sections.get(name, {})) for service in sorted(services))
-    bad = [setting for setting, url in found.items() if url and not _is_url(url)]
-    if bad:
-        raise ConfigError(
-            f"{setting}: expected a URL with its scheme, such as http://localhost:4566" for setting in bad
-        )
+    return dict(_first_endpoint(service, path, profile, sections.get(name, {})) for service in sorted(services))
+
+
+def endpoint_origins(services: Iterable[str]) -> frozenset[Origin]:
+    """Return the scheme, host and port of each configured endpoint URL of these services."""
+    found = (urlsplit(url) for url in _endpoints(services).values() if url and _is_url(url))
+    return frozenset(filter(None, map(origin, found)))
 
 
 def _first_endpoint(service: str, path: str, profile: Mapping[str, Any], section: Mapping[str, Any]) -> tuple[str, str]:

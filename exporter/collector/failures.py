@@ -12,7 +12,7 @@ from exporter.collector.operation_reader import AT_ONCE, ScopeApi
 from exporter.collector.result import defects_as_api_errors
 from exporter.core.errors import ApiError, Reason
 from exporter.core.model import ItemCounts, Operation, Scope
-from exporter.kinds.kind import Api, FailedItem, FailureSource, FetchRequest
+from exporter.kinds.kind import FailedItem, FailureApi, FailureSource, FetchRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class _StateList:
 class _Reader:
     """Reads the items of one operation. A failure ends the calls of its sort, and is kept for the result."""
 
-    def __init__(self, api: Api, source: FailureSource[Any], operation: Operation, limit: int) -> None:
+    def __init__(self, api: FailureApi, source: FailureSource[Any], operation: Operation, limit: int) -> None:
         self._api = api
         self._source = source
         self._operation = operation

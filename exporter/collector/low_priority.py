@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
 from exporter.collector.operation_reader import ScopeApi
 from exporter.collector.result import NEVER
 from exporter.core.model import Scope
-from exporter.kinds.kind import Api, ApiCall
+from exporter.kinds.kind import ApiCall, Content, FailureApi
 from exporter.kinds.response import Response
 
 # The first part of a call's priority. Cells use smaller values, so their calls go first.
@@ -39,5 +39,9 @@ class LowestPriorityApi:
         """Yield the pages of a list. Raises ApiError."""
         return self._low_priority_api().pages(call, **parameters)
 
-    def _low_priority_api(self) -> Api:
+    async def file(self, link: str, read: Callable[[Iterable[bytes]], Content]) -> Content:
+        """Return what ``read`` makes of the chunks of a file. Raises ApiError."""
+        return await self._low_priority_api().file(link, read)
+
+    def _low_priority_api(self) -> FailureApi:
         return self._api.with_priority((LOWEST_PRIORITY, self._since))

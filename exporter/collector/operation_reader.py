@@ -12,7 +12,7 @@ from exporter.collector.result import NEVER, RefreshAttempt, defects_as_api_erro
 from exporter.core.clock import Clock
 from exporter.core.errors import ApiError, Reason
 from exporter.core.model import Operation, Reading, Scope
-from exporter.kinds.kind import Api, ApiCall, FetchRequest
+from exporter.kinds.kind import Api, ApiCall, FailureApi, FetchRequest
 
 # Operations that are described at the same time. The quota budget limits the rate.
 AT_ONCE = 8
@@ -26,7 +26,7 @@ class ScopeApi(Api, Protocol):
         """The account, with its id, and the Region."""
         ...
 
-    def with_priority(self, priority: tuple[int, float]) -> Api:
+    def with_priority(self, priority: tuple[int, float]) -> FailureApi:
         """Return the API with another priority for its calls. Smaller values go first."""
         ...
 

@@ -16,6 +16,7 @@ from exporter.kinds.simulated_operation import SimulatedOperation
 from exporter.kinds.thresholds import DEFAULT, Thresholds
 
 T = TypeVar("T", bound=Operation)
+Content = TypeVar("Content")
 
 # The pattern of ids where AWS documents no narrower one.
 PLAIN_ID = r"[^\s\x00-\x1f\x7f]+"
@@ -60,6 +61,13 @@ class Api(Protocol):
 
     def pages(self, call: ApiCall, **parameters: Any) -> AsyncIterator[Response]:
         """Yield the responses to a list call, page by page. Each of them has the documented list."""
+
+
+class FailureApi(Api, Protocol):
+    """The APIs of AWS in one scope, and the files that their responses link to."""
+
+    async def file(self, link: str, read: Callable[[Iterable[bytes]], Content]) -> Content:
+        """Return what ``read`` makes of the chunks of a file behind a presigned link. It runs in another thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +152,7 @@ class FailureSource(Generic[T]):
 
     calls: tuple[ApiCall, ...]
     states: tuple[str, ...]
-    find: Callable[[Api, T, str], AsyncIterator[Sequence[FailedItem]]]
+    find: Callable[[FailureApi, T, str], AsyncIterator[Sequence[FailedItem]]]
     explain: Callable[[Api, T, FailedItem], Awaitable[FailedItem]] | None = None
     more_states: tuple[str, ...] = ()
 
@@ -161,6 +169,8 @@ class Naming:
     name_in: Callable[[str], str] = lambda value: value
 
 
+# The parameter in which the simulator gives an item response the presigned link of the operation's file.
+FILE_LINK = "simulatedFileLink"
 # The response of the simulator to the parameters of a call about items of an operation, None: not found.
 ItemResponse = Callable[[SimulatedOperation, Mapping[str, Any]], Mapping[str, Any] | None]
 
@@ -171,7 +181,8 @@ class Simulation:
 
     ``names_of`` has the calls that name an operation by something else than its id. ``as_other_kinds`` converts an
     operation to one of another kind, by that kind's name: a deployment appears as a job, too. ``item_responses`` are
-    those to calls about failed items, which depend on the parameters of the request.
+    those to calls about failed items, which depend on the parameters of the request. ``file`` yields the content of the
+    file behind the link that an item response can contain.
     """
 
     responses: Mapping[ApiCall, Callable[[SimulatedOperation], Mapping[str, Any] | None]]
@@ -181,6 +192,7 @@ class Simulation:
         default_factory=dict
     )
     item_responses: Mapping[ApiCall, ItemResponse] = field(default_factory=dict)
+    file: Callable[[SimulatedOperation], Iterable[bytes]] = lambda operation: ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,16 +6,19 @@
 AWS: https://docs.aws.amazon.com/iot/latest/apireference/API_DescribeThingRegistrationTask.html
 """
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from exporter.core.model import ItemCounts, Operation
-from exporter.kinds import response
+from exporter.kinds import registration_reports, response
 from exporter.kinds.kind import (
     Api,
     ApiCall,
     Discovery,
+    FailedItem,
+    FailureApi,
+    FailureSource,
     FetchRequest,
     ItemSeries,
     Kind,
@@ -75,6 +78,11 @@ def entries(page: Response) -> Iterable[ListEntry]:
     return (ListEntry(id) for id in response.texts(page, "taskIds"))
 
 
+def failed_things(api: FailureApi, task: ThingRegistrationTask, state: str) -> AsyncIterator[Sequence[FailedItem]]:
+    """Yield the failed things in the error reports of a task. ``state`` is the type of the reports."""
+    return registration_reports.failed_lines(api, task.id, task.failed)
+
+
 def _simulated_task(task: SimulatedOperation) -> dict[str, Any]:
     bucket, _, key = task.input.removeprefix("s3://").partition("/")
     return {
@@ -116,9 +124,17 @@ KIND: Kind[ThingRegistrationTask] = Kind(
             FAILED, "Number of things that the task could not register (AWS: failureCount).", lambda task: task.failed
         ),
     ),
-    simulation=Simulation(responses={DESCRIBE: _simulated_task}, entry=lambda task: task.id),
+    simulation=Simulation(
+        responses={DESCRIBE: _simulated_task},
+        entry=lambda task: task.id,
+        item_responses={registration_reports.LIST: registration_reports.simulated_reports},
+        file=registration_reports.simulated_report,
+    ),
     items=ItemSeries(succeeded=(SeriesSelector(SUCCEEDED),), failed=(SeriesSelector(FAILED),)),
     failed=frozenset({"Failed"}),
     stopped=frozenset({"Cancelled"}),
     ending=frozenset({"Cancelling"}),
+    failures=FailureSource(
+        calls=(registration_reports.LIST,), states=(registration_reports.ERRORS,), find=failed_things
+    ),
 )

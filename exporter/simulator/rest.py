@@ -9,15 +9,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
 
 from exporter.aws.models import Models, Pagination
-from exporter.kinds.kind import ApiCall, Kind, Naming
+from exporter.kinds.kind import FILE_LINK, ApiCall, Kind, Naming
 from exporter.kinds.simulated_operation import SimulatedOperation
 from exporter.simulator.api_request import ApiRequest, Target
 from exporter.simulator.callers import Caller
 from exporter.simulator.constraints import constraint_violation
 from exporter.simulator.errors import ApiErrors
-from exporter.simulator.fleet import Fleet, Member
+from exporter.simulator.fleet import Fleet, Member, Place
 from exporter.simulator.http_messages import AwsError, HttpRequest, HttpResponse, json_error, json_response
 from exporter.simulator.pages import PageError, next_token, page, page_size
 from exporter.simulator.parameters import Values, read_parameters
@@ -27,6 +28,9 @@ from exporter.simulator.routes import Routes
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel
+
+
+FILE_PATH = re.compile("/simulated-files/([^/]+)/([^/]+)/([^/]+)/([^/]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +56,11 @@ class SimulatedApi:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request to a simulated API with its unchecked parameters."""
+    """A request to a simulated API with its unchecked parameters, and the host that it was sent to."""
 
     api: SimulatedApi
     values: Values
+    host: str
 
     def name(self, naming: Naming) -> str:
         """Return the name of the operation in the request, or an empty text."""
@@ -67,6 +72,7 @@ class Rest:
 
     def __init__(self, kinds: Sequence[Kind[Any]], models: Models, fleet: Fleet, quotas: Quotas | None) -> None:
         self._fleet = fleet
+        self._kinds = kinds
         self._quotas = quotas
         self._apis = {
             _api_name(call): _simulated_api(call, kinds, models) for kind in kinds for call in kind.every_call
@@ -85,13 +91,27 @@ class Rest:
         api = self._apis.get((model.service_model.service_name, model.name)) if model else None
         if api is None:
             raise AwsError("UnknownOperationException", 404, "The operation is not known here.")
-        call = Call(api, read_parameters(api.model.input_shape, labels, request))
+        parameters = read_parameters(api.model.input_shape, labels, request)
+        call = Call(api, parameters, request.headers.get("host", ""))
         return ApiRequest(
             target=Target(api.call.service, api.call.name, self._id(call, caller)),
             respond=partial(self._respond, call),
             error_response=partial(json_error, message_member=api.errors.message_member),
             respond_endlessly=partial(self._respond_endlessly, call, api.pagination) if api.pagination else None,
         )
+
+    def file(self, path: str, now: float) -> HttpResponse | None:
+        """Return the file behind a presigned link, None if the path is not that of a file."""
+        match = FILE_PATH.fullmatch(path)
+        if match is None:
+            return None
+        kind_name, account, region, id = map(unquote, match.groups())
+        kind = next((kind for kind in self._kinds if kind.name == kind_name), None)
+        found = self._fleet.existing((kind_name, account, region), now)
+        operation = next((operation for _, operation in found if operation.id == id), None)
+        if kind is None or operation is None:
+            return HttpResponse(404, b"<Error><Code>NoSuchKey</Code></Error>", "application/xml")
+        return HttpResponse(200, b"".join(kind.simulation.file(operation)), "binary/octet-stream")
 
     def _id(self, call: Call, caller: Caller) -> str:
         """Return the id of the operation in the scenario, else its name in the request."""
@@ -131,7 +151,8 @@ class Rest:
         """Return the response of the first kind that has the operation now."""
         for describer, member in self._members(call, caller):
             operation = member.at(now)
-            content = describer.content(operation, call.values) if operation else None
+            link = _file_link(call.host, (describer.kind, caller.account, caller.region), member.operation.id)
+            content = describer.content(operation, {**call.values, FILE_LINK: link}) if operation else None
             if content is not None:
                 return content
         naming = call.api.describers[0].naming
@@ -154,6 +175,12 @@ class Rest:
         for rank, operation in self._fleet.existing((kind.name, caller.account, caller.region), now):
             if status in (None, operation.status):
                 yield rank, kind.simulation.entry(operation)
+
+
+def _file_link(host: str, place: Place, id: str) -> str:
+    """Return a link that looks presigned. The simulator does not check its signature."""
+    path = "/".join(quote(part, safe="") for part in (*place, id))
+    return f"http://{host}/simulated-files/{path}?X-Amz-Expires=3600&X-Amz-Signature={'0' * 64}"
 
 
 def _wire_name(model: OperationModel, member: str) -> str:

@@ -16,6 +16,7 @@ from exporter.collector.failures import Failures
 from exporter.core.errors import ApiError, Reason
 from exporter.core.model import CellKey, ItemCounts, Operation, Scope
 from exporter.kinds.kind import FailedItem
+from exporter.kinds.registry import KINDS
 from tests.support.clocks import ManualClock
 from tests.support.exporter_server import aws_environment, serve_simulated_aws
 from tests.support.processes import usage_errors
@@ -127,7 +128,7 @@ def test_a_refused_call_ends_with_3_and_names_the_permission(api: str, shown: bo
         (
             ("--kind=thing", "--id=a", "--limit=0", "--output=xml"),
             [
-                "--kind: expected one of greengrass_bulk_deployment, iot_job, greengrass_deployment",
+                f"--kind: expected one of {', '.join(kind.name for kind in KINDS if kind.failures)}",
                 "--limit: expected a whole number from 1 to 10000",
                 "--output: expected one of table, json, csv",
             ],
