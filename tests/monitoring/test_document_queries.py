@@ -1,0 +1,57 @@
+"""Every query of the README, the pages and the runbooks runs in each supported Prometheus, and returns data."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from exporter.kinds.registry import KINDS
+from exporter.monitoring.records import without_records
+from exporter.monitoring.rules import rules
+from tests.monitoring.test_dashboard_queries import CONFIG, MINUTES, SCENARIO
+from tests.support.exporter_server import restartable_exporter
+from tests.support.prometheus import History, prometheus_with_history
+from tests.support.repository import ROOT
+
+PAGES = (ROOT / "README.md", ROOT / "helm" / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+BLOCK = re.compile(r"^ *```promql\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+QUERIES = {
+    f"{page.stem}: {line.strip()}": line.strip()
+    for page in PAGES
+    for block in BLOCK.findall(page.read_text(encoding="utf-8"))
+    for line in block.splitlines()
+    if line.strip()
+}
+# A value in capitals is to be replaced by the reader.
+TO_REPLACE = re.compile(r'="[A-Z]+"')
+NARROWED_RECORD = re.compile(r"(\w+:\w+:\w+)\{[^}]*\}")
+# The history has the exporter's series, but not those that Prometheus adds.
+OF_PROMETHEUS = re.compile(r"\b(up|ALERTS|scrape_duration_seconds)\b")
+# A result is a fault of the exporter or of the configuration, and the history has none of these faults.
+FAULTS = re.compile(
+    r"active_operations_omitted|config_last_reload_successful == 0|unknown_ids > 0|end_of_support"
+    r'|status="Unknown"|_shards\) !=|!= max by .*_shards'
+)
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory, prometheus_program: str) -> Iterator[History]:
+    """Each supported Prometheus with an hour of data from two exporters that report the same."""
+    folder = tmp_path_factory.mktemp("documents")
+    with (
+        restartable_exporter(SCENARIO, folder / "state.db") as restarts,
+        restarts.exporter(CONFIG) as exporter,
+        prometheus_with_history(exporter, MINUTES, ("a:10098", "b:10098"), folder, name=prometheus_program) as known,
+    ):
+        yield known
+
+
+def runnable(query: str) -> str:
+    """Return a query for every value that the reader would choose, without recording rules."""
+    return without_records(TO_REPLACE.sub('=~".+"', NARROWED_RECORD.sub(r"\1", query)), rules(KINDS).resolve().records)
+
+
+@pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
+def test_a_query_of_the_documents_returns_data_without_a_remark_of_prometheus(history: History, query: str) -> None:
+    is_expected = not OF_PROMETHEUS.search(query) and not FAULTS.search(query)
+    assert bool(history.now(runnable(query))) is is_expected
