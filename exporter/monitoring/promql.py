@@ -108,9 +108,24 @@ def item_count(kinds: Kinds, count: ItemCount, chosen: str = "", applied: str = 
 
 def with_zeros(kinds: Kinds, count: ItemCount, chosen: str = "") -> str:
     """Return a count of items with 0 for each final operation that has series of other states only."""
-    sources = {source.metric: source for kind in kinds for source in getattr(kind.items, count) if source.label}
-    zeros = (f"0 * {per_operation(selector(metric, chosen))}" for metric in sources)
+    zeros = (f"0 * {per_operation(selector(metric, chosen))}" for metric in _metrics_with_states(kinds, count))
     return " or ".join((item_count(kinds, count, chosen), *zeros))
+
+
+def failed_items_by(kinds: Kinds, labels: Sequence[str], chosen: str = "") -> str:
+    """Return the sum of the failed items by some labels, or 0 where operations report items and none failed.
+
+    The zeros are of the sum. Those of each operation would make a graph of many operations slow.
+    """
+    metrics = dict.fromkeys(source.metric for kind in kinds for source in kind.items.failed)
+    zeros = (f"0 * count {by(labels)} ({selector(metric, chosen)})" for metric in metrics)
+    return " or ".join((f"sum {by(labels)} ({failed_items(kinds, chosen)})", *zeros))
+
+
+def _metrics_with_states(kinds: Kinds, count: ItemCount) -> tuple[str, ...]:
+    """Return the metrics of a count that have a series for each state, and none for a state of a final operation."""
+    sources = (source for kind in kinds for source in getattr(kind.items, count))
+    return tuple(dict.fromkeys(source.metric for source in sources if source.label))
 
 
 def failed_items(kinds: Kinds, chosen: str = "", applied: str = "{}") -> str:

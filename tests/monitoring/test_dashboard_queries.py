@@ -9,6 +9,8 @@ import pytest
 
 from exporter.kinds.registry import KINDS
 from exporter.monitoring.dashboards.fleet import fleet_dashboard
+from exporter.monitoring.dashboards.queries import failures
+from exporter.monitoring.promql import failed_items_by
 from tests.kinds import test_fifth_kind
 from tests.monitoring.test_dashboards import KIND_WITH_UNITS
 from tests.support.dashboards import (
@@ -157,11 +159,23 @@ def test_the_table_of_operations_joins_its_queries_on_common_labels_and_shows_th
     assert fields - set(shown) == {"Value #A", "Value #G"}
 
 
-@pytest.mark.parametrize(("chosen", "failures"), list(zip(ONE_OF_EACH, (3300, 18, 29, 14, 80), strict=True)))
+@pytest.mark.parametrize(("chosen", "number"), list(zip(ONE_OF_EACH, (3300, 18, 29, 14, 80), strict=True)))
 def test_the_operation_dashboard_counts_failures_of_every_kind(
-    history: History, chosen: Mapping[str, str], failures: int
+    history: History, chosen: Mapping[str, str], number: int
 ) -> None:
-    assert stat_value(history, "dashboard-operation", "Failures", chosen) == pytest.approx(failures, rel=0.1)
+    assert stat_value(history, "dashboard-operation", "Failures", chosen) == pytest.approx(number, rel=0.1)
+
+
+def test_the_graph_of_failures_adds_those_of_the_operations_and_is_0_without_any(history: History) -> None:
+    (target,) = panel_titled("dashboard", "Failures")["targets"]
+    sums = f"sum by (aws_account_id, aws_region, kind) ({failures(KINDS, '')})"
+    graph, expected = (
+        {tuple(sorted(entry["metric"].items())): entry["values"] for entry in series}
+        for series in (query_result(history, PRINTED["dashboard"], target, EVERYTHING), history.over_time(sums, 3600))
+    )
+    assert graph == expected
+    (without_failures,) = history.now(failed_items_by(KINDS, ["kind"], 'id="waiting-job"'))
+    assert without_failures["value"][1] == "0"
 
 
 def test_the_estimated_end_is_the_end_of_the_simulation(history: History) -> None:

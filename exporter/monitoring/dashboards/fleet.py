@@ -33,6 +33,7 @@ from exporter.monitoring.promql import (
     UPDATED,
     Kinds,
     by,
+    failed_items_by,
     per_operation,
     selector,
 )
@@ -245,7 +246,7 @@ def _by_status() -> Panel:
 
 def _over_time(kinds: Kinds) -> tuple[Panel, ...]:
     progress = f"{per_operation(selector(PROGRESS, CHOSEN))} and {queries.active(kinds, CHOSEN)}"
-    failures = f"sum {BY_PLACE} ({queries.failures(kinds, CHOSEN)})"
+    failures = failed_items_by(kinds, [column.name for column in PLACE], CHOSEN)
     return (
         lines(
             "Progress of active operations",
