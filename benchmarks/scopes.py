@@ -1,4 +1,4 @@
-"""Memory and start time of many scopes: clients that share a loader, compared to a boto3 Session for each scope."""
+"""Memory and start time of many scopes: clients that accounts share, compared to a boto3 Session for each scope."""
 
 import json
 import subprocess
@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry
 
 from benchmarks import harness
 from exporter.aws.budget import Budgets
+from exporter.aws.call_context import Recorder
 from exporter.aws.clients import ClientPool
-from exporter.aws.instrumentation import Recorder
 from exporter.aws.models import Models
 from exporter.config.sections import Account, Aws
 from exporter.core.clock import Clock
@@ -27,9 +27,8 @@ SERVICES = {"iot": "DescribeJob", "greengrass": "GetBulkDeploymentStatus", "gree
 def report() -> str:
     """Return the resident MiB and the seconds for each number of scopes, measured in separate processes."""
     lines = [_line(number) for number in NUMBERS]
-    return harness.table(
-        ("scopes x 3 services", "a Session each", "one loader", "ratio", "a Session each", "one loader", "ratio"), lines
-    )
+    compared = ("a Session each", "shared clients", "ratio")
+    return harness.table(("scopes x 3 services", *compared, *compared), lines)
 
 
 def _line(number: int) -> tuple[str, ...]:
@@ -59,7 +58,7 @@ def _separate_sessions(number: int) -> list[object]:
     return [session.client(service, region_name="eu-west-1") for session in sessions for service in SERVICES]
 
 
-def _shared_loader(number: int) -> list[object]:
+def _shared_clients(number: int) -> list[object]:
     calls = [ApiCall(service, name, quota=10) for service, name in SERVICES.items()]
     new_recorder = partial(Recorder, Budgets(1.0, Clock()), ApiMetrics(CollectorRegistry()))
     clients = ClientPool(Models(only=calls), Aws(), 8, new_recorder, Clock())
@@ -67,8 +66,8 @@ def _shared_loader(number: int) -> list[object]:
     accounts = [
         Account(name=str(index), regions=("eu-west-1",), role_arn=role.format(index)) for index in range(number)
     ]
-    account_clients = [clients.account_clients(account) for account in accounts]
-    return [entry.client(service, "eu-west-1", "111122223333") for entry in account_clients for service in SERVICES]
+    shared = [clients.client(service, "eu-west-1") for service in SERVICES]
+    return [*shared, *(clients.account_clients(account) for account in accounts)]
 
 
 def _measure(new_clients: Callable[[int], list[object]], number: int) -> None:
@@ -79,4 +78,4 @@ def _measure(new_clients: Callable[[int], list[object]], number: int) -> None:
 
 
 if __name__ == "__main__":
-    _measure({"sessions": _separate_sessions, "shared": _shared_loader}[sys.argv[1]], int(sys.argv[2]))
+    _measure({"sessions": _separate_sessions, "shared": _shared_clients}[sys.argv[1]], int(sys.argv[2]))

@@ -106,6 +106,9 @@ class Budget:
 
     async def acquire(self, priority: Priority) -> None:
         """Wait until a call may be made."""
+        # Most calls find a token and no queue. They need no task that grants tokens by priority.
+        if not self._queue and (self._task is None or self._task.done()) and not self.bucket.take():
+            return
         granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._queue, (priority, next(self._order), granted))
         if self._task is None or self._task.done():

@@ -1,4 +1,4 @@
-"""boto3 sessions, credentials and clients: one client per credentials, Region and service, created once and kept.
+"""The credentials of each account, and its calls with the clients that all accounts share.
 
 The roles of accounts are assumed at their first use, and again before they expire.
 """
@@ -14,20 +14,22 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-import boto3
 import botocore.session
 from botocore import xform_name
 from botocore.client import BaseClient
-from botocore.config import Config as ClientConfig
-from botocore.credentials import AssumeRoleCredentialFetcher, Credentials, DeferredRefreshableCredentials
+from botocore.credentials import (
+    AssumeRoleCredentialFetcher,
+    Credentials,
+    DeferredRefreshableCredentials,
+)
 
+from exporter.aws.call_context import CallContext, Recorder, RetryQuotas, calling
 from exporter.aws.credential_chain import CredentialChain, Pending
 from exporter.aws.credential_sources import ACCOUNT_ROLE, Origin
 from exporter.aws.errors import EXPIRED, translate
-from exporter.aws.instrumentation import Recorder, record_attempts
 from exporter.aws.models import STS, Models
-from exporter.aws.response_check import check_responses
 from exporter.aws.sdk_settings import DefaultRegion, default_region, use_aws_region
+from exporter.aws.shared_clients import SharedClients, client_config
 from exporter.config.sections import Account, Aws
 from exporter.core.clock import Clock
 from exporter.core.errors import ApiError, Reason, malformed
@@ -35,8 +37,7 @@ from exporter.core.model import Scope
 from exporter.kinds.kind import ApiCall
 from exporter.kinds.response import Response
 
-APP_ID = "aws-iot-bulk-exporter"
-# Clients are replaced after refused credentials only at this age: creating them costs more than all calls of a refresh.
+# Credentials are read again after AWS has refused them only at this age.
 RENEWAL_SECONDS = 60.0
 # How long one Region waits for another one to read the account id. It must not wait for an STS endpoint that hangs.
 IDENTITY_SECONDS = 0.05
@@ -55,7 +56,7 @@ RecorderFactory = Callable[[str, str], Recorder]
 
 
 class ClientPool:
-    """Every client of the process. Its methods block and are thread-safe."""
+    """The clients of the process and the credentials of its accounts. Its methods block and are thread-safe."""
 
     def __init__(
         self, models: Models, settings: Aws, connections: int, new_recorder: RecorderFactory, clock: Clock
@@ -64,14 +65,8 @@ class ClientPool:
         self._loader = models.loader
         self._new_recorder = new_recorder
         self._clock = clock
-        options: dict[str, Any] = {
-            "connect_timeout": settings.connect_timeout,
-            "read_timeout": settings.read_timeout,
-            "retries": {"mode": "standard", "total_max_attempts": settings.max_attempts},
-            "max_pool_connections": connections,
-            "user_agent_appid": APP_ID,
-        }
-        self._config = ClientConfig(**options)
+        self._config = client_config(settings, connections)
+        self._shared = SharedClients(self._loader, self._config, settings.max_attempts, clock)
         self._pending = Pending()
         self._source = self._new_source()
         self._source_lock = threading.Lock()
@@ -117,6 +112,7 @@ class ClientPool:
                 return
             clients.is_replaced = True
             self._accounts = {key: kept for key, kept in self._accounts.items() if kept is not clients}
+        self._shared.read_settings()
         with self._source_lock:
             self._source = self._new_source()
 
@@ -125,17 +121,18 @@ class ClientPool:
         budget = {"api_budget": self.settings.api_budget}
         return settings.model_copy(update=budget) == self.settings
 
-    def new_client(self, create: Callable[..., Any], service: str, region: str, account_id: str) -> Any:
-        """Return a new client of a session. Its attempts are recorded and its responses are checked."""
-        client = create(service, region_name=region, config=self._config)
-        record_attempts(client, service, self._new_recorder(account_id, region), self._clock)
-        check_responses(client)
-        return client
+    def client(self, service: str, region: str) -> Any:
+        """Return the client of a service in a Region. It makes calls inside ``calling``."""
+        return self._shared.client(service, region)
+
+    def recorder(self, account_id: str, region: str) -> Recorder:
+        """Return the recorder for the calls of a scope."""
+        return self._new_recorder(account_id, region)
 
     def _new_clients(self, account: Account) -> AccountClients:
         if not account.role_arn:
-            source = (self._source, self._source_lock, self._pending.timeout_error)
-            return AccountClients(self, account, *source, self._clock)
+            load, lock = partial(_existing_credentials, self._source.get_credentials), self._source_lock
+            return AccountClients(self, account, load, lock, self._pending.timeout_error, self._clock)
         pending = Pending()
 
         def timeout_error() -> ApiError | None:
@@ -143,53 +140,36 @@ class ClientPool:
             # The role may be waiting for its source.
             return error and (self._pending.timeout_error() or error)
 
-        session = self._role_session(account, pending)
-        return AccountClients(self, account, session, threading.Lock(), timeout_error, self._clock)
+        role = Role(account, self, self._source_credentials, pending, self._clock)
+        return AccountClients(self, account, role.load_credentials, threading.Lock(), timeout_error, self._clock)
 
     def _new_source(self) -> botocore.session.Session:
-        session = self._new_session()
+        session = botocore.session.Session()
+        session.register_component("data_loader", self._loader)
+        use_aws_region(session)
         # botocore's own clients for credentials would wait a minute for each response.
         session.set_default_client_config(self._config)
         session.register_component("credential_provider", CredentialChain(session, self._pending))
         return session
 
-    def _new_session(self) -> botocore.session.Session:
-        session = botocore.session.Session()
-        session.register_component("data_loader", self._loader)
-        use_aws_region(session)
-        return session
-
-    def _role_session(self, account: Account, pending: Pending) -> botocore.session.Session:
-        session = self._new_session()
-        role = Role(account, self._source_credentials, self._create_sts, pending, self._clock)
-        session.register_component("credential_provider", role)
-        return session
-
-    def _source_credentials(self) -> Credentials | None:
+    def _source_credentials(self) -> Credentials:
         with self._source_lock:
-            return self._source.get_credentials()
-
-    def _create_sts(self, account: Account, service: str, **credentials: Any) -> BaseClient:
-        region = account.regions[0] if account.regions else self.default_region().name
-        with self._source_lock:
-            create = partial(self._source.create_client, **credentials)
-            client: BaseClient = self.new_client(create, service, region, account.known_id)
-        return client
+            return _existing_credentials(self._source.get_credentials)
 
 
 class AccountClients:
-    """The clients of one account, created at their first use and never closed: a new connection costs ten calls.
+    """The credentials of one account, and its calls.
 
-    ``lock`` protects the session, which is not thread-safe in boto3. Clients are. ``created_at`` is in monotonic
-    seconds. ``is_replaced`` is set after AWS has refused the credentials: the next refresh needs new clients.
-    ``timeout_error`` returns the error for a call that hangs because of the credentials, or None.
+    ``load`` returns the credentials, and ``lock`` protects it. ``created_at`` is in monotonic seconds. ``is_replaced``
+    is set after AWS has refused the credentials: the next refresh reads them again. ``timeout_error`` returns the error
+    for a call that hangs because of the credentials, or None.
     """
 
     def __init__(
         self,
         pool: ClientPool,
         account: Account,
-        session: botocore.session.Session,
+        load: Callable[[], Credentials],
         lock: threading.Lock,
         timeout_error: Callable[[], ApiError | None],
         clock: Clock,
@@ -198,26 +178,19 @@ class AccountClients:
         self.is_replaced = False
         self.timeout_error = timeout_error
         self._pool = pool
-        self._session = boto3.Session(botocore_session=session)
-        self._clients: dict[tuple[str, str], Any] = {}
+        self._load = load
+        self._credentials: Credentials | None = None
         self._lock = lock
         self._clock = clock
         self._account_id = account.known_id
         self._confirm_at = math.inf
         self._identity_lock = threading.Lock()
-
-    def client(self, service: str, region: str, account_id: str) -> Any:
-        """Return the client of a service in a Region."""
-        with self._lock:
-            if (service, region) not in self._clients:
-                create = self._session.client
-                self._clients[service, region] = self._pool.new_client(create, service, region, account_id)
-            return self._clients[service, region]
+        self._retry_quotas = RetryQuotas()
 
     def send(self, call: ApiCall, scope: Scope, parameters: Mapping[str, Any]) -> Response:
         """Return the response to one call."""
-        with self._replaced_if_refused():
-            client = self.client(call.service, scope.region, scope.account_id)
+        with self._replaced_if_refused(), self._calling(scope.account_id, scope.region):
+            client = self._pool.client(call.service, scope.region)
             response: Response = getattr(client, xform_name(call.name))(**parameters)
         return response
 
@@ -231,7 +204,7 @@ class AccountClients:
         try:
             if not self._account_id or self._must_confirm_account():
                 with self._replaced_if_refused():
-                    self._set_account_id(self._read_account_id(region))
+                    self._account_id = self._read_account_id(region)
             return self._account_id
         finally:
             if is_locked:
@@ -246,31 +219,47 @@ class AccountClients:
                 self._pool.replace(self)
             raise
 
+    @contextmanager
+    def _calling(self, account_id: str, region: str) -> Iterator[None]:
+        """Make a call in the block. Raises ApiError if there are no credentials."""
+        # Settings of the AWS SDKs that are invalid are reported by the credentials, which name their source.
+        credentials = self._loaded_credentials()
+        recorder = self._pool.recorder(account_id, region)
+        with calling(CallContext(credentials.get_frozen_credentials, recorder, self._retry_quotas)):
+            yield
+
+    def _loaded_credentials(self) -> Credentials:
+        if self._credentials is None:
+            with self._lock:
+                self._credentials = self._credentials or self._load()
+        return self._credentials
+
     def _must_confirm_account(self) -> bool:
         return self._clock.monotonic() >= self._confirm_at
 
-    def _set_account_id(self, account_id: str) -> None:
-        with self._lock:
-            if self._account_id and account_id != self._account_id:
-                # The metrics of a client contain the account id with which it was created.
-                self._clients = {}
-            self._account_id = account_id
-
     def _read_account_id(self, region: str) -> str:
-        sts = self.client(STS, region, "")
-        credentials = self._session.get_credentials()
+        credentials = self._loaded_credentials()
         # A claim can be wrong: users write AWS_ACCOUNT_ID and profiles by hand.
         claim = credentials.get_frozen_credentials().account_id
         if claim and credentials.method in METHODS_WITH_STS:
             return _checked_account_id(claim)
         self._confirm_at = math.inf
         try:
-            return _checked_account_id(sts.get_caller_identity().get("Account"))
+            with self._calling("", region):
+                response = self._pool.client(STS, region).get_caller_identity()
+            return _checked_account_id(response.get("Account"))
         except Exception as error:
             if not claim or translate(error).reason is Reason.CREDENTIALS:
                 raise
             self._confirm_at = self._clock.monotonic() + CONFIRMATION_SECONDS
             return _checked_account_id(claim)
+
+
+def _existing_credentials(load: Callable[[], Credentials | None]) -> Credentials:
+    credentials = load()
+    if credentials is None:
+        raise ApiError(Reason.CREDENTIALS, detail="no credentials")
+    return credentials
 
 
 def _checked_account_id(account_id: object) -> str:
@@ -285,16 +274,17 @@ class Role:
     def __init__(
         self,
         account: Account,
-        source: Callable[[], Credentials | None],
-        create_sts: Callable[..., BaseClient],
+        pool: ClientPool,
+        source: Callable[[], Credentials],
         pending: Pending,
         clock: Clock,
     ) -> None:
         self._account = account
-        self._pending = pending
+        self._pool = pool
         self._source = source
-        self._create_sts = create_sts
+        self._pending = pending
         self._clock = clock
+        self._retry_quotas = RetryQuotas()
         self._failure: tuple[float, ApiError] | None = None
 
     def load_credentials(self) -> Credentials:
@@ -316,10 +306,19 @@ class Role:
         extra = {"RoleSessionName": self._account.session_name, "DurationSeconds": SESSION_SECONDS}
         if self._account.external_id:
             extra["ExternalId"] = self._account.external_id.get_secret_value()
+        source = self._source()
+        region = self._account.regions[0] if self._account.regions else self._pool.default_region().name
         fetcher = AssumeRoleCredentialFetcher(
-            partial(self._create_sts, self._account), self._source(), self._account.role_arn or "", extra_args=extra
+            partial(self._sts, region), source, self._account.role_arn or "", extra_args=extra
         )
-        credentials = fetcher.fetch_credentials()
+        recorder = self._pool.recorder(self._account.known_id, region)
+        with calling(CallContext(source.get_frozen_credentials, recorder, self._retry_quotas)):
+            credentials = fetcher.fetch_credentials()
         if datetime.fromisoformat(credentials["expiry_time"]).timestamp() <= self._clock.now():
             raise RuntimeError(EXPIRED)
         return credentials
+
+    def _sts(self, region: str, service: str, **credentials: Any) -> BaseClient:
+        # The keys of the source are in the context of the call.
+        client: BaseClient = self._pool.client(service, region)
+        return client

@@ -9,8 +9,8 @@ from functools import partial
 from typing import Any
 
 from exporter.aws.budget import Budget, Budgets, Priority
+from exporter.aws.call_context import Recorder
 from exporter.aws.clients import AccountClients, ClientPool
-from exporter.aws.instrumentation import Recorder
 from exporter.aws.models import Models
 from exporter.aws.report_files import FileSettings, read_file
 from exporter.aws.sdk_settings import endpoint_origins
@@ -19,6 +19,7 @@ from exporter.config.sections import Account, Aws
 from exporter.core.clock import Clock
 from exporter.core.errors import CONNECT_TIMEOUT, ApiError, EndlessListError, Reason, malformed
 from exporter.core.model import Scope
+from exporter.core.thread import ThreadPool
 from exporter.kinds.kind import ApiCall, Content, Kind
 from exporter.kinds.response import Response
 from exporter.metrics.self_metrics import ApiMetrics
@@ -44,6 +45,7 @@ class SharedResources:
     budgets: Budgets
     workers: CellWorkers
     clients: ClientPool
+    threads: ThreadPool = field(default_factory=ThreadPool)
 
 
 class Gateway:
@@ -129,7 +131,9 @@ class Gateway:
         return await self._workers(account, region, "").run(identify, self.deadline, cause)
 
     def _workers(self, account: Account, region: str, kind: str) -> Workers:
-        return self._shared.workers.setdefault((account.name, region, kind), Workers(AT_ONCE))
+        return self._shared.workers.setdefault(
+            (account.name, region, kind), Workers(AT_ONCE, self._shared.threads.start)
+        )
 
 
 def new_shared_resources(

@@ -1,68 +1,24 @@
 """Record each HTTP attempt of a client, retries included: botocore's events report them, its calls do not."""
 
-import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from botocore.client import BaseClient
 
-from exporter.aws.budget import Budgets
+from exporter.aws.call_context import current_call
 from exporter.aws.errors import classify, translate
 from exporter.core.clock import Clock
 from exporter.core.errors import Reason
-from exporter.metrics.self_metrics import ApiMetrics
 
 
-@dataclass(frozen=True, slots=True)
-class Recorder:
-    """Counts the attempts of one scope, charges its budgets for retries, and slows them down when AWS throttles.
-
-    Its methods are called in the threads that make the calls.
-    """
-
-    budgets: Budgets
-    metrics: ApiMetrics
-    account_id: str
-    region: str
-
-    def record_request(self, service: str, api: str, is_retry: bool) -> None:
-        """Count an attempt, and charge the budget for a retry. The first attempt took a token."""
-        self.metrics.count_request(self.account_id, self.region, service, api)
-        bucket = self.budgets.bucket(self.account_id, self.region, service, api)
-        if is_retry and bucket:
-            bucket.charge()
-
-    def record_response(self, service: str, api: str, seconds: float, reason: Reason | None, code: str) -> None:
-        """Record the duration of an attempt, and its failure."""
-        self.metrics.duration.labels(service, api).observe(seconds)
-        if reason is None:
-            return
-        self.metrics.errors.labels(self.account_id, self.region, service, api, code).inc()
-        bucket = self.budgets.bucket(self.account_id, self.region, service, api)
-        if reason is Reason.THROTTLED and bucket:
-            bucket.slow_down()
-
-
-class _Attempts(threading.local):
-    """The attempts of the call that this thread is making."""
-
-    number = 0
-    started = 0.0
-    is_running = False
-
-
-def record_attempts(client: BaseClient, service: str, recorder: Recorder, clock: Clock) -> None:
-    """Report every HTTP attempt of a client to the recorder."""
-    attempts = _Attempts()
-
-    def begin(**_: Any) -> None:
-        attempts.number = 0
+def record_attempts(client: BaseClient, service: str, clock: Clock) -> None:
+    """Report every HTTP attempt of a client to the recorder of its call."""
 
     def send(event_name: str, **_: Any) -> None:
-        attempts.number += 1
-        attempts.started, attempts.is_running = clock.monotonic(), True
-        recorder.record_request(service, _api(event_name), attempts.number > 1)
+        call = current_call()
+        call.attempts += 1
+        call.started, call.is_running = clock.monotonic(), True
+        call.recorder.record_request(service, _api(event_name), call.attempts > 1)
 
     def receive(
         event_name: str,
@@ -75,14 +31,14 @@ def record_attempts(client: BaseClient, service: str, recorder: Recorder, clock:
 
     def fail(event_name: str, exception: Exception, **_: Any) -> None:
         # A response that cannot be parsed ends its call without the event response-received.
-        if attempts.is_running:
+        if current_call().is_running:
             end(event_name, *_result(exception, None, None))
 
     def end(event_name: str, reason: Reason | None, code: str) -> None:
-        attempts.is_running = False
-        recorder.record_response(service, _api(event_name), clock.monotonic() - attempts.started, reason, code)
+        call = current_call()
+        call.is_running = False
+        call.recorder.record_response(service, _api(event_name), clock.monotonic() - call.started, reason, code)
 
-    client.meta.events.register("before-call", begin)
     client.meta.events.register("before-send", send)
     client.meta.events.register("response-received", receive)
     client.meta.events.register("after-call-error", fail)

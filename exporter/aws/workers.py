@@ -62,6 +62,10 @@ class Workers:
                 self._release_slot(future)
 
     async def _acquire_slot(self, deadline: float, cause: TimeoutCause) -> None:
+        if self.has_free_slot:
+            # This does not wait, so it needs no time-out.
+            await self._slots.acquire()
+            return
         await _result_within(deadline, self._slots.acquire(), "all calls of the cell hang", cause)
 
     def _start(self, function: Callable[[], T]) -> asyncio.Future[T]:

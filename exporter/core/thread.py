@@ -1,6 +1,7 @@
-"""Blocking calls, each in a thread of its own."""
+"""Blocking calls in daemon threads, which do not delay the end of the process."""
 
 import asyncio
+import queue
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,12 +13,61 @@ T = TypeVar("T")
 # Starts a function without waiting for it.
 Start = Callable[[Callable[[], None]], None]
 
+# The name of a thread while it runs a call, and while it waits for the next one.
 THREAD_NAME = "blocking-call"
+IDLE_NAME = "idle-thread"
+# A thread ends after so many seconds without a call.
+IDLE_SECONDS = 60.0
 
 
 def start_thread(function: Callable[[], None]) -> None:
     """Start a daemon thread: it does not delay the end of the process. Raises RuntimeError if no thread is left."""
     threading.Thread(target=function, name=THREAD_NAME, daemon=True).start()
+
+
+class ThreadPool:
+    """Threads that are reused. It has no limit: a call starts at once, also while other calls hang.
+
+    A thread that was idle for the shortest time gets the next call, so that surplus threads end.
+    """
+
+    def __init__(self, idle_seconds: float = IDLE_SECONDS) -> None:
+        self._idle_seconds = idle_seconds
+        self._idle: list[queue.SimpleQueue[Callable[[], None]]] = []
+        self._lock = threading.Lock()
+
+    def start(self, function: Callable[[], None]) -> None:
+        """Start a function without waiting for it. Raises RuntimeError if no thread can be started."""
+        with self._lock:
+            calls = self._idle.pop() if self._idle else None
+        if calls:
+            calls.put(function)
+        else:
+            start_thread(partial(self._work, function))
+
+    def _work(self, function: Callable[[], None]) -> None:
+        thread, calls = threading.current_thread(), queue.SimpleQueue[Callable[[], None]]()
+        following: Callable[[], None] | None = function
+        while following:
+            thread.name = THREAD_NAME
+            following()
+            # While the thread waits, it must not keep the function and its result.
+            following = None
+            with self._lock:
+                self._idle.append(calls)
+            thread.name = IDLE_NAME
+            following = self._next_call(calls)
+
+    def _next_call(self, calls: queue.SimpleQueue[Callable[[], None]]) -> Callable[[], None] | None:
+        try:
+            return calls.get(timeout=self._idle_seconds)
+        except queue.Empty:
+            with self._lock:
+                if calls in self._idle:
+                    self._idle.remove(calls)
+                    return None
+        # A call has just been given to this thread.
+        return calls.get()
 
 
 def start_call(

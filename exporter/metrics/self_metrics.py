@@ -61,6 +61,14 @@ class ApiMetrics:
             for code in STARTED_AT_ZERO:
                 self.errors.labels(*api, code)
 
+    def count_error(self, *labels: str) -> None:
+        """Count a failed request to an API, given by the labels ``API`` and the code."""
+        self.errors.labels(*labels).inc()
+
+    def observe_duration(self, service: str, api: str, seconds: float) -> None:
+        """Record the duration of a request."""
+        self.duration.labels(service, api).observe(seconds)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FamilyCollector:
