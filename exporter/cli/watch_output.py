@@ -3,13 +3,14 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any, Protocol, Self, TextIO
 
 from pydantic import TypeAdapter
 from rich.console import Console, Group
 from rich.live import Live
 
-from exporter.cli.watch_result import ExitStatus, WatchedOperation, WatchResult
+from exporter.cli.watch_result import ExitStatus, FailureReasons, WatchedOperation, WatchResult
 from exporter.cli.watch_table import (
     cell_labels,
     error_text,
@@ -180,7 +181,16 @@ def result_lines(result: WatchResult) -> list[str]:
     """Return a line for each cell that cannot be read and each operation that did not succeed, then the summary."""
     cells = [f"cannot be read: {' '.join(cell)}: {'; '.join(causes)}" for cell, causes in _unreadable(result)]
     bad = [operation for outcome in list(WORDS)[:-1] for operation in result.with_outcome(outcome)]
-    return [*cells, *(f"{WORDS[operation.outcome]}: {operation}" for operation in bad), result_summary(result)]
+    operations = [f"{WORDS[operation.outcome]}: {operation}" for operation in bad]
+    return [*cells, *operations, *_reason_lines(result.reasons), result_summary(result)]
+
+
+def _reason_lines(reasons: FailureReasons) -> Iterator[str]:
+    if reasons.groups:
+        items = f" of {_number(reasons.items, 'item')}" if reasons.items < reasons.failures else ""
+        yield f"most frequent reasons of {_number(reasons.failures, 'failure')}{items}:"
+    for group in reasons.groups:
+        yield f"  {group.count}: {group.reason} ({', '.join(group.examples)})"
 
 
 def result_summary(result: WatchResult) -> str:
@@ -214,6 +224,9 @@ def result_json(result: WatchResult) -> dict[str, Any]:
             for operation in result.operations
             if operation.outcome is not Outcome.SUCCEEDED
         ],
+        "reasons": [asdict(group) for group in result.reasons.groups],
+        "failures_read": result.reasons.failures,
+        "failed_items_read": result.reasons.items,
         "unreadable": [
             {"account": account, "aws_region": region, "kind": kind, "causes": list(causes)}
             for (account, region, kind), causes in _unreadable(result)

@@ -1,7 +1,7 @@
 """The result of a watch: how each operation ended, and whether AWS can be read."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from signal import SIGINT, SIGTERM
 
@@ -9,12 +9,16 @@ from exporter.collector.cells import Cell
 from exporter.core.clock import Clock
 from exporter.core.errors import CONNECT_TIMEOUT, Reason
 from exporter.core.model import CellKey, ItemCounts, Operation, Snapshot
+from exporter.kinds.kind import FailedItem
 from exporter.kinds.phase import NO_FAILURES, FailureLimit, Outcome, outcome
+from exporter.metrics.reasons import ReasonGroup, grouped
 
 # If the first refresh of a cell fails for one of these reasons, a later refresh would fail too.
 PERMANENT_REASONS = frozenset({Reason.ACCESS_DENIED, Reason.CREDENTIALS, Reason.END_OF_SUPPORT, Reason.NOT_OFFERED})
 # Codes of failures to get credentials from a source that does not respond. A later refresh may succeed.
 TEMPORARY_CODES = frozenset({Reason.CONNECTION.value, Reason.TIMEOUT.value, CONNECT_TIMEOUT})
+# The result names at most this many reasons of failed items.
+MOST_REASONS = 10
 # Reasons of an operation that no reading describes.
 NOT_READ, NOT_FOUND = "not read yet", "AWS does not know it"
 
@@ -46,15 +50,36 @@ class WatchedOperation:
 
 
 @dataclass(frozen=True, slots=True)
+class FailureReasons:
+    """The most frequent reasons of the failures that were read.
+
+    With retries, an item can have several failures: ``failures`` are executions, ``items`` are things.
+    """
+
+    groups: tuple[ReasonGroup, ...] = ()
+    failures: int = 0
+    items: int = 0
+
+
+def most_frequent_reasons(failures: Sequence[tuple[str, FailedItem]]) -> FailureReasons:
+    """Return the most frequent reasons of failed items, each with the name of its operation."""
+    items = {(operation, failure.item) for operation, failure in failures}
+    groups = grouped(failure for _, failure in failures)
+    return FailureReasons(groups[:MOST_REASONS], len(failures), len(items))
+
+
+@dataclass(frozen=True, slots=True)
 class WatchResult:
     """The current result. ``exit_status`` is None while an operation is pending.
 
-    ``unreadable`` has the causes of each cell because of which the watch gives up.
+    ``unreadable`` has the causes of each cell because of which the watch gives up. ``reasons`` are those of failed
+    items, if the watch ends because of them.
     """
 
     exit_status: ExitStatus | None
     operations: tuple[WatchedOperation, ...]
     unreadable: Mapping[CellKey, tuple[str, ...]]
+    reasons: FailureReasons = field(default_factory=FailureReasons)
 
     def with_outcome(self, outcome: Outcome) -> tuple[WatchedOperation, ...]:
         """Return the operations with an outcome."""

@@ -155,6 +155,11 @@ def target_cell(
     return replace(scope[0], kind=known, watch=target)
 
 
+def with_only_id(cell: Cell, id: str) -> Cell:
+    """Return a cell that watches only one of its operations."""
+    return replace(cell, watch=cell.watch.model_copy(update={"ids": (id,), "discover": None}))
+
+
 def _matching_cells(
     parameter: str, wanted: str, cells: tuple[Cell, ...], value: Callable[[Cell], str]
 ) -> tuple[Cell, ...]:

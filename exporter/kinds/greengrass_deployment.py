@@ -35,6 +35,8 @@ from exporter.kinds.simulated_operation import SimulatedOperation, operation_id_
 BUCKET = "greengrassv2"
 # Greengrass makes these calls with the permissions of the caller.
 DEPENDENT_ACTIONS = ("iot:DescribeThing", "iot:DescribeThingGroup", "iot:GetThingShadow")
+# AWS: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsiotgreengrassv2.html
+DEPENDENT_ACTIONS_OF_EFFECTIVE = ("iot:DescribeJob", "iot:DescribeJobExecution", *DEPENDENT_ACTIONS)
 GET = ApiCall(
     "greengrassv2",
     "GetDeployment",
@@ -49,7 +51,7 @@ EFFECTIVE = ApiCall(
     quota=30,
     bucket=BUCKET,
     resource="arn:*:greengrass:*:*:coreDevices:*",
-    dependent_actions=DEPENDENT_ACTIONS,
+    dependent_actions=DEPENDENT_ACTIONS_OF_EFFECTIVE,
 )
 LIST = ApiCall("greengrassv2", "ListDeployments", quota=30, bucket=BUCKET, dependent_actions=DEPENDENT_ACTIONS)
 

@@ -2,6 +2,10 @@
 
 AWS: https://docs.aws.amazon.com/iot/latest/apireference/API_ListJobExecutionsForJob.html
 With retries, each attempt of a thing is an execution of its own.
+The resources are those of the service authorization reference:
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsiot.html (DescribeJobExecution: thing, job)
+Both APIs have quotas of their own, "... throttle limit" in Service Quotas:
+https://docs.aws.amazon.com/general/latest/gr/iot_device_management.html
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence

@@ -15,7 +15,8 @@ from exporter.kinds.failure_reason import reason_text
 from exporter.kinds.kind import FILE_LINK, Api, ApiCall, FailedItem, FailureApi
 from exporter.kinds.simulated_operation import SimulatedOperation
 
-# IAM: the action supports no resource. AWS documents no quota of its own; 10 is that of the other registration APIs.
+# The action supports no resource: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsiot.html
+# The quota: https://docs.aws.amazon.com/general/latest/gr/iot-core.html
 LIST = ApiCall("iot", "ListThingRegistrationTaskReports", quota=10)
 # The only state: the type of the reports with the things that failed.
 ERRORS = "ERRORS"

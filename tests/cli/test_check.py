@@ -46,9 +46,23 @@ WATCH = """
 TAGS = "labels: {tags: [team]}"
 
 
-def check(folder: Path, accounts: str, more: str = TAGS, faults: str = "") -> tuple[int, list[str]]:
+FAILED_OPERATIONS = {
+    name: f"  - {{kind: {name}, id: failed, region: eu-central-1, items: 4, "
+    f"timeline: [{{at: 0s, status: {status}, done: 1.0, failed: 0.5}}]}}\n"
+    for name, status in (
+        ("thing_registration_task", "Completed"),
+        ("greengrass_bulk_deployment", "Completed"),
+        ("iot_job", "COMPLETED"),
+        ("greengrass_deployment", "COMPLETED"),
+    )
+}
+
+
+def check(
+    folder: Path, accounts: str, more: str = TAGS, faults: str = "", operations: str = ""
+) -> tuple[int, list[str]]:
     """Run ``check --live`` with credentials of the first simulated account; return its exit status and lines."""
-    scenario = parse_scenario(OPERATIONS + (f"faults: [{faults}]\n" if faults else ""), KINDS)
+    scenario = parse_scenario(OPERATIONS + operations + (f"faults: [{faults}]\n" if faults else ""), KINDS)
     with serve_app(application(scenario, KINDS, Models())) as endpoint:
         return check_endpoint(endpoint, folder, accounts, more)
 
@@ -101,6 +115,21 @@ def test_a_refused_call_is_reported_with_the_missing_permission(tmp_path: Path, 
         for kind in KINDS
         if api in {call.name for call in kind.calls}
     ]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.failures], ids=lambda kind: kind.name)
+def test_a_missing_permission_of_failures_is_a_warning_with_its_action(tmp_path: Path, kind: Kind[Any]) -> None:
+    assert kind.failures is not None
+    call = kind.failures.calls[0]
+    fault = f"{{api: {call.name}, error: AccessDeniedException, status: 403}}"
+    failed = FAILED_OPERATIONS[kind.name]
+    accounts = f"  - regions: [eu-central-1]\n    watch: [{{kind: {kind.name}, ids: [failed]}}]"
+    status, lines = check(tmp_path, accounts, "", fault, failed)
+    assert status == 0
+    assert lines[0].startswith(f"ok     default eu-central-1 {kind.name}: failed is ")
+    cause = f"{call.name}: access_denied: AWS returned AccessDeniedException (HTTP 403) for {call.name}"
+    cure = f"the command failures needs the permission {Models().iam_action(call)}"
+    assert lines[1:] == [f"warning: default eu-central-1 {kind.name}: {cause}; {cure}"]
 
 
 def test_the_permission_for_tags_is_needed_only_for_configured_tags(tmp_path: Path) -> None:

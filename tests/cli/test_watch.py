@@ -127,6 +127,39 @@ def test_the_counts_decide_the_exit_status(watched: tuple[str, ...], status: int
     assert not any(line.active for line in view.operations[-1])
 
 
+EXPLAINED = SCENARIO.replace(
+    "id: failing\n", "id: failing\n    failures: [{reason: no space on /dev/sda1, items: 3}, {reason: no signal}]\n"
+)
+REFUSED = "faults: [{api: ListJobExecutionsForJob, error: AccessDeniedException, status: 403}]\n"
+HANGING = "faults: [{api: ListJobExecutionsForJob, hang: head}]\n"
+
+
+def test_a_watch_that_ends_with_1_has_the_most_frequent_reasons() -> None:
+    clock = ManualClock()
+    with simulated(clock, EXPLAINED):
+        result, _ = run_watch(clock, jobs("failing", "well"))
+    assert [(group.reason, group.count) for group in result.reasons.groups] == [
+        ("reason: no space on <path>", 8),
+        ("reason: no signal", 2),
+    ]
+    assert (result.exit_status, result.reasons.failures, result.reasons.items) == (1, 10, 10)
+
+
+def test_a_watch_without_failures_reads_no_reasons() -> None:
+    clock = ManualClock()
+    with simulated(clock, EXPLAINED + REFUSED):
+        result, _ = run_watch(clock, jobs("well"))
+    assert (result.exit_status, result.reasons.groups) == (0, ())
+
+
+@pytest.mark.parametrize(("fault", "timeout"), [(REFUSED, None), (HANGING, 60.5)])
+def test_reasons_that_cannot_be_read_do_not_change_the_status(fault: str, timeout: float | None) -> None:
+    clock = ManualClock()
+    with simulated(clock, EXPLAINED + fault):
+        result, _ = run_watch(clock, jobs("failing", "unknown"), end=End(timeout=timeout))
+    assert (result.exit_status, result.reasons.groups) == (1, ())
+
+
 RETRIED = """
 accounts: ["111122223333"]
 quotas: false

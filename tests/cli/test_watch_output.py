@@ -18,8 +18,9 @@ import pytest
 
 from exporter.aws.models import Models
 from exporter.cli.watch_output import JsonLines, TextLines, result_json, result_lines
-from exporter.cli.watch_result import ExitStatus, WatchedOperation, WatchResult
+from exporter.cli.watch_result import ExitStatus, WatchedOperation, WatchResult, most_frequent_reasons
 from exporter.core.model import CellKey
+from exporter.kinds.kind import FailedItem
 from exporter.kinds.phase import Outcome
 from exporter.kinds.registry import KINDS
 from exporter.simulator.app import application
@@ -36,6 +37,14 @@ FAILED = WatchedOperation(JOBS, "a", Outcome.FAILED, "COMPLETED, 12 of 100 faile
 UNDECIDED = WatchedOperation(JOBS, "b", Outcome.UNDECIDED, "COMPLETED, 0 to 3 of 100 failed")
 PENDING = WatchedOperation(JOBS, "c", Outcome.PENDING, "IN_PROGRESS")
 SUCCEEDED = WatchedOperation(JOBS, "d", Outcome.SUCCEEDED, "COMPLETED")
+
+REASONS = most_frequent_reasons(
+    [
+        ("a", FailedItem("gate-1", "FAILED", "no space", attempt=1)),
+        ("a", FailedItem("gate-1", "FAILED", "no space", attempt=2)),
+        ("a", FailedItem("gate-2", "FAILED", "no signal\x1b")),
+    ]
+)
 
 
 def test_in_a_pipe_each_change_is_one_line() -> None:
@@ -67,7 +76,7 @@ def test_json_has_an_object_for_each_change_and_the_summary_as_the_last_line() -
     output = JsonLines(stream)
     output.show([RUNNING], [CELL], NOW)
     output.show([RUNNING], [FAILING], NOW + 10)
-    output.finish(WatchResult(ExitStatus.FAILED, (FAILED, SUCCEEDED), {}), NOW + 20)
+    output.finish(WatchResult(ExitStatus.FAILED, (FAILED, SUCCEEDED), {}, REASONS), NOW + 20)
     operation, cell, summary = map(json.loads, stream.getvalue().splitlines())
     assert (operation["type"], operation["id"], operation["aws_region"], operation["failed"]) == (
         "operation",
@@ -92,8 +101,32 @@ def test_json_has_an_object_for_each_change_and_the_summary_as_the_last_line() -
                 "reason": "COMPLETED, 12 of 100 failed",
             }
         ],
+        "reasons": [
+            {"reason": "no space", "count": 2, "examples": ["gate-1"]},
+            {"reason": "no signal\x1b", "count": 1, "examples": ["gate-2"]},
+        ],
+        "failures_read": 3,
+        "failed_items_read": 2,
         "unreadable": [],
     }
+
+
+def test_the_most_frequent_reasons_come_before_the_last_line_with_executions_and_things() -> None:
+    stream = io.StringIO()
+    TextLines(stream).finish(WatchResult(ExitStatus.FAILED, (FAILED, SUCCEEDED), {}, REASONS), NOW)
+    _, *reasons, last = stream.getvalue().splitlines()
+    assert reasons == [
+        "most frequent reasons of 3 failures of 2 items:",
+        "  2: no space (gate-1)",
+        "  1: no signal\\x1b (gate-2)",
+    ]
+    assert last.startswith("2 operations: ")
+
+
+def test_at_most_ten_reasons_are_named() -> None:
+    letters = "abcdefghijkl"
+    reasons = most_frequent_reasons([("job", FailedItem(name, "FAILED", name)) for name in letters])
+    assert ([group.reason for group in reasons.groups], reasons.failures) == (list(letters[:10]), 12)
 
 
 @pytest.mark.parametrize(
@@ -231,6 +264,8 @@ def test_the_result_stays_in_the_terminal_after_the_end(tmp_path: Path) -> None:
         lines = wait_until(lambda: found if "status 1" in (found := window.screen()) else None, "the end")
     assert [line for line in lines if line] == [
         "failed: default eu-west-1 iot_job failing: COMPLETED, 2 of 100 failed",
+        "most frequent reasons of 2 failures:",
+        "  2: no reason, only the state FAILED (failing-00001, failing-00002)",
         "2 operations: 1 succeeded, 1 failed (failing: COMPLETED, 2 of 100 failed)",
         "status 1",
     ]

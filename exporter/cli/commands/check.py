@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from exporter.aws.models import Models
 from exporter.cli import flags
 from exporter.cli.check_plan import cell_plan, names, total_plan
 from exporter.cli.parser import CommandParser
-from exporter.collector.cells import Cell
+from exporter.collector.cells import Cell, with_only_id
+from exporter.collector.failures import read_failures
 from exporter.collector.operation_reader import is_not_found
 from exporter.config.loader import read_config
 from exporter.config.sections import Config
@@ -87,13 +88,16 @@ class _CellCheck:
     failure: Reason | None = None
     is_shared: bool = False
     unknown_ids: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def lines(self) -> Iterator[str]:
-        """Yield the result, and a warning about unknown ids."""
+        """Yield the result, and the warnings."""
         yield f"{'FAILED' if self.failure else 'ok    '} {_name(self.cell)}: {self.message}"
         if self.unknown_ids:
             fault = f"AWS does not know {names(self.unknown_ids)}; correct or remove the id, or its account and Region"
             yield f"warning: {_name(self.cell)}: {fault}"
+        for warning in self.warnings:
+            yield f"warning: {_name(self.cell)}: {warning}"
 
 
 async def _check_access(gateway: Gateway, cells: Sequence[Cell]) -> int:
@@ -129,16 +133,40 @@ async def _check_cell(gateway: Gateway, cell: Cell) -> _CellCheck:
         return _CellCheck(cell, f"cannot access the account: {error}", error.reason, is_shared=True)
     recorder = _CallRecorder(api)
     try:
-        return await _call_each_api(recorder, cell)
+        result, operations = await _call_each_api(recorder, cell)
     except ApiError as error:
         call = recorder.last
         cure = f"; needs the permission {gateway.models.iam_action(call)}" if call and _is_denied(error) else ""
         message = f"{call.name if call else 'call'}: {error}{cure}{_end_of_support(cell.kind)}"
         return _CellCheck(cell, message, error.reason, error.reason in SHARED_REASONS)
+    return replace(result, warnings=await _failure_warnings(gateway, api, cell, operations))
 
 
-async def _call_each_api(api: _CallRecorder, cell: Cell) -> _CellCheck:
-    """Make each type of call, and describe each configured id. Raises ApiError for any failure but an unknown id."""
+async def _failure_warnings(
+    gateway: Gateway, api: ScopeApi, cell: Cell, operations: Sequence[Operation]
+) -> tuple[str, ...]:
+    """Return a warning for each permission of the command ``failures`` that is missing. No refresh needs it.
+
+    An operation with failed items is preferred, because the reasons of others cannot be read.
+    """
+    by_failures = sorted(operations, key=lambda operation: not cell.kind.item_counts(operation).failed)
+    if not by_failures or cell.kind.failures is None:
+        return ()
+    try:
+        problems = (await read_failures(api, with_only_id(cell, by_failures[0].id), (), 1)).problems
+    except ApiError:
+        # The operation has just been read, so this is no missing permission.
+        return ()
+    actions = {call.name: gateway.models.iam_action(call) for call in cell.kind.failures.calls}
+    return tuple(
+        f"{error.api}: {error}; the command failures needs the permission {actions[error.api]}"
+        for error in problems
+        if _is_denied(error) and error.api in actions
+    )
+
+
+async def _call_each_api(api: _CallRecorder, cell: Cell) -> tuple[_CellCheck, Sequence[Operation]]:
+    """Make each type of call, and describe each configured id. Raises ApiError, but not for an unknown id."""
     ids, results = list(cell.watch.ids), []
     if cell.watch.discover:
         discovery = cell.kind.discovery
@@ -157,7 +185,7 @@ async def _call_each_api(api: _CallRecorder, cell: Cell) -> _CellCheck:
         results.append(f"no operation to check {calls}")
     unknown = set(ids) - {operation.id for operation in read}
     message = ", ".join(results) or "no configured id is known"
-    return _CellCheck(cell, message, unknown_ids=tuple(id for id in ids if id in unknown))
+    return _CellCheck(cell, message, unknown_ids=tuple(id for id in ids if id in unknown)), read
 
 
 async def _operation(api: _CallRecorder, cell: Cell, id: str) -> Operation | None:

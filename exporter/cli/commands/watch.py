@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,20 +15,26 @@ from exporter.app.runtime import Runtime, first_runtime
 from exporter.cli import flags
 from exporter.cli.parser import CommandParser
 from exporter.cli.watch_output import Show, new_output
-from exporter.cli.watch_result import ExitStatus, ResultTracker, WatchResult
-from exporter.collector.cells import Cell, target_cell
+from exporter.cli.watch_result import ExitStatus, ResultTracker, WatchedOperation, WatchResult, most_frequent_reasons
+from exporter.collector.cells import Cell, target_cell, with_only_id
+from exporter.collector.failures import read_failures
 from exporter.config.kind_models import active_operations
 from exporter.config.loader import parse_config, read_config
 from exporter.config.sections import Config
 from exporter.core.clock import Clock
-from exporter.core.errors import ConfigError
+from exporter.core.errors import ApiError, ConfigError
 from exporter.core.log import log_library_warnings, new_log
 from exporter.core.model import Shard
-from exporter.kinds.phase import NO_FAILURES, FailureLimit
+from exporter.kinds.kind import FailedItem
+from exporter.kinds.phase import NO_FAILURES, FailureLimit, Outcome
 from exporter.kinds.registry import KINDS
 
 # The display is updated this often, in seconds. AWS is called only when the data is older than the interval.
 TICK = 1.0
+# The reasons of failed items are read for so many operations, for so many items of each, and for so many seconds.
+MOST_EXPLAINED = 5
+MOST_FAILURES = 100
+MOST_REASON_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +133,37 @@ async def watch(runtime: Runtime, tracker: ResultTracker, show: Show, clock: Clo
         result = tracker.update(runtime.store.snapshots(), runtime.scheduler.under_way)
         show(runtime.overview.operations(), runtime.overview.cells(), clock.now())
         if end.until_done and result.exit_status is not None:
-            return result
+            left = MOST_REASON_SECONDS if end.timeout is None else end.timeout - (clock.monotonic() - started)
+            return await with_reasons(runtime, result, min(left, MOST_REASON_SECONDS))
         if end.timeout is not None and clock.monotonic() - started >= end.timeout:
             return replace(result, exit_status=ExitStatus.TIMED_OUT)
         await clock.sleep(TICK)
         # A refresh that ended meanwhile can start again at once.
         tracker.update(runtime.store.snapshots(), runtime.scheduler.under_way)
+
+
+async def with_reasons(runtime: Runtime, result: WatchResult, seconds: float) -> WatchResult:
+    """Return the result with the most frequent reasons of failed items, as far as they can be read within the time.
+
+    Whatever happens to the calls, the exit status stays the same.
+    """
+    if result.exit_status is not ExitStatus.FAILED:
+        return result
+    found = list[tuple[str, FailedItem]]()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(max(0.0, seconds)):
+            for operation in result.with_outcome(Outcome.FAILED)[:MOST_EXPLAINED]:
+                with suppress(ApiError):
+                    found += [(operation.id, item) for item in await _failed_items(runtime, operation)]
+    return replace(result, reasons=most_frequent_reasons(found))
+
+
+async def _failed_items(runtime: Runtime, operation: WatchedOperation) -> Sequence[FailedItem]:
+    cell = next(cell for cell in runtime.cells if cell.key == operation.cell)
+    if cell.kind.failures is None:
+        return ()
+    api = await runtime.gateway.connect(cell.account, cell.region, cell.kind.name)
+    return (await read_failures(api, with_only_id(cell, operation.id), (), MOST_FAILURES)).items
 
 
 def flags_config(filter: Filter) -> Config:
