@@ -14,8 +14,8 @@ from exporter.kinds.kind import FailedItem
 from exporter.metrics.reasons import grouped
 
 COLUMNS = ("item", "state", "reason", "at", "attempt")
-# A spreadsheet takes a cell that begins with one of these for a formula.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "|", "%")
+# A spreadsheet takes a cell that begins with one of these for a formula. Some also take the full-width characters.
+FORMULA_STARTS = (*"=+-@\t\r|%", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 # The longest line of the table with the reason of an item. JSON and CSV have the whole reason.
 LONGEST_CELL = 100
 
