@@ -56,6 +56,7 @@ class Exporter:
             self.refresh_missing,
             process.clock.now,
             lambda: self.runtime.config.links.model_dump(),
+            lambda: self.runtime.failure_reader,
         )
         routes = [
             *lifecycle_routes(self.reload, lambda: masked_yaml(self.runtime.config)),
@@ -119,6 +120,8 @@ class Exporter:
     def stop(self) -> None:
         """Start no more refreshes, and cancel those under way."""
         self.runtime.scheduler.stop()
+        if self.runtime.failure_reader:
+            self.runtime.failure_reader.stop()
 
 
 def new_exporter(

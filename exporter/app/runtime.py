@@ -12,6 +12,7 @@ from exporter.aws.models import STS, Models
 from exporter.aws.sdk_settings import check_endpoints
 from exporter.collector.cache import CellCache
 from exporter.collector.cells import Cell, configured_cells, scope_name, target_cell
+from exporter.collector.failure_reader import FailureReader
 from exporter.collector.probe import Prober
 from exporter.collector.scheduler import RefreshScheduler, hand_over
 from exporter.collector.shards import items_of_shard
@@ -56,6 +57,7 @@ class Runtime:
     registry: CollectorRegistry
     overview: Overview
     prober: Prober
+    failure_reader: FailureReader | None
 
 
 def first_runtime(
@@ -109,6 +111,9 @@ def _runtime(
     tables = {kind.name: table(kind, config.labels.tags) for kind in process.kinds}
     store = Store((), process.estimates.note)
     scheduler = before.scheduler if before else None
+    if before and before.failure_reader:
+        before.failure_reader.stop()
+    target = partial(target_cell, cells, process.kinds)
     refreshers = hand_over(scheduler, cells, store, settings, clock, log, process.cache)
     return Runtime(
         config,
@@ -119,7 +124,10 @@ def _runtime(
         _exposition(tables, config, before),
         _registry(process, store, gateway),
         Overview(process.kinds, store, process.estimates, clock.now, gateway.budgets.ratios),
-        Prober(partial(target_cell, cells, process.kinds), tables, connect, settings, clock, log),
+        Prober(target, tables, connect, settings, clock, log),
+        FailureReader(target, connect, gateway.models.iam_action, settings.min_age, settings.deadline, clock)
+        if config.failures
+        else None,
     )
 
 

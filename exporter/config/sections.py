@@ -176,6 +176,11 @@ class Config(StrictModel):
     aws: Aws = Field(default_factory=Aws, description=Aws.__doc__)
     labels: Labels = Field(default_factory=Labels, description=Labels.__doc__)
     links: Links = Field(default_factory=Links, description=Links.__doc__)
+    failures: Annotated[bool, Strict()] = Field(
+        default=False,
+        description="Show on request which items of an operation failed, and why: on the page of the operation and in "
+        "the JSON API. Names of devices can be personal data. This needs more permissions.",
+    )
     _file: Path | None = PrivateAttr(default=None)
 
     @property

@@ -25,6 +25,7 @@ class Operation:
     - ``completed``: when AWS ended the operation, None if AWS does not report it.
     - ``reason_code``: the reason that AWS or a user gave for the last change of the status.
     - ``aborted``: whether AWS cancelled the operation because of the operation's own abort criteria.
+    - ``settings``: names and values, in words, of settings that decide how the operation runs and ends.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Operation:
     reason_code: str = ""
     aborted: bool = False
     tags: tuple[tuple[str, str], ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

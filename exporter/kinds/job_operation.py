@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from exporter.core.model import ItemCounts, Operation
-from exporter.kinds import job_counts, job_retries, response
+from exporter.kinds import job_counts, job_retries, job_settings, response
 from exporter.kinds.kind import ItemSeries, SeriesSelector
 from exporter.kinds.metric import Metric, breakdown, gauge
 from exporter.kinds.response import Response
@@ -42,6 +42,7 @@ def with_job(operation: T, job: Response) -> T:
         things=things,
         retries=retries,
         failed=failed,
+        settings=job_settings.settings(job, retries),
     )
 
 

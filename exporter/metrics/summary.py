@@ -117,6 +117,20 @@ class OperationLine:
     estimated_end: Annotated[OptionalTime, Field(description="The estimated end at this rate.")]
 
 
+@dataclass(frozen=True, slots=True)
+class OperationDetails:
+    """An operation with everything that its page shows.
+
+    - ``counts``: the name of a metric of its kind without its prefix, the state or code, and the number.
+    - ``settings``: names and values of its settings.
+    """
+
+    line: OperationLine
+    scheduled_start: float | None
+    counts: tuple[tuple[str, str, float], ...]
+    settings: tuple[tuple[str, str], ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetLine:
     """The share of an AWS quota that the exporter allows itself now."""
@@ -208,6 +222,18 @@ class Overview:
             self._operation(snapshot, reading, now, jobs) for snapshot in snapshots for reading in snapshot.readings
         )
 
+    def details(self, kind: str, id: str) -> tuple[OperationDetails, ...]:
+        """Return the operations of a kind with an id: one for each account and Region that has it."""
+        snapshots, now = tuple(without_duplicates(self._store.snapshots())), self._now()
+        jobs = _rollout_jobs(snapshots)
+        return tuple(
+            self._details(snapshot, reading, now, jobs)
+            for snapshot in snapshots
+            if snapshot.key.kind == kind
+            for reading in snapshot.readings
+            if _utf8_text(reading.operation.id) == id
+        )
+
     def cells(self) -> tuple[CellLine, ...]:
         """Return a line for each cell."""
         ratios = self._budgets()
@@ -254,6 +280,21 @@ class Overview:
             rate=_rounded(estimate.rate if estimate else None),
             # The rate has changed since an estimate that has passed.
             estimated_end=estimate.end if estimate and estimate.end and estimate.end > now else None,
+        )
+
+    def _details(
+        self, snapshot: Snapshot, reading: Reading[Operation], now: float, rollout_jobs: frozenset[_OperationKey]
+    ) -> OperationDetails:
+        kind = snapshot.key.kind
+        return OperationDetails(
+            self._operation(snapshot, reading, now, rollout_jobs),
+            _timestamp(reading.operation.scheduled_start),
+            tuple(
+                (metric.name.rpartition(f"{kind}_")[2].replace("_", " "), " ".join(labels), number)
+                for metric in self._kinds[kind].metrics
+                for labels, number in metric.read(reading)
+            ),
+            tuple((name, _utf8_text(value)) for name, value in reading.operation.settings),
         )
 
     def _cell(self, snapshot: Snapshot, ratios: Mapping[BudgetKey, float]) -> CellLine:

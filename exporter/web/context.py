@@ -7,6 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from exporter.collector.failure_reader import FailureReader
 from exporter.core.errors import QueryError
 from exporter.core.model import Snapshot
 from exporter.kinds.kind import Kind
@@ -21,7 +22,8 @@ class Status:
 
     ``overview`` returns the current lines, ``now`` Unix seconds. ``refresh`` refreshes the cells that are due. If no
     cell that its argument selects has fresh data, it waits, at most for the configured deadline. ``links`` returns the
-    addresses of further pages by name.
+    addresses of further pages by name. ``failures`` returns the reader of failed items, None if the configuration does
+    not allow it.
     """
 
     kinds: Sequence[Kind[Any]]
@@ -29,6 +31,7 @@ class Status:
     refresh: Callable[[Callable[[Snapshot], bool]], Awaitable[object]]
     now: Callable[[], float]
     links: Callable[[], Mapping[str, str | None]] = dict
+    failures: Callable[[], FailureReader | None] = lambda: None
 
     def handler(
         self,

@@ -15,6 +15,7 @@ from exporter.cli.failures_output import FORMATS
 from exporter.cli.parser import CommandParser
 from exporter.cli.watch_result import ExitStatus
 from exporter.collector.cells import Cell
+from exporter.collector.failure_reader import permission_hint
 from exporter.collector.failures import Failures, read_failures
 from exporter.config.loader import read_config
 from exporter.core.clock import Clock
@@ -94,14 +95,8 @@ def _report(cell: Cell, errors: Sequence[ApiError]) -> int:
     for error in errors:
         place = f"{cell.account.name} {cell.region} {cell.kind.name} {cell.watch.ids[0]}"
         api = f"{error.api}: " if error.api else ""
-        print(printable(f"{place}: {api}{error}{_cure(cell, error)}"), file=sys.stderr)
+        hint = permission_hint(cell, error, Models().iam_action)
+        print(printable(f"{place}: {api}{error}{hint}"), file=sys.stderr)
     if any(error.reason is Reason.NOT_FOUND for error in errors):
         return ExitStatus.FAILED
     return ExitStatus.UNREACHABLE if errors else ExitStatus.SUCCEEDED
-
-
-def _cure(cell: Cell, error: ApiError) -> str:
-    call = next((call for call in cell.kind.every_call if call.name == error.api), None)
-    if call is None or error.reason is not Reason.ACCESS_DENIED:
-        return ""
-    return f"; needs the permission {Models().iam_action(call)}, see show iam-policy --failures"

@@ -4,12 +4,13 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 from exporter import __version__
 from exporter.kinds.kind import Kind
-from exporter.web.api.query import Filter, Query, narrowed
-from exporter.web.api.schemas import Cells, Operations, Problem
+from exporter.web.api.failures import FAILURES
+from exporter.web.api.query import FailuresQuery, Filter, Query, narrowed
+from exporter.web.api.schemas import Cells, OperationFailures, Operations, Problem
 
 OPERATIONS = "/api/v1/operations"
 CELLS = "/api/v1/cells"
@@ -17,7 +18,14 @@ DOCUMENT = "/api/v1/openapi.json"
 JSON = "application/json"
 PROBLEM = "application/problem+json"
 
-_RESPONSES = (Operations, Cells, Problem)
+_RESPONSES = (Operations, Cells, OperationFailures, Problem)
+# Why the failed items of an operation are not in the response.
+_REFUSALS = {
+    "403": "The configuration does not allow it: `failures` is not true.",
+    "404": "The exporter knows no such operation.",
+    "502": "AWS cannot be read.",
+    "503": "The failed items are still being read. Try again after a second.",
+}
 ABOUT = (
     "The bulk operations of AWS IoT that the exporter knows. Times are RFC 3339 in UTC, unknown values are null. Each "
     "request starts a refresh of the cells that are due. It waits for the refresh, at most `refresh.deadline`, only if "
@@ -39,6 +47,7 @@ def openapi(kinds: Sequence[Kind[Any]]) -> dict[str, Any]:
         "paths": {
             OPERATIONS: _path("operations", "The operations that match.", Operations, narrowed(Query, names)),
             CELLS: _path("cells", "The cells that match.", Cells, narrowed(Filter, names)),
+            FAILURES: _failures_path(names),
             DOCUMENT: {"get": {"operationId": "openapi", "summary": "This document.", "responses": _document()}},
         },
         "components": {"schemas": _schemas()},
@@ -55,13 +64,25 @@ def _schemas() -> dict[str, Any]:
     return found
 
 
-def _path(id: str, summary: str, response: type[Any], model: type[Filter]) -> dict[str, Any]:
+def _path(id: str, summary: str, response: type[Any], model: type[BaseModel]) -> dict[str, Any]:
     invalid = "A parameter is invalid or unknown."
     responses = {"200": _response(summary, JSON, response), "400": _response(invalid, PROBLEM, Problem)}
     return {"get": {"operationId": id, "summary": summary, "parameters": _parameters(model), "responses": responses}}
 
 
-def _parameters(model: type[Filter]) -> list[dict[str, Any]]:
+def _failures_path(kinds: Sequence[str]) -> dict[str, Any]:
+    summary = "The failed items of an operation, by reason. A request can cause a call to AWS for each item."
+    path = _path("failures", summary, OperationFailures, FailuresQuery)
+    schemas = {"kind": {"type": "string", "enum": list(kinds)}, "id": {"type": "string", "minLength": 1}}
+    path["get"]["parameters"] += [
+        {"name": name, "in": "path", "required": True, "description": f"The {name} of the operation.", "schema": schema}
+        for name, schema in schemas.items()
+    ]
+    path["get"]["responses"] |= {status: _response(text, PROBLEM, Problem) for status, text in _REFUSALS.items()}
+    return path
+
+
+def _parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
     properties: dict[str, dict[str, Any]] = model.model_json_schema()["properties"]
     return [
         {

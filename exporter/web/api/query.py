@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar, cast
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import PydanticCustomError
 
+from exporter.collector.failure_reader import MOST_ITEMS
 from exporter.config.validation import keys_of, problem_lines
 from exporter.core.errors import QueryError
 
@@ -31,6 +32,8 @@ Order = Literal["asc", "desc"]
 
 MAX_ROWS = 100_000
 MAX_TEXT_LENGTH = 256
+# Failed items of an operation in one response.
+DEFAULT_ITEMS = 100
 
 
 def _whole_number(text: Any) -> Any:
@@ -74,7 +77,31 @@ class Query(Filter):
     )
 
 
+class Place(BaseModel):
+    """Where an operation is, if several accounts or Regions have an operation with its id."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    account: Text = Field("", description="The name of the account in the configuration, or its number.")
+    region: Text = Field("", description="The Region.")
+
+
+class FailuresQuery(Place):
+    """Which failed items of an operation are listed."""
+
+    limit: Annotated[int, BeforeValidator(_whole_number)] = Field(
+        DEFAULT_ITEMS,
+        ge=1,
+        le=MOST_ITEMS,
+        description="The maximum number of items. The reason of an item can need a call to AWS.",
+    )
+    offset: Annotated[int, BeforeValidator(_whole_number)] = Field(
+        0, ge=0, lt=MOST_ITEMS, description="The number of items to leave out at the beginning of the list."
+    )
+
+
 FilterT = TypeVar("FilterT", bound=Filter)
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 def narrowed(model: type[FilterT], kinds: Sequence[str]) -> type[FilterT]:
@@ -84,7 +111,7 @@ def narrowed(model: type[FilterT], kinds: Sequence[str]) -> type[FilterT]:
     return create_model(model.__name__, __base__=model, __doc__=model.__doc__, kind=(names, described))
 
 
-def read_query(model: type[FilterT], parameters: Iterable[tuple[str, str]]) -> FilterT:
+def read_query(model: type[ModelT], parameters: Iterable[tuple[str, str]]) -> ModelT:
     """Return the query in the parameters of a URL. Raises QueryError with all problems, which quote no value."""
     pairs = tuple(parameters)
     count = Counter(name for name, _ in pairs)

@@ -1,6 +1,7 @@
 """The routes of the JSON API: operations, cells, and the OpenAPI document."""
 
 import json
+from http import HTTPStatus
 
 from pydantic import TypeAdapter
 from starlette.requests import Request
@@ -9,6 +10,8 @@ from starlette.routing import Route
 
 from exporter.core.errors import QueryError
 from exporter.metrics.summary import CellLine
+from exporter.web.api.failures import ROUTE as FAILURES_ROUTE
+from exporter.web.api.failures import failures_handler
 from exporter.web.api.filtering import incomplete_cells, select_cells, select_operations
 from exporter.web.api.openapi import CELLS, DOCUMENT, JSON, OPERATIONS, PROBLEM, openapi
 from exporter.web.api.query import Filter, Query, narrowed
@@ -47,9 +50,17 @@ def api_routes(status: Status) -> list[Route]:
     async def described(request: Request) -> Response:
         return _response(request, document)
 
+    async def failures(request: Request) -> Response:
+        try:
+            return await find_failures(request)
+        except QueryError as error:
+            return _problem(request, error)
+
+    find_failures = failures_handler(status, lambda request, body: _response(request, body), _refusal)
     names = [kind.name for kind in status.kinds]
     return [
         Route(OPERATIONS, status.handler(narrowed(Query, names), operations, _problem)),
+        Route(FAILURES_ROUTE, failures),
         Route(CELLS, status.handler(narrowed(Filter, names), cells, _problem)),
         Route(DOCUMENT, described),
     ]
@@ -78,3 +89,11 @@ def _problem(request: Request, error: QueryError) -> Response:
     faults = [Fault(parameter=parameter, detail=detail) for parameter, _, detail in split]
     problem = Problem(type="about:blank", title="Bad Request", status=400, errors=faults)
     return _response(request, _PROBLEM.dump_json(problem), PROBLEM, 400)
+
+
+def _refusal(request: Request, status: int, detail: str) -> Response:
+    problem = Problem(type="about:blank", title=HTTPStatus(status).phrase, status=status, detail=detail)
+    response = _response(request, _PROBLEM.dump_json(problem), PROBLEM, status)
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        response.headers["Retry-After"] = "1"
+    return response

@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+from exporter.kinds.kind import FailedItem
+from exporter.metrics.reasons import ReasonGroup
 from exporter.metrics.summary import AccountId, AccountName, CellLine, Count, KindName, OperationLine, Region
 
 
@@ -58,6 +60,21 @@ class Cells:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OperationFailures:
+    """The failed items of an operation, with their reasons."""
+
+    operation: OperationLine
+    groups: Annotated[
+        Sequence[ReasonGroup],
+        Field(description="The items by reason, the largest group first. Numbers and names in reasons are replaced."),
+    ]
+    items: Annotated[Sequence[FailedItem], Field(description="The failed items.")]
+    complete: Annotated[bool, Field(description="Whether all failed items are listed, each with its reason.")]
+    omitted: Annotated[Count, Field(description="The number of further failed items, as far as it is known.")]
+    problems: Annotated[Sequence[str], Field(description="What could not be read, for people.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """One invalid parameter."""
 
@@ -72,4 +89,5 @@ class Problem:
     type: str
     title: str
     status: int
-    errors: Sequence[Fault]
+    errors: Sequence[Fault] = ()
+    detail: str | None = None

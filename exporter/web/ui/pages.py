@@ -21,6 +21,7 @@ from exporter.web.api.query import MAX_TEXT_LENGTH, Query, Sort, narrowed
 from exporter.web.context import Status
 from exporter.web.responses import DATA_HEADERS, HTML_HEADERS, negotiated_response
 from exporter.web.ui.links import page_links
+from exporter.web.ui.operation import operation_path, operation_route
 from exporter.web.ui.rows import bar, page_time, short_name, tone
 from exporter.web.ui.runbooks import runbook_routes
 
@@ -106,7 +107,12 @@ def page_routes(status: Status, metrics_path: str) -> list[Route]:
         Route("/", status.handler(model, page.respond, page.refuse)),
         *map(_asset_route, assets.values()),
         *runbook_routes(environment, metrics_path),
+        operation_route(status, lambda template, **content: _text(environment, template, content), metrics_path),
     ]
+
+
+def _text(environment: Environment, template: str, content: Mapping[str, Any]) -> str:
+    return environment.get_template(template).render(content)
 
 
 def read_assets() -> Mapping[str, Asset]:
@@ -147,6 +153,7 @@ def _environment(assets: Mapping[str, Asset]) -> Environment:
         cells_in_banner=CELLS_IN_BANNER,
         ids_in_cell=IDS_IN_CELL,
         bar=bar,
+        operation_path=operation_path,
         short_name=short_name,
         tone=tone,
     )
@@ -171,7 +178,7 @@ class _Page:
 
     def _render(self, request: Request, template: str, status: int, **content: Any) -> Response:
         template_values = {"root": ROOT, "links": self._links, "pages": self._status.links(), **content}
-        text = self._environment.get_template(template).render(template_values)
+        text = _text(self._environment, template, template_values)
         return negotiated_response(request, [text.encode()], HTML_HEADERS, status)
 
     def _content(self, query: Query) -> dict[str, Any]:

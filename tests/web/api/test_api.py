@@ -46,7 +46,11 @@ def test_every_response_follows_the_document(mode: GenerationMode) -> None:
         for endpoint in endpoints:
             given(endpoint.as_strategy(generation_mode=mode))(validate)()
     # schemathesis leaves out the path of the document itself.
-    assert [endpoint.label for endpoint in endpoints] == ["GET /api/v1/operations", "GET /api/v1/cells"]
+    assert [endpoint.label for endpoint in endpoints] == [
+        "GET /api/v1/operations",
+        "GET /api/v1/operations/{kind}/{id}/failures",
+        "GET /api/v1/cells",
+    ]
 
 
 def test_the_committed_document_is_current() -> None:

@@ -1,4 +1,4 @@
-// Updates the status page: loads it again and changes only the differences, so that the scroll position, the focus and
+// Updates the status page, or the page of an operation: loads it again and changes only the differences, so that the scroll position, the focus and
 // the selection stay. Filters, sorting and links work the same way. Without this file they load the page.
 
 const MILLISECONDS = 1000;
@@ -163,18 +163,19 @@ function filter() {
 
 /** Sets the form to the filters of the address. */
 function fillForm() {
+  if (!form) return;
   const filters = new URLSearchParams(location.search);
   for (const field of form.querySelectorAll("select, input[type=search]")) {
     field.value = filters.get(field.name) ?? (field.name === "order" ? "asc" : "");
   }
 }
 
-form.addEventListener("input", () => {
+form?.addEventListener("input", () => {
   clearTimeout(typing);
   typing = setTimeout(filter, TYPING_PAUSE);
 });
 
-form.addEventListener("submit", (event) => {
+form?.addEventListener("submit", (event) => {
   event.preventDefault();
   filter();
 });
@@ -202,5 +203,5 @@ addEventListener("popstate", () => {
 document.addEventListener("visibilitychange", () => (document.hidden || paused ? schedule() : refresh()));
 
 pause.hidden = false;
-form.classList.add("instant");
+form?.classList.add("instant");
 schedule();

@@ -1,0 +1,105 @@
+"""The page of an operation: one click from the status page, and one from an alert, to the reasons of its failures."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from tests.support import http_requests
+from tests.support.exporter_server import Simulation, serve_simulation
+from tests.support.status_page import serve_page, tasks
+from tests.web.api.test_failures import ALLOWED, CONFIG, SCENARIO, fault
+from tests.web.ui.conftest import Open
+
+PHONE = {"width": 375, "height": 812}
+PATH = "/operations/iot_job/firmware"
+HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)>'
+
+
+@pytest.fixture(scope="module")
+def simulation() -> Iterator[Simulation]:
+    """An exporter that may show failed items, after its first scrape."""
+    with serve_simulation(ALLOWED, SCENARIO) as simulation:
+        simulation.exporter.scrape()
+        yield simulation
+
+
+def reasons(page: Page) -> list[str]:
+    """Return the reasons that the page shows, after it has read them."""
+    page.locator(".reasons").wait_for()
+    return page.locator(".reasons tbody th").all_inner_texts()
+
+
+@pytest.mark.parametrize("viewport", [{"width": 1280, "height": 900}, PHONE], ids=["desktop", "phone"])
+def test_a_click_in_the_table_leads_to_the_reasons(
+    simulation: Simulation, open_page: Open, viewport: dict[str, int]
+) -> None:
+    page = open_page(simulation.exporter.url, viewport=viewport)
+    page.locator(".operations tbody a", has_text="firmware").click()
+    assert reasons(page) == ["reason: disk <number> is full"]
+    assert page.locator(".items tbody tr").count() == 10
+    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+    assert [violation["id"] for violation in Axe().run(page).response["violations"]] == []
+
+
+def test_the_page_shows_the_counts_the_dates_and_the_settings(simulation: Simulation) -> None:
+    text = http_requests.get(simulation.exporter.url + PATH).text
+    for shown in ("IN_PROGRESS", "50&nbsp;%", "things: failed", "Created", "Last change", "those in the target at"):
+        assert shown in text
+
+
+def test_the_page_works_without_a_script(simulation: Simulation, open_page: Open) -> None:
+    page = open_page(simulation.exporter.url + PATH, java_script_enabled=False)
+    assert "firmware" in page.locator("h2").first.inner_text()
+    page.get_by_role("link", name="Show all operations").click()
+    assert page.locator(".operations").count() == 1
+
+
+def test_items_that_take_long_appear_later_by_themselves(open_page: Open) -> None:
+    with serve_simulation(ALLOWED, fault("DescribeJobExecution", "delay: 1500ms")) as slow:
+        slow.exporter.scrape()
+        page = open_page(slow.exporter.url + PATH)
+        assert "are being read from AWS" in page.locator(".failures").inner_text()
+        for _ in range(60):
+            if page.locator(".reasons").count():
+                break
+            page.clock.run_for(1000)
+            page.wait_for_timeout(0)
+        assert reasons(page) == ["reason: disk <number> is full"]
+
+
+def test_without_the_setting_the_page_says_how_to_see_the_items() -> None:
+    with serve_simulation(CONFIG, SCENARIO) as simulation:
+        simulation.exporter.scrape()
+        text = http_requests.get(simulation.exporter.url + PATH).text
+        assert "Set <code>failures: true</code>" in text
+        assert "aws-iot-bulk-exporter failures --kind=iot_job --id=firmware --region=eu-west-1" in text
+
+
+def test_a_missing_permission_is_named() -> None:
+    denied = fault("ListJobExecutionsForJob", "error: AccessDeniedException, status: 403")
+    with serve_simulation(ALLOWED, denied) as simulation:
+        simulation.exporter.scrape()
+        text = http_requests.get(simulation.exporter.url + PATH).text
+        assert "needs the permission iot:ListJobExecutionsForJob" in text
+
+
+@pytest.mark.parametrize("path", ["/operations/iot_job/other", "/operations/none/firmware", "/operations/iot_job/%00"])
+def test_an_unknown_operation_is_not_found(simulation: Simulation, path: str) -> None:
+    response = http_requests.get(simulation.exporter.url + path)
+    assert response.status_code == 404
+    assert "the exporter knows no operation" in response.text
+
+
+@pytest.mark.parametrize("id", ["a/b", "a%2Fb", "50 %", "é ü", "a?b#c", HOSTILE])
+def test_every_id_has_a_page_that_contains_it_only_as_text(id: str, open_page: Open) -> None:
+    with serve_page([]) as served:
+        served.fill([replace(task, id=id, input="") for task in tasks(1)])
+        page = open_page(served.url)
+        page.locator(".operations tbody a").click()
+        assert page.locator("h2").first.inner_text() == id
+        assert page.locator(".operation img, .operation script").count() == 0
+        page.get_by_role("link", name="Show all operations").click()
+        assert page.locator(".operations tbody a").inner_text() == id
