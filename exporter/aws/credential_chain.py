@@ -44,7 +44,7 @@ from urllib3.exceptions import ReadTimeoutError as BodyTimeoutError
 
 from exporter.aws.causes import unreadable_files
 from exporter.aws.credential_process import ProcessFactory
-from exporter.aws.credential_sources import KEPT_REASONS, Origin, origin
+from exporter.aws.credential_sources import KEPT_REASONS, NOTHING_CURE, Origin, origin
 from exporter.aws.errors import EXPIRED, translate
 from exporter.core.errors import ApiError, CredentialsError, Reason
 from exporter.core.log import shortened
@@ -145,7 +145,7 @@ def _nothing_found(profile: str, metadata_failure: str) -> CredentialsError:
     is_disabled = os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true"
     metadata = "switched off" if is_disabled else metadata_failure
     detail = "; ".join([f"no credentials: {places}; instance metadata (IMDS): {metadata}", *unreadable_files()])
-    return CredentialsError(Reason.CREDENTIALS, detail=shortened(f"{detail}; configure a source of credentials", 600))
+    return CredentialsError(Reason.CREDENTIALS, detail=shortened(f"{detail}; {NOTHING_CURE}", 600))
 
 
 class _Providers(ProfileProviderBuilder):

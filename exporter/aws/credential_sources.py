@@ -10,6 +10,8 @@ from exporter.core.log import shortened
 
 # If AWS itself returns one of these, the credentials are not the cause.
 KEPT_REASONS = frozenset({Reason.ACCESS_DENIED, Reason.THROTTLED, Reason.SERVER_ERROR})
+# What to do if no source is configured.
+NOTHING_CURE = "configure a source of credentials"
 # The longest sentence about credentials, in characters.
 LENGTH = 600
 
@@ -128,7 +130,8 @@ def sources_table() -> str:
     """Return the table of docs/aws-permissions.md."""
     shown = (*PROVIDERS, ACCOUNT_ROLE)
     rows = (f"| {_plain(source.name)} | {source.settings} | {_plain(source.cure)} |" for source in shown)
-    return "\n".join(("| no credentials from | set by | what to do |", "| --- | --- | --- |", *rows))
+    none = f"| no credentials | nothing: each source is absent | {NOTHING_CURE} |"
+    return "\n".join(("| no credentials from | set by | what to do |", "| --- | --- | --- |", *rows, none))
 
 
 def _plain(text: str) -> str:

@@ -7,6 +7,8 @@ and of instances.
 import asyncio
 import hashlib
 import json
+import os
+import re
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,10 +17,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from botocore.credentials import SSOProvider, create_credential_resolver
+from botocore.credentials import create_credential_resolver
 from botocore.session import Session
-from botocore.tokens import SSOTokenProvider
-from botocore.utils import ContainerMetadataFetcher
 from prometheus_client import CollectorRegistry
 
 from exporter.aws.causes import address
@@ -36,6 +36,8 @@ from tests.aws.test_errors import CODES
 from tests.support.elliptic_keys import EC, new_key_text
 from tests.support.exporter_server import aws_environment, serve_exporter
 from tests.support.file_permissions import result_without_file_privileges
+from tests.support.processes import run_exporter
+from tests.support.repository import ROOT
 from tests.support.scripted_endpoint import HttpResponse, ScriptedAws, error_response, json_response
 from tests.support.servers import hanging_endpoint, serve_app
 from tests.support.simulated_responses import MODELS
@@ -521,16 +523,6 @@ def replaced(text: str, folder: Path, endpoint: str) -> str:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the caches of IAM Identity Center. botocore does not pause between attempts."""
-    monkeypatch.setattr(SSOProvider, "_SSO_TOKEN_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(SSOTokenProvider, "_SSO_TOKEN_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(ContainerMetadataFetcher, "SLEEP_TIME", 0)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    return tmp_path
-
-
-@pytest.fixture
 def elliptic_keys(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys for a login, except where the case is their absence."""
     if "awscrt absent" not in request.node.name:
@@ -573,12 +565,37 @@ def test_every_place_names_the_source_and_the_cure(method: str, home: Path) -> N
         with serve_exporter(case.config, endpoint) as exporter, aws_environment(endpoint, **{**NO_KEYS, **environment}):
             metrics = exporter.scrape()
             (cell,) = httpx.get(f"{exporter.url}/api/v1/cells").json()["cells"]
-            outputs = (metrics, httpx.get(exporter.url).text, json.dumps(cell), exporter.log.getvalue())
+            file = home / "exporter.yaml"
+            file.write_text(case.config, encoding="utf-8")
+            check = run_exporter("check", f"--config.file={file}", "--live", environment=dict(os.environ))
+            page = httpx.get(exporter.url).text
+            outputs = (metrics, page, json.dumps(cell), check.stdout, check.stderr, exporter.log.getvalue())
     sentence = replaced(case.expected, home, endpoint)
+    assert f"{case.reason}: {sentence}" in check.stdout
     assert cell["causes"] == [f"{case.reason}: {sentence}"]
     assert f'reason="{case.reason}"}} 1.0' in metrics
     assert sentence in outputs[-1].replace("\\", "")
     assert [output for output in outputs if SECRET in output] == []
+
+
+@pytest.mark.parametrize("page", ["docs/troubleshooting.md", "docs/runbooks/AwsIotBulkExporterCellDown.md"])
+def test_the_pages_for_operators_link_to_the_sources_of_credentials(page: str) -> None:
+    assert "aws-permissions.md#find-the-cause-of-missing-credentials" in (ROOT / page).read_text(encoding="utf-8")
+
+
+def test_every_sentence_has_a_row_with_its_cure_in_the_documents() -> None:
+    page = (
+        (ROOT / "docs" / "aws-permissions.md").read_text(encoding="utf-8").partition("cause of missing credentials")[2]
+    )
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ")]
+    patterns = [f"^(no credentials from )?{pattern(cells[0])}.*; {pattern(cells[-1])}$" for cells in rows]
+    sentences = {case.expected for case in CASES}
+    assert [text for text in sentences if not any(re.search(row, text) for row in patterns)] == []
+
+
+def pattern(cell: str) -> str:
+    """Return the regular expression of a cell, in which NAME and PATH are any word."""
+    return re.sub(r"\b(NAME|PATH)\b", r"\\S+", re.escape(cell))
 
 
 def test_every_source_of_the_chain_is_in_the_table() -> None:
