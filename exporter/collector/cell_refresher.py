@@ -2,19 +2,22 @@
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from exporter.collector.cell_state import CellState, restore, with_scope
 from exporter.collector.cells import Cell
+from exporter.collector.end_of_support import RETRY_SECONDS
 from exporter.collector.inventory import Selection, TrackedOperation, select, unmatched
 from exporter.collector.listing import Lists
 from exporter.collector.operation_reader import Connect, OperationReader, ScopeApi
+from exporter.collector.pace import Admission, Pace
 from exporter.collector.result import ACCESS, NEVER, REFRESH, CellLog, RefreshAttempt, defects_as_api_errors
 from exporter.config.sections import Refresh
 from exporter.core.clock import Clock
 from exporter.core.errors import ApiError, Reason
 from exporter.core.model import Failure, Snapshot
+from exporter.kinds.kind import Api
 
 # A configured id that AWS does not know is requested again at most this often, and at most so many of them in a
 # refresh, after everything else. Any number of them therefore delays a refresh by a few calls only.
@@ -25,6 +28,8 @@ MAX_UNKNOWN_RETRIES = 8
 LEFT_OUT_SECONDS = 3600.0
 # This many consecutive lists must lack an operation before it is removed: a single one may lag behind a status change.
 LISTS_BEFORE_REMOVAL = 2
+# After these failures alone, only a change of policies or of the configuration helps.
+REFUSALS = frozenset({Reason.ACCESS_DENIED})
 
 Publish = Callable[[Snapshot], None]
 
@@ -51,14 +56,27 @@ class CellRefresher:
     task: asyncio.Task[None] | None = field(default=None, init=False)
     _attempt: RefreshAttempt | None = field(default=None, init=False)
 
-    def start(self, connect: Connect) -> None:
-        """Start a refresh."""
+    def start(self, connect: Connect, admission: Admission) -> None:
+        """Start a refresh, which first waits for its turn."""
         self.started = self.clock.monotonic()
-        self.task = asyncio.create_task(self.refresh(connect))
+        self.task = asyncio.create_task(self._run(connect, admission))
+
+    async def _run(self, connect: Connect, admission: Admission) -> None:
+        async with admission.turn():
+            self.started = self.clock.monotonic()
+            await self.refresh(connect)
 
     def continue_with(self, cell: Cell, settings: Refresh, publish: Publish) -> None:
-        """Serve the next configuration. A refresh that is under way continues."""
+        """Serve the next configuration. A refresh that is under way continues. A refused cell is due at once."""
         self.cell, self.settings, self.publish = cell, settings, publish
+        if self.state.pace.refused and not self.task:
+            self.state.pace, self.started = Pace(), None
+
+    def is_due(self) -> bool:
+        """Return whether no refresh is under way, and the last one started long enough ago."""
+        is_ended = self.state.end_of_support.is_ended
+        seconds = RETRY_SECONDS if is_ended else self.state.pace.seconds(self.cell, self.settings)
+        return not (self.task or self.is_younger_than(seconds))
 
     def publish_snapshot(self) -> None:
         """Publish what is known now."""
@@ -162,17 +180,39 @@ class CellRefresher:
         if lists is None:
             return
         discovered = (operation for operation in self.state.tracked.values() if not operation.explicit)
-        for status in lists.due_statuses([operation.status for operation in discovered if operation.final]):
+        final_statuses = [operation.status for operation in discovered if operation.final]
+        listing = api.with_priority((0, NEVER))
+        try:
+            with defects_as_api_errors():
+                at_once = self._can_read_at_once(lists) and await lists.read_at_once(listing)
+            attempt.has_response |= at_once
+        except ApiError as error:
+            attempt.fail(error, "list")
+        else:
+            due = lists.due_beside_all(final_statuses) if at_once else lists.due_statuses(final_statuses)
+            await self._read_each(attempt, listing, lists, due)
+        self._track_listed(lists)
+
+    async def _read_each(self, attempt: RefreshAttempt, api: Api, lists: Lists, statuses: Iterable[str]) -> None:
+        for status in statuses:
             try:
                 with defects_as_api_errors():
-                    await lists.read(api.with_priority((0, NEVER)), status)
+                    await lists.read(api, status)
                 attempt.has_response = True
             except ApiError as error:
                 attempt.fail(error, f"list of {status}" if status else "list")
                 # If AWS refuses the list for one status, it refuses the list for every status.
                 if error.reason is not Reason.MALFORMED:
                     break
-        self._track_listed(lists)
+
+    def _can_read_at_once(self, lists: Lists) -> bool:
+        """Return whether one list is enough: nothing is active, and new ids are found among known ones.
+
+        A found cell takes all ids of its first list as new ones: most of these cells have none.
+        """
+        is_known_idle = self.state.pace.idle and lists.knows_all_ids
+        is_first = self.cell.found and self.state.last_refresh.ended_at == NEVER
+        return lists.can_read_at_once and bool(is_known_idle or is_first)
 
     def _track_listed(self, lists: Lists) -> None:
         for id, entry in lists.entries().items():
@@ -191,8 +231,9 @@ class CellRefresher:
             if operation.explicit:
                 continue
             self.state.lists.check_presence(operation)
-            is_unknown = operation.reading is None and id not in listed
-            if is_unknown or operation.missed_lists >= LISTS_BEFORE_REMOVAL:
+            # An operation that was described only for its status is not watched.
+            is_unwanted = operation.reading is None or (operation.final and not operation.matched)
+            if (is_unwanted and id not in listed) or operation.missed_lists >= LISTS_BEFORE_REMOVAL:
                 del self.state.tracked[id]
 
     def _due_operations(self) -> list[TrackedOperation]:
@@ -228,7 +269,9 @@ class CellRefresher:
         return select(self.state.tracked.values(), self.cell.watch.discover, self.cell.kind, self.clock.now())
 
     def _is_expired(self) -> bool:
-        return self.clock.monotonic() - self.state.last_refresh.ended_at > self.settings.stale_after
+        # A refused cell is tried rarely, and its last result stays true.
+        pause = self.state.pace.seconds(self.cell, self.settings) if self.state.pace.refused else 0.0
+        return self.clock.monotonic() - self.state.last_refresh.ended_at > max(self.settings.stale_after, 2 * pause)
 
     def _is_fresh(self, operation: TrackedOperation) -> bool:
         now, response_at = self.clock.monotonic(), self.state.last_refresh.response_at
@@ -244,6 +287,9 @@ class CellRefresher:
         state.end_of_support.note(attempt)
         state.cache.sync(state.tracked.values())
         state.last_refresh = state.last_refresh.after(attempt, self.clock.now(), self.clock.monotonic())
+        is_refused = bool(attempt.reasons) and attempt.reasons <= REFUSALS and not attempt.has_response
+        has_active = any(not operation.final for operation in state.tracked.values())
+        state.pace.note(not (has_active or attempt.reasons), is_refused and not has_active)
         self._attempt = None
 
     def _log_omission(self) -> None:

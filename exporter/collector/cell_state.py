@@ -8,6 +8,7 @@ from exporter.collector.cells import Cell
 from exporter.collector.end_of_support import EndOfSupportDetector
 from exporter.collector.inventory import TrackedOperation
 from exporter.collector.listing import Lists
+from exporter.collector.pace import Pace
 from exporter.collector.result import NEVER, LastRefresh
 from exporter.core.clock import Clock
 from exporter.core.model import Scope
@@ -19,7 +20,7 @@ class CellState:
     """The state of one cell. ``tracked`` has its operations by id; ``lists`` is None without discovery.
 
     ``logged_ids`` are unknown ids that the log contains already. ``omission_logged`` is true if it contains that active
-    operations are omitted.
+    operations are omitted. ``pace`` decides when the next refresh is due.
     """
 
     scope: Scope
@@ -30,6 +31,7 @@ class CellState:
     cache: CellCache
     logged_ids: set[str] = field(default_factory=set)
     omission_logged: bool = False
+    pace: Pace = field(default_factory=Pace)
 
 
 def initial(cell: Cell, clock: Clock, cache: CellCache = CellCache()) -> CellState:

@@ -17,6 +17,8 @@ ANY_STATUS = ""
 # How often lists of finished operations are read, and a list that did not end: that one cost thousands of calls. Beside
 # lists by status, the list without a status is also read this often.
 TERMINAL_SECONDS = 300.0
+# How long the lists of active statuses replace the list without a status after that one had too many pages.
+TOO_LONG_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,21 @@ class Lists:
         self._described: set[str] = set()
         self._has_unfiltered = bool(kind.discovery.status_parameter) and rules.finds_unknown
         self._was_read = False
+        self._too_long_at = NEVER
+
+    @property
+    def can_read_at_once(self) -> bool:
+        """Whether the list without a status can replace the lists of active statuses while no operation is active.
+
+        A list without the statuses then shows which ids are new. The ids that it had before must be known.
+        """
+        is_short = self._clock.monotonic() - self._too_long_at >= TOO_LONG_SECONDS
+        return self._has_unfiltered and is_short and self._active_lists > 1
+
+    @property
+    def knows_all_ids(self) -> bool:
+        """Whether new ids can be told from known ones, because the entries have a status or both lists were read."""
+        return self._kind.discovery.has_statuses or ANY_STATUS in self._lists
 
     @property
     def has_statuses(self) -> bool:
@@ -95,6 +112,41 @@ class Lists:
         due = [status for status in wanted if status in self._kind.statuses and self._is_due(status)]
         return (*due, ANY_STATUS) if reads_unfiltered else tuple(due)
 
+    def due_beside_all(self, final_statuses: Iterable[str]) -> tuple[str, ...]:
+        """Return the statuses whose lists are due beside the list of all operations: terminal ones without statuses."""
+        due = self.due_statuses(final_statuses)
+        return tuple(status for status in due if status != ANY_STATUS and not self._kind.is_active(status))
+
+    async def read_at_once(self, api: Api) -> bool:
+        """Read all operations with one list, or return false if it has more pages than there are other lists.
+
+        Raises ApiError.
+        """
+        started, entries, number = self._clock.monotonic(), dict[str, ListEntry](), 0
+        discovery = self._kind.discovery
+        async for page in api.pages(discovery.call, **discovery.parameters):
+            number += 1
+            if number > self._active_lists:
+                self._too_long_at = started
+                return False
+            entries.update((entry.id, entry) for entry in discovery.entries(page))
+        if discovery.has_statuses:
+            for status in self._kind.active:
+                listed = {id: entry for id, entry in entries.items() if entry.status == status}
+                self._lists[status] = _List(started, listed)
+        self._keep_unfiltered(started, entries)
+        self._was_read = True
+        return True
+
+    @property
+    def _active_lists(self) -> int:
+        return sum(map(self._kind.is_active, self._wanted_statuses)) if self._kind.discovery.status_parameter else 1
+
+    def _keep_unfiltered(self, started: float, entries: Mapping[str, ListEntry]) -> None:
+        self._described &= entries.keys()
+        unknown = {id: entry for id, entry in entries.items() if self._may_have_unknown_status(entry)}
+        self._lists[ANY_STATUS] = _List(started, unknown)
+
     async def read(self, api: Api, status: str) -> None:
         """Read all pages of one list. Raises ApiError."""
         started = self._clock.monotonic()
@@ -111,9 +163,9 @@ class Lists:
                 self._endless[status] = self._clock.monotonic()
                 raise
         if status == ANY_STATUS and self._kind.discovery.status_parameter:
-            self._described &= entries.keys()
-            entries = {id: entry for id, entry in entries.items() if self._may_have_unknown_status(entry)}
-        self._lists[status] = _List(started, entries)
+            self._keep_unfiltered(started, entries)
+        else:
+            self._lists[status] = _List(started, entries)
         self._was_read = True
 
     async def _read_entries(self, api: Api, status: str, entries: dict[str, ListEntry]) -> None:

@@ -10,8 +10,8 @@ from exporter.collector.cache import CellCache
 from exporter.collector.cell_refresher import CellRefresher
 from exporter.collector.cell_state import carry_over, initial
 from exporter.collector.cells import Cell
-from exporter.collector.end_of_support import RETRY_SECONDS
 from exporter.collector.operation_reader import Connect
+from exporter.collector.pace import Admission
 from exporter.collector.result import CellLog
 from exporter.config.sections import Refresh
 from exporter.core.clock import Clock
@@ -33,6 +33,7 @@ class RefreshScheduler:
         self._log = log
         self._neighbours = _neighbours([refresher.cell for refresher in refreshers.values()])
         self._stopped = asyncio.Event()
+        self._admission = Admission()
 
     @property
     def under_way(self) -> frozenset[CellKey]:
@@ -61,9 +62,11 @@ class RefreshScheduler:
         self._publish(may_decide=False)
 
     def _start_due(self) -> None:
+        if self._stopped.is_set():
+            return
         for refresher in self.refreshers.values():
-            if self._is_due(refresher):
-                refresher.start(self._connect)
+            if refresher.is_due():
+                refresher.start(self._connect, self._admission)
 
     def _publish(self, may_decide: bool) -> None:
         if self._stopped.is_set():
@@ -82,10 +85,6 @@ class RefreshScheduler:
         for refresher in self.refreshers.values():
             if refresher not in kept:
                 refresher.cancel()
-
-    def _is_due(self, refresher: CellRefresher) -> bool:
-        min_age = RETRY_SECONDS if refresher.state.end_of_support.is_ended else self._settings.min_age
-        return not (self._stopped.is_set() or refresher.task or refresher.is_younger_than(min_age))
 
     async def _wait(self, refreshers: Iterable[CellRefresher], max_wait: float) -> None:
         tasks = [refresher.task for refresher in refreshers if refresher.task]

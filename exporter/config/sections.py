@@ -27,6 +27,8 @@ from exporter.kinds.kind import Options
 Positive = Annotated[Duration, Field(gt=0), WithJsonSchema({"type": "string", "pattern": POSITIVE})]
 Number = Annotated[float, Strict()]
 Whole = Annotated[int, Strict()]
+# The alert on stale data fires after half an hour.
+MAX_IDLE_SECONDS = 900.0
 
 
 def _duration(default: str, description: str) -> Any:
@@ -124,12 +126,29 @@ class Refresh(StrictModel):
     min_age: Positive = _duration("10s", "Data younger than this is not read again.")
     deadline: Positive = _duration("9s", "How long a scrape without a time-out header waits for fresh data.")
     stale_after: Positive = _duration("10m", "Series disappear when their data cannot be refreshed for this long.")
+    idle_max_age: Annotated[Positive, Field(le=MAX_IDLE_SECONDS)] = _duration(
+        "1m",
+        "While a kind has no active operation in a Region, its lists are read ever more rarely, up to this time. "
+        "At most 15m and half of stale_after.",
+    )
+    refused_max_age: Positive = _duration(
+        "15m", "While AWS denies access to a cell, it is tried ever more rarely, up to this time, and after a reload."
+    )
+
+    @property
+    def idle_seconds(self) -> float:
+        """The longest time between two refreshes of an idle cell. The default is shortened if data expires early."""
+        return max(self.min_age, min(self.idle_max_age, self.stale_after / 2))
 
     @model_validator(mode="after")
-    def _stale_after_is_not_below_min_age(self) -> Refresh:
+    def _data_does_not_expire_between_refreshes(self) -> Refresh:
         if self.stale_after < self.min_age:
             raise PydanticCustomError(
                 "stale", "stale_after must be at least min_age, or series disappear between two refreshes"
+            )
+        if "idle_max_age" in self.model_fields_set and self.stale_after < 2 * self.idle_max_age:
+            raise PydanticCustomError(
+                "idle", "stale_after must be at least twice idle_max_age, or idle cells expire between two refreshes"
             )
         return self
 

@@ -145,13 +145,15 @@ def test_the_default_configuration_finds_unknown_statuses_and_describes_no_ended
         second = added_requests(exporter.scrape, aws.requests)
         assert Scrape(exporter.scrape()).ids() == {"task", "job"}
         added = [added_requests(exporter.scrape, aws.requests) for _ in range(3)]
-    active = [list_of(TASKS, "Cancelling"), list_of(TASKS, "InProgress")]
-    active += [list_of(JOBS, status) for status in ("DELETION_IN_PROGRESS", "IN_PROGRESS", "SCHEDULED")]
+    tasks = [list_of(TASKS, "Cancelling"), list_of(TASKS, "InProgress")]
+    jobs = [list_of(JOBS, status) for status in ("DELETION_IN_PROGRESS", "IN_PROGRESS", "SCHEDULED")]
+    active = [*tasks, *jobs]
     assert first == sorted([*active, DEPLOYMENTS])
     # The list of tasks has no statuses. Beside the lists of all statuses it shows which tasks have an unknown one.
     compared = [list_of(TASKS, status) for status in ("Cancelled", "Completed", "Failed")]
     unknown = [f"{TASKS}/task", f"{JOBS}/job"]
-    assert second == sorted([*active, DEPLOYMENTS, *compared, list_of(TASKS), list_of(JOBS), *unknown])
+    # The list of jobs has statuses. While no job is active, it replaces the lists of active statuses.
+    assert second == sorted([*tasks, DEPLOYMENTS, *compared, list_of(TASKS), list_of(JOBS), *unknown])
     assert added == [sorted([*active, DEPLOYMENTS, *unknown])] * 3
 
 
