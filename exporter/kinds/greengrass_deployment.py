@@ -248,6 +248,7 @@ KIND: Kind[GreengrassDeployment] = Kind(
         as_other_kinds={job_counts.JOB_KIND: _simulated_job},
         item_responses={job_executions.LIST: _simulated_executions, EFFECTIVE: _simulated_effective},
     ),
+    rollout_kind=job_counts.JOB_KIND,
     thresholds=job_counts.THRESHOLDS,
     items=job_operation.item_series("aws_greengrass_deployment_"),
     notes=job_retries.NOTES,

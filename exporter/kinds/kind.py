@@ -240,6 +240,7 @@ class Kind(Generic[T]):
     - ``is_final``: whether nothing of an operation can change any more.
     - ``is_continuous``: whether an operation has no end, because it includes each thing that joins its target later.
     - ``item_counts``: the succeeded and failed items of an operation; ``items`` are the series with the same counts.
+    - ``rollout_kind``: the name of the kind of ``Operation.job_id``, empty if its operations have no such job.
     - ``thresholds``: which of its operations need attention.
     - ``reports_update``: whether AWS reports the time of an operation's last change.
     - ``notes``: Markdown for docs/metrics.md that explains the metrics. Kinds with equal notes share them.
@@ -274,6 +275,7 @@ class Kind(Generic[T]):
     reports_update: bool = True
     options: tuple[Option, ...] = ()
     tag_source: TagSource[T] | None = None
+    rollout_kind: str = ""
     thresholds: Thresholds = DEFAULT
     notes: str = ""
     support_ended: datetime | None = None

@@ -12,7 +12,6 @@ from pydantic import Field, PlainSerializer
 
 from exporter.core.model import Operation, Reading, Snapshot
 from exporter.core.store import Store, without_duplicates
-from exporter.kinds.job_counts import JOB_KIND
 from exporter.kinds.kind import Kind
 from exporter.kinds.phase import Phase
 from exporter.metrics.attention import NO_ATTENTION, Severity, attention, state_of
@@ -217,7 +216,7 @@ class Overview:
     def operations(self) -> tuple[OperationLine, ...]:
         """Return a line for each operation that has series, in the order of the configuration."""
         snapshots, now = tuple(without_duplicates(self._store.snapshots())), self._now()
-        jobs = _rollout_jobs(snapshots)
+        jobs = self._rollout_jobs(snapshots)
         return tuple(
             self._operation(snapshot, reading, now, jobs) for snapshot in snapshots for reading in snapshot.readings
         )
@@ -225,7 +224,7 @@ class Overview:
     def details(self, kind: str, id: str) -> tuple[OperationDetails, ...]:
         """Return the operations of a kind with an id: one for each account and Region that has it."""
         snapshots, now = tuple(without_duplicates(self._store.snapshots())), self._now()
-        jobs = _rollout_jobs(snapshots)
+        jobs = self._rollout_jobs(snapshots)
         return tuple(
             self._details(snapshot, reading, now, jobs)
             for snapshot in snapshots
@@ -297,6 +296,16 @@ class Overview:
             tuple((name, _utf8_text(value)) for name, value in reading.operation.settings),
         )
 
+    def _rollout_jobs(self, snapshots: Iterable[Snapshot]) -> frozenset[_OperationKey]:
+        """Return the jobs that roll out other operations. They need no attention, as they have no alerts."""
+        return frozenset(
+            _operation_key(snapshot, rollout_kind, reading.operation.job_id)
+            for snapshot in snapshots
+            if (rollout_kind := self._kinds[snapshot.key.kind].rollout_kind)
+            for reading in snapshot.readings
+            if reading.operation.job_id
+        )
+
     def _cell(self, snapshot: Snapshot, ratios: Mapping[BudgetKey, float]) -> CellLine:
         pending = snapshot.expired or snapshot.missing > 0
         return CellLine(
@@ -330,16 +339,6 @@ class Overview:
 
 def _operation_key(snapshot: Snapshot, kind: str, id: str) -> _OperationKey:
     return snapshot.scope.account_id, snapshot.scope.region, kind, id
-
-
-def _rollout_jobs(snapshots: Iterable[Snapshot]) -> frozenset[_OperationKey]:
-    """Return the jobs that roll out other operations. They have no attention of their own, as they have no alerts."""
-    return frozenset(
-        _operation_key(snapshot, JOB_KIND, reading.operation.job_id)
-        for snapshot in snapshots
-        for reading in snapshot.readings
-        if reading.operation.job_id
-    )
 
 
 def _rounded(number: float | None) -> float | None:

@@ -9,7 +9,6 @@ from typing import Any
 from exporter.aws.errors import REASONS
 from exporter.config.duration import parse_duration
 from exporter.core.errors import Reason
-from exporter.kinds.job_counts import JOB_KIND
 from exporter.kinds.kind import Kind
 from exporter.metrics.families import UNKNOWN
 from exporter.metrics.self_metrics import PREFIX
@@ -109,7 +108,7 @@ def _states(kinds: Kinds) -> Iterable[Record]:
         Record(ACTIVE, _has_status(kinds, _active), "1 if AWS may still change the operation."),
         Record(
             ROLLOUT_JOB,
-            _rollout_jobs(),
+            _rollout_jobs(kinds),
             "1 if the job rolls out another operation that the exporter has exposed within `ended_seconds`.",
         ),
         Record(
@@ -239,11 +238,15 @@ def _has_status(kinds: Kinds, statuses: Callable[[Kind[Any]], Iterable[str]]) ->
     return f"{per_operation(union(series))} == 1"
 
 
-def _rollout_jobs() -> str:
+def _rollout_jobs(kinds: Kinds) -> str:
     """Return the jobs that AWS created for other operations. AWS cancels the job of a deployment that it replaces."""
-    owners = f'last_over_time({INFO}{{job_id!=""}}[${{ended_seconds}}s])'
-    ids = f'label_join({owners}, "id", "", "job_id")'
-    return per_operation(f'label_replace({ids}, "kind", "{JOB_KIND}", "", "")')
+    return per_operation(union(_rollout_jobs_of(kind) for kind in kinds if kind.rollout_kind))
+
+
+def _rollout_jobs_of(kind: Kind[Any]) -> str:
+    owners = selector(INFO, _of_kind(kind), 'job_id!=""')
+    ids = f'label_join(last_over_time({owners}[${{ended_seconds}}s]), "id", "", "job_id")'
+    return f'label_replace({ids}, "kind", "{kind.rollout_kind}", "", "")'
 
 
 def kind_parameters(kind: Kind[Any]) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ from exporter.aws.iam_policy import policy
 from exporter.aws.models import Models
 from exporter.config.loader import config_schema, parse_config
 from exporter.core.errors import ConfigError
-from exporter.core.model import ItemCounts, Operation
-from exporter.kinds import response
+from exporter.core.model import CellKey, ItemCounts, Operation, Reading, Scope, Snapshot
+from exporter.core.store import Store
+from exporter.kinds import response, thing_registration_task
 from exporter.kinds.failure_reason import reason_text
 from exporter.kinds.kind import (
     Api,
@@ -33,9 +34,12 @@ from exporter.kinds.metric import gauge
 from exporter.kinds.registry import KINDS
 from exporter.kinds.response import Response
 from exporter.kinds.simulated_operation import SimulatedOperation
+from exporter.kinds.thing_registration_task import ThingRegistrationTask
+from exporter.metrics.eta import Estimates
 from exporter.metrics.reference import kinds_table, metrics_document, metrics_table
+from exporter.metrics.summary import Overview
 from exporter.monitoring.prometheus import prometheus_rules
-from exporter.monitoring.records import ACTIVE, FAILED, PROCESSED_ITEMS, RUNNING, UNMOVED
+from exporter.monitoring.records import ACTIVE, FAILED, PROCESSED_ITEMS, ROLLOUT_JOB, RUNNING, UNMOVED
 from exporter.monitoring.rules import rules
 from tests.kinds import test_kind
 from tests.support import http_requests
@@ -212,6 +216,31 @@ def test_it_is_on_the_status_page_and_in_the_json() -> None:
     assert (cell["kind"], cell["operations"]) == ("ota_update", 1)
     (names,) = [entry["schema"]["enum"] for entry in described["parameters"] if entry["name"] == "kind"]
     assert names == ["", *(kind.name for kind in FIVE_KINDS)]
+
+
+def test_the_operation_that_rolls_it_out_has_no_problem_and_no_alert_of_its_own() -> None:
+    kind = replace(KIND, rollout_kind=thing_registration_task.KIND.name)
+    kinds = (*KINDS, kind)
+    update = OtaUpdate(id="bootloader", status="CREATE_FAILED", files=1, job_id="copy")
+    tasks = [task(id) for id in ("copy", "alone")]
+    store = Store([snapshot(kind.name, update), snapshot(kind.rollout_kind, *tasks)])
+    lines = Overview(kinds, store, Estimates(), lambda: 0.0).operations()
+    assert {line.id: line.severity for line in lines} == {"bootloader": "high", "copy": "none", "alone": "high"}
+    (rollout_jobs,) = (record.query for record in rules(kinds).resolve().records if record.name == ROLLOUT_JOB)
+    assert 'aws_iot_bulk_operation_info{kind="ota_update", job_id!=""}' in rollout_jobs
+    assert '"kind", "thing_registration_task", "", "")' in rollout_jobs
+
+
+def snapshot(kind: str, *operations: Operation) -> Snapshot:
+    """Return the snapshot of a cell of a kind in one scope."""
+    readings = tuple(Reading(operation, 0.0) for operation in operations)
+    scope = Scope("default", "111122223333", "eu-west-1")
+    return Snapshot(CellKey(scope.account, scope.region, kind), scope, readings, up=True)
+
+
+def task(id: str) -> ThingRegistrationTask:
+    """Return a registration task that failed."""
+    return ThingRegistrationTask(id=id, status="Failed", succeeded=0, failed=1)
 
 
 def test_it_is_documented() -> None:

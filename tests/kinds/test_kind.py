@@ -364,6 +364,12 @@ def test_the_states_of_failed_items_are_distinct_words_of_the_models(kind: Kind[
 
 
 @every_kind
+def test_the_kind_that_rolls_an_operation_out_exists_and_is_simulated(kind: Kind[Any]) -> None:
+    assert kind.rollout_kind in {"", *BY_NAME} - {kind.name}
+    assert set(kind.simulation.as_other_kinds) == {kind.rollout_kind} - {""}
+
+
+@every_kind
 def test_an_operation_is_valid_as_one_of_another_kind_with_one_id(kind: Kind[Any]) -> None:
     for name, convert in kind.simulation.as_other_kinds.items():
         other_kind = BY_NAME[name]

@@ -50,6 +50,11 @@ LIBRARIES = {
 
 MAY_IMPORT_KINDS = ("exporter.kinds.registry", "exporter.cli.commands", "exporter.app.exporter")
 KIND_MODULES = {f"exporter.kinds.{kind.name}" for kind in KINDS}
+# The modules of the package that say nothing of a single kind, nor of those that AWS rolls out as jobs.
+GENERIC_KINDS_MODULES = {
+    f"exporter.kinds.{name}"
+    for name in ("kind", "metric", "phase", "registry", "response", "simulated_operation", "thresholds")
+}
 SOURCES = sorted((ROOT / "exporter").rglob("*.py"))
 LEVELS = {package: level for level, packages in enumerate(LAYERS) for package in packages}
 
@@ -170,6 +175,13 @@ def test_a_kind_imports_no_other_kind_and_generic_code_imports_none(file: Path) 
     module = module_of(file)
     imported = imports_of(file) & {*KIND_MODULES, "exporter.kinds.registry"}
     assert not imported or is_inside(module, MAY_IMPORT_KINDS)
+
+
+@every_source
+def test_generic_code_imports_nothing_that_only_some_kinds_share(file: Path) -> None:
+    imported = {module for module in imports_of(file) if is_inside(module, ("exporter.kinds",))}
+    if package_of(module_of(file)) != "kinds":
+        assert imported <= GENERIC_KINDS_MODULES
 
 
 @every_source
