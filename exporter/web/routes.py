@@ -1,6 +1,7 @@
 """The ASGI application: metrics, health and readiness. Other routes are passed to it."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.applications import Starlette
@@ -17,6 +18,13 @@ STATUS_PAGE = "/"
 
 # Refreshes the cells that are due, waits for so many seconds at most, and returns the metrics.
 Refresh = Callable[[float | None], Awaitable[Metrics]]
+
+
+def text_route(path: str, handle: Callable[[Request], Awaitable[Response]]) -> Route:
+    """Return a route whose parameters match any text. Those of Starlette match no line break."""
+    route = Route(path, handle)
+    route.path_regex = re.compile(route.path_regex.pattern, re.DOTALL)
+    return route
 
 
 def check_metrics_path(metrics_path: str, routes: Sequence[BaseRoute]) -> None:

@@ -74,6 +74,13 @@ PICTURES: Mapping[str, Mapping[str, Any]] = {
     "status-page-phone": {"viewport": PHONE, "color_scheme": "light", "is_mobile": True, "has_touch": True},
 }
 
+# An operation of the demo with failed things, and the pictures of its page.
+OPERATION = "firmware-2-4-wrong-image"
+OPERATION_PICTURES: Mapping[str, Mapping[str, Any]] = {
+    "operation-page": PICTURES["status-page"],
+    "operation-page-phone": PICTURES["status-page-phone"],
+}
+
 
 def take_page(folder: Path) -> None:
     """Write the screenshots of the status page of the demo into a folder."""
@@ -83,6 +90,12 @@ def take_page(folder: Path) -> None:
         for name, options in PICTURES.items():
             page = browser.new_page(**options)
             page.goto(simulation.exporter.url)
+            page.screenshot(path=folder / f"{name}.png")
+        for name, options in OPERATION_PICTURES.items():
+            page = browser.new_page(**options)
+            page.goto(simulation.exporter.url)
+            page.locator(".operations tbody a", has_text=OPERATION).first.click()
+            page.locator(".reasons").wait_for()
             page.screenshot(path=folder / f"{name}.png")
 
 

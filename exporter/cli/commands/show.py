@@ -64,7 +64,7 @@ def add_arguments(parser: CommandParser) -> None:
     flags.add_config_file(parser)
     help = "Print the policy for the credentials of this account; for the exporter's own if omitted."
     parser.add_value("--account", flags.name, "NAME", help)
-    help = "The policy also allows the calls of the command failures."
+    help = "The policy also allows the calls that find failed items, as with failures: true in the configuration."
     parser.add_argument("--failures", action="store_true", help=help)
 
 
@@ -109,7 +109,8 @@ def run(
 
 def _policy(config_file: Path | None, account: str | None, failures: bool) -> Mapping[str, Any]:
     if config_file:
-        return config_policy(read_config(config_file, KINDS), KINDS, Models(), account, failures)
+        config = read_config(config_file, KINDS)
+        return config_policy(config, KINDS, Models(), account, failures or config.failures)
     return policy(KINDS, Models(), failures)
 
 

@@ -18,6 +18,7 @@ from exporter.web.api.query import Filter, Query, narrowed
 from exporter.web.api.schemas import Cells, Fault, IncompleteCell, Operations, Problem
 from exporter.web.context import Status
 from exporter.web.responses import DATA_HEADERS, negotiated_response
+from exporter.web.routes import text_route
 
 _CELLS = TypeAdapter(Cells)
 _OPERATIONS = TypeAdapter(Operations)
@@ -60,7 +61,7 @@ def api_routes(status: Status) -> list[Route]:
     names = [kind.name for kind in status.kinds]
     return [
         Route(OPERATIONS, status.handler(narrowed(Query, names), operations, _problem)),
-        Route(FAILURES_ROUTE, failures),
+        text_route(FAILURES_ROUTE, failures),
         Route(CELLS, status.handler(narrowed(Filter, names), cells, _problem)),
         Route(DOCUMENT, described),
     ]

@@ -17,6 +17,7 @@ from exporter.web.api.failures import UnknownOperationError, operation_of_path, 
 from exporter.web.api.query import DEFAULT_ITEMS, Place, read_query
 from exporter.web.context import Status
 from exporter.web.responses import HTML_HEADERS, negotiated_response
+from exporter.web.routes import text_route
 from exporter.web.ui.links import page_links
 from exporter.web.ui.rows import page_time
 from exporter.web.waiting import in_turn
@@ -61,7 +62,7 @@ def operation_route(status: Status, render: Render, metrics_path: str) -> Route:
         content = await _failed_items(status.failures(), details.line)
         return await respond_in_turn(request, 200, {**_described(details, status.now()), **content})
 
-    return Route(ROUTE, handle)
+    return text_route(ROUTE, handle)
 
 
 def _root(request: Request) -> str:

@@ -100,7 +100,7 @@ def test_without_the_setting_no_item_is_read() -> None:
         assert response.headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize("id", ["other", "..%2F..%2Fthings", "%00", "a" * 300])
+@pytest.mark.parametrize("id", ["other", "..%2F..%2Fthings", "%00", "a%0Ab", "a" * 300])
 def test_an_unknown_id_causes_no_call(simulation: Simulation, id: str) -> None:
     before = len(simulation.requests)
     assert failures(simulation, id).status_code == 404
