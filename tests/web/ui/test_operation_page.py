@@ -86,9 +86,7 @@ def test_a_missing_permission_is_named() -> None:
         assert "needs the permission iot:ListJobExecutionsForJob" in text
 
 
-@pytest.mark.parametrize(
-    "path", ["iot_job/other", "none/firmware", "iot_job/%00%0A"]
-)
+@pytest.mark.parametrize("path", ["iot_job/other", "none/firmware", "iot_job/%00%0A"])
 def test_an_unknown_operation_is_not_found(simulation: Simulation, path: str) -> None:
     response = http_requests.get(f"{simulation.exporter.url}/operations/{path}")
     assert response.status_code == 404
