@@ -24,6 +24,7 @@ from exporter.metrics.eta import Estimates
 from exporter.metrics.self_metrics import ApiMetrics, ConfigMetrics, FamilyCollector, new_registry, state_families
 from exporter.web.api.routes import api_routes
 from exporter.web.context import Status
+from exporter.web.external_address import ExternalAddress
 from exporter.web.lifecycle import lifecycle_routes
 from exporter.web.metrics import Metrics
 from exporter.web.probe import probe_routes
@@ -41,7 +42,12 @@ class Exporter:
     """A running exporter. ``runtime`` belongs to the current configuration; a reload replaces it as a whole."""
 
     def __init__(
-        self, process: ProcessContext, runtime: Runtime, read: Callable[[], Config], metrics_path: str
+        self,
+        process: ProcessContext,
+        runtime: Runtime,
+        read: Callable[[], Config],
+        metrics_path: str,
+        address: ExternalAddress = ExternalAddress(),
     ) -> None:
         self.runtime = runtime
         self._process = process
@@ -61,11 +67,11 @@ class Exporter:
         routes = [
             *lifecycle_routes(self.reload, lambda: masked_yaml(self.runtime.config)),
             *probe_routes(lambda: self.runtime.prober),
-            *api_routes(status),
+            *api_routes(status, address.server),
             *page_routes(status, metrics_path),
         ]
         check_metrics_path(metrics_path, routes)
-        self.app = application(self.refresh, metrics_path, routes)
+        self.app = application(self.refresh, metrics_path, routes, address)
 
     async def refresh(self, max_wait: float | None = None) -> Metrics:
         """Refresh what is due, for at most ``max_wait`` seconds, and return what is known then.
@@ -133,6 +139,7 @@ def new_exporter(
     clock: Clock = Clock(),
     read: Callable[[], Config] | None = None,
     state_file: StateFile | None = None,
+    address: ExternalAddress = ExternalAddress(),
 ) -> Exporter:
     """Return the exporter for a configuration. Raises ConfigError.
 
@@ -141,7 +148,7 @@ def new_exporter(
     """
     process = new_process_context(kinds, log, shard, clock, state_file)
     runtime = first_runtime(process, config, lambda cells: cells)
-    return Exporter(process, runtime, read or (lambda: config), metrics_path)
+    return Exporter(process, runtime, read or (lambda: config), metrics_path, address)
 
 
 def new_process_context(

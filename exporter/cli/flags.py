@@ -9,6 +9,7 @@ from exporter.cli.parser import CommandParser, OneOf
 from exporter.config.duration import parse_duration
 from exporter.core.log import FORMATS, LEVELS
 from exporter.kinds.phase import FailureLimit
+from exporter.web.external_address import parse_external_url, parse_route_prefix
 from exporter.web.listener.server import parse_address
 
 DEFAULT_LISTEN_ADDRESS = ":10098"
@@ -90,6 +91,14 @@ def add_listen_address(parser: CommandParser) -> None:
     """Add ``--web.listen-address``, which is repeatable. Its default is DEFAULT_LISTEN_ADDRESS."""
     help = f"Address of the HTTP server; repeatable. (default: {DEFAULT_LISTEN_ADDRESS})"
     parser.add_value("--web.listen-address", parse_address, "HOST:PORT", help, action="append")
+
+
+def add_external_address(parser: CommandParser) -> None:
+    """Add ``--web.external-url`` and ``--web.route-prefix``."""
+    help = "URL of the exporter in a browser, for example behind a reverse proxy. The prefix of all paths is its path."
+    parser.add_value("--web.external-url", parse_external_url, "URL", help)
+    help = "Prefix of all paths; the path of --web.external-url if omitted. Set / if the proxy removes the path."
+    parser.add_value("--web.route-prefix", parse_route_prefix, "PATH", help)
 
 
 def add_log_flags(parser: CommandParser) -> None:

@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route, Router
 
 from exporter.core.errors import ConfigError
+from exporter.web.external_address import ExternalAddress
 from exporter.web.limits import MAX_RENDERINGS
 from exporter.web.metrics import Metrics, metrics_response, scrape_timeout
 from exporter.web.waiting import cancelled_on_disconnect, turn
@@ -35,8 +36,16 @@ def check_metrics_path(metrics_path: str, routes: Sequence[BaseRoute]) -> None:
         raise ConfigError([f"--web.telemetry-path: {fault}"])
 
 
-def application(refresh: Refresh, metrics_path: str, more: Sequence[BaseRoute] = ()) -> Starlette:
-    """Return the ASGI application. If two routes have the same path, the metrics come first and ``more`` last."""
+def application(
+    refresh: Refresh,
+    metrics_path: str,
+    more: Sequence[BaseRoute] = (),
+    address: ExternalAddress = ExternalAddress(),
+) -> Starlette:
+    """Return the ASGI application. If two routes have the same path, the metrics come first and ``more`` last.
+
+    All routes are below the prefix of ``address``.
+    """
     renderings = asyncio.Semaphore(MAX_RENDERINGS)
 
     async def scrape(request: Request) -> Response:
@@ -51,8 +60,18 @@ def application(refresh: Refresh, metrics_path: str, more: Sequence[BaseRoute] =
     async def ready(request: Request) -> Response:
         return PlainTextResponse("ready\n")
 
-    routes = [Route(metrics_path, scrape), Route("/-/healthy", healthy), Route("/-/ready", ready)]
-    app = Starlette(routes=[*routes, *more])
+    routes = [Route(metrics_path, scrape), Route("/-/healthy", healthy), Route("/-/ready", ready), *more]
+    app = Starlette(routes=_below_prefix(routes, address) if address.prefix else routes)
     # A redirect would lead to any host that the client names.
     app.router.redirect_slashes = False
     return app
+
+
+def _below_prefix(routes: Sequence[BaseRoute], address: ExternalAddress) -> list[BaseRoute]:
+    async def redirect(request: Request) -> Response:
+        query = request.url.query
+        # Not a permanent redirect, because browsers would keep it when the flags change.
+        return RedirectResponse(f"{address.prefix}/" + (f"?{query}" if query else ""), 302)
+
+    below = Mount(address.prefix, app=Router(routes, redirect_slashes=False))
+    return [Route("/", redirect), Route(address.prefix, redirect), below]

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Scrape every address of a Service, and check that all shards respond.
 
-Usage: scrape.py URL SHARDS. EXPORTER_CA is the path of the CA certificate, by default /certificate/ca.crt.
-EXPORTER_USERNAME and EXPORTER_PASSWORD are the login.
+Usage: scrape.py URL SHARDS [PREFIX]. PREFIX is that of all paths of the exporter. EXPORTER_CA is the path of the CA
+certificate, by default /certificate/ca.crt. EXPORTER_USERNAME and EXPORTER_PASSWORD are the login.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ TIMEOUT = 30
 CA = "/certificate/ca.crt"
 
 
-def main(url: str, shards: int) -> None:
+def main(url: str, shards: int, prefix: str = "") -> None:
     """Print the status of each address. Raises SystemExit with the first problem."""
     parts = urlsplit(url)
     found: set[int] = set()
     for address in addresses(parts):
         try:
-            found |= shard_ordinals(parts, address, shards)
+            found |= shard_ordinals(parts, address, shards, prefix)
         except OSError as error:
             sys.exit(f"{address}: {error}")
     if missing := {*range(shards)} - found:
         sys.exit(f"no response from shard {', '.join(map(str, sorted(missing)))}")
 
 
-def shard_ordinals(parts: SplitResult, address: str, shards: int) -> set[int]:
+def shard_ordinals(parts: SplitResult, address: str, shards: int, prefix: str) -> set[int]:
     """Return the ordinal of the shard at an address, or all ordinals if the metrics need an unknown password."""
     status, text = get(parts, parts.path, address)
     if status == http.client.UNAUTHORIZED and "EXPORTER_PASSWORD" not in os.environ:
         print(f"{address}: the metrics need a password; testing only /-/ready (set web.basicAuth to test the metrics)")
-        status, _ = get(parts, "/-/ready", address)
+        status, _ = get(parts, f"{prefix}/-/ready", address)
         text = "".join(f"aws_iot_bulk_exporter_shard_ordinal {number}\n" for number in range(shards))
     print(f"{address}: status {status}")
     if status != http.client.OK:
@@ -89,4 +89,4 @@ def credentials() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])

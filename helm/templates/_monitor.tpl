@@ -8,8 +8,9 @@
 {{- end }}
 {{- end }}
 {{- $known := dict }}
-{{- if ne $values.web.telemetryPath "/metrics" }}
-{{- $_ := set $known "path" $values.web.telemetryPath }}
+{{- $path := include "aws-iot-bulk-exporter.metricsPath" .root }}
+{{- if ne $path "/metrics" }}
+{{- $_ := set $known "path" $path }}
 {{- end }}
 {{- if include "aws-iot-bulk-exporter.hasTls" .root }}
 {{- $_ := set $known "scheme" "https" }}

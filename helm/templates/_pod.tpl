@@ -116,6 +116,12 @@ volumeMounts:
 {{- if ne .Values.web.telemetryPath "/metrics" }}
 - {{ printf "--web.telemetry-path=%s" .Values.web.telemetryPath | quote }}
 {{- end }}
+{{- with .Values.web.externalUrl }}
+- {{ printf "--web.external-url=%s" . | quote }}
+{{- end }}
+{{- if or .Values.web.externalUrl (include "aws-iot-bulk-exporter.prefix" .) }}
+- {{ printf "--web.route-prefix=%s" .Values.web.routePrefix | quote }}
+{{- end }}
 {{- if include "aws-iot-bulk-exporter.hasWebConfig" . }}
 - --web.config.file=/etc/aws-iot-bulk-exporter-web/web.yaml
 {{- end }}
@@ -154,7 +160,7 @@ imagePullPolicy: {{ .Values.reload.image.pullPolicy }}
 args:
   - --watched-dir=/etc/aws-iot-bulk-exporter
   # The sidecar does not verify the certificate, but it only sends requests to its own pod.
-  - {{ printf "--reload-url=%s://localhost:%d/-/reload" (include "aws-iot-bulk-exporter.scheme" .) (int .Values.containerPort) | quote }}
+  - {{ printf "--reload-url=%s://localhost:%d%s/-/reload" (include "aws-iot-bulk-exporter.scheme" .) (int .Values.containerPort) (include "aws-iot-bulk-exporter.prefix" .) | quote }}
   - {{ printf "--log-level=%s" .Values.log.level | quote }}
   - {{ printf "--log-format=%s" .Values.log.format | quote }}
 {{- with .Values.reload.resources }}

@@ -34,6 +34,16 @@
 {{- .Values.web.existingSecret.name | default $own }}
 {{- end }}
 
+{{- /* The prefix of all paths, without a slash at its end. */}}
+{{- define "aws-iot-bulk-exporter.prefix" -}}
+{{- .Values.web.routePrefix | trimSuffix "/" }}
+{{- end }}
+
+{{- /* The path of the metrics with the prefix of all paths. */}}
+{{- define "aws-iot-bulk-exporter.metricsPath" -}}
+{{- printf "%s%s" (include "aws-iot-bulk-exporter.prefix" .) .Values.web.telemetryPath }}
+{{- end }}
+
 {{- /* The name in the certificate. Scrapes use the IP addresses of the pods, so they need this name for TLS. */}}
 {{- define "aws-iot-bulk-exporter.serverName" -}}
 {{- printf "%s.%s.svc" (include "aws-iot-bulk-exporter.serviceName" .) (include "aws-iot-bulk-exporter.namespace" .) }}
@@ -45,7 +55,7 @@
 {{- if include "aws-iot-bulk-exporter.isSharded" . }}
 {{- $port = .Values.containerPort }}
 {{- end }}
-{{- printf "%s://%s:%d%s" (include "aws-iot-bulk-exporter.scheme" .) (include "aws-iot-bulk-exporter.serverName" .) (int $port) .Values.web.telemetryPath }}
+{{- printf "%s://%s:%d%s" (include "aws-iot-bulk-exporter.scheme" .) (include "aws-iot-bulk-exporter.serverName" .) (int $port) (include "aws-iot-bulk-exporter.metricsPath" .) }}
 {{- end }}
 
 {{- /* A probe. Parameters: "root", "path" and "settings", its values. */}}
@@ -55,7 +65,7 @@
 {{- else if include "aws-iot-bulk-exporter.needsClientCertificate" .root }}
 {{- $_ := set $chosen "tcpSocket" (dict "port" "http") }}
 {{- else }}
-{{- $get := dict "path" .path "port" "http" }}
+{{- $get := dict "path" (printf "%s%s" (include "aws-iot-bulk-exporter.prefix" .root) .path) "port" "http" }}
 {{- if include "aws-iot-bulk-exporter.hasTls" .root }}
 {{- $_ := set $get "scheme" "HTTPS" }}
 {{- end }}

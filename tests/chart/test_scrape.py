@@ -25,13 +25,17 @@ from tests.support.servers import hanging_endpoint
 LOGIN = {"EXPORTER_USERNAME": "prometheus", "EXPORTER_PASSWORD": "hush"}
 
 
-def handler(ordinal: int = 0, password: str = "") -> type[http.server.BaseHTTPRequestHandler]:
-    """Return the handler of a server that responds like a shard, with an optional password."""
+def handler(ordinal: int = 0, password: str = "", prefix: str = "") -> type[http.server.BaseHTTPRequestHandler]:
+    """Return the handler of a server that responds like a shard, with an optional password.
+
+    ``prefix`` is that of the path without a password.
+    """
     login = base64.b64encode(f"prometheus:{password}".encode()).decode()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            authorized = not password or self.headers["Authorization"] == f"Basic {login}" or self.path == "/-/ready"
+            is_ready = self.path == f"{prefix}/-/ready"
+            authorized = not password or self.headers["Authorization"] == f"Basic {login}" or is_ready
             self.send_response(200 if authorized else 401)
             self.end_headers()
             self.wfile.write(f"aws_iot_bulk_exporter_shard_ordinal {ordinal}.0\n".encode() if authorized else b"")
@@ -61,10 +65,12 @@ def serve_handler(
             thread.join(timeout=10)
 
 
-def scrape(url: str, environment: Mapping[str, str] | None = None, shards: int = 1) -> subprocess.CompletedProcess[str]:
+def scrape(
+    url: str, environment: Mapping[str, str] | None = None, shards: int = 1, *prefix: str
+) -> subprocess.CompletedProcess[str]:
     """Run the command of the test pod with this Python and another URL."""
     (container,) = only_object(render(), "Pod")["spec"]["containers"]
-    command = [sys.executable, *container["command"][1:], container["args"][0], url, str(shards)]
+    command = [sys.executable, *container["command"][1:], container["args"][0], url, str(shards), *prefix]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environment or {})
 
 
@@ -116,6 +122,13 @@ def test_without_the_password_only_the_readiness_is_tested_with_a_message() -> N
         result = scrape(f"http://127.0.0.1:{port}/metrics", shards=2)
     assert "the metrics need a password; testing only /-/ready (set web.basicAuth to test the metrics)" in result.stdout
     assert result.returncode == 0
+
+
+def test_the_readiness_is_tested_below_the_prefix_of_all_paths() -> None:
+    with serve_handler(handler(password="hush", prefix="/bulk")) as port:
+        url = f"http://127.0.0.1:{port}/bulk/metrics"
+        assert scrape(url, {}, 1, "/bulk").returncode == 0
+        assert scrape(url, {}, 1).stderr == "127.0.0.1: expected status 200\n"
 
 
 def test_the_certificate_is_verified_with_the_mounted_authority(tmp_path: Path) -> None:

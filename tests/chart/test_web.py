@@ -146,6 +146,26 @@ def test_a_configured_tls_section_replaces_the_default_completely() -> None:
     assert configured["tlsConfig"] == {"insecureSkipVerify": True}
 
 
+def test_the_prefix_of_all_paths_is_the_same_everywhere() -> None:
+    arguments = ("--set=web.routePrefix=/bulk/,serviceMonitor.enabled=true,reload.mode=sidecar",)
+    documents = render(*arguments)
+    exporter, reloader = pod_of(documents)["spec"]["containers"]
+    assert [word for word in exporter["args"] if "route-prefix" in word] == ["--web.route-prefix=/bulk/"]
+    assert [probe["httpGet"]["path"] for probe in probes(documents)] == ["/bulk/-/healthy", "/bulk/-/ready"]
+    assert endpoint(*arguments)["path"] == "/bulk/metrics"
+    assert any(word.endswith("/bulk/-/reload") for word in reloader["args"])
+    _, url, _, prefix = only_object(documents, "Pod")["spec"]["containers"][0]["args"]
+    assert (url.partition(":10098")[2], prefix) == ("/bulk/metrics", "/bulk")
+
+
+def test_the_exporter_gets_its_external_url_and_the_paths_stay_without_a_prefix() -> None:
+    documents = render("--set=web.externalUrl=https://tools.example/bulk")
+    words = [word for word in container_of(documents)["args"] if "external-url" in word or "prefix" in word]
+    assert words == ["--web.external-url=https://tools.example/bulk", "--web.route-prefix=/"]
+    assert [probe["httpGet"]["path"] for probe in probes(documents)] == ["/-/healthy", "/-/ready"]
+    assert not [word for word in container_of(render())["args"] if "external-url" in word or "prefix" in word]
+
+
 def test_the_path_of_the_metrics_is_the_same_everywhere() -> None:
     arguments = ("--set=web.telemetryPath=/bulk,serviceMonitor.enabled=true",)
     documents = render(*arguments)

@@ -34,6 +34,8 @@ SERVE_FLAGS = {
     "--web.listen-address HOST:PORT": ":10098",
     "--web.config.file PATH": None,
     "--web.telemetry-path PATH": "/metrics",
+    "--web.external-url URL": None,
+    "--web.route-prefix PATH": None,
     "--log.level LEVEL": "info",
     "--log.format FORMAT": "logfmt",
     "--shard.ordinal N": None,
@@ -70,7 +72,7 @@ FLAGS: Mapping[str, Mapping[str, str | None]] = {
     "demo": {
         flag: default
         for flag, default in SERVE_FLAGS.items()
-        if flag.startswith(("--web.listen-address", "--web.config.file", "--log."))
+        if flag.startswith("--log.") or (flag.startswith("--web.") and "telemetry" not in flag)
     },
     "simulate": {"--listen-address HOST:PORT": "127.0.0.1:10099", "--scenario FILE": None},
     "drill": {"--alertmanager.config.file PATH": None, "--hold": None},

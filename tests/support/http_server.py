@@ -34,13 +34,13 @@ NO_LIMITS = Limits(handshake=NEVER, head=NEVER, write=NEVER, idle=int(NEVER), gr
 REQUEST = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-def stub_app(metrics: str = "up 1\n") -> Starlette:
-    """Return an application with the paths of every exporter."""
+def stub_app(metrics: str = "up 1\n", prefix: str = "") -> Starlette:
+    """Return an application with the paths of every exporter, below a prefix."""
 
     async def page(request: Request) -> Response:
-        return PlainTextResponse(metrics if request.url.path == "/metrics" else "fine\n")
+        return PlainTextResponse(metrics if request.url.path == f"{prefix}/metrics" else "fine\n")
 
-    return Starlette(routes=[Route(path, page) for path in ("/metrics", "/-/healthy", "/-/ready")])
+    return Starlette(routes=[Route(prefix + path, page) for path in ("/metrics", "/-/healthy", "/-/ready")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +76,17 @@ class HttpServer:
 
 @contextmanager
 def run_server(
-    config: Path | None = None, app: ASGIApp | None = None, limits: Limits = Limits(), clock: Clock = Clock()
+    config: Path | None = None,
+    app: ASGIApp | None = None,
+    limits: Limits = Limits(),
+    clock: Clock = Clock(),
+    prefix: str = "",
 ) -> Iterator[HttpServer]:
     """Serve an application on a free port with the exporter's HTTP server while the block runs."""
     log, draining = io.StringIO(), threading.Event()
     live = LiveWebConfig(config, new_log(stream=log))
-    site = ServedApp(protected_app(app or stub_app(), live, draining, clock), listen(Address("127.0.0.1", 0)), live.tls)
+    protected = protected_app(app or stub_app(prefix=prefix), live, draining, clock, prefix)
+    site = ServedApp(protected, listen(Address("127.0.0.1", 0)), live.tls, prefix)
     server, loop = Server([site], draining.set, limits), asyncio.new_event_loop()
 
     def run() -> None:

@@ -16,6 +16,7 @@ from exporter.config.loader import parse_config
 from exporter.core.log import log_library_warnings, new_log
 from exporter.kinds.registry import KINDS
 from exporter.simulator.app import application
+from exporter.web.external_address import external_address
 from exporter.web.listener.server import Address, ServedApp, listen, listen_all, parse_address, serve
 from exporter.web.protection.live_config import LiveWebConfig
 from exporter.web.protection.security import protected_app
@@ -25,11 +26,17 @@ def add_arguments(parser: CommandParser) -> None:
     """Add the flags of ``demo``."""
     flags.add_listen_address(parser)
     flags.add_web_config_file(parser)
+    flags.add_external_address(parser)
     flags.add_log_flags(parser)
 
 
 def run(
-    web_listen_address: Sequence[Address] | None, web_config_file: Path | None, log_level: str, log_format: str
+    web_listen_address: Sequence[Address] | None,
+    web_config_file: Path | None,
+    web_external_url: str | None,
+    web_route_prefix: str | None,
+    log_level: str,
+    log_format: str,
 ) -> int:
     """Serve both until SIGINT or SIGTERM and return 0. Raises ConfigError or StartError."""
     log = new_log(log_level, log_format)
@@ -41,9 +48,10 @@ def run(
     environment = isolated_environment(os.environ, simulator.url)
     os.environ.clear()
     os.environ.update(environment)
-    exporter = new_exporter(parse_config(demo_config(), KINDS), KINDS, log)
-    app = protected_app(exporter.app, web_config, draining)
-    apps = [ServedApp(app, listener, web_config.tls) for listener in listeners]
+    address = external_address(web_external_url, web_route_prefix)
+    exporter = new_exporter(parse_config(demo_config(), KINDS), KINDS, log, address=address)
+    app = protected_app(exporter.app, web_config, draining, prefix=address.prefix)
+    apps = [ServedApp(app, listener, web_config.tls, address.prefix) for listener in listeners]
     print(
         f"Status page:    {', '.join(f'{served.url}/' for served in apps)}\n"
         f"Metrics:        {', '.join(f'{served.url}/metrics' for served in apps)}\n"

@@ -24,6 +24,7 @@ from exporter.config.validation import run_both
 from exporter.core.clock import Clock
 from exporter.core.log import Log, log_library_warnings, new_log
 from exporter.kinds.registry import KINDS
+from exporter.web.external_address import external_address
 from exporter.web.listener.server import Address, ServedApp, handle_signal, listen_all, parse_address, serve
 from exporter.web.protection.live_config import LiveWebConfig
 from exporter.web.protection.security import protected_app
@@ -42,6 +43,7 @@ def add_arguments(parser: CommandParser) -> None:
     flags.add_listen_address(parser)
     flags.add_web_config_file(parser)
     parser.add_value("--web.telemetry-path", flags.url_path, "PATH", "Path of the metrics.", "/metrics")
+    flags.add_external_address(parser)
     flags.add_log_flags(parser)
     help = "Number of this shard, from 0; SHARD_ORDINAL or the end of the host name if omitted."
     parser.add_value("--shard.ordinal", flags.whole_number(0, MOST - 1), "N", help)
@@ -56,6 +58,8 @@ def run(
     web_listen_address: Sequence[Address] | None,
     web_config_file: Path | None,
     web_telemetry_path: str,
+    web_external_url: str | None,
+    web_route_prefix: str | None,
     log_level: str,
     log_format: str,
     shard_ordinal: int | None,
@@ -68,16 +72,19 @@ def run(
     _raise_file_limit()
     log_library_warnings(log)
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    address = external_address(web_external_url, web_route_prefix)
     read = ConfigFile(config_file, KINDS).read
     cache = _new_state_file(state_file, log) if state_file else None
     exporter, web_config = run_both(
-        lambda: new_exporter(read(), KINDS, log, web_telemetry_path, shard, read=read, state_file=cache),
+        lambda: new_exporter(
+            read(), KINDS, log, web_telemetry_path, shard, read=read, state_file=cache, address=address
+        ),
         lambda: LiveWebConfig(web_config_file, log),
     )
     draining = Event()
-    app = protected_app(exporter.app, web_config, draining)
+    app = protected_app(exporter.app, web_config, draining, prefix=address.prefix)
     listeners = listen_all(web_listen_address or [parse_address(flags.DEFAULT_LISTEN_ADDRESS)])
-    apps = [ServedApp(app, listener, web_config.tls) for listener in listeners]
+    apps = [ServedApp(app, listener, web_config.tls, address.prefix) for listener in listeners]
     for served in apps:
         url, cells = served.url + web_telemetry_path, len(exporter.runtime.cells)
         log.info("listening", version=__version__, url=url, cells=cells)

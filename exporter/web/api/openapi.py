@@ -33,8 +33,8 @@ ABOUT = (
 )
 
 
-def openapi(kinds: Sequence[Kind[Any]]) -> dict[str, Any]:
-    """Return the OpenAPI document for these kinds."""
+def openapi(kinds: Sequence[Kind[Any]], server: str = "") -> dict[str, Any]:
+    """Return the OpenAPI document for these kinds. ``server`` is the URL below which the paths are, if it is known."""
     names = [kind.name for kind in kinds]
     return {
         "openapi": "3.1.0",
@@ -44,6 +44,7 @@ def openapi(kinds: Sequence[Kind[Any]]) -> dict[str, Any]:
             "description": ABOUT,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
+        **({"servers": [{"url": server}]} if server else {}),
         "paths": {
             OPERATIONS: _path("operations", "The operations that match.", Operations, narrowed(Query, names)),
             CELLS: _path("cells", "The cells that match.", Cells, narrowed(Filter, names)),

@@ -25,9 +25,9 @@ _OPERATIONS = TypeAdapter(Operations)
 _PROBLEM = TypeAdapter(Problem)
 
 
-def api_routes(status: Status) -> list[Route]:
-    """Return the routes of the JSON API."""
-    document = json.dumps(openapi(status.kinds)).encode()
+def api_routes(status: Status, server: str = "") -> list[Route]:
+    """Return the routes of the JSON API. ``server`` is the URL below which they are, if it is known."""
+    document = json.dumps(openapi(status.kinds, server)).encode()
 
     def operations(request: Request, query: Query) -> Response:
         overview = status.overview()

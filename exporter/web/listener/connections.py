@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import ExitStack
 from enum import Enum, auto
 from typing import Any, NoReturn
@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from exporter.web.limits import MAX_HEAD_BYTES, Limits, client_address
-from exporter.web.protection.security import HEALTH
+from exporter.web.protection.security import health_paths
 from exporter.web.protection.target import with_origin_form
 from exporter.web.protection.tls import Tls
 from exporter.web.responses import DATA_HEADERS, text_response
@@ -191,10 +191,10 @@ class Connection(H11Protocol):
         """Whether the client has disconnected before it got its response."""
         return self.cycle.disconnected
 
-    def may_request(self, scope: Scope) -> bool:
-        """Return whether the connection may send a request: it has a place, or the request is a health check."""
+    def may_request(self, scope: Scope, health: Container[str]) -> bool:
+        """Return whether the connection may send a request: it has a place, or the path is that of a health check."""
         path = (with_origin_form(scope) or scope)["path"]
-        return path in HEALTH or self._connections.has_place(self)
+        return path in health or self._connections.has_place(self)
 
     def evict(self) -> None:
         """End the connection and stop counting it at once."""
@@ -283,17 +283,18 @@ class Connection(H11Protocol):
             self._head_deadline.start()
 
 
-def connection_app(app: ASGIApp) -> ASGIApp:
-    """Return the application behind the checks of its connections.
+def connection_app(app: ASGIApp, prefix: str) -> ASGIApp:
+    """Return the application behind the checks of its connections. ``prefix`` is that of all its paths.
 
     Without a place, a connection gets only the responses to health checks. A request whose wait was cancelled, because
     its client has disconnected, ends without an error.
     """
     busy = text_response(["all connections are in use; try again later"], 503, {**DATA_HEADERS, **BUSY_HEADERS})
+    health = health_paths(prefix)
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         connection: Connection = scope["state"][CONNECTION]
-        if not connection.may_request(scope):
+        if not connection.may_request(scope, health):
             return await busy(scope, receive, send)
         try:
             await app(scope, receive, send)

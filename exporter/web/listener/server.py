@@ -34,11 +34,15 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class ServedApp:
-    """An application and its listening socket. ``tls`` returns the TLS of a new connection, or None for plain HTTP."""
+    """An application and its listening socket.
+
+    ``tls`` returns the TLS of a new connection, or None for plain HTTP. ``prefix`` is that of all paths.
+    """
 
     app: ASGIApp
     listener: socket.socket
     tls: Callable[[], Tls | None] = lambda: None
+    prefix: str = ""
 
     @property
     def url(self) -> str:
@@ -47,7 +51,7 @@ class ServedApp:
         if ip_address(host).is_unspecified:
             host = "localhost"
         scheme = "https" if self.tls() else "http"
-        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+        return f"{scheme}://[{host}]:{port}{self.prefix}" if ":" in host else f"{scheme}://{host}:{port}{self.prefix}"
 
 
 def parse_address(text: str) -> Address:
@@ -157,7 +161,7 @@ class Server:
     async def run(self) -> None:
         """Serve until ``stop`` is called, then drain for the grace period at most."""
         async with asyncio.TaskGroup() as tasks:
-            servers = [_Uvicorn(_uvicorn_config(app.app, self._limits)) for app in self._apps]
+            servers = [_Uvicorn(_uvicorn_config(app, self._limits)) for app in self._apps]
             serving = [tasks.create_task(server.serve(sockets=[])) for server in servers]
             accepting = [tasks.create_task(self._accept(*pair)) for pair in zip(self._apps, servers, strict=True)]
             await self._stopped.wait()
@@ -205,9 +209,9 @@ class _Uvicorn(uvicorn.Server):
         yield
 
 
-def _uvicorn_config(app: ASGIApp, limits: Limits) -> uvicorn.Config:
+def _uvicorn_config(app: ServedApp, limits: Limits) -> uvicorn.Config:
     return uvicorn.Config(
-        connection_app(app),
+        connection_app(app.app, app.prefix),
         http="h11",
         ws="none",
         log_config=None,

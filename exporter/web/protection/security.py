@@ -20,7 +20,8 @@ from exporter.web.waiting import cancelled_on_disconnect
 HeaderPairs = Sequence[tuple[bytes, bytes]]
 
 READY = "/-/ready"
-# Paths without password and rate limit. A probe has no password, and kills a container that does not respond.
+# Paths without password and rate limit, below the prefix of all paths. A probe has no password, and kills a container
+# that does not respond.
 HEALTH = ("/-/healthy", READY)
 # h11 accepts every version number.
 HTTP_VERSIONS = ("1.0", "1.1")
@@ -60,20 +61,29 @@ class RateLimiter:
         return True
 
 
-def protected_app(app: ASGIApp, live: LiveWebConfig, draining: Event, clock: Clock = Clock()) -> ASGIApp:
+def health_paths(prefix: str) -> frozenset[str]:
+    """Return the paths without password and rate limit, for the prefix of all paths."""
+    return frozenset(prefix + path for path in HEALTH)
+
+
+def protected_app(
+    app: ASGIApp, live: LiveWebConfig, draining: Event, clock: Clock = Clock(), prefix: str = ""
+) -> ASGIApp:
     """Return the application behind the checks of the web configuration.
 
     The head of a request is limited, and a body is rejected, because no route expects one. Once ``draining`` is
-    set, /-/ready reports 503.
+    set, /-/ready reports 503. ``prefix`` is that of all paths of the application.
     """
     auth, limiter = BasicAuth(), RateLimiter(clock.monotonic)
+    health, ready = health_paths(prefix), prefix + READY
 
     async def protected(scope: Scope, receive: Receive, send: Send) -> None:
         send = _send_with_headers(send, partial(_replace_headers, DEFAULT_HEADERS))
         config, error, target = live.current(), _head_error(scope), with_origin_form(scope)
         handler, scope = (app, target) if target else (_target_error(scope), scope)
-        is_health = scope["path"] in HEALTH
-        error = error or _readiness_error(scope, draining)
+        is_health = scope["path"] in health
+        if scope["path"] == ready and draining.is_set():
+            error = error or _error(HTTPStatus.SERVICE_UNAVAILABLE)
         if error is None and not is_health and not limiter.take_token(config.rate_limit):
             error = _error(HTTPStatus.TOO_MANY_REQUESTS)
         if error is None:
@@ -94,12 +104,6 @@ def _head_error(scope: Scope) -> Response | None:
     if head.get("content-length", "0") != "0" or "transfer-encoding" in head:
         return _error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, CLOSE)
     return None
-
-
-def _readiness_error(scope: Scope, draining: Event) -> Response | None:
-    if scope["path"] != READY or not draining.is_set():
-        return None
-    return _error(HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 async def _login_error(auth: BasicAuth, config: WebConfig, scope: Scope) -> Response | None:

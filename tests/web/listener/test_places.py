@@ -256,12 +256,16 @@ def test_a_crowd_that_sends_nothing_ends_no_request() -> None:
         assert scrape.recv(15) == b"HTTP/1.1 200 OK"
 
 
-def test_responses_that_are_being_written_stay_and_leave_places_for_health_checks_only() -> None:
+@pytest.mark.parametrize("prefix", ["", "/bulk"])
+def test_responses_that_are_being_written_stay_and_leave_places_for_health_checks_only(prefix: str) -> None:
+    metrics, healthy, ready, honest = (
+        sent.replace(b" /", f" {prefix}/".encode(), 1) for sent in (REQUEST, *HEALTH, HONEST)
+    )
     started, resume = threading.Semaphore(0), threading.Event()
 
     async def endless(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] != "/metrics" or resume.is_set():
-            await stub_app()(scope, receive, send)
+        if scope["path"] != f"{prefix}/metrics" or resume.is_set():
+            await stub_app(prefix=prefix)(scope, receive, send)
         else:
             await send({"type": "http.response.start", "status": 200, "headers": []})
             started.release()
@@ -269,13 +273,13 @@ def test_responses_that_are_being_written_stay_and_leave_places_for_health_check
             await send({"type": "http.response.body", "body": b"up 1\n"})
 
     limits = replace(LIMITS, connections_per_address=PLACES)
-    with run_server(app=endless, limits=limits) as server:
-        writing = [connect(server, REQUEST) for _ in range(PLACES)]
+    with run_server(app=endless, limits=limits, prefix=prefix) as server:
+        writing = [connect(server, metrics) for _ in range(PLACES)]
         assert all(started.acquire(timeout=TIMEOUT_SECONDS) for _ in writing)
         for source in (SAME, ANOTHER):
             silent = [connect(server, b"", source) for _ in range(CROWD)]
-            assert [get(server, sent, source) for sent in HEALTH] == [b"HTTP/1.1 200 OK"] * 2
-            assert get(server, HONEST, source) == b"HTTP/1.1 503 Service Unavailable"
+            assert [get(server, sent, source) for sent in (healthy, ready)] == [b"HTTP/1.1 200 OK"] * 2
+            assert get(server, honest, source) == b"HTTP/1.1 503 Service Unavailable"
             assert read_to_end(silent[0]) == b""
         late = connect(server, b"", ANOTHER)
         resume.set()
@@ -283,7 +287,7 @@ def test_responses_that_are_being_written_stay_and_leave_places_for_health_check
             # The status line was sent before the pause. Only the body shows that the response is complete.
             with connection.makefile("rb") as response:
                 assert b"up 1\n" in iter(response.readline, b"")
-        late.sendall(REQUEST)
+        late.sendall(metrics)
         assert late.recv(15) == b"HTTP/1.1 200 OK"
 
 

@@ -24,17 +24,18 @@ TLS = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n"
 class Slow:
     """An application whose metrics respond when the test calls ``respond``."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "") -> None:
+        self._prefix = prefix
         self.requested = threading.Event()
         self._respond = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] == "/metrics":
+        if scope["path"] == f"{self._prefix}/metrics":
             self._loop = asyncio.get_running_loop()
             self.requested.set()
             await self._respond.wait()
-        await stub_app()(scope, receive, send)
+        await stub_app(prefix=self._prefix)(scope, receive, send)
 
     def respond(self) -> None:
         """Send the response to the request of the metrics."""
@@ -43,11 +44,11 @@ class Slow:
 
 
 @contextmanager
-def request_in_flight(limits: Limits = NO_LIMITS) -> Iterator[tuple[HttpServer, Slow, socket.socket]]:
+def request_in_flight(limits: Limits = NO_LIMITS, prefix: str = "") -> Iterator[tuple[HttpServer, Slow, socket.socket]]:
     """Serve with a request in flight. Yield the server, its application and the connection of the request."""
-    app = Slow()
-    with run_server(app=app, limits=limits) as server:
-        connection = server.connect(REQUEST)
+    app = Slow(prefix)
+    with run_server(app=app, limits=limits, prefix=prefix) as server:
+        connection = server.connect(REQUEST.replace(b"/metrics", f"{prefix}/metrics".encode()))
         assert app.requested.wait(60)
         yield server, app, connection
 
@@ -58,8 +59,9 @@ def has_ended(server: HttpServer) -> bool:
     return not server.thread.is_alive()
 
 
-def test_a_request_in_flight_gets_its_response_and_readiness_is_503_until_then() -> None:
-    with request_in_flight() as (server, app, connection):
+@pytest.mark.parametrize("prefix", ["", "/bulk"])
+def test_a_request_in_flight_gets_its_response_and_readiness_is_503_until_then(prefix: str) -> None:
+    with request_in_flight(prefix=prefix) as (server, app, connection):
         assert server.get("/-/ready").status_code == 200
         server.stop()
         while (response := server.get("/-/ready")).status_code == 200:
