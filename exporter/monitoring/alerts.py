@@ -292,8 +292,9 @@ EXPORTER_ALERTS: tuple[Alert, ...] = (
     _exporter_alert(
         name="AwsIotBulkExporterMissing",
         panel="Exporters",
-        # A target that service discovery does not know has no series. Only the number of exporters reveals it.
-        query=f"${{exporters}} - (count(count {BY_TARGET} ({BUILD_INFO})) or vector(0))",
+        # A target that service discovery does not know has no series. Only the number of exporters reveals it. A target
+        # that is down has an alert of its own. An exporter that is up counts even if its job has another name.
+        query=f"${{exporters}} - (count(count {BY_TARGET} ({BUILD_INFO} or {TARGETS_UP} == 0)) or vector(0))",
         labels=(),
         severity="critical",
         summary="Prometheus scrapes fewer exporters than expected",

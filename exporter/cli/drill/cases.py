@@ -15,7 +15,7 @@ SHARDS_JOB = "aws-iot-bulk-shards"
 # Alerts that AWS cannot cause, with the job of the exporter that is stopped, restarted, misconfigured or missing.
 EXPORTER_FAULTS: Mapping[str, str] = {
     "AwsIotBulkExporterDown": DOWN_JOB,
-    "AwsIotBulkExporterMissing": DOWN_JOB,
+    "AwsIotBulkExporterMissing": SHARDS_JOB,
     "AwsIotBulkExporterRestarting": RESTART_JOB,
     "AwsIotBulkExporterStateFileUnusable": RESTART_JOB,
     "AwsIotBulkExporterConfigReloadFailed": SHARDS_JOB,

@@ -12,6 +12,7 @@ from exporter.cli.drill.files import (
     exporter_config,
     healthy_config,
     prometheus_config,
+    target_groups,
     write_file,
 )
 from exporter.cli.drill.programs import HOST, Programs, free_port, program_path, series_count
@@ -19,6 +20,7 @@ from exporter.kinds.kind import Kind
 
 MAIN, DOWN, RESTART, SHARD = "exporter", "exporter-down", "exporter-restart", "exporter-shard"
 # The main exporter, the one that is stopped, the one that is restarted, and two shards, of which one starts later.
+# Prometheus does not know the target of that shard before.
 EXPORTERS = 5
 
 
@@ -95,6 +97,7 @@ class DrillEnvironment:
         self._state_file.rmdir()
         await self.restart_exporter()
         await self._start_shard(1)
+        self._write_targets(self.ports.shards)
         self._reload_shard(self._healthy_config)
 
     @property
@@ -141,15 +144,14 @@ class DrillEnvironment:
             "--cluster.listen-address=",
         )
 
-    async def _start_prometheus(self) -> None:
+    def _write_targets(self, shards: Sequence[int]) -> Path:
         ports = self.ports
-        jobs = {
-            MAIN_JOB: [ports.main],
-            DOWN_JOB: [ports.down],
-            RESTART_JOB: [ports.restart],
-            SHARDS_JOB: ports.shards,
-        }
+        jobs = {MAIN_JOB: [ports.main], DOWN_JOB: [ports.down], RESTART_JOB: [ports.restart], SHARDS_JOB: shards}
         targets = {job: [f"{HOST}:{port}" for port in ports] for job, ports in jobs.items()}
+        return self._write("targets.yml", target_groups(targets))
+
+    async def _start_prometheus(self) -> None:
+        targets = self._write_targets(self.ports.shards[:1])
         rules = self._write("rules.yml", self.rules)
         config = prometheus_config(targets, rules, f"{HOST}:{self.ports.alertmanager}")
         await self.programs.start(

@@ -38,7 +38,12 @@ def healthy_config(account_id: str, kind: str) -> dict[str, Any]:
     return {"accounts": [_account("healthy", account_id, HEALTHY_REGION, {"kind": kind, **DISCOVERY})]}
 
 
-def prometheus_config(jobs: Mapping[str, Iterable[str]], rules: Path, alertmanager: str) -> dict[str, Any]:
+def target_groups(jobs: Mapping[str, Iterable[str]]) -> list[dict[str, Any]]:
+    """Return the content of Prometheus's file of targets. It reads the file again when it changes."""
+    return [{"targets": list(targets), "labels": {"job": job}} for job, targets in jobs.items()]
+
+
+def prometheus_config(targets: Path, rules: Path, alertmanager: str) -> dict[str, Any]:
     """Return Prometheus's configuration. The label ``drill`` marks every alert."""
     return {
         "global": {
@@ -49,9 +54,7 @@ def prometheus_config(jobs: Mapping[str, Iterable[str]], rules: Path, alertmanag
         },
         "rule_files": [str(rules)],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]},
-        "scrape_configs": [
-            {"job_name": job, "static_configs": [{"targets": list(targets)}]} for job, targets in jobs.items()
-        ],
+        "scrape_configs": [{"job_name": "drill", "file_sd_configs": [{"files": [str(targets)]}]}],
     }
 
 
