@@ -75,9 +75,9 @@ def config_policy(
 
     With the name of an account, it is the policy for the credentials of that account. Otherwise it is the policy for
     the credentials of the process: they read the accounts without a role, and assume the roles of the others.
-    ``failures``: the policy also allows the calls that find failed items on request.
+    ``failures``: the policy also allows the calls that find failed items on request, as with ``failures: true``.
     """
-    on_request = {FAILURES} if failures else set()
+    on_request = {FAILURES} if failures or config.failures else set()
     if account is not None:
         return _document(_statements(config, [_account(config, account)], kinds, models, on_request))
     roles = {entry.role_arn for entry in config.accounts if entry.role_arn}

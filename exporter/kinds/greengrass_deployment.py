@@ -33,10 +33,10 @@ from exporter.kinds.simulated_operation import SimulatedOperation, operation_id_
 
 # The quota of 30 calls per second applies to all control-plane APIs of Greengrass V2 together.
 BUCKET = "greengrassv2"
-# Greengrass makes these calls with the permissions of the caller.
-DEPENDENT_ACTIONS = ("iot:DescribeThing", "iot:DescribeThingGroup", "iot:GetThingShadow")
+# Greengrass makes these calls with the permissions of the caller. Its other dependent actions are those of calls of the
+# kind: DescribeJob, and DescribeJobExecution for failed items.
 # AWS: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsiotgreengrassv2.html
-DEPENDENT_ACTIONS_OF_EFFECTIVE = ("iot:DescribeJob", "iot:DescribeJobExecution", *DEPENDENT_ACTIONS)
+DEPENDENT_ACTIONS = ("iot:DescribeThing", "iot:DescribeThingGroup", "iot:GetThingShadow")
 GET = ApiCall(
     "greengrassv2",
     "GetDeployment",
@@ -51,7 +51,7 @@ EFFECTIVE = ApiCall(
     quota=30,
     bucket=BUCKET,
     resource="arn:*:greengrass:*:*:coreDevices:*",
-    dependent_actions=DEPENDENT_ACTIONS_OF_EFFECTIVE,
+    dependent_actions=DEPENDENT_ACTIONS,
 )
 LIST = ApiCall("greengrassv2", "ListDeployments", quota=30, bucket=BUCKET, dependent_actions=DEPENDENT_ACTIONS)
 
@@ -255,7 +255,7 @@ KIND: Kind[GreengrassDeployment] = Kind(
     failed=frozenset({"FAILED"}),
     stopped=frozenset({"CANCELED"}),
     failures=FailureSource(
-        # AWS looks up the execution on the core device with the permissions of the caller.
+        # Greengrass calls DescribeJobExecution with the permissions of the caller.
         calls=(job_executions.LIST, job_executions.DESCRIBE, EFFECTIVE),
         states=job_executions.STATES,
         find=failed_devices,

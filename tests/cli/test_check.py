@@ -118,18 +118,22 @@ def test_a_refused_call_is_reported_with_the_missing_permission(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.failures], ids=lambda kind: kind.name)
-def test_a_missing_permission_of_failures_is_a_warning_with_its_action(tmp_path: Path, kind: Kind[Any]) -> None:
+def test_a_missing_permission_of_failures_is_an_error_only_if_they_are_shown(tmp_path: Path, kind: Kind[Any]) -> None:
     assert kind.failures is not None
     call = kind.failures.calls[0]
     fault = f"{{api: {call.name}, error: AccessDeniedException, status: 403}}"
     failed = FAILED_OPERATIONS[kind.name]
     accounts = f"  - regions: [eu-central-1]\n    watch: [{{kind: {kind.name}, ids: [failed]}}]"
+    cause = f"{call.name}: access_denied: AWS returned AccessDeniedException (HTTP 403) for {call.name}"
+    missing = f"{cause}; needs the permission {Models().iam_action(call)}"
+    cell = f"default eu-central-1 {kind.name}"
+
     status, lines = check(tmp_path, accounts, "", fault, failed)
     assert status == 0
-    assert lines[0].startswith(f"ok     default eu-central-1 {kind.name}: failed is ")
-    cause = f"{call.name}: access_denied: AWS returned AccessDeniedException (HTTP 403) for {call.name}"
-    cure = f"the command failures needs the permission {Models().iam_action(call)}"
-    assert lines[1:] == [f"warning: default eu-central-1 {kind.name}: {cause}; {cure}"]
+    assert lines[0].startswith(f"ok     {cell}: failed is ")
+    assert lines[1:] == [f"warning: {cell}: {missing}; only the command failures needs it"]
+
+    assert check(tmp_path, accounts, "failures: true", fault, failed) == (1, [f"FAILED {cell}: {missing}"])
 
 
 def test_the_permission_for_tags_is_needed_only_for_configured_tags(tmp_path: Path) -> None:

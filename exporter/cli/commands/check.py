@@ -58,7 +58,7 @@ def run(config_file: Path | None = None, web_config_file: Path | None = None, li
             fault = f"AWS does not offer {cell.kind.name} in {cell.region}; remove the kind or the Region"
             print(printable(f"warning: {cell.account.name}: {fault}"), file=sys.stderr)
     if live:
-        return asyncio.run(_check_access(gateway, cells))
+        return asyncio.run(_check_access(gateway, cells, config.failures))
     for cell in cells:
         print(printable(f"{_name(cell)}: {cell_plan(cell, config.refresh)}"))
     print(total_plan(cells, config.refresh))
@@ -100,8 +100,8 @@ class _CellCheck:
             yield f"warning: {_name(self.cell)}: {warning}"
 
 
-async def _check_access(gateway: Gateway, cells: Sequence[Cell]) -> int:
-    results = await asyncio.gather(*(_check_cell(gateway, cell) for cell in cells))
+async def _check_access(gateway: Gateway, cells: Sequence[Cell], failures: bool) -> int:
+    results = await asyncio.gather(*(_check_cell(gateway, cell, failures) for cell in cells))
     by_account: dict[str, list[_CellCheck]] = {}
     for result in results:
         by_account.setdefault(result.cell.account.name, []).append(result)
@@ -123,8 +123,11 @@ def _account_lines(name: str, results: Sequence[_CellCheck]) -> Iterator[str]:
         yield from result.lines()
 
 
-async def _check_cell(gateway: Gateway, cell: Cell) -> _CellCheck:
-    """Make all calls of a cell, and return their results, or the failure and its cure."""
+async def _check_cell(gateway: Gateway, cell: Cell, failures: bool) -> _CellCheck:
+    """Make all calls of a cell, and return their results, or the failure and its cure.
+
+    ``failures``: the configuration shows failed items, so a missing permission for them is a failure, too.
+    """
     try:
         api = await gateway.connect(cell.account, cell.region, cell.kind.name)
         if cell.account.role_arn:
@@ -139,13 +142,17 @@ async def _check_cell(gateway: Gateway, cell: Cell) -> _CellCheck:
         cure = f"; needs the permission {gateway.models.iam_action(call)}" if call and _is_denied(error) else ""
         message = f"{call.name if call else 'call'}: {error}{cure}{_end_of_support(cell.kind)}"
         return _CellCheck(cell, message, error.reason, error.reason in SHARED_REASONS)
-    return replace(result, warnings=await _failure_warnings(gateway, api, cell, operations))
+    missing = await _missing_for_failures(gateway, api, cell, operations)
+    if failures and missing:
+        return replace(result, message="; ".join(missing), failure=Reason.ACCESS_DENIED)
+    hint = "; only the command failures needs it"
+    return replace(result, warnings=tuple(f"{permission}{hint}" for permission in missing))
 
 
-async def _failure_warnings(
+async def _missing_for_failures(
     gateway: Gateway, api: ScopeApi, cell: Cell, operations: Sequence[Operation]
 ) -> tuple[str, ...]:
-    """Return a warning for each permission of the command ``failures`` that is missing. No refresh needs it.
+    """Return the errors of permissions that are missing to find failed items. No refresh needs them.
 
     An operation with failed items is preferred, because the reasons of others cannot be read.
     """
@@ -159,7 +166,7 @@ async def _failure_warnings(
         return ()
     actions = {call.name: gateway.models.iam_action(call) for call in cell.kind.failures.calls}
     return tuple(
-        f"{error.api}: {error}; the command failures needs the permission {actions[error.api]}"
+        f"{error.api}: {error}; needs the permission {actions[error.api]}"
         for error in problems
         if _is_denied(error) and error.api in actions
     )

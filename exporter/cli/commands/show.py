@@ -109,8 +109,7 @@ def run(
 
 def _policy(config_file: Path | None, account: str | None, failures: bool) -> Mapping[str, Any]:
     if config_file:
-        config = read_config(config_file, KINDS)
-        return config_policy(config, KINDS, Models(), account, failures or config.failures)
+        return config_policy(read_config(config_file, KINDS), KINDS, Models(), account, failures)
     return policy(KINDS, Models(), failures)
 
 
