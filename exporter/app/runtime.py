@@ -1,6 +1,6 @@
 """A configuration in use: everything that is built from it, and what it takes over from the one before."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -20,7 +20,7 @@ from exporter.config.sections import Config
 from exporter.config.validation import run_both
 from exporter.core.clock import Clock
 from exporter.core.log import Log
-from exporter.core.model import Shard
+from exporter.core.model import Scope, Shard, Snapshot
 from exporter.core.store import Store
 from exporter.kinds.kind import Kind
 from exporter.metrics.eta import Estimates
@@ -109,7 +109,13 @@ def _runtime(
         if not gateway.is_offered(cell.kind, cell.region):
             log.warning("AWS does not offer the kind in the Region; remove one of them", **asdict(cell.key))
     tables = {kind.name: table(kind, config.labels.tags) for kind in process.kinds}
-    store = Store((), process.estimates.note)
+    process.metrics.sum_found(_found_scopes(cells))
+
+    def note(snapshot: Snapshot) -> None:
+        process.estimates.note(snapshot)
+        process.metrics.note(snapshot)
+
+    store = Store((), note)
     scheduler = before.scheduler if before else None
     if before and before.failure_reader:
         before.failure_reader.stop()
@@ -129,6 +135,10 @@ def _runtime(
         if config.failures
         else None,
     )
+
+
+def _found_scopes(cells: Iterable[Cell]) -> Iterable[Scope]:
+    return (cell.configured_scope for cell in cells if cell.found)
 
 
 def _exposition(tables: Mapping[str, Table], config: Config, before: Runtime | None) -> Exposition:

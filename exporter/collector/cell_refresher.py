@@ -139,6 +139,7 @@ class CellRefresher:
             missing=max(0, len(selection.kept) + len(selection.unread) - len(fresh) - len(unknown_ids)),
             active_omitted=selection.active_omitted,
             unknown_ids=unknown_ids,
+            found=self.cell.found,
         )
 
     def _failures(self) -> tuple[Failure, ...]:

@@ -116,6 +116,7 @@ class Snapshot:
     ``failures`` has at most one failure for each of ``reasons``, the first one.
     ``omitted`` operations are beyond the limit of the configuration, and ``active_omitted`` of them are active.
     ``unknown_ids`` are configured ids that AWS does not know.
+    ``found``: the exporter found the account or the Region, and the configuration does not name it.
     """
 
     key: CellKey
@@ -131,6 +132,17 @@ class Snapshot:
     missing: int = 0
     active_omitted: int = 0
     unknown_ids: tuple[str, ...] = ()
+    found: bool = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the cell was found, was read completely, and has no operation."""
+        return self.found and self.up and not (self.expired or self.readings or self.omitted or self.missing)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the cell was found, and its first refresh has not ended."""
+        return self.found and self.duration is None and not self.reasons
 
     @property
     def causes(self) -> tuple[str, ...]:

@@ -1,15 +1,17 @@
 """The metrics of the exporter about itself, rendered by prometheus_client."""
 
 import platform
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
+from prometheus_client import CollectorRegistry, Gauge, Histogram, Info, ProcessCollector
+from prometheus_client import Counter as CounterMetric
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from exporter import __version__
 from exporter.core.errors import Reason
-from exporter.core.model import Shard, Snapshot
+from exporter.core.model import Scope, Shard, Snapshot
 from exporter.core.store import Store
 
 PREFIX = "aws_iot_bulk_exporter_"
@@ -28,17 +30,24 @@ STARTED_AT_ZERO = ("ThrottlingException", "5xx", Reason.TIMEOUT.value, Reason.CO
 
 
 class ApiMetrics:
-    """Metrics of HTTP requests to AWS. Each retry is a request of its own."""
+    """Metrics of HTTP requests to AWS. Each retry is a request of its own.
+
+    The requests of found scopes are summed by Region, without an account id, until the scope has its first operation.
+    From then on they have the account id. Each request is counted once, so no counter ever decreases.
+    """
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._called: set[tuple[str, ...]] = set()
-        self.requests = Counter(
+        self._found: frozenset[tuple[str, str]] = frozenset()
+        self._separate: set[tuple[str, str]] = set()
+        self.requests = CounterMetric(
             PREFIX + "api_requests",
-            "Total number of HTTP requests to AWS APIs, including retries.",
+            "Total number of HTTP requests to AWS APIs, including retries. The account id is empty for scopes that the "
+            "exporter found and that never had an operation.",
             API,
             registry=registry,
         )
-        self.errors = Counter(
+        self.errors = CounterMetric(
             PREFIX + "api_request_errors",
             "Total number of failed HTTP requests to AWS APIs, by AWS error code or type of failure. The codes "
             f"{', '.join(STARTED_AT_ZERO)} are 0 before the first failure of a called API.",
@@ -53,17 +62,31 @@ class ApiMetrics:
             registry=registry,
         )
 
-    def count_request(self, *api: str) -> None:
-        """Count a request to an API, given by the labels ``API``."""
+    def sum_found(self, scopes: Iterable[Scope]) -> None:
+        """Sum the requests of these scopes, which the exporter found."""
+        self._found = frozenset((scope.account_id, scope.region) for scope in scopes)
+
+    def note(self, snapshot: Snapshot) -> None:
+        """Count the requests of a scope separately from now on if it has an operation."""
+        if snapshot.found and snapshot.readings:
+            self._separate.add((snapshot.scope.account_id, snapshot.scope.region))
+
+    def _account(self, account_id: str, region: str) -> str:
+        scope = (account_id, region)
+        return "" if scope in self._found and scope not in self._separate else account_id
+
+    def count_request(self, account_id: str, region: str, service: str, name: str) -> None:
+        """Count a request to an API."""
+        api = (self._account(account_id, region), region, service, name)
         self.requests.labels(*api).inc()
         if api not in self._called:
             self._called.add(api)
             for code in STARTED_AT_ZERO:
                 self.errors.labels(*api, code)
 
-    def count_error(self, *labels: str) -> None:
-        """Count a failed request to an API, given by the labels ``API`` and the code."""
-        self.errors.labels(*labels).inc()
+    def count_error(self, account_id: str, region: str, service: str, name: str, code: str) -> None:
+        """Count a failed request to an API, by its AWS code or its type of failure."""
+        self.errors.labels(self._account(account_id, region), region, service, name, code).inc()
 
     def observe_duration(self, service: str, api: str, seconds: float) -> None:
         """Record the duration of a request."""
@@ -147,22 +170,53 @@ _CELL_GAUGES: Mapping[str, tuple[str, Callable[[Snapshot], float | None]]] = {
 }
 
 
+# Of a found cell that fails, these are enough.
+_OF_FAILURES = ("up", "last_success_timestamp_seconds")
+
+
 def cell_families(store: Store) -> Iterable[Metric]:
-    """Yield the metrics of each cell from its latest snapshot, also while it fails."""
+    """Yield the metrics of each cell from its latest snapshot, also while it fails.
+
+    Found cells that are idle, or wait for their first refresh, are only counted: an organization has thousands of them.
+    """
     snapshots = store.snapshots()
+    shown = [snapshot for snapshot in snapshots if not (snapshot.is_idle or snapshot.is_waiting)]
     for name, (help, read) in _CELL_GAUGES.items():
         family = GaugeMetricFamily(PREFIX + name, help, labels=CELL)
-        for snapshot in snapshots:
-            value = read(snapshot)
+        for snapshot in shown:
+            is_needed = name in _OF_FAILURES or not snapshot.found or bool(snapshot.readings)
+            value = read(snapshot) if is_needed else None
             if value is not None:
                 family.add_metric(_labels(snapshot), value)
         yield family
     help = "Reasons for which the last refresh of the cell failed, with the constant value 1."
     errors = GaugeMetricFamily(PREFIX + "cell_error", help, labels=(*CELL, "reason"))
-    for snapshot in snapshots:
+    for snapshot in shown:
         for reason in sorted(snapshot.reasons):
             errors.add_metric((*_labels(snapshot), reason.value), 1)
     yield errors
+    yield from _found_families(snapshots)
+
+
+def _found_families(snapshots: Iterable[Snapshot]) -> Iterable[Metric]:
+    """Yield the sums over found cells that have no rows of their own. Without such cells, there are no rows."""
+    idle: dict[str, list[float]] = {}
+    waiting = Counter(snapshot.key.kind for snapshot in snapshots if snapshot.is_waiting)
+    for snapshot in snapshots:
+        if snapshot.is_idle:
+            idle.setdefault(snapshot.key.kind, []).append(snapshot.last_success)
+    help = "Number of cells that the exporter found and that have no operation; they have no series of their own."
+    numbers = GaugeMetricFamily(PREFIX + "idle_cells", help, labels=("kind",))
+    help = "Time of the oldest last successful refresh of an idle cell, in Unix seconds."
+    oldest = GaugeMetricFamily(PREFIX + "idle_cells_oldest_success_timestamp_seconds", help, labels=("kind",))
+    help = "Number of cells that the exporter found and whose first refresh has not ended."
+    first = GaugeMetricFamily(PREFIX + "waiting_cells", help, labels=("kind",))
+    for kind, times in idle.items():
+        numbers.add_metric((kind,), len(times))
+        oldest.add_metric((kind,), min(times))
+    for kind, number in waiting.items():
+        first.add_metric((kind,), number)
+    yield from (numbers, oldest, first)
 
 
 def _labels(snapshot: Snapshot) -> tuple[str, ...]:
@@ -171,10 +225,11 @@ def _labels(snapshot: Snapshot) -> tuple[str, ...]:
 
 
 def budget_families(store: Store, ratios: Mapping[BudgetKey, float]) -> Iterable[Metric]:
-    """Yield the metrics of the quota budgets of the configured scopes."""
+    """Yield the metrics of the quota budgets of the scopes, except found ones without an operation."""
     help = "Ratio of the AWS quota that the exporter can use now, from 0 to 1; throttling halves it temporarily."
     family = GaugeMetricFamily(PREFIX + "api_budget_ratio", help, labels=API)
-    scopes = {(cell.scope.account_id, cell.scope.region) for cell in store.snapshots()}
+    cells = (cell for cell in store.snapshots() if not cell.found or cell.readings)
+    scopes = {(cell.scope.account_id, cell.scope.region) for cell in cells}
     for key, ratio in ratios.items():
         if key[:2] in scopes:
             family.add_metric(key, ratio)

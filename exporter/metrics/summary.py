@@ -174,6 +174,8 @@ class CellLine:
     unknown_ids: Annotated[tuple[str, ...], Field(description="The configured ids that AWS does not know.")]
     # Of the APIs that the cell has called. Cells of one scope share them.
     budgets: tuple[BudgetLine, ...]
+    # The exporter found the cell, and it has no operation or was not read yet. The page only counts such cells.
+    is_quiet: Annotated[bool, Field(exclude=True)] = False
 
     @property
     def is_waiting(self) -> bool:
@@ -321,6 +323,7 @@ class Overview:
             reasons=tuple(sorted(snapshot.reasons)),
             causes=snapshot.causes,
             last_success=snapshot.last_success,
+            is_quiet=snapshot.is_idle or snapshot.is_waiting,
             duration=_rounded(snapshot.duration),
             operations=len(snapshot.readings),
             omitted=snapshot.omitted,

@@ -20,6 +20,7 @@ from exporter.web.api.filtering import incomplete_cells, select_operations
 from exporter.web.api.query import MAX_TEXT_LENGTH, Query, Sort, narrowed
 from exporter.web.context import Status
 from exporter.web.responses import DATA_HEADERS, HTML_HEADERS, negotiated_response
+from exporter.web.ui.cells import cell_rows
 from exporter.web.ui.links import page_links
 from exporter.web.ui.operation import operation_path, operation_route
 from exporter.web.ui.rows import bar, page_time, short_name, tone
@@ -193,6 +194,7 @@ class _Page:
             "link": lambda **changes: _link(query, changes),
             "selection": selection,
             "cells": cells,
+            "cell_rows": cell_rows(cells),
             "failing": failing,
             "heading": _heading(selection.attention, len(failing), len(cells)),
             "filtered": any(getattr(query, name) != DEFAULTS[name] for name in FOLDED),

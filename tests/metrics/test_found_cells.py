@@ -1,0 +1,100 @@
+"""Cells that the exporter found: sums while they are idle, rows while they have operations or fail."""
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from exporter.core.errors import Reason
+from exporter.core.model import CellKey, Operation, Reading, Scope, Snapshot
+from exporter.core.store import Store
+from exporter.metrics.self_metrics import ApiMetrics, FamilyCollector, budget_families, cell_families
+from tests.support.exposition_rows import Scrape
+
+PREFIX = "aws_iot_bulk_exporter_"
+REGION, KIND = "eu-west-1", "iot_job"
+READING = Reading(Operation(id="x", status="IN_PROGRESS"), 0.0)
+
+
+def snapshot(account: str, /, found: bool = True, **content: object) -> Snapshot:
+    values = {"up": True, "duration": 1.0, "last_success": 100.0, **content}
+    return Snapshot(CellKey(account, REGION, KIND), Scope(account, account, REGION), found=found, **values)  # type: ignore[arg-type]
+
+
+def exposed(*snapshots: Snapshot) -> Scrape:
+    registry, store = CollectorRegistry(), Store(snapshots)
+    registry.register(FamilyCollector(lambda: cell_families(store)))
+    ratios = {(snapshot.scope.account_id, REGION, "iot", "ListJobs"): 0.5 for snapshot in snapshots}
+    registry.register(FamilyCollector(lambda: budget_families(store, ratios)))
+    return Scrape(generate_latest(registry).decode())
+
+
+def accounts(scrape: Scrape, metric: str, label: str = "account") -> set[str]:
+    return set(scrape.by(label, PREFIX + metric))
+
+
+def test_found_idle_cells_are_counted_and_have_no_rows() -> None:
+    scrape = exposed(*(snapshot(str(number), last_success=100.0 + number) for number in range(1000)))
+    rows = [row for row in scrape.text.splitlines() if not row.startswith("#")]
+    assert rows == [
+        f'{PREFIX}idle_cells{{kind="iot_job"}} 1000.0',
+        f'{PREFIX}idle_cells_oldest_success_timestamp_seconds{{kind="iot_job"}} 100.0',
+    ]
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        snapshot("a", found=False),
+        snapshot("a", readings=(READING,)),
+        snapshot("a", up=False, reasons=frozenset({Reason.ACCESS_DENIED})),
+        snapshot("a", expired=True),
+        snapshot("a", missing=1),
+    ],
+    ids=["named", "active", "failing", "expired", "not completely read"],
+)
+def test_a_cell_that_is_named_or_has_operations_or_fails_has_rows(shown: Snapshot) -> None:
+    scrape = exposed(shown, snapshot("b"))
+    assert accounts(scrape, "up") == accounts(scrape, "last_success_timestamp_seconds") == {"a"}
+    assert scrape.value(f"{PREFIX}idle_cells") == 1
+
+
+def test_found_cells_that_were_not_read_yet_are_counted() -> None:
+    scrape = exposed(snapshot("a", up=False, duration=None, last_success=0.0))
+    assert accounts(scrape, "up") == set()
+    assert scrape.value(f"{PREFIX}waiting_cells") == 1
+
+
+def test_budgets_are_those_of_named_scopes_and_of_scopes_with_operations() -> None:
+    scrape = exposed(snapshot("named", found=False), snapshot("active", readings=(READING,)), snapshot("idle"))
+    assert accounts(scrape, "api_budget_ratio", "aws_account_id") == {"named", "active"}
+
+
+def test_without_found_cells_there_are_no_sums() -> None:
+    assert "idle_cells{" not in exposed(snapshot("a", found=False)).text
+
+
+def test_requests_of_found_scopes_are_summed_until_they_have_an_operation() -> None:
+    registry = CollectorRegistry()
+    metrics = ApiMetrics(registry)
+    found = [snapshot(account) for account in ("1", "2")]
+    metrics.sum_found(snapshot.scope for snapshot in found)
+
+    def requests() -> dict[str, float]:
+        for account in ("1", "2", "named"):
+            metrics.count_request(account, REGION, "iot", "ListJobs")
+        scrape = Scrape(generate_latest(registry).decode())
+        return scrape.by("aws_account_id", f"{PREFIX}api_requests_total")
+
+    assert requests() == {"": 2.0, "named": 1.0}
+    metrics.note(snapshot("1", readings=(READING,)))
+    assert requests() == {"": 3.0, "1": 1.0, "named": 2.0}
+    metrics.note(snapshot("1"))
+    assert requests() == {"": 4.0, "1": 2.0, "named": 3.0}
+
+
+def test_errors_of_found_scopes_are_summed_too() -> None:
+    registry = CollectorRegistry()
+    metrics = ApiMetrics(registry)
+    metrics.sum_found([snapshot("1").scope])
+    metrics.count_error("1", REGION, "iot", "ListJobs", "AccessDenied")
+    scrape = Scrape(generate_latest(registry).decode())
+    assert scrape.by("aws_account_id", f"{PREFIX}api_request_errors_total") == {"": 1.0}
