@@ -10,6 +10,7 @@ import platform
 import threading
 from typing import Any
 
+import boto3
 import botocore
 import botocore.session
 from botocore.client import BaseClient
@@ -27,9 +28,7 @@ from exporter.core.clock import Clock
 
 APP_ID = "aws-iot-bulk-exporter"
 # botocore builds its own text twice for each call, which costs a tenth of the call.
-USER_AGENT = (
-    f"{APP_ID}/{__version__} Botocore/{botocore.__version__} lang/python#{platform.python_version()} app/{APP_ID}"
-)
+USER_AGENT = f"{APP_ID}/{__version__} Boto3/{boto3.__version__} Botocore/{botocore.__version__} lang/python#{platform.python_version()} app/{APP_ID}"
 
 
 def client_config(settings: Aws, connections: int) -> ClientConfig:
@@ -65,7 +64,7 @@ class SharedClients:
         session.register_component("data_loader", self._loader)
         session.register_component("credential_provider", CallCredentialsProvider())
         use_aws_region(session)
-        self._session = session
+        self._session = boto3.Session(botocore_session=session)
 
     def client(self, service: str, region: str) -> Any:
         """Return the client of a service in a Region."""
@@ -78,7 +77,7 @@ class SharedClients:
         return client
 
     def _new_client(self, service: str, region: str) -> BaseClient:
-        client: BaseClient = self._session.create_client(service, region_name=region, config=self._config)
+        client: BaseClient = self._session.client(service, region_name=region, config=self._config)
         record_attempts(client, service, self._clock)
         check_responses(client)
         _use_retry_quotas_of_accounts(client, service, region, self._max_attempts)

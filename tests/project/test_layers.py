@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from exporter.kinds.registry import KINDS
+from tests.support.release import requirements
 from tests.support.repository import ROOT
 
 LAYERS: tuple[tuple[str, ...], ...] = (
@@ -213,3 +214,10 @@ def test_a_module_holds_constants_and_no_state(file: Path) -> None:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             changed += [node.lineno for target in targets if not is_constant(target)]
     assert changed == []
+
+
+def test_every_dependency_is_imported() -> None:
+    modules = {"pyyaml": "yaml", "prometheus-client": "prometheus_client"}
+    names = [requirement.name for requirement in requirements(ROOT / "setup.cfg", "options", "install_requires")]
+    imported = {module.partition(".")[0] for file in SOURCES for module in imports_of(file)}
+    assert [name for name in names if modules.get(name, name) not in imported] == []
