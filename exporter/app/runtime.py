@@ -80,7 +80,9 @@ def next_runtime(process: ProcessContext, before: Runtime, config: Config) -> Ru
     """
     cells = _cells(process, config, before.gateway)
     process.estimates.keep({cell.key for cell in cells})
-    gateway = before.gateway.with_settings(config.aws, config.accounts, config.refresh.min_age)
+    # The cells have the accounts with their Regions, which the credentials depend on.
+    accounts = {cell.account.name: cell.account for cell in cells}
+    gateway = before.gateway.with_settings(config.aws, accounts.values(), config.refresh.min_age)
     return _runtime(process, config, cells, gateway, before)
 
 
@@ -92,7 +94,9 @@ def watched_cells(config: Config, kinds: Sequence[Kind[Any]], gateway: Gateway) 
     """Return the cells of a configuration. Raises ConfigError, also for the settings of the AWS SDKs."""
     services = {STS, *(call.service for kind in kinds for call in kind.calls)}
     cells, _ = run_both(
-        lambda: configured_cells(config, kinds, lambda: gateway.default_region().name, gateway.is_offered),
+        lambda: configured_cells(
+            config, kinds, lambda: gateway.default_region().name, gateway.is_offered, gateway.models.regions
+        ),
         lambda: check_endpoints(services),
     )
     return cells

@@ -107,7 +107,7 @@ def _statements(
 ) -> list[Document]:
     """Return a statement for each kind and purpose of the accounts, limited to Regions if every account names some."""
     regions = {region for account in accounts for region in account.regions}
-    limits = regions if all(account.regions for account in accounts) else set()
+    limits = regions if all(account.regions and not account.has_all_regions for account in accounts) else set()
     watches = [watch for account in accounts for watch in account.watch]
     statements = []
     for kind in kinds:

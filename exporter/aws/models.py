@@ -11,6 +11,7 @@ from typing import Any
 from botocore.loaders import JSONFileLoader, Loader
 from botocore.model import OperationModel, ServiceModel, StructureShape
 
+from exporter.config.partitions import ENABLED_BY_DEFAULT
 from exporter.kinds.kind import ApiCall
 
 # botocore's names of the members of ``Pagination``.
@@ -89,6 +90,13 @@ class Models:
                 endpoints = partition["services"].get(prefix, {}).get("endpoints", {})
                 return region in endpoints or not endpoints
         return True
+
+    def regions(self, partition: str) -> tuple[str, ...]:
+        """Return the Regions of a partition, by botocore's list of endpoints: first those that are always enabled."""
+        partitions = self.loader.load_data_with_path(ENDPOINTS)[0]["partitions"]
+        known: dict[str, Any] = next((entry["regions"] for entry in partitions if entry["partition"] == partition), {})
+        always = [region for region in ENABLED_BY_DEFAULT if region in known]
+        return (*always, *(region for region in sorted(known) if region not in always))
 
     def _load(self, service: str) -> ServiceModel:
         return ServiceModel(self.loader.load_service_model(service, "service-2"), service)

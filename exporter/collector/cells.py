@@ -6,7 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from exporter.config.partitions import has_other_partition, partition_of
+from exporter.collector.watched_accounts import (
+    RegionsOf,
+    WatchedAccount,
+    cell_regions,
+    no_regions,
+    watched_accounts,
+)
 from exporter.config.sections import Account, Config, Watch
 from exporter.config.strict_yaml import problems_in
 from exporter.core.errors import ConfigError
@@ -66,64 +72,60 @@ def configured_cells(
     kinds: Sequence[Kind[Any]],
     default_region: Callable[[], str],
     is_offered: Callable[[Kind[Any], str], bool] = is_offered_everywhere,
+    regions_of: RegionsOf = no_regions,
 ) -> tuple[Cell, ...]:
     """Return every cell in the order of the configuration. Raises ConfigError.
 
     ``default_region`` is only called where it is needed. ``is_offered`` decides where a kind is watched by default.
+    ``regions_of`` returns the Regions of a partition.
     """
     by_name = {kind.name: kind for kind in kinds}
+    accounts = watched_accounts(config, default_region, regions_of)
     cells = tuple(
-        Cell(account, region, by_name[watch.kind], watch, bool(config.labels.tags))
-        for number, account in enumerate(config.accounts)
-        for region in account.regions or (_checked_region(default_region(), config, number),)
-        for watch in _watches(account, by_name, region, is_offered)
+        Cell(watched.account, region, by_name[watch.kind], watch, bool(config.labels.tags), watched.has_found_regions)
+        for watched in accounts
+        for region in cell_regions(watched, config, default_region)
+        for watch in _watches(watched, by_name, region, is_offered)
     )
-    problems = _duplicate_cells(config, cells)
+    problems = _duplicate_cells(accounts, cells)
     if problems:
         with problems_in(config.file):
             raise ConfigError(problems)
     return cells
 
 
-def _duplicate_cells(config: Config, cells: Iterable[Cell]) -> tuple[str, ...]:
+def _duplicate_cells(accounts: Iterable[WatchedAccount], cells: Iterable[Cell]) -> tuple[str, ...]:
     """Return a problem for each Region of an account whose cells another account has too.
 
     The default Region and the kinds that are watched by default are known only here. Accounts without an id use the
     default credentials, so they are the same account.
     """
-    numbers = {account.name: number for number, account in enumerate(config.accounts)}
-    first: dict[tuple[str, str, str], int] = {}
+    by_name = {watched.account.name: watched for watched in accounts}
+    first: dict[tuple[str, str, str], WatchedAccount] = {}
     problems: dict[str, str] = {}
     for cell in cells:
-        number = numbers[cell.account.name]
-        earlier = first.setdefault((cell.account.known_id, cell.region, cell.kind.name), number)
-        if earlier != number:
-            regions = cell.account.regions
-            path = f"accounts[{number}]" + (f".regions[{regions.index(cell.region)}]" if regions else "")
-            fault = f"accounts[{earlier}] watches {cell.kind.name} in the same account and Region; remove one"
+        watched = by_name[cell.account.name]
+        earlier = first.setdefault((cell.account.known_id, cell.region, cell.kind.name), watched)
+        if earlier is not watched:
+            path = watched.region_path(cell.region)
+            fault = f"{earlier.path} watches {cell.kind.name} in the same account and Region; remove one"
             problems.setdefault(path, f"{path}: {fault}")
     return tuple(problems.values())
 
 
-def _checked_region(region: str, config: Config, number: int) -> str:
-    partition, account = partition_of(region), config.accounts[number]
-    if account.role_arn and has_other_partition(account.role_arn, partition):
-        fault = f"is not in {partition}, the partition of the default Region"
-        with problems_in(config.file):
-            raise ConfigError([f"accounts[{number}].role_arn: {fault}; add regions, or set AWS_REGION"])
-    return region
-
-
 def _watches(
-    account: Account, kinds: Mapping[str, Kind[Any]], region: str, is_offered: Callable[[Kind[Any], str], bool]
+    watched: WatchedAccount, kinds: Mapping[str, Kind[Any]], region: str, is_offered: Callable[[Kind[Any], str], bool]
 ) -> tuple[Watch, ...]:
-    """Return what an account watches: what it names, else the offered kinds.
+    """Return what an account watches: what it names, else the offered kinds. In a found Region only offered kinds.
 
-    If none of the default kinds is offered, the data about the Region may be too old. Then all of them are watched.
+    If none of the default kinds is offered in a named Region, the data about the Region may be too old. Then all of
+    them are watched.
     """
-    if "watch" in account.model_fields_set:
-        return account.watch
-    return tuple(watch for watch in account.watch if is_offered(kinds[watch.kind], region)) or account.watch
+    account = watched.account
+    offered = tuple(watch for watch in account.watch if is_offered(kinds[watch.kind], region))
+    if watched.has_found_regions:
+        return offered
+    return account.watch if "watch" in account.model_fields_set else offered or account.watch
 
 
 def scope_name(cell: Cell) -> str:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from exporter.config.fields import EVERY_REGION
 from exporter.config.partitions import has_other_partition, partition_of
 
 Section = Mapping[str, Any]
@@ -38,6 +39,8 @@ def _account_problems(path: str, account: Section) -> Iterator[str]:
     if isinstance(account_id, str) and _account_of_role(role) not in ("", account_id):
         yield f"{path}.account_id: differs from the account in role_arn; correct one of them"
     yield from _partition_problems(path, account)
+    if account.get("exclude_regions") and account.get("regions") != EVERY_REGION:
+        yield f"{path}.exclude_regions: requires regions: all; set it, or remove exclude_regions"
     first: dict[str, int] = {}
     for number, watch in _sections(account, "watch"):
         kind = watch.get("kind")
@@ -49,7 +52,8 @@ def _account_problems(path: str, account: Section) -> Iterator[str]:
 
 def _partition_problems(path: str, account: Section) -> Iterator[str]:
     """Yield a problem for each Region and role outside the partition of the first Region whose partition is known."""
-    known = [(place, partition_of(region)) for place, region in _regions(path, account) if partition_of(region)]
+    places = (*_regions(path, account, "regions"), *_regions(path, account, "exclude_regions"))
+    known = [(place, partition_of(region)) for place, region in places if partition_of(region)]
     if not known:
         return
     first, partition = known[0]
@@ -68,13 +72,11 @@ def _account_of_role(role: Any) -> str:
     return match[1] if match else ""
 
 
-def _regions(path: str, account: Section) -> Iterator[tuple[str, str]]:
-    regions = account.get("regions", [])
-    if regions == []:
-        yield path, ""
+def _regions(path: str, account: Section, key: str) -> Iterator[tuple[str, str]]:
+    regions = account.get(key, [])
     for number, region in enumerate(regions if isinstance(regions, list) else ()):
         if isinstance(region, str) and region not in regions[:number]:
-            yield f"{path}.regions[{number}]", region
+            yield f"{path}.{key}[{number}]", region
 
 
 def _sections(parent: Any, key: str) -> Numbered:

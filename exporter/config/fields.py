@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 from pydantic import (
     AfterValidator,
@@ -13,7 +13,9 @@ from pydantic import (
     PlainSerializer,
     SecretStr,
     Strict,
+    ValidatorFunctionWrapHandler,
     WithJsonSchema,
+    WrapValidator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -103,6 +105,27 @@ def _parse_regex(text: Any) -> re.Pattern[str]:
 Name = Annotated[str, Strict(), Field(min_length=1, max_length=128)]
 AccountId = pattern_type(r"\d{12}", "the 12 digits of an AWS account, in quotes")
 Region = pattern_type(r"[a-z]{2,4}(-[a-z]+)+-\d{1,2}", "a Region such as eu-west-1")
+# The word for every Region, and the value of a list that contains only this word.
+EVERY_REGION = "all"
+# mypy does not support types that are built at run time.
+EVERY_OR_REGIONS = cast(Any, Literal["all"]) | Annotated[cast(Any, tuple)[Region, ...], *DISTINCT]
+ALL_REGIONS = (EVERY_REGION,)
+
+
+def _regions(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    return ALL_REGIONS if value in (EVERY_REGION, ALL_REGIONS) else check(value)
+
+
+def _regions_as_configured(regions: tuple[str, ...]) -> Any:
+    return EVERY_REGION if regions == ALL_REGIONS else list(regions)
+
+
+# The metadata of a list of Regions that rejects duplicate values and accepts the word for all of them.
+DISTINCT_OR_ALL = (
+    *DISTINCT,
+    WrapValidator(_regions, json_schema_input_type=EVERY_OR_REGIONS),
+    PlainSerializer(_regions_as_configured, when_used="json"),
+)
 RoleArn = pattern_type(
     r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,576}", "a role such as arn:aws:iam::111122223333:role/NAME"
 )

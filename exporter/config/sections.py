@@ -11,7 +11,9 @@ from pydantic_core import PydanticCustomError
 
 from exporter.config.duration import POSITIVE, Duration
 from exporter.config.fields import (
+    ALL_REGIONS,
     DISTINCT,
+    DISTINCT_OR_ALL,
     AccountId,
     ExternalId,
     Name,
@@ -86,9 +88,13 @@ class Account(StrictModel):
     """One AWS account: its Regions, its credentials and the operations to watch."""
 
     name: Name = Field(default="default", description="The name of the account in the exporter's metrics and logs.")
-    regions: Annotated[tuple[Region, ...], *DISTINCT] = Field(
+    regions: Annotated[tuple[Region, ...], *DISTINCT_OR_ALL] = Field(
         default=(),
-        description="The Regions to watch, all of one partition. Default: the Region of the AWS configuration.",
+        description="The Regions to watch, all of one partition, or all: the Regions that are enabled by "
+        "default and where AWS offers the service of a kind. Default: the Region of the AWS configuration.",
+    )
+    exclude_regions: Annotated[tuple[Region, ...], *DISTINCT] = Field(
+        default=(), description="Regions that regions: all does not include."
     )
     role_arn: RoleArn | None = Field(
         default=None, description="The role to assume. Default: use the default credentials.", repr=False
@@ -112,6 +118,11 @@ class Account(StrictModel):
     def known_id(self) -> str:
         """The account id if the configuration contains it, else empty."""
         return self.account_id or (self.role_arn.split(":")[4] if self.role_arn else "")
+
+    @property
+    def has_all_regions(self) -> bool:
+        """Whether the exporter finds the Regions."""
+        return self.regions == ALL_REGIONS
 
     @property
     def credentials_key(self) -> Hashable:
