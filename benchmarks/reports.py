@@ -9,6 +9,7 @@ from benchmarks import (
     disk,
     fill,
     hanging_scope,
+    organization,
     page_latency,
     rendering,
     restart,
@@ -29,5 +30,6 @@ REPORTS: Mapping[str, tuple[str, Callable[[], str]]] = {
     "series": ("Series in Prometheus", series.report),
     "scopes": ("Many scopes", scopes.report),
     "capacity": ("Capacity", capacity.report),
+    "organization": ("An organization", organization.report),
     "cpu": ("CPU of an API call", cpu.report),
 }

@@ -1,6 +1,10 @@
-"""A minimal HTTPS server in a process of its own that keeps connections and sends the same JSON for each request."""
+"""A minimal HTTPS server in a process of its own that keeps connections. It plays just enough of AWS for benchmarks.
 
-import os
+It sends the same task for each request, or with ``lists`` the lists of an organization: accounts up to
+``LAST_ACTIVE_ACCOUNT`` have a task in each of ``ACTIVE_REGIONS``, and everything else is empty.
+"""
+
+import itertools
 import ssl
 import subprocess
 import sys
@@ -14,6 +18,14 @@ import trustme
 
 BODY = b'{"taskId": "x", "status": "InProgress", "successCount": 9, "failureCount": 1, "percentageProgress": 50}'
 
+LAST_ACTIVE_ACCOUNT = "100000000049"
+ACTIVE_REGIONS = ("us-east-1", "us-east-2", "us-west-2", "eu-west-1")
+EMPTY = {"/jobs": b'{"jobs": []}', "/greengrass/v2/deployments": b'{"deployments": []}'}
+SESSION = """<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><AssumedRoleUser>
+<Arn>arn:aws:sts::{id}:assumed-role/reader/x</Arn><AssumedRoleId>AROA:x</AssumedRoleId></AssumedRoleUser><Credentials>
+<AccessKeyId>KEY{id}</AccessKeyId><SecretAccessKey>secret</SecretAccessKey><SessionToken>token</SessionToken>
+<Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>"""
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -21,22 +33,47 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(BODY)))
-        self.end_headers()
-        self.wfile.write(BODY)
+        self._send(BODY)
+
+    def _send(self, body: bytes, content_type: str = "application/json") -> None:
+        head = f"HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ncontent-length: {len(body)}\r\n\r\n"
+        self.wfile.write(head.encode() + body)
+
+    def do_POST(self) -> None:
+        form = self.rfile.read(int(self.headers["content-length"])).decode()
+        account_id = form.partition("iam%3A%3A")[2][:12]
+        self._send(SESSION.format(id=account_id).encode(), "text/xml")
 
     def log_message(self, format: str, *args: object) -> None:
         """Log nothing."""
 
 
+class _ListHandler(_Handler):
+    requests = itertools.count()
+
+    def do_GET(self) -> None:
+        path, _, query = self.path.partition("?")
+        if path == "/requests":
+            self._send(str(next(type(self).requests)).encode())
+            type(self).requests = itertools.count()
+            return
+        next(self.requests)
+        self._send(EMPTY.get(path) or self._tasks(path, query))
+
+    def _tasks(self, path: str, query: str) -> bytes:
+        if path != "/thing-registration-tasks":
+            return BODY
+        account_id, _, region = self.headers["authorization"].partition("KEY")[2].split("/")[:3]
+        is_active = account_id <= LAST_ACTIVE_ACCOUNT and region in ACTIVE_REGIONS
+        return b'{"taskIds": ["x"]}' if is_active and "status=Can" not in query else b'{"taskIds": []}'
+
+
 @contextmanager
-def tls_endpoint() -> Iterator[dict[str, str]]:
+def tls_endpoint(lists: bool = False) -> Iterator[dict[str, str]]:
     """Run the server, and give the environment variables with its URL and its certificate."""
     with TemporaryDirectory() as folder:
         certificate = _certificate(Path(folder))
-        command = [sys.executable, "-m", "benchmarks.tls_endpoint", certificate]
+        command = [sys.executable, "-m", "benchmarks.tls_endpoint", certificate, *(["lists"] if lists else [])]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             try:
                 port = process.stdout.readline().strip() if process.stdout else ""
@@ -55,8 +92,8 @@ def _certificate(folder: Path) -> str:
     return str(file)
 
 
-def _serve(certificate: str) -> None:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+def _serve(certificate: str, handler: type[_Handler]) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     server.socket = context.wrap_socket(server.socket, server_side=True)
@@ -65,5 +102,4 @@ def _serve(certificate: str) -> None:
 
 
 if __name__ == "__main__":
-    os.nice(5)
-    _serve(sys.argv[1])
+    _serve(sys.argv[1], _ListHandler if sys.argv[2:] else _Handler)
