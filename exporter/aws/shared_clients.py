@@ -28,7 +28,8 @@ from exporter.core.clock import Clock
 
 APP_ID = "aws-iot-bulk-exporter"
 # botocore builds its own text twice for each call, which costs a tenth of the call.
-USER_AGENT = f"{APP_ID}/{__version__} Boto3/{boto3.__version__} Botocore/{botocore.__version__} lang/python#{platform.python_version()} app/{APP_ID}"
+_LIBRARIES = f"Boto3/{boto3.__version__} Botocore/{botocore.__version__} lang/python#{platform.python_version()}"
+USER_AGENT = f"{APP_ID}/{__version__} {_LIBRARIES} app/{APP_ID}"
 
 
 def client_config(settings: Aws, connections: int) -> ClientConfig:
