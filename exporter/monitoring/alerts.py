@@ -44,10 +44,11 @@ Operator = Literal[">", "<"]
 
 # Labels that are variables of the dashboards, with the names of the variables.
 VARIABLES = {"aws_account_id": "account", "aws_region": "region", "kind": "kind", "id": "id", "instance": "instance"}
-# The status page with the operation only. Several accounts and Regions can have an operation with the same id.
+# The page of the operation. Several accounts and Regions can have an operation with the same id. Templates have no
+# function for paths, in which the plus sign of ``urlquery`` is no space.
 OPERATION_LINK: Final = (
-    "${operations}/?kind={{ $labels.kind | urlquery }}&account={{ $labels.aws_account_id | urlquery }}"
-    "&q={{ $labels.id | urlquery }}"
+    '${operations}/operations/{{ $labels.kind | urlquery }}/{{ $labels.id | urlquery | reReplaceAll "[+]" "%20" }}'
+    "?account={{ $labels.aws_account_id | urlquery }}&region={{ $labels.aws_region | urlquery }}"
 )
 _NAME = re.compile(r"[\w:]+")
 

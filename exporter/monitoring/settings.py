@@ -116,7 +116,7 @@ class Settings(StrictModel):
 
     external_url: WebUrl | None = Field(
         default=None,
-        description="The URL of the exporter in a browser. Alerts link to its runbooks and status page.",
+        description="The URL of the exporter in a browser. Alerts link to its runbooks and its pages of operations.",
     )
     runbooks: Url | None = Field(
         default=None, description="The URL of your copy of the runbooks; those of `external_url` if omitted."

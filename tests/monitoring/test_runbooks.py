@@ -14,6 +14,7 @@ import yaml
 from botocore import xform_name
 
 from exporter.cli.main import PROGRAM, parse_arguments
+from exporter.kinds.registry import KINDS
 from exporter.monitoring.alerts import ALERTS, Alert
 from tests.support.promql import Promtool, exposed_metrics, metric_names, recorded_metrics
 from tests.support.repository import ROOT
@@ -32,6 +33,7 @@ WITH_FAILED_ITEMS = (
     "AwsIotBulkFailureRatioHigh",
     "AwsIotBulkInvalidInputRecords",
     "AwsIotBulkOperationAborted",
+    "AwsIotBulkOperationFailed",
     "AwsIotBulkOperationFinishedWithFailures",
     "AwsIotBulkOperationOutcomeUnknown",
 )
@@ -101,7 +103,7 @@ def test_the_queries_of_a_runbook_are_valid_and_use_existing_metrics(
 def test_the_commands_of_a_runbook_exist_with_their_flags(alert: Alert) -> None:
     for words in commands(text_of(alert)):
         if words[0] == PROGRAM:
-            parse_arguments(words[1], words[2:])
+            parse_arguments(words[1], [word.replace("=KIND", f"={KINDS[0].name}") for word in words[2:]])
         elif words[0] == "aws":
             assert_aws_command(words)
         else:

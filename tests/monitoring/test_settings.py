@@ -66,7 +66,7 @@ def test_links_lead_to_the_exporter_with_its_url_and_to_your_own_runbooks_if_the
     external = "external_url: https://exporter.example/bulk/\n"
     texts = printed(external)["AwsIotBulkRetryStorm"]["annotations"]
     assert texts["runbook_url"] == "https://exporter.example/bulk/runbooks/AwsIotBulkRetryStorm"
-    assert texts["operation_url"].startswith("https://exporter.example/bulk/?kind={{ $labels.kind | urlquery }}&")
+    assert texts["operation_url"].startswith("https://exporter.example/bulk/operations/{{ $labels.kind | urlquery }}/")
     assert "dashboard_url" not in texts
     assert "operation_url" not in printed(external)["AwsIotBulkExporterDown"]["annotations"]
     both = printed(CHANGED + external)["AwsIotBulkRetryStorm"]["annotations"]
@@ -87,13 +87,14 @@ def test_the_link_to_an_operation_escapes_its_labels(tmp_path: Path, promtool: P
     links = {name: text for name, text in rule["annotations"].items() if name in ("operation_url", "runbook_url")}
     groups = [{"name": "links", "rules": [{**rule, "annotations": links}]}]
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": groups}))
-    labels = {"aws_account_id": "111122223333", "aws_region": "eu-west-1", "kind": "iot_job", "id": "a/b?c&d#e%f"}
+    labels = {"aws_account_id": "111122223333", "aws_region": "eu-west-1", "kind": "iot_job", "id": "a/b?c&d#e%f g+h"}
     selector = ",".join(f'{name}="{value}"' for name, value in labels.items())
     alert = {
         "exp_labels": {**labels, "severity": "warning"},
         "exp_annotations": {
             "runbook_url": "https://exporter.example/bulk/runbooks/AwsIotBulkOperationFailed",
-            "operation_url": "https://exporter.example/bulk/?kind=iot_job&account=111122223333&q=a%2Fb%3Fc%26d%23e%25f",
+            "operation_url": "https://exporter.example/bulk/operations/iot_job/a%2Fb%3Fc%26d%23e%25f%20g%2Bh"
+            "?account=111122223333&region=eu-west-1",
         },
     }
     series = [{"series": f"{name}{{{selector}}}", "values": "1x20"} for name in (recorded.FAILED, recorded.RECENT)]
