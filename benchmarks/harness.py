@@ -58,13 +58,20 @@ def simulator(scenario: str) -> Iterator[str]:
 @contextmanager
 def exporter(config: str, endpoint: str, *flags: str) -> Iterator[int]:
     """Run the exporter, and give its port. It may not listen yet."""
+    with exporter_process(config, endpoint, *flags) as (port, _):
+        yield port
+
+
+@contextmanager
+def exporter_process(config: str, endpoint: str, *flags: str) -> Iterator[tuple[int, int]]:
+    """Run the exporter, and give its port and its process id. It may not listen yet."""
     port = free_port()
     with file_with(config) as file:
         words = ["-m", "exporter", f"--config.file={file}", f"--web.listen-address=127.0.0.1:{port}", *flags]
         command = [sys.executable, *words]
         with subprocess.Popen(command, env=environment(endpoint), stderr=subprocess.DEVNULL) as process:
             try:
-                yield port
+                yield port, process.pid
             finally:
                 process.terminate()
 
@@ -125,6 +132,17 @@ def table(header: tuple[str, ...], body: list[tuple[str, ...]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def resident() -> float:
-    """Return the resident memory of this process, in MiB."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+def resident(process: int | str = "self") -> float:
+    """Return the resident memory of a process, in MiB."""
+    return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def peak(process: int | str = "self") -> float:
+    """Return the largest resident memory of a process since ``reset_peak``, in MiB."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")) / 1024
+
+
+def reset_peak(process: int) -> None:
+    """Make the current resident memory of a process its largest one."""
+    Path(f"/proc/{process}/clear_refs").write_text("5")
