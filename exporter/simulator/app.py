@@ -61,9 +61,8 @@ class _Simulator:
 
     async def _respond(self, request: HttpRequest) -> HttpResponse:
         await asyncio.sleep(self._scenario.latency)
-        # A presigned link has no other signature than the one in its query.
-        if request.method == "GET" and (file := self._rest.file(request.path, self._now())):
-            return file
+        if request.method == "GET" and (file_request := self._rest.file_request(request.path)):
+            return await self._response(*file_request, request)
         # Before the caller is known, the path selects the protocol: no service with rest-json uses this path.
         error_response = xml_error if request.path == "/" else json_error
         try:
@@ -73,6 +72,9 @@ class _Simulator:
             api_request = service.api_request(request, caller)
         except AwsError as error:
             return error_response(error)
+        return await self._response(caller, api_request, request)
+
+    async def _response(self, caller: Caller, api_request: ApiRequest, request: HttpRequest) -> HttpResponse:
         fault = self._faults.select(caller, api_request.target, self._now() - self._started)
         if fault is None:
             return self._normal_response(api_request, caller)

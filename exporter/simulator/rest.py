@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from html import escape
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
@@ -25,6 +26,7 @@ from exporter.simulator.parameters import Values, read_parameters
 from exporter.simulator.quota import Quotas
 from exporter.simulator.responses import edit_response, serialize
 from exporter.simulator.routes import Routes
+from exporter.simulator.scenario import FILE_API
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel
@@ -100,17 +102,24 @@ class Rest:
             respond_endlessly=partial(self._respond_endlessly, call, api.pagination) if api.pagination else None,
         )
 
-    def file(self, path: str, now: float) -> HttpResponse | None:
-        """Return the file behind a presigned link, None if the path is not that of a file."""
+    def file_request(self, path: str) -> tuple[Caller, ApiRequest] | None:
+        """Return the request for the file behind a presigned link, None if the path is not that of a file.
+
+        The caller is the account that the file belongs to. The link has no other signature than the one in its query.
+        """
         match = FILE_PATH.fullmatch(path)
         if match is None:
             return None
-        kind_name, account, region, id = map(unquote, match.groups())
+        kind, account, region, id = map(unquote, match.groups())
+        request = ApiRequest(Target(*FILE_API, id), partial(self._file, kind, id), _file_error)
+        return Caller(account, region, signing_name=FILE_API[0]), request
+
+    def _file(self, kind_name: str, id: str, caller: Caller, now: float) -> HttpResponse:
         kind = next((kind for kind in self._kinds if kind.name == kind_name), None)
-        found = self._fleet.existing((kind_name, account, region), now)
+        found = self._fleet.existing((kind_name, caller.account, caller.region), now)
         operation = next((operation for _, operation in found if operation.id == id), None)
         if kind is None or operation is None:
-            return HttpResponse(404, b"<Error><Code>NoSuchKey</Code></Error>", "application/xml")
+            raise AwsError("NoSuchKey", 404, "The specified key does not exist.")
         return HttpResponse(200, b"".join(kind.simulation.file(operation)), "binary/octet-stream")
 
     def _id(self, call: Call, caller: Caller) -> str:
@@ -223,3 +232,8 @@ def _pagination(call: ApiCall, models: Models) -> Pagination | None:
         return models.pagination(call)
     except KeyError:
         return None
+
+
+def _file_error(error: AwsError) -> HttpResponse:
+    body = f"<Error><Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message></Error>"
+    return HttpResponse(error.status, body.encode(), "application/xml")

@@ -41,6 +41,8 @@ T = TypeVar("T")
 # Ids that a scenario omits are derived from this id, so that they are the same in every run.
 NAMESPACE = uuid.UUID("6f0c1a5e-52b8-4d3a-9f6b-0a4d2f1c7e11")
 STS_APIS = ("AssumeRole", "GetCallerIdentity")
+# The service and the API of a file behind a presigned link.
+FILE_API = ("s3", "GetObject")
 # Seconds by which the clock of a client may differ from the clock of AWS.
 TOLERATED_SKEW = 300.0
 # The difference of two shares may be inexact in its last bit.
@@ -250,9 +252,11 @@ class Fault(_Entry):
     account: KnownAccount | None = Field(default=None, description="The account of the requests.")
     region: Region | None = Field(default=None, description="The Region of the requests.")
     service: Annotated[Name, _known("service")] | None = Field(
-        default=None, description="The service of the requests: iot, greengrass, greengrassv2 or sts."
+        default=None, description="The service of the requests: iot, greengrass, greengrassv2, sts or s3."
     )
-    api: Annotated[Name, _known("API")] | None = Field(default=None, description="The API, for example DescribeJob.")
+    api: Annotated[Name, _known("API")] | None = Field(
+        default=None, description="The API, for example DescribeJob. GetObject is the download of an error report."
+    )
     id: Name | None = Field(default=None, description="The id of the operation, or the ARN of the role for AssumeRole.")
     since: Annotated[Span, Field(alias="from")] = Field(
         default=0.0, description="The time after the start of the simulator at which the fault begins."
@@ -345,8 +349,8 @@ def parse_scenario(text: str, kinds: Sequence[Kind[Any]]) -> Scenario:
     calls = [call for kind in kinds for call in kind.every_call]
     known = {
         "kind": {kind.name: kind for kind in kinds},
-        "service": sorted({"sts", *(call.service for call in calls)}),
-        "API": sorted({*STS_APIS, *(call.name for call in calls)}),
+        "service": sorted({"sts", FILE_API[0], *(call.service for call in calls)}),
+        "API": sorted({*STS_APIS, FILE_API[1], *(call.name for call in calls)}),
         "account": _account_names(raw),
     }
     try:

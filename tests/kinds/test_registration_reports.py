@@ -23,6 +23,7 @@ from exporter.kinds.registration_reports import LONG_LINE, MAX_LINES, UNKNOWN_LI
 from exporter.kinds.registry import KINDS
 from exporter.simulator.app import application
 from exporter.simulator.scenario import parse_scenario
+from tests.support import http_requests
 from tests.support.failed_items import failures_at
 from tests.support.servers import serve_app
 
@@ -266,3 +267,29 @@ def test_long_lines_are_not_held_in_memory() -> None:
     assert [item.reason for item in items] == [LONG_LINE, "b"]
     assert problems == []
     assert peak < MIB
+
+
+@pytest.mark.parametrize(
+    ("effect", "sentence"),
+    [
+        ("error: AccessDenied, status: 403", "S3 refused the link of a report (HTTP 403)"),
+        ("error: SlowDown, status: 503", "S3 returned HTTP 503 for the link of a report"),
+        ("status: 302, body: moved, headers: {location: http://127.0.0.1:9/}", "the link of a report redirects"),
+        ("headers: {content-encoding: gzip}", "a report is compressed"),
+        ("cut: 20", "a report cannot be read: the connection failed before its end"),
+    ],
+)
+def test_a_fault_of_a_scenario_can_affect_the_download_of_a_report(effect: str, sentence: str) -> None:
+    scenario = f"{SCENARIO}faults: [{{service: s3, api: GetObject, id: task, {effect}}}]"
+    with serve_app(application(parse_scenario(scenario, KINDS), KINDS, Models())) as endpoint:
+        failures = failures_at(endpoint, "thing_registration_task", "task")
+    (problem,) = failures.problems
+    assert sentence in str(problem)
+    assert failures.items == ()
+
+
+def test_the_link_of_an_unknown_task_is_not_found() -> None:
+    with serve_app(application(parse_scenario(SCENARIO, KINDS), KINDS, Models())) as endpoint:
+        path = "simulated-files/thing_registration_task/111122223333/eu-west-1/other"
+        response = http_requests.get(f"{endpoint}/{path}")
+    assert (response.status_code, "<Code>NoSuchKey</Code>" in response.text) == (404, True)

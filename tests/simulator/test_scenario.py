@@ -48,7 +48,7 @@ operations:
   - {kind: thing_registration_task, region: eu-west-1, timeline: []}
 faults:
   - {}
-  - {account: "999999999999", service: s3, api: DescribeTask, error: E, body: ""}
+  - {account: "999999999999", service: sqs, api: DescribeTask, error: E, body: ""}
 """
 
 
@@ -76,7 +76,7 @@ def test_all_problems_are_reported_at_once_each_with_its_path() -> None:
             "cut, drip, hang, headers, delay"
         ),
         "faults[1].account: is not listed in accounts",
-        'faults[1].service: unknown service "s3"; expected one of greengrass, greengrassv2, iot, sts',
+        'faults[1].service: unknown service "sqs"; expected one of greengrass, greengrassv2, iot, s3, sts',
         *[line for line in problems(INVALID) if line.startswith("faults[1].api: ")],
         "quota: unknown key; did you mean quotas?",
     ]
