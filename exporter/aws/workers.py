@@ -27,7 +27,9 @@ class Workers:
     def __init__(self, limit: int, start: Start = start_thread) -> None:
         self._limit = limit
         self._start_thread = start
-        self._slots = asyncio.Semaphore(limit)
+        # A semaphore would count as locked while any call waits for it. Waiting calls would then wait for each other.
+        self._free_slot = asyncio.Event()
+        self._free_slot.set()
         self._with_slot: set[asyncio.Future[Any]] = set()
         self._running: set[asyncio.Future[Any]] = set()
 
@@ -39,19 +41,19 @@ class Workers:
     @property
     def has_free_slot(self) -> bool:
         """Whether a call would start at once."""
-        return not self._slots.locked()
+        return self._free_slot.is_set()
 
     async def wait_for_slot(self, deadline: float, cause: TimeoutCause = no_cause) -> None:
         """Wait until a slot is free. Raises ApiError after ``deadline`` seconds, as ``run`` does."""
-        await self._acquire_slot(deadline, cause)
-        self._slots.release()
+        if not self.has_free_slot:
+            await _result_within(deadline, self._wait_until_free(), "all calls of the cell hang", cause)
 
     async def run(self, function: Callable[[], T], deadline: float, cause: TimeoutCause = no_cause) -> T:
         """Return the result of a blocking function. Raises ApiError.
 
         After ``deadline`` seconds, the error is that of ``cause``. Its default is TIMEOUT.
         """
-        await self._acquire_slot(deadline, cause)
+        await self.wait_for_slot(deadline, cause)
         future = self._start(function)
         try:
             return await _result_within(deadline, future, "the call took longer than its deadline", cause)
@@ -61,21 +63,25 @@ class Workers:
             if future.cancelled() and self.abandoned <= self._limit:
                 self._release_slot(future)
 
-    async def _acquire_slot(self, deadline: float, cause: TimeoutCause) -> None:
-        if self.has_free_slot:
-            # This does not wait, so it needs no time-out.
-            await self._slots.acquire()
-            return
-        await _result_within(deadline, self._slots.acquire(), "all calls of the cell hang", cause)
+    async def _wait_until_free(self) -> None:
+        # Another call can take the slot before this one continues.
+        while not self.has_free_slot:
+            await self._free_slot.wait()
+
+    def _note_slots(self) -> None:
+        if len(self._with_slot) < self._limit:
+            self._free_slot.set()
+        else:
+            self._free_slot.clear()
 
     def _start(self, function: Callable[[], T]) -> asyncio.Future[T]:
         try:
             future = start_call(function, self._end, self._start_thread)
         except RuntimeError:
-            self._slots.release()
             raise ApiError(Reason.OTHER, detail="cannot start a thread") from None
         self._running.add(future)
         self._with_slot.add(future)
+        self._note_slots()
         return future
 
     def _end(self, future: asyncio.Future[Any]) -> None:
@@ -85,7 +91,7 @@ class Workers:
     def _release_slot(self, future: asyncio.Future[Any]) -> None:
         if future in self._with_slot:
             self._with_slot.remove(future)
-            self._slots.release()
+            self._note_slots()
 
 
 async def _result_within(seconds: float, awaitable: Awaitable[T], timeout_detail: str, cause: TimeoutCause) -> T:

@@ -140,3 +140,22 @@ async def test_a_system_without_free_threads_fails_the_call_and_frees_the_slot()
 def test_a_hanging_call_does_not_delay_the_end_of_the_process() -> None:
     done = subprocess.run([sys.executable, "-c", HANGING_CALL], capture_output=True, text=True, timeout=60, check=True)
     assert (done.stdout, done.stderr) == ("timeout: the call took longer than its deadline\n", "")
+
+
+async def test_calls_that_wait_for_a_slot_start_as_soon_as_slots_are_free() -> None:
+    workers, release = Workers(2), threading.Event()
+
+    async def call() -> int:
+        # As the gateway does: a call that finds no free slot after its wait waits again.
+        while not workers.has_free_slot:
+            await workers.wait_for_slot(NEVER)
+            await asyncio.sleep(0)
+        return await workers.run(lambda: 7, NEVER)
+
+    running = [asyncio.create_task(workers.run(release.wait, NEVER)) for _ in range(2)]
+    await asyncio.sleep(0)
+    waiting = [asyncio.create_task(call()) for _ in range(6)]
+    await asyncio.sleep(0)
+    release.set()
+    assert await asyncio.wait_for(asyncio.gather(*waiting), 30) == [7] * 6
+    assert await asyncio.gather(*running) == [True] * 2
