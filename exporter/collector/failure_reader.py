@@ -21,9 +21,11 @@ MOST_AT_ONCE = 4
 MOST_KEPT = 16
 MOST_ITEMS = 1000
 
+RELOADED = "the configuration was reloaded; try again in a second"
+
 
 class PendingError(ExporterError):
-    """The failed items are still being read, or other ones are."""
+    """The failed items are not read yet. A later request gets them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,12 @@ class _Kept:
     task: asyncio.Task[Failures]
     limit: int
     started: float
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the reading has ended without everything that it requested."""
+        task = self.task
+        return task.done() and (task.cancelled() or task.exception() is not None or bool(task.result().problems))
 
 
 @dataclass(slots=True)
@@ -50,40 +58,59 @@ class FailureReader:
     deadline: float
     clock: Clock
     _kept: OrderedDict[tuple[CellKey, str], _Kept] = field(default_factory=OrderedDict, init=False)
+    _running: set[asyncio.Task[Failures]] = field(default_factory=set, init=False)
+    _is_stopped: bool = field(default=False, init=False)
 
     async def read(
         self, cell: Cell, limit: int, max_wait: float | None = None, max_age: float | None = None
     ) -> Failures:
         """Return at least ``limit`` failed items of the only operation of a cell, if it has so many.
 
-        A result that is at most ``max_age`` seconds old is returned again; the default is ``min_age``.
-        Raises ApiError if the operation cannot be read, and PendingError after ``max_wait`` seconds. The default is the
-        configured deadline. The reading then continues for the next request.
+        A result that is at most ``max_age`` seconds old is returned again; the default is ``min_age``, also after a
+        failure. Raises ApiError if the operation cannot be read, and PendingError after a reload or after ``max_wait``
+        seconds. The default is the configured deadline. The reading then continues for the next request.
         """
+        # A request that began before a reload must not start a reading that the new configuration may forbid.
+        if self._is_stopped:
+            raise PendingError(RELOADED)
         task = self._task(cell, limit, self.min_age if max_age is None else max(max_age, self.min_age))
         done, _ = await asyncio.wait([task], timeout=self.deadline if max_wait is None else max_wait)
         if not done:
             raise PendingError("the failed items are being read; try again in a second")
+        if task.cancelled():
+            raise PendingError(RELOADED)
         return task.result()
 
     def stop(self) -> None:
-        """Cancel the readings under way."""
-        for kept in self._kept.values():
-            kept.task.cancel()
+        """Cancel the readings under way, and start no more."""
+        self._is_stopped = True
+        for task in self._running:
+            task.cancel()
 
     def _task(self, cell: Cell, limit: int, max_age: float) -> asyncio.Task[Failures]:
         key, now = (cell.key, cell.watch.ids[0]), self.clock.monotonic()
         kept = self._kept.get(key)
-        if kept and kept.limit >= limit and (not kept.task.done() or now - kept.started < max_age):
+        if kept and kept.limit >= limit and self._is_usable(kept, now, max_age):
             return kept.task
-        if sum(not other.task.done() for other in self._kept.values()) >= MOST_AT_ONCE:
+        if len(self._running) >= MOST_AT_ONCE:
             raise PendingError(f"the failed items of {MOST_AT_ONCE} operations are being read; try again in a second")
-        if kept:
-            kept.task.cancel()
+        # A reading of fewer items continues for the requests that wait for it.
         task = asyncio.create_task(self._read(cell, limit))
-        task.add_done_callback(_retrieve_exception)
+        self._running.add(task)
+        task.add_done_callback(self._end)
         self._keep(key, _Kept(task, limit, now))
         return task
+
+    def _is_usable(self, kept: _Kept, now: float, max_age: float) -> bool:
+        # Otherwise the page of an ended operation would still show a missing permission long after it was added.
+        age = self.min_age if kept.has_failed else max_age
+        return not kept.task.done() or now - kept.started < age
+
+    def _end(self, task: asyncio.Task[Failures]) -> None:
+        self._running.discard(task)
+        # Otherwise asyncio logs a failure that no request waits for.
+        if not task.cancelled():
+            task.exception()
 
     async def _read(self, cell: Cell, limit: int) -> Failures:
         return await read_failures(await self.connect(cell), cell, (), limit)
@@ -106,9 +133,3 @@ def permission_hint(cell: Cell, error: ApiError, action: Callable[[ApiCall], str
     if call is None or error.reason is not Reason.ACCESS_DENIED:
         return ""
     return f"; needs the permission {action(call)}, see show iam-policy --failures"
-
-
-def _retrieve_exception(task: asyncio.Task[Failures]) -> None:
-    # Otherwise asyncio logs a failure that no request waits for.
-    if not task.cancelled():
-        task.exception()

@@ -1,0 +1,72 @@
+"""Requests for the failed items of an operation that overlap each other, a reload, or a failure."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from tests.support.exporter_server import Simulation, serve_simulation
+from tests.support.waiting import wait_until
+from tests.web.api.test_failures import ALLOWED, CONFIG, DESCRIBE, calls, failures, fault
+
+# No reading of these tests reaches the deadline, also on a busy machine.
+PATIENT = f"{ALLOWED}refresh: {{deadline: 60s}}\n"
+SLOW = fault("DescribeJobExecution", "delay: 2s")
+DENIED = fault("ListJobExecutionsForJob", "error: AccessDeniedException, status: 403, until: 2m")
+
+
+@contextmanager
+def serve(scenario: str) -> Iterator[Simulation]:
+    """Serve an exporter that may show failed items, after its first scrape."""
+    with serve_simulation(PATIENT, scenario) as simulation:
+        simulation.exporter.scrape()
+        yield simulation
+
+
+def descriptions(simulation: Simulation) -> int:
+    """Return the number of calls for the reason of one item."""
+    return sum(target.startswith(DESCRIBE) for target in calls(simulation))
+
+
+@contextmanager
+def waiting_request(simulation: Simulation, limit: str) -> Iterator[Future[httpx.Response]]:
+    """Yield the response to a request whose items are being read."""
+    with ThreadPoolExecutor(1) as pool:
+        response = pool.submit(failures, simulation, limit=limit)
+        wait_until(lambda: descriptions(simulation) or None, "the first item")
+        yield response
+
+
+def test_a_request_for_more_items_does_not_end_one_for_fewer() -> None:
+    with serve(SLOW) as simulation, waiting_request(simulation, limit="2") as fewer:
+        more = failures(simulation, limit="10")
+        assert (fewer.result().status_code, more.status_code) == (200, 200)
+        assert (len(fewer.result().json()["items"]), len(more.json()["items"])) == (2, 10)
+
+
+@pytest.mark.parametrize("config", [PATIENT, CONFIG], ids=["still allowed", "no longer allowed"])
+def test_a_reload_during_a_reading_refuses_its_requests_with_a_status(config: str) -> None:
+    with serve(SLOW) as simulation, waiting_request(simulation, limit="2") as response:
+        simulation.exporter.reload(config)
+        refused = response.result()
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert "the configuration was reloaded" in refused.json()["detail"]
+
+
+def test_the_page_of_an_ended_operation_shows_items_soon_after_a_permission_was_added() -> None:
+    ended = DENIED.replace("IN_PROGRESS, done: 0.5", "COMPLETED, done: 1.0")
+    with serve(ended) as simulation:
+        url = simulation.exporter.url + "/operations/iot_job/firmware"
+        refused = httpx.get(url).text
+        assert "needs the permission iot:ListJobExecutionsForJob" in refused
+        assert "AWS lists no failed item" not in refused
+        simulation.exporter.clock.advance(120)
+        text = wait_until(lambda: _text_with_reasons(url), "the reasons")
+        assert "needs the permission" not in text
+
+
+def _text_with_reasons(url: str) -> str | None:
+    text = httpx.get(url).text
+    return None if "are being read" in text else text
