@@ -29,6 +29,8 @@ from exporter.metrics.families import Table, table
 from exporter.metrics.self_metrics import ApiMetrics, FamilyCollector, budget_families, cell_families
 from exporter.metrics.summary import Overview
 
+EMPTY_SHARD = "no account and Region belongs to this shard; reduce the number of shards"
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessContext:
@@ -109,6 +111,8 @@ def _runtime(
         return await gateway.connect(cell.account, cell.region, cell.kind.name)
 
     clock, log, settings = process.clock, process.log, config.refresh
+    if not cells:
+        log.warning(EMPTY_SHARD, shard=process.shard.ordinal, shards=process.shard.total)
     for cell in cells:
         if not gateway.is_offered(cell.kind, cell.region):
             log.warning("AWS does not offer the kind in the Region; remove one of them", **asdict(cell.key))

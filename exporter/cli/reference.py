@@ -63,6 +63,8 @@ LOG_FIELDS: Mapping[str, str] = {
     "problems": "Every problem in a file, each with its place.",
     "file": "The path of the state file.",
     "cells": "The number of cells: a cell is one kind in one Region of an account.",
+    "shard": "The number of this shard, from 0.",
+    "shards": "The number of shards.",
     "url": "The URL of the metrics.",
     "version": "The version of the exporter.",
     "source": "The setting from which the default Region comes.",
