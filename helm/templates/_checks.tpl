@@ -23,8 +23,11 @@
 {{- if and (include "aws-iot-bulk-exporter.hasClaim" .) .Values.persistence.existingClaim }}
 {{- $problems = append $problems "persistence.existingClaim: several shards cannot share one claim; leave it empty, and each shard gets its own claim" }}
 {{- end }}
-{{- else if and (include "aws-iot-bulk-exporter.hasClaim" .) .Values.updateStrategy (ne "Recreate" (.Values.updateStrategy.type | default "")) }}
+{{- else if and (include "aws-iot-bulk-exporter.hasClaim" .) .Values.updateStrategy (ne "Recreate" (.Values.updateStrategy.type | default "")) .Values.persistence.existingClaim }}
 {{- $problems = append $problems "updateStrategy.type: must be Recreate with a claim, because the old pod must release the claim first" }}
+{{- end }}
+{{- if and (include "aws-iot-bulk-exporter.isStateful" .) (hasKey ((.Values.updateStrategy).rollingUpdate | default dict) "maxSurge") }}
+{{- $problems = append $problems "updateStrategy.rollingUpdate.maxSurge: only a Deployment has this field, and several shards or a new claim need a StatefulSet; remove it" }}
 {{- end }}
 {{- if and (include "aws-iot-bulk-exporter.hasState" .) .Values.persistence.existingClaim (not (include "aws-iot-bulk-exporter.hasClaim" .)) }}
 {{- $problems = append $problems "persistence.existingClaim: only used with persistence.type persistentVolumeClaim; set this type or remove the claim" }}

@@ -87,13 +87,20 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{- /* Kubernetes adds a revision of 11 characters to the name of a StatefulSet and uses both as a label value. */}}
+{{- define "aws-iot-bulk-exporter.isStateful" -}}
+{{- if or (include "aws-iot-bulk-exporter.isSharded" .) (include "aws-iot-bulk-exporter.hasOwnClaims" .) }}true{{ end }}
+{{- end }}
+
+{{- /* Kubernetes adds a revision of 11 characters to the name of a StatefulSet and uses both as a label value. A single pod
+with a claim has another StatefulSet than shards, because Kubernetes can change neither its Service nor its claim template. */}}
 {{- define "aws-iot-bulk-exporter.statefulSetName" -}}
-{{- include "aws-iot-bulk-exporter.fitted" (dict "most" 52 "name" (include "aws-iot-bulk-exporter.fullname" .)) }}
+{{- $suffix := include "aws-iot-bulk-exporter.isSharded" . | empty | ternary "-single" "" }}
+{{- $name := printf "%s%s" (include "aws-iot-bulk-exporter.fullname" .) $suffix }}
+{{- include "aws-iot-bulk-exporter.fitted" (dict "most" 52 "name" $name) }}
 {{- end }}
 
 {{- define "aws-iot-bulk-exporter.workload" -}}
-{{- if include "aws-iot-bulk-exporter.isSharded" . }}
+{{- if include "aws-iot-bulk-exporter.isStateful" . }}
 {{- printf "statefulset/%s" (include "aws-iot-bulk-exporter.statefulSetName" .) }}
 {{- else }}
 {{- printf "deployment/%s" (include "aws-iot-bulk-exporter.fullname" .) }}
@@ -139,7 +146,7 @@ annotations:
 {{- /* The hosts of the links of alerts, as YAML. Without a host, it is empty. Parameters: "root", and "values" with "runbooks"
 and "dashboards". */}}
 {{- define "aws-iot-bulk-exporter.links" -}}
-{{- $exporter := .root.Values.web.externalUrl | trimSuffix "/" }}
+{{- $exporter := .root.Values.web.externalUrl | default "" | trimSuffix "/" }}
 runbooks: {{ .values.runbooks | default (ternary (printf "%s/runbooks" $exporter) "" (ne $exporter "")) | quote }}
 runbook_suffix: {{ ternary ".md" "" (ne .values.runbooks "") | quote }}
 operations: {{ $exporter | quote }}
@@ -154,12 +161,14 @@ the default "targets". A release with an unusual name has a job that the default
 {{- if not (contains "aws-iot-bulk" $fullname) }}
 {{- $targets = replace "aws-iot-bulk" (printf "(aws-iot-bulk|%s)" $fullname) $targets }}
 {{- end }}
+{{- /* --reuse-values of an older chart has no grouping. */}}
+{{- $grouping := kindIs "invalid" .values.grouping | ternary (list "job" "namespace" "cluster") .values.grouping }}
 {{- $group := "" }}
-{{- range .values.grouping }}
+{{- range $grouping }}
 {{- $group = printf "%s{{ with $labels.%s }}, %s {{ . }}{{ end }}" $group . . }}
 {{- end }}
 {{- $selector := empty .values.selector | ternary "" (printf "%s, " .values.selector) }}
-{{- dict "selector" $selector "targets" (.values.selector | default $targets) "grouping" (join ", " .values.grouping) "group" $group | toYaml }}
+{{- dict "selector" $selector "targets" (.values.selector | default $targets) "grouping" (join ", " $grouping) "group" $group | toYaml }}
 {{- end }}
 
 {{- /* The name of the object for a dashboard. Parameters: "root" and the "path" of the file. */}}

@@ -12,26 +12,26 @@
 /var/lib/aws-iot-bulk-exporter
 {{- end }}
 
-{{- define "aws-iot-bulk-exporter.claimName" -}}
-{{- $own := include "aws-iot-bulk-exporter.fitted" (dict "most" 63 "name" (printf "%s-state" (include "aws-iot-bulk-exporter.fullname" .))) }}
-{{- .Values.persistence.existingClaim | default $own }}
+{{- /* A StatefulSet creates its claims itself. With a claim in the manifest of a release, Helm 3 could not roll back. */}}
+{{- define "aws-iot-bulk-exporter.hasOwnClaims" -}}
+{{- if and (include "aws-iot-bulk-exporter.hasClaim" .) (not .Values.persistence.existingClaim) }}true{{ end }}
 {{- end }}
 
 {{- define "aws-iot-bulk-exporter.keepsClaims" -}}
 {{- if eq "Retain" ((.Values.persistence.persistentVolumeClaimRetentionPolicy).whenDeleted | default "Retain") }}true{{ end }}
 {{- end }}
 
-{{- /* The volume in the pod template. For shards with claims, the StatefulSet creates the volume from its claim template. */}}
+{{- /* The volume in the pod template. A StatefulSet with claims creates the volume from its claim template. */}}
 {{- define "aws-iot-bulk-exporter.stateVolume" -}}
 {{- if not (include "aws-iot-bulk-exporter.hasState" .) }}
 {{- else if not (include "aws-iot-bulk-exporter.hasClaim" .) }}
 - name: state
   emptyDir:
     {{- .Values.persistence.emptyDir | default dict | toYaml | nindent 4 }}
-{{- else if not (include "aws-iot-bulk-exporter.isSharded" .) }}
+{{- else if not (include "aws-iot-bulk-exporter.hasOwnClaims" .) }}
 - name: state
   persistentVolumeClaim:
-    claimName: {{ include "aws-iot-bulk-exporter.claimName" . | quote }}
+    claimName: {{ .Values.persistence.existingClaim | quote }}
 {{- end }}
 {{- end }}
 
@@ -64,16 +64,30 @@ spec:
   {{- include "aws-iot-bulk-exporter.claimSpec" . | nindent 2 }}
 {{- end }}
 
-{{- /* Two pods cannot use a claim at the same time. The null removes the defaults that Kubernetes added for a rolling update. */}}
+{{- /* Two pods cannot use a claim at the same time. */}}
 {{- define "aws-iot-bulk-exporter.strategy" -}}
-{{- $strategy := .Values.updateStrategy | default dict }}
-{{- if include "aws-iot-bulk-exporter.hasClaim" . }}
-{{- $strategy = dict "type" "Recreate" }}
+{{- $default := dict "type" "RollingUpdate" "rollingUpdate" (dict "maxSurge" "25%" "maxUnavailable" "25%") }}
+{{- $type := include "aws-iot-bulk-exporter.hasClaim" . | empty | ternary (.Values.updateStrategy).type "Recreate" }}
+{{- include "aws-iot-bulk-exporter.ownedStrategy" (dict "default" $default "type" $type "values" .Values.updateStrategy) }}
 {{- end }}
-{{- if eq "Recreate" ($strategy.type | default "") }}
-{{- $strategy = dict "type" "Recreate" "rollingUpdate" nil }}
+
+{{- /* A StatefulSet always stops the old pod first, so "Recreate" is its default. */}}
+{{- define "aws-iot-bulk-exporter.updateStrategy" -}}
+{{- $default := dict "type" "RollingUpdate" "rollingUpdate" (dict "partition" 0) }}
+{{- $values := .Values.updateStrategy | default dict }}
+{{- if eq "Recreate" ($values.type | default "") }}
+{{- $values = dict }}
 {{- end }}
-{{- with $strategy }}
-{{- toYaml . }}
+{{- include "aws-iot-bulk-exporter.ownedStrategy" (dict "default" $default "type" $values.type "values" $values) }}
+{{- end }}
+
+{{- /* A strategy with every field that Kubernetes would add. Helm 4 cannot remove fields that Kubernetes added, and
+Kubernetes refuses "rollingUpdate" with another type. Helm 3 needs the null for fields of older charts. Parameters:
+"default", "type", "values". */}}
+{{- define "aws-iot-bulk-exporter.ownedStrategy" -}}
+{{- if and .type (ne .type .default.type) }}
+{{- dict "type" .type "rollingUpdate" nil | toYaml }}
+{{- else }}
+{{- mergeOverwrite .default (.values | default dict) | toYaml }}
 {{- end }}
 {{- end }}

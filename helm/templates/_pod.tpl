@@ -61,6 +61,10 @@ envFrom:
 ports:
   - name: http
     containerPort: {{ .Values.containerPort }}
+    {{- if .Values.hostNetwork }}
+    # Otherwise, Kubernetes would add this port, and keep it after hostNetwork is disabled.
+    hostPort: {{ .Values.containerPort }}
+    {{- end }}
     protocol: TCP
 {{- with .Values.livenessProbe }}
 livenessProbe:

@@ -36,7 +36,7 @@
 
 {{- /* The prefix of all paths, without a slash at its end. */}}
 {{- define "aws-iot-bulk-exporter.prefix" -}}
-{{- .Values.web.routePrefix | trimSuffix "/" }}
+{{- .Values.web.routePrefix | default "" | trimSuffix "/" }}
 {{- end }}
 
 {{- /* The path of the metrics with the prefix of all paths. */}}

@@ -105,7 +105,7 @@ def test_a_user_label_cannot_break_a_selector(path: str) -> None:
     [
         ("serviceAccount.annotations", "ServiceAccount"),
         ("service.annotations", "Service"),
-        ("workloadAnnotations", "Deployment"),
+        ("workloadAnnotations", "StatefulSet"),
         ("serviceMonitor.annotations", "ServiceMonitor"),
     ],
 )

@@ -114,15 +114,18 @@ def test_the_page_names_the_objects_of_its_release() -> None:
 
 def test_the_readme_deletes_the_objects_of_its_release() -> None:
     single, sharded = (render("--set=persistence.enabled=true", f"--set=shards={n}", release=RELEASE) for n in (1, 2))
+    test_name = only_object(single, "Pod")["metadata"]["labels"]["app.kubernetes.io/name"]
     deleted = [words[words.index("delete") + 1 :] for words in commands("kubectl") if "delete" in words]
     assert deleted == [
+        ["pod", "--selector", f"app.kubernetes.io/name={test_name}"],
         ["persistentvolumeclaim", "--selector", f"app.kubernetes.io/instance={RELEASE}"],
-        [f"statefulset/{only_object(sharded, 'StatefulSet')['metadata']['name']}"],
+        ["statefulset", "--selector", f"app.kubernetes.io/instance={RELEASE}"],
     ]
-    # The claims of shards have the labels of the pod selector.
-    selected = only_object(sharded, "StatefulSet")["spec"]["selector"]["matchLabels"]
-    for labels in (only_object(single, "PersistentVolumeClaim")["metadata"]["labels"], selected):
-        assert labels["app.kubernetes.io/instance"] == RELEASE
+    # Claims have the labels of the pod selector.
+    for documents in (single, sharded):
+        found = only_object(documents, "StatefulSet")
+        for labels in (found["metadata"]["labels"], found["spec"]["selector"]["matchLabels"]):
+            assert labels["app.kubernetes.io/instance"] == RELEASE
 
 
 def test_the_guide_to_scaling_names_the_service_of_the_shards() -> None:
@@ -208,7 +211,7 @@ def test_the_notes_contain_the_flags_for_tls_passwords_and_client_certificates(c
 
 def test_the_notes_name_the_claims_that_remain(chart: Path) -> None:
     on = "--set=persistence.enabled=true"
-    assert "the claim fleet-aws-iot-bulk-exporter-state, which remains when" in notes(chart, on)
+    assert "the claim state-fleet-aws-iot-bulk-exporter-single-0, which remains when" in notes(chart, on)
     assert "the claims of the shards, which remain when" in notes(chart, on, "--set=shards=2")
     for settings in ("existingClaim=mine", "type=emptyDir", "persistentVolumeClaimRetentionPolicy.whenDeleted=Delete"):
         assert "which remain" not in notes(chart, on, f"--set=persistence.{settings}")

@@ -18,10 +18,14 @@ from tests.support.helm_chart import (
 )
 from tests.support.repository import ROOT
 
+# Kubernetes adds 11 characters.
+LONGEST_STATEFUL_SET_NAME = 52
 ON = "--set=persistence.enabled=true"
 SHARDED = f"{ON},shards=2"
 EMPTY = f"{ON},persistence.type=emptyDir"
-KEPT = {"helm.sh/resource-policy": "keep"}
+EXISTING = f"{ON},persistence.existingClaim=mine"
+ROLLING = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}}
+ORDERED = {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}
 
 
 def state_file(documents: list[Document]) -> PurePosixPath | None:
@@ -37,9 +41,10 @@ def state_volume(documents: list[Document]) -> Document | None:
 
 
 def claims(argument: str = ON) -> tuple[Document, Document]:
-    """Return the claim of a single pod, and the template of the claims of shards."""
-    (template,) = workload(render(SHARDED, argument))["spec"]["volumeClaimTemplates"]
-    return only_object(render(ON, argument), "PersistentVolumeClaim"), template
+    """Return the template of the claim of a single pod, and that of the claims of shards."""
+    single, sharded = (workload(render(arguments, argument)) for arguments in (ON, SHARDED))
+    (one_claim,), (claim_of_each,) = (found["spec"]["volumeClaimTemplates"] for found in (single, sharded))
+    return one_claim, claim_of_each
 
 
 def test_persistence_is_disabled_by_default() -> None:
@@ -47,7 +52,7 @@ def test_persistence_is_disabled_by_default() -> None:
     assert state_file(documents) is None
     assert state_volume(documents) is None
     assert objects_of_kind(documents, "PersistentVolumeClaim") == []
-    assert "strategy" not in workload(documents)["spec"]
+    assert workload(documents)["spec"]["strategy"] == ROLLING
     assert not workload(render("--set=shards=2"))["spec"].keys() & {
         "volumeClaimTemplates",
         "persistentVolumeClaimRetentionPolicy",
@@ -81,25 +86,29 @@ def test_the_volume_belongs_to_the_group_of_the_pod() -> None:
     assert context["fsGroupChangePolicy"] == "OnRootMismatch"
 
 
-def test_a_single_pod_uses_the_claim_of_the_chart() -> None:
-    documents = render(ON)
-    claim = only_object(documents, "PersistentVolumeClaim")
-    assert state_volume(documents) == {"persistentVolumeClaim": {"claimName": claim["metadata"]["name"]}}
+@pytest.mark.parametrize("arguments", [ON, SHARDED])
+def test_each_pod_has_its_own_claim_outside_the_manifest_of_the_release(arguments: str) -> None:
+    """Helm 3 cannot roll back a release with a claim that it keeps."""
+    documents = render(arguments)
+    (claim,) = only_object(documents, "StatefulSet")["spec"]["volumeClaimTemplates"]
+    assert claim["metadata"] == {"name": "state"}
     assert claim["spec"] == {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
-
-
-def test_each_shard_has_its_own_claim() -> None:
-    documents, (claim, template) = render(SHARDED), claims()
-    assert template["metadata"] == {"name": "state"}
-    assert template["spec"] == claim["spec"]
     assert state_volume(documents) is None
-    assert objects_of_kind(documents, "PersistentVolumeClaim") == []
+    assert objects_of_kind(documents, "PersistentVolumeClaim") == objects_of_kind(documents, "Deployment") == []
+
+
+def test_a_single_pod_with_a_claim_and_shards_have_different_stateful_sets() -> None:
+    """Kubernetes can change neither the Service nor the claim template of a StatefulSet."""
+    names = {workload(render(arguments))["metadata"]["name"] for arguments in (ON, SHARDED)}
+    assert names == {"fleet-aws-iot-bulk-exporter", "fleet-aws-iot-bulk-exporter-single"}
+    long = workload(render(ON, "--set=fullnameOverride=" + "x" * 63))["metadata"]["name"]
+    assert len(long) <= LONGEST_STATEFUL_SET_NAME
 
 
 def test_the_claim_templates_do_not_depend_on_the_version_of_the_chart() -> None:
     """Kubernetes refuses changes of claim templates, so an upgrade would fail."""
-    _, template = claims("--set=commonLabels.release=two,persistence.labels.team=fleet")
-    assert template["metadata"] == {"name": "state", "labels": {"team": "fleet"}}
+    for template in claims("--set=commonLabels.release=two,persistence.labels.team=fleet"):
+        assert template["metadata"] == {"name": "state", "labels": {"team": "fleet"}}
 
 
 @pytest.mark.parametrize(
@@ -117,18 +126,16 @@ def test_the_values_set_the_specification_of_a_claim(setting: str, spec: Documen
 
 
 def test_annotations_and_labels_are_on_every_claim() -> None:
-    single, sharded = claims("--set=persistence.annotations.a=b,persistence.labels.c=d")
-    assert single["metadata"]["annotations"] == {**KEPT, "a": "b"}
-    assert sharded["metadata"]["annotations"] == {"a": "b"}
-    assert single["metadata"]["labels"]["c"] == sharded["metadata"]["labels"]["c"] == "d"
+    for template in claims("--set=persistence.annotations.a=b,persistence.labels.c=d"):
+        assert template["metadata"] == {"name": "state", "annotations": {"a": "b"}, "labels": {"c": "d"}}
 
 
 def test_claims_are_kept_by_default() -> None:
     policy = "persistentVolumeClaimRetentionPolicy"
-    assert claims()[0]["metadata"]["annotations"] == KEPT
-    assert "annotations" not in claims(f"--set=persistence.{policy}.whenDeleted=Delete")[0]["metadata"]
-    for arguments, scaled in ((SHARDED, "Retain"), (f"--values={SHARDED_CLAIMS}", "Delete")):
+    for arguments, scaled in ((ON, "Retain"), (SHARDED, "Retain"), (f"--values={SHARDED_CLAIMS}", "Delete")):
         assert workload(render(arguments))["spec"][policy] == {"whenDeleted": "Retain", "whenScaled": scaled}
+    deleted = workload(render(f"{ON},persistence.{policy}.whenDeleted=Delete"))["spec"][policy]
+    assert deleted == {"whenDeleted": "Delete", "whenScaled": "Retain"}
 
 
 def test_an_existing_claim_is_used_and_no_other_is_created() -> None:
@@ -146,19 +153,30 @@ def test_the_values_set_the_specification_of_an_empty_dir(shards: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [ON, f"{ON},persistence.existingClaim=mine", "--set=updateStrategy.type=Recreate"]
+    "arguments", [EXISTING, f"{EXISTING},updateStrategy.type=Recreate", "--set=updateStrategy.type=Recreate"]
 )
-def test_a_pod_with_a_claim_ends_before_its_replacement_starts(arguments: str) -> None:
+def test_a_pod_with_an_existing_claim_ends_before_its_replacement_starts(arguments: str) -> None:
     """Kubernetes refuses its own default of ``rollingUpdate`` with this strategy, so a null removes it."""
     assert workload(render(arguments))["spec"]["strategy"] == {"type": "Recreate", "rollingUpdate": None}
 
 
-def test_the_update_strategy_of_other_pods_is_not_changed() -> None:
-    assert "strategy" not in workload(render(EMPTY))["spec"]
-    assert "updateStrategy" not in workload(render(SHARDED))["spec"]
-    rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0}}
-    surge = "--set=updateStrategy.type=RollingUpdate,updateStrategy.rollingUpdate.maxSurge=0"
-    assert workload(render(EMPTY, surge))["spec"]["strategy"] == rolling
+@pytest.mark.parametrize("settings", ["", "updateStrategy.type=Recreate,", "updateStrategy.type=RollingUpdate,"])
+def test_a_stateful_set_ends_each_pod_before_its_replacement_starts(settings: str) -> None:
+    for shards in (1, 2):
+        found = workload(render(ON, f"--set={settings}shards={shards}"))
+        assert found["spec"]["updateStrategy"] == ORDERED
+
+
+def test_the_update_strategy_has_every_field_that_kubernetes_would_add() -> None:
+    """Helm 4 cannot remove a field that Kubernetes added."""
+    assert workload(render(EMPTY))["spec"]["strategy"] == ROLLING
+    surge = "--set=updateStrategy.rollingUpdate.maxSurge=0"
+    expected = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": "25%"}}
+    assert workload(render(EMPTY, surge))["spec"]["strategy"] == expected
+    partition = "--set=updateStrategy.rollingUpdate.partition=1"
+    assert workload(render(SHARDED, partition))["spec"]["updateStrategy"]["rollingUpdate"] == {"partition": 1}
+    manual = workload(render(SHARDED, "--set=updateStrategy.type=OnDelete"))["spec"]["updateStrategy"]
+    assert manual == {"type": "OnDelete", "rollingUpdate": None}
 
 
 @pytest.mark.parametrize(
@@ -166,8 +184,15 @@ def test_the_update_strategy_of_other_pods_is_not_changed() -> None:
     [
         ("shards=2,persistence.existingClaim=mine", "persistence.existingClaim: several shards cannot share one claim"),
         ("persistence.type=emptyDir,persistence.existingClaim=mine", "persistence.existingClaim: only used with"),
-        ("updateStrategy.type=RollingUpdate", "updateStrategy.type: must be Recreate with a claim"),
-        ("updateStrategy.rollingUpdate.maxSurge=0", "updateStrategy.type: must be Recreate with a claim"),
+        (
+            "persistence.existingClaim=mine,updateStrategy.type=RollingUpdate",
+            "updateStrategy.type: must be Recreate with",
+        ),
+        (
+            "persistence.existingClaim=mine,updateStrategy.rollingUpdate.maxSurge=0",
+            "updateStrategy.type: must be Recreate",
+        ),
+        ("updateStrategy.rollingUpdate.maxSurge=0", "updateStrategy.rollingUpdate.maxSurge: only a Deployment has"),
     ],
 )
 def test_conflicting_settings_are_refused(settings: str, reason: str) -> None:
