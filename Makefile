@@ -29,7 +29,7 @@ REPRODUCIBLE_buildah = $(REPRODUCIBLE_podman)
 
 REPOSITORY ?= aws-iot-bulk-exporter
 
-.PHONY: help demo drill test environments properties faults lint audit format bench bench-compare soak image sbom lock \
+.PHONY: help demo drill test cluster environments properties faults lint audit format bench bench-compare soak image sbom lock \
 	write-locks chart distributions release-check release-notes version documents screenshots clean
 
 help: ## List the targets.
@@ -42,7 +42,11 @@ drill: $(VENV)/.run ## Fire every alert with the installed Prometheus and Alertm
 	$(BIN)/aws-iot-bulk-exporter drill $(ARGS)
 
 test: environments ## Run all tests; ARGS selects some, WORKERS=0 uses one process.
-	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) --ignore=tests/cluster $(ARGS)
+
+cluster: $(VENV)/.dev ## Test the chart on a real Kubernetes API; builds its programs with Go at the first time.
+	.ci/cluster-programs
+	CI=true $(BIN)/python -m pytest $(PARALLEL) tests/cluster $(ARGS)
 
 environments: $(VENV)/.dev .venv-ministack/.done .venv-moto/.done .venv-sbom/.done ## Create the virtual environments of the tests.
 

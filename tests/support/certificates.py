@@ -23,9 +23,14 @@ class Authority:
         self.file = folder / f"{name}.pem"
         self._authority.cert_pem.write_to_path(self.file)
 
-    def issue(self, name: str, *identities: str) -> tuple[Path, Path]:
-        """Return the files of a new certificate for these identities, and of its key."""
-        leaf = self._authority.issue_cert(*identities)
+    def issue(
+        self, name: str, *identities: str, user: str | None = None, group: str | None = None
+    ) -> tuple[Path, Path]:
+        """Return the files of a new certificate for these identities, and of its key.
+
+        ``user`` and ``group`` are the common name and the organization, in which Kubernetes finds a client's user.
+        """
+        leaf = self._authority.issue_cert(*identities, common_name=user, organization_name=group)
         certificate, key = self._folder / f"{name}.pem", self._folder / f"{name}.key"
         certificate.write_bytes(b"".join(pem.bytes() for pem in leaf.cert_chain_pems))
         leaf.private_key_pem.write_to_path(key)

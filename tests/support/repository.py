@@ -28,3 +28,9 @@ def skip_or_fail(reason: str) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Return the commands of all processes that have a folder in an argument."""
+    commands = [file.read_bytes() for file in Path("/proc").glob("[0-9]*/cmdline") if file.is_file()]
+    return [command.replace(b"\0", b" ").decode() for command in commands if str(folder).encode() in command]

@@ -1,0 +1,170 @@
+"""Runs a Kubernetes API without a node: etcd, kube-apiserver and kube-controller-manager, and reads it over HTTP."""
+
+import ssl
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from exporter.cli.drill.programs import HOST, free_port
+from tests.support.certificates import Authority
+from tests.support.processes import run_process
+from tests.support.repository import program, skip_or_fail
+from tests.support.waiting import TIMEOUT_SECONDS, wait_until
+
+# The programs come from a build of .ci/cluster-programs.
+PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager")
+# The cluster assigns both families, because a values file of the chart requires a Service with both.
+SERVICE_NETWORKS = "10.96.0.0/16,fd00:96::/112"
+CUSTOM_RESOURCES = ("podmonitors", "prometheusrules", "servicemonitors")
+CREATED = {200, 201}
+
+
+@dataclass(frozen=True, slots=True)
+class ControlPlane:
+    """A running Kubernetes API, its files, and the kubeconfig of an administrator."""
+
+    folder: Path
+    url: str
+    context: ssl.SSLContext
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The kubeconfig of an administrator."""
+        return self.folder / "kubeconfig.yaml"
+
+    def request(self, method: str, path: str, **how: Any) -> httpx.Response:
+        """Send a request as the administrator and return the response, whatever its status."""
+        return httpx.request(method, f"{self.url}{path}", verify=self.context, timeout=TIMEOUT_SECONDS, **how)
+
+    def read(self, path: str) -> dict[str, Any]:
+        """Return the object or list of a path. Raise an error if there is none."""
+        found: dict[str, Any] = self.request("GET", path).raise_for_status().json()
+        return found
+
+    def create(self, path: str, document: dict[str, Any]) -> None:
+        """Create an object in the collection of a path."""
+        response = self.request("POST", path, json=document)
+        assert response.status_code in CREATED, response.text
+
+    def create_restricted_namespace(self, name: str) -> None:
+        """Create a namespace that enforces the Pod Security level "restricted", and in which no pod can be created."""
+        levels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
+        self.create("/api/v1/namespaces", {"metadata": {"name": name, "labels": levels}})
+        quota = {"metadata": {"name": "no-pods"}, "spec": {"hard": {"pods": "0"}}}
+        self.create(f"/api/v1/namespaces/{name}/resourcequotas", quota)
+
+
+@contextmanager
+def run_control_plane(folder: Path) -> Iterator[ControlPlane]:
+    """Run the Kubernetes API while the block runs, with the custom resources of the Prometheus Operator."""
+    paths = {name: program(name) for name in PROGRAMS}
+    authority = _write_certificates(folder)
+    plane = ControlPlane(folder, f"https://{HOST}:{free_port()}", authority.client(_pair(folder, "admin")))
+    _write_kubeconfig(plane)
+    with ExitStack() as stack:
+        store = f"http://{HOST}:{free_port()}"
+        stack.enter_context(run_process([paths["etcd"], *_etcd_flags(folder, store)], folder / "etcd.log"))
+        server = [paths["kube-apiserver"], *_server_flags(plane, store)]
+        stack.enter_context(run_process(server, folder / "kube-apiserver.log"))
+        wait_until(lambda: _is_ready(plane) or None, "the Kubernetes API", timeout=180)
+        _create_custom_resources(plane, Path(paths["kube-apiserver"]).parents[1] / "share")
+        manager = [paths["kube-controller-manager"], *_manager_flags(plane)]
+        stack.enter_context(run_process(manager, folder / "kube-controller-manager.log"))
+        yield plane
+
+
+def _pair(folder: Path, name: str) -> tuple[Path, Path]:
+    return folder / f"{name}.pem", folder / f"{name}.key"
+
+
+def _write_certificates(folder: Path) -> Authority:
+    authority = Authority(folder, "ca")
+    authority.issue("server", HOST, "kubernetes.default.svc")
+    authority.issue("accounts", "accounts")
+    authority.issue("admin", "admin", user="admin", group="system:masters")
+    return authority
+
+
+def _write_kubeconfig(plane: ControlPlane) -> None:
+    certificate, key = _pair(plane.folder, "admin")
+    cluster = {"server": plane.url, "certificate-authority": str(plane.folder / "ca.pem")}
+    configuration = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "tests", "cluster": cluster}],
+        "users": [{"name": "admin", "user": {"client-certificate": str(certificate), "client-key": str(key)}}],
+        "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": "admin"}}],
+        "current-context": "tests",
+    }
+    plane.kubeconfig.write_text(yaml.safe_dump(configuration))
+
+
+def _etcd_flags(folder: Path, store: str) -> list[str]:
+    peers = f"http://{HOST}:{free_port()}"
+    return [
+        f"--data-dir={folder / 'etcd'}",
+        f"--listen-client-urls={store}",
+        f"--advertise-client-urls={store}",
+        f"--listen-peer-urls={peers}",
+        f"--initial-advertise-peer-urls={peers}",
+        f"--initial-cluster=default={peers}",
+        # The data does not outlive the tests.
+        "--unsafe-no-fsync",
+    ]
+
+
+def _server_flags(plane: ControlPlane, store: str) -> list[str]:
+    certificate, key = _pair(plane.folder, "server")
+    accounts = plane.folder / "accounts.key"
+    return [
+        f"--etcd-servers={store}",
+        f"--bind-address={HOST}",
+        f"--secure-port={plane.url.rpartition(':')[2]}",
+        f"--tls-cert-file={certificate}",
+        f"--tls-private-key-file={key}",
+        f"--client-ca-file={plane.folder / 'ca.pem'}",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        f"--service-account-key-file={accounts}",
+        f"--service-account-signing-key-file={accounts}",
+        f"--service-cluster-ip-range={SERVICE_NETWORKS}",
+        "--authorization-mode=Node,RBAC",
+        "--enable-admission-plugins=NodeRestriction,PodSecurity",
+        "--endpoint-reconciler-type=none",
+    ]
+
+
+def _manager_flags(plane: ControlPlane) -> list[str]:
+    return [
+        f"--kubeconfig={plane.kubeconfig}",
+        f"--service-account-private-key-file={plane.folder / 'accounts.key'}",
+        f"--root-ca-file={plane.folder / 'ca.pem'}",
+        "--use-service-account-credentials=true",
+        "--leader-elect=false",
+        f"--bind-address={HOST}",
+        f"--secure-port={free_port()}",
+    ]
+
+
+def _is_ready(plane: ControlPlane) -> bool:
+    try:
+        return plane.request("GET", "/readyz").is_success
+    except httpx.TransportError:
+        return False
+
+
+def _create_custom_resources(plane: ControlPlane, shared: Path) -> None:
+    """Create the custom resources of the Prometheus Operator and wait until the API serves them."""
+    folders = sorted(shared.glob("prometheus-operator-*"))
+    if not folders:
+        skip_or_fail(f"{shared} has no custom resources of the Prometheus Operator: `make cluster` copies them")
+    for name in CUSTOM_RESOURCES:
+        text = (folders[-1] / f"monitoring.coreos.com_{name}.yaml").read_text(encoding="utf-8")
+        plane.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", yaml.safe_load(text))
+    for name in CUSTOM_RESOURCES:
+        path = f"/apis/monitoring.coreos.com/v1/{name}"
+        wait_until(lambda path=path: plane.request("GET", path).is_success or None, path)  # type: ignore[misc]
