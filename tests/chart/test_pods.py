@@ -14,6 +14,7 @@ from tests.support.helm_chart import (
     CHART,
     CI_VALUES,
     SHARDED_CLAIMS,
+    SINGLE_CLAIM,
     Document,
     ci_values,
     container_of,
@@ -95,7 +96,7 @@ def test_the_user_and_group_can_be_left_to_the_cluster() -> None:
     }
 
 
-@pytest.mark.parametrize("values", [*CI_VALUES, SHARDED_CLAIMS], ids=lambda path: path.stem)
+@pytest.mark.parametrize("values", [*CI_VALUES, SHARDED_CLAIMS, SINGLE_CLAIM], ids=lambda path: path.stem)
 def test_serve_accepts_every_argument(values: object) -> None:
     command, *arguments = container_of(render(f"--values={values}"))["args"]
     parse_arguments(command, arguments)

@@ -15,6 +15,7 @@ from tests.support.helm_chart import (
     CI_VALUES,
     KUBE_VERSION,
     SHARDED_CLAIMS,
+    SINGLE_CLAIM,
     Document,
     helm,
     objects_of_kind,
@@ -28,7 +29,7 @@ from tests.support.helm_chart import (
 MONITORS = {"ServiceMonitor": "endpoints", "PodMonitor": "podMetricsEndpoints"}
 CUSTOM = {*MONITORS, "PrometheusRule", "GrafanaDashboard"}
 EVERY_FILE = pytest.mark.parametrize(
-    "values", [CHART / "values.yaml", *CI_VALUES, SHARDED_CLAIMS], ids=lambda path: path.stem
+    "values", [CHART / "values.yaml", *CI_VALUES, SHARDED_CLAIMS, SINGLE_CLAIM], ids=lambda path: path.stem
 )
 
 

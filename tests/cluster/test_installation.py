@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.control_plane import CREATED, ControlPlane
-from tests.support.helm_chart import CI_VALUES, SHARDED_CLAIMS, Document, render
+from tests.support.helm_chart import CI_VALUES, SHARDED_CLAIMS, SINGLE_CLAIM, Document, render
 
 # No object is stored, so the tests of a namespace do not depend on each other.
 STRICT = {"fieldValidation": "Strict", "dryRun": "All"}
-VALUES = [*CI_VALUES, SHARDED_CLAIMS]
+VALUES = [*CI_VALUES, SHARDED_CLAIMS, SINGLE_CLAIM]
 
 
 def collection(plane: ControlPlane, document: Document) -> str:

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.releases import Release
-from tests.support.helm_chart import CI_VALUES
+from tests.support.helm_chart import CI_VALUES, SINGLE_CLAIM
 from tests.support.repository import ROOT, program
 
 # Kubernetes cannot change the first family of a Service, so the order is that of the cluster. A test below changes it.
 SAME_FIRST_FAMILY = "--set=service.ipFamilies={IPv4,IPv6}"
 # Charts before the dashboards, with the first claims, and with the values of today: for a repository without tags.
 OLDER = ("e784de8", "8e10d90", "200e31b")
+VALUES = [*CI_VALUES, SINGLE_CLAIM]
 CLAIM = "--set=persistence.enabled=true"
 EXISTING_CLAIM = f"{CLAIM},persistence.existingClaim=mine"
 SHARDS = "--set=shards=3"
@@ -26,11 +27,11 @@ def arguments_of(values: Path) -> list[str]:
     return [f"--values={values}", *more]
 
 
-@pytest.mark.parametrize("origin", CI_VALUES, ids=lambda path: str(path.stem))
+@pytest.mark.parametrize("origin", VALUES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_upgrade_from_a_values_file_succeeds_and_can_be_rolled_back(release: Release, origin: Path) -> None:
     release.upgrade(*arguments_of(origin))
     (workload,) = release.workloads()
-    for target in CI_VALUES:
+    for target in VALUES:
         release.upgrade(*arguments_of(target))
         assert len(release.workloads()) == 1, target
         release.roll_back()
@@ -130,10 +131,11 @@ def extracted_chart(revision: str, folder: Path) -> Path:
     return folder / revision / "helm"
 
 
-def shared_values(chart: Path) -> Sequence[Path]:
-    """Return the values files of an older chart that this chart also has."""
-    names = {path.name for path in CI_VALUES}
-    return [path for path in sorted((chart / "ci").glob("*-values.yaml")) if path.name in names]
+def shared_values(chart: Path) -> Sequence[tuple[Path, Path]]:
+    """Return the values files of an older chart that this chart also has, each with that of this chart."""
+    current = {path.name: path for path in VALUES}
+    older = sorted((chart / "ci").glob("*-values.yaml"))
+    return [(path, current[path.name]) for path in older if path.name in current]
 
 
 def test_releases_of_older_charts_can_be_upgraded_and_rolled_back(
@@ -141,10 +143,10 @@ def test_releases_of_older_charts_can_be_upgraded_and_rolled_back(
 ) -> None:
     for chart in older_charts.values():
         older = release.with_chart(chart)
-        for values in shared_values(chart):
+        for values, current in shared_values(chart):
             older.upgrade(*arguments_of(values))
             (workload,) = release.workloads()
-            release.upgrade(*arguments_of(CI_VALUES[0].with_name(values.name)))
+            release.upgrade(*arguments_of(current))
             assert len(release.workloads()) == 1
             older.roll_back()
             assert release.workloads() == [workload]

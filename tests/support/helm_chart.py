@@ -15,6 +15,7 @@ CHART = ROOT / "helm"
 CI_VALUES = sorted((CHART / "ci").glob("*-values.yaml"))
 # Not among the CI values: checkers of manifests that do not know claims of a StatefulSet miss its volume.
 SHARDED_CLAIMS = ROOT / "tests" / "chart" / "persistence-shards-values.yaml"
+SINGLE_CLAIM = ROOT / "tests" / "chart" / "persistence-values.yaml"
 # Without this argument, helm builds without release flags assume a version that the chart refuses.
 KUBE_VERSION = "--kube-version=1.34.0"
 
