@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from prometheus_client import disable_created_metrics
 
+from exporter.app.organizations import Organizations
 from exporter.app.runtime import ProcessContext, Runtime, first_runtime, next_runtime
 from exporter.collector.cache import CellCache
 from exporter.collector.scheduler import RefreshScheduler
@@ -53,6 +54,7 @@ class Exporter:
         self._process = process
         self._read = read
         self._reloading = asyncio.Lock()
+        self._reading: asyncio.Task[None] | None = None
         self._reload_tasks: set[asyncio.Task[None]] = set()
         self._reload_metrics = ConfigMetrics(process.registry)
         self._reload_metrics.succeed(process.clock.now())
@@ -93,9 +95,32 @@ class Exporter:
         until = now() + (self.runtime.config.refresh.deadline if max_wait is None else max_wait)
         while True:
             runtime = self.runtime
+            reading = self._read_organizations_if_due()
             await refresh(runtime.scheduler, max(0.0, until - now()))
+            if reading and not self._process.organizations.was_read(runtime.config):
+                # The first scrape shows what can be found in its time. Later ones do not wait for a list.
+                await asyncio.wait({reading}, timeout=max(0.0, until - now()))
             if runtime is self.runtime:
                 return runtime
+
+    def _read_organizations_if_due(self) -> asyncio.Task[None] | None:
+        """Return the reading of the organizations that is under way. Start it if it is due."""
+        if self._reading and self._reading.done():
+            self._reading = None
+        if self._reading is None and self._process.organizations.is_due(self.runtime.config):
+            self._reading = asyncio.get_running_loop().create_task(self._read_organizations())
+        return self._reading
+
+    async def _read_organizations(self) -> None:
+        """Read the organizations, and replace the runtime if their accounts changed."""
+        runtime = self.runtime
+        if not await self._process.organizations.read(runtime.config, runtime.gateway):
+            return
+        async with self._reloading:
+            try:
+                self.runtime = next_runtime(self._process, self.runtime, self.runtime.config)
+            except ConfigError as error:
+                self._process.log.error("accounts not changed", problems="; ".join(error.problems))
 
     async def reload(self) -> None:
         """Read the configuration and replace the runtime. Concurrent reloads run one after the other.
@@ -105,6 +130,7 @@ class Exporter:
         async with self._reloading:
             try:
                 config = await in_thread(self._read)
+                self._process.organizations.expire()
                 self.runtime = next_runtime(self._process, self.runtime, config)
             except ConfigError as error:
                 self._reload_metrics.fail()
@@ -125,6 +151,8 @@ class Exporter:
 
     def stop(self) -> None:
         """Start no more refreshes, and cancel those under way."""
+        if self._reading:
+            self._reading.cancel()
         self.runtime.scheduler.stop()
         if self.runtime.failure_reader:
             self.runtime.failure_reader.stop()
@@ -164,4 +192,6 @@ def new_process_context(
 
         registry.register(FamilyCollector(lambda: state_families(state_file.is_usable, state_file.restored)))
         cache = FileCellCache(state_file)
-    return ProcessContext(kinds, shard, clock, log, registry, ApiMetrics(registry), Estimates(), cache)
+    return ProcessContext(
+        kinds, shard, clock, log, registry, ApiMetrics(registry), Estimates(), Organizations(clock, log), cache
+    )

@@ -7,8 +7,11 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from exporter.app.organizations import Organizations
 from exporter.aws.gateway import Gateway, ScopeApi
 from exporter.aws.models import STS, Models
+from exporter.aws.organizations import CALLS as ORGANIZATION_CALLS
+from exporter.aws.organizations import SERVICE as ORGANIZATIONS
 from exporter.aws.sdk_settings import check_endpoints
 from exporter.collector.cache import CellCache
 from exporter.collector.cells import Cell, configured_cells, scope_name, target_cell
@@ -16,6 +19,7 @@ from exporter.collector.failure_reader import FailureReader
 from exporter.collector.probe import Prober
 from exporter.collector.scheduler import RefreshScheduler, hand_over
 from exporter.collector.shards import items_of_shard
+from exporter.collector.watched_accounts import Found
 from exporter.config.sections import Config
 from exporter.config.validation import run_both
 from exporter.core.clock import Clock
@@ -26,7 +30,13 @@ from exporter.kinds.kind import Kind
 from exporter.metrics.eta import Estimates
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.families import Table, table
-from exporter.metrics.self_metrics import ApiMetrics, FamilyCollector, budget_families, cell_families
+from exporter.metrics.self_metrics import (
+    ApiMetrics,
+    FamilyCollector,
+    budget_families,
+    cell_families,
+    organization_families,
+)
 from exporter.metrics.summary import Overview
 
 EMPTY_SHARD = "no account and Region belongs to this shard; reduce the number of shards"
@@ -43,6 +53,7 @@ class ProcessContext:
     registry: CollectorRegistry
     metrics: ApiMetrics
     estimates: Estimates
+    organizations: Organizations
     cache: CellCache = CellCache()
 
 
@@ -66,7 +77,7 @@ def first_runtime(
     process: ProcessContext, config: Config, choose: Callable[[tuple[Cell, ...]], tuple[Cell, ...]]
 ) -> Runtime:
     """Return the runtime that a process starts with, for the cells that ``choose`` returns. Raises ConfigError."""
-    models = Models(only=(call for kind in process.kinds for call in kind.every_call))
+    models = Models(only=(*(call for kind in process.kinds for call in kind.every_call), *ORGANIZATION_CALLS))
     gateway = Gateway(models, config.aws, process.metrics, process.clock, config.refresh.min_age)
     cells = choose(_cells(process, config, gateway))
     if not all(account.regions for account in config.accounts):
@@ -89,15 +100,17 @@ def next_runtime(process: ProcessContext, before: Runtime, config: Config) -> Ru
 
 
 def _cells(process: ProcessContext, config: Config, gateway: Gateway) -> tuple[Cell, ...]:
-    return items_of_shard(watched_cells(config, process.kinds, gateway), scope_name, process.shard)
+    found = process.organizations.found(config)
+    return items_of_shard(watched_cells(config, process.kinds, gateway, found), scope_name, process.shard)
 
 
-def watched_cells(config: Config, kinds: Sequence[Kind[Any]], gateway: Gateway) -> tuple[Cell, ...]:
+def watched_cells(config: Config, kinds: Sequence[Kind[Any]], gateway: Gateway, found: Found = ()) -> tuple[Cell, ...]:
     """Return the cells of a configuration. Raises ConfigError, also for the settings of the AWS SDKs."""
     services = {STS, *(call.service for kind in kinds for call in kind.calls)}
+    services |= {ORGANIZATIONS} if config.organizations else set()
     cells, _ = run_both(
         lambda: configured_cells(
-            config, kinds, lambda: gateway.default_region().name, gateway.is_offered, gateway.models.regions
+            config, kinds, lambda: gateway.default_region().name, gateway.is_offered, gateway.models.regions, found
         ),
         lambda: check_endpoints(services),
     )
@@ -136,7 +149,7 @@ def _runtime(
         store,
         RefreshScheduler(refreshers, connect, store, settings, log),
         _exposition(tables, config, before),
-        _registry(process, store, gateway),
+        _registry(process, config, store, gateway),
         Overview(process.kinds, store, process.estimates, clock.now, gateway.budgets.ratios),
         Prober(target, tables, connect, settings, clock, log),
         FailureReader(target, connect, gateway.models.iam_action, settings.min_age, settings.deadline, clock)
@@ -154,9 +167,10 @@ def _exposition(tables: Mapping[str, Table], config: Config, before: Runtime | N
     return before.exposition if before and before.config.labels == config.labels else Exposition(tables)
 
 
-def _registry(process: ProcessContext, store: Store, gateway: Gateway) -> CollectorRegistry:
+def _registry(process: ProcessContext, config: Config, store: Store, gateway: Gateway) -> CollectorRegistry:
     registry = CollectorRegistry()
     registry.register(process.registry)
     registry.register(FamilyCollector(lambda: budget_families(store, gateway.budgets.ratios())))
     registry.register(FamilyCollector(lambda: cell_families(store)))
+    registry.register(FamilyCollector(lambda: organization_families(process.organizations.states(config))))
     return registry

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from exporter.aws.models import Models
-from exporter.config.sections import Account, Config, Watch
+from exporter.aws.organizations import organization_calls
+from exporter.config.partitions import partition_of
+from exporter.config.sections import Account, Config, Organization, Watch
 from exporter.core.errors import ConfigError
 from exporter.kinds.kind import DESCRIBE, DISCOVER, FAILURES, TAGS, ApiCall, Kind
 
@@ -83,10 +85,27 @@ def config_policy(
     roles = {entry.role_arn for entry in config.accounts if entry.role_arn}
     direct = [entry for entry in config.accounts if not entry.role_arn]
     statements = _statements(config, direct, kinds, models, on_request)
+    statements += _organization_statements(config, models)
+    roles |= {arn for entry in config.organizations for arn in _organization_roles(entry)}
     if roles:
         resources = {"Action": list(ASSUME_ROLE_ACTIONS), "Resource": sorted(roles)}
         statements.append({"Sid": "RolesOfAccounts", "Effect": "Allow", **resources})
     return _document(statements)
+
+
+def _organization_statements(config: Config, models: Models) -> list[Document]:
+    """Return the statement for the organizations that the credentials of the process read."""
+    calls = {call for entry in config.organizations if not entry.role_arn for call in organization_calls(entry)}
+    actions = sorted(models.iam_action(call) for call in calls)
+    return [{"Sid": "Organizations", "Effect": "Allow", "Action": actions, "Resource": ["*"]}] if actions else []
+
+
+def _organization_roles(organization: Organization) -> tuple[str, ...]:
+    """Return the patterns of the roles that the process assumes for an organization."""
+    own = organization.role_arn
+    # The Regions say the partition if no role does. Without both, the partition is not known here.
+    partition = own.split(":")[1] if own else partition_of(organization.regions[0]) or "*"
+    return (*((own,) if own else ()), f"arn:{partition}:iam::*:role/{organization.role_name}")
 
 
 def _document(statements: Iterable[Document]) -> Document:

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Iterable, Sequence
 
+from exporter.aws.organizations import organization_calls
 from exporter.collector.cells import Cell
 from exporter.collector.listing import list_numbers
 from exporter.config.duration import format_duration
-from exporter.config.sections import Discover, Refresh
+from exporter.config.sections import Discover, Organization, Refresh
 
 MINUTE = 60.0
 # A line names at most so many ids. The others are counted.
@@ -18,6 +19,15 @@ def cell_plan(cell: Cell, refresh: Refresh) -> str:
     ids = [f"{'id' if len(cell.watch.ids) == 1 else 'ids'} {names(cell.watch.ids)}"] if cell.watch.ids else []
     rules = [_discovery_text(cell.watch.discover)] if cell.watch.discover else []
     return f"{' and '.join([*ids, *rules])}; {_calls_text(cell, refresh)}"
+
+
+def organization_plan(organization: Organization, refresh: Refresh) -> str:
+    """Return which accounts of an organization are watched, and when they are read."""
+    calls = ", ".join(call.name for call in organization_calls(organization))
+    chosen = "every active account" if organization.include.is_empty else "the included active accounts"
+    excluded = "" if organization.exclude.is_empty else " except the excluded ones"
+    every = format_duration(refresh.accounts_every)
+    return f"{chosen}{excluded}, with the role {organization.role_name}; {calls} every {every}; check --live reads them"
 
 
 def total_plan(cells: Iterable[Cell], refresh: Refresh) -> str:

@@ -24,6 +24,8 @@ Each line of the log is logfmt, or JSON with `--log.format=json`. A line contain
 SECTIONS: Mapping[str, str] = {
     "Config": "File",
     "Account": "Account",
+    "Organization": "Organization",
+    "AccountSelection": "Accounts of an organization",
     "Watch": "Watch",
     "Discover": "Discover",
     "Refresh": "Refresh",
@@ -49,6 +51,9 @@ VARIABLES: Mapping[str, str] = {
     "TERM": "The type of the terminal. `watch` prints lines instead of a table if it is `dumb`.",
 }
 LOG_FIELDS: Mapping[str, str] = {
+    "organization": "The place of an organization in the configuration.",
+    "accounts": "The number of accounts in the last list of an organization.",
+    "accounts_before": "The number of accounts in the list of an organization that was used before.",
     "ts": "The time in UTC, in the format of RFC 3339.",
     "level": "`debug`, `info`, `warn` or `error`.",
     "msg": "A fixed text for each event.",

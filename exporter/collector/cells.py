@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from exporter.collector.watched_accounts import (
+    Found,
     RegionsOf,
     WatchedAccount,
     cell_regions,
@@ -73,16 +74,18 @@ def configured_cells(
     default_region: Callable[[], str],
     is_offered: Callable[[Kind[Any], str], bool] = is_offered_everywhere,
     regions_of: RegionsOf = no_regions,
+    found: Found = (),
 ) -> tuple[Cell, ...]:
     """Return every cell in the order of the configuration. Raises ConfigError.
 
     ``default_region`` is only called where it is needed. ``is_offered`` decides where a kind is watched by default.
     ``regions_of`` returns the Regions of a partition.
+    ``found`` are the accounts of the organizations.
     """
     by_name = {kind.name: kind for kind in kinds}
-    accounts = watched_accounts(config, default_region, regions_of)
+    accounts = watched_accounts(config, default_region, regions_of, found)
     cells = tuple(
-        Cell(watched.account, region, by_name[watch.kind], watch, bool(config.labels.tags), watched.has_found_regions)
+        Cell(watched.account, region, by_name[watch.kind], watch, bool(config.labels.tags), watched.is_cell_found)
         for watched in accounts
         for region in cell_regions(watched, config, default_region)
         for watch in _watches(watched, by_name, region, is_offered)

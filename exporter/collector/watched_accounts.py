@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
+from exporter.config.fields import ALL_REGIONS
 from exporter.config.partitions import has_other_partition, is_enabled_by_default, partition_of
-from exporter.config.sections import Account, Config
+from exporter.config.sections import Account, Config, Organization
 from exporter.config.strict_yaml import problems_in
 from exporter.core.errors import ConfigError
+from exporter.core.model import FoundAccount
 
+# The accounts that were found in each organization, in the order of the configuration.
+Found = Sequence[tuple[FoundAccount, ...]]
 # Returns the Regions of a partition.
 RegionsOf = Callable[[str], tuple[str, ...]]
 
@@ -18,12 +23,19 @@ RegionsOf = Callable[[str], tuple[str, ...]]
 class WatchedAccount:
     """An account with all of its Regions. ``path`` is its place in the configuration.
 
+    ``is_found`` is true if the account was found in an organization.
     ``has_found_regions`` is true if the exporter found the Regions: a kind is then watched only where it is offered.
     """
 
     account: Account
     path: str
     has_found_regions: bool = False
+    is_found: bool = False
+
+    @property
+    def is_cell_found(self) -> bool:
+        """Whether the configuration does not name the cells of the account."""
+        return self.is_found or self.has_found_regions
 
     def region_path(self, region: str) -> str:
         """Return the place of a Region in the configuration, or that of the account if it does not name the Region."""
@@ -37,16 +49,54 @@ def no_regions(partition: str) -> tuple[str, ...]:
 
 
 def watched_accounts(
-    config: Config, default_region: Callable[[], str], regions_of: RegionsOf
+    config: Config, default_region: Callable[[], str], regions_of: RegionsOf, found: Found = ()
 ) -> tuple[WatchedAccount, ...]:
     """Return the accounts in the order of the configuration. Raises ConfigError.
 
     An account without Regions keeps none: its cells are in the default Region. ``default_region`` is only called where
     it is needed.
     """
-    return tuple(
-        _with_regions(WatchedAccount(account, f"accounts[{number}]"), config, default_region, regions_of)
-        for number, account in enumerate(config.accounts)
+    named = (WatchedAccount(account, f"accounts[{number}]") for number, account in enumerate(config.accounts))
+    members = _members(config, default_region, found)
+    return tuple(_with_regions(watched, config, default_region, regions_of) for watched in (*named, *members))
+
+
+def partition_of_organization(organization: Organization, default_region: Callable[[], str]) -> str:
+    """Return the partition of the role that reads the organization, else that of its Regions or the default Region."""
+    if organization.role_arn:
+        return str(organization.role_arn.split(":")[1])
+    regions = () if organization.regions == ALL_REGIONS else organization.regions
+    return partition_of(regions[0] if regions else default_region())
+
+
+def _members(config: Config, default_region: Callable[[], str], found: Found) -> Iterator[WatchedAccount]:
+    """Yield the found accounts, each once. An account that the configuration names is not repeated."""
+    known = {account.known_id for account in config.accounts}
+    names = Counter(account.name for account in config.accounts)
+    names.update(member.name for members in found for member in {member.id: member for member in members}.values())
+    for number, (organization, members) in enumerate(zip(config.organizations, found, strict=False)):
+        for member in members:
+            if member.id not in known:
+                known.add(member.id)
+                # Names in AWS are not unique. The name must not depend on the order of the accounts.
+                name = member.name if names[member.name] == 1 else f"{member.name}-{member.id}"
+                partition = partition_of_organization(organization, default_region)
+                account = _member_account(organization, member, name, partition)
+                yield WatchedAccount(account, f"organizations[{number}]", is_found=True)
+
+
+def _member_account(organization: Organization, member: FoundAccount, name: str, partition: str) -> Account:
+    # The values are valid: validating a thousand accounts would delay scrapes. A default watch must stay a default.
+    return Account.model_construct(
+        _fields_set={"name"} | (organization.model_fields_set & {"watch"}),
+        name=name,
+        regions=organization.regions,
+        exclude_regions=organization.exclude_regions,
+        role_arn=f"arn:{partition or 'aws'}:iam::{member.id}:role/{organization.role_name}",
+        external_id=organization.external_id,
+        session_name=organization.session_name,
+        account_id=member.id,
+        watch=organization.watch,
     )
 
 
@@ -80,4 +130,4 @@ def _with_regions(
         fault = f"no Region of the partition {partition or 'of the default Region'} is left; name the Regions"
         with problems_in(config.file):
             raise ConfigError([f"{watched.path}.regions: {fault}"])
-    return WatchedAccount(account.model_copy(update={"regions": regions}), watched.path, has_found_regions=True)
+    return replace(watched, account=account.model_copy(update={"regions": regions}), has_found_regions=True)

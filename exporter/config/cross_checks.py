@@ -22,6 +22,11 @@ def cross_check_problems(raw: Any) -> Iterator[str]:
     yield from _duplicate_names(accounts)
     for number, account in accounts:
         yield from _account_problems(f"accounts[{number}]", account)
+    organizations = _sections(raw, "organizations")
+    for number, organization in organizations:
+        yield from _scope_problems(f"organizations[{number}]", organization)
+    if isinstance(raw, dict) and raw.get("accounts") in ([], ()) and not organizations:
+        yield "accounts: is empty"
 
 
 def _duplicate_names(accounts: Numbered) -> Iterator[str]:
@@ -38,8 +43,15 @@ def _account_problems(path: str, account: Section) -> Iterator[str]:
         yield f"{path}.external_id: requires role_arn; set role_arn or remove external_id"
     if isinstance(account_id, str) and _account_of_role(role) not in ("", account_id):
         yield f"{path}.account_id: differs from the account in role_arn; correct one of them"
+    yield from _scope_problems(path, account)
+
+
+def _scope_problems(path: str, account: Section) -> Iterator[str]:
+    """Yield each problem with the Regions and the watches of an account or an organization."""
     yield from _partition_problems(path, account)
-    if account.get("exclude_regions") and account.get("regions") != EVERY_REGION:
+    # An organization has the key role_name, and all Regions by default.
+    default = EVERY_REGION if "role_name" in account else []
+    if account.get("exclude_regions") and account.get("regions", default) != EVERY_REGION:
         yield f"{path}.exclude_regions: requires regions: all; set it, or remove exclude_regions"
     first: dict[str, int] = {}
     for number, watch in _sections(account, "watch"):

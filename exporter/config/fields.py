@@ -129,6 +129,11 @@ DISTINCT_OR_ALL = (
 RoleArn = pattern_type(
     r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,576}", "a role such as arn:aws:iam::111122223333:role/NAME"
 )
+RoleName = pattern_type(r"[\w+=,.@/-]{1,576}", "the name of a role, such as NAME or path/NAME")
+UnitId = pattern_type(
+    r"ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|r-[0-9a-z]{4,32}", "the id of an organizational unit or root, such as r-ab12"
+)
+AccountTag = pattern_type(r"[^=]{1,128}=.{0,256}", "a tag such as KEY=VALUE")
 SessionName = pattern_type(r"[\w+=,.@-]{2,64}", "2 to 64 letters, digits or any of _+=,.@-")
 ExternalId = _secret_type(r"[\w+=,.@:/-]{2,1224}", "2 to 1224 letters, digits or any of _+=,.@:/-")
 Regex = Annotated[re.Pattern[str], BeforeValidator(_parse_regex), WithJsonSchema({"type": "string", "format": "regex"})]

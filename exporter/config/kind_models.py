@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, Strict, create_model
 from pydantic_core import PydanticCustomError
 
 from exporter.config.fields import DISTINCT, operation_id
-from exporter.config.sections import Account, Config, Discover, Watch
+from exporter.config.sections import Account, Config, Discover, Organization, Watch
 from exporter.kinds.kind import Kind
 
 # mypy does not support types that are built at run time, so they are built with these.
@@ -19,17 +19,20 @@ def config_model(kinds: Sequence[Kind[Any]]) -> type[Config]:
     watch = UNION[tuple(_watch_model(kind) for kind in kinds)]
     if len(kinds) > 1:
         watch = ANNOTATED[watch, Field(discriminator="kind")]
+    watches = (TUPLE[watch, ...], _field(Account, "watch", _default_watches(kinds), min_length=1))
+    organization = create_model("Organization", __base__=Organization, __doc__=Organization.__doc__, watch=watches)
     account = create_model(
         "Account",
         __base__=Account,
         __doc__=Account.__doc__,
-        watch=(TUPLE[watch, ...], _field(Account, "watch", _default_watches(kinds), min_length=1)),
+        watch=watches,
     )
     return create_model(
         "Config",
         __base__=Config,
         __doc__=Config.__doc__,
-        accounts=(TUPLE[account, ...], _field(Config, "accounts", ({},), min_length=1)),
+        accounts=(TUPLE[account, ...], _field(Config, "accounts", ({},))),
+        organizations=(TUPLE[organization, ...], _field(Config, "organizations", ())),
     )
 
 

@@ -9,7 +9,17 @@ from pydantic import ValidationError
 
 from exporter.config.cross_checks import cross_check_problems
 from exporter.config.kind_models import config_model
-from exporter.config.sections import Account, Aws, Config, Discover, Labels, Refresh, Watch
+from exporter.config.sections import (
+    Account,
+    AccountSelection,
+    Aws,
+    Config,
+    Discover,
+    Labels,
+    Organization,
+    Refresh,
+    Watch,
+)
 from exporter.config.strict_yaml import parse_yaml, problems_in, read_text
 from exporter.config.validation import keys_of, problem_lines
 from exporter.core.errors import ConfigError
@@ -57,7 +67,7 @@ def parse_config(text: str, kinds: Sequence[Kind[Any]]) -> Config:
 def _validated(raw: Any, kinds: Sequence[Kind[Any]], model: type[Config]) -> Config:
     names = [kind.name for kind in kinds]
     options = (option.name for kind in kinds for option in kind.options)
-    known = (*keys_of(Config, Account, Watch, Discover, Refresh, Aws, Labels), *options)
+    known = (*keys_of(Config, Account, Organization, AccountSelection, Watch, Discover, Refresh, Aws, Labels), *options)
     problems = [*cross_check_problems(raw)]
     try:
         config = model.model_validate({} if raw is None else raw)

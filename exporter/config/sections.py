@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, cast
 
 from pydantic import Field, PrivateAttr, Strict, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
@@ -14,15 +14,19 @@ from exporter.config.fields import (
     ALL_REGIONS,
     DISTINCT,
     DISTINCT_OR_ALL,
+    EVERY_REGION,
     AccountId,
+    AccountTag,
     ExternalId,
     Name,
     PageUrl,
     Regex,
     Region,
     RoleArn,
+    RoleName,
     SessionName,
     StrictModel,
+    UnitId,
 )
 from exporter.kinds.kind import Options
 
@@ -131,6 +135,60 @@ class Account(StrictModel):
         return (self.name, self.known_id, role if self.role_arn else None)
 
 
+class AccountSelection(StrictModel):
+    """Accounts of an organization: those that match any of the entries."""
+
+    units: Annotated[tuple[UnitId, ...], *DISTINCT] = Field(
+        default=(), description="Ids of organizational units or of the root, each with all units below."
+    )
+    accounts: Annotated[tuple[AccountId, ...], *DISTINCT] = Field(default=(), description="Account ids.")
+    tags: Annotated[tuple[AccountTag, ...], *DISTINCT] = Field(
+        default=(), description="Tags of accounts, each as KEY=VALUE. This needs one call for each account."
+    )
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no entry."""
+        return not (self.units or self.accounts or self.tags)
+
+
+class Organization(StrictModel):
+    """An AWS organization, whose active accounts the exporter finds and watches."""
+
+    role_name: RoleName = Field(description="The name of the role to assume in each account.")
+    external_id: ExternalId | None = Field(
+        default=None, description="The external id that the roles' trust policies require. It is a secret."
+    )
+    session_name: SessionName = Field(
+        default="aws-iot-bulk-exporter", description="The session name for the assumed roles."
+    )
+    role_arn: RoleArn | None = Field(
+        default=None,
+        description="The role that reads the organization, in the management account or a delegated administrator "
+        "account. Default: use the default credentials.",
+        repr=False,
+    )
+    include: AccountSelection = Field(
+        default_factory=AccountSelection, description="The accounts to watch. Default: all."
+    )
+    exclude: AccountSelection = Field(
+        default_factory=AccountSelection, description="The accounts that are not watched. Default: none."
+    )
+    regions: Annotated[tuple[Region, ...], *DISTINCT_OR_ALL] = Field(
+        # The validator makes it the same value as in a file.
+        default=cast(Any, EVERY_REGION),
+        description="The Regions to watch in each account, or all: the Regions that are enabled by default and where "
+        "AWS offers the service of a kind.",
+    )
+    exclude_regions: Annotated[tuple[Region, ...], *DISTINCT] = Field(
+        default=(), description="Regions that regions: all does not include."
+    )
+    watch: tuple[Watch, ...] = Field(
+        default=(),
+        description="The operations to watch. Default: active operations of supported kinds that the Region offers.",
+    )
+
+
 class Refresh(StrictModel):
     """When the exporter reads data again, and how long it exposes old data."""
 
@@ -145,6 +203,8 @@ class Refresh(StrictModel):
     refused_max_age: Positive = _duration(
         "15m", "While AWS denies access to a cell, it is tried ever more rarely, up to this time, and after a reload."
     )
+
+    accounts_every: Positive = _duration("1h", "How often the accounts of organizations are read again.")
 
     @property
     def idle_seconds(self) -> float:
@@ -200,7 +260,12 @@ class Config(StrictModel):
     """The whole configuration."""
 
     accounts: tuple[Account, ...] = Field(
-        default=(), description="The accounts to watch. Default: the account of the default credentials."
+        default=(),
+        description="The accounts to watch. Default: the account of the default credentials, or none if there are "
+        "organizations.",
+    )
+    organizations: tuple[Organization, ...] = Field(
+        default=(), description="The AWS organizations whose accounts are watched. Default: none."
     )
     refresh: Refresh = Field(default_factory=Refresh, description=Refresh.__doc__)
     aws: Aws = Field(default_factory=Aws, description=Aws.__doc__)
@@ -212,6 +277,13 @@ class Config(StrictModel):
         "the JSON API. Names of devices can be personal data. This needs more permissions.",
     )
     _file: Path | None = PrivateAttr(default=None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _organizations_replace_the_default_account(cls, raw: Any) -> Any:
+        if isinstance(raw, dict) and raw.get("organizations") and "accounts" not in raw:
+            return {**raw, "accounts": ()}
+        return raw
 
     @property
     def file(self) -> Path | None:

@@ -157,3 +157,11 @@ class Shard:
 
     ordinal: int = 0
     total: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FoundAccount:
+    """An active account of an organization: its id, and its name in AWS, which several accounts can have."""
+
+    id: str
+    name: str

@@ -17,9 +17,11 @@ from exporter.metrics.self_metrics import (
     ApiMetrics,
     ConfigMetrics,
     FamilyCollector,
+    OrganizationState,
     budget_families,
     cell_families,
     new_registry,
+    organization_families,
     probe_families,
     state_families,
 )
@@ -129,6 +131,8 @@ def _exporter_registry() -> CollectorRegistry:
     registry.register(FamilyCollector(lambda: budget_families(store, {("", "", "", ""): 0.0})))
     registry.register(FamilyCollector(lambda: cell_families(store)))
     ConfigMetrics(registry)
+    organizations = {"": OrganizationState(is_successful=True, accounts=0)}
+    registry.register(FamilyCollector(lambda: organization_families(organizations)))
     registry.register(FamilyCollector(lambda: state_families(is_usable=True, restored=0)))
     return registry
 

@@ -236,6 +236,27 @@ def budget_families(store: Store, ratios: Mapping[BudgetKey, float]) -> Iterable
     yield family
 
 
+@dataclass(frozen=True, slots=True)
+class OrganizationState:
+    """Whether the last reading of an organization succeeded, and its number of watched accounts."""
+
+    is_successful: bool
+    accounts: int
+
+
+def organization_families(states: Mapping[str, OrganizationState]) -> Iterable[Metric]:
+    """Yield the metrics of the organizations, by their places in the configuration."""
+    help = "Whether the last reading of the organization's accounts succeeded: 1 for success, 0 for failure."
+    read = GaugeMetricFamily(PREFIX + "organization_last_read_successful", help, labels=("organization",))
+    help = "Number of accounts in the last good list of the organization that are selected and active."
+    accounts = GaugeMetricFamily(PREFIX + "organization_accounts", help, labels=("organization",))
+    for path, state in states.items():
+        read.add_metric((path,), float(state.is_successful))
+        accounts.add_metric((path,), state.accounts)
+    if states:
+        yield from (read, accounts)
+
+
 def state_families(is_usable: bool, restored: int) -> Iterable[Metric]:
     """Yield the metrics of the state file."""
     help = "Whether the state file can be read and written: 1 for yes, 0 for no; only with --state.file."

@@ -176,3 +176,34 @@ def test_show_prints_the_policies_of_a_configuration(tmp_path: Path) -> None:
 )
 def test_invalid_flags_for_a_policy_are_refused(arguments: tuple[str, ...], reason: str) -> None:
     assert usage_errors("show", *arguments) == [reason]
+
+
+def test_the_policy_of_an_organization_allows_its_calls_and_its_roles() -> None:
+    text = "organizations: [{role_name: exporter, include: {units: [r-ab12], tags: [a=b]}, regions: [eu-west-1]}]"
+    document = config_policy(parse_config(text, KINDS), KINDS, MODELS)
+    assert document["Statement"] == [
+        {
+            "Sid": "Organizations",
+            "Effect": "Allow",
+            "Action": [
+                "organizations:ListAccounts",
+                "organizations:ListAccountsForParent",
+                "organizations:ListOrganizationalUnitsForParent",
+                "organizations:ListTagsForResource",
+            ],
+            "Resource": ["*"],
+        },
+        {
+            "Sid": "RolesOfAccounts",
+            "Effect": "Allow",
+            "Action": ["sts:AssumeRole", "sts:TagSession"],
+            "Resource": ["arn:aws:iam::*:role/exporter"],
+        },
+    ]
+
+
+def test_a_role_that_reads_the_organization_is_assumed() -> None:
+    role = "arn:aws-cn:iam::111122223333:role/reader"
+    text = f"organizations: [{{role_name: exporter, role_arn: '{role}'}}]"
+    (statement,) = config_policy(parse_config(text, KINDS), KINDS, MODELS)["Statement"]
+    assert statement["Resource"] == ["arn:aws-cn:iam::*:role/exporter", role]

@@ -11,11 +11,12 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from exporter.app.organizations import organization_accounts
 from exporter.app.runtime import watched_cells
 from exporter.aws.gateway import Gateway, ScopeApi
 from exporter.aws.models import Models
 from exporter.cli import flags
-from exporter.cli.check_plan import cell_plan, names, total_plan
+from exporter.cli.check_plan import cell_plan, names, organization_plan, total_plan
 from exporter.cli.parser import CommandParser
 from exporter.collector.cells import Cell, with_only_id
 from exporter.collector.failures import read_failures
@@ -27,7 +28,7 @@ from exporter.config.validation import run_both
 from exporter.core.clock import Clock
 from exporter.core.errors import ApiError, Reason
 from exporter.core.log import printable
-from exporter.core.model import Operation
+from exporter.core.model import FoundAccount, Operation
 from exporter.kinds.kind import ApiCall, FetchRequest, Kind
 from exporter.kinds.registry import KINDS
 from exporter.kinds.response import Response
@@ -58,9 +59,11 @@ def run(config_file: Path | None = None, web_config_file: Path | None = None, li
             fault = f"AWS does not offer {cell.kind.name} in {cell.region}; remove the kind or the Region"
             print(printable(f"warning: {cell.account.name}: {fault}"), file=sys.stderr)
     if live:
-        return asyncio.run(_check_access(gateway, cells, config.failures))
+        return asyncio.run(_check_live(config, gateway, cells))
     for cell in cells:
         print(printable(f"{_name(cell)}: {cell_plan(cell, config.refresh)}"))
+    for number, organization in enumerate(config.organizations):
+        print(printable(f"organizations[{number}]: {organization_plan(organization, config.refresh)}"))
     print(total_plan(cells, config.refresh))
     accounts = _count(len({cell.account.name for cell in cells}), "account")
     subject = f"{config_file}: configuration" if config_file else "default configuration"
@@ -98,6 +101,24 @@ class _CellCheck:
             yield f"warning: {_name(self.cell)}: {fault}"
         for warning in self.warnings:
             yield f"warning: {_name(self.cell)}: {warning}"
+
+
+async def _check_live(config: Config, gateway: Gateway, cells: Sequence[Cell]) -> int:
+    """Read the organizations, and check the access to their accounts and to those of the configuration."""
+    found: list[tuple[FoundAccount, ...]] = []
+    failed = 0
+    for number, organization in enumerate(config.organizations):
+        path = f"organizations[{number}]"
+        try:
+            found.append(await organization_accounts(path, organization, gateway))
+            print(printable(f"ok     {path}: {_count(len(found[-1]), 'account')}"))
+        except ApiError as error:
+            found.append(())
+            failed = 1
+            print(printable(f"FAILED {path}: cannot read the organization: {error}"))
+    if config.organizations:
+        cells = watched_cells(config, KINDS, gateway, found)
+    return max(failed, await _check_access(gateway, cells, config.failures))
 
 
 async def _check_access(gateway: Gateway, cells: Sequence[Cell], failures: bool) -> int:

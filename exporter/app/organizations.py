@@ -1,0 +1,137 @@
+"""The accounts that were found in the organizations of the configuration, and when they are read again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from exporter.aws.gateway import Gateway
+from exporter.aws.organizations import read_accounts, reading_account
+from exporter.collector.watched_accounts import Found, partition_of_organization
+from exporter.config.sections import Config, Organization
+from exporter.core.clock import Clock
+from exporter.core.errors import ApiError
+from exporter.core.log import Log
+from exporter.core.model import FoundAccount
+from exporter.metrics.self_metrics import OrganizationState
+
+# After a failure, or a list that is not believed, the organization is read again so soon.
+RETRY_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class _Reading:
+    """The last good list of an organization. ``doubted`` are the ids of a later list that is not believed yet."""
+
+    accounts: tuple[FoundAccount, ...] = ()
+    doubted: frozenset[str] | None = None
+    is_successful: bool = False
+    failure: str = ""
+    next_read: float = 0.0
+
+
+class Organizations:
+    """The organizations of a process. AWS is called only by ``read``."""
+
+    def __init__(self, clock: Clock, log: Log) -> None:
+        self._clock = clock
+        self._log = log
+        self._readings: dict[str, _Reading] = {}
+        self._read_before: set[str] = set()
+
+    def found(self, config: Config) -> Found:
+        """Return the accounts of each organization, in the order of the configuration."""
+        return tuple(self._reading(organization).accounts for organization in config.organizations)
+
+    def states(self, config: Config) -> Mapping[str, OrganizationState]:
+        """Return the state of each organization that was read, by its place in the configuration."""
+        return {
+            f"organizations[{number}]": OrganizationState(reading.is_successful, len(reading.accounts))
+            for number, organization in enumerate(config.organizations)
+            if (reading := self._reading(organization)) and _key(organization) in self._read_before
+        }
+
+    def was_read(self, config: Config) -> bool:
+        """Return whether each organization was read at least once, successfully or not."""
+        return all(_key(organization) in self._read_before for organization in config.organizations)
+
+    def is_due(self, config: Config) -> bool:
+        """Return whether an organization is due to be read."""
+        now = self._clock.monotonic()
+        return any(self._reading(organization).next_read <= now for organization in config.organizations)
+
+    def expire(self) -> None:
+        """Make every organization due, after a reload."""
+        for reading in self._readings.values():
+            reading.next_read = 0.0
+
+    async def read(self, config: Config, gateway: Gateway) -> bool:
+        """Read the organizations that are due. Return whether the accounts changed. A failure keeps the last list."""
+        before = self.found(config)
+        for number, organization in enumerate(config.organizations):
+            reading = self._reading(organization)
+            if reading.next_read <= self._clock.monotonic():
+                await self._read_one(f"organizations[{number}]", organization, reading, config, gateway)
+        return self.found(config) != before
+
+    async def _read_one(
+        self, path: str, organization: Organization, reading: _Reading, config: Config, gateway: Gateway
+    ) -> None:
+        every, soon = config.refresh.accounts_every, min(RETRY_SECONDS, config.refresh.accounts_every)
+        try:
+            accounts = await organization_accounts(path, organization, gateway)
+        except ApiError as error:
+            reading.is_successful = False
+            if reading.failure != str(error):
+                self._log.error(
+                    "organization cannot be read; the last list stays in use",
+                    organization=path,
+                    reason=error.reason.value,
+                    detail=str(error),
+                )
+            reading.failure = str(error)
+            is_good = False
+        else:
+            reading.is_successful, reading.failure = True, ""
+            is_good = self._accept(path, reading, accounts)
+        self._read_before.add(_key(organization))
+        reading.next_read = self._clock.monotonic() + (every if is_good else soon)
+
+    def _accept(self, path: str, reading: _Reading, accounts: tuple[FoundAccount, ...]) -> bool:
+        """Use a list, unless most accounts are missing for the first time. Return whether it is used."""
+        ids, before = _ids(accounts), _ids(reading.accounts)
+        if 2 * len(ids & before) < len(before) and ids != reading.doubted:
+            reading.doubted = ids
+            message = "most accounts of the organization are missing; the last list stays in use until the next reading"
+            self._log.warning(message, organization=path, accounts=len(ids), accounts_before=len(before))
+            return False
+        if ids != before:
+            self._log.info(
+                "accounts of the organization changed",
+                organization=path,
+                accounts=len(ids),
+                accounts_before=len(before),
+            )
+        reading.accounts, reading.doubted = accounts, None
+        return True
+
+    def _reading(self, organization: Organization) -> _Reading:
+        return self._readings.setdefault(_key(organization), _Reading())
+
+
+async def organization_accounts(path: str, organization: Organization, gateway: Gateway) -> tuple[FoundAccount, ...]:
+    """Return the selected active accounts of an organization. ``path`` names its reader. Raises ApiError."""
+    partition = partition_of_organization(organization, lambda: gateway.default_region().name)
+    region = "" if organization.role_arn else gateway.default_region().name
+    account = reading_account(organization, path, partition, region or gateway.models.regions(partition)[0])
+    api = await gateway.connect(account, account.regions[0], "")
+    return await read_accounts(api, organization)
+
+
+def _ids(accounts: Iterable[FoundAccount]) -> frozenset[str]:
+    return frozenset(account.id for account in accounts)
+
+
+def _key(organization: Organization) -> str:
+    # The settings that select accounts. A change of the others needs no new list.
+    return organization.model_dump_json(include={"role_arn", "include", "exclude"})

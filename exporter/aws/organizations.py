@@ -1,0 +1,99 @@
+"""The accounts of an organization, from AWS Organizations.
+
+AWS: https://docs.aws.amazon.com/organizations/latest/APIReference/API_ListAccounts.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from exporter.config.partitions import HOME_REGIONS
+from exporter.config.sections import Account, AccountSelection, Organization
+from exporter.core.errors import malformed
+from exporter.core.model import FoundAccount
+from exporter.kinds.kind import Api, ApiCall
+
+SERVICE = "organizations"
+# Calls per second of a management account. Other programs in it need the same quotas, so these are low.
+LIST_ACCOUNTS = ApiCall(SERVICE, "ListAccounts", quota=5)
+LIST_IN_PARENT = ApiCall(SERVICE, "ListAccountsForParent", quota=5)
+LIST_UNITS = ApiCall(SERVICE, "ListOrganizationalUnitsForParent", quota=5)
+LIST_TAGS = ApiCall(SERVICE, "ListTagsForResource", quota=5)
+CALLS = (LIST_ACCOUNTS, LIST_IN_PARENT, LIST_UNITS, LIST_TAGS)
+ACTIVE = "ACTIVE"
+# Deeper trees than AWS allows have a cycle. AWS: a root, and units nested up to five levels.
+MAX_DEPTH = 10
+
+
+def reading_account(organization: Organization, path: str, partition: str, default_region: str) -> Account:
+    """Return the account whose credentials read an organization. Its service has one endpoint in a partition."""
+    return Account(
+        name=path,
+        regions=(HOME_REGIONS.get(partition, default_region),),
+        role_arn=organization.role_arn,
+        external_id=organization.external_id if organization.role_arn else None,
+        session_name=organization.session_name,
+    )
+
+
+def organization_calls(organization: Organization) -> tuple[ApiCall, ...]:
+    """Return the calls that the selection of an organization needs."""
+    chosen = (organization.include, organization.exclude)
+    units = (LIST_IN_PARENT, LIST_UNITS) if any(part.units for part in chosen) else ()
+    tags = (LIST_TAGS,) if any(part.tags for part in chosen) else ()
+    return (LIST_ACCOUNTS, *units, *tags)
+
+
+async def read_accounts(api: Api, organization: Organization) -> tuple[FoundAccount, ...]:
+    """Return the selected active accounts, by their ids. Raises ApiError."""
+    include, exclude = organization.include, organization.exclude
+    included, excluded = await _ids_in_units(api, include.units), await _ids_in_units(api, exclude.units)
+    found = []
+    async for page in api.pages(LIST_ACCOUNTS):
+        for entry in page["Accounts"]:
+            account = FoundAccount(_text(entry, "Id"), entry.get("Name") or _text(entry, "Id"))
+            if entry.get("State", entry.get("Status")) == ACTIVE:
+                found.append(account)
+    has_tags = bool(include.tags or exclude.tags)
+    chosen = []
+    for account in sorted(found, key=lambda account: account.id):
+        tags = await _tags(api, account.id) if has_tags else frozenset()
+        is_included = include.is_empty or _matches(include, account.id, included, tags)
+        if is_included and not _matches(exclude, account.id, excluded, tags):
+            chosen.append(account)
+    return tuple(chosen)
+
+
+def _matches(part: AccountSelection, id: str, in_units: frozenset[str], tags: frozenset[str]) -> bool:
+    return id in part.accounts or id in in_units or not tags.isdisjoint(part.tags)
+
+
+async def _ids_in_units(api: Api, units: Iterable[str]) -> frozenset[str]:
+    """Return the ids of the accounts in units and in all units below them."""
+    ids: set[str] = set()
+    level = set(units)
+    for _ in range(MAX_DEPTH):
+        below: set[str] = set()
+        for unit in sorted(level):
+            async for page in api.pages(LIST_IN_PARENT, ParentId=unit):
+                ids.update(_text(entry, "Id") for entry in page["Accounts"])
+            async for page in api.pages(LIST_UNITS, ParentId=unit):
+                below.update(_text(entry, "Id") for entry in page["OrganizationalUnits"])
+        level = below
+    return frozenset(ids)
+
+
+async def _tags(api: Api, id: str) -> frozenset[str]:
+    """Return the tags of an account, each as KEY=VALUE."""
+    tags: set[str] = set()
+    async for page in api.pages(LIST_TAGS, ResourceId=id):
+        tags.update(f"{_text(tag, 'Key')}={tag.get('Value', '')}" for tag in page["Tags"])
+    return frozenset(tags)
+
+
+def _text(entry: Mapping[str, Any], name: str) -> str:
+    value = entry.get(name)
+    if not value:
+        raise malformed(f"{name} is missing")
+    return str(value)
