@@ -87,7 +87,7 @@ class OperationLine:
         Field(
             description="`high`: the operation failed; `medium`: too many items failed, it is stalled, or its abort "
             "criteria cancelled it; `low`: a user cancelled or stopped it; `none` for the job of a deployment that the "
-            "exporter watches. The thresholds are the default ones of the alerts."
+            "exporter watches. The thresholds are those of the alerts: the default ones, or those of `--alerts.file`."
         ),
     ]
     reason: Annotated[OptionalText, Field(description="Why the operation has its severity, in words.")]

@@ -50,6 +50,8 @@ OPERATION_LINK: Final = (
     '${operations}/operations/{{ $labels.kind | urlquery }}/{{ $labels.id | urlquery | reReplaceAll "[+]" "%20" }}'
     "?account={{ $labels.aws_account_id | urlquery }}&region={{ $labels.aws_region | urlquery }}"
 )
+# Its threshold is also one of the status page.
+FAILURE_RATIO_HIGH: Final = "AwsIotBulkFailureRatioHigh"
 _NAME = re.compile(r"[\w:]+")
 
 
@@ -183,7 +185,7 @@ OPERATION_ALERTS: tuple[Alert, ...] = (
         for_="5m",
     ),
     _operation_alert(
-        name="AwsIotBulkFailureRatioHigh",
+        name=FAILURE_RATIO_HIGH,
         query=f"({recorded.FAILURE_RATIO} and {SAME_OPERATION} {recorded.PROCESSED_ITEMS} >= ${{items}}) {IS_RUNNING}"
         f" unless {SAME_OPERATION} {OLD_FAILURES}",
         threshold=DEFAULT.failure_ratio,

@@ -1,16 +1,19 @@
 """The settings of the rules that users may change, from a strict YAML file. All errors are reported at once."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, Strict, ValidationError, create_model
 
 from exporter.config.fields import StrictModel
-from exporter.config.strict_yaml import parse_yaml
+from exporter.config.strict_yaml import parse_yaml, problems_in, read_text
 from exporter.config.validation import keys_of, problem_lines
 from exporter.core.errors import ConfigError
-from exporter.kinds.thresholds import DEFAULT
-from exporter.monitoring.alerts import ALERTS, Alert
+from exporter.kinds.kind import Kind
+from exporter.kinds.thresholds import DEFAULT, Thresholds
+from exporter.monitoring.alerts import ALERTS, FAILURE_RATIO_HIGH, Alert
 from exporter.monitoring.fields import (
     AlertName,
     Duration,
@@ -154,8 +157,39 @@ UNCHANGED = Settings()
 
 def parameter_values(kinds: Kinds, settings: Settings) -> dict[str, str]:
     """Return the values of the parameters by name, with those of each kind."""
-    values = parameters_model(kinds)().model_dump() | settings.parameters.model_dump()
-    return {name: str(value) for name, value in values.items()}
+    return {name: str(value) for name, value in _parameters(kinds, settings).items()}
+
+
+def _parameters(kinds: Kinds, settings: Settings) -> dict[str, Any]:
+    return parameters_model(kinds)().model_dump() | settings.parameters.model_dump()
+
+
+def with_thresholds(kinds: Kinds, settings: Settings) -> Kinds:
+    """Return the kinds with the thresholds of the settings, by which the status page and the JSON API rank operations.
+
+    An alert that the settings disable keeps its threshold: its operations remain problems on the page.
+    """
+    parameters, failing = _parameters(kinds, settings), settings.alerts.get(FAILURE_RATIO_HIGH, Change()).threshold
+    return tuple(replace(kind, thresholds=_thresholds(kind, parameters, failing)) for kind in kinds)
+
+
+def _thresholds(kind: Kind[Any], parameters: Mapping[str, Any], failure_ratio: float | None) -> Thresholds:
+    seconds, ratio = kind_parameters(kind)
+    return Thresholds(
+        failure_ratio=kind.thresholds.failure_ratio if failure_ratio is None else failure_ratio,
+        min_items=parameters["items"],
+        finished_failure_ratio=parameters["failed_ratio"],
+        finished_failures=parameters["failed_items"],
+        stalled_seconds=parameters[seconds],
+        stalled_ratio=parameters[ratio],
+        ended_seconds=parameters["ended_seconds"],
+    )
+
+
+def read_settings(file: Path, kinds: Kinds) -> Settings:
+    """Return the settings in a file. Raise ConfigError with every error, the file and its path in the file."""
+    with problems_in(file):
+        return parse_settings(read_text(file), kinds)
 
 
 def parse_settings(text: str, kinds: Kinds) -> Settings:

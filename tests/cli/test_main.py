@@ -41,6 +41,7 @@ SERVE_FLAGS = {
     "--shard.ordinal N": None,
     "--shard.total N": None,
     "--state.file PATH": None,
+    "--alerts.file PATH": None,
 }
 # Each flag of each command, with the default that the help shows.
 FLAGS: Mapping[str, Mapping[str, str | None]] = {
@@ -58,6 +59,7 @@ FLAGS: Mapping[str, Mapping[str, str | None]] = {
         "--max-failed LIMIT": "0",
         "--timeout DURATION": None,
         "--output FORMAT": "text",
+        "--alerts.file PATH": None,
     },
     "failures": {
         "--kind KIND": None,

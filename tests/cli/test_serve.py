@@ -19,7 +19,8 @@ import pytest
 from exporter.web.listener.server import handle_signal
 from tests.support import http_requests
 from tests.support.certificates import ALICE, BASIC, basic, server_files
-from tests.support.exporter_server import aws_environment
+from tests.support.clocks import ManualClock
+from tests.support.exporter_server import aws_environment, serve_simulated_aws
 from tests.support.exposition_rows import Scrape
 from tests.support.http_server import read_to_end
 from tests.support.processes import run_exporter_process
@@ -265,3 +266,46 @@ def test_an_exporter_with_one_account_needs_little_memory(
         exporter.scrape()
         ((_, resident),) = Scrape(exporter.scrape()).rows("process_resident_memory_bytes")
     assert resident / 2**20 < RESIDENT + more + LARGER.get(sys.version_info[:2], 0)
+
+
+JOB_SCENARIO = """
+accounts: ["111122223333"]
+operations:
+  - {kind: iot_job, id: rollout, region: eu-west-1, items: 100,
+     timeline: [{at: 0s, status: IN_PROGRESS, done: 0.5, failed: 0.1}]}
+"""
+JOB_CONFIG = """
+accounts: [{account_id: "111122223333", regions: [eu-west-1], watch: [{kind: iot_job, discover: true}]}]
+"""
+
+
+@pytest.mark.parametrize(("threshold", "severity"), [(0.05, "medium"), (0.5, "none")])
+def test_the_settings_file_of_the_rules_decides_which_operations_need_attention(
+    tmp_path: Path, threshold: float, severity: str
+) -> None:
+    alerts = tmp_path / "alerts.yaml"
+    alerts.write_text(f"alerts: {{AwsIotBulkFailureRatioHigh: {{threshold: {threshold}}}}}")
+    with (
+        serve_simulated_aws(JOB_SCENARIO, ManualClock()) as (endpoint, _),
+        run_exporter_process(tmp_path, JOB_CONFIG, endpoint, f"--alerts.file={alerts}") as exporter,
+    ):
+        exporter.scrape()
+        (operation,) = http_requests.get(f"{exporter.url}/api/v1/operations").json()["operations"]
+    assert (operation["severity"], operation["needs_attention"]) == (severity, severity != "none")
+
+
+@pytest.mark.parametrize("command", ["serve", "watch"])
+def test_the_errors_of_the_configuration_and_of_the_settings_of_the_rules_are_reported_together(
+    tmp_path: Path, command: str
+) -> None:
+    config, alerts = tmp_path / "config.yaml", tmp_path / "alerts.yaml"
+    config.write_text("acounts: []")
+    alerts.write_text("parameters: {item: 5}")
+    flags = [f"--config.file={config}", f"--alerts.file={alerts}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "exporter", command, *flags], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.returncode == 2
+    problems = done.stderr.splitlines()
+    assert any(f"{config}: acounts: " in problem for problem in problems), done.stderr
+    assert any(f"{alerts}: parameters.item: " in problem for problem in problems), done.stderr

@@ -1,5 +1,6 @@
 """The settings file of the rules: thresholds, windows, labels and links."""
 
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from exporter.monitoring.alerts import ALERTS
 from exporter.monitoring.grafana import grafana_alerts
 from exporter.monitoring.prometheus import prometheus_rules
 from exporter.monitoring.rules import rules
-from exporter.monitoring.settings import UNCHANGED, parse_settings
+from exporter.monitoring.settings import UNCHANGED, parse_settings, with_thresholds
 from tests.support.promql import Promtool
 
 CHANGED = """
@@ -43,6 +44,30 @@ def test_an_alert_has_the_threshold_durations_and_severity_of_the_file() -> None
     assert "operation:aws_iot_bulk_processed_items:max >= 100" in rule["expr"]
     assert (rule["for"], rule["keep_firing_for"]) == ("1h30m", "0s")
     assert rule["labels"] == {"severity": "page", "team": "fleet"}
+
+
+def test_the_status_page_has_the_thresholds_of_the_file() -> None:
+    changed = """
+    parameters: {items: 5, failed_items: 7, failed_ratio: 0.5, ended_seconds: 60,
+                 stalled_iot_job_seconds: 90, stalled_iot_job_ratio: 0.25}
+    alerts: {AwsIotBulkFailureRatioHigh: {threshold: 0.75}}
+    """
+    kinds = {kind.name: kind.thresholds for kind in with_thresholds(KINDS, parse_settings(changed, KINDS))}
+    shared: dict[str, Any] = {
+        "failure_ratio": 0.75,
+        "min_items": 5,
+        "finished_failure_ratio": 0.5,
+        "finished_failures": 7,
+        "ended_seconds": 60,
+    }
+    assert asdict(kinds["iot_job"]) == {**shared, "stalled_seconds": 90, "stalled_ratio": 0.25}
+    default = {kind.name: kind.thresholds for kind in KINDS}
+    assert kinds["greengrass_deployment"] == replace(default["greengrass_deployment"], **shared)
+
+
+@pytest.mark.parametrize("settings", ["", "alerts: {AwsIotBulkFailureRatioHigh: {enabled: false}}"])
+def test_without_a_threshold_in_the_file_the_status_page_keeps_its_own(settings: str) -> None:
+    assert list(with_thresholds(KINDS, parse_settings(settings, KINDS))) == list(KINDS)
 
 
 def test_windows_appear_in_queries_and_texts() -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from exporter import __version__
 from exporter.app.exporter import Exporter, new_exporter
 from exporter.cli import flags
+from exporter.cli.alerts_file import add_alerts_file, with_alerts_file
 from exporter.cli.parser import CommandParser
 from exporter.collector.shards import MOST, process_shard
 from exporter.config.loader import ConfigFile
@@ -51,6 +52,7 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_value("--shard.total", flags.whole_number(1, MOST), "N", help)
     help = "Persistent cache of finished operations, which saves calls after a restart; no cache if omitted."
     parser.add_value("--state.file", flags.file_path, "PATH", help)
+    add_alerts_file(parser)
 
 
 def run(
@@ -65,6 +67,7 @@ def run(
     shard_ordinal: int | None,
     shard_total: int | None,
     state_file: Path | None,
+    alerts_file: Path | None,
 ) -> int:
     """Serve until SIGINT or SIGTERM and return 0. Raises ConfigError or StartError."""
     shard = process_shard(shard_ordinal, shard_total, os.environ, socket.gethostname())
@@ -77,7 +80,13 @@ def run(
     cache = _new_state_file(state_file, log) if state_file else None
     exporter, web_config = run_both(
         lambda: new_exporter(
-            read(), KINDS, log, web_telemetry_path, shard, read=read, state_file=cache, address=address
+            *run_both(read, lambda: with_alerts_file(KINDS, alerts_file)),
+            log,
+            web_telemetry_path,
+            shard,
+            read=read,
+            state_file=cache,
+            address=address,
         ),
         lambda: LiveWebConfig(web_config_file, log),
     )

@@ -12,7 +12,6 @@ from exporter.cli.completion import SHELLS
 from exporter.cli.parser import CommandParser
 from exporter.cli.reference import configuration_document
 from exporter.config.loader import config_schema, read_config
-from exporter.config.strict_yaml import problems_in, read_text
 from exporter.core.errors import ConfigError
 from exporter.kinds.registry import KINDS
 from exporter.metrics.reference import metrics_document
@@ -23,7 +22,7 @@ from exporter.monitoring.grafana import grafana_alerts
 from exporter.monitoring.inhibitions import alertmanager_inhibitions
 from exporter.monitoring.prometheus import chart_alerts, prometheus_rules
 from exporter.monitoring.rules import rules
-from exporter.monitoring.settings import UNCHANGED, Settings, parse_settings
+from exporter.monitoring.settings import UNCHANGED, Settings, read_settings
 from exporter.simulator.reference import scenarios_document
 from exporter.simulator.scenario import scenario_text
 from exporter.web.api.openapi import openapi
@@ -98,7 +97,7 @@ def run(
     if shell:
         text = SHELLS[shell]()
     elif subject in MONITORING:
-        text = MONITORING[subject](_settings(alerts_file))
+        text = MONITORING[subject](read_settings(alerts_file, KINDS) if alerts_file else UNCHANGED)
     elif subject == POLICY:
         text = _json(_policy(config_file, account, failures))
     else:
@@ -111,11 +110,6 @@ def _policy(config_file: Path | None, account: str | None, failures: bool) -> Ma
     if config_file:
         return config_policy(read_config(config_file, KINDS), KINDS, Models(), account, failures)
     return policy(KINDS, Models(), failures)
-
-
-def _settings(alerts_file: Path | None) -> Settings:
-    with problems_in(alerts_file):
-        return parse_settings(read_text(alerts_file), KINDS) if alerts_file else UNCHANGED
 
 
 def _json(content: Mapping[str, Any]) -> str:

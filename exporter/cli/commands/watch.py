@@ -13,6 +13,7 @@ from typing import Any
 from exporter.app.exporter import new_process_context
 from exporter.app.runtime import Runtime, first_runtime
 from exporter.cli import flags
+from exporter.cli.alerts_file import add_alerts_file, with_alerts_file
 from exporter.cli.parser import CommandParser
 from exporter.cli.watch_output import Show, new_output
 from exporter.cli.watch_result import ExitStatus, ResultTracker, WatchedOperation, WatchResult, most_frequent_reasons
@@ -21,6 +22,7 @@ from exporter.collector.failures import read_failures
 from exporter.config.kind_models import active_operations
 from exporter.config.loader import parse_config, read_config
 from exporter.config.sections import Config
+from exporter.config.validation import run_both
 from exporter.core.clock import Clock
 from exporter.core.errors import ApiError, ConfigError
 from exporter.core.log import log_library_warnings, new_log
@@ -83,6 +85,7 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_value("--give-up-after", flags.duration, "DURATION", help, "5m")
     help = "One of text, json. json prints an object a line: each change, and the result as the last line."
     parser.add_value("--output", flags.one_of("text", "json"), "FORMAT", help, "text")
+    add_alerts_file(parser)
 
 
 def run(
@@ -97,15 +100,19 @@ def run(
     timeout: float | None,
     give_up_after: float,
     output: str,
+    alerts_file: Path | None,
 ) -> int:
     """Watch until SIGINT or SIGTERM, or until the end that the flags define. Raises ConfigError."""
     log, clock = new_log("error"), Clock()
     log_library_warnings(log)
     filter = Filter(account or "", region or "", kind or "", id or ())
-    config = read_config(config_file, KINDS) if config_file else flags_config(filter)
+    config, kinds = run_both(
+        lambda: read_config(config_file, KINDS) if config_file else flags_config(filter),
+        lambda: with_alerts_file(KINDS, alerts_file),
+    )
     if interval is not None:
         config = config.model_copy(update={"refresh": config.refresh.model_copy(update={"min_age": interval})})
-    process = new_process_context(KINDS, log, Shard(), clock)
+    process = new_process_context(kinds, log, Shard(), clock)
     runtime = first_runtime(process, config, lambda cells: matching_cells(cells, filter))
     end = End(until_done, give_up_after, timeout, max_failed)
     tracker = ResultTracker(runtime.cells, clock, give_up_after, max_failed)
