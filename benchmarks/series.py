@@ -92,8 +92,8 @@ def _rows(url: str) -> list[tuple[str, ...]]:
 
 
 def _count(url: str, series: str) -> int:
-    # A scrape that fails on a busy machine must not count as no series.
-    found = query_series(url, f"max_over_time(count({series})[1m:{INTERVAL}s])")
+    # Scrapes that fail on a busy machine must not count as no series.
+    found = query_series(url, f"max_over_time(count({series})[5m:{INTERVAL}s])")
     return int(found[0]["value"][1]) if found else 0
 
 
