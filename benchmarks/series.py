@@ -127,7 +127,7 @@ def _config() -> str:
 
 def _prometheus_config(port: int, folder: Path) -> dict[str, Any]:
     return {
-        "global": {"scrape_interval": f"{INTERVAL}s", "evaluation_interval": f"{INTERVAL}s"},
+        "global": dict.fromkeys(("scrape_interval", "scrape_timeout", "evaluation_interval"), f"{INTERVAL}s"),
         "rule_files": [str(folder / "rules.yaml")],
         "scrape_configs": [{"job_name": "exporter", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}],
     }
