@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from exporter.core.thread import THREAD_NAME
 from tests.aws.test_credentials import KEYS, NO_KEYS, role_credentials
 from tests.support.exporter_server import ServedExporter, aws_environment, serve_exporter
 from tests.support.exposition_rows import Scrape
@@ -64,6 +66,13 @@ class HangingAws:
         return Starlette(routes=[Route("/{path:path}", self.handle, methods=["GET", "POST"])])
 
 
+@pytest.fixture(autouse=True)
+def no_thread_left() -> Iterator[None]:
+    """Wait for the calls that hang: later tests must find no thread of an earlier one."""
+    yield
+    wait_until(lambda: all(thread.name != THREAD_NAME for thread in threading.enumerate()) or None, "the last call")
+
+
 @contextmanager
 def served(aws: HangingAws, environment: dict[str, str]) -> Iterator[ServedExporter]:
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
@@ -92,7 +101,7 @@ def program(folder: Path) -> dict[str, str]:
     """Return the environment of a ``credential_process`` that hangs once a file exists."""
     keys = {"Version": 1, **{name: value for name, value in short_lived().items() if name != "Token"}}
     script, config = folder / "program", folder / "config"
-    script.write_text(f"[ -e {folder}/hangs ] && exec sleep 3600\necho '{json.dumps(keys)}'\n")
+    script.write_text(f"[ -e {folder}/hangs ] && exec sleep 10\necho '{json.dumps(keys)}'\n")
     config.write_text(f"[default]\ncredential_process = /bin/sh {script}\n")
     return {"AWS_CONFIG_FILE": str(config), **NO_KEYS}
 
