@@ -229,6 +229,7 @@ def test_check_prints_the_cells() -> None:
         ),
         "field eu-west-1 greengrass_deployment: discovery of all statuses",
         "field eu-west-1 greengrass_bulk_deployment: discovery of all statuses",
+        "organizations[0]: the included active accounts, with the role iot-bulk-exporter",
         f"at most 98 calls a minute to AWS without discovered operations, {assumed}",
         f"{EXAMPLE}: configuration is valid (2 accounts, 6 cells)",
     ]

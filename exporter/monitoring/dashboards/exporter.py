@@ -84,6 +84,7 @@ def exporter_dashboard(selection: Selection = EVERY_EXPORTER) -> str:
             Row(9, _cell_graphs()),
             Row(9, _request_graphs(), "AWS's APIs"),
             Row(9, _response_times()),
+            Row(8, _found_cells(), "Organizations and found Regions"),
             Row(8, _processes(), "Processes"),
         ),
         since="now-6h",
@@ -280,6 +281,40 @@ def _response_times() -> tuple[Panel, ...]:
                 Query(f"histogram_quantile(0.5, {by_api})", f"{API_LEGEND} 50 %"),
             ),
             "s",
+            min=0,
+        ),
+    )
+
+
+def _found_cells() -> tuple[Panel, ...]:
+    idle, waiting = (
+        f"sum by (kind) ({_self_metric(name, CHOSEN_INSTANCE)})" for name in ("idle_cells", "waiting_cells")
+    )
+    oldest = _self_metric("idle_cells_oldest_success_timestamp_seconds", CHOSEN_INSTANCE)
+    accounts, readable = (
+        f"min by (organization) ({_self_metric(name, CHOSEN_INSTANCE)})"
+        for name in ("organization_accounts", "organization_last_read_successful")
+    )
+    return (
+        lines(
+            "Found cells",
+            "Cells of found accounts and Regions: idle ones, and those that wait for their first refresh.",
+            (Query(idle, "idle {{kind}}"), Query(waiting, "waiting {{kind}}")),
+            "short",
+            min=0,
+        ),
+        lines(
+            "Age of idle cells",
+            "The time since the last complete refresh of the idle cell that was read the longest time ago.",
+            (Query(f"max by (kind) (time() - ({oldest} > 0))", "{{kind}}"),),
+            "s",
+            min=0,
+        ),
+        lines(
+            "Accounts of organizations",
+            "The accounts that are found in each organization, and whether its last reading succeeded: 1 for yes.",
+            (Query(accounts, "{{organization}} accounts"), Query(readable, "{{organization}} readable")),
+            "short",
             min=0,
         ),
     )
