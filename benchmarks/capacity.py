@@ -4,26 +4,9 @@ import math
 import time
 
 from benchmarks import harness
+from exporter.config.partitions import ENABLED_BY_DEFAULT
 
-REGIONS = [
-    "ap-northeast-1",
-    "ap-northeast-2",
-    "ap-northeast-3",
-    "ap-south-1",
-    "ap-southeast-1",
-    "ap-southeast-2",
-    "ca-central-1",
-    "eu-central-1",
-    "eu-north-1",
-    "eu-west-1",
-    "eu-west-2",
-    "eu-west-3",
-    "sa-east-1",
-    "us-east-1",
-    "us-east-2",
-    "us-west-1",
-    "us-west-2",
-]
+REGIONS = sorted(ENABLED_BY_DEFAULT)
 # The last number is about one shard of the fleet.
 ACCOUNTS = (1, 18, 200)
 REFRESHES = 2
