@@ -56,7 +56,10 @@ accounts:
     watch: [{{kind: iot_job, ids: [x]}}]
 """
 # Time-outs that a test waits for.
-SHORT = "aws: {connect_timeout: 1s, read_timeout: 1s, max_attempts: 1}\n"
+# The connection time-out leaves a busy machine so long that the deadline of the whole call does not end it first.
+SHORT = "aws: {connect_timeout: 60s, read_timeout: 1s, max_attempts: 1}\n"
+# The source has no time-out of its own, so the deadline of the whole call ends it.
+SHORT_CALL = "aws: {connect_timeout: 1s, read_timeout: 1s, max_attempts: 1}\n"
 KEYS = {"AWS_ACCESS_KEY_ID": f"AKIA{SECRET}", "AWS_SECRET_ACCESS_KEY": SECRET}
 FILE_KEYS = f"aws_access_key_id = AKIA{SECRET}\naws_secret_access_key = {SECRET}\n"
 SSO_KEYS = f"sso_start_url = https://plant.example/{SECRET}\nsso_region = eu-west-1\n"
@@ -353,7 +356,7 @@ def container_cases() -> Iterator[Case]:
 
     yield case("refused", "cannot connect to ADDRESS: connection refused", endpoint="refusing")
     hanging = "no response before the time-out"
-    yield case("hanging", hanging, endpoint="hanging", config=SHORT + CONFIG)
+    yield case("hanging", hanging, endpoint="hanging", config=SHORT_CALL + CONFIG)
     for status in (400, 401, 403, 404, 500):
         yield case(str(status), f"the response has status {status}", HttpResponse(SECRET.encode(), status))
     yield case("malformed", "the response contains no credentials", HTML)
