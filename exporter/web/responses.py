@@ -1,6 +1,7 @@
 """HTTP responses: the format and the encoding that a client accepts (RFC 9110, section 12), and security headers."""
 
 import asyncio
+import re
 import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
@@ -11,8 +12,12 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 TEXT = CONTENT_TYPE_PLAIN_0_0_4
 OPENMETRICS = CONTENT_TYPE_OPENMETRICS
-# The media types, with their versions, that this format satisfies.
+# The media types, with their versions, that this format satisfies. The parameter ``escaping`` of Prometheus 3 changes
+# nothing, because all names of metrics and labels are valid in every version of Prometheus.
 _OPENMETRICS_MEDIA = [("application/openmetrics-text", version) for version in ("", "1.0.0", "0.0.1")]
+
+# An item of a list, and a part of an item. Quoted text can contain the separator, and lack its end in a broken header.
+_ITEM, _PART = (re.compile(rf'(?:[^{separator}"]|"(?:[^"\\]|\\.)*"?)+') for separator in ",;")
 
 # The fastest level. A response is read once, on a fast network.
 GZIP_LEVEL = 1
@@ -91,11 +96,11 @@ def accepts_gzip(accept_encoding: str) -> bool:
 
 def _accepted(header: str) -> Iterator[tuple[str, str, float]]:
     """Yield (name, version, quality) of each item. An unreadable quality counts as 1."""
-    for item in header.split(","):
-        name, *pairs = (part.strip() for part in item.split(";"))
-        parameters = dict(pair.lower().split("=", 1) for pair in pairs if "=" in pair)
+    for item in _ITEM.findall(header.lower()):
+        name, *pairs = (part.strip() for part in _PART.findall(item) or [""])
+        parameters = {key.strip(): value.strip(' \t"') for key, _, value in (pair.partition("=") for pair in pairs)}
         if name:
-            yield name.lower(), parameters.get("version", "").strip('"'), _quality(parameters.get("q", "1"))
+            yield name, parameters.get("version", ""), _quality(parameters.get("q", "1"))
 
 
 def _quality(text: str) -> float:

@@ -1,12 +1,14 @@
 """Responses: the format and the encoding that the client prefers, and bodies of any size."""
 
 import gzip
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families as parse
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,27 +17,39 @@ from starlette.routing import Route
 from exporter.web.responses import CHUNK_BYTES, OPENMETRICS, TEXT, accepts_gzip, negotiated_response, wants_openmetrics
 from tests.support import http_requests
 from tests.support.exporter_server import serve_exporter
+from tests.support.exposition_rows import parse_openmetrics
 from tests.support.scripted_endpoint import ScriptedAws, json_response
 from tests.support.servers import serve_app
 
+PROTOBUF = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
+# The headers as Prometheus 2.42 and 3.16 send them, by their settings.
 PROMETHEUS_2 = (
     "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
     "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
 )
 PROMETHEUS_2_WITHOUT_OPENMETRICS = "text/plain;version=0.0.4;q=1,*/*;q=0.1"
+PROMETHEUS_2_WITH_NATIVE_HISTOGRAMS = (
+    f"{PROTOBUF},application/openmetrics-text;version=1.0.0;q=0.8,application/openmetrics-text;version=0.0.1;q=0.75,"
+    "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+)
 PROMETHEUS_3 = (
-    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.7,"
+    "application/openmetrics-text;version=0.0.1;q=0.6,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.5,"
+    "text/plain;version=0.0.4;q=0.4,*/*;q=0.3"
+)
+PROMETHEUS_3_WITH_NATIVE_HISTOGRAMS = (
+    f"{PROTOBUF};q=0.7,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
     "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
     "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
 )
-PROMETHEUS_3_WITH_PROTOBUF = (
-    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,"
-    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
-    "application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,"
-    "text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
+PROMETHEUS_3_TEXT_FIRST = (
+    "text/plain;version=0.0.4;q=0.7,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+    "application/openmetrics-text;version=0.0.1;q=0.5,"
+    f"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.4,{PROTOBUF};q=0.3,*/*;q=0.2"
 )
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 OPEN_ONLY = "application/openmetrics-text"
+ESCAPINGS = ("allow-utf-8", "underscores", "dots", "values", "unknown")
 
 TASK = {"taskId": "a", "status": "Failed", "successCount": 7}
 CONFIG = """
@@ -52,49 +66,86 @@ def metrics() -> Iterator[str]:
         yield f"{exporter.url}/metrics"
 
 
-@pytest.mark.parametrize(
-    "accept",
-    [
-        PROMETHEUS_2,
-        PROMETHEUS_3,
-        PROMETHEUS_3_WITH_PROTOBUF,
-        OPEN_ONLY,
-        f"{OPEN_ONLY}, */*",
-        f"{OPEN_ONLY}; version=1.0.0; charset=utf-8",
-        f'{OPEN_ONLY};version="1.0.0"',
-        OPEN_ONLY.upper(),
-        f"text/plain;q=0.2,{OPEN_ONLY};q=0.3",
-        f"*/*;q=0.1,{OPEN_ONLY};q=0.5",
-        f"{OPEN_ONLY};q=many",
-    ],
-)
-def test_a_client_that_prefers_openmetrics_gets_it(accept: str) -> None:
-    assert wants_openmetrics(accept)
+PREFER_OPENMETRICS = [
+    PROMETHEUS_2,
+    PROMETHEUS_2_WITH_NATIVE_HISTOGRAMS,
+    *(PROMETHEUS_3.replace("allow-utf-8", escaping) for escaping in ESCAPINGS),
+    *(PROMETHEUS_3_WITH_NATIVE_HISTOGRAMS.replace("allow-utf-8", escaping) for escaping in ESCAPINGS),
+    f"{OPEN_ONLY};version=2.0.0;escaping=allow-utf-8;q=0.7,{PROMETHEUS_3}",
+    f"{OPEN_ONLY};version=1.0.0;escaping=allow-utf-8;q=0.7,*/*;q=0.6",
+    f"{OPEN_ONLY};version=0.0.1;q=0.7,*/*;q=0.6",
+    OPEN_ONLY,
+    f"{OPEN_ONLY}, */*",
+    f"{OPEN_ONLY}; version=1.0.0; charset=utf-8",
+    f'{OPEN_ONLY};version="1.0.0"',
+    f"{OPEN_ONLY} ; version = 1.0.0 ; q = 0.5 , text/plain ; q = 0.4",
+    f"{OPEN_ONLY};level=3;profile=https://a.example/?a=b,text/plain;q=0.5",
+    f'{OPEN_ONLY};profile="a;q=0;b",text/plain;q=0.9',
+    f'{OPEN_ONLY};q=0.5;profile="a,text/plain,b"',
+    f'{OPEN_ONLY};q=0.5;profile="a\\",text/plain,b"',
+    OPEN_ONLY.upper(),
+    PROMETHEUS_3_WITH_NATIVE_HISTOGRAMS.upper(),
+    f"text/plain;q=0.2,{OPEN_ONLY};q=0.3",
+    f"text/plain;q=0,{OPEN_ONLY};q=0.001",
+    f"*/*;q=0.1,{OPEN_ONLY};q=0.5",
+    f"{OPEN_ONLY};q=many",
+    f",,;q=0,{OPEN_ONLY};;;,",
+]
+PREFER_TEXT = [
+    "",
+    "*/*",
+    "*",
+    BROWSER,
+    PROMETHEUS_2_WITHOUT_OPENMETRICS,
+    PROMETHEUS_3_TEXT_FIRST,
+    f"{PROTOBUF};q=0.7,*/*;q=0.6",
+    "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.7,*/*;q=0.6",
+    "text/plain;version=0.0.4;q=0.7,*/*;q=0.6",
+    "text/plain;version=abc",
+    "text/plain;q=0",
+    "image/png",
+    f"{OPEN_ONLY};q=0",
+    f"{OPEN_ONLY};q=-1",
+    f"{OPEN_ONLY};q=nan",
+    f"{OPEN_ONLY};Q=0.000;escaping=values",
+    f"{OPEN_ONLY};version=2.0.0",
+    f"{OPEN_ONLY};version=2.0.0;escaping=allow-utf-8;q=0.7,*/*;q=0.6",
+    f"{OPEN_ONLY};q=0.3,text/plain;q=0.5",
+    f"{OPEN_ONLY};q = 0.3,text/plain;q = 0.5",
+    f'{OPEN_ONLY};profile="a;q=1;b";q=0.3,text/plain;q=0.5',
+    f"{OPEN_ONLY};q=0.3,text/*;q=0.5",
+    f"{OPEN_ONLY};q=0.3,*/*",
+    f"{OPEN_ONLY};q=0.3,text/plain;version=1.0.0;q=0.2,text/plain;q=0.4",
+    f"x{OPEN_ONLY}",
+    f'text/plain;profile="a,{OPEN_ONLY}',
+    ";;,,=;q=",
+    '";,"',
+]
 
 
-@pytest.mark.parametrize(
-    "accept",
-    [
-        "",
-        "*/*",
-        "*",
-        BROWSER,
-        PROMETHEUS_2_WITHOUT_OPENMETRICS,
-        "text/plain;version=abc",
-        f"{OPEN_ONLY};q=0",
-        f"{OPEN_ONLY};q=-1",
-        f"{OPEN_ONLY};q=nan",
-        f"{OPEN_ONLY};version=2.0.0",
-        f"{OPEN_ONLY};q=0.3,text/plain;q=0.5",
-        f"{OPEN_ONLY};q=0.3,text/*;q=0.5",
-        f"{OPEN_ONLY};q=0.3,*/*",
-        f"{OPEN_ONLY};q=0.3,text/plain;version=1.0.0;q=0.2,text/plain;q=0.4",
-        f"x{OPEN_ONLY}",
-        ";;,,=;q=",
-    ],
-)
-def test_any_other_client_gets_the_text_format(accept: str) -> None:
-    assert not wants_openmetrics(accept)
+@pytest.mark.parametrize("accept", PREFER_OPENMETRICS)
+def test_a_client_that_prefers_openmetrics_gets_it(metrics: str, accept: str) -> None:
+    response = http_requests.get(metrics, headers={"Accept": accept})
+    assert response.headers["content-type"] == OPENMETRICS
+    assert samples(parse_openmetrics(response.text)) == samples(parse(http_requests.get(metrics).text))
+
+
+@pytest.mark.parametrize("accept", PREFER_TEXT)
+def test_any_other_client_gets_the_text_format(metrics: str, accept: str) -> None:
+    response = http_requests.get(metrics, headers={"Accept": accept})
+    assert response.headers["content-type"] == TEXT
+    assert samples(parse(response.text))
+
+
+def test_the_content_types_are_of_formats_that_prometheus_3_reads_without_a_fallback() -> None:
+    assert TEXT.split("; ") == ["text/plain", "version=0.0.4", "charset=utf-8"]
+    assert OPENMETRICS.split("; ") == ["application/openmetrics-text", "version=1.0.0", "charset=utf-8"]
+
+
+def samples(families: Iterable[Metric]) -> set[tuple[str, tuple[tuple[str, str], ...], float]]:
+    """Return the name, the labels and the value of each sample of an operation."""
+    found = (sample for family in families for sample in family.samples if "id" in sample.labels)
+    return {(sample.name, tuple(sorted(sample.labels.items())), sample.value) for sample in found}
 
 
 @pytest.mark.parametrize("accept_encoding", ["gzip", "GZIP", "gzip, deflate, br", "br;q=1, gzip;q=0.2", "*"])
