@@ -75,7 +75,7 @@ def test_a_large_number_is_written_without_an_exponent(tmp_path: Path) -> None:
 def test_promtool_accepts_the_rules_of_the_chart(tmp_path: Path, promtool: Promtool) -> None:
     file = tmp_path / "rules.yaml"
     file.write_text(yaml.safe_dump(spec(CHANGED)))
-    promtool("check", "rules", "--lint-fatal", file)
+    promtool("check", "rules", "--lint=all", "--lint-fatal", file)
 
 
 def test_the_object_has_the_labels_for_the_selector_of_prometheus() -> None:

@@ -136,6 +136,10 @@ def test_an_alert_fires_in_grafana_at_the_same_times_without_recording_rules(
     run_unit_tests(file, grafana_rule_file(rules(KINDS_IN_1970), names), tmp_path, promtool)
 
 
+def test_promtool_has_nothing_to_remark_on_the_rules(promtool: Promtool) -> None:
+    promtool("check", "rules", "--lint=all", "--lint-fatal", ROOT / "monitoring" / "prometheus-rules.yaml")
+
+
 @every_alert
 def test_an_alert_has_a_unit_test_that_fires_and_one_that_stays_silent(alert: Alert) -> None:
     cases = [case for file in UNIT_TESTS for case in unit_tests(file) if case["alertname"] == alert.name]

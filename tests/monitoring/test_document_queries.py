@@ -1,4 +1,4 @@
-"""Every query of the README, the pages and the runbooks runs in each supported Prometheus, and returns data."""
+"""Every query of the README, the pages, the runbooks and the rules runs in each supported Prometheus."""
 
 import re
 from collections.abc import Iterator
@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from exporter.kinds.registry import KINDS
-from exporter.monitoring.records import without_records
+from exporter.monitoring.alerts import Alert
+from exporter.monitoring.records import Record, without_records
 from exporter.monitoring.rules import rules
 from tests.monitoring.test_dashboard_queries import CONFIG, MINUTES, SCENARIO
 from tests.support.exporter_server import restartable_exporter
@@ -21,6 +22,11 @@ QUERIES = {
     for block in BLOCK.findall(page.read_text(encoding="utf-8"))
     for line in block.splitlines()
     if line.strip()
+}
+RESOLVED = rules(KINDS).resolve()
+RULES: dict[str, Record | Alert] = {
+    **{record.name: record for record in RESOLVED.records},
+    **{alert.name: alert for alert in RESOLVED.alerts},
 }
 # A value in capitals is to be replaced by the reader.
 TO_REPLACE = re.compile(r'="[A-Z]+"')
@@ -48,10 +54,16 @@ def history(tmp_path_factory: pytest.TempPathFactory, prometheus_program: str) -
 
 def runnable(query: str) -> str:
     """Return a query for every value that the reader would choose, without recording rules."""
-    return without_records(TO_REPLACE.sub('=~".+"', NARROWED_RECORD.sub(r"\1", query)), rules(KINDS).resolve().records)
+    return without_records(TO_REPLACE.sub('=~".+"', NARROWED_RECORD.sub(r"\1", query)), RESOLVED.records)
 
 
 @pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
 def test_a_query_of_the_documents_returns_data_without_a_remark_of_prometheus(history: History, query: str) -> None:
     is_expected = not OF_PROMETHEUS.search(query) and not FAULTS.search(query)
     assert bool(history.now(runnable(query))) is is_expected
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_a_rule_is_evaluated_without_a_remark_of_prometheus(history: History, rule: Record | Alert) -> None:
+    result = history.now(without_records(rule.query, RESOLVED.records))
+    assert result or isinstance(rule, Alert)

@@ -39,8 +39,13 @@ def run_prometheus(folder: Path, metrics_url: str, name: str = "prometheus", **h
 
 
 @contextmanager
-def run_configured_prometheus(folder: Path, config: dict[str, Any], name: str = "prometheus") -> Iterator[str]:
-    """Run a Prometheus with a configuration on a free port, and yield its URL."""
+def run_configured_prometheus(
+    folder: Path, config: dict[str, Any], name: str = "prometheus", features: Sequence[str] = ()
+) -> Iterator[str]:
+    """Run a Prometheus with a configuration and feature flags on a free port, and yield its URL.
+
+    Its log is the file ``prometheus.log`` in the folder.
+    """
     file = folder / "prometheus.yml"
     file.write_text(json.dumps(config))
     command = [
@@ -48,6 +53,7 @@ def run_configured_prometheus(folder: Path, config: dict[str, Any], name: str = 
         f"--config.file={file}",
         f"--storage.tsdb.path={folder / 'data'}",
         "--web.listen-address=127.0.0.1:0",
+        *(f"--enable-feature={feature}" for feature in features),
     ]
     with run_until_printed(LISTENING, command, folder / "prometheus.log") as line:
         yield f"http://{line.rpartition('=')[2]}"
