@@ -22,7 +22,8 @@ OPERATION = """
     failures: [{{reason: "{reason}"}}]
     timeline: [{{at: 0s, status: {status}, done: 1.0, failed: 1.0}}]
 """
-REASON = f"{{item}}: {'no space left on device, ' * 8}"
+# As long as a reason can be. Python needs four bytes for each character of a text with an emoji.
+REASON = f"{{item}} \N{FLOPPY DISK}: {'no space left on device, ' * 40}"
 CONFIG = """
 accounts: [{{account_id: "111122223333", regions: [eu-west-1], watch: [{watch}]}}]
 aws: {{api_budget: 1.0}}

@@ -8,17 +8,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from exporter.collector.cells import Cell
-from exporter.collector.failures import Failures, read_failures
+from exporter.collector.failures import FailureReading, Failures
 from exporter.collector.operation_reader import Connect
 from exporter.core.clock import Clock
 from exporter.core.errors import ApiError, ExporterError, Reason
 from exporter.core.model import CellKey
 from exporter.kinds.kind import ApiCall
 
-# Operations whose failed items are read at the same time. Their calls share one budget.
+# Operations whose failed items are read at the same time, and the slices of each. Their calls share one budget.
 MOST_AT_ONCE = 4
-# Operations whose failed items are kept, and the items of each. Together they need some megabytes.
+MOST_SLICES = 16
+# Operations whose failed items are kept, and the items of all of them. These need some megabytes.
 MOST_KEPT = 16
+MOST_KEPT_ITEMS = 10_000
+# The items of a slice.
 MOST_ITEMS = 1000
 
 RELOADED = "the configuration was reloaded; try again in a second"
@@ -28,24 +31,22 @@ class PendingError(ExporterError):
     """The failed items are not read yet. A later request gets them."""
 
 
+# The maximum number of items, and the number of items before them.
+_Slice = tuple[int, int]
+
+
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A reading of at most ``limit`` items that started at a monotonic time."""
+    """A reading that started at a monotonic time, and the slices that it is reading."""
 
-    task: asyncio.Task[Failures]
-    limit: int
+    reading: FailureReading
     started: float
-
-    @property
-    def has_failed(self) -> bool:
-        """Whether the reading has ended without everything that it requested."""
-        task = self.task
-        return task.done() and (task.cancelled() or task.exception() is not None or bool(task.result().problems))
+    tasks: dict[_Slice, asyncio.Task[None]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class FailureReader:
-    """Reads the failed items of each operation at most once in ``min_age`` seconds.
+    """Reads each failed item of an operation at most once in ``min_age`` seconds.
 
     - ``target`` returns the cell of a kind, ids, a Region and an account. It raises ConfigError.
     - ``action`` returns the IAM action of a call.
@@ -58,73 +59,82 @@ class FailureReader:
     deadline: float
     clock: Clock
     _kept: OrderedDict[tuple[CellKey, str], _Kept] = field(default_factory=OrderedDict, init=False)
-    _running: set[asyncio.Task[Failures]] = field(default_factory=set, init=False)
     _is_stopped: bool = field(default=False, init=False)
 
     async def read(
-        self, cell: Cell, limit: int, max_wait: float | None = None, max_age: float | None = None
+        self, cell: Cell, limit: int, offset: int = 0, max_wait: float | None = None, max_age: float | None = None
     ) -> Failures:
-        """Return at least ``limit`` failed items of the only operation of a cell, if it has so many.
+        """Return at most ``limit`` failed items of the only operation of a cell, after the first ``offset`` ones.
 
-        A result that is at most ``max_age`` seconds old is returned again; the default is ``min_age``, also after a
-        failure. Raises ApiError if the operation cannot be read, and PendingError after a reload or after ``max_wait``
-        seconds. The default is the configured deadline. The reading then continues for the next request.
+        The items are at most ``max_age`` seconds old; the default is ``min_age``, also after a failure. Only the
+        returned items are explained. Raises ApiError if the operation cannot be read, and PendingError after a reload
+        or after ``max_wait`` seconds. The default is the configured deadline. The reading then continues for the next
+        request.
         """
         # A request that began before a reload must not start a reading that the new configuration may forbid.
         if self._is_stopped:
             raise PendingError(RELOADED)
-        task = self._task(cell, limit, self.min_age if max_age is None else max(max_age, self.min_age))
-        done, _ = await asyncio.wait([task], timeout=self.deadline if max_wait is None else max_wait)
-        if not done:
-            raise PendingError("the failed items are being read; try again in a second")
-        if task.cancelled():
-            raise PendingError(RELOADED)
-        return task.result()
+        kept = self._usable(cell, self.min_age if max_age is None else max(max_age, self.min_age))
+        if not kept.reading.includes(limit, offset):
+            await self._wait(self._task(cell, kept, (limit, offset)), self.deadline if max_wait is None else max_wait)
+        return kept.reading.failures(limit, offset)
 
     def stop(self) -> None:
         """Cancel the readings under way, and start no more."""
         self._is_stopped = True
-        for task in self._running:
-            task.cancel()
+        for kept in self._kept.values():
+            for task in kept.tasks.values():
+                task.cancel()
 
-    def _task(self, cell: Cell, limit: int, max_age: float) -> asyncio.Task[Failures]:
-        key, now = (cell.key, cell.watch.ids[0]), self.clock.monotonic()
-        kept = self._kept.get(key)
-        if kept and kept.limit >= limit and self._is_usable(kept, now, max_age):
-            return kept.task
-        if len(self._running) >= MOST_AT_ONCE:
-            raise PendingError(f"the failed items of {MOST_AT_ONCE} operations are being read; try again in a second")
-        # A reading of fewer items continues for the requests that wait for it.
-        task = asyncio.create_task(self._read(cell, limit))
-        self._running.add(task)
-        task.add_done_callback(self._end)
-        self._keep(key, _Kept(task, limit, now))
+    def _usable(self, cell: Cell, max_age: float) -> _Kept:
+        """Return the reading of an operation that is under way or young enough, or a new one that is not kept."""
+        kept, now = self._kept.get(_key(cell)), self.clock.monotonic()
+        if kept is None:
+            return _Kept(FailureReading(self.connect, cell), now)
+        # Otherwise the page of an ended operation would still show a missing permission long after it was added.
+        age = self.min_age if kept.reading.has_failed else max_age
+        is_usable = kept.tasks or now - kept.started < age
+        return kept if is_usable else _Kept(FailureReading(self.connect, cell), now)
+
+    def _task(self, cell: Cell, kept: _Kept, slice: _Slice) -> asyncio.Task[None]:
+        """Return the task that reads a slice. Requests for the same slice share it."""
+        task = kept.tasks.get(slice)
+        if task:
+            return task
+        busy = sum(1 for other in self._kept.values() if other.tasks)
+        if len(kept.tasks) >= MOST_SLICES or (not kept.tasks and busy >= MOST_AT_ONCE):
+            raise PendingError("the exporter is reading many other failed items; try again in a second")
+        # Later slices of the operation wait until this one is read. They then need no call for its items.
+        task = kept.tasks[slice] = asyncio.create_task(kept.reading.read(*slice))
+        task.add_done_callback(lambda task: self._end(kept, slice))
+        self._kept[_key(cell)] = kept
+        self._kept.move_to_end(_key(cell))
         return task
 
-    def _is_usable(self, kept: _Kept, now: float, max_age: float) -> bool:
-        # Otherwise the page of an ended operation would still show a missing permission long after it was added.
-        age = self.min_age if kept.has_failed else max_age
-        return not kept.task.done() or now - kept.started < age
+    async def _wait(self, task: asyncio.Task[None], seconds: float) -> None:
+        done, _ = await asyncio.wait([task], timeout=seconds)
+        if not done:
+            raise PendingError("the failed items are being read; try again in a second")
+        if task.cancelled():
+            raise PendingError(RELOADED)
 
-    def _end(self, task: asyncio.Task[Failures]) -> None:
-        self._running.discard(task)
-        # Otherwise asyncio logs a failure that no request waits for.
-        if not task.cancelled():
-            task.exception()
-
-    async def _read(self, cell: Cell, limit: int) -> Failures:
-        return await read_failures(await self.connect(cell), cell, (), limit)
-
-    def _keep(self, key: tuple[CellKey, str], kept: _Kept) -> None:
-        self._kept[key] = kept
-        self._kept.move_to_end(key)
-        if len(self._kept) > MOST_KEPT:
-            del self._kept[next(oldest for oldest, other in self._kept.items() if other.task.done())]
+    def _end(self, kept: _Kept, slice: _Slice) -> None:
+        """Note that a slice was read, and drop the oldest readings that are too many."""
+        del kept.tasks[slice]
+        for key in [key for key, other in self._kept.items() if not other.tasks]:
+            items = sum(other.reading.size for other in self._kept.values())
+            if len(self._kept) <= MOST_KEPT and items <= MOST_KEPT_ITEMS:
+                return
+            del self._kept[key]
 
     def problem_text(self, cell: Cell, error: ApiError) -> str:
         """Return an error in words, with the missing IAM action."""
         api = f"{error.api}: " if error.api else ""
         return f"{api}{error}{permission_hint(cell, error, self.action)}"
+
+
+def _key(cell: Cell) -> tuple[CellKey, str]:
+    return cell.key, cell.watch.ids[0]
 
 
 def permission_hint(cell: Cell, error: ApiError, action: Callable[[ApiCall], str]) -> str:

@@ -142,7 +142,7 @@ def entries(page: Response) -> Iterable[ListEntry]:
 
 
 async def failed_groups(
-    api: Api, deployment: GreengrassBulkDeployment, state: str
+    api: Api, deployment: GreengrassBulkDeployment, state: str, limit: int
 ) -> AsyncIterator[Sequence[FailedItem]]:
     """Yield the pages of group deployments in one state, with their errors. The list has no filter for it."""
     async for page in api.pages(REPORTS, BulkDeploymentId=deployment.id):

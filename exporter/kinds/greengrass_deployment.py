@@ -123,7 +123,9 @@ def entries(page: Response) -> Iterable[ListEntry]:
         )
 
 
-async def failed_devices(api: Api, deployment: GreengrassDeployment, state: str) -> AsyncIterator[Sequence[FailedItem]]:
+async def failed_devices(
+    api: Api, deployment: GreengrassDeployment, state: str, limit: int
+) -> AsyncIterator[Sequence[FailedItem]]:
     """Yield the pages of core devices in one state: the executions of the deployment's job, if it has one."""
     if deployment.job_id:
         async for page in job_executions.pages(api, deployment.job_id, state):

@@ -126,7 +126,7 @@ KIND: Kind[IotJob] = Kind(
     failures=FailureSource(
         calls=(job_executions.LIST, job_executions.DESCRIBE),
         states=job_executions.STATES,
-        find=lambda api, job, state: job_executions.pages(api, job.id, state),
+        find=lambda api, job, state, limit: job_executions.pages(api, job.id, state),
         explain=lambda api, job, item: job_executions.explain(api, job.id, item),
         more_states=job_executions.MORE_STATES,
     ),

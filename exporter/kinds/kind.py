@@ -146,13 +146,14 @@ class FailureSource(Generic[T]):
     """How the failed items of an operation are found.
 
     - ``states``: the states of failed items. ``more_states`` are those that are read only on request.
-    - ``find``: yields the pages of items of an operation in one state. A page can be empty.
+    - ``find``: yields the pages of items of an operation in one state. A page can be empty. The reader needs only one
+      item more than the number in the last argument, so ``find`` can end after it.
     - ``explain``: returns an item with its reason, with at most one call. None if ``find`` yields the reasons.
     """
 
     calls: tuple[ApiCall, ...]
     states: tuple[str, ...]
-    find: Callable[[FailureApi, T, str], AsyncIterator[Sequence[FailedItem]]]
+    find: Callable[[FailureApi, T, str, int], AsyncIterator[Sequence[FailedItem]]]
     explain: Callable[[Api, T, FailedItem], Awaitable[FailedItem]] | None = None
     more_states: tuple[str, ...] = ()
 

@@ -46,11 +46,15 @@ class Report(NamedTuple):
     is_cut: bool
 
 
-async def failed_lines(api: FailureApi, task_id: str, failed: int | None) -> AsyncIterator[Sequence[FailedItem]]:
+async def failed_lines(
+    api: FailureApi, task_id: str, failed: int | None, limit: int
+) -> AsyncIterator[Sequence[FailedItem]]:
     """Yield the failed things of each error report. A file that cannot be read does not prevent the next one.
 
-    Raises ApiError at the end for the first fault, or if AWS counts failures but has no reports of them.
+    Ends after one thing more than ``limit``. Raises ApiError at the end for the first fault, or if AWS counts failures
+    but has no reports of them.
     """
+    most_lines = min(MAX_LINES, limit + 1)
     faults = list[ApiError]()
     lines = size = files = 0
     async for link in _links(api, task_id):
@@ -58,12 +62,14 @@ async def failed_lines(api: FailureApi, task_id: str, failed: int | None) -> Asy
         if files > MAX_FILES or size >= MAX_BYTES or lines >= MAX_LINES:
             raise _too_large()
         try:
-            report = await api.file(link, _Parser(MAX_BYTES - size, MAX_LINES - lines, lines).report)
+            report = await api.file(link, _Parser(MAX_BYTES - size, most_lines - lines, lines).report)
         except ApiError as error:
             faults.append(error)
             continue
         lines, size = lines + len(report.items), size + report.size
         yield report.items
+        if lines > limit:
+            return
         if report.is_cut:
             raise _too_large()
     if not lines and not faults and failed:

@@ -78,9 +78,11 @@ def entries(page: Response) -> Iterable[ListEntry]:
     return (ListEntry(id) for id in response.texts(page, "taskIds"))
 
 
-def failed_things(api: FailureApi, task: ThingRegistrationTask, state: str) -> AsyncIterator[Sequence[FailedItem]]:
+def failed_things(
+    api: FailureApi, task: ThingRegistrationTask, state: str, limit: int
+) -> AsyncIterator[Sequence[FailedItem]]:
     """Yield the failed things in the error reports of a task. ``state`` is the type of the reports."""
-    return registration_reports.failed_lines(api, task.id, task.failed)
+    return registration_reports.failed_lines(api, task.id, task.failed, limit)
 
 
 def _simulated_task(task: SimulatedOperation) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
+from exporter.collector import failure_reader
 from tests.support.exporter_server import Simulation, serve_simulation
 from tests.support.waiting import wait_until
-from tests.web.api.test_failures import ALLOWED, CONFIG, DESCRIBE, calls, failures, fault
+from tests.web.api.test_failures import ALLOWED, CONFIG, SCENARIO, descriptions, failures, fault
 
 # No reading of these tests reaches the deadline, also on a busy machine.
 PATIENT = f"{ALLOWED}refresh: {{deadline: 60s}}\n"
@@ -23,11 +24,6 @@ def serve(scenario: str) -> Iterator[Simulation]:
     with serve_simulation(PATIENT, scenario) as simulation:
         simulation.exporter.scrape()
         yield simulation
-
-
-def descriptions(simulation: Simulation) -> int:
-    """Return the number of calls for the reason of one item."""
-    return sum(target.startswith(DESCRIBE) for target in calls(simulation))
 
 
 @contextmanager
@@ -70,3 +66,29 @@ def test_the_page_of_an_ended_operation_shows_items_soon_after_a_permission_was_
 def _text_with_reasons(url: str) -> str | None:
     text = httpx.get(url).text
     return None if "are being read" in text else text
+
+
+def test_a_refused_call_is_not_repeated_for_the_same_items() -> None:
+    with serve(fault("DescribeJobExecution", "error: AccessDeniedException, status: 403")) as simulation:
+        refused = failures(simulation, limit="9").json()
+        made = descriptions(simulation)
+        assert made <= 8
+        assert failures(simulation, limit="9").json() == refused
+        assert descriptions(simulation) == made
+        failures(simulation, limit="1", offset="9")
+        assert descriptions(simulation) == made + 1
+
+
+@pytest.mark.parametrize(("limit", "value"), [("MOST_KEPT", 2), ("MOST_KEPT_ITEMS", 45)])
+def test_the_oldest_readings_are_dropped(limit: str, value: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failure_reader, limit, value)
+    ids = [f"job-{number}" for number in range(3)]
+    with serve(SCENARIO + "".join(f"  - {{<<: *job, id: {id}}}\n" for id in ids)) as simulation:
+        for id in ids:
+            assert len(failures(simulation, id).json()["items"]) == 10
+        made = len(simulation.requests)
+        failures(simulation, ids[2])
+        failures(simulation, ids[1])
+        assert len(simulation.requests) == made
+        failures(simulation, ids[0])
+        assert len(simulation.requests) > made

@@ -74,7 +74,7 @@ def entries(page: Response) -> Iterable[ListEntry]:
     return (ListEntry(response.status(entry, "otaUpdateId")) for entry in response.structures(page, "otaUpdates"))
 
 
-async def failed_update(api: Api, update: OtaUpdate, state: str) -> AsyncIterator[Sequence[FailedItem]]:
+async def failed_update(api: Api, update: OtaUpdate, state: str, limit: int) -> AsyncIterator[Sequence[FailedItem]]:
     description = response.structure(await api.call(GET, otaUpdateId=update.id), "otaUpdateInfo")
     error = response.structure(description, "errorInfo")
     reason = reason_text([response.text(error, "code"), response.text(error, "message")])

@@ -184,11 +184,11 @@ class Files:
         return read(self._files[link]())
 
 
-def lines_of(files: Files, failed: int = 0) -> tuple[list[FailedItem], list[str]]:
+def lines_of(files: Files, failed: int = 0, limit: int = MAX_LINES) -> tuple[list[FailedItem], list[str]]:
     items, problems = list[FailedItem](), list[str]()
 
     async def collect() -> None:
-        async for page in failed_lines(files, "task", failed):
+        async for page in failed_lines(files, "task", failed, limit):
             items.extend(page)
 
     try:
@@ -255,6 +255,13 @@ def test_too_many_lines_and_files_end_with_a_sentence(monkeypatch: pytest.Monkey
     monkeypatch.setattr(registration_reports, "MAX_FILES", 2)
     items, (problem,) = lines_of(Files([{"resourceLinks": ["a"] * 3}], {"a": lambda: [b"{}"]}))
     assert (len(items), "the rest is not read" in problem) == (2, True)
+
+
+def test_the_rest_of_a_file_is_not_read_after_the_requested_things() -> None:
+    unread = iter([GOOD] * MAX_LINES)
+    items, problems = lines_of(Files([{"resourceLinks": ["a", "b"]}], {"a": lambda: unread}), limit=100)
+    assert (len(items), problems) == (101, [])
+    assert len(list(unread)) >= MAX_LINES - 103
 
 
 def test_long_lines_are_not_held_in_memory() -> None:

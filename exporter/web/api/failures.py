@@ -71,35 +71,40 @@ def failures_handler(status: Status, respond: Respond, refuse: Refuse) -> Callab
         try:
             details = await operation_of_path(status, request, query)
             with cancelled_on_disconnect(request.scope):
-                failures = await read_for(reader, details.line, query.offset + query.limit)
+                failures = await read_for(reader, details.line, query.limit, query.offset)
         except UnknownOperationError as error:
             return refuse(request, 404, str(error))
         except PendingError as error:
             return refuse(request, 503, str(error))
         except ApiError as error:
             return refuse(request, 502, str(error))
-        return respond(request, _FAILURES.dump_json(_page(reader, details.line, failures, query), by_alias=True))
+        return respond(request, _FAILURES.dump_json(_response(reader, details.line, failures), by_alias=True))
 
     return handle
 
 
 async def read_for(
-    reader: FailureReader, line: OperationLine, limit: int, max_wait: float | None = None, max_age: float | None = None
+    reader: FailureReader,
+    line: OperationLine,
+    limit: int,
+    offset: int = 0,
+    max_wait: float | None = None,
+    max_age: float | None = None,
 ) -> Failures:
-    """Return the failed items of a known operation. Raises ApiError and PendingError."""
+    """Return failed items of a known operation. Raises ApiError and PendingError."""
     cell = reader.target(line.kind, [line.id], line.region, line.account)
-    return await reader.read(cell, limit, max_wait, max_age)
+    return await reader.read(cell, limit, offset, max_wait, max_age)
 
 
-def _page(reader: FailureReader, line: OperationLine, failures: Failures, query: FailuresQuery) -> OperationFailures:
-    items = failures.items[query.offset : query.offset + query.limit]
-    omitted = failures.omitted + max(0, len(failures.items) - query.offset - len(items))
+def _response(reader: FailureReader, line: OperationLine, failures: Failures) -> OperationFailures:
     return OperationFailures(
         operation=line,
         groups=grouped(failures.items),
-        items=items,
-        complete=failures.complete and len(items) == len(failures.items),
-        omitted=omitted,
+        grouped_items=len(failures.items),
+        items=failures.items,
+        offset=failures.offset,
+        complete=failures.complete,
+        omitted=failures.omitted,
         problems=problems(reader, line, failures),
     )
 

@@ -93,10 +93,14 @@ class FailuresQuery(Place):
         DEFAULT_ITEMS,
         ge=1,
         le=MOST_ITEMS,
-        description="The maximum number of items. The reason of an item can need a call to AWS.",
+        description="The maximum number of items, and of calls to AWS for their reasons. The calls for pages of the "
+        "list are additional. A page lists up to 250 items.",
     )
     offset: Annotated[int, BeforeValidator(_whole_number)] = Field(
-        0, ge=0, lt=MOST_ITEMS, description="The number of items to leave out at the beginning of the list."
+        0,
+        ge=0,
+        lt=MOST_ITEMS,
+        description="The number of items to leave out at the beginning of the list. Their reasons are not read.",
     )
 
 

@@ -61,16 +61,29 @@ class Cells:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationFailures:
-    """The failed items of an operation, with their reasons."""
+    """Failed items of an operation, with their reasons."""
 
     operation: OperationLine
     groups: Annotated[
         Sequence[ReasonGroup],
-        Field(description="The items by reason, the largest group first. Numbers and names in reasons are replaced."),
+        Field(
+            description="The items in `items` by reason, the largest group first. Numbers and names in reasons are "
+            "replaced. The groups do not include other failed items, whose reasons this response does not read."
+        ),
     ]
-    items: Annotated[Sequence[FailedItem], Field(description="The failed items.")]
-    complete: Annotated[bool, Field(description="Whether all failed items are listed, each with its reason.")]
-    omitted: Annotated[Count, Field(description="The number of further failed items, as far as it is known.")]
+    grouped_items: Annotated[
+        Count, Field(description="The number of items that `groups` includes: those in `items`, and no others.")
+    ]
+    items: Annotated[
+        Sequence[FailedItem], Field(description="At most `limit` failed items, after the first `offset` ones.")
+    ]
+    offset: Annotated[Count, Field(description="The number of failed items that the request left out before `items`.")]
+    complete: Annotated[
+        bool, Field(description="Whether `items` has all failed items of the operation, each with its reason.")
+    ]
+    omitted: Annotated[
+        Count, Field(description="The number of failed items after those in `items`, as far as it is known.")
+    ]
     problems: Annotated[Sequence[str], Field(description="What could not be read, for people.")]
 
 

@@ -106,11 +106,10 @@ async def _failed_items(reader: FailureReader | None, line: OperationLine) -> di
         return {**content, "state": "none"}
     age = ACTIVE_AGE if line.active else ENDED_AGE
     try:
-        failures: Failures = await read_for(reader, line, DEFAULT_ITEMS, WAIT_SECONDS, age)
+        failures: Failures = await read_for(reader, line, DEFAULT_ITEMS, max_wait=WAIT_SECONDS, max_age=age)
     except PendingError:
         return {**content, "state": "pending", "every": PENDING_UPDATE_SECONDS}
     except ApiError as error:
         return {**content, "state": "refused", "problems": [str(error)]}
-    items = failures.items[:DEFAULT_ITEMS]
-    shown = {"failures": items, "omitted": failures.omitted + len(failures.items) - len(items)}
+    shown = {"failures": failures.items, "omitted": failures.omitted}
     return {**content, **shown, "groups": grouped(failures.items), "problems": problems(reader, line, failures)}

@@ -42,6 +42,11 @@ def calls(simulation: Simulation) -> list[str]:
     return [target for target in simulation.requests if target.startswith((LIST, DESCRIBE))]
 
 
+def descriptions(simulation: Simulation) -> int:
+    """Return the number of calls for the reason of one item."""
+    return sum(target.startswith(DESCRIBE) for target in calls(simulation))
+
+
 @pytest.fixture
 def simulation() -> Iterator[Simulation]:
     """An exporter that may show failed items, after its first scrape."""
@@ -63,16 +68,29 @@ def test_pages_of_items_are_disjoint_and_complete(simulation: Simulation) -> Non
     pages = [failures(simulation, limit="4", offset=str(offset)).json() for offset in (0, 4, 8)]
     assert [item for page in pages for item in page["items"]] == whole
     assert [(page["omitted"], page["complete"]) for page in pages] == [(6, False), (2, False), (0, False)]
+    assert [(page["offset"], page["grouped_items"]) for page in pages] == [(0, 4), (4, 4), (8, 2)]
+    assert [sum(group["count"] for group in page["groups"]) for page in pages] == [4, 4, 2]
 
 
 def test_requests_at_the_same_time_cause_the_calls_of_one(simulation: Simulation) -> None:
     with ThreadPoolExecutor(4) as pool:
         contents = [response.json() for response in pool.map(lambda _: failures(simulation), range(4))]
     assert contents == [contents[0]] * 4
-    assert len([target for target in calls(simulation) if target.startswith(DESCRIBE)]) == 10
+    assert descriptions(simulation) == 10
     before = len(calls(simulation))
     failures(simulation, limit="3")
     assert len(calls(simulation)) == before
+
+
+def test_no_item_of_overlapping_pages_is_read_twice(simulation: Simulation) -> None:
+    limits, offsets = ["6", "6", "3", "1"], ["0", "4", "2", "9"]
+    with ThreadPoolExecutor(4) as pool:
+        responses = pool.map(lambda limit, offset: failures(simulation, limit=limit, offset=offset), limits, offsets)
+        pages = [response.json() for response in responses]
+    assert descriptions(simulation) == 10
+    whole = failures(simulation).json()["items"]
+    assert [page["items"] for page in pages] == [whole[0:6], whole[4:], whole[2:5], whole[9:]]
+    assert descriptions(simulation) == 10
 
 
 def test_old_results_are_read_again_and_a_reload_drops_them(simulation: Simulation) -> None:
@@ -88,7 +106,7 @@ def test_old_results_are_read_again_and_a_reload_drops_them(simulation: Simulati
 
 def test_a_small_limit_makes_few_calls(simulation: Simulation) -> None:
     assert len(failures(simulation, limit="2").json()["items"]) == 2
-    assert len([target for target in calls(simulation) if target.startswith(DESCRIBE)]) == 2
+    assert descriptions(simulation) == 2
 
 
 def test_without_the_setting_no_item_is_read() -> None:
