@@ -82,13 +82,15 @@ class Models:
     def is_offered(self, service: str, region: str) -> bool:
         """Return whether AWS offers a service in a Region, by botocore's list of endpoints.
 
-        A Region that the list lacks, or a partition without any endpoint of the service, counts as offered.
+        A Region that the list lacks, or a partition without any endpoint of the service, counts as offered. A service
+        with a single endpoint in a partition, such as Organizations, is offered in each Region.
         """
         prefix = self.service(service).endpoint_prefix
         for partition in self.loader.load_data_with_path(ENDPOINTS)[0]["partitions"]:
             if region in partition["regions"]:
-                endpoints = partition["services"].get(prefix, {}).get("endpoints", {})
-                return region in endpoints or not endpoints
+                known = partition["services"].get(prefix, {})
+                endpoints = known.get("endpoints") if known.get("isRegionalized", True) else None
+                return not endpoints or region in endpoints
         return True
 
     def regions(self, partition: str) -> tuple[str, ...]:

@@ -129,6 +129,13 @@ def test_a_cell_in_a_region_without_its_service_says_why_it_is_down() -> None:
     assert "AWS does not offer greengrassv2 in eu-north-1; remove the kind or the Region" in log
 
 
+@pytest.mark.parametrize(("service", "api"), [("organizations", "ListAccounts"), ("account", "ListRegions")])
+def test_a_service_with_a_single_endpoint_is_offered_in_each_region(service: str, api: str) -> None:
+    models = Models(only=[ApiCall(service, api, quota=1)])
+    for region in ("us-east-1", "eu-west-1", "cn-north-1", "us-gov-west-1"):
+        assert models.is_offered(service, region)
+
+
 def test_a_service_that_responds_although_it_is_not_listed_is_read() -> None:
     config = f"accounts: [{{account_id: '111122223333', regions: [eu-north-1], {NAMED}}}]"
     with serve_simulation(config, 'accounts: ["111122223333"]\noperations: []') as simulation:
