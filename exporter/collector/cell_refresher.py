@@ -289,8 +289,10 @@ class CellRefresher:
         state.cache.sync(state.tracked.values())
         state.last_refresh = state.last_refresh.after(attempt, self.clock.now(), self.clock.monotonic())
         is_refused = bool(attempt.reasons) and attempt.reasons <= REFUSALS and not attempt.has_response
-        has_active = any(not operation.final for operation in state.tracked.values())
-        state.pace.note(not (has_active or attempt.reasons), is_refused and not has_active)
+        active = [operation for operation in state.tracked.values() if not operation.final]
+        # A refused cell whose active operations have expired is tried rarely. A named id is always tried at full pace.
+        has_expired = all(operation.reading and not self._is_fresh(operation) for operation in active)
+        state.pace.note(not (active or attempt.reasons), is_refused and has_expired)
         self._attempt = None
 
     def _log_omission(self) -> None:
