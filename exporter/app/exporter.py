@@ -193,5 +193,13 @@ def new_process_context(
         registry.register(FamilyCollector(lambda: state_families(state_file.is_usable, state_file.restored)))
         cache = FileCellCache(state_file)
     return ProcessContext(
-        kinds, shard, clock, log, registry, ApiMetrics(registry), Estimates(), Organizations(clock, log), cache
+        kinds,
+        shard,
+        clock,
+        log,
+        registry,
+        ApiMetrics(registry),
+        Estimates(),
+        Organizations(clock, log, shard.total),
+        cache,
     )

@@ -31,11 +31,12 @@ class _Reading:
 
 
 class Organizations:
-    """The organizations of a process. AWS is called only by ``read``."""
+    """The organizations of a process. AWS is called only by ``read``. Each of the ``shards`` reads them."""
 
-    def __init__(self, clock: Clock, log: Log) -> None:
+    def __init__(self, clock: Clock, log: Log, shards: int) -> None:
         self._clock = clock
         self._log = log
+        self._shards = shards
         self._readings: dict[str, _Reading] = {}
         self._read_before: set[str] = set()
 
@@ -79,7 +80,7 @@ class Organizations:
     ) -> None:
         every, soon = config.refresh.accounts_every, min(RETRY_SECONDS, config.refresh.accounts_every)
         try:
-            accounts = await organization_accounts(path, organization, gateway)
+            accounts = await organization_accounts(path, organization, gateway, self._shards)
         except ApiError as error:
             reading.is_successful = False
             if reading.failure != str(error):
@@ -119,13 +120,18 @@ class Organizations:
         return self._readings.setdefault(_key(organization), _Reading())
 
 
-async def organization_accounts(path: str, organization: Organization, gateway: Gateway) -> tuple[FoundAccount, ...]:
-    """Return the selected active accounts of an organization. ``path`` names its reader. Raises ApiError."""
+async def organization_accounts(
+    path: str, organization: Organization, gateway: Gateway, processes: int = 1
+) -> tuple[FoundAccount, ...]:
+    """Return the selected active accounts of an organization. ``path`` names its reader. Raises ApiError.
+
+    ``processes`` read it at the same time, so each of them uses only its part of the quotas.
+    """
     partition = partition_of_organization(organization, lambda: gateway.default_region().name)
     region = "" if organization.role_arn else gateway.default_region().name
     account = reading_account(organization, path, partition, region or gateway.models.regions(partition)[0])
     api = await gateway.connect(account, account.regions[0], "")
-    return await read_accounts(api, organization)
+    return await read_accounts(api, organization, processes)
 
 
 def _ids(accounts: Iterable[FoundAccount]) -> frozenset[str]:

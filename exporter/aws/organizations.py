@@ -5,7 +5,8 @@ AWS: https://docs.aws.amazon.com/organizations/latest/APIReference/API_ListAccou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from exporter.config.partitions import HOME_REGIONS
@@ -13,14 +14,18 @@ from exporter.config.sections import Account, AccountSelection, Organization
 from exporter.core.errors import malformed
 from exporter.core.model import FoundAccount
 from exporter.kinds.kind import Api, ApiCall
+from exporter.kinds.response import Response
 
 SERVICE = "organizations"
-# Calls per second of a management account. Other programs in it need the same quotas, so these are low.
-LIST_ACCOUNTS = ApiCall(SERVICE, "ListAccounts", quota=5)
-LIST_IN_PARENT = ApiCall(SERVICE, "ListAccountsForParent", quota=5)
-LIST_UNITS = ApiCall(SERVICE, "ListOrganizationalUnitsForParent", quota=5)
-LIST_TAGS = ApiCall(SERVICE, "ListTagsForResource", quota=5)
+# The limits of an account. AWS documents them by API, and a single one for the two calls with a parent.
+# AWS: https://docs.aws.amazon.com/organizations/latest/userguide/orgs_reference_limits.html#throttling-limits
+LIST_ACCOUNTS = ApiCall(SERVICE, "ListAccounts", quota=8)
+LIST_IN_PARENT = ApiCall(SERVICE, "ListAccountsForParent", quota=5, bucket="parents")
+LIST_UNITS = ApiCall(SERVICE, "ListOrganizationalUnitsForParent", quota=5, bucket="parents")
+LIST_TAGS = ApiCall(SERVICE, "ListTagsForResource", quota=10)
 CALLS = (LIST_ACCOUNTS, LIST_IN_PARENT, LIST_UNITS, LIST_TAGS)
+# The entries on a page, the most that AWS allows.
+PAGE_SIZE = 20
 ACTIVE = "ACTIVE"
 # Deeper trees than AWS allows have a cycle. AWS: a root, and units nested up to five levels.
 MAX_DEPTH = 10
@@ -45,12 +50,24 @@ def organization_calls(organization: Organization) -> tuple[ApiCall, ...]:
     return (LIST_ACCOUNTS, *units, *tags)
 
 
-async def read_accounts(api: Api, organization: Organization) -> tuple[FoundAccount, ...]:
-    """Return the selected active accounts, by their ids. Raises ApiError."""
+@dataclass(frozen=True, slots=True)
+class _SharedApi:
+    """An API whose quotas are shared by several processes that make the same calls at the same time."""
+
+    api: Api
+    processes: int
+
+    def pages(self, call: ApiCall, **parameters: Any) -> AsyncIterator[Response]:
+        return self.api.pages(replace(call, quota=call.quota / self.processes), **parameters)
+
+
+async def read_accounts(connected: Api, organization: Organization, processes: int) -> tuple[FoundAccount, ...]:
+    """Return the selected active accounts, by their ids. ``processes`` read them at the same time. Raises ApiError."""
+    api = _SharedApi(connected, processes)
     include, exclude = organization.include, organization.exclude
     included, excluded = await _ids_in_units(api, include.units), await _ids_in_units(api, exclude.units)
     found = []
-    async for page in api.pages(LIST_ACCOUNTS):
+    async for page in api.pages(LIST_ACCOUNTS, MaxResults=PAGE_SIZE):
         for entry in page["Accounts"]:
             account = FoundAccount(_text(entry, "Id"), entry.get("Name") or _text(entry, "Id"))
             if entry.get("State", entry.get("Status")) == ACTIVE:
@@ -69,22 +86,22 @@ def _matches(part: AccountSelection, id: str, in_units: frozenset[str], tags: fr
     return id in part.accounts or id in in_units or not tags.isdisjoint(part.tags)
 
 
-async def _ids_in_units(api: Api, units: Iterable[str]) -> frozenset[str]:
+async def _ids_in_units(api: _SharedApi, units: Iterable[str]) -> frozenset[str]:
     """Return the ids of the accounts in units and in all units below them."""
     ids: set[str] = set()
     level = set(units)
     for _ in range(MAX_DEPTH):
         below: set[str] = set()
         for unit in sorted(level):
-            async for page in api.pages(LIST_IN_PARENT, ParentId=unit):
+            async for page in api.pages(LIST_IN_PARENT, ParentId=unit, MaxResults=PAGE_SIZE):
                 ids.update(_text(entry, "Id") for entry in page["Accounts"])
-            async for page in api.pages(LIST_UNITS, ParentId=unit):
+            async for page in api.pages(LIST_UNITS, ParentId=unit, MaxResults=PAGE_SIZE):
                 below.update(_text(entry, "Id") for entry in page["OrganizationalUnits"])
         level = below
     return frozenset(ids)
 
 
-async def _tags(api: Api, id: str) -> frozenset[str]:
+async def _tags(api: _SharedApi, id: str) -> frozenset[str]:
     """Return the tags of an account, each as KEY=VALUE."""
     tags: set[str] = set()
     async for page in api.pages(LIST_TAGS, ResourceId=id):

@@ -1,4 +1,7 @@
-"""The accounts of an organization of moto: several pages, nested units, tags and a suspended account."""
+"""The accounts of an organization of moto: several pages, nested units, tags and a suspended account.
+
+moto returns at most as many accounts on a page as the request says, and a token for the next page.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,6 +16,8 @@ from tests.support.exposition_rows import Scrape
 
 ACCOUNTS = "aws_iot_bulk_exporter_organization_accounts"
 UP = "aws_iot_bulk_exporter_up"
+REQUESTS = "aws_iot_bulk_exporter_api_requests_total"
+MANAGEMENT = "123456789012"
 WATCH = "watch: [{kind: iot_job, discover: true}]"
 ROLE = f"role_name: exporter, regions: [eu-west-1], {WATCH}"
 MINUTE = 60.0
@@ -74,8 +79,9 @@ def test_every_account_is_found_and_its_operations_have_its_name(aws: Endpoint, 
     for number in ("0", "1", "29"):
         job(aws, organization.ids[number], f"job-{number}")
     exposed = scraped(aws, config())
-    # The management account is a member too.
+    # The management account is a member too. A page has 20 accounts.
     assert exposed.value(ACCOUNTS) == 31
+    assert exposed.value(REQUESTS, api="ListAccounts") == 2
     assert exposed.ids(aws_account_id=organization.ids["29"]) == {"job-29"}
     twins = {f"twin-{organization.ids[number]}" for number in ("0", "1")}
     assert exposed.by("account", UP).keys() == {"member-29", *twins}
@@ -105,6 +111,19 @@ def test_units_with_their_children_account_ids_and_tags_choose_accounts(
     assert exposed.ids() == {f"job-{number}" for number in expected}
 
 
+def test_the_accounts_of_a_unit_are_read_from_all_pages(aws: Endpoint, organization: Organization) -> None:
+    api, numbers = aws.client("organizations"), [str(number) for number in range(6, 28)]
+    for number in numbers:
+        ids = {"SourceParentId": organization.root, "DestinationParentId": organization.units["inner"]}
+        api.move_account(AccountId=organization.ids[number], **ids)
+    job(aws, organization.ids["27"], "on-the-last-page")
+    exposed = scraped(aws, config(", include: {{units: [{fleet}]}}".format(**organization.units)))
+    # Account 3 is in the outer unit, accounts 4 and 5 are in the inner one.
+    assert exposed.value(ACCOUNTS) == 3 + len(numbers)
+    assert exposed.value(REQUESTS, api="ListAccountsForParent") == 3
+    assert exposed.ids() == {"on-the-last-page"}
+
+
 def test_an_account_that_is_closed_leaves_with_its_rows_and_a_new_one_is_watched(
     aws: Endpoint, organization: Organization
 ) -> None:
@@ -121,13 +140,22 @@ def test_an_account_that_is_closed_leaves_with_its_rows_and_a_new_one_is_watched
     assert exposed.value(ACCOUNTS) == 31
 
 
-def test_an_account_that_the_configuration_names_is_watched_once(aws: Endpoint, organization: Organization) -> None:
-    id = organization.ids["3"]
+@pytest.mark.parametrize(
+    ("number", "account"), [("3", "role_arn: 'arn:aws:iam::{id}:role/exporter'"), ("management", "account_id: '{id}'")]
+)
+def test_an_account_that_the_configuration_names_is_watched_once(
+    aws: Endpoint, organization: Organization, number: str, account: str
+) -> None:
+    id = organization.ids.get(number, MANAGEMENT)
     job(aws, id, "firmware")
-    named = f"accounts: [{{name: mine, role_arn: 'arn:aws:iam::{id}:role/exporter', regions: [eu-west-1], {WATCH}}}]"
+    job(aws, organization.ids["4"], "of-a-found-account")
+    named = f"accounts: [{{name: mine, {account.format(id=id)}, regions: [eu-west-1], {WATCH}}}]"
     exposed = scraped(aws, config(accounts=named))
-    assert exposed.by("account", UP).keys() == {"mine"}
+    # The found account proves that the exporter uses the list of accounts.
+    assert exposed.by("account", UP).keys() == {"mine", "member-4"}
     assert exposed.ids(aws_account_id=id) == {"firmware"}
+    assert exposed.ids() == {"firmware", "of-a-found-account"}
+    assert exposed.value(ACCOUNTS) == 31
 
 
 def test_check_live_reads_the_organization_and_its_accounts(

@@ -147,7 +147,7 @@ class VirtualExporters:
 
     @contextmanager
     def start(
-        self, text: str, begin: Begin = lambda call: call(), accounts: Iterable[str] = ()
+        self, text: str, begin: Begin = lambda call: call(), accounts: Iterable[str] = (), shard: Shard = Shard()
     ) -> Iterator[VirtualExporter]:
         """Run an exporter. ``begin`` starts each call to AWS of its accounts and of further accounts by name."""
         loop, log, texts = VirtualLoop(), io.StringIO(), [text]
@@ -156,7 +156,7 @@ class VirtualExporters:
             return parse_config(texts[-1], KINDS)
 
         async def create() -> Exporter:
-            config, process = read(), new_process_context(KINDS, new_log("debug", stream=log), Shard(), loop.clock())
+            config, process = read(), new_process_context(KINDS, new_log("debug", stream=log), shard, loop.clock())
             names = {*accounts, *(account.name for account in config.accounts)}
             seed = replace(self.seed, gateway=self._gateway(process, config, _workers(names, begin)))
             return Exporter(process, next_runtime(process, seed, config), read, "/metrics")
