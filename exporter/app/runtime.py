@@ -150,7 +150,7 @@ def _runtime(
         RefreshScheduler(refreshers, connect, store, settings, log),
         _exposition(tables, config, before),
         _registry(process, config, store, gateway),
-        Overview(process.kinds, store, process.estimates, clock.now, gateway.budgets.ratios),
+        Overview(process.kinds, store, process.estimates, clock.now, gateway.budgets.ratio),
         Prober(target, tables, connect, settings, clock, log),
         FailureReader(target, connect, gateway.models.iam_action, settings.min_age, settings.deadline, clock)
         if config.failures
@@ -170,7 +170,8 @@ def _exposition(tables: Mapping[str, Table], config: Config, before: Runtime | N
 def _registry(process: ProcessContext, config: Config, store: Store, gateway: Gateway) -> CollectorRegistry:
     registry = CollectorRegistry()
     registry.register(process.registry)
-    registry.register(FamilyCollector(lambda: budget_families(store, gateway.budgets.ratios())))
+    budgets = gateway.budgets
+    registry.register(FamilyCollector(lambda: budget_families(store, budgets.in_use(), budgets.ratio)))
     registry.register(FamilyCollector(lambda: cell_families(store)))
     registry.register(FamilyCollector(lambda: organization_families(process.organizations.states(config))))
     return registry

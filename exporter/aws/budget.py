@@ -4,7 +4,6 @@ import asyncio
 import heapq
 import itertools
 import threading
-from collections.abc import Mapping
 
 from exporter.core.clock import Clock
 from exporter.kinds.kind import ApiCall
@@ -155,6 +154,11 @@ class Budgets:
         for budget in self._budgets.values():
             budget.bucket.set_share(share)
 
-    def ratios(self) -> Mapping[BudgetKey, float]:
-        """Return the share of the AWS quota that each budget allows now. This method is thread-safe."""
-        return {key: budget.bucket.ratio for key, budget in list(self._budgets.items())}
+    def ratio(self, key: BudgetKey) -> float | None:
+        """Return the share of the AWS quota that a budget allows now, None before its first use. It is thread-safe."""
+        budget = self._budgets.get(key)
+        return budget.bucket.ratio if budget else None
+
+    def in_use(self) -> tuple[BudgetKey, ...]:
+        """Return the keys of the budgets in use. This method is thread-safe."""
+        return tuple(self._budgets)

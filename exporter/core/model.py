@@ -1,5 +1,6 @@
 """The immutable values between the responses of AWS and the exposition."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -107,8 +108,34 @@ class Failure:
         return f"{self.reason.value}: {self.detail}" if self.detail else self.reason.value
 
 
+class CellResult:
+    """What the last refresh of a cell says about it. Subclasses have the fields."""
+
+    __slots__ = ()
+
+    up: bool
+    expired: bool
+    reasons: Collection[str]
+    duration: float | None
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the last refresh read everything, and ended recently."""
+        return self.up and not self.expired
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the first refresh has not ended yet, or the last one is too long ago to know anything from it."""
+        return self.duration is None or (self.expired and not self.reasons)
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether the last refresh could not read everything."""
+        return not (self.is_up or self.is_waiting)
+
+
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(CellResult):
     """Everything that is known of a cell at one time. It is replaced, never changed.
 
     ``expired``: no refresh has ended recently, so new operations may be missing. ``missing`` is the number of known
@@ -140,9 +167,24 @@ class Snapshot:
         return self.found and self.up and not (self.expired or self.readings or self.omitted or self.missing)
 
     @property
-    def is_waiting(self) -> bool:
+    def is_unread(self) -> bool:
         """Whether the cell was found, and its first refresh has not ended."""
         return self.found and self.duration is None and not self.reasons
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the cell was found and has nothing to show. Such cells are only counted: there are thousands."""
+        return self.is_idle or self.is_unread
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether a refresh has still to read operations, or to find them."""
+        return self.expired or self.missing > 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all active operations of the cell are known."""
+        return not (self.is_pending or self.reasons or self.active_omitted)
 
     @property
     def causes(self) -> tuple[str, ...]:

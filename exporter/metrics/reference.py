@@ -128,7 +128,7 @@ def _exporter_registry() -> CollectorRegistry:
     waiting = Snapshot(CellKey("", "", "waiting"), Scope("", "", ""), found=True)
     idle = Snapshot(CellKey("", "", "idle"), Scope("", "", ""), up=True, duration=0.0, found=True)
     store = Store((failing, waiting, idle))
-    registry.register(FamilyCollector(lambda: budget_families(store, {("", "", "", ""): 0.0})))
+    registry.register(FamilyCollector(lambda: budget_families(store, [("", "", "", "")], lambda key: 0.0)))
     registry.register(FamilyCollector(lambda: cell_families(store)))
     ConfigMetrics(registry)
     organizations = {"": OrganizationState(is_successful=True, accounts=0)}

@@ -180,7 +180,7 @@ def cell_families(store: Store) -> Iterable[Metric]:
     Found cells that are idle, or wait for their first refresh, are only counted: an organization has thousands of them.
     """
     snapshots = store.snapshots()
-    shown = [snapshot for snapshot in snapshots if not (snapshot.is_idle or snapshot.is_waiting)]
+    shown = [snapshot for snapshot in snapshots if not snapshot.is_quiet]
     for name, (help, read) in _CELL_GAUGES.items():
         family = GaugeMetricFamily(PREFIX + name, help, labels=CELL)
         for snapshot in shown:
@@ -201,7 +201,7 @@ def cell_families(store: Store) -> Iterable[Metric]:
 def _found_families(snapshots: Iterable[Snapshot]) -> Iterable[Metric]:
     """Yield the sums over found cells that have no rows of their own. Without such cells, there are no rows."""
     idle: dict[str, list[float]] = {}
-    waiting = Counter(snapshot.key.kind for snapshot in snapshots if snapshot.is_waiting)
+    waiting = Counter(snapshot.key.kind for snapshot in snapshots if snapshot.is_unread)
     for snapshot in snapshots:
         if snapshot.is_idle:
             idle.setdefault(snapshot.key.kind, []).append(snapshot.last_success)
@@ -224,15 +224,18 @@ def _labels(snapshot: Snapshot) -> tuple[str, ...]:
     return (scope.account, scope.account_id, scope.region, snapshot.key.kind)
 
 
-def budget_families(store: Store, ratios: Mapping[BudgetKey, float]) -> Iterable[Metric]:
+def budget_families(
+    store: Store, keys: Iterable[BudgetKey], ratio: Callable[[BudgetKey], float | None]
+) -> Iterable[Metric]:
     """Yield the metrics of the quota budgets of the scopes, except found ones without an operation."""
     help = "Ratio of the AWS quota that the exporter can use now, from 0 to 1; throttling halves it temporarily."
     family = GaugeMetricFamily(PREFIX + "api_budget_ratio", help, labels=API)
     cells = (cell for cell in store.snapshots() if not cell.found or cell.readings)
     scopes = {(cell.scope.account_id, cell.scope.region) for cell in cells}
-    for key, ratio in ratios.items():
-        if key[:2] in scopes:
-            family.add_metric(key, ratio)
+    for key in keys:
+        share = ratio(key) if key[:2] in scopes else None
+        if share is not None:
+            family.add_metric(key, share)
     yield family
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, PlainSerializer
 
-from exporter.core.model import Operation, Reading, Snapshot
+from exporter.core.model import CellResult, Operation, Reading, Snapshot
 from exporter.core.store import Store, without_duplicates
 from exporter.kinds.kind import Kind
 from exporter.kinds.phase import Phase
@@ -140,7 +140,7 @@ class BudgetLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CellLine:
+class CellLine(CellResult):
     """One kind in one Region of an account: the unit that is refreshed."""
 
     account: AccountName
@@ -174,27 +174,15 @@ class CellLine:
     unknown_ids: Annotated[tuple[str, ...], Field(description="The configured ids that AWS does not know.")]
     # Of the APIs that the cell has called. Cells of one scope share them.
     budgets: tuple[BudgetLine, ...]
-    # The exporter found the cell, and it has no operation or was not read yet. The page only counts such cells.
-    is_quiet: Annotated[bool, Field(exclude=True)] = False
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether the first refresh has not ended yet, or the last one is too long ago to know anything from it."""
-        return self.duration is None or (self.expired and not self.reasons)
-
-    @property
-    def needs_attention(self) -> bool:
-        """Whether the last refresh could not read everything."""
-        return not (self.up or self.is_waiting)
 
 
-def data_time(operations: Iterable[OperationLine], cells: Iterable[CellLine]) -> float | None:
+def data_time(operations: Iterable[OperationLine], cells: Iterable[CellLine | Snapshot]) -> float | None:
     """Return the time, in Unix seconds, at which everything shown was true, or None if nothing is known.
 
     It is the oldest reading of an active operation, because ended ones do not change. Without active ones, it is the
     oldest refresh that read everything.
     """
-    reads = [line.read for line in operations if line.active] or [line.last_success for line in cells if line.up]
+    reads = [line.read for line in operations if line.active] or [cell.last_success for cell in cells if cell.is_up]
     return min(reads, default=None)
 
 
@@ -207,17 +195,17 @@ class Overview:
         store: Store,
         estimates: Estimates,
         now: Callable[[], float],
-        budgets: Callable[[], Mapping[BudgetKey, float]] = dict,
+        budget: Callable[[BudgetKey], float | None] = lambda key: None,
     ) -> None:
         self._kinds: Mapping[str, Kind[Any]] = {kind.name: kind for kind in kinds}
         self._store = store
         self._estimates = estimates
         self._now = now
-        self._budgets = budgets
+        self._budget = budget
 
     def operations(self) -> tuple[OperationLine, ...]:
         """Return a line for each operation that has series, in the order of the configuration."""
-        snapshots, now = tuple(without_duplicates(self._store.snapshots())), self._now()
+        snapshots, now = self._with_operations(), self._now()
         jobs = self._rollout_jobs(snapshots)
         return tuple(
             self._operation(snapshot, reading, now, jobs) for snapshot in snapshots for reading in snapshot.readings
@@ -225,7 +213,7 @@ class Overview:
 
     def details(self, kind: str, id: str) -> tuple[OperationDetails, ...]:
         """Return the operations of a kind with an id: one for each account and Region that has it."""
-        snapshots, now = tuple(without_duplicates(self._store.snapshots())), self._now()
+        snapshots, now = self._with_operations(), self._now()
         jobs = self._rollout_jobs(snapshots)
         return tuple(
             self._details(snapshot, reading, now, jobs)
@@ -235,10 +223,44 @@ class Overview:
             if _utf8_text(reading.operation.id) == id
         )
 
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        """Return the latest snapshot of each cell, in the order of the configuration."""
+        return self._store.snapshots()
+
     def cells(self) -> tuple[CellLine, ...]:
-        """Return a line for each cell."""
-        ratios = self._budgets()
-        return tuple(self._cell(snapshot, ratios) for snapshot in self._store.snapshots())
+        """Return a line for each cell. With thousands of cells, make lines only of the snapshots that are shown."""
+        return tuple(map(self.cell, self.snapshots()))
+
+    def cell(self, snapshot: Snapshot) -> CellLine:
+        """Return the line of a cell."""
+        return CellLine(
+            account=snapshot.scope.account,
+            account_id=snapshot.scope.account_id,
+            region=snapshot.scope.region,
+            kind=snapshot.key.kind,
+            title=self.title(snapshot),
+            up=snapshot.is_up,
+            complete=snapshot.is_complete,
+            pending=snapshot.is_pending,
+            expired=snapshot.expired,
+            reasons=tuple(sorted(snapshot.reasons)),
+            causes=snapshot.causes,
+            last_success=snapshot.last_success,
+            duration=_rounded(snapshot.duration),
+            operations=len(snapshot.readings),
+            omitted=snapshot.omitted,
+            active_omitted=snapshot.active_omitted,
+            unknown_ids=tuple(map(_utf8_text, snapshot.unknown_ids)),
+            budgets=tuple(self._budgets_of(snapshot)),
+        )
+
+    def title(self, snapshot: Snapshot) -> str:
+        """Return what users call the operations of a cell."""
+        return self._kinds[snapshot.key.kind].title
+
+    def _with_operations(self) -> tuple[Snapshot, ...]:
+        """Return the snapshots that have operations, each operation once. Most cells of an organization have none."""
+        return tuple(without_duplicates(snapshot for snapshot in self.snapshots() if snapshot.readings))
 
     def _operation(
         self, snapshot: Snapshot, reading: Reading[Operation], now: float, rollout_jobs: frozenset[_OperationKey]
@@ -308,34 +330,10 @@ class Overview:
             if reading.operation.job_id
         )
 
-    def _cell(self, snapshot: Snapshot, ratios: Mapping[BudgetKey, float]) -> CellLine:
-        pending = snapshot.expired or snapshot.missing > 0
-        return CellLine(
-            account=snapshot.scope.account,
-            account_id=snapshot.scope.account_id,
-            region=snapshot.scope.region,
-            kind=snapshot.key.kind,
-            title=self._kinds[snapshot.key.kind].title,
-            up=snapshot.up and not snapshot.expired,
-            complete=not (pending or snapshot.reasons or snapshot.active_omitted),
-            pending=pending,
-            expired=snapshot.expired,
-            reasons=tuple(sorted(snapshot.reasons)),
-            causes=snapshot.causes,
-            last_success=snapshot.last_success,
-            is_quiet=snapshot.is_idle or snapshot.is_waiting,
-            duration=_rounded(snapshot.duration),
-            operations=len(snapshot.readings),
-            omitted=snapshot.omitted,
-            active_omitted=snapshot.active_omitted,
-            unknown_ids=tuple(map(_utf8_text, snapshot.unknown_ids)),
-            budgets=tuple(self._budgets_of(snapshot, ratios)),
-        )
-
-    def _budgets_of(self, snapshot: Snapshot, ratios: Mapping[BudgetKey, float]) -> Iterator[BudgetLine]:
+    def _budgets_of(self, snapshot: Snapshot) -> Iterator[BudgetLine]:
         counted = {(call.service, call.quota_name) for call in self._kinds[snapshot.key.kind].calls}
         for service, api in sorted(counted):
-            ratio = ratios.get((snapshot.scope.account_id, snapshot.scope.region, service, api))
+            ratio = self._budget((snapshot.scope.account_id, snapshot.scope.region, service, api))
             if ratio is not None:
                 yield BudgetLine(service=service, api=api, ratio=float(f"{ratio:.{DIGITS}g}"))
 

@@ -12,7 +12,8 @@ from exporter.core.errors import QueryError
 from exporter.core.model import Snapshot
 from exporter.kinds.kind import Kind
 from exporter.metrics.summary import Overview
-from exporter.web.api.query import Filter, FilterT, read_query
+from exporter.web.api.filtering import is_of_filter
+from exporter.web.api.query import FilterT, read_query
 from exporter.web.waiting import cancelled_on_disconnect, in_turn
 
 
@@ -51,13 +52,7 @@ class Status:
             except QueryError as error:
                 return refuse(request, error)
             with cancelled_on_disconnect(request.scope):
-                await self.refresh(lambda snapshot: _is_of_filter(snapshot, query))
+                await self.refresh(lambda snapshot: is_of_filter(snapshot, query))
             return await render(request, query)
 
         return handle
-
-
-def _is_of_filter(snapshot: Snapshot, query: Filter) -> bool:
-    """Return whether operations of a cell can match a query."""
-    accounts = ("", snapshot.scope.account, snapshot.scope.account_id)
-    return query.kind in ("", snapshot.key.kind) and query.account in accounts

@@ -23,7 +23,7 @@ def exposed(*snapshots: Snapshot) -> Scrape:
     registry, store = CollectorRegistry(), Store(snapshots)
     registry.register(FamilyCollector(lambda: cell_families(store)))
     ratios = {(snapshot.scope.account_id, REGION, "iot", "ListJobs"): 0.5 for snapshot in snapshots}
-    registry.register(FamilyCollector(lambda: budget_families(store, ratios)))
+    registry.register(FamilyCollector(lambda: budget_families(store, ratios, ratios.get)))
     return Scrape(generate_latest(registry).decode())
 
 

@@ -1,12 +1,13 @@
 """Filters, sorts and counts the lines that a query selects."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
 from typing import Any
 
-from exporter.metrics.summary import CellLine, OperationLine
-from exporter.web.api.query import Filter, Query, Sort, View
+from exporter.core.model import Snapshot
+from exporter.metrics.summary import CellLine, OperationLine, Overview
+from exporter.web.api.query import CellsQuery, CellView, Filter, Query, Sort, View
 
 # The most severe operations that a page names first.
 MAX_WORST = 3
@@ -15,6 +16,10 @@ VIEWS: Mapping[View, Callable[[OperationLine], bool]] = {
     "active": lambda line: line.active,
     "ended": lambda line: not line.active,
     "attention": lambda line: line.needs_attention,
+}
+CELL_VIEWS: Mapping[CellView, Callable[[Snapshot], bool]] = {
+    "all": lambda snapshot: True,
+    "attention": lambda snapshot: snapshot.needs_attention,
 }
 SORTS: Mapping[Sort, Callable[[OperationLine], Any]] = {
     "": lambda line: (line.rank, not line.active, -(line.created or 0.0)),
@@ -65,31 +70,49 @@ def select_operations(lines: Sequence[OperationLine], query: Query) -> Selection
     )
 
 
-def select_cells(lines: Sequence[CellLine], query: Filter) -> Sequence[CellLine]:
-    """Return the cells that a filter selects."""
-    return [line for line in lines if _matches_filter(line, query, line.reasons)]
+def select_cells(overview: Overview, query: CellsQuery) -> tuple[Sequence[CellLine], int]:
+    """Return the cells that a query selects, up to the limit, and their number without the limit."""
+    is_in_view = CELL_VIEWS[query.view]
+    matching = [
+        snapshot
+        for snapshot in overview.snapshots()
+        if is_in_view(snapshot) and is_of_filter(snapshot, query) and _has_words(_texts(snapshot, overview), query)
+    ]
+    return [overview.cell(snapshot) for snapshot in matching[: query.limit or None]], len(matching)
 
 
-def incomplete_cells(lines: Sequence[CellLine], query: Filter) -> Sequence[CellLine]:
+def incomplete_cells(snapshots: Iterable[Snapshot], query: Filter) -> Sequence[Snapshot]:
     """Return the cells whose operations are not all known, of the kind and account of a query."""
-    return [line for line in lines if not line.complete and _has_kind_and_account(line, query)]
+    return [snapshot for snapshot in snapshots if not snapshot.is_complete and is_of_filter(snapshot, query)]
+
+
+def is_of_filter(snapshot: Snapshot, query: Filter) -> bool:
+    """Return whether a cell is of the kind and the account of a query."""
+    accounts = ("", snapshot.scope.account, snapshot.scope.account_id)
+    return query.kind in ("", snapshot.key.kind) and query.account in accounts
+
+
+def _texts(snapshot: Snapshot, overview: Overview) -> Iterator[str]:
+    scope = snapshot.scope
+    yield from sorted(snapshot.reasons)
+    yield from (snapshot.key.kind, overview.title(snapshot), scope.account, scope.account_id, scope.region)
 
 
 def _matches_query(line: OperationLine, query: Query) -> bool:
     texts = (line.name, line.id, line.target, line.input, line.status)
-    return query.status in ("", line.status, line.known_status) and _matches_filter(line, query, texts)
-
-
-def _matches_filter(line: OperationLine | CellLine, query: Filter, texts: Sequence[str]) -> bool:
-    if not _has_kind_and_account(line, query):
-        return False
     searched = (*texts, line.kind, line.title, line.account, line.account_id, line.region)
-    text = "\n".join(searched).casefold() if query.q else ""
+    return (
+        query.status in ("", line.status, line.known_status)
+        and query.kind in ("", line.kind)
+        and query.account in ("", line.account, line.account_id)
+        and _has_words(searched, query)
+    )
+
+
+def _has_words(texts: Iterable[str], query: Filter) -> bool:
+    """Return whether all words of the query are in the texts. Without words, the texts are not read."""
+    text = "\n".join(texts).casefold() if query.q else ""
     return all(word in text for word in query.q.casefold().split())
-
-
-def _has_kind_and_account(line: OperationLine | CellLine, query: Filter) -> bool:
-    return query.kind in ("", line.kind) and query.account in ("", line.account, line.account_id)
 
 
 def _sorted(lines: Sequence[OperationLine], query: Query) -> list[OperationLine]:

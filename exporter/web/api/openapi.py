@@ -9,7 +9,7 @@ from pydantic import BaseModel, TypeAdapter
 from exporter import __version__
 from exporter.kinds.kind import Kind
 from exporter.web.api.failures import FAILURES
-from exporter.web.api.query import FailuresQuery, Filter, Query, narrowed
+from exporter.web.api.query import CellsQuery, FailuresQuery, Query, narrowed
 from exporter.web.api.schemas import Cells, OperationFailures, Operations, Problem
 
 OPERATIONS = "/api/v1/operations"
@@ -47,7 +47,7 @@ def openapi(kinds: Sequence[Kind[Any]], server: str = "") -> dict[str, Any]:
         **({"servers": [{"url": server}]} if server else {}),
         "paths": {
             OPERATIONS: _path("operations", "The operations that match.", Operations, narrowed(Query, names)),
-            CELLS: _path("cells", "The cells that match.", Cells, narrowed(Filter, names)),
+            CELLS: _path("cells", "The cells that match.", Cells, narrowed(CellsQuery, names)),
             FAILURES: _failures_path(names),
             DOCUMENT: {"get": {"operationId": "openapi", "summary": "This document.", "responses": _document()}},
         },

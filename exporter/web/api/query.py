@@ -12,6 +12,7 @@ from exporter.config.validation import keys_of, problem_lines
 from exporter.core.errors import QueryError
 
 View = Literal["all", "active", "ended", "attention"]
+CellView = Literal["all", "attention"]
 Sort = Literal[
     "",
     "severity",
@@ -74,6 +75,15 @@ class Query(Filter):
     order: Order = Field("asc", description="Ascending or descending.")
     limit: Annotated[int, BeforeValidator(_whole_number)] = Field(
         0, ge=0, le=MAX_ROWS, description="The maximum number of operations; 0: all."
+    )
+
+
+class CellsQuery(Filter):
+    """Which cells are selected."""
+
+    view: CellView = Field("all", description="`attention`: the cells whose last refresh could not read everything.")
+    limit: Annotated[int, BeforeValidator(_whole_number)] = Field(
+        0, ge=0, le=MAX_ROWS, description="The maximum number of cells; 0: all."
     )
 
 

@@ -9,12 +9,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from exporter.core.errors import QueryError
-from exporter.metrics.summary import CellLine
+from exporter.core.model import Snapshot
 from exporter.web.api.failures import ROUTE as FAILURES_ROUTE
 from exporter.web.api.failures import failures_handler
 from exporter.web.api.filtering import incomplete_cells, select_cells, select_operations
 from exporter.web.api.openapi import CELLS, DOCUMENT, JSON, OPERATIONS, PROBLEM, openapi
-from exporter.web.api.query import Filter, Query, narrowed
+from exporter.web.api.query import CellsQuery, Query, narrowed
 from exporter.web.api.schemas import Cells, Fault, IncompleteCell, Operations, Problem
 from exporter.web.context import Status
 from exporter.web.responses import DATA_HEADERS, negotiated_response
@@ -32,20 +32,22 @@ def api_routes(status: Status, server: str = "") -> list[Route]:
     def operations(request: Request, query: Query) -> Response:
         overview = status.overview()
         selected = select_operations(overview.operations(), query)
-        incomplete = incomplete_cells(overview.cells(), query)
+        incomplete = incomplete_cells(overview.snapshots(), query)
         response = Operations(
             operations=selected.lines,
             matching=selected.matching,
             total=selected.total,
             complete=not incomplete,
-            incomplete=[_incomplete_cell(line) for line in incomplete],
+            incomplete=[_incomplete_cell(snapshot) for snapshot in incomplete],
         )
         return _response(request, _OPERATIONS.dump_json(response, by_alias=True))
 
-    def cells(request: Request, query: Filter) -> Response:
-        lines = status.overview().cells()
-        complete = not incomplete_cells(lines, query)
-        response = Cells(cells=select_cells(lines, query), total=len(lines), complete=complete)
+    def cells(request: Request, query: CellsQuery) -> Response:
+        overview = status.overview()
+        snapshots = overview.snapshots()
+        lines, matching = select_cells(overview, query)
+        complete = not incomplete_cells(snapshots, query)
+        response = Cells(cells=lines, matching=matching, total=len(snapshots), complete=complete)
         return _response(request, _CELLS.dump_json(response, by_alias=True))
 
     async def described(request: Request) -> Response:
@@ -62,21 +64,21 @@ def api_routes(status: Status, server: str = "") -> list[Route]:
     return [
         Route(OPERATIONS, status.handler(narrowed(Query, names), operations, _problem)),
         text_route(FAILURES_ROUTE, failures),
-        Route(CELLS, status.handler(narrowed(Filter, names), cells, _problem)),
+        Route(CELLS, status.handler(narrowed(CellsQuery, names), cells, _problem)),
         Route(DOCUMENT, described),
     ]
 
 
-def _incomplete_cell(line: CellLine) -> IncompleteCell:
+def _incomplete_cell(snapshot: Snapshot) -> IncompleteCell:
     return IncompleteCell(
-        account=line.account,
-        account_id=line.account_id,
-        region=line.region,
-        kind=line.kind,
+        account=snapshot.scope.account,
+        account_id=snapshot.scope.account_id,
+        region=snapshot.scope.region,
+        kind=snapshot.key.kind,
         reasons=(
-            *line.reasons,
-            *(["pending"] if line.pending else []),
-            *(["omitted"] if line.active_omitted else []),
+            *sorted(snapshot.reasons),
+            *(["pending"] if snapshot.is_pending else []),
+            *(["omitted"] if snapshot.active_omitted else []),
         ),
     )
 

@@ -55,6 +55,7 @@ class Cells:
     """The cells that match a request."""
 
     cells: Sequence[CellLine]
+    matching: Annotated[Count, Field(description="The number of cells that match, also those beyond the limit.")]
     total: Annotated[Count, Field(description="The number of cells without any filter.")]
     complete: Complete
 

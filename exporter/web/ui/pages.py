@@ -14,9 +14,10 @@ from starlette.routing import Route
 
 from exporter import __version__
 from exporter.core.errors import QueryError
+from exporter.core.model import Snapshot
 from exporter.metrics.families import UNKNOWN
-from exporter.metrics.summary import CellLine, data_time
-from exporter.web.api.filtering import incomplete_cells, select_operations
+from exporter.metrics.summary import data_time
+from exporter.web.api.filtering import incomplete_cells, is_of_filter, select_operations
 from exporter.web.api.query import MAX_TEXT_LENGTH, Query, Sort, narrowed
 from exporter.web.context import Status
 from exporter.web.responses import DATA_HEADERS, HTML_HEADERS, negotiated_response
@@ -151,7 +152,6 @@ def _environment(assets: Mapping[str, Asset]) -> Environment:
         views=VIEWS,
         max_text_length=MAX_TEXT_LENGTH,
         rows_per_body=ROWS_PER_BODY,
-        cells_in_banner=CELLS_IN_BANNER,
         ids_in_cell=IDS_IN_CELL,
         bar=bar,
         operation_path=operation_path,
@@ -184,21 +184,24 @@ class _Page:
 
     def _content(self, query: Query) -> dict[str, Any]:
         now, overview = self._status.now(), self._status.overview()
-        cells = overview.cells()
+        cells = overview.snapshots()
         limited = query.model_copy(update={"limit": _limit(query)})
         operations = overview.operations()
         selection = select_operations(operations, limited)
-        failing = [line for line in cells if line.needs_attention]
+        failing = [snapshot for snapshot in cells if snapshot.needs_attention]
+        listed = [snapshot for snapshot in cells if is_of_filter(snapshot, query)]
         return {
             "query": query,
             "link": lambda **changes: _link(query, changes),
             "selection": selection,
-            "cells": cells,
-            "cell_rows": cell_rows(cells),
-            "failing": failing,
+            "has_cells": bool(cells),
+            "listed": len(listed),
+            "cell_rows": cell_rows(listed, overview.cell, shows_quiet=bool(query.account)),
+            "failing": len(failing),
+            "first_failing": [overview.cell(snapshot) for snapshot in failing[:CELLS_IN_BANNER]],
             "heading": _heading(selection.attention, len(failing), len(cells)),
             "filtered": any(getattr(query, name) != DEFAULTS[name] for name in FOLDED),
-            "pending": sum(line.pending for line in incomplete_cells(cells, query)),
+            "pending": sum(snapshot.is_pending for snapshot in incomplete_cells(listed, query)),
             "options": self._options(cells, query),
             "data": page_time(data_time(operations, cells), now),
             "page_time": lambda at: page_time(at, now),
@@ -206,15 +209,15 @@ class _Page:
             "update_seconds": _update_seconds(len(selection.lines), cells),
         }
 
-    def _options(self, cells: Sequence[CellLine], query: Query) -> dict[str, dict[str, str]]:
+    def _options(self, cells: Sequence[Snapshot], query: Query) -> dict[str, dict[str, str]]:
         """Return the titles of each filter's values: those of the watched cells, and those of the query."""
-        watched = {line.kind for line in cells}
+        watched = {snapshot.key.kind for snapshot in cells}
         kinds = [kind for kind in self._status.kinds if kind.name in watched or kind.name == query.kind]
         statuses = {status for kind in kinds for status in kind.statuses}
         options = {
             "status": _same_titles([*sorted(statuses, key=str.casefold), UNKNOWN, query.status]),
             "kind": {kind.name: kind.title for kind in kinds},
-            "account": _same_titles([*(line.account for line in cells), query.account]),
+            "account": _same_titles([*(snapshot.key.account for snapshot in cells), query.account]),
         }
         return {name: {"": "Any", **titles} for name, titles in options.items()}
 
@@ -240,10 +243,10 @@ def _limit(query: Query) -> int:
     return min(query.limit or MAX_ROWS, MAX_ROWS)
 
 
-def _update_seconds(rows: int, cells: Sequence[CellLine]) -> int:
+def _update_seconds(rows: int, cells: Iterable[Snapshot]) -> int:
     if rows > MANY_ROWS:
         return SLOW_UPDATE_SECONDS
-    return FIRST_UPDATE_SECONDS if any(line.is_waiting for line in cells) else UPDATE_SECONDS
+    return FIRST_UPDATE_SECONDS if any(snapshot.is_waiting for snapshot in cells) else UPDATE_SECONDS
 
 
 def _link(query: Query, changes: Mapping[str, object]) -> str:

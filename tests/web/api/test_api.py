@@ -175,7 +175,7 @@ def test_cells_have_their_budgets(exporter: ServedExporter) -> None:
     }
 
 
-@pytest.mark.parametrize("parameter", ["status", "view", "sort", "limit"])
+@pytest.mark.parametrize("parameter", ["status", "view", "sort", "order"])
 def test_cells_reject_the_parameters_of_operations(exporter: ServedExporter, parameter: str) -> None:
     assert http_requests.get(f"{exporter.url}/api/v1/cells?{parameter}=1").status_code == 400
 

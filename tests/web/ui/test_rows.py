@@ -28,7 +28,7 @@ def line_of(operation: Operation) -> OperationLine:
 
 def overview(snapshot: Snapshot, budgets: Mapping[BudgetKey, float] = {}) -> Overview:
     """Return an overview of a snapshot."""
-    return Overview((KIND,), Store([snapshot]), Estimates(), lambda: NOW, lambda: budgets)
+    return Overview((KIND,), Store([snapshot]), Estimates(), lambda: NOW, budgets.get)
 
 
 LINE = line_of(tasks(2)[1])
