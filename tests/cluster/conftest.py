@@ -1,13 +1,25 @@
 """A Kubernetes API for all tests of this folder, and releases in namespaces of their own."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from itertools import count
 
 import pytest
+import yaml
 
+from exporter.cli.commands.demo import demo_config
+from exporter.simulator.scenario import scenario_text
+from tests.cluster.aws import HeldAws, serve_held_aws
 from tests.cluster.control_plane import ControlPlane, run_control_plane
+from tests.cluster.leftovers import leftovers, namespaces_of, settings_of_this_machine
+from tests.cluster.machine import problem, unused_number
+from tests.cluster.node import Cluster, run_cluster
+from tests.cluster.pods import Fleet
 from tests.cluster.releases import HELMS, Release
+from tests.support.podman_pods import values_argument
 from tests.support.repository import processes_of
+
+NewFleet = Callable[..., Fleet]
 
 # Namespaces of objects that the values files put beside the release.
 MORE_NAMESPACES = ("prometheus", "grafana")
@@ -22,9 +34,31 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
         with run_control_plane(folder) as running:
             for name in MORE_NAMESPACES:
                 running.create_restricted_namespace(name)
+                running.refuse_pods(name)
             yield running
     finally:
-        assert processes_of(folder) == []
+        assert processes_of(folder) == {}
+
+
+@pytest.fixture(scope="session")
+def machine_for_nodes() -> None:
+    """Skip the tests, also in CI, if this machine cannot run a node."""
+    if reason := problem():
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def cluster(machine_for_nodes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Run a cluster with a node. Fail at the end if anything of it remains on this machine."""
+    folder, number, before = tmp_path_factory.mktemp("cluster"), unused_number(), settings_of_this_machine()
+    namespaces: set[str] = set()
+    try:
+        with run_cluster(folder, number) as running:
+            namespaces = namespaces_of([running.machine.first])
+            yield running
+    finally:
+        assert leftovers(folder, number, namespaces) == []
+        assert settings_of_this_machine() == before
 
 
 @pytest.fixture
@@ -32,6 +66,7 @@ def namespace(plane: ControlPlane) -> str:
     """Create a restricted namespace in which no pod can be created, and return its name."""
     name = f"fleet-{next(NUMBERS)}"
     plane.create_restricted_namespace(name)
+    plane.refuse_pods(name)
     return name
 
 
@@ -41,3 +76,26 @@ def release(request: pytest.FixtureRequest, plane: ControlPlane, namespace: str)
     created = Release(plane, request.param, namespace)
     yield created
     created.run("uninstall", "fleet", "--ignore-not-found")
+
+
+@pytest.fixture(scope="session")
+def aws(cluster: Cluster) -> Iterator[HeldAws]:
+    """Serve the simulated AWS of the demo to the pods of the cluster."""
+    with serve_held_aws(scenario_text(), cluster.machine.outside) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def new_fleet(cluster: Cluster, aws: HeldAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewFleet]:
+    """Give a function that returns a release with the configuration of the demo, which is not installed yet."""
+    with ExitStack() as stack:
+
+        def create(helm: str = "helm") -> Fleet:
+            namespace = f"fleet-{next(NUMBERS)}"
+            cluster.plane.create_restricted_namespace(namespace)
+            values = values_argument(aws.url, yaml.safe_load(demo_config()), tmp_path_factory.mktemp("values"))
+            fleet = Fleet(cluster, Release(cluster.plane, helm, namespace), [values])
+            stack.callback(fleet.release.run, "uninstall", "fleet", "--ignore-not-found")
+            return fleet
+
+        yield create

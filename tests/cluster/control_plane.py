@@ -1,11 +1,12 @@
-"""Runs a Kubernetes API without a node: etcd, kube-apiserver and kube-controller-manager, and reads it over HTTP."""
+"""Runs a Kubernetes API: etcd, kube-apiserver and kube-controller-manager, and reads it over HTTP."""
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import yaml
@@ -20,8 +21,19 @@ from tests.support.waiting import TIMEOUT_SECONDS, wait_until
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager")
 # The cluster assigns both families, because a values file of the chart requires a Service with both.
 SERVICE_NETWORKS = "10.96.0.0/16,fd00:96::/112"
+# The name of the node, if there is one.
+NODE = "node"
 CUSTOM_RESOURCES = ("podmonitors", "prometheusrules", "servicemonitors")
 CREATED = {200, 201}
+# On a busy machine, the start of a program takes minutes.
+START_SECONDS = 180
+# The programs that use the API: the name of the user and its group.
+USERS = {
+    "admin": ("admin", "system:masters"),
+    "kubelet": (f"system:node:{NODE}", "system:nodes"),
+    "kube-proxy": ("system:kube-proxy", "system:node-proxiers"),
+    "kube-scheduler": ("system:kube-scheduler", "system:kube-schedulers"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +48,11 @@ class ControlPlane:
     def kubeconfig(self) -> Path:
         """The kubeconfig of an administrator."""
         return self.folder / "kubeconfig.yaml"
+
+    @property
+    def host(self) -> str:
+        """The address on which the API listens."""
+        return str(urlsplit(self.url).hostname)
 
     def request(self, method: str, path: str, **how: Any) -> httpx.Response:
         """Send a request as the administrator and return the response, whatever its status."""
@@ -52,28 +69,42 @@ class ControlPlane:
         assert response.status_code in CREATED, response.text
 
     def create_restricted_namespace(self, name: str) -> None:
-        """Create a namespace that enforces the Pod Security level "restricted", and in which no pod can be created."""
+        """Create a namespace that enforces the Pod Security level "restricted"."""
         levels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
         self.create("/api/v1/namespaces", {"metadata": {"name": name, "labels": levels}})
+
+    def refuse_pods(self, name: str) -> None:
+        """Make a namespace refuse every pod."""
         quota = {"metadata": {"name": "no-pods"}, "spec": {"hard": {"pods": "0"}}}
         self.create(f"/api/v1/namespaces/{name}/resourcequotas", quota)
 
 
+def on_this_machine(*command: str) -> list[str]:
+    """Return a command as it is. A machine of its own changes commands, so that they run in its namespaces."""
+    return [*command]
+
+
 @contextmanager
-def run_control_plane(folder: Path) -> Iterator[ControlPlane]:
-    """Run the Kubernetes API while the block runs, with the custom resources of the Prometheus Operator."""
+def run_control_plane(
+    folder: Path, host: str = HOST, inside: Callable[..., list[str]] = on_this_machine
+) -> Iterator[ControlPlane]:
+    """Run the Kubernetes API while the block runs, with the custom resources of the Prometheus Operator.
+
+    ``host`` is its address, and ``inside`` returns the command that runs a command where this address is.
+    """
     paths = {name: program(name) for name in PROGRAMS}
-    authority = _write_certificates(folder)
-    plane = ControlPlane(folder, f"https://{HOST}:{free_port()}", authority.client(_pair(folder, "admin")))
-    _write_kubeconfig(plane)
+    authority = _write_certificates(folder, host)
+    plane = ControlPlane(folder, f"https://{host}:{free_port()}", authority.client(_pair(folder, "admin")))
+    write_kubeconfig(plane, "admin", plane.kubeconfig)
     with ExitStack() as stack:
         store = f"http://{HOST}:{free_port()}"
-        stack.enter_context(run_process([paths["etcd"], *_etcd_flags(folder, store)], folder / "etcd.log"))
-        server = [paths["kube-apiserver"], *_server_flags(plane, store)]
+        etcd = inside(paths["etcd"], *_etcd_flags(folder, store))
+        stack.enter_context(run_process(etcd, folder / "etcd.log"))
+        server = inside(paths["kube-apiserver"], *_server_flags(plane, store))
         stack.enter_context(run_process(server, folder / "kube-apiserver.log"))
-        wait_until(lambda: _is_ready(plane) or None, "the Kubernetes API", timeout=180)
+        wait_until(lambda: _is_ready(plane) or None, "the Kubernetes API", timeout=START_SECONDS)
         _create_custom_resources(plane, Path(paths["kube-apiserver"]).parents[1] / "share")
-        manager = [paths["kube-controller-manager"], *_manager_flags(plane)]
+        manager = inside(paths["kube-controller-manager"], *_manager_flags(plane))
         stack.enter_context(run_process(manager, folder / "kube-controller-manager.log"))
         yield plane
 
@@ -82,26 +113,28 @@ def _pair(folder: Path, name: str) -> tuple[Path, Path]:
     return folder / f"{name}.pem", folder / f"{name}.key"
 
 
-def _write_certificates(folder: Path) -> Authority:
+def _write_certificates(folder: Path, host: str) -> Authority:
     authority = Authority(folder, "ca")
-    authority.issue("server", HOST, "kubernetes.default.svc")
+    authority.issue("server", host, "kubernetes.default.svc")
     authority.issue("accounts", "accounts")
-    authority.issue("admin", "admin", user="admin", group="system:masters")
+    for name, (user, group) in USERS.items():
+        authority.issue(name, name, user=user, group=group)
     return authority
 
 
-def _write_kubeconfig(plane: ControlPlane) -> None:
-    certificate, key = _pair(plane.folder, "admin")
+def write_kubeconfig(plane: ControlPlane, name: str, file: Path) -> None:
+    """Write the kubeconfig of a user to a file."""
+    certificate, key = _pair(plane.folder, name)
     cluster = {"server": plane.url, "certificate-authority": str(plane.folder / "ca.pem")}
     configuration = {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": "tests", "cluster": cluster}],
-        "users": [{"name": "admin", "user": {"client-certificate": str(certificate), "client-key": str(key)}}],
-        "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": "admin"}}],
+        "users": [{"name": name, "user": {"client-certificate": str(certificate), "client-key": str(key)}}],
+        "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": name}}],
         "current-context": "tests",
     }
-    plane.kubeconfig.write_text(yaml.safe_dump(configuration))
+    file.write_text(yaml.safe_dump(configuration))
 
 
 def _etcd_flags(folder: Path, store: str) -> list[str]:
@@ -120,14 +153,17 @@ def _etcd_flags(folder: Path, store: str) -> list[str]:
 
 def _server_flags(plane: ControlPlane, store: str) -> list[str]:
     certificate, key = _pair(plane.folder, "server")
+    admin, admin_key = _pair(plane.folder, "admin")
     accounts = plane.folder / "accounts.key"
     return [
         f"--etcd-servers={store}",
-        f"--bind-address={HOST}",
+        f"--bind-address={plane.host}",
         f"--secure-port={plane.url.rpartition(':')[2]}",
         f"--tls-cert-file={certificate}",
         f"--tls-private-key-file={key}",
         f"--client-ca-file={plane.folder / 'ca.pem'}",
+        f"--kubelet-client-certificate={admin}",
+        f"--kubelet-client-key={admin_key}",
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-key-file={accounts}",
         f"--service-account-signing-key-file={accounts}",
@@ -135,6 +171,7 @@ def _server_flags(plane: ControlPlane, store: str) -> list[str]:
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction,PodSecurity",
         "--endpoint-reconciler-type=none",
+        "--kubelet-preferred-address-types=InternalIP",
     ]
 
 

@@ -5,6 +5,7 @@ Users may lack these programs, the project's own CI may not.
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -30,7 +31,11 @@ def skip_or_fail(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
-def processes_of(folder: Path) -> list[str]:
-    """Return the commands of all processes that have a folder in an argument."""
-    commands = [file.read_bytes() for file in Path("/proc").glob("[0-9]*/cmdline") if file.is_file()]
-    return [command.replace(b"\0", b" ").decode() for command in commands if str(folder).encode() in command]
+def processes_of(text: Path | str) -> dict[int, str]:
+    """Return the commands of all processes that have a folder or another text in an argument, by process id."""
+    found = {}
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        # The process may end at any time.
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found[int(file.parent.name)] = file.read_bytes().replace(b"\0", b" ").decode()
+    return {id: command for id, command in found.items() if str(text) in command}

@@ -16,12 +16,12 @@ KEPT_SECONDS = 60
 
 
 @contextmanager
-def serve_app(app: ASGIApp, pair: tuple[Path, Path] | None = None) -> Iterator[str]:
+def serve_app(app: ASGIApp, pair: tuple[Path, Path] | None = None, host: str = "127.0.0.1") -> Iterator[str]:
     """Serve an application while the block runs, and yield its base URL. Use TLS if a certificate and key are given.
 
     Idle connections stay open long, because a test's next request may be late on a busy machine.
     """
-    listener = listen(Address("127.0.0.1", 0))
+    listener = listen(Address(host, 0))
     config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", timeout_keep_alive=KEPT_SECONDS)
     if pair:
         config.ssl_certfile, config.ssl_keyfile = map(str, pair)
@@ -29,7 +29,7 @@ def serve_app(app: ASGIApp, pair: tuple[Path, Path] | None = None) -> Iterator[s
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True)
     thread.start()
     try:
-        yield f"{'https' if pair else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
+        yield f"{'https' if pair else 'http'}://{host}:{listener.getsockname()[1]}"
     finally:
         server.should_exit = server.force_exit = True
         thread.join(timeout=10)

@@ -1,0 +1,133 @@
+"""Runs releases of the chart on a node, and reads and disturbs their pods."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.cluster.machine import CONTROLLERS
+from tests.cluster.node import Cluster
+from tests.cluster.releases import Release
+from tests.support import http_requests
+from tests.support.waiting import wait_until
+
+Pod = dict[str, Any]
+Cell = tuple[str, ...]
+
+# On a busy machine, the start of a pod takes minutes.
+START_SECONDS = 180
+EXPORTERS = "app.kubernetes.io/name=aws-iot-bulk-exporter"
+FINALIZER = "tests.example.com/read-the-status"
+MERGE = {"Content-Type": "application/merge-patch+json"}
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """A release on a cluster with a node, and the arguments of helm for its values."""
+
+    cluster: Cluster
+    release: Release
+    values: Sequence[str]
+
+    def upgrade(self, *arguments: str) -> None:
+        """Install or upgrade the release, with more arguments than those of its values."""
+        self.release.upgrade(*self.values, *arguments)
+
+    @property
+    def path(self) -> str:
+        """The path of the namespace of the release."""
+        return f"/api/v1/namespaces/{self.release.namespace}"
+
+    def pods(self) -> list[Pod]:
+        """Return the pods of the exporter in order, also those that end."""
+        found: list[Pod] = self.cluster.plane.read(f"{self.path}/pods?labelSelector={EXPORTERS}")["items"]
+        return found
+
+    def ready_pods(self, count: int = 1, *, without: Sequence[Pod] = ()) -> list[Pod]:
+        """Wait until a number of pods is ready and there is no other pod, and return them.
+
+        ``without`` are pods that must be replaced.
+        """
+        old = {pod["metadata"]["uid"] for pod in without}
+
+        def ready() -> list[Pod] | None:
+            pods = self.pods()
+            is_new = not old & {pod["metadata"]["uid"] for pod in pods}
+            return pods if is_new and len(pods) == count and all(map(is_ready, pods)) else None
+
+        return wait_until(ready, f"{count} ready pods", timeout=START_SECONDS)
+
+    def wait_for_service(self) -> None:
+        """Wait until kube-proxy forwards connections to the address of the Service, if it has one."""
+        (spec,) = (service["spec"] for service in self.release.objects("api/v1", "services"))
+        if spec["clusterIP"] == "None":
+            return
+        connection = f"exec 3<>/dev/tcp/{spec['clusterIP']}/{spec['ports'][0]['port']}"
+        command = self.cluster.machine.inside("bash", "-c", connection)
+        wait_until(lambda: subprocess.run(command, check=False).returncode == 0 or None, "the Service")
+
+    def pod(self, name: str) -> Pod:
+        """Return a pod as it is now."""
+        return self.cluster.plane.read(f"{self.path}/pods/{name}")
+
+    def delete(self, pod: Pod) -> None:
+        """Begin the deletion of a pod."""
+        self.cluster.plane.request("DELETE", f"{self.path}/pods/{pod['metadata']['name']}").raise_for_status()
+
+    def set_finalizers(self, pod: Pod, *finalizers: str) -> None:
+        """Set the finalizers of a pod. A pod with a finalizer remains after its end."""
+        change = {"metadata": {"finalizers": finalizers}}
+        path = f"{self.path}/pods/{pod['metadata']['name']}"
+        self.cluster.plane.request("PATCH", path, json=change, headers=MERGE).raise_for_status()
+
+    def kill(self, pod: Pod) -> None:
+        """Kill the processes of the exporter in a pod."""
+        container = exporter_status(pod)["containerID"].removeprefix("containerd://")
+        (cgroup,) = (CONTROLLERS / "memory" / self.cluster.machine.name).rglob(container)
+        for process in (cgroup / "cgroup.procs").read_text().split():
+            os.kill(int(process), signal.SIGKILL)
+
+
+def is_ready(pod: Pod) -> bool:
+    """Return whether a pod is ready and does not end."""
+    conditions = pod["status"].get("conditions", [])
+    is_ending = "deletionTimestamp" in pod["metadata"]
+    return not is_ending and any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
+
+
+def exporter_status(pod: Pod) -> dict[str, Any]:
+    """Return the status of the exporter's container."""
+    status: dict[str, Any]
+    (status,) = (entry for entry in pod["status"]["containerStatuses"] if entry["name"] == "exporter")
+    return status
+
+
+def url_of(pod: Pod, path: str, scheme: str = "http") -> str:
+    """Return the URL of a path of the exporter in a pod."""
+    return f"{scheme}://{pod['status']['podIP']}:10098{path}"
+
+
+def response_of(pod: Pod, path: str) -> httpx.Response | None:
+    """Return a response of the exporter in a pod, or None without a response."""
+    try:
+        return http_requests.get(url_of(pod, path))
+    except httpx.TransportError:
+        return None
+
+
+def cells_of(pod: Pod) -> set[Cell]:
+    """Return the account, Region and kind of each cell that a pod reads."""
+    cells = http_requests.get(url_of(pod, "/api/v1/cells")).json()["cells"]
+    return {(cell["account"], cell["aws_region"], cell["kind"]) for cell in cells}
+
+
+def values_file(folder: Path, name: str, text: str) -> str:
+    """Write a values file, and return the argument of helm for it."""
+    file = folder / f"{name}.yaml"
+    file.write_text(text)
+    return f"--values={file}"
