@@ -201,4 +201,6 @@ def _shapes_in(part: Any) -> Iterator[str]:
 def _error(shape: StructureShape) -> ErrorModel:
     names = tuple(member.serialization.get("name", name) for name, member in shape.members.items())
     message = next((name for name in names if name.lower() == "message"), "message")
-    return ErrorModel(shape.error_code, shape.metadata["error"]["httpStatusCode"], names, message)
+    # The models of the protocol JSON 1.1 have no status. It is 400 for the faults of a request.
+    status = shape.metadata.get("error", {}).get("httpStatusCode", 400)
+    return ErrorModel(shape.error_code, status, names, message)

@@ -5,7 +5,10 @@ from collections.abc import Mapping, Sequence
 from exporter.aws.models import ErrorModel
 from exporter.simulator.http_messages import AwsError
 
-THROTTLING = "Throttling"
+# Parts of the error codes. AWS has no common codes.
+INVALID = ("Invalid", "Validation", "BadRequest")
+THROTTLING = ("Throttling", "TooManyRequests")
+NOT_FOUND = ("NotFound",)
 
 
 class ApiErrors:
@@ -24,20 +27,20 @@ class ApiErrors:
 
     def invalid(self, message: str) -> AwsError:
         """Return the error for a request with invalid parameters."""
-        matches = (model for model in self._models if model.status == 400 and THROTTLING not in model.code)
-        return _error(next(matches, None), AwsError("ValidationException", 400, message), {})
+        return _error(self._first(INVALID), AwsError("ValidationException", 400, message), {})
 
     def throttled(self) -> AwsError:
         """Return the error for a call above the quota. The service iot uses the status 400, not 429."""
-        matches = (model for model in self._models if THROTTLING in model.code)
-        return _error(next(matches, None), AwsError("TooManyRequestsException", 429, "Rate exceeded"), {})
+        return _error(self._first(THROTTLING), AwsError("TooManyRequestsException", 429, "Rate exceeded"), {})
 
     def not_found(self, resource_type: str, id: str) -> AwsError:
         """Return the error for an id that does not exist."""
-        matches = (model for model in self._models if model.status == 404)
         members = {"resourceType": resource_type, "resourceId": id}
         error = AwsError("IdNotFoundException", 404, f"The {resource_type} {id} does not exist.")
-        return _error(next(matches, None), error, members)
+        return _error(self._first(NOT_FOUND), error, members)
+
+    def _first(self, parts: Sequence[str]) -> ErrorModel | None:
+        return next((model for model in self._models if any(part in model.code for part in parts)), None)
 
 
 def _error(model: ErrorModel | None, default: AwsError, members: Mapping[str, str]) -> AwsError:

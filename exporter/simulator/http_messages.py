@@ -7,17 +7,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 JSON = "application/json"
+JSON_1_1 = "application/x-amz-json-1.1"
 
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request. The path is percent-encoded, the query is decoded, and header names are in lower case."""
+    """A request. The path is percent-encoded, the query is decoded, and header names are in lower case.
+
+    ``scheme`` is http or https.
+    """
 
     method: str
     path: str
     query: tuple[tuple[str, str], ...]
     headers: Mapping[str, str]
     body: bytes
+    scheme: str = "http"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +72,7 @@ def request_id() -> str:
 
 def json_response(status: int, content: Any, headers: Mapping[str, str] | None = None) -> HttpResponse:
     """Return a response of the protocol rest-json."""
-    body = json.dumps(content, allow_nan=False).encode()
-    return HttpResponse(status, body, JSON, {"x-amzn-RequestId": request_id(), **(headers or {})})
+    return _json(status, content, JSON, headers or {})
 
 
 def json_error(error: AwsError, message_member: str = "message") -> HttpResponse:
@@ -78,3 +82,21 @@ def json_error(error: AwsError, message_member: str = "message") -> HttpResponse
     """
     content = {message_member: error.message, **error.members}
     return json_response(error.status, content, {"x-amzn-ErrorType": error.code})
+
+
+def json_1_1_response(status: int, content: Any) -> HttpResponse:
+    """Return a response of the protocol JSON 1.1."""
+    return _json(status, content, JSON_1_1, {})
+
+
+def json_1_1_error(error: AwsError, message_member: str = "message") -> HttpResponse:
+    """Return an error response of the protocol JSON 1.1. A member contains the error code.
+
+    AWS: https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html#operation-error-serialization
+    """
+    return json_1_1_response(error.status, {"__type": error.code, message_member: error.message, **error.members})
+
+
+def _json(status: int, content: Any, content_type: str, headers: Mapping[str, str]) -> HttpResponse:
+    body = json.dumps(content, allow_nan=False).encode()
+    return HttpResponse(status, body, content_type, {"x-amzn-RequestId": request_id(), **headers})

@@ -30,10 +30,10 @@ def page(
     return entries, base64.urlsafe_b64encode(f"{api}:{found[size - 1][0]}".encode()).decode()
 
 
-def page_size(limit: int | str | None) -> int:
+def page_size(limit: int | str | None, default: int = PAGE_SIZE) -> int:
     """Return the maximum number of entries on a page. Some AWS APIs take it as text. Raises PageError."""
     if limit is None:
-        return PAGE_SIZE
+        return default
     if not re.fullmatch("[1-9][0-9]{0,8}", str(limit)):
         raise PageError("The number of results must be 1 or more.")
     return int(limit)

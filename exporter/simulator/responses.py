@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from exporter.simulator.http_messages import JSON, HttpResponse
+from exporter.simulator.http_messages import JSON, JSON_1_1, HttpResponse
 
 if TYPE_CHECKING:
     from botocore.model import ListShape, MapShape, Shape, StructureShape
@@ -63,7 +63,7 @@ def edit_response(
     not exist is ignored, but the last part of a path with a value is added. An error, or a body that is not JSON, is
     returned unchanged.
     """
-    if response.status >= 300 or response.content_type != JSON:
+    if response.status >= 300 or response.content_type not in (JSON, JSON_1_1):
         return response
     content = json.loads(response.body)
     for path, value in values.items():

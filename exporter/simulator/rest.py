@@ -5,26 +5,23 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from html import escape
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
-from exporter.aws.models import Models, Pagination
+from exporter.aws.models import Models
 from exporter.kinds.kind import FILE_LINK, ApiCall, Kind, Naming
 from exporter.kinds.simulated_operation import SimulatedOperation
+from exporter.simulator.api_model import ApiModel, api_model
 from exporter.simulator.api_request import ApiRequest, Target
 from exporter.simulator.callers import Caller
-from exporter.simulator.constraints import constraint_violation
-from exporter.simulator.errors import ApiErrors
 from exporter.simulator.fleet import Fleet, Member, Place
-from exporter.simulator.http_messages import AwsError, HttpRequest, HttpResponse, json_error, json_response
-from exporter.simulator.pages import PageError, next_token, page, page_size
+from exporter.simulator.http_messages import AwsError, HttpRequest, HttpResponse
 from exporter.simulator.parameters import Values, read_parameters
 from exporter.simulator.quota import Quotas
-from exporter.simulator.responses import edit_response, serialize
 from exporter.simulator.routes import Routes
 from exporter.simulator.scenario import FILE_API
 
@@ -48,21 +45,18 @@ class Describer:
 class SimulatedApi:
     """A simulated API. It lists the operations of ``lister``, or one of the ``describers`` responds to it."""
 
-    call: ApiCall
-    model: OperationModel
-    errors: ApiErrors
-    pagination: Pagination | None
+    model: ApiModel
     lister: Kind[Any] | None
     describers: tuple[Describer, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request to a simulated API with its unchecked parameters, and the host that it was sent to."""
+    """A request to a simulated API with its unchecked parameters, and the address that it was sent to."""
 
     api: SimulatedApi
     values: Values
-    host: str
+    url: str
 
     def name(self, naming: Naming) -> str:
         """Return the name of the operation in the request, or an empty text."""
@@ -75,9 +69,8 @@ class Rest:
     def __init__(self, kinds: Sequence[Kind[Any]], models: Models, fleet: Fleet, quotas: Quotas | None) -> None:
         self._fleet = fleet
         self._kinds = kinds
-        self._quotas = quotas
         self._apis = {
-            _api_name(call): _simulated_api(call, kinds, models) for kind in kinds for call in kind.every_call
+            _api_name(call): _simulated_api(call, kinds, models, quotas) for kind in kinds for call in kind.every_call
         }
         by_signing_name: dict[str, list[OperationModel]] = defaultdict(list)
         for service in sorted({service for service, _ in self._apis}):
@@ -93,14 +86,9 @@ class Rest:
         api = self._apis.get((model.service_model.service_name, model.name)) if model else None
         if api is None:
             raise AwsError("UnknownOperationException", 404, "The operation is not known here.")
-        parameters = read_parameters(api.model.input_shape, labels, request)
-        call = Call(api, parameters, request.headers.get("host", ""))
-        return ApiRequest(
-            target=Target(api.call.service, api.call.name, self._id(call, caller)),
-            respond=partial(self._respond, call),
-            error_response=partial(json_error, message_member=api.errors.message_member),
-            respond_endlessly=partial(self._respond_endlessly, call, api.pagination) if api.pagination else None,
-        )
+        parameters = read_parameters(api.model.operation.input_shape, labels, request)
+        call = Call(api, parameters, f"{request.scheme}://{request.headers.get('host', '')}")
+        return api.model.request(parameters, self._id(call, caller), partial(self._content, call))
 
     def file_request(self, path: str) -> tuple[Caller, ApiRequest] | None:
         """Return the request for the file behind a presigned link, None if the path is not that of a file.
@@ -132,52 +120,26 @@ class Rest:
         """Yield the operation in a request with each kind that has it. Two kinds can respond to one API."""
         for describer in call.api.describers:
             place = (describer.kind, caller.account, caller.region)
-            if member := self._fleet.find(place, call.api.call, call.name(describer.naming)):
+            if member := self._fleet.find(place, call.api.model.call, call.name(describer.naming)):
                 yield describer, member
-
-    def _respond(self, call: Call, caller: Caller, now: float) -> HttpResponse:
-        api = call.api
-        if self._quotas and not self._quotas.allows(caller, api.call, now):
-            raise api.errors.throttled()
-        if violation := constraint_violation(api.model.input_shape, call.values):
-            raise api.errors.invalid(violation)
-        if api.pagination is None:
-            content = self._description(call, caller, now)
-        else:
-            content = self._page(call, api.pagination, caller, now)
-        return json_response(200, serialize(api.model.output_shape, content))
-
-    def _respond_endlessly(
-        self, call: Call, members: Pagination, mode: str, caller: Caller, now: float
-    ) -> HttpResponse:
-        """Respond with the first page and a next token, whatever the token in the request."""
-        values = {name: value for name, value in call.values.items() if name != members.input_token}
-        token = next_token(mode, str(call.values.get(members.input_token, "")))
-        response = self._respond(replace(call, values=values), caller, now)
-        return edit_response(response, {_wire_name(call.api.model, members.output_token): token})
 
     def _description(self, call: Call, caller: Caller, now: float) -> Mapping[str, Any]:
         """Return the response of the first kind that has the operation now."""
         for describer, member in self._members(call, caller):
             operation = member.at(now)
-            link = _file_link(call.host, (describer.kind, caller.account, caller.region), member.operation.id)
+            link = _file_link(call.url, (describer.kind, caller.account, caller.region), member.operation.id)
             content = describer.content(operation, {**call.values, FILE_LINK: link}) if operation else None
             if content is not None:
                 return content
         naming = call.api.describers[0].naming
-        raise call.api.errors.not_found(re.sub("(Id|Arn)$", "", naming.parameter), call.name(naming))
+        raise call.api.model.errors.not_found(re.sub("(Id|Arn)$", "", naming.parameter), call.name(naming))
 
-    def _page(self, call: Call, members: Pagination, caller: Caller, now: float) -> Mapping[str, Any]:
-        api, values = call.api, call.values
-        content = {} if api.lister else self._description(call, caller, now)
-        entries = enumerate(content.get(members.result, ()))
-        ranked = self._list_entries(api.lister, values, caller, now) if api.lister else entries
-        try:
-            size = page_size(values.get(members.limit))
-            found, token = page(api.call.name, ranked, values.get(members.input_token), size)
-        except PageError as error:
-            raise api.errors.invalid(str(error)) from None
-        return {**content, members.result: found, members.output_token: token}
+    def _content(self, call: Call, caller: Caller, now: float) -> Mapping[str, Any]:
+        api, names = call.api, call.api.model.pagination
+        if api.lister and names:
+            return {names.result: self._list_entries(api.lister, call.values, caller, now)}
+        content = self._description(call, caller, now)
+        return {**content, names.result: enumerate(content.get(names.result, ()))} if names else content
 
     def _list_entries(self, kind: Kind[Any], values: Values, caller: Caller, now: float) -> Iterator[tuple[int, Any]]:
         status = values.get(kind.discovery.status_parameter)
@@ -186,23 +148,17 @@ class Rest:
                 yield rank, kind.simulation.entry(operation)
 
 
-def _file_link(host: str, place: Place, id: str) -> str:
+def _file_link(url: str, place: Place, id: str) -> str:
     """Return a link that looks presigned. The simulator does not check its signature."""
     path = "/".join(quote(part, safe="") for part in (*place, id))
-    return f"http://{host}/simulated-files/{path}?X-Amz-Expires=3600&X-Amz-Signature={'0' * 64}"
-
-
-def _wire_name(model: OperationModel, member: str) -> str:
-    shape = model.output_shape
-    return str(shape.members[member].serialization.get("name", member)) if shape else member
+    return f"{url}/simulated-files/{path}?X-Amz-Expires=3600&X-Amz-Signature={'0' * 64}"
 
 
 def _api_name(call: ApiCall) -> tuple[str, str]:
     return call.service, call.name
 
 
-def _simulated_api(call: ApiCall, kinds: Sequence[Kind[Any]], models: Models) -> SimulatedApi:
-    model = models.operation(call)
+def _simulated_api(call: ApiCall, kinds: Sequence[Kind[Any]], models: Models, quotas: Quotas | None) -> SimulatedApi:
     lister = next((kind for kind in kinds if _api_name(kind.discovery.call) == _api_name(call)), None)
     describers = tuple(
         Describer(kind.name, kind.naming(described), content)
@@ -210,7 +166,7 @@ def _simulated_api(call: ApiCall, kinds: Sequence[Kind[Any]], models: Models) ->
         for described, content in _contents(kind)
         if _api_name(described) == _api_name(call)
     )
-    return SimulatedApi(call, model, ApiErrors(models.errors(model)), _pagination(call, models), lister, describers)
+    return SimulatedApi(api_model(call, models, quotas), lister, describers)
 
 
 def _contents(
@@ -225,13 +181,6 @@ def _without_values(
     response_of: Callable[[SimulatedOperation], Mapping[str, Any] | None], operation: SimulatedOperation, values: Values
 ) -> Mapping[str, Any] | None:
     return response_of(operation)
-
-
-def _pagination(call: ApiCall, models: Models) -> Pagination | None:
-    try:
-        return models.pagination(call)
-    except KeyError:
-        return None
 
 
 def _file_error(error: AwsError) -> HttpResponse:
