@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -18,11 +18,22 @@ from exporter.simulator.callers import Caller, identify
 from exporter.simulator.delivery import deliver
 from exporter.simulator.faults import FaultSelector, edited_response, replacement_response, skew_error, with_delivery
 from exporter.simulator.fleet import Fleet
-from exporter.simulator.http_messages import NORMAL, AwsError, HttpRequest, HttpResponse, json_error
+from exporter.simulator.http_messages import NORMAL, AwsError, HttpRequest, HttpResponse, json_1_1_error, json_error
+from exporter.simulator.organizations import Organizations
 from exporter.simulator.quota import Quotas
 from exporter.simulator.rest import Rest
-from exporter.simulator.scenario import Fault, Scenario
+from exporter.simulator.scenario import ORGANIZATIONS, Fault, Scenario
 from exporter.simulator.sts import Sts, xml_error
+
+# Formats an error before the API of a request is known.
+ErrorFormat = Callable[[AwsError], HttpResponse]
+
+
+class Service(Protocol):
+    """A simulated service."""
+
+    def api_request(self, request: HttpRequest, caller: Caller) -> ApiRequest:
+        """Return the request with its target. Raises AwsError for an API that is not simulated."""
 
 
 def application(
@@ -47,9 +58,16 @@ class _Simulator:
         self._now = now
         self._started = now()
         self._faults = FaultSelector(scenario.faults)
-        self._sts = Sts(scenario, models.operations(STS))
+        self._accounts = scenario.every_account
+        quotas = Quotas() if scenario.quotas else None
         fleet = Fleet(scenario.operations, kinds, self._started)
-        self._rest = Rest(kinds, models, fleet, Quotas() if scenario.quotas else None)
+        self._rest = Rest(kinds, models, fleet, quotas)
+        self._default: tuple[Service, ErrorFormat] = (self._rest, json_error)
+        # The services that have a protocol or data of their own, by their signing names.
+        self._services: dict[str, tuple[Service, ErrorFormat]] = {
+            STS: (Sts(scenario, models.operations(STS)), xml_error),
+            ORGANIZATIONS: (Organizations(scenario.organizations, models, quotas, self._started), json_1_1_error),
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         response = await self._respond(await _http_request(Request(scope, receive)))
@@ -63,12 +81,10 @@ class _Simulator:
         await asyncio.sleep(self._scenario.latency)
         if request.method == "GET" and (file_request := self._rest.file_request(request.path)):
             return await self._response(*file_request, request)
-        # Before the caller is known, the path selects the protocol: no service with rest-json uses this path.
-        error_response = xml_error if request.path == "/" else json_error
+        error_response = _protocol_error(request)
         try:
-            caller = identify(request.headers, self._scenario.accounts, self._now())
-            service = self._sts if caller.signing_name == STS else self._rest
-            error_response = xml_error if service is self._sts else json_error
+            caller = identify(request.headers, self._accounts, self._now())
+            service, error_response = self._services.get(caller.signing_name, self._default)
             api_request = service.api_request(request, caller)
         except AwsError as error:
             return error_response(error)
@@ -99,6 +115,13 @@ class _Simulator:
         return replacement_response(fault) or edited_response(fault, self._normal_response(api_request, caller))
 
 
+def _protocol_error(request: HttpRequest) -> ErrorFormat:
+    """Return the format of an error before the caller is known. No service with rest-json uses the path /."""
+    if request.path != "/":
+        return json_error
+    return json_1_1_error if "x-amz-target" in request.headers else xml_error
+
+
 async def _http_request(request: Request) -> HttpRequest:
     raw_path: bytes = request.scope["raw_path"]
     query = request.scope["query_string"].decode("latin-1")
@@ -108,4 +131,5 @@ async def _http_request(request: Request) -> HttpRequest:
         query=tuple(parse_qsl(query, keep_blank_values=True)),
         headers=request.headers,
         body=await request.body(),
+        scheme=request.url.scheme,
     )

@@ -10,6 +10,7 @@ EXAMPLES: Mapping[str, str] = {
     "one-task": "One registration task",
     "many-jobs": "Many jobs and a quota",
     "outage": "Two accounts and an outage",
+    "organization": "An organization",
 }
 SECTIONS: Mapping[str, str] = {
     "Scenario": "Scenario",
@@ -18,6 +19,9 @@ SECTIONS: Mapping[str, str] = {
     "FailureReason": "Failure reason",
     "Fault": "Fault",
     "Role": "Role",
+    "SimulatedOrganization": "Organization",
+    "Unit": "Organizational unit",
+    "MemberAccount": "Account of an organization",
 }
 INTRODUCTION = """\
 # Scenarios of the simulated AWS
@@ -42,6 +46,9 @@ prints every problem with the file and the key.
   points. A point keeps the values of the point before it, except those that it sets.
 - **Quotas.** The simulator has the quotas of AWS and throttles requests above them. It checks that requests are signed,
   but not the signature.
+- **Organizations.** The accounts of an organization need not be listed in `accounts`. An operation or a fault selects
+  an account by its id. AWS Organizations has the APIs that read an organization, for its management account and its
+  delegated administrators. The roles of suspended accounts cannot be assumed.
 - **Faults.** A fault selects requests by account, Region, service, API and id. At most one of `error`, `body`, `pages`,
   `skew` and the edits (`replace`, `remove`, `double`) changes the response. At most one of `cut`, `drip` and `hang`
   breaks its delivery. `delay` and `headers` can be added to each of them.
@@ -49,6 +56,6 @@ prints every problem with the file and the key.
 
 
 def scenarios_document() -> str:
-    """Return docs/scenarios.md: the format, three examples, and a table of keys for each section."""
+    """Return docs/scenarios.md: the format, examples, and a table of keys for each section."""
     examples = (f"### {title}\n\n```yaml\n{scenario_text(name)}```\n" for name, title in EXAMPLES.items())
     return "\n".join((INTRODUCTION, "## Examples\n", *examples, key_tables(Scenario, SECTIONS), ""))

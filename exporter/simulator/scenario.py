@@ -12,11 +12,10 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from itertools import starmap
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
     AfterValidator,
-    ConfigDict,
     Field,
     JsonValue,
     Strict,
@@ -26,21 +25,40 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from exporter.config.duration import Duration
-from exporter.config.fields import AccountId, Region, RoleArn, StrictModel, id_description
+from exporter.config.fields import AccountId, Region, RoleArn, id_description
 from exporter.config.strict_yaml import parse_yaml
 from exporter.config.validation import keys_of, problem_lines
 from exporter.core.errors import ConfigError
 from exporter.kinds.kind import Kind
 from exporter.metrics.families import UNKNOWN
-
-T = TypeVar("T")
+from exporter.simulator.organization_sections import (
+    MemberAccount,
+    SimulatedOrganization,
+    Unit,
+    duplicate_members,
+    member_ids,
+)
+from exporter.simulator.scenario_fields import Entry, Name, Span, Text, Whole, checked
 
 # Ids that a scenario omits are derived from this id, so that they are the same in every run.
 NAMESPACE = uuid.UUID("6f0c1a5e-52b8-4d3a-9f6b-0a4d2f1c7e11")
 STS_APIS = ("AssumeRole", "GetCallerIdentity")
+ORGANIZATIONS, ACCOUNT = "organizations", "account"
+ORGANIZATIONS_APIS = (
+    "DescribeAccount",
+    "DescribeOrganization",
+    "DescribeOrganizationalUnit",
+    "ListAccounts",
+    "ListAccountsForParent",
+    "ListChildren",
+    "ListDelegatedAdministrators",
+    "ListOrganizationalUnitsForParent",
+    "ListParents",
+    "ListRoots",
+    "ListTagsForResource",
+)
 # The service and the API of a file behind a presigned link.
 FILE_API = ("s3", "GetObject")
 # Seconds by which the clock of a client may differ from the clock of AWS.
@@ -59,26 +77,12 @@ EFFECTS = ("error", "body", *EDITS, "pages", "skew")
 # These keys break the delivery of the response. A fault has at most one of them.
 DELIVERIES = ("cut", "drip", "hang")
 
-Text = Annotated[str, Strict()]
-Name = Annotated[str, Strict(), Field(min_length=1)]
-Whole = Annotated[int, Strict(), Field(ge=0)]
 Share = Annotated[float, Field(strict=True, ge=0, le=1)]
 ErrorCode = Annotated[str, Strict(), Field(pattern=r"^[A-Za-z][A-Za-z0-9.]*$")]
 ReasonCode = Annotated[str, Strict(), Field(pattern=r"^[A-Z0-9_]{0,128}$")]
 FailureType = Literal["FAILED", "TIMED_OUT", "ALL"]
 ContentType = Annotated[str, Strict(), Field(pattern=r"^[!-~]+/[ -~]+$")]
-Span = Annotated[Duration, Field(ge=0)]
 MemberPath = Annotated[str, Strict(), Field(pattern=r"^[^.\s]+(\.[^.\s]+)*$")]
-
-
-def _checked(value: T, *problems: str) -> T:
-    """Return the value. Raises one error with all problems, because a pydantic validator can raise only once.
-
-    A problem that begins with ``.`` or ``[`` begins with the rest of its path.
-    """
-    if any(problems):
-        raise PydanticCustomError("problems", "{lines}", {"lines": "\n".join(filter(None, problems))})
-    return value
 
 
 def _name_problem(noun: str, name: str | None, known: Collection[str]) -> str:
@@ -95,7 +99,7 @@ def _known(noun: str) -> AfterValidator:
     """Return a validator that accepts only the names of ``parse_scenario`` for this noun."""
 
     def check(name: str, info: ValidationInfo) -> str:
-        return _checked(name, _name_problem(noun, name, _known_names(info)[noun]))
+        return checked(name, _name_problem(noun, name, _known_names(info)[noun]))
 
     return AfterValidator(check)
 
@@ -103,16 +107,16 @@ def _known(noun: str) -> AfterValidator:
 def _known_account(account: str, info: ValidationInfo) -> str:
     # Without valid accounts, the error of accounts is enough.
     accounts = _known_names(info)["account"] or (account,)
-    return _checked(account, "" if account in accounts else "is not listed in accounts")
+    return checked(account, "" if account in accounts else "is not in accounts or organizations")
 
 
 def _valid_target(target: str) -> str:
     is_valid = not target or TARGET.fullmatch(target)
-    return _checked(target, "" if is_valid else f"expected an ARN such as {EXAMPLE_TARGET}")
+    return checked(target, "" if is_valid else f"expected an ARN such as {EXAMPLE_TARGET}")
 
 
 def _valid_headers(headers: dict[str, str]) -> dict[str, str]:
-    return _checked(headers, next(filter(None, starmap(_header_problem, headers.items())), ""))
+    return checked(headers, next(filter(None, starmap(_header_problem, headers.items())), ""))
 
 
 def _header_problem(name: str, value: str) -> str:
@@ -124,20 +128,14 @@ def _header_problem(name: str, value: str) -> str:
 KnownAccount = Annotated[AccountId, AfterValidator(_known_account)]
 
 
-class _Entry(StrictModel):
-    """A section whose defaults may be values that a file cannot contain."""
-
-    model_config = ConfigDict(validate_default=False)
-
-
-class Role(_Entry):
+class Role(Entry):
     """A role that can be assumed. If it has an external id, the request must contain the same one."""
 
     arn: RoleArn = Field(description="The ARN of the role.")
     external_id: Text = Field(default="", description="The external id that the request must contain. Default: none.")
 
 
-class Point(_Entry):
+class Point(Entry):
     """A point of a timeline. A value that is None is the same as at the point before.
 
     ``at`` is in seconds since the operation was created. ``done`` and ``failed`` are shares of the items.
@@ -151,7 +149,7 @@ class Point(_Entry):
     failed: Share | None = Field(default=None, description="The share of the items that failed.")
 
 
-class FailureReason(_Entry):
+class FailureReason(Entry):
     """A reason of failed items. The reasons of an operation repeat in their order, each for ``items`` items."""
 
     reason: Name = Field(
@@ -162,7 +160,7 @@ class FailureReason(_Entry):
     )
 
 
-class PlannedOperation(_Entry):
+class PlannedOperation(Entry):
     """An operation and its timeline. ``created`` is in seconds since the simulator started.
 
     ``count`` creates several equal operations, see ``ids``. Without ``account``, they belong to the first account. The
@@ -228,13 +226,13 @@ class PlannedOperation(_Entry):
     @field_validator("id")
     @classmethod
     def _id_is_valid_for_the_kind(cls, id: str, info: ValidationInfo) -> str:
-        return _checked(id, _id_problem(_ids(id, info.data.get("count", 1)), _kind_of(info)))
+        return checked(id, _id_problem(_ids(id, info.data.get("count", 1)), _kind_of(info)))
 
     @field_validator("timeline")
     @classmethod
     def _timeline_is_consistent(cls, timeline: tuple[Point, ...], info: ValidationInfo) -> tuple[Point, ...]:
         of_status = _status_problems(timeline, _kind_of(info))
-        return _checked(timeline, *of_status, *_time_problems(timeline), *_count_problems(timeline))
+        return checked(timeline, *of_status, *_time_problems(timeline), *_count_problems(timeline))
 
     @field_validator("account", "id", mode="wrap")
     @classmethod
@@ -242,7 +240,7 @@ class PlannedOperation(_Entry):
         return "" if value is None else validate(value)
 
 
-class Fault(_Entry):
+class Fault(Entry):
     """A fault and the requests that it affects. A selector that is None matches every request.
 
     ``since`` and ``until`` are in seconds since the simulator started. A fault delays the response, and replaces or
@@ -252,12 +250,16 @@ class Fault(_Entry):
     account: KnownAccount | None = Field(default=None, description="The account of the requests.")
     region: Region | None = Field(default=None, description="The Region of the requests.")
     service: Annotated[Name, _known("service")] | None = Field(
-        default=None, description="The service of the requests: iot, greengrass, greengrassv2, sts or s3."
+        default=None,
+        description="The service of the requests: iot, greengrass, greengrassv2, sts, organizations or s3.",
     )
     api: Annotated[Name, _known("API")] | None = Field(
         default=None, description="The API, for example DescribeJob. GetObject is the download of an error report."
     )
-    id: Name | None = Field(default=None, description="The id of the operation, or the ARN of the role for AssumeRole.")
+    id: Name | None = Field(
+        default=None,
+        description="The id of the operation, account, unit or root, or the ARN of the role for AssumeRole.",
+    )
     since: Annotated[Span, Field(alias="from")] = Field(
         default=0.0, description="The time after the start of the simulator at which the fault begins."
     )
@@ -307,14 +309,17 @@ class Fault(_Entry):
 
     @model_validator(mode="after")
     def _effect_is_valid(self) -> Fault:
-        return _checked(self, _combination_problem(self) or _effect_problem(self))
+        return checked(self, _combination_problem(self) or _effect_problem(self))
 
 
-class Scenario(_Entry):
+class Scenario(Entry):
     """A simulated AWS. Without ``roles``, every role of the accounts can be assumed."""
 
     accounts: Annotated[tuple[AccountId, ...], Field(min_length=1)] = Field(
         description="The account ids. The first one belongs to requests with unknown credentials."
+    )
+    organizations: tuple[SimulatedOrganization, ...] = Field(
+        default=(), description="The organizations. Their accounts need not be listed in `accounts`."
     )
     roles: tuple[Role, ...] | None = Field(
         default=None, description="The roles that can be assumed. Default: every role of the accounts."
@@ -328,6 +333,19 @@ class Scenario(_Entry):
         default=(), description="The faults. The first fault that matches a request is used."
     )
 
+    @property
+    def every_account(self) -> tuple[str, ...]:
+        """The ids of all accounts, those of organizations included."""
+        members = (member.id for organization in self.organizations for member in organization.members)
+        return tuple(dict.fromkeys((*self.accounts, *members)))
+
+    @field_validator("organizations")
+    @classmethod
+    def _have_distinct_accounts(
+        cls, organizations: tuple[SimulatedOrganization, ...]
+    ) -> tuple[SimulatedOrganization, ...]:
+        return checked(organizations, *duplicate_members(organizations))
+
     @field_validator("operations")
     @classmethod
     def _have_accounts_and_distinct_ids(
@@ -335,7 +353,20 @@ class Scenario(_Entry):
     ) -> tuple[PlannedOperation, ...]:
         account = next(iter(info.data.get("accounts", ())), "")
         entries = tuple(entry if entry.account else entry.model_copy(update={"account": account}) for entry in entries)
-        return _checked(entries, *_duplicate_ids(entries))
+        return checked(entries, *_duplicate_ids(entries))
+
+
+SECTIONS = (
+    Scenario,
+    PlannedOperation,
+    FailureReason,
+    Point,
+    Role,
+    Fault,
+    SimulatedOrganization,
+    Unit,
+    MemberAccount,
+)
 
 
 def scenario_text(name: str = "demo") -> str:
@@ -349,8 +380,8 @@ def parse_scenario(text: str, kinds: Sequence[Kind[Any]]) -> Scenario:
     calls = [call for kind in kinds for call in kind.every_call]
     known = {
         "kind": {kind.name: kind for kind in kinds},
-        "service": sorted({"sts", FILE_API[0], *(call.service for call in calls)}),
-        "API": sorted({*STS_APIS, FILE_API[1], *(call.name for call in calls)}),
+        "service": sorted({"sts", ORGANIZATIONS, FILE_API[0], *(call.service for call in calls)}),
+        "API": sorted({*STS_APIS, *ORGANIZATIONS_APIS, FILE_API[1], *(call.name for call in calls)}),
         "account": _account_names(raw),
     }
     try:
@@ -370,8 +401,10 @@ def point_values(timeline: Sequence[Point]) -> Iterator[tuple[str, float, float]
 
 
 def _account_names(raw: Any) -> frozenset[str]:
-    accounts = raw.get("accounts") if isinstance(raw, dict) else None
-    return frozenset(name for name in accounts if isinstance(name, str)) if isinstance(accounts, list) else frozenset()
+    sections = raw if isinstance(raw, dict) else {}
+    accounts = sections.get("accounts")
+    named = (name for name in accounts if isinstance(name, str)) if isinstance(accounts, list) else ()
+    return frozenset((*named, *member_ids(sections.get("organizations"))))
 
 
 def _kind_of(info: ValidationInfo) -> Kind[Any] | None:
@@ -459,7 +492,7 @@ def _effect_problem(fault: Fault) -> str:
 
 
 def _lines(error: ValidationError) -> Iterator[str]:
-    known = keys_of(Scenario, PlannedOperation, FailureReason, Point, Role, Fault)
+    known = keys_of(*SECTIONS)
     for line in problem_lines(error, known=known):
         path, colon, message = line.partition(": ")
         for problem in message.split("\n"):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
 HOUR = 3600
+ACTIVE = "ACTIVE"
 # The protocol query has different names for the errors of credentials.
 CODES = {
     "MissingAuthenticationTokenException": "MissingAuthenticationToken",
@@ -38,7 +39,8 @@ class Sts:
     """
 
     def __init__(self, scenario: Scenario, operations: Iterable[OperationModel]) -> None:
-        self._accounts = scenario.accounts
+        inactive = {member.id for entry in scenario.organizations for member in entry.members if member.state != ACTIVE}
+        self._accounts = frozenset(scenario.every_account) - inactive
         self._roles = scenario.roles
         self._operations = {operation.name: operation for operation in operations}
 

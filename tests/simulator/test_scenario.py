@@ -57,7 +57,7 @@ def test_all_problems_are_reported_at_once_each_with_its_path() -> None:
         "latency: expected a duration such as 10s, 5m or 7d",
         'operations[0].kind: unknown kind "nothing"; expected one of ' + ", ".join(kind.name for kind in KINDS),
         "operations[1].region: expected a Region such as eu-west-1",
-        "operations[1].account: is not listed in accounts",
+        "operations[1].account: is not in accounts or organizations",
         "operations[1].id: longer than 40 characters",
         (
             'operations[1].timeline[0].status: unknown status "Runing"; '
@@ -75,8 +75,11 @@ def test_all_problems_are_reported_at_once_each_with_its_path() -> None:
             "faults[0]: has no effect; add one of error, body, replace, remove, double, pages, skew, "
             "cut, drip, hang, headers, delay"
         ),
-        "faults[1].account: is not listed in accounts",
-        'faults[1].service: unknown service "sqs"; expected one of greengrass, greengrassv2, iot, s3, sts',
+        "faults[1].account: is not in accounts or organizations",
+        (
+            'faults[1].service: unknown service "sqs"; '
+            "expected one of greengrass, greengrassv2, iot, organizations, s3, sts"
+        ),
         *[line for line in problems(INVALID) if line.startswith("faults[1].api: ")],
         "quota: unknown key; did you mean quotas?",
     ]
