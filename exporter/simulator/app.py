@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from exporter.aws.models import STS, Models
 from exporter.kinds.kind import Kind
+from exporter.simulator.account_management import AccountManagement
 from exporter.simulator.api_request import ApiRequest
 from exporter.simulator.callers import Caller, identify
 from exporter.simulator.delivery import deliver
@@ -22,7 +23,7 @@ from exporter.simulator.http_messages import NORMAL, AwsError, HttpRequest, Http
 from exporter.simulator.organizations import Organizations
 from exporter.simulator.quota import Quotas
 from exporter.simulator.rest import Rest
-from exporter.simulator.scenario import ORGANIZATIONS, Fault, Scenario
+from exporter.simulator.scenario import ACCOUNT, ORGANIZATIONS, Fault, Scenario
 from exporter.simulator.sts import Sts, xml_error
 
 # Formats an error before the API of a request is known.
@@ -64,9 +65,12 @@ class _Simulator:
         self._rest = Rest(kinds, models, fleet, quotas)
         self._default: tuple[Service, ErrorFormat] = (self._rest, json_error)
         # The services that have a protocol or data of their own, by their signing names.
+        organizations = Organizations(scenario.organizations, models, quotas, self._started)
+        regions = AccountManagement(scenario.opt_in_regions, organizations, models, quotas)
         self._services: dict[str, tuple[Service, ErrorFormat]] = {
             STS: (Sts(scenario, models.operations(STS)), xml_error),
-            ORGANIZATIONS: (Organizations(scenario.organizations, models, quotas, self._started), json_1_1_error),
+            ORGANIZATIONS: (organizations, json_1_1_error),
+            ACCOUNT: (regions, json_error),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

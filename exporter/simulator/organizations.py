@@ -69,6 +69,11 @@ class Organizations:
         id = next((str(values[parameter]) for parameter in ID_PARAMETERS if values.get(parameter)), "")
         return api.request(values, id, partial(self._content, api, values))
 
+    def may_manage(self, caller: str, account: str, now: float) -> bool:
+        """Return whether an account may manage another one of its organization."""
+        tree = next((tree for tree in self._trees if tree.member(caller, now)), None)
+        return bool(tree and caller in tree.administrators and tree.member(account, now) and account != caller)
+
     def _content(self, api: ApiModel, values: Values, caller: Caller, now: float) -> Content:
         tree = next((tree for tree in self._trees if tree.member(caller.account, now)), None)
         if tree is None:

@@ -22,6 +22,7 @@ SECTIONS: Mapping[str, str] = {
     "SimulatedOrganization": "Organization",
     "Unit": "Organizational unit",
     "MemberAccount": "Account of an organization",
+    "OptInRegion": "Opt-in Region",
 }
 INTRODUCTION = """\
 # Scenarios of the simulated AWS
@@ -49,6 +50,8 @@ prints every problem with the file and the key.
 - **Organizations.** The accounts of an organization need not be listed in `accounts`. An operation or a fault selects
   an account by its id. AWS Organizations has the APIs that read an organization, for its management account and its
   delegated administrators. The roles of suspended accounts cannot be assumed.
+- **Regions.** ListRegions of AWS Account Management has every Region that botocore knows, with its status in the
+  account. Calls in a disabled Region are not refused. A fault can refuse them.
 - **Faults.** A fault selects requests by account, Region, service, API and id. At most one of `error`, `body`, `pages`,
   `skew` and the edits (`replace`, `remove`, `double`) changes the response. At most one of `cut`, `drip` and `hang`
   breaks its delivery. `delay` and `headers` can be added to each of them.

@@ -28,6 +28,7 @@ from pydantic import (
 
 from exporter.config.duration import Duration
 from exporter.config.fields import AccountId, Region, RoleArn, id_description
+from exporter.config.partitions import is_enabled_by_default
 from exporter.config.strict_yaml import parse_yaml
 from exporter.config.validation import keys_of, problem_lines
 from exporter.core.errors import ConfigError
@@ -59,6 +60,7 @@ ORGANIZATIONS_APIS = (
     "ListRoots",
     "ListTagsForResource",
 )
+ACCOUNT_APIS = ("GetRegionOptStatus", "ListRegions")
 # The service and the API of a file behind a presigned link.
 FILE_API = ("s3", "GetObject")
 # Seconds by which the clock of a client may differ from the clock of AWS.
@@ -133,6 +135,21 @@ class Role(Entry):
 
     arn: RoleArn = Field(description="The ARN of the role.")
     external_id: Text = Field(default="", description="The external id that the request must contain. Default: none.")
+
+
+class OptInRegion(Entry):
+    """The status of a Region that an account must enable before it can use it."""
+
+    region: Region = Field(description="The Region. It must be one that is not enabled by default.")
+    account: KnownAccount | None = Field(default=None, description="The account. Default: every account.")
+    status: Literal["ENABLED", "ENABLING", "DISABLING", "DISABLED"] = Field(
+        default="ENABLED", description="The status in the account."
+    )
+
+    @field_validator("region")
+    @classmethod
+    def _is_not_enabled_by_default(cls, region: str) -> str:
+        return checked(region, "is enabled by default, which cannot change" if is_enabled_by_default(region) else "")
 
 
 class Point(Entry):
@@ -251,7 +268,7 @@ class Fault(Entry):
     region: Region | None = Field(default=None, description="The Region of the requests.")
     service: Annotated[Name, _known("service")] | None = Field(
         default=None,
-        description="The service of the requests: iot, greengrass, greengrassv2, sts, organizations or s3.",
+        description="The service of the requests: iot, greengrass, greengrassv2, sts, organizations, account or s3.",
     )
     api: Annotated[Name, _known("API")] | None = Field(
         default=None, description="The API, for example DescribeJob. GetObject is the download of an error report."
@@ -324,6 +341,11 @@ class Scenario(Entry):
     roles: tuple[Role, ...] | None = Field(
         default=None, description="The roles that can be assumed. Default: every role of the accounts."
     )
+    opt_in_regions: tuple[OptInRegion, ...] = Field(
+        default=(),
+        description="The statuses of Regions that are not enabled by default. The first entry that matches an account "
+        "and a Region is used. Default: disabled.",
+    )
     quotas: Annotated[bool, Strict()] = Field(
         default=True, description="Requests above the quotas of AWS are throttled."
     )
@@ -366,6 +388,7 @@ SECTIONS = (
     SimulatedOrganization,
     Unit,
     MemberAccount,
+    OptInRegion,
 )
 
 
@@ -380,8 +403,8 @@ def parse_scenario(text: str, kinds: Sequence[Kind[Any]]) -> Scenario:
     calls = [call for kind in kinds for call in kind.every_call]
     known = {
         "kind": {kind.name: kind for kind in kinds},
-        "service": sorted({"sts", ORGANIZATIONS, FILE_API[0], *(call.service for call in calls)}),
-        "API": sorted({*STS_APIS, *ORGANIZATIONS_APIS, FILE_API[1], *(call.name for call in calls)}),
+        "service": sorted({"sts", ORGANIZATIONS, ACCOUNT, FILE_API[0], *(call.service for call in calls)}),
+        "API": sorted({*STS_APIS, *ORGANIZATIONS_APIS, *ACCOUNT_APIS, FILE_API[1], *(call.name for call in calls)}),
         "account": _account_names(raw),
     }
     try:

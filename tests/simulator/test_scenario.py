@@ -78,7 +78,7 @@ def test_all_problems_are_reported_at_once_each_with_its_path() -> None:
         "faults[1].account: is not in accounts or organizations",
         (
             'faults[1].service: unknown service "sqs"; '
-            "expected one of greengrass, greengrassv2, iot, organizations, s3, sts"
+            "expected one of account, greengrass, greengrassv2, iot, organizations, s3, sts"
         ),
         *[line for line in problems(INVALID) if line.startswith("faults[1].api: ")],
         "quota: unknown key; did you mean quotas?",
