@@ -19,6 +19,8 @@ from exporter.kinds.kind import DESCRIBE, DISCOVER, FAILURES, TAGS, ApiCall, Kin
 DEPENDENT = "dependent"
 # EKS Pod Identity tags its sessions, and a role that is assumed from such a session inherits the tags.
 ASSUME_ROLE_ACTIONS = ("sts:AssumeRole", "sts:TagSession")
+# AWS: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+OWN_ORGANIZATION = {"StringEquals": {"aws:ResourceOrgID": "${aws:PrincipalOrgID}"}}
 
 # A policy or one of its statements, in the structure of its JSON.
 Document = dict[str, Any]
@@ -71,41 +73,82 @@ def policy(kinds: Sequence[Kind[Any]], models: Models, failures: bool = False) -
 
 
 def config_policy(
-    config: Config, kinds: Sequence[Kind[Any]], models: Models, account: str | None = None, failures: bool = False
+    config: Config,
+    kinds: Sequence[Kind[Any]],
+    models: Models,
+    account: str | None = None,
+    failures: bool = False,
+    role: str | None = None,
 ) -> Document:
     """Return the policy for the calls that a configuration causes. Raises ConfigError.
 
-    With the name of an account, it is the policy for the credentials of that account. Otherwise it is the policy for
-    the credentials of the process: they read the accounts without a role, and assume the roles of the others.
+    With the name of an account, it is the policy for the credentials of that account. With the name or the ARN of a
+    role of the configuration, it is the policy of that role. Otherwise it is the policy for the credentials of the
+    process: they read the accounts without a role, and assume the roles of the others.
     ``failures``: the policy also allows the calls that find failed items on request, as with ``failures: true``.
     """
     on_request = {FAILURES} if failures or config.failures else set()
     if account is not None:
         return _document(_statements(config, [_account(config, account)], kinds, models, on_request))
-    roles = {entry.role_arn for entry in config.accounts if entry.role_arn}
+    if role is not None:
+        members, readers = _uses_of_role(config, role)
+        statements = _statements(config, members, kinds, models, on_request)
+        return _document(statements + _organization_statements(readers, models))
     direct = [entry for entry in config.accounts if not entry.role_arn]
     statements = _statements(config, direct, kinds, models, on_request)
-    statements += _organization_statements(config, models)
-    roles |= {arn for entry in config.organizations for arn in _organization_roles(entry)}
-    if roles:
-        resources = {"Action": list(ASSUME_ROLE_ACTIONS), "Resource": sorted(roles)}
-        statements.append({"Sid": "RolesOfAccounts", "Effect": "Allow", **resources})
-    return _document(statements)
+    own = [organization for organization in config.organizations if not organization.role_arn]
+    return _document(statements + _organization_statements(own, models) + _assume_role_statements(config))
 
 
-def _organization_statements(config: Config, models: Models) -> list[Document]:
-    """Return the statement for the organizations that the credentials of the process read."""
-    calls = {call for entry in config.organizations if not entry.role_arn for call in organization_calls(entry)}
+def _uses_of_role(config: Config, role: str) -> tuple[list[Account | Organization], list[Organization]]:
+    """Return what is watched with a role, and the organizations that are read with it. Raises ConfigError."""
+    organizations = config.organizations
+    accounts = [account for account in config.accounts if account.role_arn == role]
+    members = [entry for entry in organizations if role == entry.role_name or role.endswith(f":role/{entry.role_name}")]
+    readers = [entry for entry in organizations if entry.role_arn == role]
+    if not (accounts or members or readers):
+        known = {entry.role_name for entry in organizations}
+        known |= _named_roles(config)
+        expected = f"expected any of {', '.join(sorted(known))}" if known else "it has none"
+        raise ConfigError([f"--role: the configuration has no such role; {expected}"])
+    return [*accounts, *members], readers
+
+
+def _organization_statements(organizations: Iterable[Organization], models: Models) -> list[Document]:
+    """Return the statement for the calls that read these organizations."""
+    calls = {call for organization in organizations for call in organization_calls(organization)}
     actions = sorted(models.iam_action(call) for call in calls)
     return [{"Sid": "Organizations", "Effect": "Allow", "Action": actions, "Resource": ["*"]}] if actions else []
 
 
-def _organization_roles(organization: Organization) -> tuple[str, ...]:
-    """Return the patterns of the roles that the process assumes for an organization."""
-    own = organization.role_arn
+def _assume_role_statements(config: Config) -> list[Document]:
+    """Return the statements for the roles that the process assumes.
+
+    Credentials that read an organization without a role belong to it. Only its roles are then allowed.
+    """
+    own = {_member_roles(entry) for entry in config.organizations if not entry.role_arn}
+    roles = {_member_roles(entry) for entry in config.organizations if entry.role_arn}
+    roles |= _named_roles(config)
+    members = {"Condition": OWN_ORGANIZATION}
+    return [
+        {"Sid": sid, "Effect": "Allow", "Action": list(ASSUME_ROLE_ACTIONS), "Resource": sorted(resources), **condition}
+        for sid, resources, condition in (("RolesOfAccounts", roles, {}), ("RolesOfMembers", own, members))
+        if resources
+    ]
+
+
+def _named_roles(config: Config) -> set[str]:
+    roles = [account.role_arn for account in config.accounts]
+    roles += [organization.role_arn for organization in config.organizations]
+    return {role for role in roles if role}
+
+
+def _member_roles(organization: Organization) -> str:
+    """Return the pattern of the roles in the accounts of an organization."""
+    reader = organization.role_arn
     # The Regions say the partition if no role does. Without both, the partition is not known here.
-    partition = own.split(":")[1] if own else partition_of(organization.regions[0]) or "*"
-    return (*((own,) if own else ()), f"arn:{partition}:iam::*:role/{organization.role_name}")
+    partition = reader.split(":")[1] if reader else partition_of(organization.regions[0]) or "*"
+    return f"arn:{partition}:iam::*:role/{organization.role_name}"
 
 
 def _document(statements: Iterable[Document]) -> Document:
@@ -119,7 +162,7 @@ def _permission(kind: str, purpose: str, calls: Iterable[ApiCall], models: Model
 
 def _statements(
     config: Config,
-    accounts: Sequence[Account],
+    accounts: Sequence[Account | Organization],
     kinds: Sequence[Kind[Any]],
     models: Models,
     on_request: Collection[str],

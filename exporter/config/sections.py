@@ -188,6 +188,11 @@ class Organization(StrictModel):
         description="The operations to watch. Default: active operations of supported kinds that the Region offers.",
     )
 
+    @property
+    def has_all_regions(self) -> bool:
+        """Whether the exporter finds the Regions."""
+        return self.regions == ALL_REGIONS
+
 
 class Refresh(StrictModel):
     """When the exporter reads data again, and how long it exposes old data."""

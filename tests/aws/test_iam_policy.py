@@ -10,6 +10,7 @@ import pytest
 
 from exporter.aws.iam_policy import config_policy, permissions, policy
 from exporter.config.loader import parse_config
+from exporter.core.errors import ConfigError
 from exporter.kinds.kind import DESCRIBE, DISCOVER, TAGS, ApiCall, Kind
 from exporter.kinds.registry import KINDS
 from tests.support.exporter_server import serve_simulation
@@ -162,6 +163,12 @@ def test_show_prints_the_policies_of_a_configuration(tmp_path: Path) -> None:
     ("arguments", "reason"),
     [
         (("iam-policy", "--account=a"), "--account: needs --config.file"),
+        (("iam-policy", "--role=a"), "--role: needs --config.file"),
+        (("metrics", "--role=a"), "--role: not used by metrics, only by iam-policy"),
+        (
+            ("iam-policy", "--config.file=config.example.yaml", "--account=field", "--role=a"),
+            "--account, --role: use only one of them",
+        ),
         (
             ("iam-policy", "--config.file=config.example.yaml", "--account=none"),
             "--account: the configuration has no such account; expected any of factory, field",
@@ -194,10 +201,11 @@ def test_the_policy_of_an_organization_allows_its_calls_and_its_roles() -> None:
             "Resource": ["*"],
         },
         {
-            "Sid": "RolesOfAccounts",
+            "Sid": "RolesOfMembers",
             "Effect": "Allow",
             "Action": ["sts:AssumeRole", "sts:TagSession"],
             "Resource": ["arn:aws:iam::*:role/exporter"],
+            "Condition": {"StringEquals": {"aws:ResourceOrgID": "${aws:PrincipalOrgID}"}},
         },
     ]
 
@@ -207,3 +215,72 @@ def test_a_role_that_reads_the_organization_is_assumed() -> None:
     text = f"organizations: [{{role_name: exporter, role_arn: '{role}'}}]"
     (statement,) = config_policy(parse_config(text, KINDS), KINDS, MODELS)["Statement"]
     assert statement["Resource"] == ["arn:aws-cn:iam::*:role/exporter", role]
+    # The exporter can be outside of the organization that a role of it reads.
+    assert "Condition" not in statement
+
+
+READER = f"arn:aws:iam::{ACCOUNT}:role/reader"
+TWO_ORGANIZATIONS = f"""
+organizations:
+  - {{role_name: exporter, role_arn: '{READER}', regions: [eu-west-1], include: {{tags: [a=b]}},
+     watch: [{{kind: iot_job, discover: true}}]}}
+  - {{role_name: second, watch: [{{kind: greengrass_bulk_deployment, ids: [one], details: true}}]}}
+"""
+MEMBER_OF_FIRST, MEMBER_OF_SECOND = (
+    {"iot:ListJobs", "iot:DescribeJob"},
+    {"greengrass:GetBulkDeploymentStatus", "greengrass:ListBulkDeploymentDetailedReports"},
+)
+
+
+@pytest.mark.parametrize(
+    ("role", "expected"),
+    [
+        (READER, {"organizations:ListAccounts", "organizations:ListTagsForResource"}),
+        ("exporter", MEMBER_OF_FIRST),
+        (f"arn:aws:iam::{OTHER_ACCOUNT}:role/exporter", MEMBER_OF_FIRST),
+        ("second", MEMBER_OF_SECOND),
+    ],
+)
+def test_show_prints_the_policy_of_each_role_of_an_organization(tmp_path: Path, role: str, expected: set[str]) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(TWO_ORGANIZATIONS)
+    done = run_exporter("show", "iam-policy", f"--config.file={file}", f"--role={role}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert actions(json.loads(done.stdout)) == expected
+
+
+def test_the_policy_of_a_member_role_is_limited_to_the_regions_of_its_organization() -> None:
+    config = parse_config(TWO_ORGANIZATIONS, KINDS)
+    limited, everywhere = (
+        [statement.get("Condition") for statement in config_policy(config, KINDS, MODELS, role=role)["Statement"]]
+        for role in ("exporter", "second")
+    )
+    assert limited == [{"StringEquals": {"aws:RequestedRegion": ["eu-west-1"]}}] * 2
+    assert everywhere == [None] * 2
+
+
+def test_a_role_that_reads_the_organization_and_is_in_each_account_has_both_policies() -> None:
+    config = parse_config(TWO_ORGANIZATIONS.replace("role/reader", "role/exporter"), KINDS)
+    both = config_policy(config, KINDS, MODELS, role=READER.replace("reader", "exporter"))
+    assert actions(both) == {"organizations:ListAccounts", "organizations:ListTagsForResource", *MEMBER_OF_FIRST}
+
+
+def test_the_policy_of_the_role_of_an_account_is_the_policy_of_the_account() -> None:
+    accounts = f"{{name: a}}, {{name: b, role_arn: '{ROLE}', watch: [{watch_entry(KINDS[0])}]}}"
+    config = parse_config(configuration(accounts), KINDS)
+    policy_of_account = config_policy(config, KINDS, MODELS, "b", failures=True)
+    assert config_policy(config, KINDS, MODELS, failures=True, role=ROLE) == policy_of_account
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (TWO_ORGANIZATIONS, f"expected any of {READER}, exporter, second"),
+        (configuration(f"{{role_arn: '{ROLE}'}}"), f"expected any of {ROLE}"),
+        (configuration("{}"), "it has none"),
+    ],
+)
+def test_an_unknown_role_is_refused(text: str, expected: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config_policy(parse_config(text, KINDS), KINDS, MODELS, role="porter")
+    assert caught.value.problems == (f"--role: the configuration has no such role; {expected}",)

@@ -63,6 +63,8 @@ def add_arguments(parser: CommandParser) -> None:
     flags.add_config_file(parser)
     help = "Print the policy for the credentials of this account; for the exporter's own if omitted."
     parser.add_value("--account", flags.name, "NAME", help)
+    help = "Print the policy of this role of the configuration: a role_arn, or the role_name of an organization."
+    parser.add_value("--role", flags.name, "ROLE", help)
     help = "The policy also allows the calls that find failed items, as with failures: true in the configuration."
     parser.add_argument("--failures", action="store_true", help=help)
 
@@ -73,6 +75,7 @@ def run(
     alerts_file: Path | None,
     config_file: Path | None,
     account: str | None,
+    role: str | None,
     failures: bool,
 ) -> int:
     """Print the subject and return 0. Raises ConfigError."""
@@ -81,6 +84,7 @@ def run(
         "--alerts.file": (alerts_file, tuple(MONITORING)),
         "--config.file": (config_file, (POLICY,)),
         "--account": (account, (POLICY,)),
+        "--role": (role, (POLICY,)),
         "--failures": (failures, (POLICY,)),
     }
     problems = [
@@ -90,8 +94,13 @@ def run(
     ]
     if subject == COMPLETION and not shell:
         problems.append(f"SHELL: expected one of {', '.join(SHELLS)}")
-    if account and not config_file:
-        problems.append("--account: needs --config.file")
+    problems += [
+        f"{flag}: needs --config.file"
+        for flag, value in (("--account", account), ("--role", role))
+        if value and not config_file and subject == POLICY
+    ]
+    if account and role:
+        problems.append("--account, --role: use only one of them")
     if problems:
         raise ConfigError(problems)
     if shell:
@@ -99,16 +108,16 @@ def run(
     elif subject in MONITORING:
         text = MONITORING[subject](read_settings(alerts_file, KINDS) if alerts_file else UNCHANGED)
     elif subject == POLICY:
-        text = _json(_policy(config_file, account, failures))
+        text = _json(_policy(config_file, account, role, failures))
     else:
         text = DOCUMENTS[subject]()
     print(text, end="")
     return 0
 
 
-def _policy(config_file: Path | None, account: str | None, failures: bool) -> Mapping[str, Any]:
+def _policy(config_file: Path | None, account: str | None, role: str | None, failures: bool) -> Mapping[str, Any]:
     if config_file:
-        return config_policy(read_config(config_file, KINDS), KINDS, Models(), account, failures)
+        return config_policy(read_config(config_file, KINDS), KINDS, Models(), account, failures, role)
     return policy(KINDS, Models(), failures)
 
 
