@@ -21,11 +21,15 @@ RETRY_SECONDS = 60.0
 
 @dataclass(slots=True)
 class _Reading:
-    """The last good list of an organization. ``doubted`` are the ids of a later list that is not believed yet."""
+    """The last good list of an organization. ``doubted`` are the ids of a later list that is not believed yet.
+
+    ``succeeded_at`` is the time of the last successful reading in Unix seconds.
+    """
 
     accounts: tuple[FoundAccount, ...] = ()
     doubted: frozenset[str] | None = None
     is_successful: bool = False
+    succeeded_at: float = 0.0
     failure: str = ""
     next_read: float = 0.0
 
@@ -47,7 +51,9 @@ class Organizations:
     def states(self, config: Config) -> Mapping[str, OrganizationState]:
         """Return the state of each organization that was read, by its place in the configuration."""
         return {
-            f"organizations[{number}]": OrganizationState(reading.is_successful, len(reading.accounts))
+            f"organizations[{number}]": OrganizationState(
+                reading.is_successful, len(reading.accounts), reading.succeeded_at
+            )
             for number, organization in enumerate(config.organizations)
             if (reading := self._reading(organization)) and _key(organization) in self._read_before
         }
@@ -94,6 +100,7 @@ class Organizations:
             is_good = False
         else:
             reading.is_successful, reading.failure = True, ""
+            reading.succeeded_at = self._clock.now()
             is_good = self._accept(path, reading, accounts)
         self._read_before.add(_key(organization))
         reading.next_read = self._clock.monotonic() + (every if is_good else soon)

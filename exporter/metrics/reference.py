@@ -131,7 +131,7 @@ def _exporter_registry() -> CollectorRegistry:
     registry.register(FamilyCollector(lambda: budget_families(store, [("", "", "", "")], lambda key: 0.0)))
     registry.register(FamilyCollector(lambda: cell_families(store)))
     ConfigMetrics(registry)
-    organizations = {"": OrganizationState(is_successful=True, accounts=0)}
+    organizations = {"": OrganizationState(is_successful=True, accounts=0, succeeded_at=0.0)}
     registry.register(FamilyCollector(lambda: organization_families(organizations)))
     registry.register(FamilyCollector(lambda: state_families(is_usable=True, restored=0)))
     return registry

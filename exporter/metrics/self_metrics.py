@@ -241,23 +241,31 @@ def budget_families(
 
 @dataclass(frozen=True, slots=True)
 class OrganizationState:
-    """Whether the last reading of an organization succeeded, and its number of watched accounts."""
+    """The last reading of an organization: whether it succeeded, and the accounts of the last good list.
+
+    ``succeeded_at`` is the time of the last successful reading in Unix seconds, or 0 before the first one.
+    """
 
     is_successful: bool
     accounts: int
+    succeeded_at: float
 
 
 def organization_families(states: Mapping[str, OrganizationState]) -> Iterable[Metric]:
     """Yield the metrics of the organizations, by their places in the configuration."""
     help = "Whether the last reading of the organization's accounts succeeded: 1 for success, 0 for failure."
     read = GaugeMetricFamily(PREFIX + "organization_last_read_successful", help, labels=("organization",))
+    help = "Time of the last successful reading of the organization's accounts, in Unix seconds, or 0 before the first."
+    name = PREFIX + "organization_last_read_success_timestamp_seconds"
+    times = GaugeMetricFamily(name, help, labels=("organization",))
     help = "Number of accounts in the last good list of the organization that are selected and active."
     accounts = GaugeMetricFamily(PREFIX + "organization_accounts", help, labels=("organization",))
     for path, state in states.items():
         read.add_metric((path,), float(state.is_successful))
+        times.add_metric((path,), state.succeeded_at)
         accounts.add_metric((path,), state.accounts)
     if states:
-        yield from (read, accounts)
+        yield from (read, times, accounts)
 
 
 def state_families(is_usable: bool, restored: int) -> Iterable[Metric]:

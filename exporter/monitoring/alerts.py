@@ -412,6 +412,21 @@ EXPORTER_ALERTS: tuple[Alert, ...] = (
         for_="10m",
     ),
     _exporter_alert(
+        name="AwsIotBulkExporterOrganizationUnreadable",
+        panel="Accounts of organizations",
+        # The exporter repeats a failed reading after a minute, so that a single failure is over long before.
+        query=f"min by (${{grouping}}, organization)"
+        f" (max_over_time({PREFIX}organization_last_read_successful[${{gap}}]))",
+        labels=(*GROUPING, "organization"),
+        operator="<",
+        threshold=1,
+        severity="warning",
+        summary="The exporter cannot read the accounts of an organization",
+        description="An exporter cannot read the accounts of {organization} in its configuration${group}. "
+        "It watches the accounts of the last list that it has read, or none if it has never read one.",
+        for_="10m",
+    ),
+    _exporter_alert(
         name="AwsIotBulkExporterShardMismatch",
         panel="Shards missing",
         query=f"abs(max {BY_RELEASE} ({RECENT_SHARDS}) - {shard_count(f'max_over_time({SHARD_ORDINAL}[${{gap}}])')})"

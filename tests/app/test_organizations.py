@@ -32,6 +32,7 @@ STS = """<{api}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><{api}
 ACCOUNTS = "aws_iot_bulk_exporter_organization_accounts"
 READ = "aws_iot_bulk_exporter_organization_last_read_successful"
 NAMED = "000000000003"
+READ_AT = "aws_iot_bulk_exporter_organization_last_read_success_timestamp_seconds"
 IDS = [f"{number:012d}" for number in range(1, 5)]
 MINUTE, HOUR = 60.0, 3600.0
 
@@ -150,6 +151,22 @@ def test_a_throttled_organization_shows_no_account_before_it_is_read_completely(
     aws.failure = "TooManyRequestsException"
     exposed = scrape(exporter, HOUR)
     assert (watched(exposed), exposed.value(READ)) == (set(IDS), 0)
+
+
+def test_the_time_of_the_last_successful_reading_stays_while_the_organization_fails(
+    aws: Aws, exporter: VirtualExporter
+) -> None:
+    read_at = Scrape(exporter.scrape()).value(READ_AT) or 0.0
+    aws.failure = "AccessDeniedException"
+    assert [scrape(exporter, HOUR).value(READ_AT) for _ in range(2)] == [read_at, read_at]
+    aws.failure = ""
+    assert scrape(exporter, MINUTE).value(READ_AT) == pytest.approx(read_at + 2 * HOUR + MINUTE, abs=MINUTE)
+
+
+def test_an_organization_that_was_never_read_has_the_time_0(aws: Aws, exporter: VirtualExporter) -> None:
+    aws.failure = "AccessDeniedException"
+    exposed = scrape(exporter)
+    assert (exposed.value(ACCOUNTS), exposed.value(READ), exposed.value(READ_AT)) == (0, 0, 0)
 
 
 def test_an_empty_list_is_believed_only_at_the_second_reading(aws: Aws, exporter: VirtualExporter) -> None:

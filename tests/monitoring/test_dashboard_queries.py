@@ -109,7 +109,7 @@ def stat_value(history: History, subject: str, title: str, chosen: Mapping[str, 
 
 
 # The exporter of the history finds no accounts and Regions, so that it has none of these series.
-OF_FOUND = {"Found cells", "Age of idle cells", "Accounts of organizations"}
+OF_FOUND = {"Found cells", "Age of idle cells", "Accounts of organizations", "Age of lists of accounts"}
 
 
 @pytest.mark.parametrize("subject", PRINTED)

@@ -33,10 +33,11 @@ TO_REPLACE = re.compile(r'="[A-Z]+"')
 NARROWED_RECORD = re.compile(r"(\w+:\w+:\w+)\{[^}]*\}")
 # The history has the exporter's series, but not those that Prometheus adds.
 OF_PROMETHEUS = re.compile(r"\b(up|ALERTS|scrape_duration_seconds)\b")
-# A result is a fault of the exporter or of the configuration, and the history has none of these faults.
+# A result is a fault of the exporter or of the configuration, and the history has none of these faults. It also has no
+# organization.
 FAULTS = re.compile(
     r"active_operations_omitted|config_last_reload_successful == 0|unknown_ids > 0|end_of_support"
-    r'|status="Unknown"|_shards\) !=|!= max by .*_shards'
+    r'|exporter_organization_|status="Unknown"|_shards\) !=|!= max by .*_shards'
 )
 
 

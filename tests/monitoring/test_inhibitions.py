@@ -38,6 +38,7 @@ INDEPENDENT = {
     "AwsIotBulkExporterThrottled": "It is a cause.",
     "AwsIotBulkExporterConfigReloadFailed": "It may be the cause of an exporter that is down after a restart.",
     "AwsIotBulkExporterStateFileUnusable": "It may be the cause of an exporter that is down, such as a full disk.",
+    "AwsIotBulkExporterOrganizationUnreadable": "It is a cause. The accounts of the last list are still watched.",
     "AwsIotBulkExporterActiveOmitted": "A limit is too low. A failed cell has another cause.",
     "AwsIotBulkExporterUnknownIds": "The configuration is wrong. The cell of an unknown id is up.",
     "AwsIotGreengrassV1EndOfSupport": "It is an event of AWS.",

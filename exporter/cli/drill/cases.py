@@ -12,13 +12,14 @@ MAIN_JOB = "aws-iot-bulk"
 DOWN_JOB = "aws-iot-bulk-down"
 RESTART_JOB = "aws-iot-bulk-restart"
 SHARDS_JOB = "aws-iot-bulk-shards"
-# Alerts that AWS cannot cause, with the job of the exporter that is stopped, restarted, misconfigured or missing.
+# Alerts without a scenario, with the job of the exporter that is stopped, restarted, misconfigured or missing.
 EXPORTER_FAULTS: Mapping[str, str] = {
     "AwsIotBulkExporterDown": DOWN_JOB,
     "AwsIotBulkExporterMissing": SHARDS_JOB,
     "AwsIotBulkExporterRestarting": RESTART_JOB,
     "AwsIotBulkExporterStateFileUnusable": RESTART_JOB,
     "AwsIotBulkExporterConfigReloadFailed": SHARDS_JOB,
+    "AwsIotBulkExporterOrganizationUnreadable": MAIN_JOB,
     "AwsIotBulkExporterShardMismatch": SHARDS_JOB,
 }
 DISCOVERY: Mapping[str, Any] = {"discover": True}

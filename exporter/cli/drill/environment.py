@@ -9,6 +9,7 @@ from exporter.cli.drill.cases import DISCOVERY, DOWN_JOB, MAIN_JOB, RESTART_JOB,
 from exporter.cli.drill.files import (
     INVALID_CONFIG,
     SILENT_ALERTMANAGER,
+    UNREADABLE_ORGANIZATION,
     exporter_config,
     healthy_config,
     prometheus_config,
@@ -60,7 +61,7 @@ class DrillEnvironment:
     async def start(self) -> None:
         """Start all programs, with the scenario that causes the alerts."""
         await self._start_simulator(combined_scenario(self.cases))
-        await self._start_main(self.cases, {kind.name for kind in self.kinds})
+        await self._start_main(self.cases, {kind.name for kind in self.kinds}, [UNREADABLE_ORGANIZATION])
         await self._start_exporter(DOWN, self.ports.down, self._healthy_config)
         # A folder in the place of the state file makes it unusable.
         self._state_file.mkdir()
@@ -92,7 +93,7 @@ class DrillEnvironment:
         """Make AWS respond without operations and faults, and repair the exporters."""
         await self._start_simulator({"accounts": combined_scenario(self.cases)["accounts"]})
         repaired = [replace(case, watch=DISCOVERY) for case in self.cases]
-        await self._start_main(repaired, {kind.name for kind in self.kinds if kind.support_ended is None})
+        await self._start_main(repaired, {kind.name for kind in self.kinds if kind.support_ended is None}, [])
         await self._start_exporter(DOWN, self.ports.down, self._healthy_config)
         self._state_file.rmdir()
         await self.restart_exporter()
@@ -117,8 +118,10 @@ class DrillEnvironment:
         address = f"--listen-address={HOST}:{self.ports.aws}"
         await self.programs.start_exporter("aws", "simulate", address, f"--scenario={path}")
 
-    async def _start_main(self, cases: Sequence[Case], kinds: set[str]) -> None:
-        await self._start_exporter(MAIN, self.ports.main, exporter_config(cases, kinds))
+    async def _start_main(
+        self, cases: Sequence[Case], kinds: set[str], organizations: Sequence[Mapping[str, Any]]
+    ) -> None:
+        await self._start_exporter(MAIN, self.ports.main, exporter_config(cases, kinds, organizations))
 
     async def _start_exporter(self, name: str, port: int, config: Mapping[str, Any], *flags: str) -> None:
         path = self._write(f"{name}.yaml", config)

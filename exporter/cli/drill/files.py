@@ -1,6 +1,6 @@
 """The files that the programs of the drill read."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ from exporter.cli.drill.cases import DISCOVERY, Case
 SCRAPE_INTERVAL = "1s"
 # No scenario has an operation in this Region.
 HEALTHY_REGION = "sa-east-1"
+# The simulated AWS has no such account, so that this role cannot be assumed.
+UNREADABLE_ORGANIZATION = {"role_name": "drill", "role_arn": "arn:aws:iam::999988887777:role/organization-reader"}
 INVALID_CONFIG = "accounts: [{regions: Mars}]\n"
 SILENT_ALERTMANAGER = {"route": {"receiver": "none"}, "receivers": [{"name": "none"}]}
 
@@ -22,15 +24,18 @@ def write_file(path: Path, content: Any) -> Path:
     return path
 
 
-def exporter_config(cases: Iterable[Case], kinds: Collection[str]) -> dict[str, Any]:
-    """Return the configuration that watches the cells of the cases, limited to these kinds."""
+def exporter_config(
+    cases: Iterable[Case], kinds: Collection[str], organizations: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return the configuration that watches the cells of the cases, limited to these kinds, and organizations."""
     accounts = [
         _account(case.alert.name, case.scenario["accounts"][0], region, {"kind": kind, **case.watch})
         for case in cases
         for region, kind in case.cells
         if kind in kinds
     ]
-    return {"accounts": accounts, "refresh": {"min_age": "500ms"}}
+    found = {"organizations": [*organizations]} if organizations else {}
+    return {"accounts": accounts, **found, "refresh": {"min_age": "500ms"}}
 
 
 def healthy_config(account_id: str, kind: str) -> dict[str, Any]:

@@ -295,6 +295,7 @@ def _found_cells() -> tuple[Panel, ...]:
         f"min by (organization) ({_self_metric(name, CHOSEN_INSTANCE)})"
         for name in ("organization_accounts", "organization_last_read_successful")
     )
+    last_read = _self_metric("organization_last_read_success_timestamp_seconds", CHOSEN_INSTANCE)
     return (
         lines(
             "Found cells",
@@ -315,6 +316,13 @@ def _found_cells() -> tuple[Panel, ...]:
             "The accounts that are found in each organization, and whether its last reading succeeded: 1 for yes.",
             (Query(accounts, "{{organization}} accounts"), Query(readable, "{{organization}} readable")),
             "short",
+            min=0,
+        ),
+        lines(
+            "Age of lists of accounts",
+            "The time since each organization was last read successfully. With several exporters, the longest time.",
+            (Query(f"max by (organization) (time() - ({last_read} > 0))", "{{organization}}"),),
+            "s",
             min=0,
         ),
     )
