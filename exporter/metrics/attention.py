@@ -46,15 +46,20 @@ SEVERITIES = {Problem.FAILED: Severity.HIGH, Problem.STOPPED: Severity.LOW, Prob
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """The most urgent problem of an operation, all problems in words, and whether they are recent.
+    """The problems of an operation, the most urgent one first, all in words, and whether they are recent.
 
     ``share`` orders operations with the same problem: the ratio of failed items.
     """
 
-    problem: Problem
+    problems: tuple[Problem, ...]
     reason: str
     is_recent: bool
     share: float
+
+    @property
+    def problem(self) -> Problem:
+        """The most urgent problem."""
+        return self.problems[0] if self.problems else Problem.NONE
 
     @property
     def rank(self) -> tuple[int, float]:
@@ -67,7 +72,7 @@ class Attention:
         return self.is_recent and self.problem is not Problem.NONE
 
 
-NO_ATTENTION = Attention(Problem.NONE, "", is_recent=True, share=0.0)
+NO_ATTENTION = Attention((), "", is_recent=True, share=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +105,8 @@ def attention(state: State, now: float) -> Attention:
         return NO_ATTENTION
     oldest = now - state.kind.thresholds.ended_seconds
     is_recent = state.is_active or _ended_at(state.operation, state.history, now) > oldest
-    problem, _ = found[0]
-    return Attention(problem, ", ".join(text for _, text in found), is_recent, state.counts.failure_ratio or 0.0)
+    problems, texts = zip(*found, strict=True)
+    return Attention(problems, ", ".join(texts), is_recent, state.counts.failure_ratio or 0.0)
 
 
 def _problems(state: State) -> Iterator[tuple[Problem, str]]:

@@ -14,7 +14,7 @@ from exporter.core.model import CellResult, Operation, Reading, Snapshot
 from exporter.core.store import Store, without_duplicates
 from exporter.kinds.kind import Kind
 from exporter.kinds.phase import Phase
-from exporter.metrics.attention import NO_ATTENTION, Severity, attention, state_of
+from exporter.metrics.attention import NO_ATTENTION, Problem, Severity, attention, state_of
 from exporter.metrics.eta import Estimates
 from exporter.metrics.families import UNKNOWN
 from exporter.metrics.self_metrics import BudgetKey
@@ -93,6 +93,8 @@ class OperationLine:
     reason: Annotated[OptionalText, Field(description="Why the operation has its severity, in words.")]
     # The sort key of the severity.
     rank: Annotated[tuple[int, float], Field(exclude=True)]
+    # What the reason says, for links to runbooks.
+    problems: Annotated[tuple[Problem, ...], Field(exclude=True)] = ()
     progress: Annotated[Ratio | None, Field(description="The completed share, from 0 to 1.")]
     succeeded: Annotated[Count | None, Field(description="The number of items that succeeded.")]
     failed: Annotated[
@@ -290,6 +292,7 @@ class Overview:
             severity=found.problem.severity,
             reason=found.reason,
             rank=found.rank,
+            problems=found.problems,
             progress=_rounded(operation.progress),
             succeeded=state.counts.succeeded,
             failed=state.counts.failed,

@@ -1,6 +1,6 @@
 """The page of one operation: its progress, counts, dates and settings, and which of its items failed, and why."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -11,6 +11,7 @@ from starlette.routing import Route
 from exporter.collector.failure_reader import FailureReader, PendingError
 from exporter.collector.failures import Failures
 from exporter.core.errors import ApiError, QueryError
+from exporter.metrics.attention import Problem
 from exporter.metrics.reasons import grouped
 from exporter.metrics.summary import OperationDetails, OperationLine
 from exporter.web.api.failures import UnknownOperationError, operation_of_path, problems, read_for
@@ -20,6 +21,7 @@ from exporter.web.responses import HTML_HEADERS, negotiated_response
 from exporter.web.routes import text_route
 from exporter.web.ui.links import page_links
 from exporter.web.ui.rows import page_time
+from exporter.web.ui.runbooks import RUNBOOKS
 from exporter.web.waiting import in_turn
 
 # An id can contain a slash, which clients send as %2F.
@@ -31,6 +33,17 @@ PENDING_UPDATE_SECONDS = 1
 UPDATE_SECONDS = 10
 # An open page reads the failed items again after this time, in seconds. Those of an ended operation no longer change.
 ACTIVE_AGE, ENDED_AGE = 60.0, 3600.0
+
+# The alerts on the problems that the page states. Their runbooks have the same names.
+ALERTS: Mapping[Problem, str] = {
+    Problem.FAILED: "AwsIotBulkOperationFailed",
+    Problem.ABORTED: "AwsIotBulkOperationAborted",
+    Problem.FAILING: "AwsIotBulkFailureRatioHigh",
+    Problem.STALLED: "AwsIotBulkOperationStalled",
+    Problem.FINISHED_WITH_FAILURES: "AwsIotBulkOperationFinishedWithFailures",
+    Problem.STOPPED: "AwsIotBulkOperationStopped",
+}
+OUTCOME_UNKNOWN = "AwsIotBulkOperationOutcomeUnknown"
 
 Render = Callable[..., str]
 
@@ -91,10 +104,18 @@ def _described(details: OperationDetails, now: float) -> dict[str, Any]:
         "line": line,
         "times": {name: page_time(at, now) for name, at in times.items() if at is not None},
         "counts": [count for count in details.counts if count[2]],
+        "runbooks": [(name, f"{RUNBOOKS.removeprefix('/')}{name}") for name in _alerts(line)],
         "facts": [(name, text) for name, text in facts.items() if text] + list(details.settings),
         "page_time": lambda at: page_time(at, now),
         "json": f"api/v1/{operation_path(line).replace('?', '/failures?', 1)}",
     }
+
+
+def _alerts(line: OperationLine) -> Iterator[str]:
+    """Yield the names of the alerts on what the page states, the most urgent one first."""
+    yield from (ALERTS[problem] for problem in line.problems)
+    if line.possibly_failed and not line.active and Problem.STOPPED not in line.problems:
+        yield OUTCOME_UNKNOWN
 
 
 async def _failed_items(reader: FailureReader | None, line: OperationLine) -> dict[str, Any]:

@@ -1,17 +1,27 @@
 """The page of an operation: one click from the status page, and one from an alert, to the reasons of its failures."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
+import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
+from exporter.cli.drill.cases import scenario_text
+from exporter.config.strict_yaml import parse_yaml
+from exporter.metrics.attention import Problem
+from exporter.monitoring.alerts import OPERATION_ALERTS
+from exporter.web.ui.operation import ALERTS, OUTCOME_UNKNOWN
+from exporter.web.ui.runbooks import runbook_names
 from tests.support import http_requests
 from tests.support.exporter_server import Simulation, serve_simulation
 from tests.support.status_page import serve_page, tasks
 from tests.web.api.test_failures import ALLOWED, CONFIG, SCENARIO, fault
 from tests.web.ui.conftest import Open
+from tests.web.ui.test_safety import MODES
 
 PHONE = {"width": 375, "height": 812}
 PATH = "/operations/iot_job/firmware"
@@ -42,6 +52,88 @@ def test_a_click_in_the_table_leads_to_the_reasons(
     assert page.locator(".items tbody tr").count() == 10
     assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
     assert [violation["id"] for violation in Axe().run(page).response["violations"]] == []
+
+
+@pytest.mark.parametrize("alert", [*ALERTS.values(), OUTCOME_UNKNOWN])
+def test_the_page_links_the_runbook_of_the_alert_on_its_problem(alert: str) -> None:
+    scenario = scenario_text(alert)
+    operation = parse_yaml(scenario)["operations"][0]
+    watch = f"watch: [{{kind: {operation['kind']}, discover: true}}]"
+    config = f'accounts: [{{account_id: "111122223333", regions: [{operation["region"]}], {watch}}}]'
+    with serve_simulation(config, scenario) as simulation:
+        simulation.exporter.scrape()
+        # Until then, every operation has ended or is stalled.
+        simulation.exporter.scrape(after=2000)
+        url = httpx.URL(f"{simulation.exporter.url}/operations/{operation['kind']}/{operation['id']}")
+        links = re.findall(rf'<a href="([^"]*/{alert})">{alert}</a>', http_requests.get(str(url)).text)
+        (link,) = links
+        assert f"<h2>{alert}</h2>" in http_requests.get(str(url.join(link))).text
+
+
+def test_every_problem_has_the_alert_with_its_runbook() -> None:
+    assert set(ALERTS) == set(Problem) - {Problem.NONE}
+    assert {*ALERTS.values(), OUTCOME_UNKNOWN} <= {alert.name for alert in OPERATION_ALERTS} & runbook_names()
+
+
+def test_an_operation_without_a_problem_has_no_runbook() -> None:
+    well = SCENARIO.replace("failed: 0.25", "failed: 0.0")
+    with serve_simulation(ALLOWED, well) as simulation:
+        simulation.exporter.scrape()
+        assert "Runbook:" not in http_requests.get(simulation.exporter.url + PATH).text
+
+
+@pytest.mark.parametrize("viewport", [{"width": 1280, "height": 900}, PHONE], ids=["desktop", "phone"])
+def test_one_click_leads_from_the_page_to_the_runbook(
+    simulation: Simulation, open_page: Open, viewport: dict[str, int]
+) -> None:
+    page = open_page(simulation.exporter.url + PATH, viewport=viewport)
+    page.get_by_role("link", name=ALERTS[Problem.FAILING]).click()
+    assert page.locator("h2").first.inner_text() == ALERTS[Problem.FAILING]
+
+
+@pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
+def test_the_page_follows_the_rules_of_accessibility(
+    simulation: Simulation, open_page: Open, mode: dict[str, Any]
+) -> None:
+    page = open_page(simulation.exporter.url + PATH, **mode)
+    assert reasons(page)
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
+
+
+def test_long_reasons_leave_enough_space_for_the_other_columns(open_page: Open) -> None:
+    lines = "element => { const range = new Range(); range.selectNodeContents(element); return range.getClientRects() }"
+    with serve_simulation(ALLOWED, SCENARIO.replace("disk 7 is full", "disk 7 is full, " * 60)) as simulation:
+        simulation.exporter.scrape()
+        page = open_page(simulation.exporter.url + PATH, viewport={"width": 1280, "height": 900})
+        reasons(page)
+        for cell in page.locator(".items tbody tr > :is(th, .state)").all():
+            assert len(cell.evaluate(lines)) == 1
+
+
+def test_a_phone_shows_what_a_number_is_and_the_whole_command(simulation: Simulation, open_page: Open) -> None:
+    page = open_page(simulation.exporter.url + PATH, viewport=PHONE)
+    reasons(page)
+    label = page.locator(".items td.number").first.evaluate("cell => getComputedStyle(cell, '::before').content")
+    assert "Attempt" in label
+    with serve_simulation(CONFIG, SCENARIO) as off:
+        off.exporter.scrape()
+        page = open_page(off.exporter.url + PATH, viewport=PHONE)
+        assert page.locator(".failures pre").evaluate("text => text.scrollWidth <= text.clientWidth")
+
+
+@pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
+@pytest.mark.parametrize("config", [CONFIG, ALLOWED], ids=["not allowed", "denied"])
+def test_a_page_without_reasons_follows_the_rules_of_accessibility(
+    open_page: Open, config: str, mode: dict[str, Any]
+) -> None:
+    denied = fault("DescribeJobExecution", "error: AccessDeniedException, status: 403")
+    with serve_simulation(config, denied) as simulation:
+        simulation.exporter.scrape()
+        page = open_page(simulation.exporter.url + PATH, **mode)
+        results = Axe().run(page)
+        assert results.violations_count == 0, results.generate_report()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_the_page_shows_the_counts_the_dates_and_the_settings(simulation: Simulation) -> None:
