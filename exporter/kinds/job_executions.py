@@ -4,8 +4,9 @@ AWS: https://docs.aws.amazon.com/iot/latest/apireference/API_ListJobExecutionsFo
 With retries, each attempt of a thing is an execution of its own.
 The resources are those of the service authorization reference:
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsiot.html (DescribeJobExecution: thing, job)
-Both APIs have quotas of their own, "... throttle limit" in Service Quotas:
-https://docs.aws.amazon.com/general/latest/gr/iot_device_management.html
+Service Quotas lists each API with 10 calls per second by default: "ListJobExecutionsForJob throttle limit" (L-9CCB5F90)
+and "DescribeJobExecution throttle limit" (L-B731A266). The quotas of AWS IoT Device Management:
+https://docs.aws.amazon.com/general/latest/gr/iot_device_management.html#iot_device_management_quotas
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence

@@ -13,6 +13,8 @@ import yaml
 
 from exporter import __version__
 from exporter.cli.main import parse_arguments
+from exporter.config.loader import parse_config
+from exporter.kinds.registry import KINDS
 from tests.support.helm_chart import (
     CHART,
     KUBE_VERSION,
@@ -224,3 +226,17 @@ def test_the_notes_depend_on_shards_and_on_the_source_of_the_configuration(chart
     assert "ConfigMap fleet, which this release does not own" in notes(chart, ci_values("sidecar"))
     assert "rollout restart" not in notes(chart, ci_values("sidecar"))
     assert "the AWS credentials of the Secret aws" in notes(chart, ci_values("static-credentials"))
+
+
+def test_the_chart_passes_the_setting_for_failed_items_on(tmp_path: Path) -> None:
+    (example,) = (block for block in blocks("yaml", README) if "failures:" in block)
+    (tmp_path / "values.yaml").write_text(example)
+    rendered = only_object(render(f"--values={tmp_path}/values.yaml"), "ConfigMap")["data"]["config.yaml"]
+    assert parse_config(rendered, KINDS).failures
+    assert not parse_config(only_object(render(), "ConfigMap")["data"]["config.yaml"], KINDS).failures
+
+
+def test_the_readme_of_the_chart_names_the_permissions_of_failed_items() -> None:
+    section = README.partition("## Failed items")[2].partition("\n## ")[0]
+    assert "purpose `failures`" in section
+    assert "| failures |" in (ROOT / "docs" / "aws-permissions.md").read_text()

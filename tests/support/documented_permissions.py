@@ -20,7 +20,7 @@ ANY_PARTITION = "arn:*:"
 OF_EVERY_KIND = {
     DISCOVER: "Find operations by AWS's lists.",
     TAGS: "Read the tags that a description lacks.",
-    FAILURES: "Find failed items and their reasons with the command failures.",
+    FAILURES: "Find failed items and their reasons with the command failures or the setting failures.",
 }
 
 
