@@ -10,7 +10,7 @@ from exporter.aws.organizations import read_accounts, reading_account
 from exporter.collector.watched_accounts import Found, partition_of_organization
 from exporter.config.sections import Config, Organization
 from exporter.core.clock import Clock
-from exporter.core.errors import ApiError
+from exporter.core.errors import ApiError, UnreachableError
 from exporter.core.log import Log
 from exporter.core.model import FoundAccount
 from exporter.metrics.self_metrics import OrganizationState
@@ -80,6 +80,16 @@ class Organizations:
             if reading.next_read <= self._clock.monotonic():
                 await self._read_one(f"organizations[{number}]", organization, reading, config, gateway)
         return self.found(config) != before
+
+    async def read_once(self, config: Config, gateway: Gateway) -> None:
+        """Read every organization, for a command that makes no later reading. Raises UnreachableError."""
+        for number, organization in enumerate(config.organizations):
+            path = f"organizations[{number}]"
+            try:
+                accounts = await organization_accounts(path, organization, gateway, self._shards)
+            except ApiError as error:
+                raise UnreachableError(f"{path}: cannot read the organization: {error}") from None
+            self._reading(organization).accounts = accounts
 
     async def _read_one(
         self, path: str, organization: Organization, reading: _Reading, config: Config, gateway: Gateway

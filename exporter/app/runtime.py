@@ -77,13 +77,22 @@ def first_runtime(
     process: ProcessContext, config: Config, choose: Callable[[tuple[Cell, ...]], tuple[Cell, ...]]
 ) -> Runtime:
     """Return the runtime that a process starts with, for the cells that ``choose`` returns. Raises ConfigError."""
-    models = Models(only=(*(call for kind in process.kinds for call in kind.every_call), *ORGANIZATION_CALLS))
-    gateway = Gateway(models, config.aws, process.metrics, process.clock, config.refresh.min_age)
+    gateway = _new_gateway(process, config)
     cells = choose(_cells(process, config, gateway))
     if not all(account.regions for account in config.accounts):
         region = gateway.default_region()
         process.log.info("default Region", region=region.name, source=region.source)
     return _runtime(process, config, cells, gateway, None)
+
+
+async def read_organizations(process: ProcessContext, config: Config) -> None:
+    """Read the organizations for the first runtime, whose event loop can be another one. Raises UnreachableError."""
+    await process.organizations.read_once(config, _new_gateway(process, config))
+
+
+def _new_gateway(process: ProcessContext, config: Config) -> Gateway:
+    models = Models(only=(*(call for kind in process.kinds for call in kind.every_call), *ORGANIZATION_CALLS))
+    return Gateway(models, config.aws, process.metrics, process.clock, config.refresh.min_age)
 
 
 def next_runtime(process: ProcessContext, before: Runtime, config: Config) -> Runtime:

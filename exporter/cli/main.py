@@ -12,11 +12,13 @@ from typing import Any
 
 from exporter import __version__
 from exporter.cli.parser import CommandParser
-from exporter.core.errors import ConfigError, StartError
+from exporter.core.errors import ConfigError, StartError, UnreachableError
+from exporter.core.log import printable
 
 PROGRAM = "aws-iot-bulk-exporter"
 ABOUT = "Prometheus exporter for the bulk operations of AWS IoT. The default command is serve."
 BAD_USAGE = 2
+UNREACHABLE = 3
 # A shell reports a process that a signal ended with 128 plus the number of the signal.
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
@@ -74,6 +76,8 @@ def _run(words: list[str]) -> int:
         return parse_arguments(words[0], words[1:])()
     except ConfigError as error:
         return _fail(error.problems, BAD_USAGE)
+    except UnreachableError as error:
+        return _fail((printable(str(error)),), UNREACHABLE)
     except StartError as error:
         return _fail((str(error),), 1)
 

@@ -84,7 +84,8 @@ EXIT_STATUSES: Mapping[str, str] = {
     "`--max-failed`. For `failures`: AWS does not know the operation.",
     "2": "A flag or a file is invalid. Every problem is printed.",
     "3": "For `watch --until-done`: AWS could not be read for `--give-up-after`, or refused the first read. "
-    "For `failures`: a call to AWS failed. What the other calls found is printed.",
+    "For `failures`: a call to AWS failed. What the other calls found is printed. For both: an organization cannot be "
+    "read.",
     "4": "For `watch --until-done`: no operation failed for certain, but the counts of a job with retries do not show "
     "whether all of its things succeeded.",
     "5": "For `watch`: the time of `--timeout` has passed.",

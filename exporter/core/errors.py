@@ -57,6 +57,10 @@ class StartError(ExporterError):
     """The process cannot start, for example because a port is in use or a file cannot be read."""
 
 
+class UnreachableError(StartError):
+    """AWS cannot be read at the start of a command."""
+
+
 class ApiError(ExporterError):
     """A failed call: its reason, and an error code from a bounded set.
 

@@ -10,9 +10,9 @@ from fractions import Fraction
 import pytest
 
 from exporter.app.exporter import new_process_context
-from exporter.app.runtime import Runtime, first_runtime
+from exporter.app.runtime import Runtime
 from exporter.aws.models import Models
-from exporter.cli.commands.watch import End, Filter, flags_config, matching_cells, watch
+from exporter.cli.commands.watch import End, Filter, filtered_runtime, flags_config, watch
 from exporter.cli.flags import failure_limit
 from exporter.cli.watch_result import ExitStatus, ResultTracker, WatchResult
 from exporter.config.loader import parse_config
@@ -83,7 +83,7 @@ def simulated(clock: ManualClock, scenario: str = SCENARIO) -> Iterator[None]:
 def new_runtime(filter: Filter, config: str = "", clock: ManualClock | None = None) -> Runtime:
     parsed = parse_config(config, KINDS) if config else flags_config(filter)
     process = new_process_context(KINDS, new_log("error"), Shard(), (clock or ManualClock()).clock())
-    return first_runtime(process, parsed, lambda cells: matching_cells(cells, filter))
+    return filtered_runtime(process, parsed, filter)
 
 
 def new_tracker(runtime: Runtime, clock: ManualClock, end: End) -> ResultTracker:

@@ -3,6 +3,7 @@
 moto returns at most as many accounts on a page as the request says, and a token for the next page.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from exporter.cli.commands import check
+from exporter.cli.main import main
+from exporter.cli.watch_result import ExitStatus
 from tests.independent.endpoints import Endpoint, moto
 from tests.support.exporter_server import serve_exporter
 from tests.support.exposition_rows import Scrape
@@ -179,3 +182,89 @@ def test_check_live_fails_if_the_organization_cannot_be_read(
     file.write_text(config(", include: {units: [ou-ab12-11112222]}"))
     assert check.run(file, live=True) == 1
     assert "FAILED organizations[0]: cannot read the organization: " in capsys.readouterr().out
+
+
+def ended(capsys: pytest.CaptureFixture[str], file: Path, *words: str) -> tuple[int, str, str]:
+    """Return the status and the output of a command for jobs."""
+    status = main([*words, f"--config.file={file}", "--kind=iot_job"])
+    return status, *capsys.readouterr()
+
+
+@pytest.fixture
+def file(aws: Endpoint, organization: Organization, tmp_path: Path) -> Path:
+    """Return a configuration file of the organization."""
+    file = tmp_path / "config.yaml"
+    file.write_text(config())
+    return file
+
+
+@pytest.mark.parametrize(
+    ("number", "account", "label"),
+    [("29", "{id}", "member-29"), ("29", "member-29", "member-29"), ("1", "{id}", "twin-{id}")],
+)
+def test_watch_and_failures_find_the_account_of_an_operation(
+    aws: Endpoint,
+    organization: Organization,
+    file: Path,
+    capsys: pytest.CaptureFixture[str],
+    number: str,
+    account: str,
+    label: str,
+) -> None:
+    id = organization.ids[number]
+    job(aws, id, "firmware")
+    flags = (f"--account={account.format(id=id)}", "--output=json")
+    status, output, problems = ended(capsys, file, "failures", *flags, "--id=firmware")
+    assert (status, problems) == (ExitStatus.SUCCEEDED, "")
+    expected = (label.format(id=id), id)
+    operation = json.loads(output)["operation"]
+    assert (operation["account"], operation["account_id"]) == expected
+    # An operation that AWS does not know ends a watch.
+    status, output, problems = ended(capsys, file, "watch", *flags, "--id=none", "--until-done")
+    assert (status, problems) == (ExitStatus.FAILED, "")
+    (operation,) = json.loads(output.splitlines()[-1])["not_succeeded"]
+    assert (operation["account"], operation["id"]) == (expected[0], "none")
+
+
+@pytest.mark.parametrize("command", ["watch", "failures"])
+@pytest.mark.parametrize(
+    ("account", "problem"),
+    [
+        ("twin", "2 accounts have this name or id; use one of twin-{0}, twin-{1}"),
+        (
+            "999999999999",
+            "no active account that the configuration selects has this name or id; check --live lists the accounts",
+        ),
+    ],
+)
+def test_an_account_that_is_not_found_or_not_unique_is_refused(
+    organization: Organization,
+    file: Path,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    account: str,
+    problem: str,
+) -> None:
+    status, output, problems = ended(capsys, file, command, f"--account={account}", "--id=firmware")
+    assert (status, output) == (2, "")
+    twins = sorted(organization.ids[number] for number in ("0", "1"))
+    assert problems == f"aws-iot-bulk-exporter: --account: {problem.format(*twins)}\n"
+
+
+@pytest.mark.parametrize("command", ["watch", "failures"])
+def test_an_account_that_the_configuration_names_needs_no_organization(
+    aws: Endpoint, organization: Organization, file: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """The organization cannot be read, because the unit does not exist."""
+    job(aws, organization.ids["3"], "firmware")
+    role = f"role_arn: 'arn:aws:iam::{organization.ids['3']}:role/exporter'"
+    named = f"accounts: [{{name: mine, {role}, regions: [eu-west-1], {WATCH}}}]"
+    file.write_text(config(", include: {units: [ou-ab12-11112222]}", named))
+    more = ("--timeout=1ms",) if command == "watch" else ()
+    for account in ("mine", organization.ids["3"]):
+        status, _, problems = ended(capsys, file, command, f"--account={account}", "--id=firmware", *more)
+        assert (status, problems) == (ExitStatus.TIMED_OUT if more else ExitStatus.SUCCEEDED, "")
+    status, output, problems = ended(capsys, file, command, "--account=member-4", "--id=firmware", *more)
+    assert (status, output) == (ExitStatus.UNREACHABLE, "")
+    assert problems.startswith("aws-iot-bulk-exporter: organizations[0]: cannot read the organization: ")
+    assert problems.count("\n") == 1

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from exporter.app.exporter import new_process_context
-from exporter.app.runtime import first_runtime
 from exporter.aws.gateway import Gateway
 from exporter.aws.models import Models
 from exporter.cli import flags
-from exporter.cli.commands.watch import Filter, flags_config, matching_cells
+from exporter.cli.commands.watch import Filter, filtered_runtime, flags_config
 from exporter.cli.failures_output import FORMATS
 from exporter.cli.parser import CommandParser
 from exporter.cli.watch_result import ExitStatus
@@ -34,7 +33,7 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_value("--kind", flags.one_of(*KINDS_WITH_FAILURES), "KIND", help)
     parser.add_value("--id", flags.name, "ID", "The id of the operation.")
     flags.add_config_file(parser)
-    parser.add_value("--account", flags.name, "NAME", "The configured account of the operation.")
+    parser.add_value("--account", flags.name, "NAME", "The name or the account id of the operation's account.")
     parser.add_value("--region", flags.name, "REGION", "The Region of the operation.")
     help = "Only items in this state of AWS, such as TIMED_OUT or REMOVED; repeatable. All failed ones if omitted."
     parser.add_value("--state", flags.name, "STATE", help, action="append")
@@ -59,7 +58,7 @@ def run(
     filter = Filter(account or "", region or "", _required("--kind", kind), (_required("--id", id),))
     config = read_config(config_file, KINDS) if config_file else flags_config(filter)
     process = new_process_context(KINDS, log, Shard(), clock)
-    runtime = first_runtime(process, config, lambda cells: matching_cells(cells, filter))
+    runtime = filtered_runtime(process, config, filter)
     (cell,) = runtime.cells
     states = _known_states(cell, state or ())
     try:

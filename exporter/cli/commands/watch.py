@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter.app.exporter import new_process_context
-from exporter.app.runtime import Runtime, first_runtime
+from exporter.app.runtime import ProcessContext, Runtime, first_runtime, read_organizations
 from exporter.cli import flags
 from exporter.cli.alerts_file import add_alerts_file, with_alerts_file
 from exporter.cli.parser import CommandParser
@@ -37,6 +37,8 @@ TICK = 1.0
 MOST_EXPLAINED = 5
 MOST_FAILURES = 100
 MOST_REASON_SECONDS = 30.0
+# A message lists so many accounts.
+MOST_NAMES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class End:
 def add_arguments(parser: CommandParser) -> None:
     """Add the flags of ``watch``."""
     flags.add_config_file(parser)
-    parser.add_value("--account", flags.name, "NAME", "Watch only this configured account.")
+    parser.add_value("--account", flags.name, "NAME", "Watch only the account with this name or account id.")
     parser.add_value("--region", flags.name, "REGION", "Watch only this Region.")
     names = [kind.name for kind in KINDS]
     help = f"Watch only operations of this kind: {', '.join(names)}."
@@ -113,7 +115,7 @@ def run(
     if interval is not None:
         config = config.model_copy(update={"refresh": config.refresh.model_copy(update={"min_age": interval})})
     process = new_process_context(kinds, log, Shard(), clock)
-    runtime = first_runtime(process, config, lambda cells: matching_cells(cells, filter))
+    runtime = filtered_runtime(process, config, filter)
     end = End(until_done, give_up_after, timeout, max_failed)
     tracker = ResultTracker(runtime.cells, clock, give_up_after, max_failed)
     with new_output(sys.stdout, os.environ.get("TERM", ""), output) as shown:
@@ -196,6 +198,40 @@ def _flag_problem(problem: str, flags: dict[str, str]) -> str:
     """Replace the path in the generated configuration by the name of the flag."""
     path, _, message = problem.partition(": ")
     return f"{flags.get(path.removeprefix('accounts[0].'), path)}: {message}"
+
+
+def filtered_runtime(process: ProcessContext, config: Config, filter: Filter) -> Runtime:
+    """Return the runtime for the cells that the flags select. Raises ConfigError and UnreachableError.
+
+    The organizations are read once, unless the configuration names the account.
+    """
+    named = {name for account in config.accounts for name in (account.name, account.known_id)}
+    if config.organizations and not (filter.account and filter.account in named):
+        asyncio.run(read_organizations(process, config))
+    return first_runtime(
+        process, config, lambda cells: matching_cells(cells, _with_account_name(config, cells, filter))
+    )
+
+
+def _with_account_name(config: Config, cells: Sequence[Cell], filter: Filter) -> Filter:
+    """Return the filter with the name of the cells' account. It may have the account id, or the name in AWS.
+
+    Raises ConfigError.
+    """
+    ids, wanted = {cell.account.name: cell.account.known_id for cell in cells}, filter.account
+    if not wanted or wanted in ids:
+        return filter
+    # If several accounts have the same name in AWS, the name of each has its id as a suffix.
+    matching = [name for name, id in ids.items() if wanted == id or name == f"{wanted}-{id}"]
+    if len(matching) == 1:
+        return replace(filter, account=matching[0])
+    if matching:
+        names = ", ".join(matching[:MOST_NAMES])
+        raise ConfigError([f"--account: {len(matching)} accounts have this name or id; use one of {names}"])
+    if config.organizations:
+        fault = "no active account that the configuration selects has this name or id"
+        raise ConfigError([f"--account: {fault}; check --live lists the accounts"])
+    return filter
 
 
 def matching_cells(cells: Sequence[Cell], filter: Filter) -> tuple[Cell, ...]:
