@@ -76,7 +76,12 @@ FLAGS: Mapping[str, Mapping[str, str | None]] = {
         for flag, default in SERVE_FLAGS.items()
         if flag.startswith("--log.") or (flag.startswith("--web.") and "telemetry" not in flag)
     },
-    "simulate": {"--listen-address HOST:PORT": "127.0.0.1:10099", "--scenario FILE": None},
+    "simulate": {
+        "--listen-address HOST:PORT": "127.0.0.1:10099",
+        "--scenario FILE": None,
+        "--tls": None,
+        "--tls-ca-file FILE": None,
+    },
     "drill": {"--alertmanager.config.file PATH": None, "--hold": None},
     "show": {"--alerts.file PATH": None, "--config.file PATH": None, "--account NAME": None, "--failures": None},
 }
@@ -126,6 +131,7 @@ def test_all_invalid_flags_and_values_are_reported_at_once(command: tuple[str, .
         (("simulate", "--scenario=/none"), "/none: cannot read the file: No such file or directory"),
         (("simulate", "--scenario=/dev/null"), "/dev/null: expected a mapping"),
         (("simulate", "--scenario=/dev/zero"), "/dev/zero: cannot read the file: longer than 16,777,216 characters"),
+        (("simulate", "--tls-ca-file=ca.pem"), "--tls-ca-file: requires --tls"),
         (("check", "--config.file=/dev/zero"), "/dev/zero: cannot read the file: longer than 16,777,216 characters"),
         (("drill", "--alertmanager.config.file=/none"), "/none: cannot read the file: No such file or directory"),
         (("show", "prometheus-rules", "--alerts.file=/none"), "/none: cannot read the file: No such file or directory"),

@@ -47,6 +47,7 @@ LIBRARIES = {
     "sqlite3": ("exporter.state.database",),
     "ssl": ("exporter.aws.causes", "exporter.web"),
     "starlette": ("exporter.simulator", "exporter.web"),
+    "trustme": ("exporter.simulator.certificates",),
     "uvicorn": ("exporter.web.listener",),
 }
 """The libraries that only some packages or modules may import."""

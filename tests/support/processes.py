@@ -113,12 +113,14 @@ class ExporterProcess:
 
 
 @contextmanager
-def run_exporter_process(folder: Path, config: str, endpoint: str, *flags: str) -> Iterator[ExporterProcess]:
-    """Run ``serve``, and kill it at the end of the block if it still runs."""
+def run_exporter_process(
+    folder: Path, config: str, endpoint: str, *flags: str, **settings: str
+) -> Iterator[ExporterProcess]:
+    """Run ``serve``, and kill it at the end of the block if it still runs. ``settings`` are more AWS variables."""
     file, output = folder / "config.yaml", folder / "exporter.log"
     file.write_text(config)
     command = [sys.executable, "-m", "exporter", f"--config.file={file}", "--web.listen-address=127.0.0.1:0", *flags]
-    with aws_environment(endpoint):
+    with aws_environment(endpoint, **settings):
         environment = dict(os.environ)
     with run_process(command, output, environment) as process:
         exporter = ExporterProcess(process, output)
