@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -10,7 +11,6 @@ from datetime import datetime
 from exporter.collector.failures import Failures
 from exporter.core.log import printable
 from exporter.core.model import CellKey, ItemCounts
-from exporter.kinds.kind import FailedItem
 from exporter.metrics.reasons import grouped
 
 COLUMNS = ("item", "state", "reason", "at", "attempt")
@@ -45,6 +45,7 @@ def json_text(key: CellKey, failures: Failures) -> str:
             "status": failures.operation.status,
             "failed": failures.counts.failed,
             "possibly_failed": failures.counts.possibly_failed,
+            "failed_executions": failures.counts.failed_executions,
         },
         "groups": [asdict(group) for group in grouped(failures.items)],
         "items": [{**asdict(item), "at": _time(item.at) or None} for item in failures.items],
@@ -71,19 +72,21 @@ FORMATS: Mapping[str, Callable[[CellKey, Failures], str]] = {"table": table_text
 
 def _summary(key: CellKey, failures: Failures) -> str:
     operation = f"{key.kind} {failures.operation.id} in {key.account} {key.region} is {failures.operation.status}."
-    return printable(f"{operation} {_counted(failures.counts)} {_listed(failures.items)}") + "\n"
+    return printable(f"{operation} {_counted(failures.counts)} {_listed(failures)}") + "\n"
 
 
 def _counted(counts: ItemCounts) -> str:
     if counts.failed is None:
         return "AWS sends no number of failed items."
-    # With retries, AWS counts executions.
     most = f" to {counts.failed + counts.possibly_failed:,}" if counts.possibly_failed else ""
+    if counts.failed_executions is not None:
+        executions = _count(counts.failed_executions, "failed execution")
+        return f"AWS counts {executions}. By its counts, {counts.failed:,}{most} items failed finally."
     return f"AWS counts {counts.failed:,}{most} failed items."
 
 
-def _listed(items: Sequence[FailedItem]) -> str:
-    listed, distinct = len(items), len({item.item for item in items})
+def _listed(failures: Failures) -> str:
+    listed, distinct = len(failures.items), failures.distinct
     # With retries, an item can have several failed executions.
     of_items = f" of {_count(distinct, 'item')}" if distinct < listed else ""
     return f"{_count(listed, 'failure')} listed{of_items}."
@@ -108,7 +111,12 @@ def _table_cell(text: str) -> str:
 def _csv_cell(text: str) -> str:
     shown = printable(text)
     # The quote makes it a text. OWASP: https://owasp.org/www-community/attacks/CSV_Injection
-    return f"'{shown}" if shown.lstrip().startswith(FORMULA_STARTS) else shown
+    return "".join(f"'{part}" if part.lstrip(" \"'").startswith(FORMULA_STARTS) else part for part in _parts(shown))
+
+
+def _parts(text: str) -> list[str]:
+    """Return the parts after each semicolon, with it. In many countries, a spreadsheet begins a new cell there."""
+    return re.split("(?<=;)", text)
 
 
 def _time(when: datetime | None) -> str:

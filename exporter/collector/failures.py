@@ -35,6 +35,11 @@ class Failures:
     offset: int = 0
 
     @property
+    def distinct(self) -> int:
+        """The number of different items. With retries, an item can have several failed executions."""
+        return len({item.item for item in self.items})
+
+    @property
     def complete(self) -> bool:
         """Whether all failed items are listed, each with its reason."""
         return not self.offset and not self.omitted and not self.problems
@@ -133,7 +138,9 @@ class FailureReading:
         """Return the number of failed items, as far as it is known."""
         listed = sum(len(found.items) for found in self._lists.values())
         is_complete = bool(self._lists) and all(found.is_complete for found in self._lists.values())
-        return listed if self._states or is_complete else max(listed, counts.failed or 0)
+        # With retries, the lists contain executions.
+        counted = counts.failed if counts.failed_executions is None else counts.failed_executions
+        return listed if self._states or is_complete else max(listed, counted or 0)
 
     def _listed(self, limit: int, offset: int) -> Iterator[FailedItem]:
         return islice(_alternating([found.items for found in self._lists.values()]), offset, offset + limit)

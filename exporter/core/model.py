@@ -51,13 +51,15 @@ class ItemCounts:
     """The number of succeeded and failed items of an operation, None if AWS does not send it.
 
     ``processed`` is the number of processed items, if AWS sends it. ``possibly_failed`` is the number of further items
-    that may have failed: the counts of AWS do not decide it.
+    that may have failed: the counts of AWS do not decide it. ``failed_executions`` is the number of failed executions,
+    None if AWS does not retry items. An item then has one execution.
     """
 
     succeeded: int | None
     failed: int | None
     processed: int | None = None
     possibly_failed: int = 0
+    failed_executions: int | None = None
 
     @property
     def total_processed(self) -> int | None:

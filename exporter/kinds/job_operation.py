@@ -50,7 +50,9 @@ def item_counts(operation: JobOperation) -> ItemCounts:
     """Return the number of succeeded and failed things."""
     low, high = operation.failed or (None, None)
     uncertain = high - low if low is not None and high is not None else 0
-    return ItemCounts(dict(operation.things).get("succeeded"), low, possibly_failed=uncertain)
+    things = dict(operation.things)
+    executions = sum(things.get(state, 0) for state in job_counts.FAILURES) if operation.retries else None
+    return ItemCounts(things.get("succeeded"), low, possibly_failed=uncertain, failed_executions=executions)
 
 
 def metrics(prefix: str, noun: str) -> tuple[Metric[JobOperation], ...]:

@@ -95,6 +95,8 @@ class OperationLine:
     rank: Annotated[tuple[int, float], Field(exclude=True)]
     # What the reason says, for links to runbooks.
     problems: Annotated[tuple[Problem, ...], Field(exclude=True)] = ()
+    # With retries, AWS counts executions. No item may have failed finally yet.
+    failed_executions: Annotated[int | None, Field(exclude=True)] = None
     progress: Annotated[Ratio | None, Field(description="The completed share, from 0 to 1.")]
     succeeded: Annotated[Count | None, Field(description="The number of items that succeeded.")]
     failed: Annotated[
@@ -293,6 +295,7 @@ class Overview:
             reason=found.reason,
             rank=found.rank,
             problems=found.problems,
+            failed_executions=state.counts.failed_executions,
             progress=_rounded(operation.progress),
             succeeded=state.counts.succeeded,
             failed=state.counts.failed,

@@ -87,6 +87,7 @@ def test_json_is_one_object(endpoint: str) -> None:
         "status": "COMPLETED",
         "failed": 4,
         "possibly_failed": 0,
+        "failed_executions": None,
     }
     assert [set(item) for item in content["items"]] == [{"item", "state", "reason", "at", "attempt"}] * 3
     assert [set(group) for group in content["groups"]] == [{"reason", "count", "examples"}] * 2
@@ -169,6 +170,17 @@ def test_with_retries_both_counts_are_shown() -> None:
     items = [FailedItem("gate", "FAILED", attempt=number) for number in (1, 2)]
     text = table_text(KEY, with_items(*items, counts=ItemCounts(0, 1, possibly_failed=3)))
     assert "AWS counts 1 to 4 failed items. 2 failures listed of 1 item." in text
+    counts = ItemCounts(0, 1, possibly_failed=3, failed_executions=9)
+    text = table_text(KEY, with_items(*items, counts=counts))
+    assert "AWS counts 9 failed executions. By its counts, 1 to 4 items failed finally. 2 failures listed" in text
+
+
+@pytest.mark.parametrize("reason", ["no type;=1+1", "no type; =1+1", 'no type;"=1+1"', "a;b;@SUM(A1)"])
+def test_no_part_after_a_semicolon_is_a_formula(reason: str) -> None:
+    _, row = csv.reader(io.StringIO(csv_text(KEY, with_items(FailedItem("gate", "FAILED", reason)))))
+    for part in row[2].split(";"):
+        assert not part.lstrip(' "').startswith(FORMULA_STARTS)
+    assert row[2].replace("'", "") == reason
 
 
 def test_a_result_with_a_problem_is_not_complete() -> None:

@@ -11,11 +11,13 @@ from exporter.aws.iam_policy import policy
 from exporter.aws.models import Models
 from exporter.kinds.registry import KINDS
 from tests.independent.endpoints import REGION, Endpoint, ministack
+from tests.support import http_requests
 from tests.support.documented_permissions import documented_trust, wanted_statements
 from tests.support.exporter_server import serve_exporter
 from tests.support.exposition_rows import Scrape
 from tests.support.processes import run_exporter
 from tests.support.repository import ROOT
+from tests.support.waiting import wait_until
 
 ACCOUNT, OTHER_ACCOUNT = "111122223333", "444455556666"
 JOBS = """
@@ -185,6 +187,28 @@ def test_the_command_failures_prints_what_the_devices_said(aws: Endpoint) -> Non
         ("no reason, only the state FAILED", 1),
     ]
     assert (content["complete"], content["omitted"], content["operation"]["failed"]) == (True, 0, 4)
+
+
+def page_with_items(url: str) -> str | None:
+    """Return the page of an operation, None until it has read the failed items."""
+    text = http_requests.get(url).text
+    return None if "are being read" in text else text
+
+
+def test_a_running_job_with_retries_shows_the_executions_that_failed(aws: Endpoint) -> None:
+    retries = {"criteriaList": [{"failureType": "FAILED", "numberOfRetries": 2}]}
+    aws.create_job("firmware", aws.create_things("a", "b"), jobExecutionsRetryConfig=retries)
+    device = aws.client("iot-jobs-data")
+    device.update_job_execution(jobId="firmware", thingName="a", status="FAILED", statusDetails={"m": "no space"})
+    _, content = failures_of("firmware")
+    # The thing waits for its next attempt, so that it has not failed finally.
+    assert (content["operation"]["failed"], content["operation"]["failed_executions"]) == (0, 1)
+    assert [(item["item"], item["reason"]) for item in content["items"]] == [("a", "m: no space")]
+    with serve_exporter(f"{JOBS}failures: true\n", aws.url) as exporter:
+        exporter.scrape()
+        page = wait_until(lambda: page_with_items(f"{exporter.url}/operations/iot_job/firmware"), "the items")
+    assert "AWS counts executions, not items: 1 failed. By these counts, 0 items failed finally." in page
+    assert "m: no space" in page
 
 
 def test_the_command_failures_prints_cancelled_things_on_request(aws: Endpoint) -> None:

@@ -102,6 +102,8 @@ def _response(reader: FailureReader, line: OperationLine, failures: Failures) ->
         groups=grouped(failures.items),
         grouped_items=len(failures.items),
         items=failures.items,
+        distinct_items=failures.distinct,
+        failed_executions=failures.counts.failed_executions,
         offset=failures.offset,
         complete=failures.complete,
         omitted=failures.omitted,

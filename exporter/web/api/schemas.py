@@ -78,6 +78,20 @@ class OperationFailures:
     items: Annotated[
         Sequence[FailedItem], Field(description="At most `limit` failed items, after the first `offset` ones.")
     ]
+    distinct_items: Annotated[
+        Count,
+        Field(
+            description="The number of different items in `items`. With retries, an item can have several failed "
+            "executions, and each of them is in `items`."
+        ),
+    ]
+    failed_executions: Annotated[
+        int | None,
+        Field(
+            description="The number of failed executions by the counts of AWS, if AWS retries items; otherwise null. "
+            "`failed` and `possibly_failed` of the operation are numbers of items."
+        ),
+    ]
     offset: Annotated[Count, Field(description="The number of failed items that the request left out before `items`.")]
     complete: Annotated[
         bool, Field(description="Whether `items` has all failed items of the operation, each with its reason.")

@@ -123,7 +123,7 @@ async def _failed_items(reader: FailureReader | None, line: OperationLine) -> di
     content: dict[str, Any] = {"problems": [], "failures": None, "groups": (), "state": "", "every": UPDATE_SECONDS}
     if reader is None:
         return {**content, "state": "off"}
-    if not line.failed and not line.possibly_failed:
+    if not (line.failed or line.possibly_failed or line.failed_executions):
         return {**content, "state": "none"}
     age = ACTIVE_AGE if line.active else ENDED_AGE
     try:
@@ -132,5 +132,5 @@ async def _failed_items(reader: FailureReader | None, line: OperationLine) -> di
         return {**content, "state": "pending", "every": PENDING_UPDATE_SECONDS}
     except ApiError as error:
         return {**content, "state": "refused", "problems": [str(error)]}
-    shown = {"failures": failures.items, "omitted": failures.omitted}
+    shown = {"failures": failures.items, "omitted": failures.omitted, "distinct": failures.distinct}
     return {**content, **shown, "groups": grouped(failures.items), "problems": problems(reader, line, failures)}

@@ -1,5 +1,6 @@
 """The page of an operation: one click from the status page, and one from an alert, to the reasons of its failures."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,6 +20,7 @@ from exporter.web.ui.runbooks import runbook_names
 from tests.support import http_requests
 from tests.support.exporter_server import Simulation, serve_simulation
 from tests.support.status_page import serve_page, tasks
+from tests.support.waiting import wait_until
 from tests.web.api.test_failures import ALLOWED, CONFIG, SCENARIO, fault
 from tests.web.ui.conftest import Open
 from tests.web.ui.test_safety import MODES
@@ -34,6 +36,12 @@ def simulation() -> Iterator[Simulation]:
     with serve_simulation(ALLOWED, SCENARIO) as simulation:
         simulation.exporter.scrape()
         yield simulation
+
+
+def text_with_items(url: str) -> str | None:
+    """Return the page of an operation, None until it has read the failed items."""
+    text = http_requests.get(url).text
+    return None if "are being read" in text else text
 
 
 def reasons(page: Page) -> list[str]:
@@ -99,6 +107,28 @@ def test_the_page_follows_the_rules_of_accessibility(
     assert reasons(page)
     results = Axe().run(page)
     assert results.violations_count == 0, results.generate_report()
+
+
+def test_a_job_with_retries_shows_the_executions_and_the_items() -> None:
+    retried = SCENARIO.replace("items: 40\n", "items: 40\n    allowed_retries: {FAILED: 2}\n")
+    with serve_simulation(ALLOWED, retried) as simulation:
+        simulation.exporter.scrape()
+        text = wait_until(lambda: text_with_items(simulation.exporter.url + PATH), "the items")
+        text = re.sub("<[^>]+>", "", text)
+        assert re.search(r"not items: [1-9]\d* failed\. By these counts, \d+( to \d+)? items failed finally\.", text)
+        assert "This page lists 10 failed executions of 10 items." in text
+        content = http_requests.get(f"{simulation.exporter.url}/api/v1{PATH}/failures").json()
+        assert content["failed_executions"] >= content["distinct_items"] == 10
+
+
+def test_markup_in_a_reason_is_shown_as_text(open_page: Open) -> None:
+    hostile = SCENARIO.replace('"disk 7 is full"', json.dumps(HOSTILE))
+    with serve_simulation(ALLOWED, hostile) as simulation:
+        simulation.exporter.scrape()
+        page = open_page(simulation.exporter.url + PATH)
+        (reason,) = reasons(page)
+        assert reason.startswith("reason: <script>alert(")
+        assert page.locator(".failures :is(img, script)").count() == 0
 
 
 def test_long_reasons_leave_enough_space_for_the_other_columns(open_page: Open) -> None:
@@ -174,7 +204,7 @@ def test_a_missing_permission_is_named() -> None:
     denied = fault("ListJobExecutionsForJob", "error: AccessDeniedException, status: 403")
     with serve_simulation(ALLOWED, denied) as simulation:
         simulation.exporter.scrape()
-        text = http_requests.get(simulation.exporter.url + PATH).text
+        text = wait_until(lambda: text_with_items(simulation.exporter.url + PATH), "the items")
         assert "needs the permission iot:ListJobExecutionsForJob" in text
 
 
