@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from exporter.kinds.registry import KINDS
 from tests.support.documented_permissions import documented_trust, wanted_statements
@@ -114,6 +115,70 @@ def test_terraform_refuses_invalid_variables(tmp_path: Path, variables: dict[str
     assert message in re.sub(r"[\s│]+", " ", done.stderr)
 
 
+def stack_set_parameters(folder: Path, **variables: Any) -> dict[str, str]:
+    """Return the parameters of the StackSet from terraform, which needs no provider for them."""
+    shutil.copytree(MODULE / "documents", folder / "documents")
+    module = folder / "organization"
+    module.mkdir()
+    for name in ("parameters.tf", "variables.tf"):
+        shutil.copy(MODULE / "organization" / name, module)
+    (module / "outputs.tf").write_text('output "parameters" {\n  value = local.parameters\n  sensitive = true\n}\n')
+    required = {"organizational_unit_ids": ["r-ab12"], "trusted_roles": ROLES}
+    (module / "test.auto.tfvars.json").write_text(json.dumps({**required, **variables}))
+    done = terraform(module, "apply", "-auto-approve", "-input=false", "-no-color")
+    assert done.returncode == 0, done.stderr
+    parameters: dict[str, str] = json.loads(terraform(module, "output", "-json").stdout)["parameters"]["value"]
+    return parameters
+
+
+def template_parameters() -> dict[str, dict[str, Any]]:
+    """Return the parameters of the CloudFormation template."""
+    text = (AWS / "cloudformation.yaml").read_text()
+    parameters: dict[str, dict[str, Any]] = yaml.safe_load(text[text.index("Parameters:") : text.index("Rules:")])
+    return parameters["Parameters"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "changed"),
+    [
+        ({}, {}),
+        (
+            {
+                "name": "exporter",
+                "external_id": "change-me",
+                "regions": ["eu-west-1", "us-east-1"],
+                "kinds": ["iot_job"],
+                "purposes": ["tags", "details"],
+            },
+            {
+                "RoleName": "exporter",
+                "ExternalId": "change-me",
+                "Regions": "eu-west-1,us-east-1",
+                "ThingRegistrationTask": "false",
+                "GreengrassDeployment": "false",
+                "Discover": "false",
+                "Tags": "true",
+                "Details": "true",
+            },
+        ),
+    ],
+    ids=["default", "chosen"],
+)
+def test_the_stack_set_sets_every_parameter_of_the_template(
+    tmp_path: Path, variables: dict[str, Any], changed: dict[str, str]
+) -> None:
+    defaults = {name: parameter.get("Default") for name, parameter in template_parameters().items()}
+    expected = {**defaults, "Trust": "role", "TrustedRoleArns": ",".join(ROLES), **changed}
+    assert stack_set_parameters(tmp_path, **variables) == expected
+
+
+def test_the_stack_set_removes_each_no_echo_of_the_template() -> None:
+    main, template = (MODULE / "organization" / "main.tf").read_text(), (AWS / "cloudformation.yaml").read_text()
+    (text,) = re.findall(r'replace\(file\("\$\{path.module\}/../../cloudformation.yaml"\), "(.*?)", ""\)', main)
+    assert "NoEcho" in template
+    assert "NoEcho" not in template.replace(text.replace("\\n", "\n"), "")
+
+
 def test_the_terraform_files_are_formatted_and_use_every_variable() -> None:
     done = terraform(MODULE, "fmt", "-check", "-recursive", "-diff")
     assert (done.returncode, done.stdout) == (0, "")
@@ -123,6 +188,9 @@ def test_the_terraform_files_are_formatted_and_use_every_variable() -> None:
     assert set(inner) == DEFAULTS.keys()
     assert [name for name in inner if not re.search(rf"^  {name} += ", main, re.MULTILINE)] == []
     assert set(re.findall(r"\bvar\.(\w+)", main)) == set(outer)
+    of_stack_set = {file.name: file.read_text() for file in (MODULE / "organization").glob("*.tf")}
+    used = set(re.findall(r"\bvar\.(\w+)", of_stack_set["main.tf"] + of_stack_set["parameters.tf"]))
+    assert used == set(re.findall(r'^variable "(\w+)"', of_stack_set["variables.tf"], re.MULTILINE))
 
 
 @pytest.mark.parametrize("template", ["aws/cloudformation.yaml", "ecs/fargate.yaml"])
