@@ -16,6 +16,7 @@ from tests.cluster.machine import problem, unused_number
 from tests.cluster.node import Cluster, run_cluster
 from tests.cluster.pods import Fleet
 from tests.cluster.releases import HELMS, Release
+from tests.support.containers import image
 from tests.support.podman_pods import values_argument
 from tests.support.repository import processes_of
 
@@ -42,7 +43,8 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
 
 @pytest.fixture(scope="session")
 def machine_for_nodes() -> None:
-    """Skip the tests, also in CI, if this machine cannot run a node."""
+    """Skip the tests, also in CI, if this machine cannot run a node. Also skip them without an image, but not in CI."""
+    image()
     if reason := problem():
         pytest.skip(reason)
 
@@ -87,13 +89,13 @@ def aws(cluster: Cluster) -> Iterator[HeldAws]:
 
 @pytest.fixture(scope="module")
 def new_fleet(cluster: Cluster, aws: HeldAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewFleet]:
-    """Give a function that returns a release with the configuration of the demo, which is not installed yet."""
+    """Give a function that returns a release which is not installed yet, by default with the demo's configuration."""
     with ExitStack() as stack:
 
-        def create(helm: str = "helm") -> Fleet:
+        def create(helm: str = "helm", aws: str = aws.url, config: str = demo_config()) -> Fleet:
             namespace = f"fleet-{next(NUMBERS)}"
             cluster.plane.create_restricted_namespace(namespace)
-            values = values_argument(aws.url, yaml.safe_load(demo_config()), tmp_path_factory.mktemp("values"))
+            values = values_argument(aws, yaml.safe_load(config), tmp_path_factory.mktemp("values"))
             fleet = Fleet(cluster, Release(cluster.plane, helm, namespace), [values])
             stack.callback(fleet.release.run, "uninstall", "fleet", "--ignore-not-found")
             return fleet

@@ -23,7 +23,10 @@ PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager")
 SERVICE_NETWORKS = "10.96.0.0/16,fd00:96::/112"
 # The name of the node, if there is one.
 NODE = "node"
+# The custom resources of the chart.
 CUSTOM_RESOURCES = ("podmonitors", "prometheusrules", "servicemonitors")
+# The address of the API for pods: the first one of the Services.
+API_SERVICE = "10.96.0.1"
 CREATED = {200, 201}
 # On a busy machine, the start of a program takes minutes.
 START_SECONDS = 180
@@ -103,7 +106,7 @@ def run_control_plane(
         server = inside(paths["kube-apiserver"], *_server_flags(plane, store))
         stack.enter_context(run_process(server, folder / "kube-apiserver.log"))
         wait_until(lambda: _is_ready(plane) or None, "the Kubernetes API", timeout=START_SECONDS)
-        _create_custom_resources(plane, Path(paths["kube-apiserver"]).parents[1] / "share")
+        create_custom_resources(plane, *CUSTOM_RESOURCES)
         manager = inside(paths["kube-controller-manager"], *_manager_flags(plane))
         stack.enter_context(run_process(manager, folder / "kube-controller-manager.log"))
         yield plane
@@ -115,7 +118,7 @@ def _pair(folder: Path, name: str) -> tuple[Path, Path]:
 
 def _write_certificates(folder: Path, host: str) -> Authority:
     authority = Authority(folder, "ca")
-    authority.issue("server", host, "kubernetes.default.svc")
+    authority.issue("server", host, "kubernetes.default.svc", API_SERVICE)
     authority.issue("accounts", "accounts")
     for name, (user, group) in USERS.items():
         authority.issue(name, name, user=user, group=group)
@@ -194,14 +197,17 @@ def _is_ready(plane: ControlPlane) -> bool:
         return False
 
 
-def _create_custom_resources(plane: ControlPlane, shared: Path) -> None:
-    """Create the custom resources of the Prometheus Operator and wait until the API serves them."""
+def create_custom_resources(plane: ControlPlane, *names: str) -> None:
+    """Create custom resources of the Prometheus Operator, and wait until the API serves them."""
+    shared = Path(program("kube-apiserver")).parents[1] / "share"
     folders = sorted(shared.glob("prometheus-operator-*"))
     if not folders:
         skip_or_fail(f"{shared} has no custom resources of the Prometheus Operator: `make cluster` copies them")
-    for name in CUSTOM_RESOURCES:
-        text = (folders[-1] / f"monitoring.coreos.com_{name}.yaml").read_text(encoding="utf-8")
-        plane.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", yaml.safe_load(text))
-    for name in CUSTOM_RESOURCES:
-        path = f"/apis/monitoring.coreos.com/v1/{name}"
-        wait_until(lambda path=path: plane.request("GET", path).is_success or None, path)  # type: ignore[misc]
+    for name in names:
+        content = (folders[-1] / f"monitoring.coreos.com_{name}.yaml").read_bytes()
+        path, kind = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", {"Content-Type": "application/yaml"}
+        response = plane.request("POST", path, content=content, headers=kind)
+        assert response.status_code in CREATED, response.text
+        (version,) = response.json()["spec"]["versions"]
+        served = f"/apis/monitoring.coreos.com/{version['name']}/{name}"
+        wait_until(lambda path=served: plane.request("GET", path).is_success or None, served)  # type: ignore[misc]

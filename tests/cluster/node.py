@@ -35,8 +35,14 @@ class Cluster:
     machine: Machine
 
     def import_image(self, archive: Path) -> None:
-        """Give the node the images of a docker archive."""
+        """Give the node the images of a docker archive, and remove the archive."""
         self.machine.run("ctr", "--namespace=k8s.io", "images", "import", str(archive))
+        archive.unlink()
+
+    def import_program(self, image: str, path: str, *arguments: str) -> None:
+        """Give the node an image that runs a program of this machine."""
+        archive = self.plane.folder / "program.tar"
+        self.import_image(write_program_image(archive, image, Path(path), *arguments))
 
 
 @contextmanager
@@ -56,22 +62,30 @@ def run_cluster(folder: Path, number: int) -> Iterator[Cluster]:
             stack.enter_context(run_process(command, folder / f"{name}.log"))
             if name == "containerd":
                 _import_images(cluster, exported)
+        _serve_api_to_pods(plane)
         wait_until(lambda: _is_node_ready(plane) or None, "the node", timeout=START_SECONDS)
         yield cluster
 
 
+def _serve_api_to_pods(plane: ControlPlane) -> None:
+    """Give the Service of the API its endpoint."""
+    port = {"name": "https", "port": int(plane.url.rpartition(":")[2])}
+    named = {"name": "kubernetes", "labels": {"kubernetes.io/service-name": "kubernetes"}}
+    endpoints = [{"addresses": [plane.host], "conditions": {"ready": True}}]
+    path = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+    plane.create(path, {"metadata": named, "addressType": "IPv4", "ports": [port], "endpoints": endpoints})
+
+
 def _import_images(cluster: Cluster, exported: str) -> None:
-    folder = cluster.plane.folder
     wait_until(lambda: _is_answering(cluster) or None, "containerd", timeout=START_SECONDS)
-    cluster.import_image(write_program_image(folder / "pause.tar", PAUSE, Path(program("catatonit")), "-P"))
-    archive = folder / "image.tar"
+    cluster.import_program(PAUSE, program("catatonit"), "-P")
+    archive = cluster.plane.folder / "image.tar"
     subprocess.run(
         [program("podman"), "save", "--quiet", "--format=docker-archive", f"--output={archive}", exported],
         check=True,
         timeout=START_SECONDS,
     )
     cluster.import_image(archive)
-    archive.unlink()
 
 
 def _is_answering(cluster: Cluster) -> bool:

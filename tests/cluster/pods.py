@@ -2,10 +2,12 @@
 
 import os
 import signal
+import socket
+import ssl
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,6 +16,7 @@ from tests.cluster.machine import CONTROLLERS
 from tests.cluster.node import Cluster
 from tests.cluster.releases import Release
 from tests.support import http_requests
+from tests.support.certificates import Authority
 from tests.support.waiting import wait_until
 
 Pod = dict[str, Any]
@@ -21,6 +24,7 @@ Cell = tuple[str, ...]
 
 # On a busy machine, the start of a pod takes minutes.
 START_SECONDS = 180
+PORT = 10098
 EXPORTERS = "app.kubernetes.io/name=aws-iot-bulk-exporter"
 FINALIZER = "tests.example.com/read-the-status"
 MERGE = {"Content-Type": "application/merge-patch+json"}
@@ -93,6 +97,45 @@ class Fleet:
             os.kill(int(process), signal.SIGKILL)
 
 
+@dataclass(frozen=True, slots=True)
+class ServedCertificate:
+    """The certificate of a release's exporter in a Secret, as of cert-manager, and the authority that issued it."""
+
+    fleet: Fleet
+    authority: Authority
+    name: str = "certificate"
+
+    def create(self) -> None:
+        """Create the Secret."""
+        self.fleet.cluster.plane.create(f"{self.fleet.path}/secrets", self._secret())
+
+    def rotate(self) -> None:
+        """Replace the certificate and its key by new ones."""
+        path = f"{self.fleet.path}/secrets/{self.name}"
+        self.fleet.cluster.plane.request("PATCH", path, json=self._secret(), headers=MERGE).raise_for_status()
+
+    def _secret(self) -> dict[str, Any]:
+        files = self.authority.issue("tls", f"fleet-aws-iot-bulk-exporter.{self.fleet.release.namespace}.svc")
+        contents = zip(("ca.crt", "tls.crt", "tls.key"), (self.authority.file, *files), strict=True)
+        return {"metadata": {"name": self.name}, "stringData": {key: file.read_text() for key, file in contents}}
+
+    def client(self) -> ssl.SSLContext:
+        """Return the TLS context of a client that trusts the authority. Tests connect to pods, which have no names."""
+        context = self.authority.client()
+        context.check_hostname = False
+        return context
+
+    def served_by(self, pod: Pod) -> bytes | None:
+        """Return the certificate that the exporter of a pod serves, or None."""
+        with (
+            suppress(ConnectionError),
+            socket.create_connection((pod["status"]["podIP"], PORT)) as raw,
+            self.client().wrap_socket(raw) as connection,
+        ):
+            return connection.getpeercert(binary_form=True)
+        return None
+
+
 def is_ready(pod: Pod) -> bool:
     """Return whether a pod is ready and does not end."""
     conditions = pod["status"].get("conditions", [])
@@ -109,7 +152,7 @@ def exporter_status(pod: Pod) -> dict[str, Any]:
 
 def url_of(pod: Pod, path: str, scheme: str = "http") -> str:
     """Return the URL of a path of the exporter in a pod."""
-    return f"{scheme}://{pod['status']['podIP']}:10098{path}"
+    return f"{scheme}://{pod['status']['podIP']}:{PORT}{path}"
 
 
 def response_of(pod: Pod, path: str) -> httpx.Response | None:
@@ -120,14 +163,7 @@ def response_of(pod: Pod, path: str) -> httpx.Response | None:
         return None
 
 
-def cells_of(pod: Pod) -> set[Cell]:
+def cells_of(pod: Pod, scheme: str = "http", context: ssl.SSLContext = http_requests.NO_AUTHORITY) -> set[Cell]:
     """Return the account, Region and kind of each cell that a pod reads."""
-    cells = http_requests.get(url_of(pod, "/api/v1/cells")).json()["cells"]
+    cells = http_requests.get(url_of(pod, "/api/v1/cells", scheme), verify=context).json()["cells"]
     return {(cell["account"], cell["aws_region"], cell["kind"]) for cell in cells}
-
-
-def values_file(folder: Path, name: str, text: str) -> str:
-    """Write a values file, and return the argument of helm for it."""
-    file = folder / f"{name}.yaml"
-    file.write_text(text)
-    return f"--values={file}"

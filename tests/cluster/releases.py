@@ -69,6 +69,22 @@ class Release:
         found: list[dict[str, Any]] = self.plane.read(f"/{group}/namespaces/{self.namespace}/{kind}")["items"]
         return found
 
+    def everything(self) -> set[str]:
+        """Return the kinds and names of all objects in the namespace but those that Kubernetes creates for others."""
+        groups = [f"apis/{group['preferredVersion']['groupVersion']}" for group in self.plane.read("/apis")["groups"]]
+        return {
+            f"{kind}/{found['metadata']['name']}"
+            for group in ("api/v1", *groups)
+            for kind in self._kinds(group)
+            for found in self.objects(group, kind)
+        }
+
+    def _kinds(self, group: str) -> list[str]:
+        """Return the kinds of a group that a namespace can list, without those of events and dependent objects."""
+        resources = self.plane.read(f"/{group}")["resources"]
+        listed = [entry["name"] for entry in resources if entry["namespaced"] and "list" in entry["verbs"]]
+        return [name for name in listed if name not in ("endpoints", "endpointslices", "events")]
+
 
 def _assert_silent(done: subprocess.CompletedProcess[str], arguments: tuple[str, ...]) -> None:
     assert done.returncode == 0, f"{arguments}: {done.stderr}"

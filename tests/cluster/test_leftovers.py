@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -33,7 +33,9 @@ def starting_cluster(folder: Path, number: int) -> Iterator[subprocess.Popen[byt
         try:
             yield process
         finally:
-            os.killpg(process.pid, signal.SIGKILL)
+            # The process may have ended with an error, which the test shows.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -10,15 +11,29 @@ import yaml
 from exporter.cli.commands.demo import demo_config
 from tests.cluster.aws import HeldAws
 from tests.cluster.conftest import NewFleet
-from tests.cluster.pods import FINALIZER, Fleet, cells_of, exporter_status, response_of
+from tests.cluster.pods import FINALIZER, Cell, Fleet, Pod, ServedCertificate, cells_of, exporter_status, response_of
+from tests.cluster.prometheus_operator import RELOADER_IMAGE
 from tests.cluster.releases import HELMS
+from tests.support.certificates import Authority
+from tests.support.repository import program
 from tests.support.waiting import wait_until
 
 SHARDS = 3
 BUDGET = "--set=podDisruptionBudget.enabled=true"
 # A configuration with one of the demo's cells.
 ACCOUNT = {"name": "factory", "regions": ["us-east-1"], "watch": [{"kind": "iot_job", "discover": True}]}
+SMALLER_CELLS = {("factory", "us-east-1", "iot_job")}
 SMALLER = f"--set-json=config.accounts={json.dumps([ACCOUNT])}"
+REPOSITORY, _, TAG = RELOADER_IMAGE.removeprefix("localhost/").partition(":")
+SIDECAR = [
+    "--set=reload.mode=sidecar,reload.image.pullPolicy=Never,reload.image.registry=localhost",
+    f"--set=reload.image.repository={REPOSITORY},reload.image.tag={TAG}",
+    "--set=web.certificateSecret=certificate",
+    "--set=web.config.tls_server_config.cert_file=tls.crt,web.config.tls_server_config.key_file=tls.key",
+]
+# The folder of volumes on the node.
+VOLUMES = "/var/lib/tests"
+PERSISTENT = "--set=persistence.enabled=true,persistence.storageClassName=-,shards=2"
 
 
 @pytest.fixture(scope="module")
@@ -157,4 +172,83 @@ def test_a_changed_configuration_restarts_the_pod(new_fleet: NewFleet) -> None:
     assert cells_of(old) == configured_cells()
     fleet.upgrade(SMALLER)
     (new,) = fleet.ready_pods(without=[old])
-    assert cells_of(new) == {("factory", "us-east-1", "iot_job")}
+    assert cells_of(new) == SMALLER_CELLS
+
+
+@dataclass(frozen=True, slots=True)
+class SecuredFleet:
+    """A release with TLS and the sidecar that reloads the configuration, and its certificate."""
+
+    fleet: Fleet
+    certificate: ServedCertificate
+
+    def upgrade(self, *arguments: str) -> None:
+        """Install or upgrade the release."""
+        self.fleet.upgrade(*SIDECAR, *arguments)
+
+    def cells(self, pod: Pod) -> set[Cell]:
+        """Return the cells that a pod reads."""
+        return cells_of(pod, "https", context=self.certificate.client())
+
+
+@pytest.fixture(scope="module")
+def secured(new_fleet: NewFleet, tmp_path_factory: pytest.TempPathFactory) -> SecuredFleet:
+    """Install a release with TLS and the sidecar that reloads the configuration."""
+    fleet = new_fleet()
+    fleet.cluster.import_program(RELOADER_IMAGE, program("prometheus-config-reloader"))
+    certificate = ServedCertificate(fleet, Authority(tmp_path_factory.mktemp("certificates"), "ca"))
+    certificate.create()
+    created = SecuredFleet(fleet, certificate)
+    created.upgrade()
+    fleet.ready_pods()
+    return created
+
+
+def test_the_sidecar_reloads_a_changed_configuration(secured: SecuredFleet) -> None:
+    (before,) = secured.fleet.ready_pods()
+    for arguments, expected in (([SMALLER], SMALLER_CELLS), ([], configured_cells())):
+        secured.upgrade(*arguments)
+        wait_until(lambda cells=expected: secured.cells(before) == cells or None, "the cells", timeout=180)  # type: ignore[misc]
+    (after,) = secured.fleet.ready_pods()
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert exporter_status(after)["restartCount"] == 0
+
+
+def test_a_rotated_certificate_is_served_without_a_restart(secured: SecuredFleet) -> None:
+    (before,) = secured.fleet.ready_pods()
+    old = secured.certificate.served_by(before)
+    assert old
+    secured.certificate.rotate()
+    wait_until(lambda: secured.certificate.served_by(before) not in (None, old) or None, "the certificate", timeout=180)
+    (after,) = secured.fleet.ready_pods()
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert exporter_status(after)["restartCount"] == 0
+
+
+def test_helm_test_verifies_the_certificate(secured: SecuredFleet) -> None:
+    secured.fleet.wait_for_service()
+    done = secured.fleet.release.run("test", "fleet", "--logs")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("status 200") == 1
+
+
+def create_volumes(fleet: Fleet, number: int) -> None:
+    """Create volumes on the node that every user can write, and that claims without a class can use."""
+    for name in (f"{fleet.release.namespace}-{ordinal}" for ordinal in range(number)):
+        path = f"{VOLUMES}/{name}"
+        fleet.cluster.machine.run("install", "--directory", "--mode=777", path)
+        space = {"capacity": {"storage": "10Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": path}}
+        fleet.cluster.plane.create("/api/v1/persistentvolumes", {"metadata": {"name": name}, "spec": space})
+
+
+def test_only_claims_and_the_pod_of_the_test_remain_after_the_uninstallation(new_fleet: NewFleet) -> None:
+    fleet = new_fleet()
+    create_volumes(fleet, 2)
+    before = fleet.release.everything()
+    fleet.upgrade(PERSISTENT, BUDGET, "--set=networkPolicy.enabled=true,serviceMonitor.enabled=true")
+    fleet.ready_pods(2)
+    assert fleet.release.run("test", "fleet").returncode == 0
+    fleet.release.uninstall()
+    name = "fleet-aws-iot-bulk-exporter"
+    expected = {f"persistentvolumeclaims/state-{name}-{ordinal}" for ordinal in range(2)} | {f"pods/{name}-test"}
+    wait_until(lambda: fleet.release.everything() - before == expected or None, "the end of all objects", timeout=180)
