@@ -22,17 +22,9 @@ from tests.support.scripted_endpoint import ACCOUNT_ID, HttpResponse, ScriptedAw
 from tests.support.servers import serve_app
 
 # botocore requests new credentials before each call if they expire in less than ten minutes.
-EXPIRES = datetime.now(UTC) + timedelta(minutes=9)
+REMAINING = timedelta(minutes=9)
 SSO, STS, CONTAINER, DESCRIBE, LIST, TAGS = "/federation/credentials", "/", "/keys", "/jobs/x", "/jobs", "/tags"
 KEYS = {"accessKeyId": "ASIA", "secretAccessKey": "secret", "sessionToken": "token"}
-SSO_KEYS = {"roleCredentials": {**KEYS, "expiration": int(EXPIRES.timestamp() * 1000)}}
-CONTAINER_KEYS = {
-    "AccessKeyId": "ASIA",
-    "SecretAccessKey": "secret",
-    "Token": "token",
-    "Expiration": f"{EXPIRES:%FT%TZ}",
-}
-ROLE_KEYS = role_credentials("AssumeRole").body.replace(b"2099-01-01T00:00:00Z", f"{EXPIRES:%FT%TZ}".encode())
 NOT_FOUND = error_response("ResourceNotFoundException", 404)
 NO_ROLE = b"<ErrorResponse><Error><Code>ResourceNotFoundException</Code><Message>no</Message></Error></ErrorResponse>"
 SSO_PROFILE = """
@@ -49,6 +41,19 @@ accounts:
     watch: [{kind: iot_job, ids: [x], discover: {statuses: [IN_PROGRESS]}}]
 """
 ROLE = "    role_arn: arn:aws:iam::111122223333:role/reader\n"
+
+
+def credentials() -> dict[str, HttpResponse]:
+    """Return new credentials of each source, which expire soon."""
+    expires = datetime.now(UTC) + REMAINING
+    written = f"{expires:%FT%TZ}"
+    container = {"AccessKeyId": "ASIA", "SecretAccessKey": "secret", "Token": "token", "Expiration": written}
+    role = role_credentials("AssumeRole").body.replace(b"2099-01-01T00:00:00Z", written.encode())
+    return {
+        SSO: json_response({"roleCredentials": {**KEYS, "expiration": int(expires.timestamp() * 1000)}}),
+        STS: HttpResponse(role, headers=XML),
+        CONTAINER: json_response(container),
+    }
 
 
 def job(status: str) -> HttpResponse:
@@ -126,9 +131,7 @@ def test_only_a_missing_description_removes_an_operation(
         {
             LIST: json_response({"jobs": []}),
             TAGS: json_response({"tags": []}),
-            SSO: json_response(SSO_KEYS),
-            STS: HttpResponse(ROLE_KEYS, headers=XML),
-            CONTAINER: json_response(CONTAINER_KEYS),
+            **credentials(),
         },
         missing=missing,
         not_found=HttpResponse(NO_ROLE, 404, XML) if missing == STS else NOT_FOUND,
