@@ -8,6 +8,8 @@ UV_VERSION := 0.13.9
 # Two processes for each processor, because many tests wait for programs. The tests of one file run in the same process,
 # because they share the programs that the file starts.
 WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
+# The folders of tests whose results can depend on the version of Python. tests/README.md says what the other ones test.
+PYTHON_TESTS = app aws cli collector config core kinds metrics simulator state web
 PARALLEL = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # The first of these programs that works, and more flags for it.
@@ -29,8 +31,8 @@ REPRODUCIBLE_buildah = $(REPRODUCIBLE_podman)
 
 REPOSITORY ?= aws-iot-bulk-exporter
 
-.PHONY: help demo drill test cluster environments properties faults lint audit format bench bench-compare soak image sbom lock \
-	write-locks chart distributions release-check release-notes version documents screenshots clean
+.PHONY: help demo drill test test-python cluster environments properties faults lint audit format bench bench-compare soak image \
+	sbom lock write-locks chart distributions release-check release-notes version documents screenshots clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -43,6 +45,9 @@ drill: $(VENV)/.run ## Fire every alert with the installed Prometheus and Alertm
 
 test: environments ## Run all tests; ARGS selects some, WORKERS=0 uses one process.
 	$(BIN)/python -m pytest $(PARALLEL) --ignore=tests/cluster $(ARGS)
+
+test-python: $(VENV)/.dev ## Run the tests whose results can depend on the version of Python; see PYTHON and VENV.
+	$(BIN)/python -m pytest $(PARALLEL) $(addprefix tests/,$(PYTHON_TESTS)) $(ARGS)
 
 cluster: $(VENV)/.dev ## Test the chart on a real Kubernetes API; builds its programs with Go at the first time.
 	.ci/cluster-programs
