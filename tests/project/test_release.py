@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from benchmarks.compare import comparison, figures
 from exporter import __version__
@@ -124,6 +125,23 @@ def test_the_workflows_pin_each_action_by_its_commit_and_name_its_version() -> N
     pinned = re.compile(r"(- )?uses: (\./\S+|[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+)")
     assert uses
     assert [line for line in uses if not pinned.fullmatch(line)] == []
+
+
+def test_a_failed_command_of_a_pipe_fails_its_step() -> None:
+    for file in WORKFLOWS:
+        workflow = yaml.safe_load(file.read_text())
+        steps = [step for job in workflow["jobs"].values() for step in job.get("steps", ())]
+        pipes = [step["run"] for step in steps if re.search(r"[^|]\|[^|]", step.get("run", ""))]
+        # Only with this name, GitHub runs bash with the option pipefail.
+        assert not pipes or workflow["defaults"]["run"]["shell"] == "bash", f"{file.name}: {pipes}"
+
+
+def test_the_image_for_two_platforms_is_built_by_the_builder_of_buildx() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())
+    steps = workflow["jobs"]["image"]["steps"]
+    (builder,) = (step["id"] for step in steps if "docker/setup-buildx-action@" in step.get("uses", ""))
+    (build,) = (step for step in steps if "--platform linux/amd64,linux/arm64" in step.get("run", ""))
+    assert build["env"] == {"BUILDX_BUILDER": f"${{{{ steps.{builder}.outputs.name }}}}"}
 
 
 def test_a_comparison_has_the_ratio_of_each_figure_of_both_tables() -> None:
