@@ -31,6 +31,8 @@ class PendingError(ExporterError):
     """The failed items are not read yet. A later request gets them."""
 
 
+# An operation and the states of its items.
+_Key = tuple[CellKey, str, tuple[str, ...]]
 # The maximum number of items, and the number of items before them.
 _Slice = tuple[int, int]
 
@@ -58,14 +60,21 @@ class FailureReader:
     min_age: float
     deadline: float
     clock: Clock
-    _kept: OrderedDict[tuple[CellKey, str], _Kept] = field(default_factory=OrderedDict, init=False)
+    _kept: OrderedDict[_Key, _Kept] = field(default_factory=OrderedDict, init=False)
     _is_stopped: bool = field(default=False, init=False)
 
     async def read(
-        self, cell: Cell, limit: int, offset: int = 0, max_wait: float | None = None, max_age: float | None = None
+        self,
+        cell: Cell,
+        limit: int,
+        offset: int = 0,
+        states: Sequence[str] = (),
+        max_wait: float | None = None,
+        max_age: float | None = None,
     ) -> Failures:
         """Return at most ``limit`` failed items of the only operation of a cell, after the first ``offset`` ones.
 
+        Without ``states``, these are all states of failed items.
         The items are at most ``max_age`` seconds old; the default is ``min_age``, also after a failure. Only the
         returned items are explained. Raises ApiError if the operation cannot be read, and PendingError after a reload
         or after ``max_wait`` seconds. The default is the configured deadline. The reading then continues for the next
@@ -74,9 +83,10 @@ class FailureReader:
         # A request that began before a reload must not start a reading that the new configuration may forbid.
         if self._is_stopped:
             raise PendingError(RELOADED)
-        kept = self._usable(cell, self.min_age if max_age is None else max(max_age, self.min_age))
+        key = (cell.key, cell.watch.ids[0], tuple(states))
+        kept = self._usable(cell, key, self.min_age if max_age is None else max(max_age, self.min_age))
         if not kept.reading.includes(limit, offset):
-            await self._wait(self._task(cell, kept, (limit, offset)), self.deadline if max_wait is None else max_wait)
+            await self._wait(self._task(key, kept, (limit, offset)), self.deadline if max_wait is None else max_wait)
         return kept.reading.failures(limit, offset)
 
     def stop(self) -> None:
@@ -86,17 +96,18 @@ class FailureReader:
             for task in kept.tasks.values():
                 task.cancel()
 
-    def _usable(self, cell: Cell, max_age: float) -> _Kept:
+    def _usable(self, cell: Cell, key: _Key, max_age: float) -> _Kept:
         """Return the reading of an operation that is under way or young enough, or a new one that is not kept."""
-        kept, now = self._kept.get(_key(cell)), self.clock.monotonic()
+        kept, now = self._kept.get(key), self.clock.monotonic()
+        states = key[-1]
         if kept is None:
-            return _Kept(FailureReading(self.connect, cell), now)
+            return _Kept(FailureReading(self.connect, cell, states), now)
         # Otherwise the page of an ended operation would still show a missing permission long after it was added.
         age = self.min_age if kept.reading.has_failed else max_age
         is_usable = kept.tasks or now - kept.started < age
-        return kept if is_usable else _Kept(FailureReading(self.connect, cell), now)
+        return kept if is_usable else _Kept(FailureReading(self.connect, cell, states), now)
 
-    def _task(self, cell: Cell, kept: _Kept, slice: _Slice) -> asyncio.Task[None]:
+    def _task(self, key: _Key, kept: _Kept, slice: _Slice) -> asyncio.Task[None]:
         """Return the task that reads a slice. Requests for the same slice share it."""
         task = kept.tasks.get(slice)
         if task:
@@ -107,8 +118,8 @@ class FailureReader:
         # Later slices of the operation wait until this one is read. They then need no call for its items.
         task = kept.tasks[slice] = asyncio.create_task(kept.reading.read(*slice))
         task.add_done_callback(lambda task: self._end(kept, slice))
-        self._kept[_key(cell)] = kept
-        self._kept.move_to_end(_key(cell))
+        self._kept[key] = kept
+        self._kept.move_to_end(key)
         return task
 
     async def _wait(self, task: asyncio.Task[None], seconds: float) -> None:
@@ -131,10 +142,6 @@ class FailureReader:
         """Return an error in words, with the missing IAM action."""
         api = f"{error.api}: " if error.api else ""
         return f"{api}{error}{permission_hint(cell, error, self.action)}"
-
-
-def _key(cell: Cell) -> tuple[CellKey, str]:
-    return cell.key, cell.watch.ids[0]
 
 
 def permission_hint(cell: Cell, error: ApiError, action: Callable[[ApiCall], str]) -> str:

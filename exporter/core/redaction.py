@@ -44,6 +44,9 @@ _PATTERNS = tuple(
         # A short word after these names is not a secret: "signature: invalid".
         (rf"((?:authorization|\bsig(?:nature)?|-signature){_SEPARATOR}{_QUOTE})[\w.~+/\\=-]{{16,}}", rf"\1{HIDDEN}"),
         (rf"(<[\w:-]{{0,32}}{_NAME}>)[^<]+", rf"\1{HIDDEN}"),
+        # The user of curl and of mosquitto_pub, and a password in quotes.
+        (r"(\s(?:-u|--user)\s{1,16}[\"']?[\w.@-]{1,64}:)[^\s\"',;&<>]+", rf"\1{HIDDEN}"),
+        (r"((?:pass(?:word|wd|phrase)|pwd)\s{1,16})(?:\"[^\"]+\"?|'[^']+'?)", rf"\1{HIDDEN}"),
         (rf"(--[\w-]{{0,32}}{_NAME}\s{{1,16}})(?!\[redacted\]){_VALUE}", rf"\1{HIDDEN}"),
         (rf"({_NAME}{_SEPARATOR})(?!\[redacted\]){_VALUE}", rf"\1{HIDDEN}"),
     )

@@ -157,6 +157,11 @@ class FailureSource(Generic[T]):
     explain: Callable[[Api, T, FailedItem], Awaitable[FailedItem]] | None = None
     more_states: tuple[str, ...] = ()
 
+    @property
+    def known_states(self) -> tuple[str, ...]:
+        """All states that can be requested."""
+        return (*self.states, *self.more_states)
+
 
 @dataclass(frozen=True, slots=True)
 class Naming:

@@ -77,8 +77,7 @@ def _required(flag: str, value: str | None) -> str:
 
 def _known_states(cell: Cell, states: Sequence[str]) -> tuple[str, ...]:
     """Return the states without duplicates. Raises ConfigError for a state of no failed item."""
-    source = cell.kind.failures
-    known = (*source.states, *source.more_states) if source else ()
+    known = cell.kind.failures.known_states if cell.kind.failures else ()
     if set(states) - set(known):
         raise ConfigError([f"--state: expected one of {', '.join(known)}"])
     return tuple(dict.fromkeys(states))

@@ -1,6 +1,6 @@
 """The failed items of an operation as JSON, and what its page shares with it: the operation that a path names."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from pydantic import TypeAdapter
 from starlette.requests import Request
@@ -70,8 +70,9 @@ def failures_handler(status: Status, respond: Respond, refuse: Refuse) -> Callab
             return refuse(request, 403, NOT_ALLOWED)
         try:
             details = await operation_of_path(status, request, query)
+            states = _known_states(reader, details.line, query.state)
             with cancelled_on_disconnect(request.scope):
-                failures = await read_for(reader, details.line, query.limit, query.offset)
+                failures = await read_for(reader, details.line, query.limit, query.offset, states)
         except UnknownOperationError as error:
             return refuse(request, 404, str(error))
         except PendingError as error:
@@ -88,12 +89,22 @@ async def read_for(
     line: OperationLine,
     limit: int,
     offset: int = 0,
+    states: Sequence[str] = (),
     max_wait: float | None = None,
     max_age: float | None = None,
 ) -> Failures:
     """Return failed items of a known operation. Raises ApiError and PendingError."""
     cell = reader.target(line.kind, [line.id], line.region, line.account)
-    return await reader.read(cell, limit, offset, max_wait, max_age)
+    return await reader.read(cell, limit, offset, states, max_wait, max_age)
+
+
+def _known_states(reader: FailureReader, line: OperationLine, state: str) -> tuple[str, ...]:
+    """Return the requested state, or none for all failed items. Raises QueryError for a state of no failed item."""
+    source = reader.target(line.kind, [line.id], line.region, line.account).kind.failures
+    known = source.known_states if source else ()
+    if state and state not in known:
+        raise QueryError([f"state: expected one of {', '.join(known)}"])
+    return (state,) if state else ()
 
 
 def _response(reader: FailureReader, line: OperationLine, failures: Failures) -> OperationFailures:

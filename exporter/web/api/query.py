@@ -99,6 +99,11 @@ class Place(BaseModel):
 class FailuresQuery(Place):
     """Which failed items of an operation are listed."""
 
+    state: Text = Field(
+        "",
+        description="Only items in this state of AWS, such as `TIMED_OUT` or `REMOVED`. The empty text: all failed "
+        "items.",
+    )
     limit: Annotated[int, BeforeValidator(_whole_number)] = Field(
         DEFAULT_ITEMS,
         ge=1,

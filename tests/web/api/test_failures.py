@@ -93,6 +93,22 @@ def test_no_item_of_overlapping_pages_is_read_twice(simulation: Simulation) -> N
     assert descriptions(simulation) == 10
 
 
+def test_only_the_items_in_the_requested_state_are_listed(simulation: Simulation) -> None:
+    names = ("", "FAILED", "TIMED_OUT", "REJECTED", "REMOVED", "CANCELED")
+    items = {state: failures(simulation, state=state).json()["items"] for state in names}
+    found = {state: {item["state"] for item in listed} for state, listed in items.items()}
+    assert found == {
+        "": {"FAILED", "TIMED_OUT", "REJECTED"},
+        "FAILED": {"FAILED"},
+        "TIMED_OUT": {"TIMED_OUT"},
+        "REJECTED": {"REJECTED"},
+        "REMOVED": set(),
+        "CANCELED": set(),
+    }
+    assert sum(len(listed) for state, listed in items.items() if state) == len(items[""])
+    assert any("status=REMOVED" in target for target in calls(simulation))
+
+
 def test_old_results_are_read_again_and_a_reload_drops_them(simulation: Simulation) -> None:
     failures(simulation)
     once = len(calls(simulation))
@@ -131,7 +147,7 @@ def test_an_unknown_id_causes_no_call(simulation: Simulation, id: str) -> None:
         ({"limit": "0"}, "limit"),
         ({"limit": "1001"}, "limit"),
         ({"offset": "-1"}, "offset"),
-        ({"state": "FAILED"}, "state"),
+        ({"state": "SUCCEEDED"}, "state"),
     ],
 )
 def test_an_invalid_parameter_is_named(simulation: Simulation, parameters: dict[str, str], problem: str) -> None:
