@@ -32,7 +32,7 @@ from exporter.aws.sdk_settings import DefaultRegion, default_region, use_aws_reg
 from exporter.aws.shared_clients import SharedClients, client_config
 from exporter.config.sections import Account, Aws
 from exporter.core.clock import Clock
-from exporter.core.errors import ApiError, Reason, malformed
+from exporter.core.errors import ApiError, CredentialsError, Reason, malformed
 from exporter.core.model import Scope
 from exporter.kinds.kind import ApiCall
 from exporter.kinds.response import Response
@@ -258,7 +258,7 @@ class AccountClients:
 def _existing_credentials(load: Callable[[], Credentials | None]) -> Credentials:
     credentials = load()
     if credentials is None:
-        raise ApiError(Reason.CREDENTIALS, detail="no credentials")
+        raise CredentialsError(Reason.CREDENTIALS, detail="no credentials")
     return credentials
 
 
@@ -294,7 +294,7 @@ class Role:
     def _fetch(self) -> Any:
         if self._failure and self._clock.monotonic() - self._failure[0] < RETRY_SECONDS:
             error = self._failure[1]
-            raise ApiError(error.reason, error.code, error.detail)
+            raise CredentialsError(error.reason, error.code, error.detail)
         try:
             with self._pending.reading(Origin(ACCOUNT_ROLE, self._account.name)):
                 return self._assume()

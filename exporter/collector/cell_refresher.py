@@ -28,6 +28,9 @@ MAX_UNKNOWN_RETRIES = 8
 LEFT_OUT_SECONDS = 3600.0
 # This many consecutive lists must lack an operation before it is removed: a single one may lag behind a status change.
 LISTS_BEFORE_REMOVAL = 2
+# The first success after a failure counts as recent for this time. The windows in which alerts look for a success are
+# shorter.
+RECENT_SECONDS = 900.0
 # After these failures alone, only a change of policies or of the configuration helps.
 REFUSALS = frozenset({Reason.ACCESS_DENIED})
 
@@ -122,6 +125,7 @@ class CellRefresher:
         readings = tuple(operation.reading for operation in fresh if operation.reading)
         unknown_ids = tuple(operation.entry.id for operation in selection.kept if operation.gone_at > NEVER)
         reasons, up = last.reasons, last.up
+        lacks_credentials = last.lacks_credentials or (attempt is not None and attempt.lacks_credentials)
         if attempt:
             reasons = reasons | attempt.reasons
             up = not reasons and (up or (attempt.has_response and bool(readings)))
@@ -140,6 +144,9 @@ class CellRefresher:
             active_omitted=selection.active_omitted,
             unknown_ids=unknown_ids,
             found=self.cell.found,
+            # A service that has ended is called so rarely that its last failure says nothing about the account.
+            lacks_credentials=lacks_credentials and not self.state.end_of_support.is_ended,
+            recovered_recently=self.clock.monotonic() - last.recovered_at < RECENT_SECONDS,
         )
 
     def _failures(self) -> tuple[Failure, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 
-from exporter.core.errors import ApiError, Reason
+from exporter.core.errors import ApiError, CredentialsError, Reason
 from exporter.core.model import CellKey, Failure
 
 NEVER = -math.inf
@@ -45,7 +45,10 @@ class CellLog:
 
 @dataclass(slots=True)
 class RefreshAttempt:
-    """A refresh so far. ``started`` is in monotonic seconds; failures for ``known_reasons`` are not logged again."""
+    """A refresh so far. ``started`` is in monotonic seconds; failures for ``known_reasons`` are not logged again.
+
+    ``lacks_credentials`` is true if there are no credentials for the account, such as those of its role.
+    """
 
     started: float
     log: CellLog
@@ -54,6 +57,7 @@ class RefreshAttempt:
     failures: dict[Reason, Failure] = field(default_factory=dict)
     errors: dict[tuple[Reason, str, str], ApiError] = field(default_factory=dict)
     has_response: bool = False
+    lacks_credentials: bool = False
     consecutive_failures: int = 0
 
     @property
@@ -73,6 +77,7 @@ class RefreshAttempt:
         """
         if error.reason is Reason.NOT_FOUND:
             error = ApiError(Reason.OTHER, error.code, error.detail, error.api)
+        self.lacks_credentials |= isinstance(error, CredentialsError)
         if error.reason not in self.known_reasons | self.reasons:
             self.log.failure(error, subject)
         self.add(Failure(error.reason, error.code, error.detail))
@@ -91,7 +96,9 @@ class LastRefresh:
     reasons: frozenset[Reason] = frozenset()
     failures: Mapping[Reason, Failure] = field(default_factory=dict)
     up: bool = False
+    lacks_credentials: bool = False
     succeeded_at: float = 0.0
+    recovered_at: float = NEVER
     response_at: float = NEVER
     duration: float | None = None
     ended_at: float = NEVER
@@ -103,7 +110,9 @@ class LastRefresh:
             reasons=frozenset(attempt.reasons),
             failures=dict(attempt.failures),
             up=up,
+            lacks_credentials=attempt.lacks_credentials,
             succeeded_at=now if up else self.succeeded_at,
+            recovered_at=monotonic if up and self.reasons else self.recovered_at,
             # A refresh that needed no call counts as a response: AWS refused nothing.
             response_at=monotonic if attempt.has_response or not attempt.errors else self.response_at,
             duration=monotonic - attempt.started,

@@ -146,6 +146,8 @@ class Snapshot(CellResult):
     ``omitted`` operations are beyond the limit of the configuration, and ``active_omitted`` of them are active.
     ``unknown_ids`` are configured ids that AWS does not know.
     ``found``: the exporter found the account or the Region, and the configuration does not name it.
+    ``lacks_credentials``: the last refresh had no credentials for the account, such as those of its role.
+    ``recovered_recently``: the first success after a failure was some minutes ago.
     """
 
     key: CellKey
@@ -162,11 +164,17 @@ class Snapshot(CellResult):
     active_omitted: int = 0
     unknown_ids: tuple[str, ...] = ()
     found: bool = False
+    lacks_credentials: bool = False
+    recovered_recently: bool = False
 
     @property
     def is_idle(self) -> bool:
-        """Whether the cell was found, was read completely, and has no operation."""
-        return self.found and self.up and not (self.expired or self.readings or self.omitted or self.missing)
+        """Whether the cell was found, was read completely, has no operation, and has not just recovered.
+
+        Without the series of the success after it, a single failure would look like one that lasts.
+        """
+        is_notable = self.expired or self.recovered_recently or self.missing
+        return self.found and self.up and not (is_notable or self.readings or self.omitted)
 
     @property
     def is_unread(self) -> bool:

@@ -15,7 +15,8 @@ from exporter.core.model import Scope, Shard, Snapshot
 from exporter.core.store import Store
 
 PREFIX = "aws_iot_bulk_exporter_"
-CELL = ("account", "aws_account_id", "aws_region", "kind")
+ACCOUNT = ("account", "aws_account_id")
+CELL = (*ACCOUNT, "aws_region", "kind")
 # Not "service": the Prometheus Operator adds a label of that name to each target.
 API = ("aws_account_id", "aws_region", "aws_service", "api")
 SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0)
@@ -195,7 +196,32 @@ def cell_families(store: Store) -> Iterable[Metric]:
         for reason in sorted(snapshot.reasons):
             errors.add_metric((*_labels(snapshot), reason.value), 1)
     yield errors
+    yield _account_family(shown)
     yield from _found_families(snapshots)
+
+
+def _account_family(shown: Iterable[Snapshot]) -> Metric:
+    """Return whether each account can be accessed. All cells of an account use the same credentials.
+
+    A cell without credentials is tried rarely. So the account can be accessed again when all of them have succeeded.
+    """
+    help = (
+        "Whether the exporter has credentials for the account, such as those of its role: 1 for yes, 0 for no. An "
+        "account that the exporter found has it while one of its cells has series."
+    )
+    family = GaugeMetricFamily(PREFIX + "account_accessible", help, labels=ACCOUNT)
+    ids: dict[str, str] = {}
+    lacking: set[str] = set()
+    for snapshot in shown:
+        name = snapshot.key.account
+        if snapshot.lacks_credentials:
+            lacking.add(name)
+        # Before the first refresh, nothing is known.
+        if snapshot.duration is not None or snapshot.reasons:
+            ids[name] = ids.get(name) or snapshot.scope.account_id
+    for name, id in ids.items():
+        family.add_metric((name, id), float(name not in lacking))
+    return family
 
 
 def _found_families(snapshots: Iterable[Snapshot]) -> Iterable[Metric]:

@@ -11,6 +11,8 @@ from exporter.metrics.self_metrics import PREFIX
 from exporter.monitoring import records as recorded
 from exporter.monitoring.promql import (
     ABORTED,
+    ACCOUNT_ACCESSIBLE,
+    ACCOUNT_LABELS,
     API_LABELS,
     BUILD_INFO,
     BY_RELEASE,
@@ -19,6 +21,7 @@ from exporter.monitoring.promql import (
     CELL_LABELS,
     CREATED,
     LAST_READ,
+    ON_ACCOUNT,
     ON_TARGET,
     OPERATION_LABELS,
     SAME_OPERATION,
@@ -131,8 +134,11 @@ READ_AGE = (
 )
 
 # A restart or a scrape that fails interrupts a series, and ``for`` would begin again. Ranges bridge these gaps.
+RECENT_ACCESS = f"max_over_time({ACCOUNT_ACCESSIBLE}[${{gap}}])"
+# The cells of an account share its credentials. Without them, the account has an alert instead of its cells.
+UNLESS_INACCESSIBLE = f"unless {ON_ACCOUNT} {RECENT_ACCESS} == 0"
 # 1 if an exporter has read nothing completely within the range. A pair of exporters has no spare then.
-CELL_DOWN = f"1 - {per_cell('min', f'max_over_time({UP}[${{gap}}])')}"
+CELL_DOWN = f"1 - {per_cell('min', f'max_over_time({UP}[${{gap}}]) {UNLESS_INACCESSIBLE}')}"
 OWN_ALERT = "access_denied|end_of_support"
 # Cells with a reason that has an alert of its own, and cells with another reason.
 EXPLAINED = per_cell("max", f'max_over_time({CELL_ERROR}{{reason=~"{OWN_ALERT}"}}[${{rate}}])')
@@ -321,6 +327,17 @@ EXPORTER_ALERTS: tuple[Alert, ...] = (
         "After each restart its data is incomplete until it has read everything from AWS.",
     ),
     _exporter_alert(
+        name="AwsIotBulkExporterAccountInaccessible",
+        panel="Inaccessible accounts",
+        query=f"1 - min {by(ACCOUNT_LABELS)} ({RECENT_ACCESS})",
+        labels=ACCOUNT_LABELS,
+        severity="warning",
+        summary="The exporter has no access to an account",
+        description="An exporter gets no credentials for account {account} ({aws_account_id}), so it reads none of its "
+        "operations. Usually the role does not exist in the account, or its trust policy does not allow the exporter.",
+        for_="5m",
+    ),
+    _exporter_alert(
         name="AwsIotBulkExporterCellDown",
         panel="Cells over time",
         query=f"{CELL_DOWN} unless {on(CELL_LABELS)} ({EXPLAINED} unless {on(CELL_LABELS)} {UNEXPLAINED})",
@@ -347,7 +364,7 @@ EXPORTER_ALERTS: tuple[Alert, ...] = (
         name="AwsIotBulkExporterDataStale",
         panel="Oldest success",
         # The value 0 means that no refresh has succeeded yet. CellDown covers that case.
-        query=f"time() - {per_cell('max', f'{PREFIX}last_success_timestamp_seconds > 0')}"
+        query=f"time() - {per_cell('max', f'{PREFIX}last_success_timestamp_seconds > 0 {UNLESS_INACCESSIBLE}')}"
         f' unless {on(CELL_LABELS)} {CELL_ERROR}{{reason="end_of_support"}}',
         labels=CELL_LABELS,
         threshold=1800,

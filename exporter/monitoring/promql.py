@@ -10,7 +10,7 @@ from typing import Any, Literal
 from exporter.kinds.kind import Kind, SeriesSelector
 from exporter.kinds.metric import IDENTITY, Metric
 from exporter.metrics.families import PREFIX as OPERATION_PREFIX
-from exporter.metrics.self_metrics import API, CELL
+from exporter.metrics.self_metrics import ACCOUNT, API, CELL
 from exporter.metrics.self_metrics import PREFIX as EXPORTER_PREFIX
 from exporter.monitoring.selection import GROUPING
 
@@ -21,12 +21,15 @@ ItemCount = Literal[
 ]
 
 OPERATION_LABELS = IDENTITY
+ACCOUNT_LABELS = ACCOUNT
 CELL_LABELS = CELL
 API_LABELS = API
 # One release of exporters, and one exporter. The labels of a release are a setting.
 BY_RELEASE = "by (${grouping})"
 BY_TARGET = "by (${grouping}, instance)"
 ON_TARGET = "on (${grouping}, instance)"
+# The names of accounts are unique in one exporter.
+ON_ACCOUNT = "on (${grouping}, instance, account)"
 TARGET_LABELS = (*GROUPING, "instance")
 
 STATUS = OPERATION_PREFIX + "status"
@@ -40,6 +43,7 @@ ABORTED = OPERATION_PREFIX + "aborted"
 LAST_READ = OPERATION_PREFIX + "last_read_timestamp_seconds"
 INFO = OPERATION_PREFIX + "info"
 UP = EXPORTER_PREFIX + "up"
+ACCOUNT_ACCESSIBLE = EXPORTER_PREFIX + "account_accessible"
 CELL_ERROR = EXPORTER_PREFIX + "cell_error"
 BUILD_INFO = EXPORTER_PREFIX + "build_info"
 SHARDS = EXPORTER_PREFIX + "shards"

@@ -15,6 +15,8 @@ from exporter.kinds.registry import KINDS
 from exporter.monitoring.prometheus import rule_file
 from exporter.monitoring.rules import rules
 from tests.support import http_requests
+from tests.support.clocks import ManualClock
+from tests.support.exporter_server import serve_simulated_aws
 from tests.support.processes import ExporterProcess, run_exporter_process
 from tests.support.prometheus import query_series, run_configured_prometheus
 from tests.support.waiting import wait_until
@@ -23,6 +25,19 @@ CONFIG = """
 accounts:
   - {name: factory, account_id: "111122223333", regions: [eu-west-1], watch: [{kind: iot_job, discover: true}]}
 """
+REGIONS = (
+    "ap-northeast-1, ap-northeast-2, ap-northeast-3, ap-south-1, ap-southeast-1, ap-southeast-2, ca-central-1, "
+    "eu-central-1, eu-north-1, eu-west-1, eu-west-2, eu-west-3, sa-east-1, us-east-1, us-east-2, us-west-1, us-west-2"
+)
+KINDS_OF_CELLS = ("thing_registration_task", "iot_job", "greengrass_deployment")
+REFUSED_CONFIG = f"""
+accounts:
+  - name: factory
+    role_arn: arn:aws:iam::111122223333:role/exporter
+    regions: [{REGIONS}]
+    watch: [{", ".join(f"{{kind: {kind}, discover: true}}" for kind in KINDS_OF_CELLS)}]
+"""
+SCENARIO_WITHOUT_ROLES = '{accounts: ["111122223333"], roles: []}'
 NO_ENDPOINT = "http://127.0.0.1:9"
 # The jobs that the chart gives to two releases, and to one whose exporter never comes up.
 PROD, STAGING, BROKEN = (f"{release}-aws-iot-bulk-exporter" for release in ("prod", "staging", "broken"))
@@ -44,13 +59,17 @@ class Fleet:
         found = query_series(self.prometheus_url, f'ALERTS{{alertname="{name}", alertstate="{state}"}}')
         return [alert["metric"] for alert in found]
 
+    def count(self, query: str) -> int:
+        """Return the number of series of a query."""
+        return len(query_series(self.prometheus_url, query))
+
     def wait_for(self, name: str) -> list[dict[str, Any]]:
         """Wait until an alert fires, and return all firing alerts of this name."""
         return wait_until(lambda: self.alerts(name, "firing") or None, name)
 
-    def wait_for_scrapes(self, targets: int) -> None:
+    def wait_for_scrapes(self, targets: int, scrapes: int = SCRAPES) -> None:
         """Wait until Prometheus has scraped some targets several times."""
-        query = f"count(sum_over_time(up[5m]) >= {SCRAPES}) == {targets}"
+        query = f"count(sum_over_time(up[5m]) >= {scrapes}) == {targets}"
         wait_until(lambda: query_series(self.prometheus_url, query) or None, "scrapes")
 
 
@@ -108,6 +127,32 @@ def test_a_cell_that_was_never_read_fires_and_names_its_reason(fleet: Fleet) -> 
     assert (cell["account"], cell["aws_region"], cell["kind"]) == ("factory", "eu-west-1", "iot_job")
     assert "reason" not in cell
     assert "The reason is connection." in description(fleet, "AwsIotBulkExporterCellDown")
+
+
+@pytest.fixture
+def refused(tmp_path: Path, prometheus_program: str) -> Iterator[Fleet]:
+    """Run two shards that watch 51 cells of an account whose role does not exist, and a Prometheus."""
+    with ExitStack() as stack:
+        aws, _ = stack.enter_context(serve_simulated_aws(SCENARIO_WITHOUT_ROLES, ManualClock()))
+        shards = []
+        for n in range(2):
+            folder = tmp_path / f"shard-{n}"
+            folder.mkdir()
+            flags = (f"--shard.ordinal={n}", "--shard.total=2")
+            shards.append(stack.enter_context(run_exporter_process(folder, REFUSED_CONFIG, aws, *flags)))
+        config = prometheus_config(tmp_path, {PROD: [address(shard) for shard in shards]})
+        yield Fleet(stack.enter_context(run_configured_prometheus(tmp_path, config, prometheus_program)), shards)
+
+
+def test_an_account_whose_role_is_refused_fires_once_instead_of_for_each_of_its_51_cells(refused: Fleet) -> None:
+    (alert,) = refused.wait_for("AwsIotBulkExporterAccountInaccessible")
+    assert (alert["account"], alert["aws_account_id"]) == ("factory", "111122223333")
+    wait_until(lambda: refused.count("aws_iot_bulk_exporter_up == 0") == 51 or None, "the cells")
+    # The window and the wait of the alerts on cells are shorter.
+    refused.wait_for_scrapes(targets=2, scrapes=20)
+    # Before the first refresh ends, cells are down for an unknown reason.
+    wait_until(lambda: refused.count('ALERTS{aws_account_id!=""}') == 1 or None, "the only alert on the account")
+    assert refused.alerts("AwsIotBulkExporterAccountInaccessible", "firing") == [alert]
 
 
 def description(fleet: Fleet, name: str) -> str:

@@ -33,6 +33,7 @@ INDEPENDENT = {
     "AwsIotBulkOperationStatusUnknown": "It is an event of AWS, and it has no id.",
     "AwsIotBulkExporterDown": "It is the cause of the other alerts on the exporter.",
     "AwsIotBulkExporterMissing": "It has no labels. A down exporter of another release would hide a missing one.",
+    "AwsIotBulkExporterAccountInaccessible": "It is a cause. The queries on cells leave out its cells.",
     "AwsIotBulkExporterCellDown": "Its query leaves out cells with a reason that has an alert of its own.",
     "AwsIotBulkExporterAccessDenied": "It is a cause.",
     "AwsIotBulkExporterThrottled": "It is a cause.",

@@ -28,19 +28,22 @@ WATCHES: Mapping[str, Mapping[str, Any]] = {
     "AwsIotBulkExporterActiveOmitted": {"discover": {"max_operations": 1}},
     "AwsIotBulkExporterUnknownIds": {**DISCOVERY, "ids": ["drill-unknown"]},
 }
+# The roles of the accounts of cases. Other accounts have none.
+ROLES: Mapping[str, str] = {"AwsIotBulkExporterAccountInaccessible": "arn:aws:iam::111122223333:role/drill"}
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """An alert, the labels that it must have, and the scenario that causes it, empty for an exporter fault.
 
-    ``watch`` is what an exporter watches in the cells of the scenario.
+    ``watch`` is what an exporter watches in the cells of the scenario, and ``role`` the ARN of the account's role.
     """
 
     alert: Alert
     scenario: Mapping[str, Any]
     labels: Mapping[str, str]
     watch: Mapping[str, Any] = field(default_factory=lambda: DISCOVERY)
+    role: str = ""
 
     def __str__(self) -> str:
         labels = ", ".join(f'{name}="{value}"' for name, value in self.labels.items() if name != "alertname")
@@ -90,7 +93,8 @@ def _simulated_case(alert: Alert) -> Case:
         "id": operation["id"],
     }
     labels = {label: values[label] for label in alert.labels if label in values}
-    return Case(alert, scenario, {**_rule_labels(alert), **labels}, WATCHES.get(alert.name, DISCOVERY))
+    watch, role = WATCHES.get(alert.name, DISCOVERY), ROLES.get(alert.name, "")
+    return Case(alert, scenario, {**_rule_labels(alert), **labels}, watch, role)
 
 
 def _rule_labels(alert: Alert) -> dict[str, str]:

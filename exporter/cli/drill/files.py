@@ -29,7 +29,10 @@ def exporter_config(
 ) -> dict[str, Any]:
     """Return the configuration that watches the cells of the cases, limited to these kinds, and organizations."""
     accounts = [
-        _account(case.alert.name, case.scenario["accounts"][0], region, {"kind": kind, **case.watch})
+        {
+            **_account(case.alert.name, case.scenario["accounts"][0], region, {"kind": kind, **case.watch}),
+            **({"role_arn": case.role} if case.role else {}),
+        }
         for case in cases
         for region, kind in case.cells
         if kind in kinds

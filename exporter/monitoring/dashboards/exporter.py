@@ -26,12 +26,14 @@ from exporter.monitoring.dashboards.panels import (
 )
 from exporter.monitoring.dashboards.queries import CHOSEN, MILLISECONDS, cells_down, number_of
 from exporter.monitoring.promql import (
+    ACCOUNT_LABELS,
     API_LABELS,
     BY_RELEASE,
     ON_TARGET,
     SHARD_ORDINAL,
     SHARDS,
     by,
+    on,
     per_cell,
     selector,
     shard_count,
@@ -49,6 +51,7 @@ def _rate(counter: str) -> str:
 
 CHOSEN_INSTANCE: Final = 'instance=~"$instance"'
 CHOSEN_CELLS: Final = f"{CHOSEN}, {CHOSEN_INSTANCE}"
+CHOSEN_ACCOUNTS: Final = f'aws_account_id=~"$account", {CHOSEN_INSTANCE}'
 CELL_LEGEND: Final = "{{account}} {{aws_region}} {{kind}}"
 CELL_UP: Final = per_cell("min", _self_metric("up", CHOSEN_CELLS))
 LAST_SUCCESS: Final = _self_metric("last_success_timestamp_seconds", CHOSEN_CELLS)
@@ -84,7 +87,8 @@ def exporter_dashboard(selection: Selection = EVERY_EXPORTER) -> str:
             Row(9, _cell_graphs()),
             Row(9, _request_graphs(), "AWS's APIs"),
             Row(9, _response_times()),
-            Row(8, _found_cells(), "Organizations and found Regions"),
+            Row(8, (_inaccessible_accounts(),), "Organizations and found Regions"),
+            Row(8, _found_cells()),
             Row(8, _processes(), "Processes"),
         ),
         since="now-6h",
@@ -283,6 +287,30 @@ def _response_times() -> tuple[Panel, ...]:
             "s",
             min=0,
         ),
+    )
+
+
+def _inaccessible_accounts() -> Panel:
+    accessible = f"min {by(ACCOUNT_LABELS)} ({_self_metric('account_accessible', CHOSEN_ACCOUNTS)})"
+    is_inaccessible = f"and {on(ACCOUNT_LABELS)} {accessible} == 0"
+    errors = per_cell("max", _self_metric("cell_error", CHOSEN_ACCOUNTS), "reason")
+    last_success = f"max {by(ACCOUNT_LABELS)} ({_self_metric('last_success_timestamp_seconds', CHOSEN_ACCOUNTS)} > 0)"
+    return table(
+        "Inaccessible accounts",
+        "Accounts for which an exporter gets no credentials, usually because it cannot assume their role: the reasons, "
+        "the numbers of failing cells, and the time since a cell of the account was last read.",
+        (
+            f"count {by((*ACCOUNT_LABELS, 'reason'))} ({errors}) {is_inaccessible}",
+            f"time() - {last_success} {is_inaccessible}",
+        ),
+        (
+            Column("account", "Name"),
+            Column("aws_account_id", "Account"),
+            Column("reason", "Reason"),
+            Column("Value #A", "Cells", {"decimals": 0}),
+            Column("Value #B", "Last success", {"unit": "s"}),
+        ),
+        sort_by="Cells",
     )
 
 

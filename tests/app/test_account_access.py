@@ -1,0 +1,168 @@
+"""An account without credentials has one series that says so. A denied Region, kind or call is no such account."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from botocore.awsrequest import AWSPreparedRequest
+
+from tests.support.exposition_rows import Scrape
+from tests.support.scripted_endpoint import HttpResponse, error_response, json_response
+from tests.support.virtual_exporter import VirtualExporter, VirtualExporters, virtual_exporters
+
+ID = "111122223333"
+WATCH = "[{kind: thing_registration_task, discover: true}, {kind: iot_job, discover: true}]"
+CONFIG = f"""
+accounts:
+  - name: factory
+    role_arn: arn:aws:iam::{ID}:role/exporter
+    regions: [eu-west-1, us-east-1]
+    watch: {WATCH}
+"""
+ORGANIZATION = f"organizations: [{{role_name: exporter, regions: [eu-west-1, us-east-1], watch: {WATCH}}}]"
+WITHOUT_ROLE = f"accounts: [{{name: factory, account_id: '{ID}', regions: [eu-west-1], watch: {WATCH}}}]"
+STS = """<{api}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><{api}Result><Account>999999999999</Account>
+<Credentials><AccessKeyId>ASIAX</AccessKeyId><SecretAccessKey>x</SecretAccessKey><SessionToken>x</SessionToken>
+<Expiration>2100-01-01T00:00:00Z</Expiration></Credentials></{api}Result></{api}Response>"""
+ACCESSIBLE, UP = "aws_iot_bulk_exporter_account_accessible", "aws_iot_bulk_exporter_up"
+MINUTE = 60.0
+
+
+def sts_error(code: str, status: int) -> HttpResponse:
+    """Return an error of STS."""
+    return HttpResponse(f"<ErrorResponse><Error><Code>{code}</Code></Error></ErrorResponse>".encode(), status)
+
+
+@dataclass
+class Aws:
+    """An account with empty lists, also as the only member of an organization.
+
+    ``role`` is STS's error for its role, and ``denied`` a part of the URLs that AWS denies.
+    """
+
+    role: HttpResponse | None = None
+    denied: str = ""
+
+    def respond(self, api: str, request: AWSPreparedRequest) -> HttpResponse:
+        """Return the response to a call."""
+        if api == "ListAccounts":
+            return json_response({"Accounts": [{"Id": ID, "Name": "factory", "Status": "ACTIVE"}]})
+        if api == "AssumeRole" and self.role:
+            return self.role
+        if api in ("AssumeRole", "GetCallerIdentity"):
+            return HttpResponse(STS.format(api=api).encode(), 200, {"content-type": "text/xml"})
+        # The Region of a request is a part of its signature.
+        if self.denied and self.denied in f"{request.url} {request.headers['Authorization']!s}":
+            return error_response("AccessDeniedException", 403)
+        return json_response({"jobs": []} if "/jobs" in request.url else {"taskIds": []})
+
+
+@pytest.fixture
+def aws() -> Aws:
+    return Aws()
+
+
+@pytest.fixture
+def exporters(aws: Aws) -> Iterator[VirtualExporters]:
+    with virtual_exporters(aws.respond) as exporters:
+        yield exporters
+
+
+def start(exporters: VirtualExporters, config: str = CONFIG) -> Iterator[VirtualExporter]:
+    with exporters.start(config, accounts=("organizations[0]", "factory")) as exporter:
+        yield exporter
+
+
+@pytest.fixture
+def exporter(exporters: VirtualExporters) -> Iterator[VirtualExporter]:
+    yield from start(exporters)
+
+
+@pytest.fixture
+def finder(exporters: VirtualExporters) -> Iterator[VirtualExporter]:
+    """An exporter that finds the account in an organization."""
+    yield from start(exporters, ORGANIZATION)
+
+
+def scrape(exporter: VirtualExporter, after: float = 0.0) -> Scrape:
+    """Return the second of two scrapes after some time: the first one starts refreshes and does not wait for them."""
+    exporter.loop.pass_time(after)
+    exporter.scrape()
+    exporter.loop.pass_time(1.0)
+    return Scrape(exporter.scrape())
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [sts_error("AccessDenied", 403), sts_error("Throttling", 400), sts_error("InternalFailure", 500)],
+    ids=["refused", "throttled", "failed"],
+)
+def test_an_account_without_credentials_has_a_single_row_of_0_until_all_its_cells_are_read(
+    aws: Aws, exporter: VirtualExporter, refusal: HttpResponse
+) -> None:
+    aws.role = refusal
+    exposed = scrape(exporter)
+    assert exposed.rows(ACCESSIBLE) == [({"account": "factory", "aws_account_id": ID}, 0.0)]
+    assert [value for _, value in exposed.rows(UP)] == [0, 0, 0, 0]
+    # The later cells get the failure of the first one, without a call to STS.
+    assert scrape(exporter, 2.0).value(ACCESSIBLE) == 0
+    aws.role = None
+    later = [scrape(exporter, MINUTE) for _ in range(20)]
+    for exposed in later:
+        assert exposed.value(ACCESSIBLE) == min(value for _, value in exposed.rows(UP))
+    assert later[-1].value(ACCESSIBLE) == 1
+
+
+@pytest.mark.parametrize(
+    ("denied", "cells"), [("/us-east-1/", 2), ("/jobs", 2), ("//", 4)], ids=["Region", "kind", "everything"]
+)
+def test_an_account_whose_calls_are_denied_is_accessible(
+    aws: Aws, exporter: VirtualExporter, denied: str, cells: int
+) -> None:
+    aws.denied = denied
+    exposed = scrape(exporter)
+    assert [value for _, value in exposed.rows(UP)].count(0) == cells
+    assert exposed.value(ACCESSIBLE) == 1
+
+
+def test_a_session_that_is_revoked_is_noticed_at_its_renewal(aws: Aws, exporter: VirtualExporter) -> None:
+    assert scrape(exporter).value(ACCESSIBLE) == 1
+    aws.role = sts_error("AccessDenied", 403)
+    # The calls still succeed with the session that AWS has given.
+    assert scrape(exporter, MINUTE).value(ACCESSIBLE) == 1
+
+
+def test_an_account_without_a_role_and_without_credentials_is_not_accessible(
+    exporters: VirtualExporters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    for exporter in start(exporters, WITHOUT_ROLE):
+        assert scrape(exporter).rows(ACCESSIBLE) == [({"account": "factory", "aws_account_id": ID}, 0.0)]
+
+
+def test_a_found_account_that_refuses_its_role_has_a_row_until_some_minutes_after_the_repair(
+    aws: Aws, finder: VirtualExporter
+) -> None:
+    aws.role = sts_error("AccessDenied", 403)
+    assert scrape(finder).rows(ACCESSIBLE) == [({"account": "factory", "aws_account_id": ID}, 0.0)]
+    aws.role = None
+    repaired = [scrape(finder, MINUTE) for _ in range(60)]
+    values = [exposed.value(ACCESSIBLE) for exposed in repaired]
+    # The success must have series for longer than the window in which alerts look for it.
+    assert values.count(1) >= 12
+    assert values[-1] is None
+    assert values == sorted(values, key=lambda value: (value is None, value))
+
+
+def test_a_found_cell_that_failed_once_keeps_its_series_for_some_minutes(aws: Aws, finder: VirtualExporter) -> None:
+    assert scrape(finder).rows(UP) == []
+    aws.denied = "/us-east-1/"
+    failing = scrape(finder, 5 * MINUTE)
+    assert {labels["aws_region"] for labels, _ in failing.rows(UP)} == {"us-east-1"}
+    aws.denied = ""
+    later = [scrape(finder, MINUTE) for _ in range(60)]
+    successes = [exposed for exposed in later if {value for _, value in exposed.rows(UP)} == {1}]
+    assert len(successes) >= 12
+    assert later[-1].rows(UP) == []
+    assert {exposed.value(ACCESSIBLE) for exposed in successes} == {1}
