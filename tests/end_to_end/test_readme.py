@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from exporter.cli.drill.programs import free_port
-from exporter.simulator.scenario import scenario_text
 from tests.support.exporter_server import aws_environment
 from tests.support.processes import run_until_printed
 from tests.support.prometheus import query_series, run_prometheus
@@ -24,23 +23,23 @@ QUERIES = [line for block in re.findall(r"(?ms)^```promql\n(.*?)^```$", README) 
 ELSEWHERE = ("make image", "docker ", "helm ", "make drill", "aws-iot-bulk-exporter drill")
 # Commands that need an account of AWS, a cluster or another machine.
 OUTSIDE = ("aws ", "kubectl ", "sudo ", "podman ", "/opt/")
+SIMULATE = "aws-iot-bulk-exporter simulate"
 # Commands that run until Ctrl+C, with the output that shows that they work.
 ENDLESS = {
     "make demo": r"Status page: .*\n",
     "aws-iot-bulk-exporter serve": "msg=listening",
-    "aws-iot-bulk-exporter simulate": "export AWS_ENDPOINT_URL",
+    SIMULATE: "export AWS_ENDPOINT_URL",
     "aws-iot-bulk-exporter watch": r"\n",
 }
 # The exit status of each command that does not end with 0: some things of the job fail.
 STATUSES = {
     "aws-iot-bulk-exporter watch --kind=iot_job --id=firmware-7 --until-done": 1,
-    # The simulated AWS has no organization.
-    "aws-iot-bulk-exporter check --config.file=config.example.yaml --live": 1,
 }
 PAGES = [
     "docs/troubleshooting.md",
     "docs/monitoring.md",
     "docs/aws-permissions.md",
+    "docs/organizations.md",
     "docs/scenarios.md",
     "docs/scaling.md",
 ]
@@ -65,11 +64,9 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The environment of a user whose AWS is the demo's, and in which every role can be assumed."""
+    """The environment of a user whose AWS is the demo's."""
     program("curl")
-    scenario = tmp_path / "scenario.yaml"
-    scenario.write_text(re.sub(r"(?ms)^roles:.*?^operations:", "operations:", scenario_text()))
-    command = [sys.executable, "-m", "exporter", "simulate", "--listen-address=127.0.0.1:0", f"--scenario={scenario}"]
+    command = [sys.executable, "-m", "exporter", "simulate", "--listen-address=127.0.0.1:0"]
     with (
         run_until_printed(r"(?<=AWS_ENDPOINT_URL=)\S+", command, tmp_path / "simulate.log") as url,
         aws_environment(url),
@@ -92,10 +89,14 @@ def follow(page: str, shell: ShellSession, folder: Path, ports: dict[str, str]) 
 
 
 def run(step: Step, written: str, shell: ShellSession) -> str:
-    """Run a command line. A command that does not end stays in the background until the next one starts."""
+    """Run a command line. A command that does not end stays in the background until the next one starts.
+
+    The simulated AWS stays until the end of the page, because the next command may use it.
+    """
     endless = [ready for command, ready in ENDLESS.items() if written.startswith(command)]
     if endless and "--until-done" not in written:
-        shell.stop()
+        if not shell.started.startswith(SIMULATE):
+            shell.stop()
         return shell.start(step.text, endless[0])
     status, output = shell.run(step.text)
     assert status == STATUSES.get(written, 0), output

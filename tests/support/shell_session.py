@@ -36,10 +36,11 @@ def steps(page: str) -> Iterator[Step]:
 
 @dataclass
 class ShellSession:
-    """A running shell. ``log`` contains the output of all commands."""
+    """A running shell. ``log`` contains the output of all commands. ``started`` is the last command of ``start``."""
 
     process: subprocess.Popen[str]
     log: Path
+    started: str = ""
     _commands: int = field(default=0)
 
     def run(self, line: str) -> tuple[int, str]:
@@ -52,7 +53,7 @@ class ShellSession:
 
     def start(self, line: str, ready: str) -> str:
         """Start a command that does not end, and return its output up to a pattern."""
-        start = self._size()
+        start, self.started = self._size(), line
         self._write(f"{line} &")
         return wait_until(lambda: re.search(rf"(?s).*{ready}", self._output(start)), line, timeout=300)[0]
 
