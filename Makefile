@@ -30,6 +30,7 @@ REPRODUCIBLE_podman = --format docker --timestamp $(COMMIT_TIME)
 REPRODUCIBLE_buildah = $(REPRODUCIBLE_podman)
 
 REPOSITORY ?= aws-iot-bulk-exporter
+CLUSTER_IMAGE = localhost/aws-iot-bulk-exporter:cluster
 
 .PHONY: help demo drill test test-python cluster environments properties faults lint audit format bench bench-compare soak image \
 	sbom lock write-locks chart distributions release-check release-notes version documents screenshots clean
@@ -49,9 +50,11 @@ test: environments ## Run all tests; ARGS selects some, WORKERS=0 uses one proce
 test-python: $(VENV)/.dev ## Run the tests whose results can depend on the version of Python; see PYTHON and VENV.
 	$(BIN)/python -m pytest $(PARALLEL) $(addprefix tests/,$(PYTHON_TESTS)) $(ARGS)
 
-cluster: $(VENV)/.dev ## Test the chart on a real Kubernetes API; builds its programs with Go at the first time.
+cluster: $(VENV)/.dev ## Test the chart on a real Kubernetes; builds its programs with Go at the first time.
 	.ci/cluster-programs
-	CI=true $(BIN)/python -m pytest $(PARALLEL) tests/cluster $(ARGS)
+	test -n "$$EXPORTER_IMAGE" || (flags=$$(mktemp -d) && $(MAKE) image ENGINE=buildah IMAGE=$(CLUSTER_IMAGE) \
+	BUILD_FLAGS="$$(.ci/image-flags "$$flags")" && rm -r "$$flags")
+	CI=true EXPORTER_IMAGE=$${EXPORTER_IMAGE:-$(CLUSTER_IMAGE)} $(BIN)/python -m pytest $(PARALLEL) tests/cluster $(ARGS)
 
 environments: $(VENV)/.dev .venv-ministack/.done .venv-moto/.done .venv-sbom/.done ## Create the virtual environments of the tests.
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from tests.cluster.machine import CONTROLLERS, INTERFACES, machine_name
+from tests.cluster.machine import machine_name, traces_of
 from tests.support.repository import processes_of, program
 
 NAMESPACES = ("mnt", "net", "pid")
@@ -51,13 +51,12 @@ def leftovers(folder: Path, number: int, namespaces: set[str]) -> list[str]:
     """Return what remains of a cluster with this folder, machine and namespaces, in words."""
     name = machine_name(number)
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
-    paths = [INTERFACES / name, *CONTROLLERS.glob(f"*/{name}")]
     return [
         *processes_of(folder).values(),
         *processes_of(name).values(),
         *(f"process {id}" for id in _processes() if namespaces & _all_namespaces([id])),
         *(mount for mount in mounts if any(word in mount for word in (str(folder), *namespaces))),
-        *(str(path) for path in paths if path.exists()),
+        *map(str, traces_of(number)),
     ]
 
 

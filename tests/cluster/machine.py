@@ -77,9 +77,15 @@ def problem() -> str:
     return "" if os.access(CONTROLLERS / "memory", os.W_OK) else f"{CONTROLLERS} is not writable"
 
 
+def traces_of(number: int) -> list[Path]:
+    """Return the network interface and the cgroups of a machine."""
+    name = machine_name(number)
+    return [path for path in (INTERFACES / name, *CONTROLLERS.glob(f"*/{name}")) if path.exists()]
+
+
 def unused_number() -> int:
     """Return a number that no machine has."""
-    return secrets.choice([number for number in NUMBERS if not (INTERFACES / machine_name(number)).exists()])
+    return secrets.choice([number for number in NUMBERS if not traces_of(number)])
 
 
 @contextmanager
