@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -63,13 +63,16 @@ def exporter(config: str, endpoint: str, *flags: str) -> Iterator[int]:
 
 
 @contextmanager
-def exporter_process(config: str, endpoint: str, *flags: str) -> Iterator[tuple[int, int]]:
+def exporter_process(
+    config: str, endpoint: str, *flags: str, variables: Mapping[str, str] = {}
+) -> Iterator[tuple[int, int]]:
     """Run the exporter, and give its port and its process id. It may not listen yet."""
     port = free_port()
     with file_with(config) as file:
         words = ["-m", "exporter", f"--config.file={file}", f"--web.listen-address=127.0.0.1:{port}", *flags]
         command = [sys.executable, *words]
-        with subprocess.Popen(command, env=environment(endpoint), stderr=subprocess.DEVNULL) as process:
+        names = {**environment(endpoint), **variables}
+        with subprocess.Popen(command, env=names, stderr=subprocess.DEVNULL) as process:
             try:
                 yield port, process.pid
             finally:
@@ -135,6 +138,13 @@ def table(header: tuple[str, ...], body: list[tuple[str, ...]]) -> str:
 def resident(process: int | str = "self") -> float:
     """Return the resident memory of a process, in MiB."""
     return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def cpu_seconds(process: int) -> float:
+    """Return the seconds of CPU that a process has used."""
+    # The name of the program, which may contain spaces, is in parentheses.
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def peak(process: int | str = "self") -> float:

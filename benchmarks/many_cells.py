@@ -13,7 +13,8 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 
 from benchmarks import harness
-from benchmarks.organization import ACCOUNTS, ACTIVE_ACCOUNTS, REGIONS
+from benchmarks.organization import ACTIVE_ACCOUNTS, REGIONS
+from benchmarks.tls_endpoint import ACCOUNTS, account_id
 from exporter.core.errors import Reason
 from exporter.core.model import CellKey, Failure, Reading, Scope, Snapshot
 from exporter.core.store import Store
@@ -76,7 +77,7 @@ def _store(failing: int) -> Store:
 
 def _snapshot(number: int, region: str, kind: str, is_failing: bool) -> Snapshot:
     name = f"a{number}"
-    key, scope = CellKey(name, region, kind), Scope(name, f"{100000000000 + number}", region)
+    key, scope = CellKey(name, region, kind), Scope(name, account_id(number), region)
     if is_failing:
         failure = Failure(Reason.ACCESS_DENIED, "AccessDenied", f"cannot assume the role reader in {scope.account_id}")
         return Snapshot(key, scope, reasons=frozenset({failure.reason}), failures=(failure,), duration=0.1, found=True)

@@ -37,5 +37,6 @@ REPORTS: Mapping[str, tuple[str, Callable[[], str]]] = {
     "scopes": ("Many scopes", scopes.report),
     "capacity": ("Capacity", capacity.report),
     "organization": ("An organization", organization.report),
+    "accounts": ("Fifty accounts", organization.named_report),
     "cpu": ("CPU of an API call", cpu.report),
 }

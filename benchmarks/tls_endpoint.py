@@ -1,10 +1,13 @@
 """A minimal HTTPS server in a process of its own that keeps connections. It plays just enough of AWS for benchmarks.
 
-It sends the same task for each request, or with ``lists`` the lists of an organization: accounts up to
-``LAST_ACTIVE_ACCOUNT`` have a task in each of ``ACTIVE_REGIONS``, and everything else is empty.
+It sends the same task for each request, or with ``lists`` it plays an organization: its accounts, the sessions of their
+roles, and their lists. Accounts up to ``LAST_ACTIVE_ACCOUNT`` have a task in each of ``ACTIVE_REGIONS``, and everything
+else is empty. ``/start/ACCOUNT`` starts a task in an account, in ``START_REGION``. ``/requests`` returns the number of
+requests since the last call of it.
 """
 
 import itertools
+import json
 import ssl
 import subprocess
 import sys
@@ -13,18 +16,31 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import ClassVar
 
 import trustme
 
 BODY = b'{"taskId": "x", "status": "InProgress", "successCount": 9, "failureCount": 1, "percentageProgress": 50}'
 
+ACCOUNTS = 1000
+# As many as AWS sends.
+ACCOUNTS_IN_PAGE = 20
 LAST_ACTIVE_ACCOUNT = "100000000049"
+START_REGION = "eu-central-1"
 ACTIVE_REGIONS = ("us-east-1", "us-east-2", "us-west-2", "eu-west-1")
 EMPTY = {"/jobs": b'{"jobs": []}', "/greengrass/v2/deployments": b'{"deployments": []}'}
+IDENTITY = b"""<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>
+<Arn>arn:aws:iam::999999999999:user/bench</Arn><UserId>bench</UserId><Account>999999999999</Account>
+</GetCallerIdentityResult></GetCallerIdentityResponse>"""
 SESSION = """<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><AssumedRoleUser>
 <Arn>arn:aws:sts::{id}:assumed-role/reader/x</Arn><AssumedRoleId>AROA:x</AssumedRoleId></AssumedRoleUser><Credentials>
 <AccessKeyId>KEY{id}</AccessKeyId><SecretAccessKey>secret</SecretAccessKey><SessionToken>token</SessionToken>
 <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>"""
+
+
+def account_id(number: int) -> str:
+    """Return the id of an account of the organization."""
+    return f"{100000000000 + number}"
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -41,6 +57,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         form = self.rfile.read(int(self.headers["content-length"])).decode()
+        if self.headers["x-amz-target"]:
+            self._send(_accounts(json.loads(form)), "application/x-amz-json-1.1")
+            return
+        if "GetCallerIdentity" in form:
+            self._send(IDENTITY, "text/xml")
+            return
         account_id = form.partition("iam%3A%3A")[2][:12]
         self._send(SESSION.format(id=account_id).encode(), "text/xml")
 
@@ -50,12 +72,17 @@ class _Handler(BaseHTTPRequestHandler):
 
 class _ListHandler(_Handler):
     requests = itertools.count()
+    started: ClassVar[set[str]] = set()
 
     def do_GET(self) -> None:
         path, _, query = self.path.partition("?")
         if path == "/requests":
             self._send(str(next(type(self).requests)).encode())
             type(self).requests = itertools.count()
+            return
+        if path.startswith("/start/"):
+            self.started.add(path.rpartition("/")[2])
+            self._send(b"{}")
             return
         next(self.requests)
         self._send(EMPTY.get(path) or self._tasks(path, query))
@@ -65,7 +92,16 @@ class _ListHandler(_Handler):
             return BODY
         account_id, _, region = self.headers["authorization"].partition("KEY")[2].split("/")[:3]
         is_active = account_id <= LAST_ACTIVE_ACCOUNT and region in ACTIVE_REGIONS
+        is_active |= account_id in self.started and region == START_REGION
         return b'{"taskIds": ["x"]}' if is_active and "status=Can" not in query else b'{"taskIds": []}'
+
+
+def _accounts(request: dict[str, str]) -> bytes:
+    """Return a page of the list of accounts."""
+    first = int(request.get("NextToken", 0))
+    last = min(first + ACCOUNTS_IN_PAGE, ACCOUNTS)
+    accounts = [{"Id": account_id(number), "Name": f"a{number}", "State": "ACTIVE"} for number in range(first, last)]
+    return json.dumps({"Accounts": accounts, **({"NextToken": str(last)} if last < ACCOUNTS else {})}).encode()
 
 
 @contextmanager
