@@ -1,5 +1,6 @@
 """The commands, configurations, queries and figures in the documents are valid."""
 
+import math
 import re
 import shlex
 import subprocess
@@ -137,12 +138,21 @@ def has_result(query: str, case: str, totals: tuple[int, ...], folder: Path) -> 
 
 def test_every_figure_was_measured() -> None:
     rows = re.findall(r"^\| [^|]+ \| ([^|]+) \| `python -m benchmarks (\w+)` \|$", SCALING, re.MULTILINE)
-    assert len(rows) == 8
+    assert len(rows) == 11
     for figure, name in rows:
         (section,) = re.findall(rf"^## [^\n]*\(`{name}`\)\n(.*?)(?=^## |\Z)", PERFORMANCE, re.MULTILINE | re.DOTALL)
         assert re.search(rf"(?<![\d.]){re.escape(figure)}(?![\d.])", section), figure
     assert "9 shards of 1,889 scopes" in SCALING
     assert "9 shards of 1,889 scopes" in PERFORMANCE
+
+
+@pytest.mark.parametrize(("active", "idle", "number"), [(17_000, 0, 9), (200, 16_800, 1)])
+def test_the_examples_of_shards_follow_from_the_formula(active: int, idle: int, number: int) -> None:
+    [(cpu, idle_cpu)] = re.findall(r"shards = \(n x ([\d.]+) ms / T \+ i x ([\d.]+) ms / 30 s\) / u", SCALING)
+    assert f"| {cpu} ms |" in SCALING
+    assert f"| {idle_cpu} ms |" in SCALING
+    load = (active * float(cpu) + idle * float(idle_cpu)) / 1e3 / 30
+    assert math.ceil(load / 0.7) == number
 
 
 @pytest.mark.parametrize("file", [*PARTS, *WHOLE], ids=lambda file: file.name)
