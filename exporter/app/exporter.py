@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from prometheus_client import disable_created_metrics
 
+from exporter.app.enabled_regions import EnabledRegions
 from exporter.app.organizations import Organizations
 from exporter.app.runtime import ProcessContext, Runtime, first_runtime, next_runtime
 from exporter.collector.cache import CellCache
@@ -55,6 +56,7 @@ class Exporter:
         self._read = read
         self._reloading = asyncio.Lock()
         self._reading: asyncio.Task[None] | None = None
+        self._reading_regions: asyncio.Task[None] | None = None
         self._reload_tasks: set[asyncio.Task[None]] = set()
         self._reload_metrics = ConfigMetrics(process.registry)
         self._reload_metrics.succeed(process.clock.now())
@@ -96,6 +98,7 @@ class Exporter:
         while True:
             runtime = self.runtime
             reading = self._read_organizations_if_due()
+            self._read_regions_if_due()
             await refresh(runtime.scheduler, max(0.0, until - now()))
             if reading and not self._process.organizations.was_read(runtime.config):
                 # The first scrape shows what can be found in its time. Later ones do not wait for a list.
@@ -114,13 +117,30 @@ class Exporter:
     async def _read_organizations(self) -> None:
         """Read the organizations, and replace the runtime if their accounts changed."""
         runtime = self.runtime
-        if not await self._process.organizations.read(runtime.config, runtime.gateway):
-            return
+        if await self._process.organizations.read(runtime.config, runtime.gateway):
+            await self._use_found("accounts not changed")
+
+    def _read_regions_if_due(self) -> None:
+        """Start to read the enabled Regions of accounts. No scrape waits for them."""
+        if self._reading_regions and self._reading_regions.done():
+            self._reading_regions = None
+        if self._reading_regions is None and self._process.regions.is_due(self.runtime.region_accounts):
+            self._reading_regions = asyncio.get_running_loop().create_task(self._read_regions())
+
+    async def _read_regions(self) -> None:
+        """Read enabled Regions, and replace the runtime if they changed."""
+        runtime = self.runtime
+        every = runtime.config.refresh.accounts_every
+        async for _ in self._process.regions.read(runtime.region_accounts, every, runtime.gateway):
+            await self._use_found("Regions not changed")
+
+    async def _use_found(self, failure: str) -> None:
+        """Replace the runtime by that of the accounts and Regions which are known now. Log a failure."""
         async with self._reloading:
             try:
                 self.runtime = next_runtime(self._process, self.runtime, self.runtime.config)
             except ConfigError as error:
-                self._process.log.error("accounts not changed", problems="; ".join(error.problems))
+                self._process.log.error(failure, problems="; ".join(error.problems))
 
     async def reload(self) -> None:
         """Read the configuration and replace the runtime. Concurrent reloads run one after the other.
@@ -131,6 +151,7 @@ class Exporter:
             try:
                 config = await in_thread(self._read)
                 self._process.organizations.expire()
+                self._process.regions.expire()
                 self.runtime = next_runtime(self._process, self.runtime, config)
             except ConfigError as error:
                 self._reload_metrics.fail()
@@ -151,8 +172,8 @@ class Exporter:
 
     def stop(self) -> None:
         """Start no more refreshes, and cancel those under way."""
-        if self._reading:
-            self._reading.cancel()
+        for reading in filter(None, (self._reading, self._reading_regions)):
+            reading.cancel()
         self.runtime.scheduler.stop()
         if self.runtime.failure_reader:
             self.runtime.failure_reader.stop()
@@ -201,5 +222,6 @@ def new_process_context(
         ApiMetrics(registry),
         Estimates(),
         Organizations(clock, log, shard.total),
+        EnabledRegions(clock, log),
         cache,
     )

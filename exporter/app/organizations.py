@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.aws.gateway import Gateway
 from exporter.aws.organizations import read_accounts, reading_account
-from exporter.collector.watched_accounts import Found, partition_of_organization
+from exporter.collector.watched_accounts import partition_of_organization
 from exporter.config.sections import Config, Organization
 from exporter.core.clock import Clock
 from exporter.core.errors import ApiError, UnreachableError
@@ -44,7 +44,7 @@ class Organizations:
         self._readings: dict[str, _Reading] = {}
         self._read_before: set[str] = set()
 
-    def found(self, config: Config) -> Found:
+    def found(self, config: Config) -> Sequence[tuple[FoundAccount, ...]]:
         """Return the accounts of each organization, in the order of the configuration."""
         return tuple(self._reading(organization).accounts for organization in config.organizations)
 

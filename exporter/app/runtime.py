@@ -7,20 +7,24 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from exporter.app.enabled_regions import EnabledRegions
 from exporter.app.organizations import Organizations
 from exporter.aws.gateway import Gateway, ScopeApi
 from exporter.aws.models import STS, Models
 from exporter.aws.organizations import CALLS as ORGANIZATION_CALLS
 from exporter.aws.organizations import SERVICE as ORGANIZATIONS
+from exporter.aws.regions import LIST_REGIONS
+from exporter.aws.regions import SERVICE as ACCOUNT_MANAGEMENT
 from exporter.aws.sdk_settings import check_endpoints
 from exporter.collector.cache import CellCache
-from exporter.collector.cells import Cell, configured_cells, scope_name, target_cell
+from exporter.collector.cells import Cell, accounts_with_opt_in_regions, configured_cells, scope_name, target_cell
 from exporter.collector.failure_reader import FailureReader
 from exporter.collector.probe import Prober
 from exporter.collector.scheduler import RefreshScheduler, hand_over
 from exporter.collector.shards import items_of_shard
-from exporter.collector.watched_accounts import Found
-from exporter.config.sections import Config
+from exporter.collector.watched_accounts import NOTHING_FOUND, Found
+from exporter.config.partitions import HOME_REGIONS, OPT_IN_PARTITION
+from exporter.config.sections import Account, Config, Organization
 from exporter.config.validation import run_both
 from exporter.core.clock import Clock
 from exporter.core.log import Log
@@ -54,15 +58,20 @@ class ProcessContext:
     metrics: ApiMetrics
     estimates: Estimates
     organizations: Organizations
+    regions: EnabledRegions
     cache: CellCache = CellCache()
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """One configuration and what is built from it. A response uses one runtime, so it does not mix configurations."""
+    """One configuration and what is built from it. A response uses one runtime, so it does not mix configurations.
+
+    ``region_accounts`` are the accounts of which AWS knows which Regions are watched.
+    """
 
     config: Config
     cells: tuple[Cell, ...]
+    region_accounts: tuple[Account, ...]
     gateway: Gateway
     store: Store
     scheduler: RefreshScheduler
@@ -91,7 +100,8 @@ async def read_organizations(process: ProcessContext, config: Config) -> None:
 
 
 def _new_gateway(process: ProcessContext, config: Config) -> Gateway:
-    models = Models(only=(*(call for kind in process.kinds for call in kind.every_call), *ORGANIZATION_CALLS))
+    calls = (call for kind in process.kinds for call in kind.every_call)
+    models = Models(only=(*calls, *ORGANIZATION_CALLS, LIST_REGIONS))
     return Gateway(models, config.aws, process.metrics, process.clock, config.refresh.min_age)
 
 
@@ -109,14 +119,21 @@ def next_runtime(process: ProcessContext, before: Runtime, config: Config) -> Ru
 
 
 def _cells(process: ProcessContext, config: Config, gateway: Gateway) -> tuple[Cell, ...]:
-    found = process.organizations.found(config)
-    return items_of_shard(watched_cells(config, process.kinds, gateway, found), scope_name, process.shard)
+    cells = watched_cells(config, process.kinds, gateway, _found(process, config))
+    return items_of_shard(cells, scope_name, process.shard)
 
 
-def watched_cells(config: Config, kinds: Sequence[Kind[Any]], gateway: Gateway, found: Found = ()) -> tuple[Cell, ...]:
+def _found(process: ProcessContext, config: Config) -> Found:
+    return Found(process.organizations.found(config), process.regions.found())
+
+
+def watched_cells(
+    config: Config, kinds: Sequence[Kind[Any]], gateway: Gateway, found: Found = NOTHING_FOUND
+) -> tuple[Cell, ...]:
     """Return the cells of a configuration. Raises ConfigError, also for the settings of the AWS SDKs."""
     services = {STS, *(call.service for kind in kinds for call in kind.calls)}
     services |= {ORGANIZATIONS} if config.organizations else set()
+    services |= {ACCOUNT_MANAGEMENT} if _finds_regions(config) else set()
     cells, _ = run_both(
         lambda: configured_cells(
             config, kinds, lambda: gateway.default_region().name, gateway.is_offered, gateway.models.regions, found
@@ -126,6 +143,19 @@ def watched_cells(config: Config, kinds: Sequence[Kind[Any]], gateway: Gateway, 
     return cells
 
 
+def _finds_regions(config: Config) -> bool:
+    entries: Iterable[Account | Organization] = (*config.accounts, *config.organizations)
+    return any(entry.has_all_regions for entry in entries)
+
+
+def region_accounts(config: Config, gateway: Gateway, found: Found, shard: Shard = Shard()) -> tuple[Account, ...]:
+    """Return the accounts of a shard of which AWS knows which Regions are watched. Raises ConfigError."""
+    if not _finds_regions(config):
+        return ()
+    default_region, regions_of = lambda: gateway.default_region().name, gateway.models.regions
+    return accounts_with_opt_in_regions(config, default_region, regions_of, found, shard)
+
+
 def _runtime(
     process: ProcessContext, config: Config, cells: tuple[Cell, ...], gateway: Gateway, before: Runtime | None
 ) -> Runtime:
@@ -133,13 +163,15 @@ def _runtime(
         return await gateway.connect(cell.account, cell.region, cell.kind.name)
 
     clock, log, settings = process.clock, process.log, config.refresh
-    if not cells:
+    # The accounts of an organization are not known at the start.
+    if not cells and process.shard.total > 1 and process.organizations.was_read(config):
         log.warning(EMPTY_SHARD, shard=process.shard.ordinal, shards=process.shard.total)
     for cell in cells:
         if not gateway.is_offered(cell.kind, cell.region):
             log.warning("AWS does not offer the kind in the Region; remove one of them", **asdict(cell.key))
     tables = {kind.name: table(kind, config.labels.tags) for kind in process.kinds}
-    process.metrics.sum_found(_found_scopes(cells))
+    accounts = region_accounts(config, gateway, _found(process, config), process.shard)
+    process.metrics.sum_found(_found_scopes(cells, accounts))
 
     def note(snapshot: Snapshot) -> None:
         process.estimates.note(snapshot)
@@ -154,6 +186,7 @@ def _runtime(
     return Runtime(
         config,
         cells,
+        accounts,
         gateway,
         store,
         RefreshScheduler(refreshers, connect, store, settings, log),
@@ -167,8 +200,10 @@ def _runtime(
     )
 
 
-def _found_scopes(cells: Iterable[Cell]) -> Iterable[Scope]:
-    return (cell.configured_scope for cell in cells if cell.found)
+def _found_scopes(cells: Iterable[Cell], accounts: Iterable[Account]) -> Iterable[Scope]:
+    yield from (cell.configured_scope for cell in cells if cell.found)
+    # The calls that read the Regions of an account are in a Region that it need not watch.
+    yield from (Scope(account.name, account.known_id, HOME_REGIONS[OPT_IN_PARTITION]) for account in accounts)
 
 
 def _exposition(tables: Mapping[str, Table], config: Config, before: Runtime | None) -> Exposition:

@@ -10,7 +10,8 @@ from typing import Any
 
 from exporter.aws.models import Models
 from exporter.aws.organizations import organization_calls
-from exporter.config.partitions import partition_of
+from exporter.aws.regions import LIST_REGIONS
+from exporter.config.partitions import OPT_IN_PARTITION, partition_of
 from exporter.config.sections import Account, Config, Organization, Watch
 from exporter.core.errors import ConfigError
 from exporter.kinds.kind import DESCRIBE, DISCOVER, FAILURES, TAGS, ApiCall, Kind
@@ -167,7 +168,10 @@ def _statements(
     models: Models,
     on_request: Collection[str],
 ) -> list[Document]:
-    """Return a statement for each kind and purpose of the accounts, limited to Regions if every account names some."""
+    """Return a statement for each kind and purpose of the accounts, limited to Regions if every account names some.
+
+    A further statement is for the call that finds the Regions.
+    """
     regions = {region for account in accounts for region in account.regions}
     limits = regions if all(account.regions and not account.has_all_regions for account in accounts) else set()
     watches = [watch for account in accounts for watch in account.watch]
@@ -177,7 +181,16 @@ def _statements(
         if purposes:
             purposes |= set(on_request)
         statements += [permission.statement(limits) for permission in permissions(kind, models, purposes)]
-    return statements
+    return statements + _region_statements(accounts, models)
+
+
+def _region_statements(accounts: Iterable[Account | Organization], models: Models) -> list[Document]:
+    """Return the statement with which the credentials of accounts with ``regions: all`` read the enabled Regions."""
+    partitions = {entry.role_arn.split(":")[1] if entry.role_arn else "" for entry in accounts if entry.has_all_regions}
+    # Without a role, the partition is that of the default Region, which is not known here.
+    is_needed = not partitions.isdisjoint({"", OPT_IN_PARTITION})
+    statement = {"Sid": "Regions", "Effect": "Allow", "Action": [models.iam_action(LIST_REGIONS)], "Resource": ["*"]}
+    return [statement] if is_needed else []
 
 
 def _purposes(watch: Watch, config: Config) -> set[str]:

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
+from exporter.collector.shards import items_of_shard
 from exporter.collector.watched_accounts import (
+    NOTHING_FOUND,
     Found,
     RegionsOf,
     WatchedAccount,
+    account_key,
     cell_regions,
     no_regions,
+    possible_regions,
     watched_accounts,
 )
+from exporter.config.partitions import OPT_IN_PARTITION, partition_of
 from exporter.config.sections import Account, Config, Watch
 from exporter.config.strict_yaml import problems_in
 from exporter.core.errors import ConfigError
-from exporter.core.model import CellKey, Scope
+from exporter.core.model import CellKey, Scope, Shard
 from exporter.kinds.kind import Kind, TagSource
 
 
@@ -74,13 +80,13 @@ def configured_cells(
     default_region: Callable[[], str],
     is_offered: Callable[[Kind[Any], str], bool] = is_offered_everywhere,
     regions_of: RegionsOf = no_regions,
-    found: Found = (),
+    found: Found = NOTHING_FOUND,
 ) -> tuple[Cell, ...]:
     """Return every cell in the order of the configuration. Raises ConfigError.
 
     ``default_region`` is only called where it is needed. ``is_offered`` decides where a kind is watched by default.
     ``regions_of`` returns the Regions of a partition.
-    ``found`` are the accounts of the organizations.
+    ``found`` are the accounts of the organizations, and the Regions that accounts have enabled.
     """
     by_name = {kind.name: kind for kind in kinds}
     accounts = watched_accounts(config, default_region, regions_of, found)
@@ -133,7 +139,25 @@ def _watches(
 
 def scope_name(cell: Cell) -> str:
     """Return the name of the cell's scope. Shards are chosen by it, so all cells of a scope are on one shard."""
-    return f"{cell.account.known_id or cell.account.name}/{cell.region}"
+    return _scope_name(cell.account, cell.region)
+
+
+def _scope_name(account: Account, region: str) -> str:
+    return f"{account_key(account)}/{region}"
+
+
+def accounts_with_opt_in_regions(
+    config: Config, default_region: Callable[[], str], regions_of: RegionsOf, found: Found, shard: Shard
+) -> tuple[Account, ...]:
+    """Return the accounts of a shard of which AWS knows which Regions are watched. They are all in one partition."""
+    watched = watched_accounts(config, default_region, regions_of, found)
+    regions = regions_of(OPT_IN_PARTITION)
+    return tuple(
+        account
+        for account in (entry.account for entry in watched if entry.has_found_regions)
+        if partition_of(account.regions[0]) == OPT_IN_PARTITION
+        and items_of_shard(possible_regions(account, regions), partial(_scope_name, account), shard)
+    )
 
 
 def target_cell(

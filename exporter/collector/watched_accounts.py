@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from exporter.config.fields import ALL_REGIONS
 from exporter.config.partitions import has_other_partition, is_enabled_by_default, partition_of
 from exporter.config.sections import Account, Config, Organization
 from exporter.config.strict_yaml import problems_in
 from exporter.core.errors import ConfigError
 from exporter.core.model import FoundAccount
 
-# The accounts that were found in each organization, in the order of the configuration.
-Found = Sequence[tuple[FoundAccount, ...]]
 # Returns the Regions of a partition.
 RegionsOf = Callable[[str], tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found in AWS.
+
+    ``members`` are the accounts of each organization, in the order of the configuration. ``enabled`` are the Regions
+    that accounts have enabled, as far as they are known.
+    """
+
+    members: Sequence[tuple[FoundAccount, ...]] = ()
+    enabled: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+NOTHING_FOUND = Found()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +55,18 @@ class WatchedAccount:
         return f"{self.path}.regions[{self.account.regions.index(region)}]" if is_named else self.path
 
 
+def account_key(account: Account) -> str:
+    """Return the id of an account, or its name if the configuration does not contain the id."""
+    return account.known_id or account.name
+
+
 def no_regions(partition: str) -> tuple[str, ...]:
     """Return no Region, for a configuration that names all of its Regions."""
     return ()
 
 
 def watched_accounts(
-    config: Config, default_region: Callable[[], str], regions_of: RegionsOf, found: Found = ()
+    config: Config, default_region: Callable[[], str], regions_of: RegionsOf, found: Found = NOTHING_FOUND
 ) -> tuple[WatchedAccount, ...]:
     """Return the accounts in the order of the configuration. Raises ConfigError.
 
@@ -57,19 +74,23 @@ def watched_accounts(
     it is needed.
     """
     named = (WatchedAccount(account, f"accounts[{number}]") for number, account in enumerate(config.accounts))
-    members = _members(config, default_region, found)
-    return tuple(_with_regions(watched, config, default_region, regions_of) for watched in (*named, *members))
+    members = _members(config, default_region, found.members)
+    return tuple(
+        _with_regions(watched, config, default_region, regions_of, found.enabled) for watched in (*named, *members)
+    )
 
 
 def partition_of_organization(organization: Organization, default_region: Callable[[], str]) -> str:
     """Return the partition of the role that reads the organization, else that of its Regions or the default Region."""
     if organization.role_arn:
         return str(organization.role_arn.split(":")[1])
-    regions = () if organization.regions == ALL_REGIONS else organization.regions
+    regions = () if organization.has_all_regions else organization.regions
     return partition_of(regions[0] if regions else default_region())
 
 
-def _members(config: Config, default_region: Callable[[], str], found: Found) -> Iterator[WatchedAccount]:
+def _members(
+    config: Config, default_region: Callable[[], str], found: Sequence[tuple[FoundAccount, ...]]
+) -> Iterator[WatchedAccount]:
     """Yield the found accounts, each once. An account that the configuration names is not repeated."""
     known = {account.known_id for account in config.accounts}
     names = Counter(account.name for account in config.accounts)
@@ -100,6 +121,11 @@ def _member_account(organization: Organization, member: FoundAccount, name: str,
     )
 
 
+def possible_regions(account: Account, regions: Iterable[str]) -> tuple[str, ...]:
+    """Return the Regions of its partition that an account with all Regions watches if it has enabled them."""
+    return tuple(region for region in regions if region not in account.exclude_regions)
+
+
 def cell_regions(watched: WatchedAccount, config: Config, default_region: Callable[[], str]) -> tuple[str, ...]:
     """Return the Regions of the account, or else the default Region. Raises ConfigError for another partition."""
     account = watched.account
@@ -115,17 +141,18 @@ def cell_regions(watched: WatchedAccount, config: Config, default_region: Callab
 
 
 def _with_regions(
-    watched: WatchedAccount, config: Config, default_region: Callable[[], str], regions_of: RegionsOf
+    watched: WatchedAccount,
+    config: Config,
+    default_region: Callable[[], str],
+    regions_of: RegionsOf,
+    enabled: Mapping[str, frozenset[str]],
 ) -> WatchedAccount:
     account = watched.account
     if not account.has_all_regions:
         return watched
     partition = account.role_arn.split(":")[1] if account.role_arn else partition_of(default_region())
-    regions = tuple(
-        region
-        for region in regions_of(partition)
-        if is_enabled_by_default(region) and region not in account.exclude_regions
-    )
+    usable = enabled.get(account_key(account)) or frozenset(filter(is_enabled_by_default, regions_of(partition)))
+    regions = tuple(region for region in possible_regions(account, regions_of(partition)) if region in usable)
     if not regions:
         fault = f"no Region of the partition {partition or 'of the default Region'} is left; name the Regions"
         with problems_in(config.file):

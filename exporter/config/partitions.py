@@ -40,11 +40,13 @@ ENABLED_BY_DEFAULT = (
 # The Regions of the endpoints of Organizations and of Account Management.
 # AWS: https://docs.aws.amazon.com/general/latest/gr/ao.html
 HOME_REGIONS: Mapping[str, str] = {"aws": "us-east-1", "aws-cn": "cn-northwest-1", "aws-us-gov": "us-gov-west-1"}
+# The only partition in which an account must enable some of the Regions.
+OPT_IN_PARTITION = "aws"
 
 
 def is_enabled_by_default(region: str) -> bool:
     """Return whether every account of the Region's partition can use the Region."""
-    return region in ENABLED_BY_DEFAULT or partition_of(region) != "aws"
+    return region in ENABLED_BY_DEFAULT or partition_of(region) != OPT_IN_PARTITION
 
 
 def partition_of(region: str) -> str:

@@ -94,8 +94,8 @@ class Account(StrictModel):
     name: Name = Field(default="default", description="The name of the account in the exporter's metrics and logs.")
     regions: Annotated[tuple[Region, ...], *DISTINCT_OR_ALL] = Field(
         default=(),
-        description="The Regions to watch, all of one partition, or all: the Regions that are enabled by "
-        "default and where AWS offers the service of a kind. Default: the Region of the AWS configuration.",
+        description="The Regions to watch, all of one partition, or all: the Regions that the account has enabled and "
+        "where AWS offers the service of a kind. Default: the Region of the AWS configuration.",
     )
     exclude_regions: Annotated[tuple[Region, ...], *DISTINCT] = Field(
         default=(), description="Regions that regions: all does not include."
@@ -177,7 +177,7 @@ class Organization(StrictModel):
     regions: Annotated[tuple[Region, ...], *DISTINCT_OR_ALL] = Field(
         # The validator makes it the same value as in a file.
         default=cast(Any, EVERY_REGION),
-        description="The Regions to watch in each account, or all: the Regions that are enabled by default and where "
+        description="The Regions to watch in each account, or all: the Regions that the account has enabled and where "
         "AWS offers the service of a kind.",
     )
     exclude_regions: Annotated[tuple[Region, ...], *DISTINCT] = Field(
@@ -209,7 +209,10 @@ class Refresh(StrictModel):
         "15m", "While AWS denies access to a cell, it is tried ever more rarely, up to this time, and after a reload."
     )
 
-    accounts_every: Positive = _duration("1h", "How often the accounts of organizations are read again.")
+    accounts_every: Positive = _duration(
+        "1h",
+        "How often the accounts of organizations, and the Regions that accounts have enabled, are read again.",
+    )
 
     @property
     def idle_seconds(self) -> float:

@@ -14,12 +14,17 @@ WARNING = 'level=warn msg="no account and Region belongs to this shard; reduce t
 SHARDS = 2
 
 
-def started_shard(ordinal: int, level: str = "warn") -> tuple[Exporter, io.StringIO]:
-    """Return a shard of a configuration with one account and Region, and its log of this level."""
+ACCOUNT = "accounts: [{name: factory, regions: [eu-west-1]}]"
+
+
+def started_shard(ordinal: int, text: str = ACCOUNT) -> tuple[Exporter, io.StringIO]:
+    """Return a shard of a configuration, by default with one account and Region, and its warnings."""
     log = io.StringIO()
-    config = parse_config("accounts: [{name: factory, regions: [eu-west-1]}]", KINDS)
     with aws_environment("http://127.0.0.1:1"):
-        return new_exporter(config, KINDS, new_log(level, stream=log), shard=Shard(ordinal, SHARDS)), log
+        exporter = new_exporter(
+            parse_config(text, KINDS), KINDS, new_log("warn", stream=log), shard=Shard(ordinal, SHARDS)
+        )
+    return exporter, log
 
 
 def test_a_shard_without_an_account_and_region_warns_at_its_start_and_at_each_reload() -> None:
@@ -29,6 +34,13 @@ def test_a_shard_without_an_account_and_region_warns_at_its_start_and_at_each_re
         assert log.getvalue().count(WARNING.format(ordinal)) == expected
         asyncio.run(exporter.reload())
         assert log.getvalue().count(WARNING.format(ordinal)) == 2 * expected
+
+
+def test_no_shard_warns_before_the_accounts_of_its_organization_are_read() -> None:
+    for ordinal in range(SHARDS):
+        exporter, log = started_shard(ordinal, "organizations: [{role_name: exporter}]")
+        assert exporter.runtime.cells == ()
+        assert log.getvalue() == ""
 
 
 def test_exactly_one_shard_of_two_is_empty_with_one_account_and_region() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from exporter.collector.cells import configured_cells, scope_name
 from exporter.collector.shards import items_of_shard
+from exporter.collector.watched_accounts import Found
 from exporter.config.loader import parse_config
 from exporter.core.errors import ConfigError
 from exporter.core.model import FoundAccount, Shard
@@ -257,7 +258,7 @@ ACCOUNT_IDS = st.integers(1, 20).map("{:012d}".format)
 
 def scopes_of_shard(members: Iterable[str], shard: Shard) -> list[tuple[str, str]]:
     """Return the account ids and Regions that a shard watches after it has read these accounts."""
-    found = (tuple(FoundAccount(id, f"name-{int(id) % 3}") for id in sorted(members)),)
+    found = Found([tuple(FoundAccount(id, f"name-{int(id) % 3}") for id in sorted(members))])
     cells = configured_cells(SHARDED, KINDS, lambda: "eu-west-1", found=found)
     of_shard = items_of_shard(cells, scope_name, shard)
     assert len({cell.key for cell in of_shard}) == len(of_shard)

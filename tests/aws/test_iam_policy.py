@@ -228,7 +228,8 @@ organizations:
 """
 MEMBER_OF_FIRST, MEMBER_OF_SECOND = (
     {"iot:ListJobs", "iot:DescribeJob"},
-    {"greengrass:GetBulkDeploymentStatus", "greengrass:ListBulkDeploymentDetailedReports"},
+    # Its organization has all Regions.
+    {"greengrass:GetBulkDeploymentStatus", "greengrass:ListBulkDeploymentDetailedReports", "account:ListRegions"},
 )
 
 
@@ -256,7 +257,7 @@ def test_the_policy_of_a_member_role_is_limited_to_the_regions_of_its_organizati
         for role in ("exporter", "second")
     )
     assert limited == [{"StringEquals": {"aws:RequestedRegion": ["eu-west-1"]}}] * 2
-    assert everywhere == [None] * 2
+    assert everywhere == [None] * 3
 
 
 def test_a_role_that_reads_the_organization_and_is_in_each_account_has_both_policies() -> None:
@@ -284,3 +285,22 @@ def test_an_unknown_role_is_refused(text: str, expected: str) -> None:
     with pytest.raises(ConfigError) as caught:
         config_policy(parse_config(text, KINDS), KINDS, MODELS, role="porter")
     assert caught.value.problems == (f"--role: the configuration has no such role; {expected}",)
+
+
+@pytest.mark.parametrize(
+    ("account", "is_allowed"),
+    [
+        ("regions: all", True),
+        ("regions: [eu-west-1]", False),
+        (f"role_arn: '{ROLE}', regions: all", True),
+        (f"role_arn: '{ROLE}'", False),
+        ("role_arn: 'arn:aws-cn:iam::444455556666:role/exporter', regions: all", False),
+    ],
+)
+def test_only_accounts_with_regions_that_must_be_enabled_may_read_their_regions(account: str, is_allowed: bool) -> None:
+    config = parse_config(configuration(f"{{name: a, {account}}}"), KINDS)
+    regions = {"Sid": "Regions", "Effect": "Allow", "Action": ["account:ListRegions"], "Resource": ["*"]}
+    assert (regions in config_policy(config, KINDS, MODELS, "a")["Statement"]) is is_allowed
+    is_direct = "role_arn" not in account
+    assert (regions in config_policy(config, KINDS, MODELS)["Statement"]) is (is_allowed and is_direct)
+    assert "account:ListRegions" not in actions(policy(KINDS, MODELS))

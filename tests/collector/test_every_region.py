@@ -17,6 +17,8 @@ from exporter.core.log import new_log
 from exporter.kinds.registry import KINDS
 from tests.collector.test_offered_kinds import NAMED, WITHOUT_GREENGRASS
 from tests.support.exporter_server import aws_environment
+from tests.support.scripted_endpoint import HttpResponse, ScriptedAws, error_response, json_response
+from tests.support.servers import serve_app
 
 ROLE = "role_arn: 'arn:{}:iam::111122223333:role/exporter'"
 
@@ -130,3 +132,35 @@ def test_check_counts_the_cells_of_every_region(tmp_path: Path, capsys: pytest.C
     assert "(1 account, 16 cells)" in output.out
     assert "default sa-east-1 iot_job: " in output.out
     assert output.err == ""
+
+
+JOBS = "account_id: '111122223333', regions: all, watch: [{kind: iot_job, discover: true}]"
+ENABLED = [{"RegionName": region, "RegionOptStatus": "ENABLED_BY_DEFAULT"} for region in ENABLED_BY_DEFAULT]
+DENIED = "access_denied: AWS returned AccessDeniedException (HTTP 403) for ListRegions"
+EFFECT = "only Regions that are enabled by default are watched"
+OPT_IN = {"RegionName": "me-central-1", "RegionOptStatus": "ENABLED"}
+
+
+@pytest.mark.parametrize(
+    ("response", "cells", "line"),
+    [
+        (json_response({"Regions": [*ENABLED, OPT_IN]}), 17, "ok     default: 18 enabled Regions"),
+        (
+            error_response("AccessDeniedException", 403),
+            16,
+            f"warning: default: ListRegions: {DENIED}; needs the permission account:ListRegions; {EFFECT}",
+        ),
+    ],
+)
+def test_check_live_reads_the_enabled_regions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], response: HttpResponse, cells: int, line: str
+) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(f"accounts: [{{{JOBS}}}]")
+    aws = ScriptedAws({"/jobs": json_response({"jobs": []}), "/listRegions": response})
+    with serve_app(aws.app()) as endpoint, aws_environment(endpoint):
+        assert check.run(file, live=True) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == line
+    assert len(lines) == 1 + cells
+    assert any(line.startswith("ok     default me-central-1 iot_job: ") for line in lines) == (cells == 17)

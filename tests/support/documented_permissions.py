@@ -77,7 +77,9 @@ def wanted_statements(
     statements = [permission.statement(regions) for permission in found]
     for statement in statements:
         statement["Resource"] = [text.replace(ANY_PARTITION, f"arn:{partition}:") for text in statement["Resource"]]
-    return statements
+    # A role for all Regions also reads which of them are enabled. Other partitions have no opt-in Regions.
+    listing = {"Sid": "Regions", "Effect": "Allow", "Action": ["account:ListRegions"], "Resource": ["*"]}
+    return statements + ([listing] if statements and not regions and partition == "aws" else [])
 
 
 def documented_trust(sid: str) -> dict[str, Any]:

@@ -173,7 +173,7 @@ class VirtualExporters:
         return Gateway(self.models, config.aws, process.metrics, process.clock, config.refresh.min_age, resources)
 
 
-REGIONS = ("eu-west-1", "us-east-1")
+REGIONS = ("ap-east-1", "eu-west-1", "me-central-1", "us-east-1")
 
 
 def _workers(accounts: Iterable[str], begin: Begin) -> dict[tuple[str, str, str], Workers]:

@@ -11,18 +11,21 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from exporter.app.enabled_regions import account_regions
 from exporter.app.organizations import organization_accounts
-from exporter.app.runtime import watched_cells
+from exporter.app.runtime import region_accounts, watched_cells
 from exporter.aws.gateway import Gateway, ScopeApi
 from exporter.aws.models import Models
+from exporter.aws.regions import LIST_REGIONS
 from exporter.cli import flags
 from exporter.cli.check_plan import cell_plan, names, organization_plan, total_plan
 from exporter.cli.parser import CommandParser
 from exporter.collector.cells import Cell, with_only_id
 from exporter.collector.failures import read_failures
 from exporter.collector.operation_reader import is_not_found
+from exporter.collector.watched_accounts import Found, account_key
 from exporter.config.loader import read_config
-from exporter.config.sections import Config
+from exporter.config.sections import Account, Config
 from exporter.config.strict_yaml import read_text
 from exporter.config.validation import run_both
 from exporter.core.clock import Clock
@@ -104,21 +107,38 @@ class _CellCheck:
 
 
 async def _check_live(config: Config, gateway: Gateway, cells: Sequence[Cell]) -> int:
-    """Read the organizations, and check the access to their accounts and to those of the configuration."""
-    found: list[tuple[FoundAccount, ...]] = []
+    """Read the organizations and the Regions, and check the access to all accounts."""
+    members: list[tuple[FoundAccount, ...]] = []
     failed = 0
     for number, organization in enumerate(config.organizations):
         path = f"organizations[{number}]"
         try:
-            found.append(await organization_accounts(path, organization, gateway))
-            print(printable(f"ok     {path}: {_count(len(found[-1]), 'account')}"))
+            members.append(await organization_accounts(path, organization, gateway))
+            print(printable(f"ok     {path}: {_count(len(members[-1]), 'account')}"))
         except ApiError as error:
-            found.append(())
+            members.append(())
             failed = 1
             print(printable(f"FAILED {path}: cannot read the organization: {error}"))
-    if config.organizations:
+    accounts = region_accounts(config, gateway, Found(members))
+    enabled = dict(await asyncio.gather(*(_enabled_regions(gateway, account) for account in accounts)))
+    found = Found(members, {key: regions for key, regions in enabled.items() if regions})
+    if members or found.enabled:
         cells = watched_cells(config, KINDS, gateway, found)
     return max(failed, await _check_access(gateway, cells, config.failures))
+
+
+async def _enabled_regions(gateway: Gateway, account: Account) -> tuple[str, frozenset[str]]:
+    """Return the Regions that an account has enabled. None, and a warning, if they cannot be read."""
+    try:
+        regions = await account_regions(account, gateway)
+    except ApiError as error:
+        is_missing = _is_denied(error) and error.api == LIST_REGIONS.name
+        cure = f"; needs the permission {gateway.models.iam_action(LIST_REGIONS)}" if is_missing else ""
+        effect = "only Regions that are enabled by default are watched"
+        print(printable(f"warning: {account.name}: {LIST_REGIONS.name}: {error}{cure}; {effect}"))
+        return account_key(account), frozenset()
+    print(printable(f"ok     {account.name}: {_count(len(regions), 'enabled Region')}"))
+    return account_key(account), regions
 
 
 async def _check_access(gateway: Gateway, cells: Sequence[Cell], failures: bool) -> int:

@@ -27,6 +27,17 @@ locals {
     Condition = { StringEquals = { "aws:RequestedRegion" = var.regions } }
   }
 
+  # With "regions: all" the exporter reads which opt-in Regions the account has enabled. Other partitions have none.
+  listing = [
+    for regions in [var.regions] : {
+      Sid      = "Regions"
+      Effect   = "Allow"
+      Action   = ["account:ListRegions"]
+      Resource = ["*"]
+    }
+    if length(regions) == 0 && length(local.watching) > 0 && var.partition == "aws"
+  ]
+
   # EKS Pod Identity tags its sessions. A role that is assumed from such a session inherits the tags.
   assuming = [
     for roles in [var.assume_roles] : {

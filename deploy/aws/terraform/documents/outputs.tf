@@ -1,5 +1,5 @@
 output "policy" {
-  value = jsonencode({ Version = "2012-10-17", Statement = concat(local.watching, local.assuming) })
+  value = jsonencode({ Version = "2012-10-17", Statement = concat(local.watching, local.listing, local.assuming) })
 
   precondition {
     condition     = length(setsubtract(local.kinds, local.known_kinds)) == 0
