@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from exporter.aws.gateway import Gateway
 from exporter.aws.organizations import read_accounts, reading_account
+from exporter.collector.result import defects_as_api_errors
 from exporter.collector.watched_accounts import partition_of_organization
+from exporter.config.partitions import HOME_REGIONS
 from exporter.config.sections import Config, Organization
 from exporter.core.clock import Clock
 from exporter.core.errors import ApiError, UnreachableError
@@ -96,7 +98,8 @@ class Organizations:
     ) -> None:
         every, soon = config.refresh.accounts_every, min(RETRY_SECONDS, config.refresh.accounts_every)
         try:
-            accounts = await organization_accounts(path, organization, gateway, self._shards)
+            with defects_as_api_errors():
+                accounts = await organization_accounts(path, organization, gateway, self._shards)
         except ApiError as error:
             reading.is_successful = False
             if reading.failure != str(error):
@@ -145,8 +148,8 @@ async def organization_accounts(
     ``processes`` read it at the same time, so each of them uses only its part of the quotas.
     """
     partition = partition_of_organization(organization, lambda: gateway.default_region().name)
-    region = "" if organization.role_arn else gateway.default_region().name
-    account = reading_account(organization, path, partition, region or gateway.models.regions(partition)[0])
+    region = HOME_REGIONS.get(partition) or next(iter(organization.named_regions or gateway.models.regions(partition)))
+    account = reading_account(organization, path, region)
     api = await gateway.connect(account, account.regions[0], "")
     return await read_accounts(api, organization, processes)
 

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from exporter.config.partitions import HOME_REGIONS
 from exporter.config.sections import Account, AccountSelection, Organization
 from exporter.core.errors import malformed
 from exporter.core.model import FoundAccount
@@ -31,11 +30,11 @@ ACTIVE = "ACTIVE"
 MAX_DEPTH = 10
 
 
-def reading_account(organization: Organization, path: str, partition: str, default_region: str) -> Account:
+def reading_account(organization: Organization, path: str, region: str) -> Account:
     """Return the account whose credentials read an organization. Its service has one endpoint in a partition."""
     return Account(
         name=path,
-        regions=(HOME_REGIONS.get(partition, default_region),),
+        regions=(region,),
         role_arn=organization.role_arn,
         external_id=organization.external_id if organization.role_arn else None,
         session_name=organization.session_name,

@@ -84,8 +84,7 @@ def partition_of_organization(organization: Organization, default_region: Callab
     """Return the partition of the role that reads the organization, else that of its Regions or the default Region."""
     if organization.role_arn:
         return str(organization.role_arn.split(":")[1])
-    regions = () if organization.has_all_regions else organization.regions
-    return partition_of(regions[0] if regions else default_region())
+    return partition_of(next(iter(organization.named_regions), "") or default_region())
 
 
 def _members(
@@ -95,13 +94,16 @@ def _members(
     known = {account.known_id for account in config.accounts}
     names = Counter(account.name for account in config.accounts)
     names.update(member.name for members in found for member in {member.id: member for member in members}.values())
-    for number, (organization, members) in enumerate(zip(config.organizations, found, strict=False)):
+    # Before the first reading, no organization has accounts.
+    in_each = (*found, *(() for _ in config.organizations[len(found) :]))
+    for number, (organization, members) in enumerate(zip(config.organizations, in_each, strict=True)):
+        # A default Region that is missing is an error of the start, when no account is found yet.
+        partition = partition_of_organization(organization, default_region)
         for member in members:
             if member.id not in known:
                 known.add(member.id)
                 # Names in AWS are not unique. The name must not depend on the order of the accounts.
                 name = member.name if names[member.name] == 1 else f"{member.name}-{member.id}"
-                partition = partition_of_organization(organization, default_region)
                 account = _member_account(organization, member, name, partition)
                 yield WatchedAccount(account, f"organizations[{number}]", is_found=True)
 

@@ -193,6 +193,11 @@ class Organization(StrictModel):
         """Whether the exporter finds the Regions."""
         return self.regions == ALL_REGIONS
 
+    @property
+    def named_regions(self) -> tuple[str, ...]:
+        """The Regions that the configuration names."""
+        return () if self.has_all_regions else self.regions
+
 
 class Refresh(StrictModel):
     """When the exporter reads data again, and how long it exposes old data."""

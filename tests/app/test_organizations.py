@@ -12,13 +12,17 @@ from botocore.awsrequest import AWSPreparedRequest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.app.exporter import new_exporter
 from exporter.collector.cells import configured_cells, scope_name
 from exporter.collector.shards import items_of_shard
 from exporter.collector.watched_accounts import Found
 from exporter.config.loader import parse_config
 from exporter.core.errors import ConfigError
+from exporter.core.log import new_log
 from exporter.core.model import FoundAccount, Shard
 from exporter.kinds.registry import KINDS
+from tests.support.clocks import ManualClock
+from tests.support.exporter_server import aws_environment, serve_exporter, serve_simulated_aws
 from tests.support.exposition_rows import Scrape
 from tests.support.scripted_endpoint import HttpResponse, error_response, json_response
 from tests.support.virtual_exporter import VirtualExporter, virtual_exporters
@@ -330,3 +334,49 @@ def test_all_shards_together_make_no_more_calls_in_a_second_than_organizations_a
         loop.pass_time(shards * MINUTE)
     assert len(times) == calls
     assert max(sum(start <= time < start + 1 for time in times) for start in times) * shards <= limit
+
+
+SIMULATED = """
+accounts: ["777788889999"]
+organizations:
+  - management_account: "777788889999"
+    accounts: [{id: "777788889999", name: management}, {id: "100000000001", name: plant, count: 3}]
+operations: []
+"""
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "regions: [eu-west-1]",
+        "regions: [cn-north-1]",
+        "regions: all, role_arn: 'arn:aws:iam::777788889999:role/reader'",
+    ],
+)
+def test_an_organization_is_read_without_a_default_region(settings: str) -> None:
+    config = f"organizations: [{{role_name: exporter, {settings}}}]"
+    with (
+        serve_simulated_aws(SIMULATED, ManualClock()) as (endpoint, _),
+        serve_exporter(config, endpoint) as exporter,
+        aws_environment(endpoint, AWS_DEFAULT_REGION=""),
+    ):
+        exposed = Scrape(exporter.scrape())
+    assert [value for _, value in exposed.rows(ACCOUNTS)] == [4]
+
+
+@pytest.mark.parametrize("settings", ["", ", regions: all", ", watch: [{kind: iot_job, discover: true}]"])
+def test_a_default_region_that_is_needed_and_missing_is_an_error_of_the_start(settings: str) -> None:
+    config = parse_config(f"organizations: [{{role_name: exporter{settings}}}]", KINDS)
+    with aws_environment("http://127.0.0.1:1", AWS_DEFAULT_REGION=""), pytest.raises(ConfigError, match="AWS_REGION"):
+        new_exporter(config, KINDS, new_log("error"))
+
+
+def test_a_defect_of_the_reading_is_a_failure_of_the_organization(
+    aws: Aws, exporter: VirtualExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("exporter.app.organizations.reading_account", fail)
+    assert scrape(exporter).value(READ) == 0
+    assert "unexpected RuntimeError" in exporter.log.getvalue()
