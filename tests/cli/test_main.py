@@ -83,7 +83,13 @@ FLAGS: Mapping[str, Mapping[str, str | None]] = {
         "--tls-ca-file FILE": None,
     },
     "drill": {"--alertmanager.config.file PATH": None, "--hold": None},
-    "show": {"--alerts.file PATH": None, "--config.file PATH": None, "--account NAME": None, "--failures": None},
+    "show": {
+        "--alerts.file PATH": None,
+        "--config.file PATH": None,
+        "--account NAME": None,
+        "--role ROLE": None,
+        "--failures": None,
+    },
 }
 
 
