@@ -26,7 +26,7 @@ def _take(url: str, picture: Path) -> None:
     with run_chromium() as browser:
         page = browser.new_page(viewport={"width": 1200, "height": 900})
         _open(page, url)
-        page.get_by_text(SHOWN).first.click()
+        page.get_by_text(SHOWN, exact=True).first.click()
         page.get_by_text("alert: " + SHOWN).first.wait_for()
         page.screenshot(path=picture, full_page=True, animations="disabled")
 
