@@ -9,7 +9,8 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.request import urlopen
+
+import httpx
 
 from benchmarks import harness
 from benchmarks.tls_endpoint import ACCOUNTS, account_id, tls_endpoint
@@ -120,9 +121,7 @@ class _Endpoint:
         self._get(f"/start/{account}")
 
     def _get(self, path: str) -> bytes:
-        with urlopen(self._url + path, context=self._context) as response:  # noqa: S310
-            body: bytes = response.read()
-            return body
+        return httpx.get(self._url + path, verify=self._context).raise_for_status().content
 
 
 class _Run:

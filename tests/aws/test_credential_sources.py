@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol, TypedDict, Unpack
 
 import httpx
 import pytest
@@ -106,6 +107,19 @@ def expired_role(action: str) -> HttpResponse:
     return HttpResponse(role_credentials(action).body.replace(b"2099", b"2020"), headers=XML)
 
 
+class Settings(TypedDict, total=False):
+    """The fields of a case that have a default."""
+
+    reason: str
+    environment: Mapping[str, str]
+    files: Mapping[str, str | bytes | None]
+    responses: Mapping[str, HttpResponse]
+    profile_name: str
+    config: str
+    endpoint: str
+    unreadable: str
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """A source and its failure. FOLDER and ENDPOINT in texts are the test's own.
@@ -138,18 +152,28 @@ class Case:
         return f"no credentials from {name}: {self.cause}; {cure}"
 
 
-def profile_case(method: str, failure: str, cause: str, profile: str, **more: object) -> Case:
+class NewCase(Protocol):
+    """Returns a case of a source that calls STS."""
+
+    def __call__(self, *, method: str, failure: str, cause: str, **more: Unpack[Settings]) -> Case: ...
+
+
+def profile_case(method: str, failure: str, cause: str, profile: str, **more: Unpack[Settings]) -> Case:
     """Return a case whose profile ``plant`` is in the configuration file."""
-    environment = {"AWS_PROFILE": "plant", "AWS_CONFIG_FILE": "FOLDER/config", **more.pop("environment", {})}  # type: ignore[dict-item]
-    files = {"config": profile, **more.pop("files", {})}  # type: ignore[dict-item]
-    return Case(method, failure, cause, environment=environment, files=files, **more)  # type: ignore[arg-type]
+    settings: Settings = {
+        **more,
+        "environment": {"AWS_PROFILE": "plant", "AWS_CONFIG_FILE": "FOLDER/config", **more.get("environment", {})},
+        "files": {"config": profile, **more.get("files", {})},
+    }
+    return Case(method, failure, cause, **settings)
 
 
-def process_case(failure: str, cause: str, script: str = "", command: str = "", **more: object) -> Case:
+def process_case(failure: str, cause: str, script: str = "", command: str = "", **more: Unpack[Settings]) -> Case:
     """Return a case of a ``credential_process``, which is a shell script or another command."""
     program = command or "/bin/sh FOLDER/program"
     profile = f"[profile plant]\ncredential_process = {program}\n"
-    return profile_case("custom-process", failure, cause, profile, files={"program": script}, **more)
+    settings: Settings = {**more, "files": {"program": script}}
+    return profile_case("custom-process", failure, cause, profile, **settings)
 
 
 def printing(content: object) -> str:
@@ -226,7 +250,7 @@ def role_cases() -> Iterator[Case]:
     yield profile_case("custom-process", "source of a role", cause, sourced + process, profile_name="base")
 
 
-def sts_cases(method: str, action: str, case: object) -> Iterator[Case]:
+def sts_cases(method: str, action: str, case: NewCase) -> Iterator[Case]:
     """Yield what can happen to a call of STS."""
     meanings = {
         "ValidationError": "",
@@ -237,7 +261,6 @@ def sts_cases(method: str, action: str, case: object) -> Iterator[Case]:
     if action == "AssumeRoleWithWebIdentity":
         meanings["InvalidIdentityToken"] = ": the token does not fit the identity provider in IAM"
         meanings["IDPCommunicationError"] = ": AWS cannot reach the identity provider"
-    assert callable(case)
     for code, meaning in meanings.items():
         cause = f"AWS returned {code} (HTTP 400) for {action}{meaning}"
         yield case(method=method, failure=code, cause=cause, responses={"/": sts_error(code)})
@@ -259,8 +282,11 @@ def sts_cases(method: str, action: str, case: object) -> Iterator[Case]:
 def web_identity_cases() -> Iterator[Case]:
     method = "assume-role-with-web-identity"
 
-    def case(token: str | bytes | None = SECRET, **more: object) -> Case:
-        return Case(environment=IRSA, files={"token": token}, **{"method": method, **more})  # type: ignore[arg-type]
+    def case(
+        failure: str, cause: str, token: str | bytes | None = SECRET, method: str = method, **more: Unpack[Settings]
+    ) -> Case:
+        settings: Settings = {**more, "environment": IRSA, "files": {"token": token}}
+        return Case(method, failure, cause, **settings)
 
     missing = "FOLDER/token: no such file or directory"
     yield Case(method, "absent", missing, environment=IRSA)
@@ -275,34 +301,40 @@ def web_identity_cases() -> Iterator[Case]:
     yield from sts_cases(method, "AssumeRoleWithWebIdentity", case)
 
 
-def sso_cases() -> Iterator[Case]:
+def token_cases(name: str, profile: str, file: str) -> Iterator[Case]:
+    """Yield what can happen to the cached token of a profile, and to the call with it."""
     path = "/federation/credentials"
-    for name, profile, file in (("", SSO, SSO_FILES[0]), (" (session)", SSO_SESSION, SSO_FILES[1])):
 
-        def case(failure: str, cause: str, token: object = TOKEN, **more: object) -> Case:
-            content = token if isinstance(token, str) else json.dumps(token)
-            return profile_case("sso", failure + name, cause, profile, files={file: content}, **more)  # noqa: B023
+    def case(failure: str, cause: str, token: object = TOKEN, **more: Unpack[Settings]) -> Case:
+        content = token if isinstance(token, str) else json.dumps(token)
+        settings: Settings = {**more, "files": {file: content}}
+        return profile_case("sso", failure + name, cause, profile, **settings)
 
-        yield profile_case("sso", f"absent{name}", "the SSO cache has no valid token", profile)
-        yield case("unreadable", "the cached token cannot be read", unreadable=file)
-        yield case("malformed token", "the cached token cannot be read", f"{{{SECRET}")
-        yield case("token without a time", "the SSO cache has no valid token", {"accessToken": SECRET})
-        yield case("token with another time", MALFORMED, {**TOKEN, "expiresAt": SECRET})
-        yield case("a list", "the SSO cache has no valid token", [SECRET])
-        old = "the token has expired and cannot be renewed" if name else "the SSO session has expired"
-        yield case("expired", old, OLD_TOKEN)
-        unauthorized = {path: error_response("UnauthorizedException", 401, SECRET)}
-        yield case("unauthorized", "the SSO session has expired", responses=unauthorized)
-        denied = {path: error_response("ForbiddenException", 403, SECRET)}
-        cause = "AWS returned ForbiddenException (HTTP 403) for GetRoleCredentials"
-        yield case("denied", cause, responses=denied, reason="access_denied")
-        cause = "AWS returned ResourceNotFoundException (HTTP 404) for GetRoleCredentials"
-        yield case("not found", cause)
-        yield case("malformed", "roleCredentials is missing", responses={path: HTML})
-        yield case("no keys", "roleCredentials is missing", responses={path: json_response({})})
-        yield case("refused", "cannot connect to ADDRESS: connection refused", endpoint="refusing")
-        cause = "ADDRESS did not respond before the time-out"
-        yield case("hanging", cause, endpoint="hanging", config=SHORT + CONFIG)
+    yield profile_case("sso", f"absent{name}", "the SSO cache has no valid token", profile)
+    yield case("unreadable", "the cached token cannot be read", unreadable=file)
+    yield case("malformed token", "the cached token cannot be read", f"{{{SECRET}")
+    yield case("token without a time", "the SSO cache has no valid token", {"accessToken": SECRET})
+    yield case("token with another time", MALFORMED, {**TOKEN, "expiresAt": SECRET})
+    yield case("a list", "the SSO cache has no valid token", [SECRET])
+    old = "the token has expired and cannot be renewed" if name else "the SSO session has expired"
+    yield case("expired", old, OLD_TOKEN)
+    unauthorized = {path: error_response("UnauthorizedException", 401, SECRET)}
+    yield case("unauthorized", "the SSO session has expired", responses=unauthorized)
+    denied = {path: error_response("ForbiddenException", 403, SECRET)}
+    cause = "AWS returned ForbiddenException (HTTP 403) for GetRoleCredentials"
+    yield case("denied", cause, responses=denied, reason="access_denied")
+    cause = "AWS returned ResourceNotFoundException (HTTP 404) for GetRoleCredentials"
+    yield case("not found", cause)
+    yield case("malformed", "roleCredentials is missing", responses={path: HTML})
+    yield case("no keys", "roleCredentials is missing", responses={path: json_response({})})
+    yield case("refused", "cannot connect to ADDRESS: connection refused", endpoint="refusing")
+    cause = "ADDRESS did not respond before the time-out"
+    yield case("hanging", cause, endpoint="hanging", config=SHORT + CONFIG)
+
+
+def sso_cases() -> Iterator[Case]:
+    yield from token_cases("", SSO, SSO_FILES[0])
+    yield from token_cases(" (session)", SSO_SESSION, SSO_FILES[1])
     half = 'The profile "plant" is configured to use SSO but is missing required configuration: sso_region'
     yield profile_case("sso", "half absent", half, SSO.replace("sso_region = eu-west-1\n", ""))
     unknown = 'The specified sso-session does not exist: "main"'
@@ -349,10 +381,11 @@ def process_cases() -> Iterator[Case]:
 
 
 def container_cases() -> Iterator[Case]:
-    def case(failure: str, cause: str, keys: object = CONTAINER_KEYS, **more: object) -> Case:
+    def case(failure: str, cause: str, keys: object = CONTAINER_KEYS, **more: Unpack[Settings]) -> Case:
         response = keys if isinstance(keys, HttpResponse) else json_response(keys)
-        environment = {**CONTAINER, **more.pop("environment", {})}  # type: ignore[dict-item]
-        return Case("container-role", failure, cause, environment=environment, responses={"/keys": response}, **more)  # type: ignore[arg-type]
+        environment = {**CONTAINER, **more.get("environment", {})}
+        settings: Settings = {**more, "environment": environment, "responses": {"/keys": response}}
+        return Case("container-role", failure, cause, **settings)
 
     yield case("refused", "cannot connect to ADDRESS: connection refused", endpoint="refusing")
     hanging = "no response before the time-out"
@@ -388,8 +421,9 @@ def container_cases() -> Iterator[Case]:
 
 
 def metadata_cases() -> Iterator[Case]:
-    def case(failure: str, cause: str, **more: object) -> Case:
-        return Case("IMDS", failure, nothing_found(cause), **{"environment": METADATA, **more})  # type: ignore[arg-type]
+    def case(failure: str, cause: str, **more: Unpack[Settings]) -> Case:
+        settings: Settings = {"environment": METADATA, **more}
+        return Case("IMDS", failure, nothing_found(cause), **settings)
 
     role = {"/latest/api/token": HttpResponse(SECRET.encode()), IMDS: HttpResponse(b"reader")}
     refused = {"Code": "AssumeRoleUnauthorizedAccess", "Message": SECRET}
@@ -421,9 +455,10 @@ def nothing_found(metadata: str) -> str:
 
 
 def account_cases() -> Iterator[Case]:
-    def case(**more: object) -> Case:
-        config = str(more.pop("config", "")).replace(CONFIG, "") + ROLE_CONFIG
-        return Case(environment=KEYS, profile_name="field", config=config, **more)  # type: ignore[arg-type]
+    def case(method: str, failure: str, cause: str, **more: Unpack[Settings]) -> Case:
+        config = more.get("config", "").replace(CONFIG, "") + ROLE_CONFIG
+        settings: Settings = {**more, "environment": KEYS, "profile_name": "field", "config": config}
+        return Case(method, failure, cause, **settings)
 
     yield from sts_cases("account-role", "AssumeRole", case)
     cut = HttpResponse(role_credentials("AssumeRole").body[:200], headers=XML, content_length=400)
@@ -443,10 +478,11 @@ def login_cases() -> Iterator[Case]:
     old = {**keys, "expiresAt": "2020-01-01T00:00:00Z"}
     cached = {"accessToken": old, "refreshToken": SECRET, "dpopKey": new_key_text(), "clientId": SECRET}
 
-    def case(failure: str, cause: str, cache: object = cached, **more: object) -> Case:
+    def case(failure: str, cause: str, cache: object = cached, **more: Unpack[Settings]) -> Case:
         content = cache if isinstance(cache, str) else json.dumps(cache)
         environment = {"AWS_LOGIN_CACHE_DIRECTORY": "FOLDER"}
-        return profile_case("login", failure, cause, profile, environment=environment, files={file: content}, **more)
+        settings: Settings = {**more, "environment": environment, "files": {file: content}}
+        return profile_case("login", failure, cause, profile, **settings)
 
     package = "a package of the AWS SDK, such as awscrt, is not installed"
     yield profile_case("login", "awscrt absent", package, profile)

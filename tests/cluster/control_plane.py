@@ -4,6 +4,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -210,4 +211,9 @@ def create_custom_resources(plane: ControlPlane, *names: str) -> None:
         assert response.status_code in CREATED, response.text
         (version,) = response.json()["spec"]["versions"]
         served = f"/apis/monitoring.coreos.com/{version['name']}/{name}"
-        wait_until(lambda path=served: plane.request("GET", path).is_success or None, served)  # type: ignore[misc]
+        wait_until(partial(is_served, plane, served), served)
+
+
+def is_served(plane: ControlPlane, path: str) -> bool | None:
+    """Return whether the API serves a path; None as long as it does not."""
+    return plane.request("GET", path).is_success or None

@@ -1,8 +1,10 @@
 """Pods of the chart on a real node, in restricted namespaces, with a simulated AWS."""
 
 import json
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -191,6 +193,11 @@ class SecuredFleet:
         return cells_of(pod, "https", context=self.certificate.client())
 
 
+def has_cells(fleet: SecuredFleet, pod: Pod, expected: AbstractSet[Cell]) -> bool | None:
+    """Return whether a pod reads exactly these cells; None as long as it does not."""
+    return fleet.cells(pod) == expected or None
+
+
 @pytest.fixture(scope="module")
 def secured(new_fleet: NewFleet, tmp_path_factory: pytest.TempPathFactory) -> SecuredFleet:
     """Install a release with TLS and the sidecar that reloads the configuration."""
@@ -208,7 +215,7 @@ def test_the_sidecar_reloads_a_changed_configuration(secured: SecuredFleet) -> N
     (before,) = secured.fleet.ready_pods()
     for arguments, expected in (([SMALLER], SMALLER_CELLS), ([], configured_cells())):
         secured.upgrade(*arguments)
-        wait_until(lambda cells=expected: secured.cells(before) == cells or None, "the cells", timeout=180)  # type: ignore[misc]
+        wait_until(partial(has_cells, secured, before, expected), "the cells", timeout=180)
     (after,) = secured.fleet.ready_pods()
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert exporter_status(after)["restartCount"] == 0
