@@ -19,7 +19,7 @@ from exporter.config.sections import Account, Aws
 from exporter.core.clock import Clock
 from exporter.core.errors import CONNECT_TIMEOUT, ApiError, EndlessListError, Reason, malformed
 from exporter.core.model import Scope
-from exporter.core.thread import ThreadPool
+from exporter.core.thread import Start, ThreadPool
 from exporter.kinds.kind import ApiCall, Content, Kind
 from exporter.kinds.response import Response
 from exporter.metrics.self_metrics import ApiMetrics
@@ -43,9 +43,9 @@ class SharedResources:
     """What consecutive gateways share: the quotas and threads belong to the process, not to a configuration."""
 
     budgets: Budgets
-    workers: CellWorkers
+    start: Start
     clients: ClientPool
-    threads: ThreadPool = field(default_factory=ThreadPool)
+    workers: CellWorkers = field(default_factory=dict)
 
 
 class Gateway:
@@ -68,7 +68,7 @@ class Gateway:
         self._settings = settings
         self._metrics = metrics
         self._clock = clock
-        self._shared = shared or new_shared_resources(models, settings, metrics, clock, {})
+        self._shared = shared or new_shared_resources(models, settings, metrics, clock, ThreadPool().start)
         self._identifying: dict[tuple[str, str], asyncio.Task[tuple[AccountClients, str]]] = {}
         self._cells: dict[tuple[str, str, str], ScopeApi] = {}
         self.budgets = self._shared.budgets
@@ -131,17 +131,15 @@ class Gateway:
         return await self._workers(account, region, "").run(identify, self.deadline, cause)
 
     def _workers(self, account: Account, region: str, kind: str) -> Workers:
-        return self._shared.workers.setdefault(
-            (account.name, region, kind), Workers(AT_ONCE, self._shared.threads.start)
-        )
+        return self._shared.workers.setdefault((account.name, region, kind), Workers(AT_ONCE, self._shared.start))
 
 
 def new_shared_resources(
-    models: Models, settings: Aws, metrics: ApiMetrics, clock: Clock, workers: CellWorkers
+    models: Models, settings: Aws, metrics: ApiMetrics, clock: Clock, start: Start
 ) -> SharedResources:
-    """Return full budgets and new clients, with these workers."""
+    """Return full budgets and new clients. ``start`` starts each call."""
     budgets = Budgets(settings.api_budget, clock)
-    return SharedResources(budgets, workers, _new_clients(models, settings, metrics, clock, budgets))
+    return SharedResources(budgets, start, _new_clients(models, settings, metrics, clock, budgets))
 
 
 def _new_clients(models: Models, settings: Aws, metrics: ApiMetrics, clock: Clock, budgets: Budgets) -> ClientPool:

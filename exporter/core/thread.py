@@ -33,14 +33,16 @@ class ThreadPool:
 
     def __init__(self, idle_seconds: float = IDLE_SECONDS) -> None:
         self._idle_seconds = idle_seconds
-        self._idle: list[queue.SimpleQueue[Callable[[], None]]] = []
+        self._idle: list[tuple[threading.Thread, queue.SimpleQueue[Callable[[], None]]]] = []
         self._lock = threading.Lock()
 
     def start(self, function: Callable[[], None]) -> None:
         """Start a function without waiting for it. Raises RuntimeError if no thread can be started."""
         with self._lock:
-            calls = self._idle.pop() if self._idle else None
-        if calls:
+            thread, calls = self._idle.pop() if self._idle else (None, None)
+        if thread and calls:
+            # The thread has a call from now on, although it has not woken up yet.
+            thread.name = THREAD_NAME
             calls.put(function)
         else:
             start_thread(partial(self._work, function))
@@ -49,22 +51,23 @@ class ThreadPool:
         thread, calls = threading.current_thread(), queue.SimpleQueue[Callable[[], None]]()
         following: Callable[[], None] | None = function
         while following:
-            thread.name = THREAD_NAME
             following()
             # While the thread waits, it must not keep the function and its result.
             following = None
-            with self._lock:
-                self._idle.append(calls)
             thread.name = IDLE_NAME
-            following = self._next_call(calls)
+            with self._lock:
+                self._idle.append((thread, calls))
+            following = self._next_call(thread, calls)
 
-    def _next_call(self, calls: queue.SimpleQueue[Callable[[], None]]) -> Callable[[], None] | None:
+    def _next_call(
+        self, thread: threading.Thread, calls: queue.SimpleQueue[Callable[[], None]]
+    ) -> Callable[[], None] | None:
         try:
             return calls.get(timeout=self._idle_seconds)
         except queue.Empty:
             with self._lock:
-                if calls in self._idle:
-                    self._idle.remove(calls)
+                if (thread, calls) in self._idle:
+                    self._idle.remove((thread, calls))
                     return None
         # A call has just been given to this thread.
         return calls.get()

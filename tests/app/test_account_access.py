@@ -69,7 +69,7 @@ def exporters(aws: Aws) -> Iterator[VirtualExporters]:
 
 
 def start(exporters: VirtualExporters, config: str = CONFIG) -> Iterator[VirtualExporter]:
-    with exporters.start(config, accounts=("organizations[0]", "factory")) as exporter:
+    with exporters.start(config) as exporter:
         yield exporter
 
 

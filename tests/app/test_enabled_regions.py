@@ -95,8 +95,7 @@ def aws() -> Aws:
 
 @pytest.fixture(params=[CONFIG, ORGANIZATION], ids=["accounts", "organizations"])
 def exporter(aws: Aws, request: pytest.FixtureRequest) -> Iterator[VirtualExporter]:
-    names = ("organizations[0]", FIRST, SECOND)
-    with virtual_exporters(aws.respond) as exporters, exporters.start(request.param, accounts=names) as exporter:
+    with virtual_exporters(aws.respond) as exporters, exporters.start(request.param) as exporter:
         yield exporter
 
 
@@ -199,7 +198,7 @@ def test_a_shard_reads_only_the_regions_of_accounts_that_it_can_watch(aws: Aws) 
     accounts: list[set[str]] = []
     with virtual_exporters(aws.respond) as exporters:
         for ordinal in range(20):
-            with exporters.start(CONFIG, accounts=(FIRST, SECOND), shard=Shard(ordinal, 20)) as exporter:
+            with exporters.start(CONFIG, shard=Shard(ordinal, 20)) as exporter:
                 accounts.append({account.name for account in exporter.service.runtime.region_accounts})
     assert set().union(*accounts) == {FIRST, SECOND}
     possible = set(MODELS.regions("aws")) - set(EXCLUDED)

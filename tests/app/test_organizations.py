@@ -103,7 +103,7 @@ def aws() -> Aws:
 def exporter(aws: Aws) -> Iterator[VirtualExporter]:
     with (
         virtual_exporters(aws.respond) as exporters,
-        exporters.start(CONFIG, accounts=("organizations[0]", *IDS, "000000000009")) as exporter,
+        exporters.start(CONFIG) as exporter,
     ):
         yield exporter
 
@@ -327,7 +327,7 @@ def test_all_shards_together_make_no_more_calls_in_a_second_than_organizations_a
     config = CONFIG.replace("role_name: exporter", "role_name: exporter, include: {units: [r-ab12], tags: [a=b]}")
     with (
         virtual_exporters(respond) as exporters,
-        exporters.start(config, accounts=["organizations[0]"], shard=Shard(0, shards)) as started,
+        exporters.start(config, shard=Shard(0, shards)) as started,
     ):
         loop = started.loop
         started.scrape()

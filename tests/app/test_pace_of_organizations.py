@@ -104,7 +104,7 @@ def started(aws: Aws, exporters: VirtualExporters, interval: float) -> Iterator[
     aws.active, aws.at = False, 0.0
     aws.lists.clear()
     aws.described.clear()
-    with exporters.start(CONFIG, accounts=("organizations[0]", *IDS)) as exporter:
+    with exporters.start(CONFIG) as exporter:
         yield Organization(aws, exporter, interval)
 
 

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Coroutine
 from typing import Any
 
-from exporter.core.thread import IDLE_NAME, ThreadPool, start_call
+from exporter.core.thread import IDLE_NAME, THREAD_NAME, ThreadPool, start_call
 from tests.support.waiting import wait_until
 
 MANY = 20
@@ -76,3 +76,17 @@ def test_a_pool_whose_idle_thread_ended_starts_another_one() -> None:
         return used
 
     assert len(run(threads())) == 2
+
+
+def test_an_idle_thread_counts_as_busy_from_the_moment_it_gets_a_call() -> None:
+    async def name_at_start() -> str:
+        pool, release = ThreadPool(), threading.Event()
+        thread = await start_call(threading.current_thread, start=pool.start)
+        await asyncio.to_thread(wait_until, lambda: thread.name == IDLE_NAME or None, "an idle thread")
+        call = start_call(release.wait, start=pool.start)
+        name: str = thread.name
+        release.set()
+        await call
+        return name
+
+    assert run(name_at_start()) == THREAD_NAME

@@ -104,7 +104,7 @@ class AnyOrder(RuleBasedStateMachine):
     def start(self, case: ConfigCase, data: st.DataObject) -> None:
         self.open, self.held = ExitStack(), list[Callable[[], None]]()
         self.delay, self.loaded, self.begun, self.upset = 0.0, 1.0, 0, 1
-        self.exporter = self.open.enter_context(self.exporters.start(case.text, self._begin, ACCOUNTS))
+        self.exporter = self.open.enter_context(self.exporters.start(case.text, self._begin))
         self.loop = self.exporter.loop
         self.clients = Clients(self.loop)
         self.cases = [(self.loop.at, case)]

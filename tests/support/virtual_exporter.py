@@ -5,10 +5,9 @@ So every run is reproducible.
 
 import asyncio
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import product
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,14 +18,14 @@ from starlette.types import ASGIApp, Message
 
 from exporter.app.exporter import Exporter, new_process_context
 from exporter.app.runtime import ProcessContext, Runtime, first_runtime, next_runtime
-from exporter.aws.gateway import AT_ONCE, Gateway, new_shared_resources
+from exporter.aws.gateway import Gateway, new_shared_resources
 from exporter.aws.models import Models
-from exporter.aws.workers import Workers
 from exporter.config.loader import parse_config
 from exporter.config.sections import Config
 from exporter.core.clock import Clock
 from exporter.core.log import new_log
 from exporter.core.model import Shard
+from exporter.core.thread import Start
 from exporter.kinds.registry import KINDS
 from tests.support.exporter_server import aws_environment
 from tests.support.scripted_endpoint import HttpResponse
@@ -114,8 +113,6 @@ def _scope(path: str, query: str, headers: Headers, method: str) -> dict[str, An
 OPENMETRICS = ((b"accept", b"application/openmetrics-text; version=1.0.0"),)
 PATIENCE = 60.0
 
-Begin = Callable[[Callable[[], None]], None]
-
 
 @dataclass(slots=True)
 class VirtualExporter:
@@ -146,10 +143,8 @@ class VirtualExporters:
     seed: Runtime
 
     @contextmanager
-    def start(
-        self, text: str, begin: Begin = lambda call: call(), accounts: Iterable[str] = (), shard: Shard = Shard()
-    ) -> Iterator[VirtualExporter]:
-        """Run an exporter. ``begin`` starts each call to AWS of its accounts and of further accounts by name."""
+    def start(self, text: str, begin: Start = lambda call: call(), shard: Shard = Shard()) -> Iterator[VirtualExporter]:
+        """Run an exporter. ``begin`` starts each of its calls to AWS."""
         loop, log, texts = VirtualLoop(), io.StringIO(), [text]
 
         def read() -> Config:
@@ -157,8 +152,7 @@ class VirtualExporters:
 
         async def create() -> Exporter:
             config, process = read(), new_process_context(KINDS, new_log("debug", stream=log), shard, loop.clock())
-            names = {*accounts, *(account.name for account in config.accounts)}
-            seed = replace(self.seed, gateway=self._gateway(process, config, _workers(names, begin)))
+            seed = replace(self.seed, gateway=self._gateway(process, config, begin))
             return Exporter(process, next_runtime(process, seed, config), read, "/metrics")
 
         try:
@@ -166,19 +160,9 @@ class VirtualExporters:
         finally:
             loop.close()
 
-    def _gateway(
-        self, process: ProcessContext, config: Config, workers: dict[tuple[str, str, str], Workers]
-    ) -> Gateway:
-        resources = new_shared_resources(self.models, config.aws, process.metrics, process.clock, workers)
+    def _gateway(self, process: ProcessContext, config: Config, begin: Start) -> Gateway:
+        resources = new_shared_resources(self.models, config.aws, process.metrics, process.clock, begin)
         return Gateway(self.models, config.aws, process.metrics, process.clock, config.refresh.min_age, resources)
-
-
-REGIONS = ("ap-east-1", "eu-west-1", "me-central-1", "us-east-1")
-
-
-def _workers(accounts: Iterable[str], begin: Begin) -> dict[tuple[str, str, str], Workers]:
-    kinds: Sequence[Any] = ("", *(kind.name for kind in KINDS))
-    return {cell: Workers(AT_ONCE, begin) for cell in product(accounts, REGIONS, kinds)}
 
 
 @contextmanager
