@@ -1,7 +1,7 @@
 """A configuration in use: everything that is built from it, and what it takes over from the one before."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,14 @@ from exporter.aws.regions import LIST_REGIONS
 from exporter.aws.regions import SERVICE as ACCOUNT_MANAGEMENT
 from exporter.aws.sdk_settings import check_endpoints
 from exporter.collector.cache import CellCache
-from exporter.collector.cells import Cell, accounts_with_opt_in_regions, configured_cells, scope_name, target_cell
+from exporter.collector.cells import (
+    Cell,
+    accounts_with_opt_in_regions,
+    configured_cells,
+    not_offered,
+    scope_name,
+    target_cell,
+)
 from exporter.collector.failure_reader import FailureReader
 from exporter.collector.probe import Prober
 from exporter.collector.scheduler import RefreshScheduler, hand_over
@@ -44,6 +51,7 @@ from exporter.metrics.self_metrics import (
 from exporter.metrics.summary import Overview
 
 EMPTY_SHARD = "no account and Region belongs to this shard; reduce the number of shards"
+NOT_OFFERED = "AWS does not offer the kind in the Region; remove one of them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +174,7 @@ def _runtime(
     # The accounts of an organization are not known at the start.
     if not cells and process.shard.total > 1 and process.organizations.was_read(config):
         log.warning(EMPTY_SHARD, shard=process.shard.ordinal, shards=process.shard.total)
-    for cell in cells:
-        if not gateway.is_offered(cell.kind, cell.region):
-            log.warning("AWS does not offer the kind in the Region; remove one of them", **asdict(cell.key))
+    _log_not_offered(log, cells, gateway, before)
     tables = {kind.name: table(kind, config.labels.tags) for kind in process.kinds}
     accounts = region_accounts(config, gateway, _found(process, config), process.shard)
     process.metrics.sum_found(_found_scopes(cells, accounts))
@@ -198,6 +204,19 @@ def _runtime(
         if config.failures
         else None,
     )
+
+
+def _log_not_offered(log: Log, cells: Iterable[Cell], gateway: Gateway, before: Runtime | None) -> None:
+    """Log the kinds that AWS does not offer in a Region, with the accounts that watch them.
+
+    An organization can have hundreds of such accounts, and its list is read every hour. So a kind in a Region has one
+    line, and no further one before another account watches it.
+    """
+    known = not_offered(before.cells, gateway.is_offered) if before else {}
+    for (kind, region), accounts in not_offered(cells, gateway.is_offered).items():
+        if not set(accounts) <= set(known.get((kind, region), ())):
+            watching = {"account": accounts[0]} if len(accounts) == 1 else {"accounts": len(accounts)}
+            log.warning(NOT_OFFERED, **watching, region=region, kind=kind)
 
 
 def _found_scopes(cells: Iterable[Cell], accounts: Iterable[Account]) -> Iterable[Scope]:

@@ -52,7 +52,7 @@ VARIABLES: Mapping[str, str] = {
 }
 LOG_FIELDS: Mapping[str, str] = {
     "organization": "The place of an organization in the configuration.",
-    "accounts": "The number of accounts in the last list of an organization, or whose Regions cannot be read.",
+    "accounts": "The number of accounts in the last list of an organization, or of those that the event concerns.",
     "accounts_before": "The number of accounts in the list of an organization that was used before.",
     "ts": "The time in UTC, in the format of RFC 3339.",
     "level": "`debug`, `info`, `warn` or `error`.",

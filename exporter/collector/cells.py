@@ -137,6 +137,20 @@ def _watches(
     return account.watch if "watch" in account.model_fields_set else offered or account.watch
 
 
+def not_offered(
+    cells: Iterable[Cell], is_offered: Callable[[Kind[Any], str], bool]
+) -> Mapping[tuple[str, str], tuple[str, ...]]:
+    """Return the names of the accounts that watch a kind where AWS does not offer it, by the kind and the Region."""
+    watching: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        watching.setdefault((cell.kind.name, cell.region), []).append(cell)
+    return {
+        (kind, region): tuple(cell.account.name for cell in group)
+        for (kind, region), group in watching.items()
+        if not is_offered(group[0].kind, region)
+    }
+
+
 def scope_name(cell: Cell) -> str:
     """Return the name of the cell's scope. Shards are chosen by it, so all cells of a scope are on one shard."""
     return _scope_name(cell.account, cell.region)

@@ -245,6 +245,37 @@ def test_a_region_that_refuses_every_call_affects_no_other_region(aws: Aws, expo
     assert scrape(exporter, HOUR / 4).by("account", up, aws_region="us-east-1") == dict.fromkeys(IDS, 1)
 
 
+NOT_OFFERED = "AWS does not offer the kind in the Region"
+
+
+def test_a_kind_that_a_region_does_not_offer_has_one_line_for_all_accounts(aws: Aws, exporter: VirtualExporter) -> None:
+    exporter.texts.append(
+        "organizations: [{role_name: exporter, regions: [eu-north-1, eu-west-1, eu-west-3],"
+        " watch: [{kind: greengrass_deployment, discover: true}]}]"
+    )
+
+    def lines() -> list[str]:
+        return [line.partition(" msg=")[2] for line in exporter.log.getvalue().splitlines() if NOT_OFFERED in line]
+
+    def line(accounts: str, region: str) -> str:
+        return f'"{NOT_OFFERED}; remove one of them" {accounts} region={region} kind=greengrass_deployment'
+
+    assert exporter.get("/-/reload", method="POST").status == 200
+    scrape(exporter)
+    of_all = [line("accounts=4", region) for region in ("eu-north-1", "eu-west-3")]
+    assert lines() == of_all
+    # Readings and reloads without another account add no line, nor does an account that left.
+    scrape(exporter, HOUR)
+    assert exporter.get("/-/reload", method="POST").status == 200
+    scrape(exporter)
+    aws.members = IDS[:3]
+    assert scrape(exporter, HOUR).value(ACCOUNTS) == 3
+    assert lines() == of_all
+    aws.members = [*IDS[:3], "000000000009"]
+    scrape(exporter, HOUR)
+    assert lines()[2:] == of_all
+
+
 def test_a_reload_reads_the_accounts_again(aws: Aws, exporter: VirtualExporter) -> None:
     exporter.scrape()
     aws.members = [*IDS[:2], "000000000009"]

@@ -13,7 +13,8 @@ from exporter.core.errors import ConfigError
 from exporter.core.log import new_log
 from exporter.kinds.kind import ApiCall
 from exporter.kinds.registry import KINDS
-from tests.support.exporter_server import aws_environment, serve_exporter, serve_simulation
+from tests.support.clocks import ManualClock
+from tests.support.exporter_server import aws_environment, serve_exporter, serve_simulated_aws, serve_simulation
 
 DEFAULT = ["thing_registration_task", "iot_job", "greengrass_deployment"]
 NAMED = "watch: [{kind: greengrass_deployment, discover: true}]"
@@ -143,12 +144,45 @@ def test_a_service_that_responds_although_it_is_not_listed_is_read() -> None:
         assert "reason=" not in simulation.exporter.scrape()
 
 
-def test_check_warns_of_a_named_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+OTHER = f"{{name: b, account_id: '444455556666', regions: [eu-north-1], {NAMED}}}"
+
+
+@pytest.mark.parametrize(
+    ("config", "watching", "cells"),
+    [
+        (f"accounts: [{{regions: [eu-north-1], {NAMED}}}]", "default", "1 account, 1 cell"),
+        (f"accounts: [{{{ACCOUNT}, regions: [eu-north-1], {NAMED}}}, {OTHER}]", "2 accounts", "2 accounts, 2 cells"),
+        (
+            f"organizations: [{{role_name: x, regions: [eu-north-1], {NAMED}}}]",
+            "organizations[0]",
+            "0 accounts, 0 cells",
+        ),
+    ],
+    ids=["an account", "two accounts", "an organization"],
+)
+def test_check_warns_once_of_a_named_kind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], config: str, watching: str, cells: str
+) -> None:
     file = tmp_path / "config.yaml"
-    file.write_text(f"accounts: [{{regions: [eu-north-1], {NAMED}}}]")
+    file.write_text(config)
     with aws_environment("http://127.0.0.1:1"):
         assert check.run(file) == 0
     output = capsys.readouterr()
-    assert output.out.endswith("configuration is valid (1 account, 1 cell)\n")
+    assert output.out.endswith(f"configuration is valid ({cells})\n")
     cure = "remove the kind or the Region"
-    assert output.err == f"warning: default: AWS does not offer greengrass_deployment in eu-north-1; {cure}\n"
+    assert output.err == f"warning: {watching}: AWS does not offer greengrass_deployment in eu-north-1; {cure}\n"
+
+
+def test_check_live_warns_once_of_a_kind_in_all_accounts_of_an_organization(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(f"organizations: [{{role_name: x, regions: [eu-north-1], {NAMED}}}]")
+    members = "{management_account: '111122223333', accounts: [{id: '111122223333'}, {id: '444455556666'}]}"
+    scenario = f"accounts: ['111122223333']\norganizations: [{members}]\noperations: []"
+    with serve_simulated_aws(scenario, ManualClock()) as (endpoint, _), aws_environment(endpoint):
+        check.run(file, live=True)
+    cure = "remove the kind or the Region"
+    assert capsys.readouterr().err == (
+        f"warning: 2 accounts: AWS does not offer greengrass_deployment in eu-north-1; {cure}\n"
+    )

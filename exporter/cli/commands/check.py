@@ -20,7 +20,7 @@ from exporter.aws.regions import LIST_REGIONS
 from exporter.cli import flags
 from exporter.cli.check_plan import cell_plan, names, organization_plan, total_plan
 from exporter.cli.parser import CommandParser
-from exporter.collector.cells import Cell, with_only_id
+from exporter.collector.cells import Cell, not_offered, with_only_id
 from exporter.collector.failures import read_failures
 from exporter.collector.operation_reader import is_not_found
 from exporter.collector.watched_accounts import Found, account_key
@@ -57,12 +57,9 @@ def run(config_file: Path | None = None, web_config_file: Path | None = None, li
     (config, gateway, cells), _ = run_both(
         lambda: _read(config_file), lambda: web_config_file and read_web_config(web_config_file, read_text)
     )
-    for cell in cells:
-        if not gateway.is_offered(cell.kind, cell.region):
-            fault = f"AWS does not offer {cell.kind.name} in {cell.region}; remove the kind or the Region"
-            print(printable(f"warning: {cell.account.name}: {fault}"), file=sys.stderr)
     if live:
         return asyncio.run(_check_live(config, gateway, cells))
+    _warn_not_offered(gateway, _with_organizations(config, gateway, cells))
     for cell in cells:
         print(printable(f"{_name(cell)}: {cell_plan(cell, config.refresh)}"))
     for number, organization in enumerate(config.organizations):
@@ -80,6 +77,21 @@ def _read(config_file: Path | None) -> tuple[Config, Gateway, tuple[Cell, ...]]:
     config = read_config(config_file, KINDS)
     gateway = Gateway(Models(), config.aws, ApiMetrics(CollectorRegistry()), Clock())
     return config, gateway, watched_cells(config, KINDS, gateway)
+
+
+def _with_organizations(config: Config, gateway: Gateway, cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
+    """Return the cells together with those of one account for each organization, whose accounts are not known."""
+    ids = range(len(config.organizations))
+    members = [(FoundAccount(f"{number:012d}", f"organizations[{number}]"),) for number in ids]
+    return watched_cells(config, KINDS, gateway, Found(members)) if members else cells
+
+
+def _warn_not_offered(gateway: Gateway, cells: Sequence[Cell]) -> None:
+    """Print the kinds that AWS does not offer in a Region, each once, with the accounts that watch them."""
+    for (kind, region), accounts in not_offered(cells, gateway.is_offered).items():
+        watching = accounts[0] if len(accounts) == 1 else _count(len(accounts), "account")
+        fault = f"AWS does not offer {kind} in {region}; remove the kind or the Region"
+        print(printable(f"warning: {watching}: {fault}"), file=sys.stderr)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +136,7 @@ async def _check_live(config: Config, gateway: Gateway, cells: Sequence[Cell]) -
     found = Found(members, {key: regions for key, regions in enabled.items() if regions})
     if members or found.enabled:
         cells = watched_cells(config, KINDS, gateway, found)
+    _warn_not_offered(gateway, cells)
     return max(failed, await _check_access(gateway, cells, config.failures))
 
 
