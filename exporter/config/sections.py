@@ -265,7 +265,9 @@ class Links(StrictModel):
         default=None, description="The address of the documentation. Default: no link."
     )
     runbooks: PageUrl | None = Field(
-        default=None, description="The address of your runbooks. Without it, the page links the exporter's own."
+        default=None,
+        description="The address of your runbooks, for the link at the top of each page. Default: the exporter's own"
+        " runbooks. The page of an operation links the exporter's own runbooks in any case.",
     )
 
 
