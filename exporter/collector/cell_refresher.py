@@ -121,6 +121,7 @@ class CellRefresher:
     def snapshot(self) -> Snapshot:
         """Return what is known now. Operations whose last reading is older than ``stale_after`` are left out."""
         selection, last, attempt = self._select(), self.state.last_refresh, self._attempt
+        recently = self.clock.monotonic() - RECENT_SECONDS
         fresh = [operation for operation in selection.kept if self._is_fresh(operation)]
         readings = tuple(operation.reading for operation in fresh if operation.reading)
         unknown_ids = tuple(operation.entry.id for operation in selection.kept if operation.gone_at > NEVER)
@@ -146,7 +147,8 @@ class CellRefresher:
             found=self.cell.found,
             # A service that has ended is called so rarely that its last failure says nothing about the account.
             lacks_credentials=lacks_credentials and not self.state.end_of_support.is_ended,
-            recovered_recently=self.clock.monotonic() - last.recovered_at < RECENT_SECONDS,
+            recovered_recently=last.recovered_at > recently,
+            regained_credentials_recently=last.regained_at > recently,
         )
 
     def _failures(self) -> tuple[Failure, ...]:

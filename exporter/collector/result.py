@@ -91,14 +91,21 @@ class RefreshAttempt:
 
 @dataclass(frozen=True, slots=True)
 class LastRefresh:
-    """The last finished refresh; ``succeeded_at`` is in Unix seconds, other times are in monotonic ones."""
+    """The last finished refresh; ``succeeded_at`` is in Unix seconds, other times are in monotonic ones.
+
+    ``has_own_failure`` is true if a refresh since the last success failed for another reason than missing credentials.
+    ``recovered_at`` is the time of the first success after such a failure. ``regained_at`` is that of the first success
+    after a lack of credentials.
+    """
 
     reasons: frozenset[Reason] = frozenset()
     failures: Mapping[Reason, Failure] = field(default_factory=dict)
     up: bool = False
     lacks_credentials: bool = False
     succeeded_at: float = 0.0
+    has_own_failure: bool = False
     recovered_at: float = NEVER
+    regained_at: float = NEVER
     response_at: float = NEVER
     duration: float | None = None
     ended_at: float = NEVER
@@ -112,7 +119,9 @@ class LastRefresh:
             up=up,
             lacks_credentials=attempt.lacks_credentials,
             succeeded_at=now if up else self.succeeded_at,
-            recovered_at=monotonic if up and self.reasons else self.recovered_at,
+            has_own_failure=not up and (self.has_own_failure or not attempt.lacks_credentials),
+            recovered_at=monotonic if up and self.has_own_failure else self.recovered_at,
+            regained_at=monotonic if up and self.lacks_credentials else self.regained_at,
             # A refresh that needed no call counts as a response: AWS refused nothing.
             response_at=monotonic if attempt.has_response or not attempt.errors else self.response_at,
             duration=monotonic - attempt.started,

@@ -147,7 +147,8 @@ class Snapshot(CellResult):
     ``unknown_ids`` are configured ids that AWS does not know.
     ``found``: the exporter found the account or the Region, and the configuration does not name it.
     ``lacks_credentials``: the last refresh had no credentials for the account, such as those of its role.
-    ``recovered_recently``: the first success after a failure was some minutes ago.
+    ``recovered_recently``: the first success after failures of the cell itself was some minutes ago.
+    ``regained_credentials_recently``: the first success after a lack of credentials was some minutes ago.
     """
 
     key: CellKey
@@ -166,6 +167,7 @@ class Snapshot(CellResult):
     found: bool = False
     lacks_credentials: bool = False
     recovered_recently: bool = False
+    regained_credentials_recently: bool = False
 
     @property
     def is_idle(self) -> bool:
@@ -185,6 +187,16 @@ class Snapshot(CellResult):
     def is_quiet(self) -> bool:
         """Whether the cell was found and has nothing to show. Such cells are only counted: there are thousands."""
         return self.is_idle or self.is_unread
+
+    @property
+    def is_inaccessible(self) -> bool:
+        """Whether the cell was found, no operation of it is known, and there are no credentials for its account.
+
+        The account has series that say so. Those of each cell would repeat them, in each Region and for each kind.
+        A configured id is no known operation before the cell was read.
+        """
+        knows_operations = self.readings or self.omitted or (self.missing and self.last_success)
+        return self.found and self.lacks_credentials and not knows_operations
 
     @property
     def is_pending(self) -> bool:

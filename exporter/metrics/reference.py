@@ -1,6 +1,7 @@
 """Documents that are generated from the declared metrics and kinds."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -127,7 +128,8 @@ def _exporter_registry() -> CollectorRegistry:
     failing = Snapshot(CellKey("", "", ""), Scope("", "", ""), reasons=frozenset({Reason.OTHER}), duration=0.0)
     waiting = Snapshot(CellKey("", "", "waiting"), Scope("", "", ""), found=True)
     idle = Snapshot(CellKey("", "", "idle"), Scope("", "", ""), up=True, duration=0.0, found=True)
-    store = Store((failing, waiting, idle))
+    refused = replace(failing, key=CellKey("", "", "refused"), found=True, lacks_credentials=True)
+    store = Store((failing, waiting, idle, refused))
     registry.register(FamilyCollector(lambda: budget_families(store, [("", "", "", "")], lambda key: 0.0)))
     registry.register(FamilyCollector(lambda: cell_families(store)))
     ConfigMetrics(registry)

@@ -178,10 +178,12 @@ _OF_FAILURES = ("up", "last_success_timestamp_seconds")
 def cell_families(store: Store) -> Iterable[Metric]:
     """Yield the metrics of each cell from its latest snapshot, also while it fails.
 
-    Found cells that are idle, or wait for their first refresh, are only counted: an organization has thousands of them.
+    Found cells that are idle, wait for their first refresh, or have an inaccessible account are only counted: an
+    organization has thousands of them.
     """
-    snapshots = store.snapshots()
-    shown = [snapshot for snapshot in snapshots if not snapshot.is_quiet]
+    shown, counted = list[Snapshot](), list[Snapshot]()
+    for snapshot in store.snapshots():
+        (counted if snapshot.is_quiet or snapshot.is_inaccessible else shown).append(snapshot)
     for name, (help, read) in _CELL_GAUGES.items():
         family = GaugeMetricFamily(PREFIX + name, help, labels=CELL)
         for snapshot in shown:
@@ -196,53 +198,69 @@ def cell_families(store: Store) -> Iterable[Metric]:
         for reason in sorted(snapshot.reasons):
             errors.add_metric((*_labels(snapshot), reason.value), 1)
     yield errors
-    yield _account_family(shown)
-    yield from _found_families(snapshots)
+    notable = (cell for cell in counted if cell.lacks_credentials or cell.regained_credentials_recently)
+    yield from _account_families((*shown, *notable))
+    yield from _found_families(counted)
 
 
-def _account_family(shown: Iterable[Snapshot]) -> Metric:
-    """Return whether each account can be accessed. All cells of an account use the same credentials.
+def _account_families(cells: Iterable[Snapshot]) -> Iterable[Metric]:
+    """Yield whether each account can be accessed, and why not. All cells of an account use the same credentials.
 
     A cell without credentials is tried rarely. So the account can be accessed again when all of them have succeeded.
     """
     help = (
         "Whether the exporter has credentials for the account, such as those of its role: 1 for yes, 0 for no. An "
-        "account that the exporter found has it while one of its cells has series."
+        "account that the exporter found has it while one of its cells has series, while it has no credentials, and "
+        "for some minutes after that."
     )
     family = GaugeMetricFamily(PREFIX + "account_accessible", help, labels=ACCOUNT)
+    help = "Reasons for which the exporter has no credentials for the account, with the constant value 1."
+    errors = GaugeMetricFamily(PREFIX + "account_error", help, labels=(*ACCOUNT, "reason"))
     ids: dict[str, str] = {}
-    lacking: set[str] = set()
-    for snapshot in shown:
-        name = snapshot.key.account
-        if snapshot.lacks_credentials:
-            lacking.add(name)
+    lacking: dict[str, set[Reason]] = {}
+    for cell in cells:
+        name = cell.key.account
+        if cell.lacks_credentials:
+            lacking.setdefault(name, set()).update(cell.reasons)
         # Before the first refresh, nothing is known.
-        if snapshot.duration is not None or snapshot.reasons:
-            ids[name] = ids.get(name) or snapshot.scope.account_id
+        if cell.duration is not None or cell.reasons:
+            ids[name] = ids.get(name) or cell.scope.account_id
     for name, id in ids.items():
         family.add_metric((name, id), float(name not in lacking))
-    return family
+        for reason in sorted(lacking.get(name, ())):
+            errors.add_metric((name, id, reason.value), 1)
+    yield from (family, errors)
 
 
-def _found_families(snapshots: Iterable[Snapshot]) -> Iterable[Metric]:
+def _found_families(cells: Iterable[Snapshot]) -> Iterable[Metric]:
     """Yield the sums over found cells that have no rows of their own. Without such cells, there are no rows."""
     idle: dict[str, list[float]] = {}
-    waiting = Counter(snapshot.key.kind for snapshot in snapshots if snapshot.is_unread)
-    for snapshot in snapshots:
-        if snapshot.is_idle:
-            idle.setdefault(snapshot.key.kind, []).append(snapshot.last_success)
+    waiting, inaccessible = Counter[str](), Counter[str]()
+    for cell in cells:
+        if cell.is_inaccessible:
+            inaccessible[cell.key.kind] += 1
+        elif cell.is_unread:
+            waiting[cell.key.kind] += 1
+        else:
+            idle.setdefault(cell.key.kind, []).append(cell.last_success)
     help = "Number of cells that the exporter found and that have no operation; they have no series of their own."
     numbers = GaugeMetricFamily(PREFIX + "idle_cells", help, labels=("kind",))
     help = "Time of the oldest last successful refresh of an idle cell, in Unix seconds."
     oldest = GaugeMetricFamily(PREFIX + "idle_cells_oldest_success_timestamp_seconds", help, labels=("kind",))
     help = "Number of cells that the exporter found and whose first refresh has not ended."
     first = GaugeMetricFamily(PREFIX + "waiting_cells", help, labels=("kind",))
+    help = (
+        "Number of cells that the exporter found, that have no known operation, and whose accounts are inaccessible; "
+        "they have no series of their own."
+    )
+    refused = GaugeMetricFamily(PREFIX + "inaccessible_cells", help, labels=("kind",))
     for kind, times in idle.items():
         numbers.add_metric((kind,), len(times))
         oldest.add_metric((kind,), min(times))
-    for kind, number in waiting.items():
-        first.add_metric((kind,), number)
-    yield from (numbers, oldest, first)
+    for family, cells_of_kind in ((first, waiting), (refused, inaccessible)):
+        for kind, number in cells_of_kind.items():
+            family.add_metric((kind,), number)
+    yield from (numbers, oldest, first, refused)
 
 
 def _labels(snapshot: Snapshot) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ STS = """<{api}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><{api}
 <Credentials><AccessKeyId>ASIAX</AccessKeyId><SecretAccessKey>x</SecretAccessKey><SessionToken>x</SessionToken>
 <Expiration>2100-01-01T00:00:00Z</Expiration></Credentials></{api}Result></{api}Response>"""
 ACCESSIBLE, UP = "aws_iot_bulk_exporter_account_accessible", "aws_iot_bulk_exporter_up"
+COUNTED = "aws_iot_bulk_exporter_inaccessible_cells"
 MINUTE = 60.0
 
 
@@ -37,11 +38,13 @@ def sts_error(code: str, status: int) -> HttpResponse:
 class Aws:
     """An account with empty lists, also as the only member of an organization.
 
-    ``role`` is STS's error for its role, and ``denied`` a part of the URLs that AWS denies.
+    ``role`` is STS's error for its role, and ``denied`` a part of the URLs that AWS denies. AWS refuses the sessions of
+    the role that exist if ``is_revoked`` is true.
     """
 
     role: HttpResponse | None = None
     denied: str = ""
+    is_revoked: bool = False
 
     def respond(self, api: str, request: AWSPreparedRequest) -> HttpResponse:
         """Return the response to a call."""
@@ -51,6 +54,8 @@ class Aws:
             return self.role
         if api in ("AssumeRole", "GetCallerIdentity"):
             return HttpResponse(STS.format(api=api).encode(), 200, {"content-type": "text/xml"})
+        if self.is_revoked:
+            return error_response("UnrecognizedClientException", 403)
         # The Region of a request is a part of its signature.
         if self.denied and self.denied in f"{request.url} {request.headers['Authorization']!s}":
             return error_response("AccessDeniedException", 403)
@@ -145,14 +150,37 @@ def test_a_found_account_that_refuses_its_role_has_a_row_until_some_minutes_afte
     aws: Aws, finder: VirtualExporter
 ) -> None:
     aws.role = sts_error("AccessDenied", 403)
-    assert scrape(finder).rows(ACCESSIBLE) == [({"account": "factory", "aws_account_id": ID}, 0.0)]
+    refused = scrape(finder)
+    assert refused.rows(ACCESSIBLE) == [({"account": "factory", "aws_account_id": ID}, 0.0)]
+    assert refused.by("kind", COUNTED) == {"iot_job": 2, "thing_registration_task": 2}
     aws.role = None
     repaired = [scrape(finder, MINUTE) for _ in range(60)]
+    # The cells had no series to say that they were down, so they need none to say that they are up again.
+    assert not any(exposed.rows(UP) for exposed in (refused, *repaired))
+    assert not repaired[-1].rows(COUNTED)
     values = [exposed.value(ACCESSIBLE) for exposed in repaired]
     # The success must have series for longer than the window in which alerts look for it.
     assert values.count(1) >= 12
     assert values[-1] is None
     assert values == sorted(values, key=lambda value: (value is None, value))
+
+
+def test_a_found_cell_that_failed_before_its_account_lost_the_credentials_has_series_after_the_repair(
+    aws: Aws, finder: VirtualExporter
+) -> None:
+    aws.denied = "/us-east-1/"
+    assert {labels["aws_region"] for labels, _ in scrape(finder).rows(UP)} == {"us-east-1"}
+    aws.role, aws.is_revoked = sts_error("AccessDenied", 403), True
+    for _ in range(40):
+        refused = scrape(finder, MINUTE)
+    assert (refused.value(ACCESSIBLE), refused.rows(UP)) == (0, [])
+    aws.role, aws.denied, aws.is_revoked = None, "", False
+    later = [scrape(finder, MINUTE) for _ in range(60)]
+    successes = [exposed for exposed in later if exposed.rows(UP)]
+    # Without them, the last value of the series would be a failure.
+    assert len(successes) >= 12
+    assert {labels["aws_region"] for labels, _ in successes[0].rows(UP)} == {"us-east-1"}
+    assert {value for exposed in successes for _, value in exposed.rows(UP)} == {1}
 
 
 def test_a_found_cell_that_failed_once_keeps_its_series_for_some_minutes(aws: Aws, finder: VirtualExporter) -> None:

@@ -211,7 +211,12 @@ def test_an_account_that_refuses_its_role_does_not_affect_the_others(aws: Aws, e
     aws.refuses = IDS[0]
     exposed = Scrape(exporter.scrape())
     assert watched(exposed) == set(IDS[1:])
-    assert exposed.by("account", "aws_iot_bulk_exporter_up") == {IDS[0]: 0, **dict.fromkeys(IDS[1:], 1)}
+    # The account says why it is not read. Its cell, of which nothing is known, has no series.
+    assert exposed.by("account", "aws_iot_bulk_exporter_up") == dict.fromkeys(IDS[1:], 1)
+    accessible = exposed.by("account", "aws_iot_bulk_exporter_account_accessible")
+    assert accessible == {IDS[0]: 0, **dict.fromkeys(IDS[1:], 1)}
+    assert exposed.rows("aws_iot_bulk_exporter_account_error", account=IDS[0], reason="access_denied")
+    assert exposed.by("kind", "aws_iot_bulk_exporter_inaccessible_cells") == {"thing_registration_task": 1}
 
 
 def test_a_role_that_is_deleted_while_operations_run_affects_only_its_account(

@@ -144,7 +144,7 @@ accounts:
     assert f'{FAILED}{{aws_account_id="111122223333",aws_region="eu-west-1",id="short"' in exposed
     assert f'{FAILED}{{aws_account_id="444455556666",aws_region="eu-west-1",id="far"' in exposed
     assert 'cell_error{account="denied",aws_account_id="444455556666",aws_region="us-east-1"' in exposed
-    assert exposed.count('reason="access_denied"') == 1
+    assert exposed.count('reason="access_denied"') == 2
 
 
 def test_sts_is_called_for_an_account_id_at_most_once_in_each_region() -> None:

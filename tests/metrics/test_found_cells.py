@@ -1,5 +1,7 @@
 """Cells that the exporter found: sums while they are idle, rows while they have operations or fail."""
 
+from dataclasses import replace
+
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -61,6 +63,51 @@ def test_found_cells_that_were_not_read_yet_are_counted() -> None:
     scrape = exposed(snapshot("a", up=False, duration=None, last_success=0.0))
     assert accounts(scrape, "up") == set()
     assert scrape.value(f"{PREFIX}waiting_cells") == 1
+
+
+def refused(account: str, /, **content: object) -> Snapshot:
+    values = {"up": False, "reasons": frozenset({Reason.ACCESS_DENIED}), "lacks_credentials": True, "last_success": 0.0}
+    return snapshot(account, **{**values, **content})  # type: ignore[arg-type]
+
+
+def test_500_inaccessible_accounts_with_51_found_cells_have_two_rows_each() -> None:
+    kinds = ("iot_job", "thing_registration_task", "greengrass_deployment")
+    cells = [
+        replace(refused(str(account)), key=CellKey(str(account), f"region-{region}", kind))
+        for account in range(500)
+        for region in range(17)
+        for kind in kinds
+    ]
+    scrape = exposed(*cells)
+    assert len([row for row in scrape.text.splitlines() if not row.startswith("#")]) == 2 * 500 + 3
+    assert scrape.by("kind", f"{PREFIX}inaccessible_cells") == dict.fromkeys(kinds, 8500)
+    assert scrape.by("account", f"{PREFIX}account_accessible") == dict.fromkeys(map(str, range(500)), 0)
+    assert len(scrape.rows(f"{PREFIX}account_error", reason="access_denied")) == 500
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        refused("a", found=False),
+        refused("a", readings=(READING,)),
+        refused("a", missing=1, last_success=100.0),
+        refused("a", omitted=1),
+    ],
+    ids=["named", "with an operation", "with an operation that has expired", "with omitted operations"],
+)
+def test_a_cell_of_an_inaccessible_account_that_is_named_or_has_operations_has_rows(shown: Snapshot) -> None:
+    scrape = exposed(shown, refused("b"))
+    assert accounts(scrape, "up") == accounts(scrape, "cell_error") == {"a"}
+    assert accounts(scrape, "account_accessible") == accounts(scrape, "account_error") == {"a", "b"}
+    assert scrape.value(f"{PREFIX}inaccessible_cells") == 1
+
+
+def test_a_cell_with_an_id_has_no_rows_before_it_was_read_while_its_account_is_inaccessible() -> None:
+    assert accounts(exposed(refused("a", missing=1)), "up") == set()
+
+
+def test_an_account_that_has_credentials_has_no_reason() -> None:
+    assert exposed(snapshot("a", found=False)).rows(f"{PREFIX}account_error") == []
 
 
 def test_budgets_are_those_of_named_scopes_and_of_scopes_with_operations() -> None:

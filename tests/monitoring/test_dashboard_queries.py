@@ -239,3 +239,40 @@ def test_prometheus_returns_the_numbers_of_a_new_kind(tmp_path: Path) -> None:
         for title, number in {"Active": 1, "Failed": 0, "With failures": 1, "Stalled": 0}.items():
             (series,) = query_result(history, dashboard, stats[title], EVERYTHING)
             assert float(series["value"][1]) == number
+
+
+REFUSED = """
+accounts: ["777788889999"]
+organizations: [{management_account: "777788889999", accounts: [{id: "777788889999"}, {id: "100000000001", count: 2}]}]
+roles: [{arn: "arn:aws:iam::100000000001:role/reader"}]
+operations: []
+"""
+OF_ORGANIZATION = """
+organizations:
+  - {role_name: reader, exclude: {accounts: ["777788889999"]}, regions: [eu-west-1, us-east-1],
+     watch: [{kind: iot_job, discover: true}]}
+"""
+
+
+def test_an_inaccessible_account_whose_cells_have_no_series_is_not_missing_from_the_dashboards(
+    tmp_path: Path, prometheus_program: str
+) -> None:
+    with (
+        serve_simulation(OF_ORGANIZATION, REFUSED) as simulation,
+        prometheus_with_history(
+            simulation.exporter, 3, ("a:10098", "b:10098"), tmp_path, name=prometheus_program
+        ) as known,
+    ):
+        down = [stat_value(known, subject, "Cells down", EVERYTHING) for subject in ("dashboard", "dashboard-exporter")]
+        accounts, found = (
+            [query_result(known, PRINTED["dashboard-exporter"], target, EVERYTHING) for target in panel["targets"]]
+            for panel in (panel_titled("dashboard-exporter", name) for name in ("Inaccessible accounts", "Found cells"))
+        )
+        query = with_variables(variables(PRINTED["dashboard"])["account"]["query"]["query"], PRINTED["dashboard"], {})
+        offered = known.now(query.removeprefix("query_result(").removesuffix(")"))
+    assert down == [1, 1]
+    assert [series["metric"]["reason"] for series in accounts[0]] == ["access_denied"]
+    assert accounts[0][0]["metric"]["aws_account_id"] == "100000000002"
+    # One account has two idle cells, and the other one two inaccessible ones, in both exporters.
+    assert [series[0]["values"][-1][1] for series in found if series] == ["4", "4"]
+    assert [series["metric"]["aws_account_id"] for series in offered] == ["100000000002"]

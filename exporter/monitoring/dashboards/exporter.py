@@ -24,7 +24,14 @@ from exporter.monitoring.dashboards.panels import (
     thresholds,
     value_mappings,
 )
-from exporter.monitoring.dashboards.queries import CHOSEN, MILLISECONDS, cells_down, number_of
+from exporter.monitoring.dashboards.queries import (
+    CHOSEN,
+    CHOSEN_ACCOUNT,
+    MILLISECONDS,
+    cells_down,
+    inaccessible_accounts,
+    number_of,
+)
 from exporter.monitoring.promql import (
     ACCOUNT_LABELS,
     API_LABELS,
@@ -51,7 +58,7 @@ def _rate(counter: str) -> str:
 
 CHOSEN_INSTANCE: Final = 'instance=~"$instance"'
 CHOSEN_CELLS: Final = f"{CHOSEN}, {CHOSEN_INSTANCE}"
-CHOSEN_ACCOUNTS: Final = f'aws_account_id=~"$account", {CHOSEN_INSTANCE}'
+CHOSEN_ACCOUNTS: Final = f"{CHOSEN_ACCOUNT}, {CHOSEN_INSTANCE}"
 CELL_LEGEND: Final = "{{account}} {{aws_region}} {{kind}}"
 CELL_UP: Final = per_cell("min", _self_metric("up", CHOSEN_CELLS))
 LAST_SUCCESS: Final = _self_metric("last_success_timestamp_seconds", CHOSEN_CELLS)
@@ -101,8 +108,9 @@ def _stats() -> tuple[Panel, ...]:
         stat(
             "Cells down",
             "Cells that an exporter cannot read from AWS. A cell is one kind of operation in one Region of an account. "
-            "Cells of a service that AWS has switched off do not count.",
-            number_of(cells_down(CHOSEN_CELLS), CHOSEN_CELLS),
+            "Cells of a service that AWS has switched off do not count. An account without credentials counts once if "
+            "its cells have no series.",
+            number_of(cells_down(CHOSEN_CELLS, CHOSEN_ACCOUNTS), CHOSEN_CELLS),
             steps=GOOD_AT_ZERO,
         ),
         stat(
@@ -291,32 +299,28 @@ def _response_times() -> tuple[Panel, ...]:
 
 
 def _inaccessible_accounts() -> Panel:
-    accessible = f"min {by(ACCOUNT_LABELS)} ({_self_metric('account_accessible', CHOSEN_ACCOUNTS)})"
-    is_inaccessible = f"and {on(ACCOUNT_LABELS)} {accessible} == 0"
-    errors = per_cell("max", _self_metric("cell_error", CHOSEN_ACCOUNTS), "reason")
+    is_inaccessible = f"and {on(ACCOUNT_LABELS)} {inaccessible_accounts(CHOSEN_ACCOUNTS)}"
+    errors = f"max {by((*ACCOUNT_LABELS, 'reason'))} ({_self_metric('account_error', CHOSEN_ACCOUNTS)})"
     last_success = f"max {by(ACCOUNT_LABELS)} ({_self_metric('last_success_timestamp_seconds', CHOSEN_ACCOUNTS)} > 0)"
     return table(
         "Inaccessible accounts",
         "Accounts for which an exporter gets no credentials, usually because it cannot assume their role: the reasons, "
-        "the numbers of failing cells, and the time since a cell of the account was last read.",
-        (
-            f"count {by((*ACCOUNT_LABELS, 'reason'))} ({errors}) {is_inaccessible}",
-            f"time() - {last_success} {is_inaccessible}",
-        ),
+        "and the time since a cell of the account was last read, if a cell has series.",
+        (errors, f"time() - {last_success} {is_inaccessible}"),
         (
             Column("account", "Name"),
             Column("aws_account_id", "Account"),
             Column("reason", "Reason"),
-            Column("Value #A", "Cells", {"decimals": 0}),
             Column("Value #B", "Last success", {"unit": "s"}),
         ),
-        sort_by="Cells",
+        sort_by="Last success",
     )
 
 
 def _found_cells() -> tuple[Panel, ...]:
-    idle, waiting = (
-        f"sum by (kind) ({_self_metric(name, CHOSEN_INSTANCE)})" for name in ("idle_cells", "waiting_cells")
+    idle, waiting, inaccessible = (
+        f"sum by (kind) ({_self_metric(name, CHOSEN_INSTANCE)})"
+        for name in ("idle_cells", "waiting_cells", "inaccessible_cells")
     )
     oldest = _self_metric("idle_cells_oldest_success_timestamp_seconds", CHOSEN_INSTANCE)
     accounts, readable = (
@@ -327,8 +331,13 @@ def _found_cells() -> tuple[Panel, ...]:
     return (
         lines(
             "Found cells",
-            "Cells of found accounts and Regions: idle ones, and those that wait for their first refresh.",
-            (Query(idle, "idle {{kind}}"), Query(waiting, "waiting {{kind}}")),
+            "Cells of found accounts and Regions: idle ones, those that wait for their first refresh, and those of "
+            "accounts without credentials.",
+            (
+                Query(idle, "idle {{kind}}"),
+                Query(waiting, "waiting {{kind}}"),
+                Query(inaccessible, "inaccessible {{kind}}"),
+            ),
             "short",
             min=0,
         ),

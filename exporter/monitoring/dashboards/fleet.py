@@ -114,8 +114,9 @@ def _stats(kinds: Kinds, recorded: queries.Recorded) -> tuple[Panel, ...]:
         ),
         _problem_count(
             "Cells down",
-            "Cells that an exporter cannot read from AWS. A cell is one kind of operation in one Region of an account.",
-            queries.cells_down(CHOSEN),
+            "Cells that an exporter cannot read from AWS. A cell is one kind of operation in one Region of an account. "
+            "An account without credentials counts once if its cells have no series.",
+            queries.cells_down(CHOSEN, queries.CHOSEN_ACCOUNT),
         ),
         stat(
             "Oldest data",

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from exporter.kinds.phase import Phase, phase
 from exporter.metrics.families import UNKNOWN
 from exporter.monitoring.promql import (
+    ACCOUNT_ACCESSIBLE,
+    ACCOUNT_LABELS,
     CELL_ERROR,
     CONTINUOUS,
     INFO,
@@ -14,9 +16,11 @@ from exporter.monitoring.promql import (
     STATUS,
     UP,
     Kinds,
+    by,
     failed_items,
     item_count,
     matcher,
+    on,
     per_cell,
     per_operation,
     selector,
@@ -29,6 +33,7 @@ from exporter.monitoring.settings import Settings, parameter_values
 # Matchers for the variables. The fleet and exporter dashboards allow several values, the operation dashboard only one.
 CHOSEN_PLACES = 'aws_account_id=~"$account", aws_region=~"$region"'
 CHOSEN = f'{CHOSEN_PLACES}, kind=~"$kind"'
+CHOSEN_ACCOUNT = 'aws_account_id=~"$account"'
 CHOSEN_PLACE = 'aws_account_id="$account", aws_region="$region"'
 CHOSEN_CELL = f'{CHOSEN_PLACE}, kind="$kind"'
 CHOSEN_OPERATION = f'{CHOSEN_CELL}, id="$id"'
@@ -136,7 +141,16 @@ class Recorded:
         return Selection(self.places).apply(fill(query, parameter_values(self.kinds, self.settings) | changes))
 
 
-def cells_down(chosen: str) -> str:
-    """Return the cells that an exporter cannot read, except those of a service that AWS has switched off."""
+def inaccessible_accounts(chosen: str) -> str:
+    """Return the accounts for which an exporter has no credentials."""
+    return f"min {by(ACCOUNT_LABELS)} ({selector(ACCOUNT_ACCESSIBLE, chosen)}) == 0"
+
+
+def cells_down(chosen_cells: str, chosen_accounts: str) -> str:
+    """Return the cells that an exporter cannot read, except those of a service that AWS has switched off.
+
+    An inaccessible account whose cells have no series is in the place of its cells.
+    """
     ended = f'{CELL_ERROR}{{reason="end_of_support"}}'
-    return per_cell("min", f"{selector(UP, chosen)} unless ignoring (reason) {ended}") + " == 0"
+    cells = per_cell("min", f"{selector(UP, chosen_cells)} unless ignoring (reason) {ended}") + " == 0"
+    return f"({cells} or ({inaccessible_accounts(chosen_accounts)} unless {on(ACCOUNT_LABELS)} ({cells})))"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from exporter.monitoring.dashboards.panels import DATA_SOURCE, Model
-from exporter.monitoring.promql import INFO, UP, selector
+from exporter.monitoring.promql import ACCOUNT_ACCESSIBLE, INFO, UP, selector
 
 # Grafana's codes: when to refresh a variable, how to sort it, and the type of its query.
 ON_TIME_RANGE_CHANGE: Final = 2
@@ -32,7 +32,9 @@ DATA_SOURCES: Final[Model] = {
 def cells(multiple: bool) -> tuple[Model, ...]:
     """Return the variables of accounts, of their Regions, and of the kinds in these Regions."""
     # The variable shows the names of accounts in the configuration. Its values are their AWS ids.
-    accounts = f"query_result(max by (account, aws_account_id) (last_over_time({UP}[$__range])))"
+    # An inaccessible account may have no cell with series.
+    known = f"last_over_time({UP}[$__range]) or last_over_time({ACCOUNT_ACCESSIBLE}[$__range])"
+    accounts = f"query_result(max by (account, aws_account_id) ({known}))"
     by_name = "AWS accounts, by their names in the exporter's configuration."
     regex = '/account="(?<text>[^"]*)".*aws_account_id="(?<value>[^"]+)"/'
     regions = f'label_values({UP}{{aws_account_id=~"$account"}}, aws_region)'
