@@ -1,6 +1,7 @@
 """Cells that the exporter found: sums while they are idle, rows while they have operations or fail."""
 
 from dataclasses import replace
+from typing import TypedDict, Unpack
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
@@ -16,9 +17,23 @@ REGION, KIND = "eu-west-1", "iot_job"
 READING = Reading(Operation(id="x", status="IN_PROGRESS"), 0.0)
 
 
-def snapshot(account: str, /, found: bool = True, **content: object) -> Snapshot:
-    values = {"up": True, "duration": 1.0, "last_success": 100.0, **content}
-    return Snapshot(CellKey(account, REGION, KIND), Scope(account, account, REGION), found=found, **values)  # type: ignore[arg-type]
+class Content(TypedDict, total=False):
+    """The fields of a snapshot in which the cells of these tests differ."""
+
+    up: bool
+    duration: float | None
+    last_success: float
+    readings: tuple[Reading[Operation], ...]
+    reasons: frozenset[Reason]
+    expired: bool
+    missing: int
+    omitted: int
+    lacks_credentials: bool
+
+
+def snapshot(account: str, /, found: bool = True, **content: Unpack[Content]) -> Snapshot:
+    values: Content = {"up": True, "duration": 1.0, "last_success": 100.0, **content}
+    return Snapshot(CellKey(account, REGION, KIND), Scope(account, account, REGION), found=found, **values)
 
 
 def exposed(*snapshots: Snapshot) -> Scrape:
@@ -65,9 +80,10 @@ def test_found_cells_that_were_not_read_yet_are_counted() -> None:
     assert scrape.value(f"{PREFIX}waiting_cells") == 1
 
 
-def refused(account: str, /, **content: object) -> Snapshot:
-    values = {"up": False, "reasons": frozenset({Reason.ACCESS_DENIED}), "lacks_credentials": True, "last_success": 0.0}
-    return snapshot(account, **{**values, **content})  # type: ignore[arg-type]
+def refused(account: str, /, found: bool = True, **content: Unpack[Content]) -> Snapshot:
+    cause: Content = {"reasons": frozenset({Reason.ACCESS_DENIED}), "lacks_credentials": True}
+    values: Content = {"up": False, "last_success": 0.0, **cause, **content}
+    return snapshot(account, found, **values)
 
 
 def test_500_inaccessible_accounts_with_51_found_cells_have_two_rows_each() -> None:
