@@ -9,13 +9,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from exporter.core.errors import QueryError
-from exporter.core.model import Snapshot
 from exporter.web.api.failures import ROUTE as FAILURES_ROUTE
 from exporter.web.api.failures import failures_handler
 from exporter.web.api.filtering import incomplete_cells, select_cells, select_operations
+from exporter.web.api.incomplete import counted_reasons, listed_cells
 from exporter.web.api.openapi import CELLS, DOCUMENT, JSON, OPERATIONS, PROBLEM, openapi
 from exporter.web.api.query import CellsQuery, Query, narrowed
-from exporter.web.api.schemas import Cells, Fault, IncompleteCell, Operations, Problem
+from exporter.web.api.schemas import MAX_INCOMPLETE, Cells, Fault, Operations, Problem
 from exporter.web.context import Status
 from exporter.web.responses import DATA_HEADERS, negotiated_response
 from exporter.web.routes import text_route
@@ -38,7 +38,9 @@ def api_routes(status: Status, server: str = "") -> list[Route]:
             matching=selected.matching,
             total=selected.total,
             complete=not incomplete,
-            incomplete=[_incomplete_cell(snapshot) for snapshot in incomplete],
+            incomplete=listed_cells(incomplete),
+            incomplete_omitted=max(0, len(incomplete) - MAX_INCOMPLETE),
+            incomplete_reasons=counted_reasons(incomplete),
         )
         return _response(request, _OPERATIONS.dump_json(response, by_alias=True))
 
@@ -67,20 +69,6 @@ def api_routes(status: Status, server: str = "") -> list[Route]:
         Route(CELLS, status.handler(narrowed(CellsQuery, names), cells, _problem)),
         Route(DOCUMENT, described),
     ]
-
-
-def _incomplete_cell(snapshot: Snapshot) -> IncompleteCell:
-    return IncompleteCell(
-        account=snapshot.scope.account,
-        account_id=snapshot.scope.account_id,
-        region=snapshot.scope.region,
-        kind=snapshot.key.kind,
-        reasons=(
-            *sorted(snapshot.reasons),
-            *(["pending"] if snapshot.is_pending else []),
-            *(["omitted"] if snapshot.active_omitted else []),
-        ),
-    )
 
 
 def _response(request: Request, body: bytes, media: str = JSON, status: int = 200) -> Response:

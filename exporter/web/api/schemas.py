@@ -10,6 +10,9 @@ from exporter.kinds.kind import FailedItem
 from exporter.metrics.reasons import ReasonGroup
 from exporter.metrics.summary import AccountId, AccountName, CellLine, Count, KindName, OperationLine, Region
 
+# Cells in ``incomplete``. Thousands of cells can fail at the same time, for example if the network fails.
+MAX_INCOMPLETE = 100
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncompleteCell:
@@ -26,6 +29,15 @@ class IncompleteCell:
             "not read everything yet, and `omitted` if active operations are beyond `max_operations`."
         ),
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncompleteReason:
+    """A reason for which operations may be missing. A cell with several reasons counts for each of them."""
+
+    reason: Annotated[str, Field(description="The reason, as in `incomplete`.")]
+    cells: Annotated[Count, Field(description="The number of cells with the reason.")]
+    accounts: Annotated[Count, Field(description="The number of accounts with such a cell.")]
 
 
 Complete = Annotated[
@@ -46,7 +58,18 @@ class Operations:
     total: Annotated[Count, Field(description="The number of operations without any filter.")]
     complete: Complete
     incomplete: Annotated[
-        Sequence[IncompleteCell], Field(description="The cells whose operations are not all known, if any.")
+        Sequence[IncompleteCell],
+        Field(
+            description=f"The cells whose operations are not all known, at most {MAX_INCOMPLETE} of them. "
+            "`/api/v1/cells` lists all cells."
+        ),
+    ]
+    incomplete_omitted: Annotated[Count, Field(description="The number of such cells that `incomplete` omits.")]
+    incomplete_reasons: Annotated[
+        Sequence[IncompleteReason],
+        Field(
+            description="The reasons of all such cells, also of those that `incomplete` omits, the most frequent first."
+        ),
     ]
 
 

@@ -175,6 +175,25 @@ def test_a_cell_that_hangs_delays_no_request_for_all_cells_but_makes_it_incomple
     assert [(cell["account"], cell["reasons"]) for cell in response["incomplete"]] == [("field", ["pending"])]
 
 
+def test_of_many_incomplete_cells_some_of_each_account_are_listed_and_all_are_counted(start: Any, aws: Aws) -> None:
+    regions = "[eu-west-1, us-east-1, us-west-2]"
+    entry = ACCOUNT.replace("[eu-west-1]", regions) % ("a%d", "1111222233%02d", "thing_registration_task")
+    many = ", ".join(entry % (number, number) for number in range(60))
+    with start(f"accounts: [{many}]") as exporter:
+        aws.denied = True
+        response = body(exporter.get(OPERATIONS))
+        assert (response["complete"], len(response["incomplete"]), response["incomplete_omitted"]) == (False, 100, 80)
+        assert len({cell["account"] for cell in response["incomplete"]}) == 60
+        assert response["incomplete_reasons"] == [{"reason": "access_denied", "cells": 180, "accounts": 60}]
+        few = body(exporter.get(OPERATIONS, "account=a7"))
+        assert [cell["aws_region"] for cell in few["incomplete"]] == ["eu-west-1", "us-east-1", "us-west-2"]
+        assert few["incomplete_omitted"] == 0
+        aws.denied, aws.hangs = False, True
+        exporter.loop.pass_time(15 * MINUTE)
+        reasons = body(exporter.get(OPERATIONS, "account=a7"))["incomplete_reasons"]
+        assert {"reason": "pending", "cells": 3, "accounts": 1} in reasons
+
+
 def test_a_refused_account_is_incomplete_with_its_reason_and_delays_no_request(start: Any, aws: Aws) -> None:
     with start(CONFIG) as exporter:
         aws.denied = True
