@@ -107,6 +107,19 @@ async def read_organizations(process: ProcessContext, config: Config) -> None:
     await process.organizations.read_once(config, _new_gateway(process, config))
 
 
+async def read_regions(process: ProcessContext, config: Config, is_needed: Callable[[Account], bool]) -> None:
+    """Read which Regions the needed accounts have enabled, for the first runtime. Raises ConfigError.
+
+    If an account cannot be read, the Regions that are enabled by default are used, as in a running exporter.
+    """
+    gateway = _new_gateway(process, config)
+    accounts = region_accounts(config, gateway, _found(process, config), process.shard)
+    needed = tuple(filter(is_needed, accounts))
+    async for _ in process.regions.read(needed, config.refresh.accounts_every, gateway):
+        # The first runtime uses what is known after all readings.
+        continue
+
+
 def _new_gateway(process: ProcessContext, config: Config) -> Gateway:
     calls = (call for kind in process.kinds for call in kind.every_call)
     models = Models(only=(*calls, *ORGANIZATION_CALLS, LIST_REGIONS))
@@ -141,7 +154,7 @@ def watched_cells(
     """Return the cells of a configuration. Raises ConfigError, also for the settings of the AWS SDKs."""
     services = {STS, *(call.service for kind in kinds for call in kind.calls)}
     services |= {ORGANIZATIONS} if config.organizations else set()
-    services |= {ACCOUNT_MANAGEMENT} if _finds_regions(config) else set()
+    services |= {ACCOUNT_MANAGEMENT} if finds_regions(config) else set()
     cells, _ = run_both(
         lambda: configured_cells(
             config, kinds, lambda: gateway.default_region().name, gateway.is_offered, gateway.models.regions, found
@@ -151,14 +164,15 @@ def watched_cells(
     return cells
 
 
-def _finds_regions(config: Config) -> bool:
+def finds_regions(config: Config) -> bool:
+    """Return whether an account or an organization has ``regions: all``."""
     entries: Iterable[Account | Organization] = (*config.accounts, *config.organizations)
     return any(entry.has_all_regions for entry in entries)
 
 
 def region_accounts(config: Config, gateway: Gateway, found: Found, shard: Shard = Shard()) -> tuple[Account, ...]:
     """Return the accounts of a shard of which AWS knows which Regions are watched. Raises ConfigError."""
-    if not _finds_regions(config):
+    if not finds_regions(config):
         return ()
     default_region, regions_of = lambda: gateway.default_region().name, gateway.models.regions
     return accounts_with_opt_in_regions(config, default_region, regions_of, found, shard)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -187,3 +188,14 @@ def test_a_result_with_a_problem_is_not_complete() -> None:
     problem = ApiError(Reason.THROTTLED)
     failures = Failures(Operation(id="a", status="b"), Scope("c", "d", "e"), ItemCounts(0, 0), (), 0, (problem,))
     assert json.loads(json_text(KEY, failures))["complete"] is False
+
+
+def test_the_failures_of_an_operation_in_an_opt_in_region_are_found_with_all_regions(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("accounts: [{account_id: '111122223333', regions: all}]\n")
+    scenario = SCENARIO.replace("eu-west-1", "me-central-1") + "opt_in_regions: [{region: me-central-1}]\n"
+    flags = ("--kind=iot_job", "--id=firmware", "--region=me-central-1", "--output=json")
+    with serve_simulated_aws(scenario, ManualClock()) as (url, _):
+        done = run(url, f"--config.file={config}", *flags)
+    assert (done.status, done.errors) == (0, [])
+    assert len(json.loads(done.stdout)["items"]) == 4

@@ -16,6 +16,7 @@ from exporter.cli.commands.watch import End, Filter, filtered_runtime, flags_con
 from exporter.cli.flags import failure_limit
 from exporter.cli.watch_result import ExitStatus, ResultTracker, WatchResult
 from exporter.config.loader import parse_config
+from exporter.config.partitions import is_enabled_by_default
 from exporter.core.errors import ConfigError, Reason
 from exporter.core.log import new_log
 from exporter.core.model import ItemCounts, Reading, Shard, Snapshot
@@ -26,7 +27,7 @@ from exporter.metrics.summary import CellLine, OperationLine
 from exporter.simulator.app import application
 from exporter.simulator.scenario import parse_scenario
 from tests.support.clocks import ManualClock
-from tests.support.exporter_server import aws_environment
+from tests.support.exporter_server import aws_environment, serve_simulated_aws
 from tests.support.scripted_endpoint import ACCOUNT_ID, ScriptedAws, error_response, json_response
 from tests.support.servers import serve_app
 
@@ -449,3 +450,45 @@ accounts:
     assert [(cell.account.name, cell.region, cell.kind.name) for cell in filtered] == [("a", "us-east-1", "iot_job")]
     details = [(cell.watch.ids, cell.watch.discover, cell.watch.options) for cell in by_id + without_config]
     assert details == [(("x",), None, frozenset({"details"}))] * 2
+
+
+IN_ALL_REGIONS = """
+accounts:
+  - {name: a, account_id: "111122223333", regions: all, watch: [{kind: iot_job, discover: true}]}
+  - {name: b, role_arn: "arn:aws:iam::444455556666:role/x", regions: all, watch: [{kind: iot_job, discover: true}]}
+"""
+OPT_IN = """
+accounts: ["111122223333", "444455556666"]
+operations: []
+opt_in_regions: [{region: me-central-1, account: "111122223333"}, {region: me-south-1, account: "444455556666"}]
+"""
+DENIED = "faults: [{api: ListRegions, error: AccessDeniedException, status: 403}]"
+
+
+@pytest.mark.parametrize(
+    ("filter", "optional", "reads"),
+    [
+        (Filter(), {("a", "me-central-1"), ("b", "me-south-1")}, 2),
+        (Filter(account="b"), {("b", "me-south-1")}, 1),
+        (Filter(account="444455556666", region="me-south-1"), {("b", "me-south-1")}, 1),
+        (Filter(region="me-central-1", kind="iot_job", ids=("x",), account="a"), {("a", "me-central-1")}, 1),
+        (Filter(region="eu-west-1"), set(), 0),
+    ],
+    ids=["every account", "an account", "an account id", "an operation", "a Region that is enabled by default"],
+)
+def test_a_watch_of_all_regions_includes_those_that_the_matching_accounts_have_enabled(
+    filter: Filter, optional: set[tuple[str, str]], reads: int
+) -> None:
+    with serve_simulated_aws(OPT_IN, ManualClock()) as (endpoint, requests), aws_environment(endpoint):
+        cells = new_runtime(filter, IN_ALL_REGIONS).cells
+    assert {(cell.account.name, cell.region) for cell in cells if not is_enabled_by_default(cell.region)} == optional
+    assert requests.count("/listRegions") == reads
+
+
+def test_a_watch_that_cannot_read_the_regions_includes_those_that_are_enabled_by_default() -> None:
+    with serve_simulated_aws(OPT_IN + DENIED, ManualClock()) as (endpoint, _), aws_environment(endpoint):
+        cells = new_runtime(Filter(), IN_ALL_REGIONS).cells
+        with pytest.raises(ConfigError, match="--region: the configuration does not watch it"):
+            new_runtime(Filter(region="me-central-1"), IN_ALL_REGIONS)
+    assert {cell.account.name for cell in cells} == {"a", "b"}
+    assert all(is_enabled_by_default(cell.region) for cell in cells)

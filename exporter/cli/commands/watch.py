@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from exporter.app.exporter import new_process_context
-from exporter.app.runtime import ProcessContext, Runtime, first_runtime, read_organizations
+from exporter.app.runtime import (
+    ProcessContext,
+    Runtime,
+    finds_regions,
+    first_runtime,
+    read_organizations,
+    read_regions,
+)
 from exporter.cli import flags
 from exporter.cli.alerts_file import add_alerts_file, with_alerts_file
 from exporter.cli.parser import CommandParser
@@ -21,7 +28,8 @@ from exporter.collector.cells import Cell, target_cell, with_only_id
 from exporter.collector.failures import read_failures
 from exporter.config.kind_models import active_operations
 from exporter.config.loader import parse_config, read_config
-from exporter.config.sections import Config
+from exporter.config.partitions import is_enabled_by_default
+from exporter.config.sections import Account, Config
 from exporter.config.validation import run_both
 from exporter.core.clock import Clock
 from exporter.core.errors import ApiError, ConfigError
@@ -203,14 +211,23 @@ def _flag_problem(problem: str, flags: dict[str, str]) -> str:
 def filtered_runtime(process: ProcessContext, config: Config, filter: Filter) -> Runtime:
     """Return the runtime for the cells that the flags select. Raises ConfigError and UnreachableError.
 
-    The organizations are read once, unless the configuration names the account.
+    The organizations are read once, unless the configuration names the account. The enabled Regions of the matching
+    accounts are read once, unless the flags name a Region that needs not be enabled.
     """
     named = {name for account in config.accounts for name in (account.name, account.known_id)}
     if config.organizations and not (filter.account and filter.account in named):
         asyncio.run(read_organizations(process, config))
+    if finds_regions(config) and not (filter.region and is_enabled_by_default(filter.region)):
+        asyncio.run(read_regions(process, config, lambda account: _is_of_filter(account, filter)))
     return first_runtime(
         process, config, lambda cells: matching_cells(cells, _with_account_name(config, cells, filter))
     )
+
+
+def _is_of_filter(account: Account, filter: Filter) -> bool:
+    """Return whether the flags can mean the account: by its name, its id, or the name in AWS that it shares."""
+    id = account.known_id
+    return filter.account in ("", account.name, id) or account.name == f"{filter.account}-{id}"
 
 
 def _with_account_name(config: Config, cells: Sequence[Cell], filter: Filter) -> Filter:
