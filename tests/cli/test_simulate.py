@@ -37,7 +37,8 @@ organizations:
 """
 
 
-UP = "aws_iot_bulk_exporter_up"
+UP, ERROR = "aws_iot_bulk_exporter_up", "aws_iot_bulk_exporter_account_error"
+INACCESSIBLE = "aws_iot_bulk_exporter_inaccessible_cells"
 JOBS = {"100000000001": {"firmware-7"}, "100000000030": {"firmware-8"}}
 TASK = """
 accounts: ["111122223333"]
@@ -81,17 +82,17 @@ def test_the_exporter_watches_a_simulated_organization_over_tls(tmp_path: Path) 
             tmp_path, CONFIG, variables["AWS_ENDPOINT_URL"], AWS_CA_BUNDLE=variables["AWS_CA_BUNDLE"]
         ) as exporter:
             # A busy machine may need more than one scrape for all accounts.
-            exposed = wait_until(lambda: scrape_with_rows(exporter, len(JOBS) + 2), "all accounts")
+            exposed = wait_until(lambda: scrape_of_all(exporter), "all accounts")
     assert exposed.value("aws_iot_bulk_exporter_organization_accounts") == 31
     assert {account: exposed.ids(aws_account_id=account) for account in JOBS} == JOBS
-    # The role in this account is refused in both Regions.
-    assert [value for _, value in exposed.rows(UP, aws_account_id="100000000009")] == [0, 0]
+    # The role in this account is refused, for both Regions.
+    assert exposed.rows(ERROR, aws_account_id="100000000009", reason="access_denied")
 
 
-def scrape_with_rows(exporter: ExporterProcess, rows: int) -> Scrape | None:
-    """Return a scrape in which this number of cells has operations or fails, or None."""
+def scrape_of_all(exporter: ExporterProcess) -> Scrape | None:
+    """Return a scrape in which all operations are known and both cells of an account are inaccessible, or None."""
     exposed = Scrape(exporter.scrape())
-    return exposed if len(exposed.rows(UP)) == rows else None
+    return exposed if (len(exposed.rows(UP)), exposed.value(INACCESSIBLE)) == (len(JOBS), 2) else None
 
 
 def test_the_link_to_a_report_of_errors_is_reached_over_tls(tmp_path: Path) -> None:
