@@ -32,7 +32,7 @@ from tests.support.clocks import ManualClock
 from tests.support.exporter_server import ServedExporter, aws_environment, serve_exporter, serve_simulation
 from tests.support.exposition_rows import Scrape
 from tests.support.servers import hanging_endpoint
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_for_calls, wait_until
 
 ACCOUNT = '{{account_id: "111122223333", regions: [{regions}], watch: [{watch}]}}'
 IDS = "{{kind: thing_registration_task, ids: [{}]}}"
@@ -240,6 +240,7 @@ def test_reload_and_configuration_respond_while_aws_hangs() -> None:
         header = {"X-Prometheus-Scrape-Timeout-Seconds": "0.6"}
         assert http_requests.get(f"{exporter.url}/metrics", headers=header).status_code == 200
         connection.close()
+    wait_for_calls()
 
 
 @given(shares=st.lists(st.floats(0.01, 1.0), max_size=30), takes=st.integers(0, 5))

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,12 +14,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from exporter.core.thread import THREAD_NAME
 from tests.aws.test_credentials import KEYS, NO_KEYS, role_credentials
 from tests.support.exporter_server import ServedExporter, aws_environment, serve_exporter
 from tests.support.exposition_rows import Scrape
 from tests.support.servers import serve_app
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_for_calls, wait_until
 
 WATCH = "watch: [{kind: thing_registration_task, ids: [x]}]"
 FACTORY, FIELD = "111122223333", "444455556666"
@@ -70,7 +68,7 @@ class HangingAws:
 def no_thread_left() -> Iterator[None]:
     """Wait for the calls that hang: later tests must find no thread of an earlier one."""
     yield
-    wait_until(lambda: all(thread.name != THREAD_NAME for thread in threading.enumerate()) or None, "the last call")
+    wait_for_calls()
 
 
 @contextmanager

@@ -4,6 +4,8 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
+from exporter.core.thread import THREAD_NAME
+
 T = TypeVar("T")
 
 TIMEOUT_SECONDS = 60.0
@@ -21,3 +23,11 @@ def wait_until(
             return value
         never.wait(pause)
     raise AssertionError(f"timed out waiting for {subject}")
+
+
+def wait_for_calls() -> None:
+    """Wait for the end of all calls in threads.
+
+    A call that retries uses the module random. Meanwhile, a test of hypothesis in the same process fails.
+    """
+    wait_until(lambda: all(thread.name != THREAD_NAME for thread in threading.enumerate()) or None, "the last call")
