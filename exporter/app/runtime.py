@@ -209,7 +209,7 @@ def _runtime(
         accounts,
         gateway,
         store,
-        RefreshScheduler(refreshers, connect, store, settings, log),
+        RefreshScheduler(refreshers, connect, store, settings, log, process.clock),
         _exposition(tables, config, before),
         _registry(process, config, store, gateway),
         Overview(process.kinds, store, process.estimates, clock.now, gateway.budgets.ratio),

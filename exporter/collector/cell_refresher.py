@@ -1,5 +1,7 @@
 """One cell over time: its state, the refresh under way, and the snapshot that readers see."""
 
+from __future__ import annotations
+
 import asyncio
 import math
 from collections.abc import Callable, Iterable
@@ -55,6 +57,7 @@ class CellRefresher:
     clock: Clock
     log: CellLog
     publish: Publish = discard
+    on_end: Callable[[CellRefresher], None] = field(default=lambda refresher: None, init=False)
     started: float | None = field(default=None, init=False)
     task: asyncio.Task[None] | None = field(default=None, init=False)
     _attempt: RefreshAttempt | None = field(default=None, init=False)
@@ -75,11 +78,13 @@ class CellRefresher:
         if self.state.pace.refused and not self.task:
             self.state.pace, self.started = Pace(), None
 
-    def is_due(self) -> bool:
-        """Return whether no refresh is under way, and the last one started long enough ago."""
+    def due_at(self) -> float:
+        """Return the monotonic seconds at which the next refresh is due: never while one is under way."""
+        if self.task:
+            return math.inf
         is_ended = self.state.end_of_support.is_ended
         seconds = RETRY_SECONDS if is_ended else self.state.pace.seconds(self.cell, self.settings)
-        return not (self.task or self.is_younger_than(seconds))
+        return NEVER if self.started is None else self.started + seconds
 
     def publish_snapshot(self) -> None:
         """Publish what is known now."""
@@ -117,6 +122,7 @@ class CellRefresher:
             self._finish(attempt)
             self._log_omission()
             self.publish_snapshot()
+            self.on_end(self)
 
     def snapshot(self) -> Snapshot:
         """Return what is known now. Operations whose last reading is older than ``stale_after`` are left out."""

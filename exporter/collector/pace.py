@@ -7,7 +7,7 @@ import asyncio
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 from exporter.collector.cells import Cell
 from exporter.config.sections import Refresh
@@ -48,7 +48,7 @@ def _interval(number: int, cell: Cell, shortest: float, longest: float) -> float
     are spread over the time.
     """
     if cell.found:
-        share = zlib.crc32("/".join(astuple(cell.key)).encode()) / 2**32
+        share = zlib.crc32(f"{cell.key.account}/{cell.key.region}/{cell.key.kind}".encode()) / 2**32
         return max(shortest, longest * share if number == 1 else longest)
     return max(shortest, min(longest, shortest * 2.0 ** min(number - 1, MAX_DOUBLINGS)))
 

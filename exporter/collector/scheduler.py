@@ -13,6 +13,7 @@ from exporter.collector.cells import Cell
 from exporter.collector.operation_reader import Connect
 from exporter.collector.pace import Admission
 from exporter.collector.result import CellLog
+from exporter.collector.timetable import Timetable
 from exporter.config.sections import Refresh
 from exporter.core.clock import Clock
 from exporter.core.log import Log
@@ -21,24 +22,38 @@ from exporter.core.store import Store
 
 
 class RefreshScheduler:
-    """Runs at most one refresh for each cell of a configuration. The store gets each new snapshot."""
+    """Runs at most one refresh for each cell of a configuration. The store gets each new snapshot.
+
+    A request costs time for the cells that are due or under way only, because most of tens of thousands are idle.
+    """
 
     def __init__(
-        self, refreshers: Mapping[CellKey, CellRefresher], connect: Connect, store: Store, settings: Refresh, log: Log
+        self,
+        refreshers: Mapping[CellKey, CellRefresher],
+        connect: Connect,
+        store: Store,
+        settings: Refresh,
+        log: Log,
+        clock: Clock,
     ) -> None:
         self.refreshers = refreshers
         self._connect = connect
         self._store = store
         self._settings = settings
         self._log = log
+        self._clock = clock
         self._neighbours = _neighbours([refresher.cell for refresher in refreshers.values()])
         self._stopped = asyncio.Event()
         self._admission = Admission()
+        self._running = {key: refresher for key, refresher in refreshers.items() if refresher.task}
+        self._timetable = Timetable({key: refresher.due_at() for key, refresher in refreshers.items()})
+        for refresher in refreshers.values():
+            refresher.on_end = self._note_end
 
     @property
     def under_way(self) -> frozenset[CellKey]:
         """The cells whose refresh has not ended yet."""
-        return frozenset(key for key, refresher in self.refreshers.items() if refresher.task)
+        return frozenset(self._running)
 
     async def refresh(self, max_wait: float | None = None) -> None:
         """Refresh every cell that is due, and return when all are done or after ``max_wait`` seconds.
@@ -46,7 +61,7 @@ class RefreshScheduler:
         The default is the configured deadline. A refresh that is not done by then continues.
         """
         self._start_due()
-        await self._wait(self.refreshers.values(), self._settings.deadline if max_wait is None else max_wait)
+        await self._wait(self._running.values(), self._settings.deadline if max_wait is None else max_wait)
         self._publish(may_decide=max_wait != 0)
 
     async def refresh_missing(self, is_needed: Callable[[Snapshot], bool], max_wait: float) -> None:
@@ -54,29 +69,36 @@ class RefreshScheduler:
 
         A refresh is awaited until the deadline after its start, so that a cell that hangs does not delay each request.
         """
-        needed = [refresher for key, refresher in self.refreshers.items() if is_needed(self._store.get(key))]
+        needed = (refresher for key, refresher in self.refreshers.items() if is_needed(self._store.get(key)))
         has_data = any(refresher.has_fresh_data() for refresher in needed)
         self._start_due()
-        remaining = max((self._settings.deadline - refresher.running_seconds() for refresher in needed), default=0.0)
-        await self._wait(needed, 0.0 if has_data else max(0.0, min(max_wait, remaining)))
+        running = [refresher for key, refresher in self._running.items() if is_needed(self._store.get(key))]
+        remaining = max((self._settings.deadline - refresher.running_seconds() for refresher in running), default=0.0)
+        await self._wait(running, 0.0 if has_data else max(0.0, min(max_wait, remaining)))
         self._publish(may_decide=False)
 
     def _start_due(self) -> None:
         if self._stopped.is_set():
             return
-        for refresher in self.refreshers.values():
-            if refresher.is_due():
-                refresher.start(self._connect, self._admission)
+        for key in self._timetable.take_due(self._clock.monotonic()):
+            refresher = self.refreshers[key]
+            self._running[key] = refresher
+            refresher.start(self._connect, self._admission)
+
+    def _note_end(self, refresher: CellRefresher) -> None:
+        key = refresher.cell.key
+        self._running.pop(key, None)
+        self._timetable.set(key, refresher.due_at())
 
     def _publish(self, may_decide: bool) -> None:
         if self._stopped.is_set():
             return
-        for refresher in self.refreshers.values():
-            # A service that has ended is called once an hour. Its series must become stale in between.
-            if refresher.task or refresher.state.end_of_support.is_ended:
-                refresher.publish_snapshot()
+        # A service that has ended is called once an hour. Its series must become stale in between.
+        ended = (self.refreshers[key] for key in self._neighbours if key not in self._running)
+        for refresher in (*self._running.values(), *(cell for cell in ended if cell.state.end_of_support.is_ended)):
+            refresher.publish_snapshot()
         # A caller that does not wait must not trigger the decision: neighbouring cells have had no time to fail.
-        if may_decide or not any(refresher.task for refresher in self.refreshers.values()):
+        if may_decide or not self._running:
             self._update_end_of_support()
 
     def stop(self, kept: frozenset[CellRefresher] = frozenset()) -> None:
@@ -88,7 +110,7 @@ class RefreshScheduler:
 
     async def _wait(self, refreshers: Iterable[CellRefresher], max_wait: float) -> None:
         tasks = [refresher.task for refresher in refreshers if refresher.task]
-        if not tasks:
+        if not tasks or max_wait <= 0:
             return
         stopped = asyncio.create_task(self._stopped.wait())
         done = asyncio.gather(*tasks, return_exceptions=True)
@@ -103,6 +125,7 @@ class RefreshScheduler:
             refresher = self.refreshers[key]
             if refresher.state.end_of_support.update(self._store.get(neighbour) for neighbour in neighbours):
                 refresher.publish_snapshot()
+                self._timetable.set(key, refresher.due_at())
                 is_ended = refresher.state.end_of_support.is_ended
                 message = "end of support detected" if is_ended else "end of support no longer detected"
                 self._log.info(message, **asdict(key))

@@ -1,0 +1,85 @@
+"""A request costs time for the cells that are due, not for all cells: an organization has tens of thousands."""
+
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from types import FrameType
+
+import pytest
+from botocore.awsrequest import AWSPreparedRequest
+
+from exporter.collector.scheduler import RefreshScheduler
+from exporter.collector.timetable import Timetable
+from exporter.core.model import CellKey
+from tests.support.scripted_endpoint import HttpResponse, json_response
+from tests.support.virtual_exporter import VirtualExporter, virtual_exporters
+
+REGIONS = ("eu-central-1", "eu-west-1", "us-east-1", "us-west-2")
+ACCOUNTS = "\n".join(
+    f"  - {{name: a{number}, account_id: '{number:012}', regions: [{', '.join(REGIONS)}], "
+    "watch: [{kind: iot_job, discover: true}]}"
+    for number in range(1, 101)
+)
+CELLS = 100 * len(REGIONS)
+
+
+def respond(api: str, request: AWSPreparedRequest) -> HttpResponse:
+    return json_response({"jobs": []})
+
+
+@pytest.fixture
+def exporter() -> Iterator[VirtualExporter]:
+    with virtual_exporters(respond) as exporters, exporters.start(f"accounts:\n{ACCOUNTS}\n") as exporter:
+        exporter.scrape()
+        yield exporter
+
+
+Request = Callable[[RefreshScheduler], Awaitable[None]]
+
+
+def calls(exporter: VirtualExporter, request: Request) -> int:
+    """Return the number of function calls that a request makes before it waits for anything."""
+    number = 0
+
+    def count(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal number
+        number += event == "call"
+
+    async def run() -> None:
+        sys.setprofile(count)
+        try:
+            await request(exporter.service.runtime.scheduler)
+        finally:
+            sys.setprofile(None)
+
+    exporter.loop.run_until_complete(run())
+    return number
+
+
+@pytest.mark.parametrize(
+    "request_refresh",
+    [lambda scheduler: scheduler.refresh(), lambda scheduler: scheduler.refresh_missing(lambda snapshot: True, 1.0)],
+    ids=["scrape", "page"],
+)
+def test_a_request_does_not_look_at_cells_that_are_not_due(exporter: VirtualExporter, request_refresh: Request) -> None:
+    assert len(exporter.service.runtime.scheduler.refreshers) == CELLS
+    assert calls(exporter, request_refresh) < CELLS / 4
+
+
+def key(account: str) -> CellKey:
+    return CellKey(account, "eu-west-1", "iot_job")
+
+
+def test_the_cell_that_is_due_for_the_longest_time_is_taken_first() -> None:
+    timetable = Timetable({key("a"): 3.0, key("b"): 1.0, key("c"): 4.0, key("d"): 1.0})
+    assert timetable.take_due(3.5) == [key("b"), key("d"), key("a")]
+    assert timetable.take_due(3.5) == []
+
+
+def test_a_cell_is_due_at_the_time_that_was_set_last_and_once() -> None:
+    timetable = Timetable({key("a"): 1.0})
+    for time in (5.0, 2.0, 5.0):
+        timetable.set(key("a"), time)
+    assert timetable.take_due(4.0) == []
+    assert timetable.take_due(5.0) == [key("a")]
+    timetable.set(key("a"), 6.0)
+    assert timetable.take_due(9.0) == [key("a")]
