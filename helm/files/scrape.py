@@ -14,24 +14,49 @@ import re
 import socket
 import ssl
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 TIMEOUT = 30
+RETRY_TIME = 60
+RETRY_PAUSE = 1
 CA = "/certificate/ca.crt"
 
 
-def main(url: str, shards: int, prefix: str = "") -> None:
-    """Print the status of each address. Raises SystemExit with the first problem."""
-    parts = urlsplit(url)
+def main(
+    url: str,
+    shards: int,
+    prefix: str = "",
+    monotonic: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Scrape until every shard has responded. Raises SystemExit with the problem if it remains for a minute.
+
+    Directly after an installation, the rules of kube-proxy and the names of the pods can be late.
+    """
+    end = monotonic() + RETRY_TIME
+    while problem := passing_problem(urlsplit(url), shards, prefix):
+        if monotonic() >= end:
+            sys.exit(f"{problem} (gave up after {RETRY_TIME} seconds)")
+        print(f"{problem}; trying again")
+        sleep(RETRY_PAUSE)
+
+
+def passing_problem(parts: SplitResult, shards: int, prefix: str) -> str:
+    """Scrape every address, and return the first problem that can end without a change, or an empty text."""
+    place = str(parts.hostname)
     found: set[int] = set()
-    for address in addresses(parts):
-        try:
-            found |= shard_ordinals(parts, address, shards, prefix)
-        except OSError as error:
-            sys.exit(f"{address}: {error}")
-    if missing := {*range(shards)} - found:
-        sys.exit(f"no response from shard {', '.join(map(str, sorted(missing)))}")
+    try:
+        for place in addresses(parts):
+            found |= shard_ordinals(parts, place, shards, prefix)
+    except ssl.SSLError as error:
+        sys.exit(f"{place}: {error}")
+    except (OSError, http.client.HTTPException) as error:
+        return f"{place}: {error}"
+    missing = sorted({*range(shards)} - found)
+    return f"no response from shard {', '.join(map(str, missing))}" if missing else ""
 
 
 def shard_ordinals(parts: SplitResult, address: str, shards: int, prefix: str) -> set[int]:
@@ -48,11 +73,8 @@ def shard_ordinals(parts: SplitResult, address: str, shards: int, prefix: str) -
 
 
 def addresses(parts: SplitResult) -> list[str]:
-    """Return all IP addresses of the host. A headless Service has the addresses of its pods."""
-    try:
-        entries = socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        sys.exit(f"{parts.hostname}: {error}")
+    """Return all IP addresses of the host. A headless Service has the addresses of its pods. Raises OSError."""
+    entries = socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
     return sorted({str(entry[4][0]) for entry in entries})
 
 

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 import trustme
 
 from exporter.cli.drill.programs import free_port
+from tests.support.clocks import ManualClock
 from tests.support.exporter_server import serve_exporter
 from tests.support.helm_chart import CHART, ci_values, only_object, render
 from tests.support.servers import hanging_endpoint
@@ -74,6 +76,24 @@ def scrape(
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environment or {})
 
 
+def scrape_in_virtual_time(url: str, shards: int = 1, pause: Callable[[], object] = lambda: None) -> None:
+    """Run the script in this process, with a function that runs at each pause instead of waiting."""
+    clock = ManualClock()
+
+    def sleep(seconds: float) -> None:
+        clock.advance(seconds)
+        pause()
+
+    runpy.run_path(str(CHART / "files" / "scrape.py"))["main"](url, shards, "", clock.clock().monotonic, sleep)
+
+
+def problem_of(url: str, shards: int = 1) -> str:
+    """Return the problem with which the script ends, after all of its retries."""
+    with pytest.raises(SystemExit) as raised:
+        scrape_in_virtual_time(url, shards)
+    return str(raised.value)
+
+
 def tls_context(name: str, authority: trustme.CA) -> ssl.SSLContext:
     """Return the TLS context of a server with this name."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -90,23 +110,63 @@ def test_an_exporter_passes() -> None:
 
 def test_a_shard_that_does_not_respond_is_named() -> None:
     with serve_handler(handler(ordinal=1)) as port:
-        result = scrape(f"http://127.0.0.1:{port}/metrics", shards=3)
-    assert result.stderr == "no response from shard 0, 2\n"
-    assert result.returncode == 1
+        problem = problem_of(f"http://127.0.0.1:{port}/metrics", shards=3)
+    assert problem == "no response from shard 0, 2 (gave up after 60 seconds)"
+
+
+def test_a_refused_connection_is_tried_again(capsys: pytest.CaptureFixture[str]) -> None:
+    """The rules of kube-proxy can be late after an installation."""
+    port = free_port()
+    pauses = count(1)
+    with ExitStack() as stack:
+
+        def listen_after_three_pauses() -> None:
+            if next(pauses) == 3:
+                stack.enter_context(serve_handler(handler(), ("127.0.0.1", port)))
+
+        scrape_in_virtual_time(f"http://127.0.0.1:{port}/metrics", pause=listen_after_three_pauses)
+    *retries, last = capsys.readouterr().out.splitlines()
+    assert retries == ["127.0.0.1: [Errno 111] Connection refused; trying again"] * 3
+    assert last == "127.0.0.1: status 200"
+
+
+def test_a_name_and_a_shard_that_appear_later_are_found(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The DNS of the cluster keeps responses for some seconds, so that it can miss new pods."""
+    pods: list[str] = []
+    resolve_pods(monkeypatch, pods)
+    unseen = iter(("127.0.0.1", "127.0.0.2"))
+    with serve_handler(handler(0)) as port, serve_handler(handler(1), ("127.0.0.2", port)):
+        scrape_in_virtual_time(f"http://shards.test:{port}/metrics", 2, lambda: pods.append(next(unseen)))
+    assert capsys.readouterr().out.splitlines() == [
+        "shards.test: [Errno -2] Name or service not known; trying again",
+        "127.0.0.1: status 200",
+        "no response from shard 1; trying again",
+        "127.0.0.1: status 200",
+        "127.0.0.2: status 200",
+    ]
+
+
+def resolve_pods(monkeypatch: pytest.MonkeyPatch, pods: list[str]) -> None:
+    """Resolve the name shards.test as the headless Service of these pods."""
+    getaddrinfo: Callable[..., Any] = socket.getaddrinfo
+
+    def resolve(host: str, port: int, *rest: Any, **options: Any) -> Any:
+        if host == "shards.test" and not pods:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        names = pods if host == "shards.test" else [host]
+        return [address for name in names for address in getaddrinfo(name, port, *rest, **options)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
 
 
 def test_every_address_of_the_service_is_scraped(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    getaddrinfo: Callable[..., Any] = socket.getaddrinfo
-
-    def resolve(host: str, port: int, *rest: Any, **options: Any) -> Any:
-        pods = ["127.0.0.1", "127.0.0.2"] if host == "shards.test" else [host]
-        return [address for pod in pods for address in getaddrinfo(pod, port, *rest, **options)]
-
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    resolve_pods(monkeypatch, ["127.0.0.1", "127.0.0.2"])
     with serve_handler(handler(0)) as port, serve_handler(handler(1), ("127.0.0.2", port)):
-        runpy.run_path(str(CHART / "files" / "scrape.py"))["main"](f"http://shards.test:{port}/metrics", 2)
+        scrape_in_virtual_time(f"http://shards.test:{port}/metrics", 2)
     assert capsys.readouterr().out == "127.0.0.1: status 200\n127.0.0.2: status 200\n"
 
 
@@ -146,10 +206,13 @@ def test_the_certificate_is_verified_with_the_mounted_authority(tmp_path: Path) 
         assert scrape(url, {"EXPORTER_CA": str(tmp_path / "none")}).stdout == "127.0.0.1: status 200\n"
 
 
-def test_an_unreachable_address_is_named() -> None:
-    refused = scrape(f"http://127.0.0.1:{free_port()}/metrics")
-    assert re.fullmatch(r"127\.0\.0\.1: .*refused\n", refused.stderr)
-    assert scrape("http://nowhere.invalid:1/metrics").stderr.startswith("nowhere.invalid: ")
+def test_an_unreachable_address_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve_pods(monkeypatch, [])
+    refused = problem_of(f"http://127.0.0.1:{free_port()}/metrics")
+    assert re.fullmatch(r"127\.0\.0\.1: .*refused \(gave up after 60 seconds\)", refused)
+    assert problem_of("http://shards.test:1/metrics").startswith(
+        "shards.test: [Errno -2] Name or service not known (gave up"
+    )
 
 
 def test_the_test_pod_scrapes_the_service_and_expects_every_shard() -> None:
