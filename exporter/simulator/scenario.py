@@ -344,7 +344,7 @@ class Scenario(Entry):
     opt_in_regions: tuple[OptInRegion, ...] = Field(
         default=(),
         description="The statuses of Regions that are not enabled by default. The first entry that matches an account "
-        "and a Region is used. Default: disabled. Only an account that has enabled such a Region can make calls in it.",
+        "and a Region is used. Default: disabled.",
     )
     quotas: Annotated[bool, Strict()] = Field(
         default=True, description="Requests above the quotas of AWS are throttled."
