@@ -119,10 +119,13 @@ class CellRefresher:
             await self._read_all(attempt, connect)
         finally:
             self.task = None
-            self._finish(attempt)
-            self._log_omission()
-            self.publish_snapshot()
-            self.on_end(self)
+            try:
+                self._finish(attempt)
+                self._log_omission()
+                self.publish_snapshot()
+            finally:
+                # Even after a defect, the cell must become due again.
+                self.on_end(self)
 
     def snapshot(self) -> Snapshot:
         """Return what is known now. Operations whose last reading is older than ``stale_after`` are left out."""

@@ -9,7 +9,7 @@ from botocore.awsrequest import AWSPreparedRequest
 
 from exporter.collector.scheduler import RefreshScheduler
 from exporter.collector.timetable import Timetable
-from exporter.core.model import CellKey
+from exporter.core.model import CellKey, Snapshot
 from tests.support.scripted_endpoint import HttpResponse, json_response
 from tests.support.virtual_exporter import VirtualExporter, virtual_exporters
 
@@ -63,6 +63,22 @@ def calls(exporter: VirtualExporter, request: Request) -> int:
 def test_a_request_does_not_look_at_cells_that_are_not_due(exporter: VirtualExporter, request_refresh: Request) -> None:
     assert len(exporter.service.runtime.scheduler.refreshers) == CELLS
     assert calls(exporter, request_refresh) < CELLS / 4
+
+
+def test_a_cell_becomes_due_again_after_a_defect(exporter: VirtualExporter) -> None:
+    refresher = next(iter(exporter.service.runtime.scheduler.refreshers.values()))
+
+    def fail(snapshot: Snapshot) -> None:
+        raise ValueError("a defect")
+
+    publish, refresher.publish = refresher.publish, fail
+    starts = [refresher.started]
+    for _ in range(2):
+        exporter.loop.pass_time(60.0)
+        exporter.scrape()
+        starts.append(refresher.started)
+        refresher.publish = publish
+    assert len(set(starts)) == 3
 
 
 def key(account: str) -> CellKey:
