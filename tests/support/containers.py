@@ -51,8 +51,9 @@ def run_image(*arguments: str, options: tuple[str, ...] = LOCKED) -> Ended:
 @contextmanager
 def run_container(*arguments: str, options: tuple[str, ...] = (*LOCKED, "--network=none")) -> Iterator[str]:
     """Run the image while the block runs, and yield the container's id."""
-    id = output_of(podman("run", "--detach", "--pull=never", *options, image(), *arguments))
+    id = output_of(podman("create", "--pull=never", *options, image(), *arguments))
     try:
+        output_of(podman("start", id))
         yield id
     finally:
         podman("rm", "--force", "--time=0", id)
