@@ -1,5 +1,6 @@
 """Upgrades and rollbacks between all values files with Helm 3 and 4, and from older charts, on a Kubernetes API."""
 
+import shutil
 import subprocess
 import tarfile
 from collections.abc import Sequence
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.releases import Release
-from tests.support.helm_chart import CI_VALUES, SINGLE_CLAIM
+from tests.support.helm_chart import CHART, CI_VALUES, SINGLE_CLAIM
 from tests.support.repository import ROOT, program
 
 # Kubernetes cannot change the first family of a Service, so the order is that of the cluster. A test below changes it.
@@ -19,6 +20,7 @@ VALUES = [*CI_VALUES, SINGLE_CLAIM]
 CLAIM = "--set=persistence.enabled=true"
 EXISTING_CLAIM = f"{CLAIM},persistence.existingClaim=mine"
 SHARDS = "--set=shards=3"
+LABEL = "--set=commonLabels.team=iot"
 
 
 def arguments_of(values: Path) -> list[str]:
@@ -162,9 +164,45 @@ def test_the_values_of_a_release_of_an_older_chart_can_be_reused(
     for chart in older_charts.values():
         release.with_chart(chart).upgrade("--set=log.level=debug,prometheusRule.enabled=true")
         release.upgrade("--reuse-values")
-        (workload,) = release.objects("apis/apps/v1", "deployments")
-        (container,) = workload["spec"]["template"]["spec"]["containers"]
-        assert "--log.level=debug" in container["args"]
+        assert "--log.level=debug" in log_flags(release)
         (rule,) = release.objects("apis/monitoring.coreos.com/v1", "prometheusrules")
         assert "(job, namespace, cluster)" in str(rule["spec"]), chart
         release.uninstall()
+
+
+@pytest.fixture(scope="module")
+def json_chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the chart with another default: the log format json."""
+    copy = shutil.copytree(CHART, tmp_path_factory.mktemp("json") / "helm")
+    values = copy / "values.yaml"
+    changed = values.read_text().replace("  format: logfmt\n", "  format: json\n")
+    assert changed != values.read_text()
+    values.write_text(changed)
+    return copy
+
+
+def log_flags(release: Release) -> list[str]:
+    """Return the flags for the log in the container of the Deployment."""
+    (deployment,) = release.objects("apis/apps/v1", "deployments")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return [argument for argument in container["args"] if argument.startswith("--log.")]
+
+
+@pytest.mark.parametrize(
+    ("flags", "log"),
+    [
+        ([LABEL], ["--log.level=info", "--log.format=logfmt"]),
+        (["--reset-values"], ["--log.level=info", "--log.format=logfmt"]),
+        ([], ["--log.level=debug", "--log.format=logfmt"]),
+        (["--reset-then-reuse-values", LABEL], ["--log.level=debug", "--log.format=logfmt"]),
+        (["--reuse-values", LABEL], ["--log.level=debug", "--log.format=json"]),
+    ],
+    ids=str,
+)
+def test_the_flags_of_an_upgrade_decide_which_values_and_defaults_it_uses(
+    release: Release, json_chart: Path, flags: list[str], log: list[str]
+) -> None:
+    release.with_chart(json_chart).upgrade("--set=log.level=debug")
+    done = release.run("upgrade", "fleet", ".", *flags)
+    assert done.returncode == 0, done.stderr
+    assert log_flags(release) == log
