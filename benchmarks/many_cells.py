@@ -100,7 +100,10 @@ def _served(failing: int) -> Iterator[int]:
     async def refresh(is_needed: object) -> None:
         """Refresh nothing."""
 
-    status = Status(KINDS, lambda: overview, refresh, lambda: NOW)
+    async def start_due() -> None:
+        """Start nothing."""
+
+    status = Status(KINDS, lambda: overview, refresh, start_due, lambda: NOW)
     app = application(refreshed, "/metrics", [*api_routes(status), *page_routes(status, "/metrics")])
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"))

@@ -64,6 +64,7 @@ class Exporter:
             process.kinds,
             lambda: self.runtime.overview,
             self.refresh_missing,
+            self.start_due,
             process.clock.now,
             lambda: self.runtime.config.links.model_dump(),
             lambda: self.runtime.failure_reader,
@@ -86,8 +87,12 @@ class Exporter:
         return Metrics(runtime.store, runtime.exposition, runtime.registry)
 
     async def refresh_missing(self, is_needed: Callable[[Snapshot], bool]) -> None:
-        """Refresh what is due. Wait, at most for the configured deadline, if no needed cell has fresh data."""
+        """If no needed cell has fresh data, refresh what is due, and wait, at most for the configured deadline."""
         await self._refresh(lambda scheduler, wait: scheduler.refresh_missing(is_needed, wait), None)
+
+    async def start_due(self) -> None:
+        """Start the refreshes that are due."""
+        self.runtime.scheduler.start_due()
 
     async def _refresh(
         self, refresh: Callable[[RefreshScheduler, float], Awaitable[None]], max_wait: float | None

@@ -60,24 +60,25 @@ class RefreshScheduler:
 
         The default is the configured deadline. A refresh that is not done by then continues.
         """
-        self._start_due()
+        self.start_due()
         await self._wait(self._running.values(), self._settings.deadline if max_wait is None else max_wait)
         self._publish(may_decide=max_wait != 0)
 
     async def refresh_missing(self, is_needed: Callable[[Snapshot], bool], max_wait: float) -> None:
-        """Refresh every cell that is due, and wait at most ``max_wait`` seconds if no needed cell has fresh data.
+        """If no needed cell has fresh data, refresh every cell that is due, and wait at most ``max_wait`` seconds.
 
         A refresh is awaited until the deadline after its start, so that a cell that hangs does not delay each request.
         """
         needed = (refresher for key, refresher in self.refreshers.items() if is_needed(self._store.get(key)))
-        has_data = any(refresher.has_fresh_data() for refresher in needed)
-        self._start_due()
-        running = [refresher for key, refresher in self._running.items() if is_needed(self._store.get(key))]
-        remaining = max((self._settings.deadline - refresher.running_seconds() for refresher in running), default=0.0)
-        await self._wait(running, 0.0 if has_data else max(0.0, min(max_wait, remaining)))
+        if not any(refresher.has_fresh_data() for refresher in needed):
+            self.start_due()
+            running = [refresher for key, refresher in self._running.items() if is_needed(self._store.get(key))]
+            seconds = (self._settings.deadline - refresher.running_seconds() for refresher in running)
+            await self._wait(running, max(0.0, min(max_wait, max(seconds, default=0.0))))
         self._publish(may_decide=False)
 
-    def _start_due(self) -> None:
+    def start_due(self) -> None:
+        """Start the refresh of every cell that is due."""
         if self._stopped.is_set():
             return
         for key in self._timetable.take_due(self._clock.monotonic()):

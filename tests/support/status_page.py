@@ -58,6 +58,10 @@ def _task(place: int, done: int) -> ThingRegistrationTask:
     )
 
 
+async def do_nothing() -> None:
+    """Start no refresh."""
+
+
 @contextmanager
 def serve_page(operations: Sequence[Operation] = (), path: str = "/metrics") -> Iterator[ServedPage]:
     """Serve a page of one cell with these operations."""
@@ -75,7 +79,7 @@ def serve_page(operations: Sequence[Operation] = (), path: str = "/metrics") -> 
     async def note_request(is_needed: Callable[[Snapshot], bool]) -> None:
         requests.append(is_needed)
 
-    status = Status((KIND,), lambda: overview, note_request, lambda: clock.at)
+    status = Status((KIND,), lambda: overview, note_request, do_nothing, lambda: clock.at)
     app = application(refreshed, path, [*api_routes(status), *page_routes(status, path)])
     with serve_app(app) as url:
         page = ServedPage(url, store, clock, timeouts, requests)

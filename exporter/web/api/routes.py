@@ -65,7 +65,7 @@ def api_routes(status: Status, server: str = "") -> list[Route]:
     names = [kind.name for kind in status.kinds]
     return [
         Route(OPERATIONS, status.handler(narrowed(Query, names), operations, _problem)),
-        text_route(FAILURES_ROUTE, failures),
+        text_route(FAILURES_ROUTE, status.before_refresh(failures)),
         Route(CELLS, status.handler(narrowed(CellsQuery, names), cells, _problem)),
         Route(DOCUMENT, described),
     ]

@@ -75,7 +75,7 @@ def operation_route(status: Status, render: Render, metrics_path: str) -> Route:
         content = await _failed_items(status.failures(), details.line)
         return await respond_in_turn(request, 200, {**_described(details, status.now()), **content})
 
-    return text_route(ROUTE, handle)
+    return text_route(ROUTE, status.before_refresh(handle))
 
 
 def _root(request: Request) -> str:

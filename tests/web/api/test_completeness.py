@@ -8,9 +8,16 @@ from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSPreparedRequest
+from starlette.types import Message, Receive, Scope, Send
 
 from tests.support.scripted_endpoint import HttpResponse, error_response, json_response
-from tests.support.virtual_exporter import AsgiResponse, VirtualExporter, VirtualExporters, virtual_exporters
+from tests.support.virtual_exporter import (
+    AsgiResponse,
+    VirtualExporter,
+    VirtualExporters,
+    send_request,
+    virtual_exporters,
+)
 
 ACCOUNT = '{name: %s, account_id: "%s", regions: [eu-west-1], watch: [{kind: %s, discover: true}]}'
 FACTORY = ACCOUNT % ("factory", "111122223333", "thing_registration_task")
@@ -21,6 +28,7 @@ DEADLINE = 9.0
 MINUTE = 60.0
 TASKS = [f"task-{number}" for number in range(8)]
 OPERATIONS, CELLS = "/api/v1/operations", "/api/v1/cells"
+OPERATION = "/operations/thing_registration_task/task-1"
 NO_OPERATION = "No operations found"
 UNKNOWN = "A refresh from AWS is in progress. No operation is known yet."
 
@@ -32,9 +40,11 @@ class Aws:
     hangs: bool = False
     denied: bool = False
     held: list[Callable[[], None]] = field(default_factory=list)
+    calls: int = 0
 
     def respond(self, api: str, request: AWSPreparedRequest) -> HttpResponse:
         """Return the response to a call."""
+        self.calls += 1
         if self.denied:
             return error_response("AccessDeniedException", 403)
         if api == "ListThingRegistrationTasks":
@@ -153,6 +163,26 @@ def test_a_request_waits_only_if_nothing_is_fresh_and_only_until_the_deadline(
         exporter.loop.pass_time(MINUTE)
         assert seconds_of(exporter, path, method=method) == 0
         assert len(body(exporter.get(OPERATIONS))["operations"]) == 8
+
+
+@pytest.mark.parametrize("path", ["/", OPERATIONS, CELLS, OPERATION])
+def test_a_refresh_begins_after_the_response_if_data_is_fresh(start: Any, aws: Aws, path: str) -> None:
+    with start(CONFIG) as exporter:
+        exporter.get(OPERATIONS)
+        exporter.loop.pass_time(MINUTE)
+        before, at_response = aws.calls, list[int]()
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            async def note(message: Message) -> None:
+                at_response.append(aws.calls)
+                await send(message)
+
+            await exporter.service.app(scope, receive, note)
+
+        assert exporter.loop.run_until_complete(send_request(app, path)).status == 200
+        exporter.loop.settle()
+        assert set(at_response) == {before}
+        assert aws.calls > before
 
 
 def test_a_request_waits_for_the_accounts_and_kinds_of_its_query(start: Any, aws: Aws) -> None:

@@ -35,6 +35,7 @@ from exporter.web.protection.auth import BasicAuth
 from exporter.web.routes import application
 from tests.support.certificates import ALICE, BASIC, Authority, basic
 from tests.support.http_server import NO_LIMITS, REQUEST, HttpServer, read_to_end, run_server, run_tls_server, stub_app
+from tests.support.status_page import do_nothing
 from tests.support.waiting import TIMEOUT_SECONDS, wait_until
 
 PLACES = 16
@@ -68,7 +69,9 @@ class Busy:
         prober = cast(Prober, probe)
         more = [*probe_routes(lambda: prober), Route("/long", self._long)]
         overview = Overview([], Store([]), Estimates(), lambda: 0.0)
-        slow, waiting = (Status([], lambda: overview, refresh, lambda: 0.0) for refresh in (self._note, self.refresh))
+        slow, waiting = (
+            Status([], lambda: overview, refresh, do_nothing, lambda: 0.0) for refresh in (self._note, self.refresh)
+        )
         more.append(Route("/page", slow.handler(Filter, self._page, self._refuse)))
         more.append(Route("/waiting-page", waiting.handler(Filter, self._page, self._refuse)))
         self.app: ASGIApp = application(self.refresh, "/metrics", more)
