@@ -13,7 +13,7 @@ from exporter.collector.end_of_support import RETRY_SECONDS
 from exporter.collector.inventory import Selection, TrackedOperation, select, unmatched
 from exporter.collector.listing import Lists
 from exporter.collector.operation_reader import Connect, OperationReader, ScopeApi
-from exporter.collector.pace import Admission, Pace
+from exporter.collector.pace import Pace
 from exporter.collector.result import ACCESS, NEVER, REFRESH, CellLog, RefreshAttempt, defects_as_api_errors
 from exporter.config.sections import Refresh
 from exporter.core.clock import Clock
@@ -62,15 +62,15 @@ class CellRefresher:
     task: asyncio.Task[None] | None = field(default=None, init=False)
     _attempt: RefreshAttempt | None = field(default=None, init=False)
 
-    def start(self, connect: Connect, admission: Admission) -> None:
-        """Start a refresh, which first waits for its turn."""
-        self.started = self.clock.monotonic()
-        self.task = asyncio.create_task(self._run(connect, admission))
+    @property
+    def is_unread(self) -> bool:
+        """Whether nothing is known, so that the snapshot stays the same until a refresh starts."""
+        return not (self.task or self.state.tracked or self.state.last_refresh.ended_at > NEVER)
 
-    async def _run(self, connect: Connect, admission: Admission) -> None:
-        async with admission.turn():
-            self.started = self.clock.monotonic()
-            await self.refresh(connect)
+    def start(self, connect: Connect) -> None:
+        """Start a refresh."""
+        self.started = self.clock.monotonic()
+        self.task = asyncio.create_task(self.refresh(connect))
 
     def continue_with(self, cell: Cell, settings: Refresh, publish: Publish) -> None:
         """Serve the next configuration. A refresh that is under way continues. A refused cell is due at once."""
@@ -99,10 +99,6 @@ class CellRefresher:
     def is_younger_than(self, seconds: float) -> bool:
         """Return whether the last refresh started less than so many seconds ago."""
         return self.started is not None and self.clock.monotonic() - self.started < seconds
-
-    def running_seconds(self) -> float:
-        """Return how long the refresh under way has been running, or infinity if there is none."""
-        return math.inf if self.task is None or self.started is None else self.clock.monotonic() - self.started
 
     def has_fresh_data(self) -> bool:
         """Return whether the state of the cell is known: its operations, that it has none, or why they are unknown."""

@@ -12,7 +12,6 @@ from exporter.collector.cell_state import initial
 from exporter.collector.cells import Cell
 from exporter.collector.low_priority import LowestPriorityApi
 from exporter.collector.operation_reader import Connect, ScopeApi
-from exporter.collector.pace import Admission
 from exporter.collector.result import CellLog
 from exporter.config.sections import Refresh
 from exporter.core.clock import Clock
@@ -53,7 +52,6 @@ class Prober:
     clock: Clock
     log: Log
     kept: OrderedDict[tuple[CellKey, str], CellRefresher] = field(default_factory=OrderedDict, init=False)
-    _admission: Admission = field(default_factory=Admission, init=False)
 
     async def probe(self, cell: Cell, max_wait: float | None) -> ProbeResult:
         """Return what is known of the only operation of a cell, after at most ``max_wait`` seconds.
@@ -87,7 +85,7 @@ class Prober:
             log = CellLog(cell.key, self.log.debug, self.log.debug, "probe failed")
             refresher = CellRefresher(cell, initial(cell, self.clock), self.settings, self.clock, log)
         self._keep(key, refresher)
-        refresher.start(self._connect_with_lowest_priority, self._admission)
+        refresher.start(self._connect_with_lowest_priority)
         return refresher
 
     def _keep(self, key: tuple[CellKey, str], refresher: CellRefresher) -> None:

@@ -3,15 +3,14 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, dataclass, field
 
 from exporter.collector.cache import CellCache
 from exporter.collector.cell_refresher import CellRefresher
 from exporter.collector.cell_state import carry_over, initial
 from exporter.collector.cells import Cell
 from exporter.collector.operation_reader import Connect
-from exporter.collector.pace import Admission
+from exporter.collector.refresh_queue import RefreshQueue
 from exporter.collector.result import CellLog
 from exporter.collector.timetable import Timetable
 from exporter.config.sections import Refresh
@@ -19,6 +18,19 @@ from exporter.core.clock import Clock
 from exporter.core.log import Log
 from exporter.core.model import CellKey, Snapshot
 from exporter.core.store import Store
+
+
+@dataclass(eq=False, slots=True)
+class _Wait:
+    """A request that waits for the end of the refreshes of cells."""
+
+    keys: set[CellKey]
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def note_end(self, key: CellKey) -> None:
+        self.keys.discard(key)
+        if not self.keys:
+            self.ended.set()
 
 
 class RefreshScheduler:
@@ -37,23 +49,23 @@ class RefreshScheduler:
         clock: Clock,
     ) -> None:
         self.refreshers = refreshers
-        self._connect = connect
         self._store = store
         self._settings = settings
         self._log = log
         self._clock = clock
         self._neighbours = _neighbours([refresher.cell for refresher in refreshers.values()])
-        self._stopped = asyncio.Event()
-        self._admission = Admission()
-        self._running = {key: refresher for key, refresher in refreshers.items() if refresher.task}
+        self._is_stopped = False
+        self._queue = RefreshQueue(connect)
+        self._under_way = {key: refresher for key, refresher in refreshers.items() if refresher.task}
+        self._waits: list[_Wait] = []
         self._timetable = Timetable({key: refresher.due_at() for key, refresher in refreshers.items()})
         for refresher in refreshers.values():
             refresher.on_end = self._note_end
 
     @property
     def under_way(self) -> frozenset[CellKey]:
-        """The cells whose refresh has not ended yet."""
-        return frozenset(self._running)
+        """The cells whose refresh has not ended yet, or waits for its turn."""
+        return frozenset(self._under_way)
 
     async def refresh(self, max_wait: float | None = None) -> None:
         """Refresh every cell that is due, and return when all are done or after ``max_wait`` seconds.
@@ -61,7 +73,7 @@ class RefreshScheduler:
         The default is the configured deadline. A refresh that is not done by then continues.
         """
         self.start_due()
-        await self._wait(self._running.values(), self._settings.deadline if max_wait is None else max_wait)
+        await self._wait(self._under_way, self._settings.deadline if max_wait is None else max_wait)
         self._publish(may_decide=max_wait != 0)
 
     async def refresh_missing(self, is_needed: Callable[[Snapshot], bool], max_wait: float) -> None:
@@ -72,54 +84,60 @@ class RefreshScheduler:
         needed = (refresher for key, refresher in self.refreshers.items() if is_needed(self._store.get(key)))
         if not any(refresher.has_fresh_data() for refresher in needed):
             self.start_due()
-            running = [refresher for key, refresher in self._running.items() if is_needed(self._store.get(key))]
-            seconds = (self._settings.deadline - refresher.running_seconds() for refresher in running)
-            await self._wait(running, max(0.0, min(max_wait, max(seconds, default=0.0))))
+            keys = [key for key in self._under_way if is_needed(self._store.get(key))]
+            since = max((self._queue.since(self._under_way[key]) for key in keys), default=0.0)
+            await self._wait(keys, min(max_wait, since + self._settings.deadline - self._clock.monotonic()))
         self._publish(may_decide=False)
 
     def start_due(self) -> None:
         """Start the refresh of every cell that is due."""
-        if self._stopped.is_set():
+        if self._is_stopped:
             return
         for key in self._timetable.take_due(self._clock.monotonic()):
-            refresher = self.refreshers[key]
-            self._running[key] = refresher
-            refresher.start(self._connect, self._admission)
+            refresher = self._under_way[key] = self.refreshers[key]
+            self._queue.add(refresher)
 
     def _note_end(self, refresher: CellRefresher) -> None:
         key = refresher.cell.key
-        self._running.pop(key, None)
+        self._under_way.pop(key, None)
         self._timetable.set(key, refresher.due_at())
+        self._queue.leave(refresher)
+        for wait in self._waits:
+            wait.note_end(key)
 
     def _publish(self, may_decide: bool) -> None:
-        if self._stopped.is_set():
+        if self._is_stopped:
             return
         # A service that has ended is called once an hour. Its series must become stale in between.
-        ended = (self.refreshers[key] for key in self._neighbours if key not in self._running)
-        for refresher in (*self._running.values(), *(cell for cell in ended if cell.state.end_of_support.is_ended)):
-            refresher.publish_snapshot()
+        ended = (self.refreshers[key] for key in self._neighbours if key not in self._under_way)
+        for refresher in (*self._under_way.values(), *(cell for cell in ended if cell.state.end_of_support.is_ended)):
+            if not refresher.is_unread:
+                refresher.publish_snapshot()
         # A caller that does not wait must not trigger the decision: neighbouring cells have had no time to fail.
-        if may_decide or not self._running:
+        if may_decide or not self._under_way:
             self._update_end_of_support()
 
     def stop(self, kept: frozenset[CellRefresher] = frozenset()) -> None:
         """Start no more refreshes, cancel those under way except ``kept`` ones, and end all waiting."""
-        self._stopped.set()
+        self._is_stopped = True
+        self._queue.clear()
+        for wait in self._waits:
+            wait.ended.set()
         for refresher in self.refreshers.values():
             if refresher not in kept:
                 refresher.cancel()
 
-    async def _wait(self, refreshers: Iterable[CellRefresher], max_wait: float) -> None:
-        tasks = [refresher.task for refresher in refreshers if refresher.task]
-        if not tasks or max_wait <= 0:
+    async def _wait(self, keys: Iterable[CellKey], max_wait: float) -> None:
+        wait = _Wait(set(keys))
+        if not wait.keys or max_wait <= 0:
             return
-        stopped = asyncio.create_task(self._stopped.wait())
-        done = asyncio.gather(*tasks, return_exceptions=True)
-        either: set[asyncio.Future[Any]] = {stopped, done}
+        self._waits.append(wait)
         try:
-            await asyncio.wait(either, timeout=max_wait, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait_for(wait.ended.wait(), max_wait)
+        except TimeoutError:
+            return
         finally:
-            stopped.cancel()
+            self._waits.remove(wait)
 
     def _update_end_of_support(self) -> None:
         for key, neighbours in self._neighbours.items():

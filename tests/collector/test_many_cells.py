@@ -7,6 +7,7 @@ from types import FrameType
 import pytest
 from botocore.awsrequest import AWSPreparedRequest
 
+from exporter.collector.refresh_queue import REFRESHES_AT_ONCE, SLOW_SECONDS
 from exporter.collector.scheduler import RefreshScheduler
 from exporter.collector.timetable import Timetable
 from exporter.core.model import CellKey, Snapshot
@@ -26,9 +27,34 @@ def respond(api: str, request: AWSPreparedRequest) -> HttpResponse:
     return json_response({"jobs": []})
 
 
+class Calls:
+    """The calls to AWS, which wait while ``held`` is a list."""
+
+    def __init__(self) -> None:
+        self.held: list[Callable[[], None]] | None = None
+
+    def begin(self, call: Callable[[], None]) -> None:
+        """Start a call, or let it wait."""
+        if self.held is None:
+            call()
+        else:
+            self.held.append(call)
+
+    def release(self) -> None:
+        """Start the calls that wait, and all later ones."""
+        held, self.held = self.held or [], None
+        for call in held:
+            call()
+
+
 @pytest.fixture
-def exporter() -> Iterator[VirtualExporter]:
-    with virtual_exporters(respond) as exporters, exporters.start(f"accounts:\n{ACCOUNTS}\n") as exporter:
+def aws() -> Calls:
+    return Calls()
+
+
+@pytest.fixture
+def exporter(aws: Calls) -> Iterator[VirtualExporter]:
+    with virtual_exporters(respond) as exporters, exporters.start(f"accounts:\n{ACCOUNTS}\n", aws.begin) as exporter:
         exporter.scrape()
         yield exporter
 
@@ -63,6 +89,44 @@ def calls(exporter: VirtualExporter, request: Request) -> int:
 def test_a_request_does_not_look_at_cells_that_are_not_due(exporter: VirtualExporter, request_refresh: Request) -> None:
     assert len(exporter.service.runtime.scheduler.refreshers) == CELLS
     assert calls(exporter, request_refresh) < CELLS / 4
+
+
+def refreshes(exporter: VirtualExporter) -> int:
+    """Return the number of refreshes that have started and not ended."""
+    return sum(refresher.task is not None for refresher in exporter.service.runtime.scheduler.refreshers.values())
+
+
+def starts(exporter: VirtualExporter) -> list[float | None]:
+    return [refresher.started for refresher in exporter.service.runtime.scheduler.refreshers.values()]
+
+
+def test_a_limited_number_of_refreshes_run_at_the_same_time_and_slow_ones_do_not_count(
+    exporter: VirtualExporter, aws: Calls
+) -> None:
+    aws.held = []
+    exporter.loop.pass_time(60.0)
+    running = []
+    for seconds in (0.0, SLOW_SECONDS, 1.0):
+        exporter.scrape(patience=seconds)
+        running.append(refreshes(exporter))
+    assert running == [REFRESHES_AT_ONCE, 2 * REFRESHES_AT_ONCE, 2 * REFRESHES_AT_ONCE]
+    aws.release()
+    before = exporter.loop.at
+    exporter.scrape()
+    assert refreshes(exporter) == 0
+    assert exporter.loop.at == before
+    assert min(start or 0.0 for start in starts(exporter)) >= 60.0
+
+
+def test_a_cell_that_waits_for_its_refresh_is_refreshed_after_a_reload(exporter: VirtualExporter, aws: Calls) -> None:
+    aws.held = []
+    exporter.loop.pass_time(60.0)
+    exporter.scrape(patience=0.0)
+    assert exporter.get("/-/reload", method="POST").status == 200
+    aws.release()
+    exporter.scrape()
+    assert refreshes(exporter) == 0
+    assert min(start or 0.0 for start in starts(exporter)) >= 60.0
 
 
 def test_a_cell_becomes_due_again_after_a_defect(exporter: VirtualExporter) -> None:
