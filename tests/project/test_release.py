@@ -21,7 +21,7 @@ from tests.support.release import (
     version_problems,
     write_version,
 )
-from tests.support.repository import ROOT, skip_or_fail
+from tests.support.repository import ROOT, program, skip_or_fail
 
 RELEASED = (
     "# Changelog\n\n## [Unreleased]\n\n## [1.2.3] - 2026-01-31\n\n- A change.\n\n## [1.2.2] - 2026-01-01\n\n- Old.\n"
@@ -50,6 +50,21 @@ def test_a_new_version_is_written_to_every_place(copy: Path) -> None:
     write_version("9.8.7rc1", copy)
     assert version_problems(copy, "9.8.7rc1") == []
     assert {problem.split(":")[0] for problem in version_problems(copy, __version__)} == set(PLACES)
+
+
+@pytest.mark.parametrize(
+    ("version", "chart"), [("1.2.3rc1", "1.2.3-rc.1"), ("1.2.3a10", "1.2.3-a.10"), ("1.2.3", "1.2.3")]
+)
+def test_the_chart_gets_a_version_that_helm_accepts(version: str, chart: str, copy: Path) -> None:
+    write_version(version, copy)
+    metadata = yaml.safe_load((copy / "helm" / "Chart.yaml").read_text())
+    assert (metadata["version"], metadata["appVersion"]) == (chart, version)
+    ended = subprocess.run(
+        [program("helm"), "show", "chart", str(copy / "helm")], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    write_version("9.8.7", copy)
+    assert version_problems(copy, "9.8.7") == []
 
 
 @pytest.mark.parametrize("text", ["", "1.2", "v1.2.3", "1.2.3; rm -rf /"])

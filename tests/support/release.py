@@ -17,10 +17,12 @@ from tests.support.repository import ROOT
 
 VERSION = r"\d+\.\d+\.\d+(?:(?:a|b|rc)\d+)?"
 IMAGE = rf"aws-iot-bulk-exporter:({VERSION})"
+# The version of a chart must be a Semantic Version, which writes 1.2.3rc1 in another form: 1.2.3-rc.1.
+CHART_VERSION = r"(?m)^version: (\d+\.\d+\.\d+(?:-(?:a|b|rc)\.\d+)?)$"
 # The files that contain the version, with the patterns of the places.
 PLACES: Mapping[str, Sequence[str]] = {
     "exporter/__init__.py": (rf'__version__ = "({VERSION})"',),
-    "helm/Chart.yaml": (rf"(?m)^version: ({VERSION})$", rf'(?m)^appVersion: "({VERSION})"$', IMAGE),
+    "helm/Chart.yaml": (CHART_VERSION, rf'(?m)^appVersion: "({VERSION})"$', IMAGE),
     "README.md": (IMAGE,),
     "docs/ecs.md": (IMAGE,),
     "docs/image.md": (IMAGE,),
@@ -41,9 +43,9 @@ def version_problems(root: Path, version: str) -> list[str]:
     for name, patterns in PLACES.items():
         text = (root / name).read_text(encoding="utf-8")
         for pattern in patterns:
-            found = re.findall(pattern, text)
+            found, expected = re.findall(pattern, text), _written(version, pattern)
             problems += [] if found else [f"{name}: no version is found; correct the pattern in {Path(__file__).name}"]
-            problems += [f"{name}: {other}, expected {version}" for other in found if other != version]
+            problems += [f"{name}: {other}, expected {expected}" for other in found if other != expected]
     return problems
 
 
@@ -98,8 +100,17 @@ def write_version(version: str, root: Path = ROOT) -> None:
         file = root / name
         text = file.read_text(encoding="utf-8")
         for pattern in patterns:
-            text = re.sub(pattern, lambda match: match[0].replace(match[1], version), text)
+            text = _with_version(text, pattern, _written(version, pattern))
         file.write_text(text, encoding="utf-8")
+
+
+def _written(version: str, pattern: str) -> str:
+    """Return the version in the form of the places of a pattern."""
+    return re.sub(r"(a|b|rc)(\d+)$", r"-\1.\2", version) if pattern == CHART_VERSION else version
+
+
+def _with_version(text: str, pattern: str, version: str) -> str:
+    return re.sub(pattern, lambda match: match[0].replace(match[1], version), text)
 
 
 def _section(text: str, version: str, date: str = r" - \d{4}-\d{2}-\d{2}") -> str:
