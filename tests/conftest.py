@@ -7,6 +7,7 @@ import pytest
 from botocore.loaders import JSONFileLoader
 from hypothesis import HealthCheck, settings
 
+from exporter.aws.models import PlainFileLoader
 from tests.support.prometheus import ALERTMANAGERS, PROGRAMS
 from tests.support.promql import PROMTOOLS, Promtool
 from tests.support.repository import program
@@ -40,7 +41,8 @@ def alertmanager_program(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def botocore_reads_a_file_once() -> Iterator[None]:
-    """Cache what botocore's loaders read: megabytes that never change and that each client would parse again."""
+    """Cache what the loaders of botocore and of the exporter read: megabytes that never change."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(JSONFileLoader, "load_file", staticmethod(cache(JSONFileLoader().load_file)))
+        for loader in (JSONFileLoader, PlainFileLoader):
+            patch.setattr(loader, "load_file", staticmethod(cache(loader().load_file)))
         yield

@@ -104,7 +104,7 @@ class Models:
         return ServiceModel(self.loader.load_service_model(service, "service-2"), service)
 
 
-class _FileLoader(JSONFileLoader):
+class PlainFileLoader(JSONFileLoader):
     """Reads JSON into plain dicts. botocore uses OrderedDict, which needs twice the memory and is slower."""
 
     def load_file(self, file_path: str) -> Any:
@@ -121,7 +121,7 @@ def _read_gzip(file: Path) -> bytes:
 
 
 class _PlainLoader(Loader):
-    FILE_LOADER_CLASS = _FileLoader
+    FILE_LOADER_CLASS = PlainFileLoader
 
 
 class _ReducedLoader(_PlainLoader):

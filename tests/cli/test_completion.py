@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -30,12 +31,18 @@ COMPLETIONS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def scripts() -> Mapping[str, str]:
+    """Return the printed script of each shell."""
+    return {shell: run_exporter("show", "completion", shell, region="").stdout for shell in SHELLS}
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder with a configuration file and the script of each shell."""
+def folder(tmp_path: Path, scripts: Mapping[str, str]) -> Path:
+    """Return a folder with a configuration file and the script of each shell."""
     (tmp_path / "config.yaml").touch()
-    for shell in SHELLS:
-        (tmp_path / f"completion.{shell}").write_text(run_exporter("show", "completion", shell, region="").stdout)
+    for shell, script in scripts.items():
+        (tmp_path / f"completion.{shell}").write_text(script)
     return tmp_path
 
 
