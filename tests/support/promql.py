@@ -1,5 +1,6 @@
 """Finds metrics in PromQL, and runs promtool."""
 
+import os
 import re
 import subprocess
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right) *\([
 WORDS = {"and", "or", "unless", "bool", "offset"}
 # The supported versions of promtool: that of Debian, and one of the current major version.
 PROMTOOLS = ("promtool", "promtool-3")
+# With fewer garbage collections, the unit tests of the rules need a fifth less time of the processor.
+GARBAGE_COLLECTION = {"GOGC": "400"}
 # Metrics that Prometheus itself adds for every target.
 OF_PROMETHEUS = {"up"}
 
@@ -53,4 +56,7 @@ class Promtool:
     def run(self, *arguments: str | Path, given: str = "") -> subprocess.CompletedProcess[str]:
         """Run promtool with some input."""
         command = [self.path, *arguments]
-        return subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=300)
+        environment = os.environ | GARBAGE_COLLECTION
+        return subprocess.run(
+            command, input=given, env=environment, capture_output=True, text=True, check=False, timeout=300
+        )
