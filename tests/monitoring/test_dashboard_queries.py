@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from exporter.kinds.registry import KINDS
 from exporter.monitoring.dashboards.fleet import fleet_dashboard
 from exporter.monitoring.dashboards.queries import failures
 from exporter.monitoring.promql import failed_items_by
+from exporter.monitoring.selection import Selection
 from tests.kinds import test_fifth_kind
 from tests.monitoring.test_dashboards import KIND_WITH_UNITS
 from tests.support.dashboards import (
@@ -25,6 +27,7 @@ from tests.support.dashboards import (
 )
 from tests.support.exporter_server import restartable_exporter, serve_simulation
 from tests.support.prometheus import History, prometheus_with_history
+from tests.support.promql import Promtool
 
 FACTORY, FIELD = "111122223333", "444455556666"
 CONFIG = """
@@ -89,6 +92,9 @@ SPECIAL = (
 )
 
 
+PAIR = ("a:10098", "b:10098")
+
+
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory, prometheus_program: str) -> Iterator[History]:
     """Each supported Prometheus with an hour of data from two exporters that report the same."""
@@ -96,7 +102,7 @@ def history(tmp_path_factory: pytest.TempPathFactory, prometheus_program: str) -
     with (
         restartable_exporter(SCENARIO, folder / "state.db") as restarts,
         restarts.exporter(CONFIG) as exporter,
-        prometheus_with_history(exporter, MINUTES, ("a:10098", "b:10098"), folder, name=prometheus_program) as known,
+        prometheus_with_history(exporter, MINUTES, PAIR, folder, name=prometheus_program) as known,
     ):
         yield known
 
@@ -207,7 +213,7 @@ def test_the_variables_offer_the_existing_values(history: History, subject: str)
         "region": {"eu-west-1"} if chosen != EVERYTHING else {"eu-west-1", "us-east-1"},
         "kind": {choice["kind"] for choice in ONE_OF_EACH[: 3 if chosen != EVERYTHING else 4]},
         "id": {"moving", "standing"},
-        "instance": {"a:10098", "b:10098"},
+        "instance": set(PAIR),
     }
     assert offered == {name: values for name, values in wanted.items() if name in variables(dashboard)}
 
@@ -254,25 +260,109 @@ organizations:
 """
 
 
-def test_an_inaccessible_account_whose_cells_have_no_series_is_not_missing_from_the_dashboards(
-    tmp_path: Path, prometheus_program: str
-) -> None:
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory, prometheus_program: str) -> Iterator[History]:
+    """Each supported Prometheus with data from two exporters that find the same accounts."""
     with (
         serve_simulation(OF_ORGANIZATION, REFUSED) as simulation,
         prometheus_with_history(
-            simulation.exporter, 3, ("a:10098", "b:10098"), tmp_path, name=prometheus_program
+            simulation.exporter, 3, PAIR, tmp_path_factory.mktemp("found"), name=prometheus_program
         ) as known,
     ):
-        down = [stat_value(known, subject, "Cells down", EVERYTHING) for subject in ("dashboard", "dashboard-exporter")]
-        accounts, found = (
-            [query_result(known, PRINTED["dashboard-exporter"], target, EVERYTHING) for target in panel["targets"]]
-            for panel in (panel_titled("dashboard-exporter", name) for name in ("Inaccessible accounts", "Found cells"))
-        )
-        query = with_variables(variables(PRINTED["dashboard"])["account"]["query"]["query"], PRINTED["dashboard"], {})
-        offered = known.now(query.removeprefix("query_result(").removesuffix(")"))
+        yield known
+
+
+def test_an_inaccessible_account_whose_cells_have_no_series_is_not_missing_from_the_dashboards(found: History) -> None:
+    down = [stat_value(found, subject, "Cells down", EVERYTHING) for subject in ("dashboard", "dashboard-exporter")]
     assert down == [1, 1]
-    assert [series["metric"]["reason"] for series in accounts[0]] == ["access_denied"]
-    assert accounts[0][0]["metric"]["aws_account_id"] == "100000000002"
-    # One account has two idle cells, and the other one two inaccessible ones, in both exporters.
-    assert [series[0]["values"][-1][1] for series in found if series] == ["4", "4"]
+    reasons, _ = results_of_panel(found, "Inaccessible accounts")
+    assert [series["metric"]["reason"] for series in reasons] == ["access_denied"]
+    assert reasons[0]["metric"]["aws_account_id"] == "100000000002"
+    query = with_variables(variables(PRINTED["dashboard"])["account"]["query"]["query"], PRINTED["dashboard"], {})
+    offered = found.now(query.removeprefix("query_result(").removesuffix(")"))
     assert [series["metric"]["aws_account_id"] for series in offered] == ["100000000002"]
+
+
+def test_the_found_cells_of_a_pair_of_exporters_count_once(found: History) -> None:
+    # One account has two idle cells, and the other one two inaccessible ones.
+    results = results_of_panel(found, "Found cells")
+    assert [series[0]["values"][-1][1] for series in results if series] == ["2", "2"]
+
+
+def results_of_panel(history: History, title: str) -> list[Any]:
+    """Return the series of each query of a panel of the exporter dashboard."""
+    targets = panel_titled("dashboard-exporter", title)["targets"]
+    return [query_result(history, PRINTED["dashboard-exporter"], target, EVERYTHING) for target in targets]
+
+
+# Each exporter is a process and makes requests of its own.
+OF_PROCESSES = {"Exporters", "Version", "Memory", "CPU", "Open files", "Uptime"}
+OF_REQUESTS = {"Requests", "Errors", "Response time"}
+
+
+@pytest.mark.parametrize(
+    ("subject", "names"),
+    [
+        ("dashboard", set()),
+        ("dashboard-operation", set()),
+        ("dashboard-exporter", OF_PROCESSES | OF_REQUESTS),
+    ],
+)
+def test_a_pair_of_exporters_gives_every_other_panel_the_numbers_of_one_of_them(
+    history: History, subject: str, names: set[str]
+) -> None:
+    assert panels_that_differ(history, subject) == names
+
+
+def test_a_pair_that_finds_accounts_gives_every_other_panel_the_numbers_of_one_of_them(found: History) -> None:
+    assert panels_that_differ(found, "dashboard-exporter") - OF_REQUESTS == OF_PROCESSES
+
+
+def panels_that_differ(history: History, subject: str) -> set[str]:
+    """Return the titles of the panels that show other numbers without the second exporter of a pair."""
+    dashboard, first = PRINTED[subject], Selection(f'instance="{PAIR[0]}"')
+    choices = (*ONE_OF_EACH, *SPECIAL) if "id" in variables(dashboard) else (EVERYTHING,)
+    return {
+        panel["title"]
+        for panel, target in queries(dashboard)
+        for chosen in choices
+        if samples(query_result(history, dashboard, target, chosen))
+        != samples(query_result(history, dashboard, {**target, "expr": first.apply(target["expr"])}, chosen))
+    }
+
+
+def samples(series: Any) -> dict[tuple[tuple[str, str], ...], list[Any]]:
+    """Return the values of series by their labels, without differences that come from the order of additions."""
+    return {
+        tuple(sorted(entry["metric"].items())): [
+            [time, f"{float(value):.9g}"] for time, value in entry.get("values") or [entry["value"]]
+        ]
+        for entry in series
+    }
+
+
+def test_the_found_cells_of_shards_and_of_releases_are_added(tmp_path: Path, promtool: Promtool) -> None:
+    # Two exporters of the first shard, the second shard, and another release.
+    cells = {("prod", "a", 0): 3, ("prod", "b", 0): 4, ("prod", "c", 1): 50, ("staging", "a", 0): 600}
+    dashboard = PRINTED["dashboard-exporter"]
+    targets = panel_titled("dashboard-exporter", "Found cells")["targets"]
+    names = ("idle_cells", "waiting_cells", "inaccessible_cells")
+    test = {
+        "interval": "1m",
+        "input_series": [
+            {"series": f'aws_iot_bulk_exporter_{name}{{job="{job}", instance="{instance}"{kind}}}', "values": value}
+            for (job, instance, ordinal), number in cells.items()
+            for name, kind, value in (("shard_ordinal", "", ordinal), *((name, ', kind="k"', number) for name in names))
+        ],
+        "promql_expr_test": [
+            {
+                "expr": with_variables(target["expr"], dashboard, EVERYTHING),
+                "eval_time": "0m",
+                "exp_samples": [{"labels": '{kind="k"}', "value": 4 + 50 + 600}],
+            }
+            for target in targets
+        ],
+    }
+    file = tmp_path / "test.yaml"
+    file.write_text(json.dumps({"tests": [test]}))
+    promtool("test", "rules", file)

@@ -9,7 +9,8 @@ from exporter.kinds.registry import KINDS
 from exporter.monitoring.alerts import Alert
 from exporter.monitoring.records import Record, without_records
 from exporter.monitoring.rules import rules
-from tests.monitoring.test_dashboard_queries import CONFIG, MINUTES, SCENARIO
+from exporter.monitoring.selection import Selection
+from tests.monitoring.test_dashboard_queries import CONFIG, MINUTES, PAIR, SCENARIO, samples
 from tests.support.exporter_server import restartable_exporter
 from tests.support.prometheus import History, prometheus_with_history
 from tests.support.repository import ROOT
@@ -48,7 +49,7 @@ def history(tmp_path_factory: pytest.TempPathFactory, prometheus_program: str) -
     with (
         restartable_exporter(SCENARIO, folder / "state.db") as restarts,
         restarts.exporter(CONFIG) as exporter,
-        prometheus_with_history(exporter, MINUTES, ("a:10098", "b:10098"), folder, name=prometheus_program) as known,
+        prometheus_with_history(exporter, MINUTES, PAIR, folder, name=prometheus_program) as known,
     ):
         yield known
 
@@ -68,3 +69,24 @@ def test_a_query_of_the_documents_returns_data_without_a_remark_of_prometheus(hi
 def test_a_rule_is_evaluated_without_a_remark_of_prometheus(history: History, rule: Record | Alert) -> None:
     result = history.now(without_records(rule.query, RESOLVED.records))
     assert result or isinstance(rule, Alert)
+
+
+# Each exporter makes requests of its own, and is an exporter of its own.
+OF_EACH_EXPORTER = re.compile(r"_requests?_|_build_info")
+
+
+@pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
+def test_a_query_of_the_documents_counts_the_data_of_a_pair_of_exporters_once(history: History, query: str) -> None:
+    assert is_same_for_one_of_a_pair(history, runnable(query)) or OF_EACH_EXPORTER.search(query)
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_a_rule_counts_the_data_of_a_pair_of_exporters_once(history: History, rule: Record | Alert) -> None:
+    query = without_records(rule.query, RESOLVED.records)
+    assert is_same_for_one_of_a_pair(history, query) or OF_EACH_EXPORTER.search(query)
+
+
+def is_same_for_one_of_a_pair(history: History, query: str) -> bool:
+    """Return whether a query has the same series without the second exporter, apart from those of that exporter."""
+    of_pair = [series for series in history.now(query) if series["metric"].get("instance") != PAIR[1]]
+    return samples(of_pair) == samples(history.now(Selection(f'instance="{PAIR[0]}"').apply(query)))

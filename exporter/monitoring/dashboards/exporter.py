@@ -42,6 +42,7 @@ from exporter.monitoring.promql import (
     by,
     on,
     per_cell,
+    per_shard,
     selector,
     shard_count,
 )
@@ -319,7 +320,7 @@ def _inaccessible_accounts() -> Panel:
 
 def _found_cells() -> tuple[Panel, ...]:
     idle, waiting, inaccessible = (
-        f"sum by (kind) ({_self_metric(name, CHOSEN_INSTANCE)})"
+        f"sum by (kind) ({per_shard(_self_metric(name, CHOSEN_INSTANCE), 'kind')})"
         for name in ("idle_cells", "waiting_cells", "inaccessible_cells")
     )
     oldest = _self_metric("idle_cells_oldest_success_timestamp_seconds", CHOSEN_INSTANCE)
@@ -332,7 +333,7 @@ def _found_cells() -> tuple[Panel, ...]:
         lines(
             "Found cells",
             "Cells of found accounts and Regions: idle ones, those that wait for their first refresh, and those of "
-            "accounts without credentials.",
+            "accounts without credentials. Exporters with the same shard of a release, such as a pair, count once.",
             (
                 Query(idle, "idle {{kind}}"),
                 Query(waiting, "waiting {{kind}}"),
