@@ -12,6 +12,7 @@ from prometheus_client import disable_created_metrics
 from exporter.app.enabled_regions import EnabledRegions
 from exporter.app.organizations import Organizations
 from exporter.app.runtime import ProcessContext, Runtime, first_runtime, next_runtime
+from exporter.collector.account_log import AccountLog
 from exporter.collector.cache import CellCache
 from exporter.collector.scheduler import RefreshScheduler
 from exporter.config.loader import masked_yaml
@@ -228,5 +229,6 @@ def new_process_context(
         Estimates(),
         Organizations(clock, log, shard.total),
         EnabledRegions(clock, log),
+        AccountLog(log),
         cache,
     )

@@ -16,6 +16,7 @@ from exporter.aws.organizations import SERVICE as ORGANIZATIONS
 from exporter.aws.regions import LIST_REGIONS
 from exporter.aws.regions import SERVICE as ACCOUNT_MANAGEMENT
 from exporter.aws.sdk_settings import check_endpoints
+from exporter.collector.account_log import AccountLog
 from exporter.collector.cache import CellCache
 from exporter.collector.cells import (
     Cell,
@@ -67,6 +68,7 @@ class ProcessContext:
     estimates: Estimates
     organizations: Organizations
     regions: EnabledRegions
+    account_log: AccountLog
     cache: CellCache = CellCache()
 
 
@@ -132,7 +134,9 @@ def next_runtime(process: ProcessContext, before: Runtime, config: Config) -> Ru
     A cell that is read as before keeps its data and its refresh. Nothing is awaited, so no request sees both runtimes.
     """
     cells = _cells(process, config, before.gateway)
-    process.estimates.keep({cell.key for cell in cells})
+    keys = {cell.key for cell in cells}
+    process.estimates.keep(keys)
+    process.account_log.keep(keys)
     # The cells have the accounts with their Regions, which the credentials depend on.
     accounts = {cell.account.name: cell.account for cell in cells}
     gateway = before.gateway.with_settings(config.aws, accounts.values(), config.refresh.min_age)
@@ -196,6 +200,7 @@ def _runtime(
     def note(snapshot: Snapshot) -> None:
         process.estimates.note(snapshot)
         process.metrics.note(snapshot)
+        process.account_log.note(snapshot)
 
     store = Store((), note)
     scheduler = before.scheduler if before else None

@@ -109,7 +109,7 @@ class CellRefresher:
 
     async def refresh(self, connect: Connect) -> None:
         """Read from AWS what can have changed. A failure, even a defect, becomes part of the snapshot."""
-        attempt = RefreshAttempt(self.clock.monotonic(), self.log, self.state.last_refresh.reasons)
+        attempt = RefreshAttempt(self.clock.monotonic(), self.log, self.state.last_refresh)
         self._attempt = attempt
         try:
             await self._read_all(attempt, connect)
@@ -130,10 +130,10 @@ class CellRefresher:
         fresh = [operation for operation in selection.kept if self._is_fresh(operation)]
         readings = tuple(operation.reading for operation in fresh if operation.reading)
         unknown_ids = tuple(operation.entry.id for operation in selection.kept if operation.gone_at > NEVER)
-        reasons, up = last.reasons, last.up
-        lacks_credentials = last.lacks_credentials or (attempt is not None and attempt.lacks_credentials)
+        reasons, up, account_failures = last.reasons, last.up, last.account_failures
         if attempt:
             reasons = reasons | attempt.reasons
+            account_failures = {**account_failures, **attempt.account_failures}
             up = not reasons and (up or (attempt.has_response and bool(readings)))
         return Snapshot(
             key=self.cell.key,
@@ -151,7 +151,7 @@ class CellRefresher:
             unknown_ids=unknown_ids,
             found=self.cell.found,
             # A service that has ended is called so rarely that its last failure says nothing about the account.
-            lacks_credentials=lacks_credentials and not self.state.end_of_support.is_ended,
+            account_failures=() if self.state.end_of_support.is_ended else tuple(account_failures.values()),
             recovered_recently=last.recovered_at > recently,
             regained_credentials_recently=last.regained_at > recently,
         )
@@ -174,7 +174,7 @@ class CellRefresher:
 
     async def _read(self, attempt: RefreshAttempt, api: ScopeApi) -> None:
         self.state = state = with_scope(self.state, api.scope, self.cell, self.clock)
-        attempt.known_reasons = state.last_refresh.reasons
+        attempt.last = state.last_refresh
         cached = await state.cache.recall(self.cell, api.scope, self.clock.monotonic())
         state.tracked = restore(state.tracked, cached, self.cell)
         reader = OperationReader(self.cell, state, attempt, api, self.clock)

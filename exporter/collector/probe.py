@@ -82,7 +82,7 @@ class Prober:
             raise BusyError(f"{MOST_AT_ONCE} operations are being read already; try again later")
         # A refresher waits some minutes before it requests an unknown id again, but a probe must request it now.
         if refresher is None or refresher.snapshot().unknown_ids:
-            log = CellLog(cell.key, self.log.debug, self.log.debug, "probe failed")
+            log = CellLog(cell.key, self.log.debug, self.log.debug, "probe failed", has_account_failures=True)
             refresher = CellRefresher(cell, initial(cell, self.clock), self.settings, self.clock, log)
         self._keep(key, refresher)
         refresher.start(self._connect_with_lowest_priority)

@@ -20,18 +20,27 @@ ACCESS, REFRESH = "access to the account", "the refresh"
 
 @dataclass(frozen=True, slots=True)
 class CellLog:
-    """The log lines of one cell. ``warning`` and ``info`` are methods of the log."""
+    """The log lines of one cell. ``warning`` and ``info`` are methods of the log.
+
+    ``has_account_failures`` is false if the account has lines of its own for them.
+    """
 
     key: CellKey
     warning: Callable[..., None]
     info: Callable[..., None]
     failure_message: str = "AWS call failed"
+    has_account_failures: bool = False
 
     def failure(self, error: ApiError, subject: str) -> None:
         """Log a failure. ``subject`` is an operation's id, a list, ``ACCESS`` or ``REFRESH``."""
         subject = subject or "operation without an id"
         reason, detail = error.reason.value, error.detail
         self.warning(self.failure_message, **asdict(self.key), subject=subject, reason=reason, detail=detail)
+
+    def account_failure(self, error: ApiError) -> None:
+        """Log a lack of credentials for the account."""
+        if self.has_account_failures:
+            self.failure(error, ACCESS)
 
     def unknown_id(self, id: str) -> None:
         """Log that AWS does not know a configured id."""
@@ -43,21 +52,45 @@ class CellLog:
         self.warning(message, **asdict(self.key), active_omitted=number)
 
 
-@dataclass(slots=True)
-class RefreshAttempt:
-    """A refresh so far. ``started`` is in monotonic seconds; failures for ``known_reasons`` are not logged again.
+class RefreshFailures:
+    """The failures of a refresh, the first one for each reason. Subclasses have the fields.
 
-    ``lacks_credentials`` is true if there are no credentials for the account, such as those of its role.
+    ``account_failures`` are those to get credentials for the account, such as those of its role. All cells of an
+    account have them in common. ``own_failures`` are all others.
     """
+
+    __slots__ = ()
+
+    account_failures: Mapping[Reason, Failure]
+    own_failures: Mapping[Reason, Failure]
+
+    @property
+    def failures(self) -> Mapping[Reason, Failure]:
+        """The failures by their reasons."""
+        return {**self.own_failures, **self.account_failures}
+
+    @property
+    def reasons(self) -> frozenset[Reason]:
+        """The reasons of all failures."""
+        return frozenset(self.failures)
+
+    @property
+    def lacks_credentials(self) -> bool:
+        """Whether there were no credentials for the account."""
+        return bool(self.account_failures)
+
+
+@dataclass(slots=True)
+class RefreshAttempt(RefreshFailures):
+    """A refresh so far. ``started`` is in monotonic seconds. Failures of the ``last`` refresh are not logged again."""
 
     started: float
     log: CellLog
-    known_reasons: frozenset[Reason]
-    reasons: set[Reason] = field(default_factory=set)
-    failures: dict[Reason, Failure] = field(default_factory=dict)
+    last: LastRefresh
+    account_failures: dict[Reason, Failure] = field(default_factory=dict)
+    own_failures: dict[Reason, Failure] = field(default_factory=dict)
     errors: dict[tuple[Reason, str, str], ApiError] = field(default_factory=dict)
     has_response: bool = False
-    lacks_credentials: bool = False
     consecutive_failures: int = 0
 
     @property
@@ -77,20 +110,24 @@ class RefreshAttempt:
         """
         if error.reason is Reason.NOT_FOUND:
             error = ApiError(Reason.OTHER, error.code, error.detail, error.api)
-        self.lacks_credentials |= isinstance(error, CredentialsError)
-        if error.reason not in self.known_reasons | self.reasons:
-            self.log.failure(error, subject)
-        self.add(Failure(error.reason, error.code, error.detail))
+        failure = Failure(error.reason, error.code, error.detail)
+        if isinstance(error, CredentialsError):
+            if error.reason not in {*self.last.account_failures, *self.account_failures}:
+                self.log.account_failure(error)
+            self.account_failures.setdefault(error.reason, failure)
+        else:
+            if error.reason not in {*self.last.own_failures, *self.own_failures}:
+                self.log.failure(error, subject)
+            self.add(failure)
         self.errors.setdefault((error.reason, error.code, error.api), error)
 
     def add(self, failure: Failure) -> None:
-        """Add a failure, of which the first one for its reason is kept."""
-        self.reasons.add(failure.reason)
-        self.failures.setdefault(failure.reason, failure)
+        """Add a failure of the cell itself, and log nothing."""
+        self.own_failures.setdefault(failure.reason, failure)
 
 
 @dataclass(frozen=True, slots=True)
-class LastRefresh:
+class LastRefresh(RefreshFailures):
     """The last finished refresh; ``succeeded_at`` is in Unix seconds, other times are in monotonic ones.
 
     ``has_own_failure`` is true if a refresh since the last success failed for another reason than missing credentials.
@@ -98,10 +135,9 @@ class LastRefresh:
     after a lack of credentials.
     """
 
-    reasons: frozenset[Reason] = frozenset()
-    failures: Mapping[Reason, Failure] = field(default_factory=dict)
+    account_failures: Mapping[Reason, Failure] = field(default_factory=dict)
+    own_failures: Mapping[Reason, Failure] = field(default_factory=dict)
     up: bool = False
-    lacks_credentials: bool = False
     succeeded_at: float = 0.0
     has_own_failure: bool = False
     recovered_at: float = NEVER
@@ -114,10 +150,9 @@ class LastRefresh:
         """Return the result of the attempt that has just ended."""
         up = not attempt.reasons
         return LastRefresh(
-            reasons=frozenset(attempt.reasons),
-            failures=dict(attempt.failures),
+            account_failures=dict(attempt.account_failures),
+            own_failures=dict(attempt.own_failures),
             up=up,
-            lacks_credentials=attempt.lacks_credentials,
             succeeded_at=now if up else self.succeeded_at,
             has_own_failure=not up and (self.has_own_failure or not attempt.lacks_credentials),
             recovered_at=monotonic if up and self.has_own_failure else self.recovered_at,

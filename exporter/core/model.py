@@ -146,7 +146,8 @@ class Snapshot(CellResult):
     ``omitted`` operations are beyond the limit of the configuration, and ``active_omitted`` of them are active.
     ``unknown_ids`` are configured ids that AWS does not know.
     ``found``: the exporter found the account or the Region, and the configuration does not name it.
-    ``lacks_credentials``: the last refresh had no credentials for the account, such as those of its role.
+    ``account_failures`` are those of ``failures`` because of which the last refresh had no credentials for the account,
+    such as those of its role.
     ``recovered_recently``: the first success after failures of the cell itself was some minutes ago.
     ``regained_credentials_recently``: the first success after a lack of credentials was some minutes ago.
     """
@@ -165,9 +166,14 @@ class Snapshot(CellResult):
     active_omitted: int = 0
     unknown_ids: tuple[str, ...] = ()
     found: bool = False
-    lacks_credentials: bool = False
+    account_failures: tuple[Failure, ...] = ()
     recovered_recently: bool = False
     regained_credentials_recently: bool = False
+
+    @property
+    def lacks_credentials(self) -> bool:
+        """Whether the last refresh had no credentials for the account. All cells of an account use the same ones."""
+        return bool(self.account_failures)
 
     @property
     def is_idle(self) -> bool:

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric as Family
 
 from exporter.core.errors import Reason
-from exporter.core.model import CellKey, Scope, Shard, Snapshot
+from exporter.core.model import CellKey, Failure, Scope, Shard, Snapshot
 from exporter.core.store import Store
 from exporter.kinds.kind import Kind
 from exporter.kinds.metric import IDENTITY, Metric
@@ -128,7 +128,7 @@ def _exporter_registry() -> CollectorRegistry:
     failing = Snapshot(CellKey("", "", ""), Scope("", "", ""), reasons=frozenset({Reason.OTHER}), duration=0.0)
     waiting = Snapshot(CellKey("", "", "waiting"), Scope("", "", ""), found=True)
     idle = Snapshot(CellKey("", "", "idle"), Scope("", "", ""), up=True, duration=0.0, found=True)
-    refused = replace(failing, key=CellKey("", "", "refused"), found=True, lacks_credentials=True)
+    refused = replace(failing, key=CellKey("", "", "refused"), found=True, account_failures=(Failure(Reason.OTHER),))
     store = Store((failing, waiting, idle, refused))
     registry.register(FamilyCollector(lambda: budget_families(store, [("", "", "", "")], lambda key: 0.0)))
     registry.register(FamilyCollector(lambda: cell_families(store)))

@@ -221,7 +221,7 @@ def _account_families(cells: Iterable[Snapshot]) -> Iterable[Metric]:
     for cell in cells:
         name = cell.key.account
         if cell.lacks_credentials:
-            lacking.setdefault(name, set()).update(cell.reasons)
+            lacking.setdefault(name, set()).update(failure.reason for failure in cell.account_failures)
         # Before the first refresh, nothing is known.
         if cell.duration is not None or cell.reasons:
             ids[name] = ids.get(name) or cell.scope.account_id

@@ -1,11 +1,14 @@
-"""An account without credentials has one series that says so. A denied Region, kind or call is no such account."""
+"""An account without credentials has one series and log line. A denied Region, kind or call is no such account."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 from botocore.awsrequest import AWSPreparedRequest
 
+from exporter.app.runtime import NOT_OFFERED
+from exporter.config.partitions import ENABLED_BY_DEFAULT
 from tests.support.exposition_rows import Scrape
 from tests.support.scripted_endpoint import HttpResponse, error_response, json_response
 from tests.support.virtual_exporter import VirtualExporter, VirtualExporters, virtual_exporters
@@ -20,6 +23,11 @@ accounts:
     watch: {WATCH}
 """
 ORGANIZATION = f"organizations: [{{role_name: exporter, regions: [eu-west-1, us-east-1], watch: {WATCH}}}]"
+KINDS = ("iot_job", "thing_registration_task", "greengrass_deployment")
+ALL_KINDS = ", ".join(f"{{kind: {kind}, discover: true}}" for kind in KINDS)
+LARGE_ORGANIZATION = f"""
+organizations: [{{role_name: exporter, regions: [{", ".join(ENABLED_BY_DEFAULT)}], watch: [{ALL_KINDS}]}}]
+"""
 WITHOUT_ROLE = f"accounts: [{{name: factory, account_id: '{ID}', regions: [eu-west-1], watch: {WATCH}}}]"
 STS = """<{api}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><{api}Result><Account>999999999999</Account>
 <Credentials><AccessKeyId>ASIAX</AccessKeyId><SecretAccessKey>x</SecretAccessKey><SessionToken>x</SessionToken>
@@ -59,7 +67,7 @@ class Aws:
         # The Region of a request is a part of its signature.
         if self.denied and self.denied in f"{request.url} {request.headers['Authorization']!s}":
             return error_response("AccessDeniedException", 403)
-        return json_response({"jobs": []} if "/jobs" in request.url else {"taskIds": []})
+        return json_response({"jobs": [], "taskIds": [], "deployments": []})
 
 
 @pytest.fixture
@@ -194,3 +202,118 @@ def test_a_found_cell_that_failed_once_keeps_its_series_for_some_minutes(aws: Aw
     assert len(successes) >= 12
     assert later[-1].rows(UP) == []
     assert {exposed.value(ACCESSIBLE) for exposed in successes} == {1}
+
+
+FIELDS = ("msg", "account", "region", "kind", "reason")
+REFUSED = ("account cannot be accessed", "factory", "access_denied")
+REPAIRED = ("account can be accessed again", "factory")
+
+
+def log_lines(exporter: VirtualExporter) -> list[tuple[str, ...]]:
+    """Return the new lines about accounts and calls: the message, the account, the Region, the kind and the reason."""
+    lines = [line for line in exporter.log.getvalue().splitlines() if " account=factory" in line]
+    exporter.log.seek(0)
+    exporter.log.truncate()
+    found = [tuple(filter(None, (field(line, name) for name in FIELDS))) for line in lines]
+    return [line for line in found if line[0] != NOT_OFFERED]
+
+
+def field(line: str, name: str) -> str:
+    """Return a field of a line in logfmt, or an empty text."""
+    found = re.search(rf'\b{name}=("[^"]*"|\S*)', line)
+    return found[1].strip('"') if found else ""
+
+
+def scrape_often(exporter: VirtualExporter) -> None:
+    """Scrape for an hour and a half, in which each cell is read again."""
+    for _ in range(9):
+        scrape(exporter, 10 * MINUTE)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "reason"),
+    [
+        (sts_error("AccessDenied", 403), "access_denied"),
+        (sts_error("Throttling", 400), "throttled"),
+        (sts_error("InternalFailure", 500), "server_error"),
+    ],
+    ids=["refused", "throttled", "failed"],
+)
+def test_an_account_with_51_cells_has_one_log_line_when_it_is_lost_and_one_when_it_is_back(
+    aws: Aws, exporters: VirtualExporters, refusal: HttpResponse, reason: str
+) -> None:
+    aws.role = refusal
+    for exporter in start(exporters, LARGE_ORGANIZATION):
+        scrape_often(exporter)
+        assert sum(scrape(exporter).by("kind", COUNTED).values()) == 51
+        assert log_lines(exporter) == [("account cannot be accessed", "factory", reason)]
+        aws.role = None
+        scrape_often(exporter)
+        assert log_lines(exporter) == [REPAIRED]
+
+
+def test_the_log_line_of_an_account_has_the_cause(aws: Aws, exporter: VirtualExporter) -> None:
+    aws.role = sts_error("AccessDenied", 403)
+    scrape(exporter)
+    (line,) = [line for line in exporter.log.getvalue().splitlines() if REFUSED[0] in line]
+    assert " level=warn " in line
+    assert ' detail="no credentials from the role of account factory: AWS returned AccessDenied' in line
+
+
+def test_a_further_reason_of_an_account_has_a_further_log_line(aws: Aws, exporter: VirtualExporter) -> None:
+    aws.role = sts_error("AccessDenied", 403)
+    scrape(exporter)
+    aws.role = sts_error("Throttling", 400)
+    scrape_often(exporter)
+    assert log_lines(exporter) == [REFUSED, ("account cannot be accessed", "factory", "throttled")]
+    assert scrape(exporter).by("reason", "aws_iot_bulk_exporter_account_error") == {"throttled": 1}
+
+
+def test_the_denied_cells_of_an_account_that_is_back_have_their_log_lines(aws: Aws, exporter: VirtualExporter) -> None:
+    aws.role = sts_error("AccessDenied", 403)
+    scrape(exporter)
+    aws.role, aws.denied = None, "/us-east-1/"
+    scrape_often(exporter)
+    lines = log_lines(exporter)
+    assert lines[0] == REFUSED
+    assert sorted(lines[1:]) == [
+        ("AWS call failed", "factory", "us-east-1", "iot_job", "access_denied"),
+        ("AWS call failed", "factory", "us-east-1", "thing_registration_task", "access_denied"),
+        REPAIRED,
+    ]
+
+
+def test_a_reload_repeats_no_log_line_of_an_account(aws: Aws, exporter: VirtualExporter) -> None:
+    aws.role = sts_error("AccessDenied", 403)
+    scrape(exporter)
+    assert log_lines(exporter) == [REFUSED]
+    reload(exporter, CONFIG.replace("us-east-1", "us-west-2"))
+    assert log_lines(exporter) == []
+    aws.role = None
+    scrape_often(exporter)
+    assert log_lines(exporter) == [REPAIRED]
+
+
+def reload(exporter: VirtualExporter, config: str) -> None:
+    """Reload another configuration, and scrape."""
+    exporter.texts.append(config)
+    assert exporter.get("/-/reload", method="POST").status == 200
+    scrape(exporter, MINUTE)
+
+
+def test_an_account_that_is_watched_again_has_its_log_line_again(aws: Aws, exporter: VirtualExporter) -> None:
+    aws.role = sts_error("AccessDenied", 403)
+    scrape(exporter)
+    reload(exporter, CONFIG.replace("factory", "office"))
+    reload(exporter, CONFIG)
+    assert log_lines(exporter) == [REFUSED, REFUSED]
+
+
+def test_a_new_role_is_no_access_before_it_was_used(aws: Aws, exporter: VirtualExporter) -> None:
+    aws.role = sts_error("AccessDenied", 403)
+    scrape(exporter)
+    reload(exporter, CONFIG.replace(ID, "444455556666"))
+    assert log_lines(exporter) == [REFUSED, REFUSED]
+    aws.role = None
+    scrape_often(exporter)
+    assert log_lines(exporter) == [REPAIRED]

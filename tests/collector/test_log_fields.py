@@ -19,6 +19,7 @@ accounts:
       - {kind: greengrass_deployment, discover: true}
 """
 EMPTY_FIELD = re.compile(r'\w+=(""|\s|$)')
+FAILURES = ("AWS call failed", "account cannot be accessed")
 BROKEN = HttpResponse(b"", 500)
 DENIED = error_response("AccessDeniedException", 403)
 JOB = {"jobId": "x", "jobArn": "arn:aws:iot:eu-west-1:111122223333:job/x", "status": "IN_PROGRESS"}
@@ -36,14 +37,15 @@ class AllDenied(ScriptedAws):
 @pytest.mark.parametrize(
     ("responses", "environment", "subject"),
     [
-        ({}, NO_KEYS, 'subject="access to the account"'),
+        ({}, NO_KEYS, "account=default reason=credentials "),
+        ({"/": BROKEN}, {}, 'subject="access to the account"'),
         ({}, {}, "subject=list "),
         # The lists of the statuses are read at the same time. Any of them can be the first that fails.
         ({}, {}, 'subject="list of '),
         ({"/jobs/x": json_response({"job": JOB}), "/tags": BROKEN}, {}, "subject=x reason=server_error"),
         ({"/thing-registration-tasks": NAMELESS, "/jobs": NAMELESS}, {}, "subject="),
     ],
-    ids=["credentials", "list", "list of a status", "tags", "operations without an id"],
+    ids=["credentials", "access", "list", "list of a status", "tags", "operations without an id"],
 )
 def test_no_field_of_a_failure_is_empty(
     responses: dict[str, HttpResponse], environment: dict[str, str], subject: str
@@ -52,7 +54,7 @@ def test_no_field_of_a_failure_is_empty(
     with serve_app(aws.app()) as endpoint, serve_exporter(CONFIG, endpoint) as exporter:
         with aws_environment(endpoint, **environment):
             exporter.scrape()
-        lines = [line for line in exporter.log.getvalue().splitlines() if "AWS call failed" in line]
+        lines = [line for line in exporter.log.getvalue().splitlines() if any(text in line for text in FAILURES)]
     assert lines
     assert [line for line in lines if EMPTY_FIELD.search(line)] == []
     assert any(subject in line for line in lines), lines

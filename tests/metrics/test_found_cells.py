@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from exporter.core.errors import Reason
-from exporter.core.model import CellKey, Operation, Reading, Scope, Snapshot
+from exporter.core.model import CellKey, Failure, Operation, Reading, Scope, Snapshot
 from exporter.core.store import Store
 from exporter.metrics.self_metrics import ApiMetrics, FamilyCollector, budget_families, cell_families
 from tests.support.exposition_rows import Scrape
@@ -28,7 +28,7 @@ class Content(TypedDict, total=False):
     expired: bool
     missing: int
     omitted: int
-    lacks_credentials: bool
+    account_failures: tuple[Failure, ...]
 
 
 def snapshot(account: str, /, found: bool = True, **content: Unpack[Content]) -> Snapshot:
@@ -81,7 +81,8 @@ def test_found_cells_that_were_not_read_yet_are_counted() -> None:
 
 
 def refused(account: str, /, found: bool = True, **content: Unpack[Content]) -> Snapshot:
-    cause: Content = {"reasons": frozenset({Reason.ACCESS_DENIED}), "lacks_credentials": True}
+    reason = Reason.ACCESS_DENIED
+    cause: Content = {"reasons": frozenset({reason}), "account_failures": (Failure(reason),)}
     values: Content = {"up": False, "last_success": 0.0, **cause, **content}
     return snapshot(account, found, **values)
 
