@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -32,6 +32,17 @@ def format_duration(total: float) -> str:
     if rest or not parts:
         parts.append(f"{rest:.6f}".rstrip("0").rstrip(".") + "ms")
     return ("-" if total < 0 else "") + "".join(parts)
+
+
+def at_most(longest: str) -> AfterValidator:
+    """Return the metadata of a duration that must not be longer. An error message contains a duration, not seconds."""
+
+    def check(seconds: float) -> float:
+        if seconds > parse_duration(longest):
+            raise PydanticCustomError("longest_duration", "must be at most {longest}", {"longest": longest})
+        return seconds
+
+    return AfterValidator(check)
 
 
 # The file contains a duration; the field contains seconds.

@@ -113,7 +113,11 @@ ALL_REGIONS = (EVERY_REGION,)
 
 
 def _regions(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
-    return ALL_REGIONS if value in (EVERY_REGION, ALL_REGIONS) else check(value)
+    if value in (EVERY_REGION, ALL_REGIONS):
+        return ALL_REGIONS
+    if not isinstance(value, list | tuple):
+        raise PydanticCustomError("regions", "expected a list of Regions, or all")
+    return check(value)
 
 
 def _regions_as_configured(regions: tuple[str, ...]) -> Any:
@@ -131,7 +135,8 @@ RoleArn = pattern_type(
 )
 RoleName = pattern_type(r"[\w+=,.@/-]{1,576}", "the name of a role, such as NAME or path/NAME")
 UnitId = pattern_type(
-    r"ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|r-[0-9a-z]{4,32}", "the id of an organizational unit or root, such as r-ab12"
+    r"ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|r-[0-9a-z]{4,32}",
+    "the id of an organizational unit or root, such as ou-ab12-11112222 or r-ab12",
 )
 AccountTag = pattern_type(r"[^=]{1,128}=.{0,256}", "a tag such as KEY=VALUE")
 SessionName = pattern_type(r"[\w+=,.@-]{2,64}", "2 to 64 letters, digits or any of _+=,.@-")

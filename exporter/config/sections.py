@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self, cast
 from pydantic import Field, PrivateAttr, Strict, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from exporter.config.duration import POSITIVE, Duration
+from exporter.config.duration import POSITIVE, Duration, at_most
 from exporter.config.fields import (
     ALL_REGIONS,
     DISTINCT,
@@ -34,7 +34,7 @@ Positive = Annotated[Duration, Field(gt=0), WithJsonSchema({"type": "string", "p
 Number = Annotated[float, Strict()]
 Whole = Annotated[int, Strict()]
 # The alert on stale data fires after half an hour.
-MAX_IDLE_SECONDS = 900.0
+MAX_IDLE = "15m"
 
 
 def _duration(default: str, description: str) -> Any:
@@ -205,7 +205,7 @@ class Refresh(StrictModel):
     min_age: Positive = _duration("10s", "Data younger than this is not read again.")
     deadline: Positive = _duration("9s", "How long a scrape without a time-out header waits for fresh data.")
     stale_after: Positive = _duration("10m", "Series disappear when their data cannot be refreshed for this long.")
-    idle_max_age: Annotated[Positive, Field(le=MAX_IDLE_SECONDS)] = _duration(
+    idle_max_age: Annotated[Positive, at_most(MAX_IDLE)] = _duration(
         "1m",
         "While a kind has no active operation in a Region, its lists are read ever more rarely, up to this time. "
         "At most 15m and half of stale_after.",

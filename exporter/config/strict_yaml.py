@@ -33,6 +33,15 @@ FAULTS = {
 }
 
 
+SYNTAX_ERROR = "syntax error"
+# Replace it, by the character at the place of the fault.
+SYNTAX_FAULTS = {
+    "\t": "unexpected tab; use spaces",
+    ":": "unexpected colon; put the text in quotes, or correct the indentation",
+    **dict.fromkeys("@`%", "text cannot begin with this character; put it in quotes"),
+}
+
+
 class _StrictLoader(yaml.SafeLoader):
     """The safe loader of PyYAML, which keeps the last of two equal keys, changed to reject duplicate keys."""
 
@@ -116,8 +125,8 @@ def _parse(text: str, loader: type[_StrictLoader]) -> Any:
     try:
         return loader(text).get_single_data()
     except yaml.MarkedYAMLError as error:
-        fault = error.problem if isinstance(error, _StrictError) else FAULTS.get(type(error), "syntax error")
         mark = error.problem_mark
+        fault = error.problem if isinstance(error, _StrictError) else _fault(error, text)
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
     except yaml.reader.ReaderError as error:
         before = text[: error.position]
@@ -126,3 +135,10 @@ def _parse(text: str, loader: type[_StrictLoader]) -> Any:
     except (yaml.YAMLError, *UNREADABLE):
         place, fault = "", "nested too deeply, or a value that YAML does not allow"
     raise ConfigError([f"invalid YAML: {place}{fault}"])
+
+
+def _fault(error: yaml.MarkedYAMLError, text: str) -> str:
+    """Return the fault that PyYAML has found, without a part of the text."""
+    mark = error.problem_mark
+    character = text[mark.index : mark.index + 1] if mark else ""
+    return FAULTS.get(type(error)) or SYNTAX_FAULTS.get(character, SYNTAX_ERROR)

@@ -131,4 +131,6 @@ def _hint(key: str, known: tuple[str, ...], similarity: float = SIMILAR_KEY) -> 
 
 
 def _nearest(key: str, known: tuple[str, ...], similarity: float) -> str:
-    return next(iter(difflib.get_close_matches(key, known, n=1, cutoff=similarity)), "")
+    by_letters = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(key.lower(), by_letters, n=1, cutoff=similarity)
+    return by_letters[near[0]] if near else ""

@@ -84,7 +84,7 @@ def test_the_role_is_assumed_in_the_home_region() -> None:
             f"regions: all, exclude_regions: [cn-north-1], {ROLE.format('aws')}",
             "accounts[0].role_arn: is not in aws-cn, the partition of exclude_regions[0]; use a role of aws-cn",
         ),
-        ("regions: every", "accounts[0].regions: expected a list"),
+        ("regions: every", "accounts[0].regions: expected a list of Regions, or all"),
         ("regions: [all, eu-west-1]", "accounts[0].regions[0]: expected a Region such as eu-west-1"),
     ],
 )
