@@ -21,7 +21,7 @@ from exporter.simulator.scenario import ACCOUNT, ACCOUNT_APIS, OptInRegion
 
 # AWS: https://docs.aws.amazon.com/accounts/latest/reference/quotas.html
 QUOTA = 5
-BY_DEFAULT, DISABLED = "ENABLED_BY_DEFAULT", "DISABLED"
+BY_DEFAULT, ENABLED, DISABLED = "ENABLED_BY_DEFAULT", "ENABLED", "DISABLED"
 COMMERCIAL = partition_of(ENABLED_BY_DEFAULT[0])
 
 
@@ -33,16 +33,27 @@ class AccountManagement:
 
     def __init__(
         self,
-        opt_in_regions: Sequence[OptInRegion],
+        opt_in_regions: Sequence[OptInRegion] | None,
         organizations: Organizations,
         models: Models,
         quotas: Quotas | None,
     ) -> None:
-        self._opt_in_regions = opt_in_regions
+        self._opt_in_regions = opt_in_regions or ()
+        self._has_statuses = opt_in_regions is not None
         self._organizations = organizations
         self._models = models
         self._routes = Routes(models.operations(ACCOUNT))
         self._apis = {name: api_model(ApiCall(ACCOUNT, name, QUOTA), models, quotas) for name in ACCOUNT_APIS}
+
+    def accepts_calls(self, account: str, region: str) -> bool:
+        """Return whether an account can make calls in a Region. Elsewhere AWS does not know its credentials.
+
+        A scenario that does not say which Regions are enabled can have operations in every Region.
+        AWS: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_enable-regions.html
+        """
+        if not self._has_statuses or is_enabled_by_default(region):
+            return True
+        return self._chosen(account).get(region) == ENABLED
 
     def api_request(self, request: HttpRequest, caller: Caller) -> ApiRequest:
         """Return the request with its target. Raises AwsError for an API that is not simulated."""
@@ -70,8 +81,12 @@ class AccountManagement:
         return {"RegionName": region, "RegionOptStatus": statuses[region]}
 
     def _statuses(self, account: str, partition: str) -> Iterator[tuple[str, str]]:
-        """Yield each Region of a partition with its status in an account. The first entry of the scenario is used."""
-        entries = [entry for entry in self._opt_in_regions if entry.account in (None, account)]
-        chosen = {entry.region: entry.status for entry in reversed(entries) if partition_of(entry.region) == partition}
+        """Yield each Region of a partition with its status in an account."""
+        chosen = {name: status for name, status in self._chosen(account).items() if partition_of(name) == partition}
         for region in sorted({*self._models.regions(partition), *chosen}):
             yield region, BY_DEFAULT if is_enabled_by_default(region) else chosen.get(region, DISABLED)
+
+    def _chosen(self, account: str) -> Mapping[str, str]:
+        """Return the statuses of opt-in Regions in an account. The first entry of the scenario is used."""
+        entries = [entry for entry in self._opt_in_regions if entry.account in (None, account)]
+        return {entry.region: entry.status for entry in reversed(entries)}

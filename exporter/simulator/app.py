@@ -15,7 +15,7 @@ from exporter.aws.models import STS, Models
 from exporter.kinds.kind import Kind
 from exporter.simulator.account_management import AccountManagement
 from exporter.simulator.api_request import ApiRequest
-from exporter.simulator.callers import Caller, identify
+from exporter.simulator.callers import Caller, identify, invalid_token
 from exporter.simulator.delivery import deliver
 from exporter.simulator.faults import FaultSelector, edited_response, replacement_response, skew_error, with_delivery
 from exporter.simulator.fleet import Fleet
@@ -66,11 +66,11 @@ class _Simulator:
         self._default: tuple[Service, ErrorFormat] = (self._rest, json_error)
         # The services that have a protocol or data of their own, by their signing names.
         organizations = Organizations(scenario.organizations, models, quotas, self._started)
-        regions = AccountManagement(scenario.opt_in_regions, organizations, models, quotas)
+        self._regions = AccountManagement(scenario.opt_in_regions, organizations, models, quotas)
         self._services: dict[str, tuple[Service, ErrorFormat]] = {
             STS: (Sts(scenario, models.operations(STS)), xml_error),
             ORGANIZATIONS: (organizations, json_1_1_error),
-            ACCOUNT: (regions, json_error),
+            ACCOUNT: (self._regions, json_error),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,6 +89,8 @@ class _Simulator:
         try:
             caller = identify(request.headers, self._accounts, self._now())
             service, error_response = self._services.get(caller.signing_name, self._default)
+            if not self._regions.accepts_calls(caller.account, caller.region):
+                raise invalid_token()
             api_request = service.api_request(request, caller)
         except AwsError as error:
             return error_response(error)

@@ -75,10 +75,15 @@ def identify(headers: Mapping[str, str], accounts: Sequence[str], now: float) ->
     return Caller(session.account, match["region"], match["service"], session)
 
 
+def invalid_token() -> AwsError:
+    """Return the error for credentials that AWS does not know, or not in this Region."""
+    return AwsError("UnrecognizedClientException", 403, "The security token included in the request is invalid.")
+
+
 def _session(key: str, token: str, now: float) -> Session:
     session = _parse_token(token)
     if session is None or session.key != key:
-        raise AwsError("UnrecognizedClientException", 403, "The security token included in the request is invalid.")
+        raise invalid_token()
     if session.expires <= now:
         raise AwsError("ExpiredTokenException", 403, "The security token included in the request is expired")
     return session

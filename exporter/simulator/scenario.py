@@ -341,10 +341,11 @@ class Scenario(Entry):
     roles: tuple[Role, ...] | None = Field(
         default=None, description="The roles that can be assumed. Default: every role of the accounts."
     )
-    opt_in_regions: tuple[OptInRegion, ...] = Field(
-        default=(),
+    opt_in_regions: tuple[OptInRegion, ...] | None = Field(
+        default=None,
         description="The statuses of Regions that are not enabled by default. The first entry that matches an account "
-        "and a Region is used. Default: disabled.",
+        "and a Region is used. A Region without an entry is disabled. Calls in Regions that an account has not enabled "
+        "are refused. Without this key, all such Regions are disabled, but accept calls.",
     )
     quotas: Annotated[bool, Strict()] = Field(
         default=True, description="Requests above the quotas of AWS are throttled."

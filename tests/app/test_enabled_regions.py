@@ -22,13 +22,14 @@ from exporter.config.sections import Account
 from exporter.core.log import new_log
 from exporter.core.model import Shard
 from tests.support import http_requests
-from tests.support.exporter_server import serve_exporter
+from tests.support.exporter_server import ServedExporter, serve_exporter, serve_simulation
 from tests.support.exposition_rows import Scrape
 from tests.support.scripted_endpoint import HttpResponse, error_response, json_response
 from tests.support.servers import serve_app
 from tests.support.simulated_responses import MODELS
 from tests.support.virtual_exporter import VirtualExporter, virtual_exporters
 from tests.support.virtual_loop import VirtualLoop
+from tests.support.waiting import wait_until
 
 FIRST, SECOND = "000000000001", "000000000002"
 # Two Regions that are enabled by default, and every opt-in Region.
@@ -256,3 +257,43 @@ def test_an_account_that_hangs_delays_the_regions_of_the_others_only_for_some_se
 
     assert loop.run_until_complete(times()) == [(PERIOD_SECONDS, {SECOND}), (HOUR, {FIRST, SECOND})]
     loop.close()
+
+
+MANAGEMENT = "777788889999"
+SIMULATED = f"""
+accounts: ["{MANAGEMENT}"]
+organizations: [{{management_account: "{MANAGEMENT}", accounts: [{{id: "{MANAGEMENT}"}}, {{id: "{FIRST}", count: 2}}]}}]
+opt_in_regions: [{{region: me-central-1, account: "{FIRST}"}}]
+operations:
+  - {{kind: iot_job, id: optional, region: me-central-1, account: "{FIRST}", timeline: [{{at: 0s, status: SCHEDULED}}]}}
+  - {{kind: iot_job, id: default, region: eu-west-1, account: "{SECOND}", timeline: [{{at: 0s, status: SCHEDULED}}]}}
+"""
+JOBS = "watch: [{kind: iot_job, discover: true}]"
+
+
+def simulated_exporter(regions: str) -> Any:
+    """Serve an exporter that finds the simulated accounts over HTTP, but not the management account."""
+    config = f"organizations: [{{role_name: exporter, exclude: {{accounts: ['{MANAGEMENT}']}}, {regions}, {JOBS}}}]"
+    return serve_simulation(config, SIMULATED)
+
+
+def test_the_simulated_aws_has_an_opt_in_region_only_in_the_account_that_has_enabled_it() -> None:
+    with simulated_exporter(REGIONS) as simulation:
+        # A scrape starts to read the Regions and does not wait for them. A later one refreshes their cells.
+        exposed = wait_until(lambda: operations_of(simulation.exporter), "the operations of both accounts")
+    assert exposed.ids() == {"optional", "default"}
+    assert not exposed.rows("aws_iot_bulk_exporter_cell_error")
+
+
+def operations_of(exporter: ServedExporter) -> Scrape | None:
+    """Return a scrape with two operations, or None."""
+    exposed = Scrape(exporter.scrape(after=11.0))
+    return exposed if len(exposed.ids()) == 2 else None
+
+
+def test_the_simulated_aws_refuses_a_named_region_that_an_account_has_not_enabled() -> None:
+    with simulated_exporter("regions: [us-east-1, me-central-1]") as simulation:
+        exposed = Scrape(simulation.exporter.scrape())
+    assert exposed.ids() == {"optional"}
+    errors = exposed.rows("aws_iot_bulk_exporter_cell_error", reason="credentials")
+    assert {(labels["aws_account_id"], labels["aws_region"]) for labels, _ in errors} == {(SECOND, "me-central-1")}

@@ -130,3 +130,46 @@ def test_an_invalid_region_of_a_scenario_is_refused(entry: str, problem: str) ->
     with pytest.raises(ConfigError) as caught:
         parse_scenario(f'accounts: ["{ACCOUNT}"]\nopt_in_regions: [{{{entry}}}]', KINDS)
     assert list(caught.value.problems) == [f"opt_in_regions[0]{problem}"]
+
+
+@pytest.mark.parametrize(
+    ("account", "region", "is_enabled"),
+    [
+        (ACCOUNT, "ap-east-1", True),
+        (ACCOUNT, "eu-south-1", False),
+        (ACCOUNT, "me-newland-7", False),
+        (MEMBER, "ap-east-1", False),
+        (MEMBER, "eu-south-1", True),
+        (MEMBER, "eu-west-1", True),
+        (MEMBER, "cn-north-1", True),
+    ],
+)
+def test_calls_in_a_region_that_the_account_has_not_enabled_are_refused(
+    aws: Aws, account: str, region: str, is_enabled: bool
+) -> None:
+    role = f"arn:aws:iam::{account}:role/exporter"
+    keys = aws.client("sts", "us-east-1").assume_role(RoleArn=role, RoleSessionName="session")["Credentials"]
+    session = {"key": keys["AccessKeyId"], "token": keys["SessionToken"]}
+    jobs, identity = (aws.client(service, region, **session) for service in ("iot", "sts"))
+    if is_enabled:
+        assert jobs.list_jobs()["jobs"] == []
+        assert identity.get_caller_identity()["Account"] == account
+    else:
+        assert error_of(jobs.list_jobs) == ("UnrecognizedClientException", 403)
+        assert error_of(identity.get_caller_identity) == ("InvalidClientTokenId", 403)
+
+
+@pytest.mark.parametrize(
+    ("key", "refused"), [("", False), ("opt_in_regions: []", True)], ids=["without the key", "with an empty list"]
+)
+def test_only_a_scenario_that_says_which_regions_are_enabled_refuses_calls_in_the_others(
+    key: str, refused: bool
+) -> None:
+    with serve_scenario(f'accounts: ["{ACCOUNT}"]\n{key}') as aws:
+        list_jobs = aws.client("iot", "me-central-1").list_jobs
+        if refused:
+            assert error_of(list_jobs) == ("UnrecognizedClientException", 403)
+        else:
+            assert list_jobs()["jobs"] == []
+        assert set(statuses(aws).values()) == {"ENABLED_BY_DEFAULT", "DISABLED"}
+        assert aws.client("iot", "eu-west-1").list_jobs()["jobs"] == []
