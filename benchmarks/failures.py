@@ -26,7 +26,7 @@ OPERATION = """
 REASON = f"{{item}} \N{FLOPPY DISK}: {'no space left on device, ' * 40}"
 CONFIG = """
 accounts: [{{account_id: "111122223333", regions: [eu-west-1], watch: [{watch}]}}]
-aws: {{api_budget: 1.0}}
+aws: {{api_budget: 1.0, read_timeout: 1m}}
 refresh: {{deadline: 2m}}
 failures: true
 """
