@@ -11,7 +11,6 @@ from http.client import RemoteDisconnected
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from botocore import exceptions as aws
 from cryptography import x509
@@ -21,6 +20,7 @@ from urllib3.exceptions import ProtocolError
 
 from exporter.aws.causes import BOTOCORE, SENTENCE_LENGTH, address, root_cause
 from exporter.aws.errors import translate
+from tests.support import http_requests
 from tests.support.certificates import Authority, self_signed
 from tests.support.exporter_server import aws_environment, serve_exporter
 from tests.support.processes import run_exporter
@@ -245,10 +245,10 @@ def test_every_place_shows_the_cause_in_words(fault: Callable[[Path], Any], caus
     with fault(tmp_path) as endpoint, aws_environment(endpoint):
         cause = cause.replace("ADDRESS", address(endpoint))
         with serve_exporter(CONFIG, endpoint) as exporter:
-            probe = httpx.get(f"{exporter.url}/probe", params={"kind": "iot_job", "id": "x"}, timeout=60).text
+            probe = http_requests.get(f"{exporter.url}/probe", params={"kind": "iot_job", "id": "x"}).text
             exporter.scrape()
-            (cell,) = httpx.get(f"{exporter.url}/api/v1/cells").json()["cells"]
-            page = httpx.get(exporter.url).text
+            (cell,) = http_requests.get(f"{exporter.url}/api/v1/cells").json()["cells"]
+            page = http_requests.get(exporter.url).text
             log = exporter.log.getvalue()
         assert cell["reasons"] == ["connection"]
         assert cell["causes"][0].startswith(f"connection: {cause}")

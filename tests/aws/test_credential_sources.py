@@ -16,7 +16,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TypedDict, Unpack
 
-import httpx
 import pytest
 from botocore.credentials import create_credential_resolver
 from botocore.session import Session
@@ -34,6 +33,7 @@ from exporter.kinds.registry import KINDS
 from exporter.metrics.self_metrics import ApiMetrics
 from tests.aws.test_credentials import NO_KEYS, XML, role_credentials
 from tests.aws.test_errors import CODES
+from tests.support import http_requests
 from tests.support.elliptic_keys import EC, new_key_text
 from tests.support.exporter_server import aws_environment, serve_exporter
 from tests.support.file_permissions import result_without_file_privileges
@@ -603,11 +603,11 @@ def test_every_place_names_the_source_and_the_cure(method: str, home: Path) -> N
         environment = {name: replaced(text, home, endpoint) for name, text in case.environment.items()}
         with serve_exporter(case.config, endpoint) as exporter, aws_environment(endpoint, **{**NO_KEYS, **environment}):
             metrics = exporter.scrape()
-            (cell,) = httpx.get(f"{exporter.url}/api/v1/cells").json()["cells"]
+            (cell,) = http_requests.get(f"{exporter.url}/api/v1/cells").json()["cells"]
             file = home / "exporter.yaml"
             file.write_text(case.config, encoding="utf-8")
             check = run_exporter("check", f"--config.file={file}", "--live", environment=dict(os.environ))
-            page = httpx.get(exporter.url).text
+            page = http_requests.get(exporter.url).text
             outputs = (metrics, page, json.dumps(cell), check.stdout, check.stderr, exporter.log.getvalue())
     sentence = replaced(case.expected, home, endpoint)
     assert f"{case.reason}: {sentence}" in check.stdout

@@ -66,7 +66,7 @@ def test_the_command_prints_the_reasons_of_the_operation_that_fired(case: Case) 
     with serve_app(aws) as endpoint, aws_environment(endpoint):
         passed[0] = parse_duration("15m")
         command = [sys.executable, "-m", "exporter", *words(runbook_command(case), case.labels), "--output=json"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=ROOT)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, cwd=ROOT)
     assert (done.returncode, done.stderr) == (0, "")
     groups = " ".join(group["reason"] for group in json.loads(done.stdout)["groups"])
     assert bool(groups) == bool(reasons)

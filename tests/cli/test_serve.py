@@ -26,7 +26,7 @@ from tests.support.http_server import read_to_end
 from tests.support.processes import run_exporter_process
 from tests.support.scripted_endpoint import ScriptedAws, json_response
 from tests.support.servers import hanging_endpoint, serve_app
-from tests.support.waiting import wait_until
+from tests.support.waiting import TIMEOUT_SECONDS, wait_until
 
 CONFIG = """
 accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, ids: [a]}]}]
@@ -205,7 +205,7 @@ def test_every_address_serves_the_same(tmp_path: Path) -> None:
     flag = f"--web.config.file={web}"
     with (
         exporter_process(tmp_path / "config.yaml", flag, addresses=addresses) as (process, urls),
-        httpx.Client(verify=authority.client()) as client,
+        httpx.Client(verify=authority.client(), timeout=TIMEOUT_SECONDS) as client,
     ):
         assert len(set(urls)) == len(addresses)
         for url in urls:

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import boto3
-import httpx
 import pytest
 from botocore.exceptions import SSLError
 
@@ -17,6 +16,7 @@ from exporter.cli.commands.simulate import environment
 from exporter.core.errors import StartError
 from exporter.simulator.certificates import new_certificate
 from exporter.simulator.scenario import scenario_text
+from tests.support import http_requests
 from tests.support.exporter_server import aws_environment
 from tests.support.exposition_rows import Scrape
 from tests.support.processes import (
@@ -112,7 +112,7 @@ def test_a_client_that_does_not_trust_the_authority_is_refused(tmp_path: Path) -
             boto3.client("sts").get_caller_identity()
         trusting = ssl.create_default_context(cafile=variables["AWS_CA_BUNDLE"])
         port = variables["AWS_ENDPOINT_URL"].rpartition(":")[2]
-        assert httpx.get(f"https://127.0.0.1:{port}/", verify=trusting).status_code == 403
+        assert http_requests.get(f"https://127.0.0.1:{port}/", verify=trusting).status_code == 403
 
 
 def test_without_tls_no_authority_is_printed(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from exporter.collector import failure_reader
+from tests.support import http_requests
 from tests.support.exporter_server import Simulation, serve_simulation
 from tests.support.waiting import wait_until
 from tests.web.api.test_failures import ALLOWED, CONFIG, SCENARIO, descriptions, failures, fault
@@ -55,7 +56,7 @@ def test_the_page_of_an_ended_operation_shows_items_soon_after_a_permission_was_
     ended = DENIED.replace("IN_PROGRESS, done: 0.5", "COMPLETED, done: 1.0")
     with serve(ended) as simulation:
         url = simulation.exporter.url + "/operations/iot_job/firmware"
-        refused = httpx.get(url).text
+        refused = wait_until(lambda: _text_with_reasons(url), "the refusal")
         assert "needs the permission iot:ListJobExecutionsForJob" in refused
         assert "AWS lists no failed item" not in refused
         simulation.exporter.clock.advance(120)
@@ -64,7 +65,7 @@ def test_the_page_of_an_ended_operation_shows_items_soon_after_a_permission_was_
 
 
 def _text_with_reasons(url: str) -> str | None:
-    text = httpx.get(url).text
+    text = http_requests.get(url).text
     return None if "are being read" in text else text
 
 

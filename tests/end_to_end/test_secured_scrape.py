@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import httpx
 import yaml
 
+from tests.support import http_requests
 from tests.support.certificates import ALICE, server_files
 from tests.support.processes import run_demo
 from tests.support.prometheus import query_series, run_prometheus
@@ -33,7 +33,7 @@ def test_a_scrape_over_tls_with_a_password_and_a_certificate_succeeds(tmp_path: 
         run_demo(tmp_path, f"--web.config.file={config}") as url,
         run_prometheus(tmp_path, url, basic_auth=login, tls_config=tls) as prometheus_url,
     ):
-        assert httpx.get(url, verify=authority.client((certificate, key))).status_code == 401
+        assert http_requests.get(url, verify=authority.client((certificate, key))).status_code == 401
         status = 'aws_iot_bulk_operation_status{kind="thing_registration_task"}'
         assert wait_until(
             lambda: query_series(prometheus_url, f"up == 1 and on () {status}") or None, "a scrape that succeeds"

@@ -5,11 +5,11 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from tests.support import http_requests
 from tests.support.exporter_server import ServedExporter, serve_exporter
 from tests.support.exposition_rows import parse_openmetrics
 from tests.support.processes import run_exporter
@@ -129,7 +129,7 @@ def test_promtool_accepts_every_hostile_text(hostile: ServedExporter, promtool: 
 
 
 def test_the_json_contains_hostile_texts_unchanged(hostile: ServedExporter) -> None:
-    found = httpx.get(f"{hostile.url}/api/v1/operations", params={"kind": "greengrass_deployment"}).json()
+    found = http_requests.get(f"{hostile.url}/api/v1/operations", params={"kind": "greengrass_deployment"}).json()
     operations = {entry["id"]: (entry["name"], entry["target"], entry["account"]) for entry in found["operations"]}
     encoded = map(encodable, HOSTILE)
     assert operations == {id: (text, text, NAMED) for id, text in zip(DEPLOYMENTS, encoded, strict=True)}

@@ -20,6 +20,7 @@ from exporter.simulator.scenario import parse_scenario
 from tests.support.clocks import ManualClock
 from tests.support.servers import serve_app
 from tests.support.simulated_responses import MODELS, sample_operation
+from tests.support.waiting import TIMEOUT_SECONDS
 
 START = 1_790_000_000.0
 ACCOUNT = "111122223333"
@@ -89,5 +90,5 @@ def serve_scenario(text: str, kinds: Sequence[Kind[Any]] = KINDS) -> Iterator[Aw
     """Serve a scenario that begins at START."""
     clock = ManualClock(START)
     app = application(parse_scenario(text, kinds), kinds, MODELS, lambda: clock.at)
-    with serve_app(app) as url, httpx.Client() as http:
+    with serve_app(app) as url, httpx.Client(timeout=TIMEOUT_SECONDS) as http:
         yield Aws(url, clock, http)

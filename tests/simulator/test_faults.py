@@ -19,6 +19,7 @@ from tests.simulator.served_scenario import (
     error_of,
     serve_scenario,
 )
+from tests.support.waiting import TIMEOUT_SECONDS
 
 SCENARIO = f"""{ACCOUNTS}
 quotas: false
@@ -95,7 +96,8 @@ def test_a_body_replaces_the_response(fault: str, body: str, content_type: str) 
 def test_a_cut_response_announces_more_bytes_than_it_sends(cut: int) -> None:
     with serve_faults(f"cut: {cut}") as aws:
         received: list[bytes] = []
-        with httpx.stream("GET", aws.url + TASKS, headers={"authorization": authorization()}) as response:
+        headers = {"authorization": authorization()}
+        with httpx.stream("GET", aws.url + TASKS, headers=headers, timeout=TIMEOUT_SECONDS) as response:
             with pytest.raises(httpx.RemoteProtocolError):
                 received.extend(response.iter_raw())
             assert response.headers["content-length"] == "27"
@@ -215,9 +217,10 @@ def test_a_response_hangs_in_its_body() -> None:
 
 
 def test_a_response_is_sent_slowly() -> None:
+    headers = {"authorization": authorization()}
     with (
         serve_faults("drip: 400, api: ListJobs") as aws,
-        httpx.stream("GET", f"{aws.url}/jobs", headers={"authorization": authorization()}) as response,
+        httpx.stream("GET", f"{aws.url}/jobs", headers=headers, timeout=TIMEOUT_SECONDS) as response,
     ):
         parts = list(response.iter_raw())
     assert len(parts) > 3

@@ -20,6 +20,7 @@ from tests.support.exporter_server import serve_exporter
 from tests.support.exposition_rows import parse_openmetrics
 from tests.support.scripted_endpoint import ScriptedAws, json_response
 from tests.support.servers import serve_app
+from tests.support.waiting import TIMEOUT_SECONDS
 
 PROTOBUF = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
 # The headers as Prometheus 2.42 and 3.16 send them, by their settings.
@@ -181,7 +182,8 @@ def test_a_header_in_two_lines_counts_as_one_list(metrics: str) -> None:
 @pytest.mark.parametrize("accept", [PROMETHEUS_3, "*/*"])
 def test_the_compressed_and_the_plain_body_are_equal(metrics: str, accept: str) -> None:
     def get(encoding: str) -> tuple[httpx.Response, bytes]:
-        with httpx.stream("GET", metrics, headers={"Accept": accept, "Accept-Encoding": encoding}) as response:
+        headers = {"Accept": accept, "Accept-Encoding": encoding}
+        with httpx.stream("GET", metrics, headers=headers, timeout=TIMEOUT_SECONDS) as response:
             return response, b"".join(response.iter_raw())
 
     (zipped, small), (plain, large) = get("gzip"), get("identity")
@@ -217,7 +219,8 @@ def application_of(parts: Sequence[bytes]) -> Starlette:
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])
 @pytest.mark.parametrize("parts", BODIES.values(), ids=BODIES)
 def test_a_body_in_parts_arrives_complete_and_in_order(parts: Sequence[bytes], encoding: str) -> None:
-    with serve_app(application_of(parts)) as url, httpx.Client(headers={"Accept-Encoding": encoding}) as client:
+    headers = {"Accept-Encoding": encoding}
+    with serve_app(application_of(parts)) as url, httpx.Client(headers=headers, timeout=TIMEOUT_SECONDS) as client:
         whole, head, again = (client.request(method, url) for method in ("GET", "HEAD", "GET"))
     assert whole.content == again.content == b"".join(parts)
     assert head.content == b""

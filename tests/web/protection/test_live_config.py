@@ -7,8 +7,10 @@ import httpx
 import pytest
 
 from exporter.web.listener.connections import HTTP_TO_TLS
+from tests.support import http_requests
 from tests.support.certificates import ALICE, BASIC, BOB, Authority, basic, server_files
 from tests.support.http_server import REQUEST, HttpServer, read_to_end, run_server
+from tests.support.waiting import TIMEOUT_SECONDS
 
 TLS = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n"
 VERIFY = TLS.replace("}", ", client_auth_type: RequireAndVerifyClientCert, client_ca_file: clients.pem}")
@@ -46,7 +48,7 @@ def peer(server: HttpServer, client: ssl.SSLContext) -> bytes | None:
 
 def test_new_connections_get_a_new_certificate(file: Path, authority: Authority) -> None:
     client = authority.client()
-    with run_server(file) as server, httpx.Client(verify=client) as kept:
+    with run_server(file) as server, httpx.Client(verify=client, timeout=TIMEOUT_SECONDS) as kept:
         before = peer(server, client)
         assert kept.get(server.url + "/metrics").status_code == 200
         authority.issue("server", "localhost", "127.0.0.1")
@@ -101,7 +103,7 @@ def test_new_authorities_apply_to_resumed_tls_sessions(file: Path, authority: Au
 def test_users_are_added_replaced_and_changed(tmp_path: Path) -> None:
     path = tmp_path / "web.yaml"
     path.write_text("")
-    with run_server(path) as server, httpx.Client() as kept:
+    with run_server(path) as server, httpx.Client(timeout=TIMEOUT_SECONDS) as kept:
         assert kept.get(server.url + "/metrics").status_code == 200
         replace(path, USERS)
         assert kept.get(server.url + "/metrics").status_code == 401
@@ -120,7 +122,8 @@ def test_tls_can_be_added_later(file: Path, authority: Authority) -> None:
         assert server.status() == 200
         replace(file, TLS)
         assert read_to_end(server.connect(REQUEST)) == HTTP_TO_TLS
-        assert httpx.get(server.url.replace("http:", "https:") + "/metrics", verify=authority.client()).is_success
+        url = server.url.replace("http:", "https:") + "/metrics"
+        assert http_requests.get(url, verify=authority.client()).is_success
 
 
 @pytest.mark.parametrize(
@@ -169,7 +172,8 @@ def test_a_certificate_can_be_created_after_the_file_that_names_it(tmp_path: Pat
         assert server.status() == 200
         assert "tls_server_config.cert_file: cannot read the file: No such file or directory" in server.log.getvalue()
         authority = server_files(tmp_path)
-        assert httpx.get(server.url.replace("http:", "https:") + "/metrics", verify=authority.client()).is_success
+        url = server.url.replace("http:", "https:") + "/metrics"
+        assert http_requests.get(url, verify=authority.client()).is_success
 
 
 def test_a_folder_that_kubernetes_replaces_is_loaded(tmp_path: Path) -> None:
