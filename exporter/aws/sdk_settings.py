@@ -11,6 +11,7 @@ from botocore.session import Session
 from botocore.utils import is_valid_endpoint_url, is_valid_ipv6_endpoint_url
 
 from exporter.aws.report_files import Origin, origin
+from exporter.config.fields import REGION_NAME, is_region
 from exporter.core.errors import ConfigError
 
 FILES = "AWS configuration (AWS_PROFILE, AWS_CONFIG_FILE)"
@@ -29,14 +30,20 @@ def default_region(session: Session) -> DefaultRegion:
     """Return the Region in the order of the AWS CLI: AWS_REGION, AWS_DEFAULT_REGION, profile. Raises ConfigError."""
     for variable in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         if os.environ.get(variable):
-            return DefaultRegion(os.environ[variable], variable)
+            return _checked_region(os.environ[variable], variable)
     try:
         region = session.get_scoped_config().get("region")
     except (ProfileNotFound, ConfigParseError) as error:
         raise ConfigError([f"{FILES}: {_FAULTS[type(error)]}"]) from None
     if not region:
         raise ConfigError(["AWS_REGION: is not set; set it, or add regions to each account"])
-    return DefaultRegion(str(region), f"profile {session.profile or 'default'}")
+    return _checked_region(str(region), f"profile {session.profile or 'default'}")
+
+
+def _checked_region(name: str, source: str) -> DefaultRegion:
+    if not is_region(name):
+        raise ConfigError([f"{source}: expected {REGION_NAME}"])
+    return DefaultRegion(name, source)
 
 
 def use_aws_region(session: Session) -> None:

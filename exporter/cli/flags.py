@@ -71,7 +71,9 @@ def url_path(text: str) -> str:
     """Return the path of a URL. Raises ValueError."""
     if text.startswith("/-/"):
         raise ValueError("/-/ is reserved for the exporter's own paths")
-    if not text.startswith("/") or not text.isprintable() or set(text) & set(" {}?#\"'<>\\"):
+    # A browser reads // as the beginning of a host name, and clients resolve the segments . and ..
+    is_ambiguous = re.search(r"//|/\.{1,2}(/|$)", text)
+    if is_ambiguous or not text.startswith("/") or not text.isprintable() or set(text) & set(" {}?#\"'<>\\"):
         raise ValueError("expected a path such as /metrics")
     return text
 

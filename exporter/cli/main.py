@@ -77,7 +77,7 @@ def _run(words: list[str]) -> int:
     except ConfigError as error:
         return _fail(error.problems, BAD_USAGE)
     except UnreachableError as error:
-        return _fail((printable(str(error)),), UNREACHABLE)
+        return _fail((str(error),), UNREACHABLE)
     except StartError as error:
         return _fail((str(error),), 1)
 
@@ -117,5 +117,5 @@ def _help_parser() -> argparse.ArgumentParser:
 
 def _fail(problems: Sequence[str], status: int) -> int:
     for problem in problems:
-        print(f"{PROGRAM}: {problem}", file=sys.stderr)
+        print(f"{PROGRAM}: {printable(problem)}", file=sys.stderr)
     return status

@@ -104,7 +104,16 @@ def _parse_regex(text: Any) -> re.Pattern[str]:
 
 Name = Annotated[str, Strict(), Field(min_length=1, max_length=128)]
 AccountId = pattern_type(r"\d{12}", "the 12 digits of an AWS account, in quotes")
-Region = pattern_type(r"[a-z]{2,4}(-[a-z]+)+-\d{1,2}", "a Region such as eu-west-1")
+REGION_PATTERN = r"[a-z]{2,4}(-[a-z]+)+-\d{1,2}"
+REGION_NAME = "a Region such as eu-west-1"
+Region = pattern_type(REGION_PATTERN, REGION_NAME)
+
+
+def is_region(text: str) -> bool:
+    """Return whether a text has the form of a Region, which may be newer than this release."""
+    return re.fullmatch(REGION_PATTERN, text, re.ASCII) is not None
+
+
 # The word for every Region, and the value of a list that contains only this word.
 EVERY_REGION = "all"
 # mypy does not support types that are built at run time.

@@ -133,6 +133,9 @@ def test_all_invalid_flags_and_values_are_reported_at_once(command: tuple[str, .
         (("show",), f"SUBJECT: expected one of {', '.join(SUBJECTS)}"),
         (("show", "everything"), f"SUBJECT: expected one of {', '.join(SUBJECTS)}"),
         (("serve", "--shard.ordinal=2", "--shard.total=2"), "--shard.ordinal: 2 must be less than --shard.total (2)"),
+        (("serve", "--web.telemetry-path=//metrics"), "--web.telemetry-path: expected a path such as /metrics"),
+        (("serve", "--web.telemetry-path=/a/../metrics"), "--web.telemetry-path: expected a path such as /metrics"),
+        (("check", "--config.file=no\nfile"), r"no\nfile: cannot read the file: No such file or directory"),
         (("serve", "--web.config.file="), "--web.config.file: expected the path of a file"),
         (("simulate", "--scenario=/none"), "/none: cannot read the file: No such file or directory"),
         (("simulate", "--scenario=/dev/null"), "/dev/null: expected a mapping"),
@@ -189,6 +192,11 @@ def test_check_validates_the_web_configuration(tmp_path: Path) -> None:
 def test_a_configuration_without_a_region_is_refused(command: str) -> None:
     (reason,) = usage_errors(command, region="")
     assert reason == "AWS_REGION: is not set; set it, or add regions to each account"
+
+
+@pytest.mark.parametrize("region", ["nonsense", "EU-WEST-1", "eu_west_1", "eu-west-1a", " eu-west-1"])
+def test_a_default_region_that_is_none_is_refused(region: str) -> None:
+    assert usage_errors("check", region=region) == ["AWS_REGION: expected a Region such as eu-west-1"]
 
 
 def help_text(*command: str) -> str:
