@@ -264,3 +264,29 @@ def test_an_unreachable_endpoint_is_reported(tmp_path: Path) -> None:
     status, lines = check_endpoint("http://127.0.0.1:9", tmp_path, account)
     assert status == 1
     assert "ListThingRegistrationTasks: connection" in lines[0]
+
+
+TASKS = "{kind: thing_registration_task, discover: true}"
+
+
+@pytest.mark.parametrize(
+    ("keys", "warning"),
+    [
+        ("regions: [eu-west-1, eu-wset-1]", "eu-wset-1; did you mean eu-west-1?"),
+        (
+            "regions: all, exclude_regions: [us-eats-1]",
+            "us-eats-1; did you mean us-east-1?",
+        ),
+        (
+            "regions: [cn-moon-99]",
+            "cn-moon-99; correct it, unless it is a new one",
+        ),
+    ],
+    ids=["watched", "excluded", "similar to none"],
+)
+def test_a_region_that_the_sdk_does_not_know_is_a_warning(tmp_path: Path, keys: str, warning: str) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(f"accounts: [{{account_id: '111122223333', {keys}, watch: [{TASKS}]}}]\n")
+    done = run_exporter("check", f"--config.file={config}")
+    assert done.returncode == 0
+    assert done.stderr.splitlines() == [f"warning: the AWS SDK does not know the Region {warning}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +26,8 @@ from exporter.collector.failures import read_failures
 from exporter.collector.operation_reader import is_not_found
 from exporter.collector.watched_accounts import Found, account_key
 from exporter.config.loader import read_config
-from exporter.config.sections import Account, Config
+from exporter.config.partitions import REGION_PATTERNS
+from exporter.config.sections import Account, Config, Organization
 from exporter.config.strict_yaml import read_text
 from exporter.config.validation import run_both
 from exporter.core.clock import Clock
@@ -59,6 +61,7 @@ def run(config_file: Path | None = None, web_config_file: Path | None = None, li
     )
     if live:
         return asyncio.run(_check_live(config, gateway, cells))
+    _warn_unknown_regions(config, gateway, cells)
     _warn_not_offered(gateway, _with_organizations(config, gateway, cells))
     for cell in cells:
         print(printable(f"{_name(cell)}: {cell_plan(cell, config.refresh)}"))
@@ -84,6 +87,18 @@ def _with_organizations(config: Config, gateway: Gateway, cells: tuple[Cell, ...
     ids = range(len(config.organizations))
     members = [(FoundAccount(f"{number:012d}", f"organizations[{number}]"),) for number in ids]
     return watched_cells(config, KINDS, gateway, Found(members)) if members else cells
+
+
+def _warn_unknown_regions(config: Config, gateway: Gateway, cells: Sequence[Cell]) -> None:
+    """Print each Region that the AWS SDK does not know. It is mistyped, or newer than the SDK."""
+    known = [region for partition in REGION_PATTERNS for region in gateway.models.regions(partition)]
+    entries: Sequence[Account | Organization] = (*config.accounts, *config.organizations)
+    named = {region for entry in entries for region in entry.exclude_regions}
+    for region in sorted({cell.region for cell in cells} | named):
+        if region not in known:
+            near = difflib.get_close_matches(region, known, n=1)
+            cure = f"did you mean {near[0]}?" if near else "correct it, unless it is a new one"
+            print(f"warning: the AWS SDK does not know the Region {region}; {cure}", file=sys.stderr)
 
 
 def _warn_not_offered(gateway: Gateway, cells: Sequence[Cell]) -> None:
@@ -136,6 +151,7 @@ async def _check_live(config: Config, gateway: Gateway, cells: Sequence[Cell]) -
     found = Found(members, {key: regions for key, regions in enabled.items() if regions})
     if members or found.enabled:
         cells = watched_cells(config, KINDS, gateway, found)
+    _warn_unknown_regions(config, gateway, cells)
     _warn_not_offered(gateway, cells)
     return max(failed, await _check_access(gateway, cells, config.failures))
 
