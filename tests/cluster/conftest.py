@@ -11,7 +11,7 @@ from exporter.cli.commands.demo import demo_config
 from exporter.simulator.scenario import scenario_text
 from tests.cluster.aws import HeldAws, serve_held_aws
 from tests.cluster.control_plane import ControlPlane, run_control_plane
-from tests.cluster.leftovers import leftovers, namespaces_of, settings_of_this_machine
+from tests.cluster.leftovers import leftovers, namespaces_of, processes_in, settings_of_this_machine
 from tests.cluster.machine import problem, unused_number
 from tests.cluster.node import Cluster, run_cluster
 from tests.cluster.pods import Fleet
@@ -53,13 +53,16 @@ def machine_for_nodes() -> None:
 def cluster(machine_for_nodes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Run a cluster with a node. Fail at the end if anything of it remains on this machine."""
     folder, number, before = tmp_path_factory.mktemp("cluster"), unused_number(), settings_of_this_machine()
-    namespaces: set[str] = set()
+    namespaces, processes = set[str](), list[str]()
     try:
         with run_cluster(folder, number) as running:
             namespaces = namespaces_of([running.machine.first])
-            yield running
+            try:
+                yield running
+            finally:
+                processes = processes_in(namespaces)
     finally:
-        assert leftovers(folder, number, namespaces) == []
+        assert leftovers(folder, number, namespaces, processes) == []
         assert settings_of_this_machine() == before
 
 

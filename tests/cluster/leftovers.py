@@ -47,18 +47,23 @@ def _all_namespaces(processes: Iterable[int | str]) -> set[str]:
     return found
 
 
-def leftovers(folder: Path, number: int, namespaces: set[str]) -> list[str]:
-    """Return what remains of a cluster with this folder, machine and namespaces, in words."""
+def processes_in(namespaces: set[str]) -> list[str]:
+    """Return the ids of the processes in any of the namespaces."""
+    return [path.name for path in Path("/proc").glob("[0-9]*") if namespaces & _all_namespaces([path.name])]
+
+
+def leftovers(folder: Path, number: int, namespaces: set[str], processes: Iterable[str] = ()) -> list[str]:
+    """Return what remains of a cluster with this folder, machine and namespaces, in words.
+
+    ``processes`` were in the namespaces while it ran. The kernel gives the number of an ended namespace to a new one,
+    so that any later process can seem to be in it.
+    """
     name = machine_name(number)
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
     return [
         *processes_of(folder).values(),
         *processes_of(name).values(),
-        *(f"process {id}" for id in _processes() if namespaces & _all_namespaces([id])),
+        *(f"process {id}" for id in processes if namespaces & _all_namespaces([id])),
         *(mount for mount in mounts if any(word in mount for word in (str(folder), *namespaces))),
         *map(str, traces_of(number)),
     ]
-
-
-def _processes() -> list[str]:
-    return [path.name for path in Path("/proc").glob("[0-9]*")]

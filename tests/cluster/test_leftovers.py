@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.leftovers import leftovers, namespaces_of, settings_of_this_machine
+from tests.cluster.leftovers import leftovers, namespaces_of, processes_in, settings_of_this_machine
 from tests.cluster.machine import machine_name, unused_number
 from tests.cluster.node import run_cluster
 from tests.support.containers import VARIABLE
-from tests.support.repository import ROOT, processes_of
+from tests.support.repository import ROOT, processes_of, program
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("machine_for_nodes")
@@ -49,8 +49,19 @@ def test_nothing_remains_if_the_tests_are_killed(tmp_path: Path, stage: str) -> 
 
         wait_until(lambda: is_reached() or None, stage, timeout=300)
         namespaces = namespaces_of(processes_of(machine_name(number)))
-    wait_until(lambda: leftovers(tmp_path, number, namespaces) == [] or None, "the end of the cluster")
+        processes = processes_in(namespaces)
+    wait_until(lambda: leftovers(tmp_path, number, namespaces, processes) == [] or None, "the end of the cluster")
     assert settings_of_this_machine() == before
+
+
+def test_only_a_process_that_was_in_the_namespaces_before_remains_in_them(tmp_path: Path) -> None:
+    command = [program("unshare"), "--mount", "sh", "-c", "echo started; exec cat"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        namespaces, number = namespaces_of([process.pid]), unused_number()
+        assert leftovers(tmp_path, number, namespaces) == []
+        assert leftovers(tmp_path, number, namespaces, processes_in(namespaces)) == [f"process {process.pid}"]
 
 
 def test_nothing_remains_if_the_node_cannot_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
