@@ -32,7 +32,17 @@ def serve_app(app: ASGIApp, pair: tuple[Path, Path] | None = None, host: str = "
         yield f"{'https' if pair else 'http'}://{host}:{listener.getsockname()[1]}"
     finally:
         server.should_exit = server.force_exit = True
+        thread.join(timeout=1)
+        if thread.is_alive() and server.started:
+            # Since Python 3.12, a server waits at its end for its connections, also for those whose handler hangs.
+            server.servers[0].get_loop().call_soon_threadsafe(_abort_connections, server)
         thread.join(timeout=10)
+
+
+def _abort_connections(server: uvicorn.Server) -> None:
+    for connection in list(server.server_state.connections):
+        transport: asyncio.Transport = connection.transport
+        transport.abort()
 
 
 @contextmanager
