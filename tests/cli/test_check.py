@@ -284,9 +284,18 @@ TASKS = "{kind: thing_registration_task, discover: true}"
     ],
     ids=["watched", "excluded", "similar to none"],
 )
-def test_a_region_that_the_sdk_does_not_know_is_a_warning(tmp_path: Path, keys: str, warning: str) -> None:
+def test_an_unknown_region_of_an_account_is_a_warning(tmp_path: Path, keys: str, warning: str) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(f"accounts: [{{account_id: '111122223333', {keys}, watch: [{TASKS}]}}]\n")
     done = run_exporter("check", f"--config.file={config}")
     assert done.returncode == 0
     assert done.stderr.splitlines() == [f"warning: the AWS SDK does not know the Region {warning}"]
+
+
+def test_an_unknown_region_of_an_organization_is_a_warning(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(f"organizations: [{{role_name: reader, regions: [eu-wset-1], watch: [{TASKS}]}}]\n")
+    done = run_exporter("check", f"--config.file={config}")
+    assert done.returncode == 0
+    warning = "the AWS SDK does not know the Region eu-wset-1; did you mean eu-west-1?"
+    assert done.stderr.splitlines() == [f"warning: {warning}"]

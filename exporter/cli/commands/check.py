@@ -61,8 +61,9 @@ def run(config_file: Path | None = None, web_config_file: Path | None = None, li
     )
     if live:
         return asyncio.run(_check_live(config, gateway, cells))
-    _warn_unknown_regions(config, gateway, cells)
-    _warn_not_offered(gateway, _with_organizations(config, gateway, cells))
+    all_cells = _with_organizations(config, gateway, cells)
+    _warn_unknown_regions(config, gateway, all_cells)
+    _warn_not_offered(gateway, all_cells)
     for cell in cells:
         print(printable(f"{_name(cell)}: {cell_plan(cell, config.refresh)}"))
     for number, organization in enumerate(config.organizations):
