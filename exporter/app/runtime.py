@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from exporter.app.enabled_regions import EnabledRegions
 from exporter.app.organizations import Organizations
+from exporter.aws.connection_settings import check_connection_settings
 from exporter.aws.gateway import Gateway, ScopeApi
 from exporter.aws.models import STS, Models
 from exporter.aws.organizations import CALLS as ORGANIZATION_CALLS
@@ -163,7 +164,7 @@ def watched_cells(
         lambda: configured_cells(
             config, kinds, lambda: gateway.default_region().name, gateway.is_offered, gateway.models.regions, found
         ),
-        lambda: check_endpoints(services),
+        lambda: run_both(lambda: check_endpoints(services), lambda: check_connection_settings(services)),
     )
     return cells
 

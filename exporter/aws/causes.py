@@ -49,15 +49,24 @@ BOTOCORE: Mapping[type[Exception], Cause] = {
     aws.PartialCredentialsError: Cause(Reason.CREDENTIALS, "{cred_var} is missing"),
     aws.CredentialRetrievalError: Cause(Reason.CREDENTIALS, "the source {provider} has no credentials{because}"),
     aws.MetadataRetrievalError: Cause(Reason.CREDENTIALS, "the response of the metadata service is invalid{because}"),
-    aws.InvalidIMDSEndpointError: Cause(Reason.CREDENTIALS, "the endpoint of the instance metadata is not a URL"),
-    aws.InvalidIMDSEndpointModeError: Cause(Reason.CREDENTIALS, "ec2_metadata_service_endpoint_mode is not valid"),
+    aws.InvalidIMDSEndpointError: Cause(
+        Reason.CREDENTIALS,
+        "the endpoint of the instance metadata is not a URL; correct AWS_EC2_METADATA_SERVICE_ENDPOINT",
+    ),
+    aws.InvalidIMDSEndpointModeError: Cause(
+        Reason.CREDENTIALS,
+        "the mode of the instance metadata is invalid; set AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE to ipv4 or ipv6",
+    ),
     aws.ConfigNotFound: Cause(Reason.CREDENTIALS, "the file {path} does not exist; correct AWS_CONFIG_FILE"),
     aws.ConfigParseError: Cause(Reason.CREDENTIALS, "the file {path} cannot be parsed; correct it"),
     aws.ProfileNotFound: Cause(
         Reason.CREDENTIALS,
         "profile {profile} is not in the AWS configuration{unreadable}; correct AWS_PROFILE, or add the profile",
     ),
-    aws.InvalidConfigError: Cause(Reason.CREDENTIALS, "the AWS configuration is invalid"),
+    aws.InvalidConfigError: Cause(
+        Reason.CREDENTIALS,
+        "the AWS configuration is invalid; correct the variables that begin with AWS_, or the profile",
+    ),
     aws.InfiniteLoopConfigError: Cause(Reason.CREDENTIALS, "source_profile {source_profile} leads back to itself"),
     aws.RefreshWithMFAUnsupportedError: Cause(Reason.CREDENTIALS, "a new session needs an MFA code"),
     aws.SSOError: Cause(Reason.CREDENTIALS, "the SSO session is not valid"),
@@ -81,7 +90,7 @@ BOTOCORE: Mapping[type[Exception], Cause] = {
     aws.UnseekableStreamError: Cause(Reason.OTHER, "the request body cannot be sent again"),
     aws.MissingDependencyException: Cause(Reason.OTHER, "a package of the AWS SDK, such as awscrt, is not installed"),
     aws.MD5UnavailableError: Cause(Reason.OTHER, "this Python has no MD5"),
-    aws.NoRegionError: Cause(Reason.OTHER, "no Region is configured"),
+    aws.NoRegionError: Cause(Reason.OTHER, "no Region is configured; set AWS_REGION, or add regions to each account"),
     aws.InvalidRegionError: Cause(Reason.OTHER, "{region_name} is not a valid Region"),
     aws.UnknownRegionError: Cause(Reason.OTHER, "{region_name} is not a known Region"),
     aws.ServiceNotInRegionError: Cause(Reason.OTHER, "AWS does not offer {service_name} in {region_name}"),
@@ -90,8 +99,12 @@ BOTOCORE: Mapping[type[Exception], Cause] = {
     aws.EndpointVariantError: Cause(Reason.OTHER, "there is no endpoint of the requested variant (FIPS, dual stack)"),
     aws.BaseEndpointResolverError: Cause(Reason.OTHER, "there is no endpoint for the request"),
     aws.EndpointProviderError: Cause(Reason.OTHER, "there is no endpoint for the request"),
-    aws.InvalidEndpointConfigurationError: Cause(Reason.OTHER, "the configured endpoint is invalid"),
-    aws.InvalidEndpointDiscoveryConfigurationError: Cause(Reason.OTHER, "endpoint_discovery_enabled is invalid"),
+    aws.InvalidEndpointConfigurationError: Cause(
+        Reason.OTHER, "the configured endpoint is invalid; correct AWS_ENDPOINT_URL or endpoint_url"
+    ),
+    aws.InvalidEndpointDiscoveryConfigurationError: Cause(
+        Reason.OTHER, "endpoint discovery is invalid; set AWS_ENABLE_ENDPOINT_DISCOVERY to true, false or auto"
+    ),
     aws.InvalidHostLabelError: Cause(Reason.OTHER, "a parameter cannot be a part of the host name"),
     aws.DataNotFoundError: Cause(Reason.OTHER, "the AWS SDK has no model {data_path}"),
     aws.UnknownServiceError: Cause(Reason.OTHER, "the AWS SDK does not know the service {service_name}"),
@@ -107,7 +120,9 @@ BOTOCORE: Mapping[type[Exception], Cause] = {
     aws.ValidationError: Cause(Reason.OTHER, "a parameter of the request is invalid"),
     aws.RangeError: Cause(Reason.OTHER, "the parameter {param} is out of range"),
     aws.CapacityNotAvailableError: Cause(Reason.OTHER, "the SDK's own rate limit is used up"),
-    aws.InvalidRetryConfigurationError: Cause(Reason.OTHER, "the retry settings of the AWS SDK are invalid"),
+    aws.InvalidRetryConfigurationError: Cause(
+        Reason.OTHER, "the retry settings of the AWS SDK are invalid; correct AWS_RETRY_MODE or AWS_MAX_ATTEMPTS"
+    ),
     aws.InvalidRetryModeError: Cause(Reason.OTHER, "the retry mode is invalid; correct AWS_RETRY_MODE or retry_mode"),
     aws.InvalidMaxRetryAttemptsError: Cause(
         Reason.OTHER, "the number of attempts is invalid; correct AWS_MAX_ATTEMPTS or max_attempts"
@@ -115,9 +130,15 @@ BOTOCORE: Mapping[type[Exception], Cause] = {
     aws.InvalidDefaultsMode: Cause(
         Reason.OTHER, "the defaults mode is invalid; correct AWS_DEFAULTS_MODE or defaults_mode"
     ),
-    aws.InvalidSTSRegionalEndpointsConfigError: Cause(Reason.OTHER, "AWS_STS_REGIONAL_ENDPOINTS is invalid"),
-    aws.InvalidChecksumConfigError: Cause(Reason.OTHER, "{config_key} of the AWS SDK is invalid"),
-    aws.InvalidProxiesConfigError: Cause(Reason.OTHER, "the proxy settings of the AWS SDK are invalid"),
+    aws.InvalidSTSRegionalEndpointsConfigError: Cause(
+        Reason.OTHER, "AWS_STS_REGIONAL_ENDPOINTS is invalid; set it to regional, or unset it"
+    ),
+    aws.InvalidChecksumConfigError: Cause(
+        Reason.OTHER, "{config_key} of the AWS SDK is invalid; set it to when_supported or when_required"
+    ),
+    aws.InvalidProxiesConfigError: Cause(
+        Reason.OTHER, "the proxy settings of the AWS SDK are invalid; correct HTTPS_PROXY or HTTP_PROXY"
+    ),
     aws.BotoCoreError: Cause(Reason.OTHER, "unexpected {type} of the AWS SDK"),
 }
 _NO_PROFILE = BOTOCORE[aws.ProfileNotFound]

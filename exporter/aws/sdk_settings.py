@@ -15,8 +15,11 @@ from exporter.config.fields import REGION_NAME, is_region
 from exporter.core.errors import ConfigError
 
 FILES = "AWS configuration (AWS_PROFILE, AWS_CONFIG_FILE)"
-URL_FAULT = "expected a URL with its scheme, such as http://localhost:4566"
-_FAULTS = {ProfileNotFound: "the profile does not exist", ConfigParseError: "the file cannot be parsed"}
+URL_FAULT = "expected a URL with its scheme, such as http://localhost:4566; correct it or remove it"
+_FAULTS = {
+    ProfileNotFound: "the profile does not exist; correct AWS_PROFILE, or add the profile",
+    ConfigParseError: "the file cannot be parsed; correct it",
+}
 
 
 class DefaultRegion(NamedTuple):
@@ -59,9 +62,7 @@ def check_endpoints(services: Iterable[str]) -> None:
     """
     bad = [setting for setting, url in _endpoints(services).items() if url and not _is_url(url)]
     if bad:
-        raise ConfigError(
-            f"{setting}: expected a URL with its scheme, such as http://localhost:4566" for setting in bad
-        )
+        raise ConfigError(f"{setting}: {URL_FAULT}" for setting in bad)
 
 
 def _endpoints(services: Iterable[str]) -> dict[str, str]:
@@ -78,6 +79,12 @@ def _endpoints(services: Iterable[str]) -> dict[str, str]:
     if name and name not in sections:
         raise ConfigError([f"{path}, services: no section has this name; add it or remove the key"])
     return dict(_first_endpoint(service, path, profile, sections.get(name, {})) for service in sorted(services))
+
+
+def endpoint_schemes(services: Iterable[str]) -> frozenset[str]:
+    """Return the schemes of the endpoints of these services: https for those of AWS itself. Raises ConfigError."""
+    urls = [*_endpoints(services).values()] or [""]
+    return frozenset(urlsplit(url).scheme if _is_url(url) else "https" for url in urls)
 
 
 def endpoint_origins(services: Iterable[str]) -> frozenset[Origin]:

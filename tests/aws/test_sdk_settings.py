@@ -22,7 +22,7 @@ from tests.support.servers import serve_app
 
 SERVICES = {"sts", *(call.service for kind in KINDS for call in kind.calls)}
 FILE = "AWS configuration (AWS_PROFILE, AWS_CONFIG_FILE): profile plant"
-FAULT = "expected a URL with its scheme, such as http://localhost:4566"
+FAULT = "expected a URL with its scheme, such as http://localhost:4566; correct it or remove it"
 TASK = json_response({"status": "InProgress", "successCount": 1})
 
 

@@ -45,7 +45,7 @@ LIBRARIES = {
     ),
     "rich": ("exporter.cli.watch_output", "exporter.cli.watch_table"),
     "sqlite3": ("exporter.state.database",),
-    "ssl": ("exporter.aws.causes", "exporter.web"),
+    "ssl": ("exporter.aws.causes", "exporter.aws.connection_settings", "exporter.web"),
     "starlette": ("exporter.simulator", "exporter.web"),
     "trustme": ("exporter.simulator.certificates",),
     "uvicorn": ("exporter.web.listener",),

@@ -1,5 +1,7 @@
 """The listening addresses, and the routes: their methods, refreshes and time-outs."""
 
+import errno
+import os
 import re
 import socket
 from collections.abc import Iterator
@@ -121,6 +123,45 @@ def test_an_unusable_address_is_reported(address: str) -> None:
         text = address.format(taken.getsockname()[1])
         with pytest.raises(StartError, match="cannot listen on"):
             listen(parse_address(text))
+
+
+OTHER_HOST = "use an address of this machine, or only :PORT for all addresses"
+
+
+@pytest.mark.parametrize(
+    ("address", "cure"),
+    [
+        ("192.0.2.1:0", OTHER_HOST),
+        ("no-such-host.invalid:0", "correct the host name, or use only :PORT for all addresses"),
+        ("a..b:0", "correct the host name, or use only :PORT for all addresses"),
+    ],
+)
+def test_the_message_about_an_unusable_address_has_a_cure(address: str, cure: str) -> None:
+    with pytest.raises(StartError) as caught:
+        listen(parse_address(address))
+    assert str(caught.value).startswith(f"cannot listen on {address}: ")
+    assert str(caught.value).endswith(f"; {cure}")
+
+
+@pytest.mark.parametrize(
+    ("number", "cure"),
+    [
+        (errno.EACCES, "choose a port above 1023, or allow CAP_NET_BIND_SERVICE"),
+        (errno.EPERM, "choose a port above 1023, or allow CAP_NET_BIND_SERVICE"),
+        (errno.EAFNOSUPPORT, "use an IPv4 address, such as 0.0.0.0, or enable IPv6"),
+        (errno.ENOBUFS, "use another address, or only :PORT for all addresses"),
+    ],
+)
+def test_the_message_about_a_refused_address_has_a_cure(
+    number: int, cure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> socket.socket:
+        raise OSError(number, "refused (while attempting to bind)")
+
+    monkeypatch.setattr(socket, "create_server", refuse)
+    with pytest.raises(StartError) as caught:
+        listen(parse_address("[::1]:80"))
+    assert str(caught.value) == f"cannot listen on [::1]:80: {os.strerror(number)}; {cure}"
 
 
 @pytest.mark.parametrize(("path", "body"), [("/-/healthy", "healthy\n"), ("/-/ready", "ready\n")])

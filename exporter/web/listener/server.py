@@ -22,6 +22,16 @@ from exporter.web.listener.connections import Connection, Connections, accept_co
 from exporter.web.protection.tls import Tls
 
 BACKLOG = 512
+# What to do about an address that cannot be bound.
+_CURES = {
+    errno.EADDRINUSE: "choose another port",
+    errno.EACCES: "choose a port above 1023, or allow CAP_NET_BIND_SERVICE",
+    errno.EPERM: "choose a port above 1023, or allow CAP_NET_BIND_SERVICE",
+    errno.EADDRNOTAVAIL: "use an address of this machine, or only :PORT for all addresses",
+    errno.EAFNOSUPPORT: "use an IPv4 address, such as 0.0.0.0, or enable IPv6",
+}
+_HOST_CURE = "correct the host name, or use only :PORT for all addresses"
+_OTHER_CURE = "use another address, or only :PORT for all addresses"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +40,10 @@ class Address:
 
     host: str
     port: int
+
+    def __str__(self) -> str:
+        """Return the address as a user writes it."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +81,20 @@ def listen(address: Address) -> socket.socket:
     try:
         listener = _bind(address)
     except (OSError, UnicodeError) as error:
-        reason = _reason(error) if isinstance(error, OSError) else "no such host"
-        raise StartError(f"cannot listen on {address.host}:{address.port}: {reason}") from None
+        raise StartError(f"cannot listen on {address}: {_reason(error)}") from None
     # Accepted sockets inherit the option. asyncio sets it only on sockets with an explicit protocol number, and
     # create_server passes none. Without it a response on a kept connection waits 40 ms for a delayed acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
-def _reason(error: OSError) -> str:
-    """Return the reason of the system. ``create_server`` adds the address, which the message already contains."""
+def _reason(error: OSError | UnicodeError) -> str:
+    """Return the reason of the system and the cure. ``create_server`` adds the address, which the message contains."""
+    if isinstance(error, UnicodeError):
+        return f"no such host; {_HOST_CURE}"
     if error.errno is None or isinstance(error, socket.gaierror):
-        return error.strerror or str(error)
-    reason = os.strerror(error.errno)
-    return f"{reason}; choose another port" if error.errno == errno.EADDRINUSE else reason
+        return f"{error.strerror or error}; {_HOST_CURE}"
+    return f"{os.strerror(error.errno)}; {_CURES.get(error.errno, _OTHER_CURE)}"
 
 
 def _bind(address: Address) -> socket.socket:
