@@ -39,7 +39,7 @@ FAILING = (20, ACCOUNTS)
 PATHS = (
     "/",
     "/api/v1/operations",
-    "/api/v1/cells",
+    "/api/v1/cells?limit=0",
     "/api/v1/cells?account=a7",
     "/api/v1/cells?view=attention&limit=100",
 )

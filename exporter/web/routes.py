@@ -5,11 +5,13 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, Router
 
 from exporter.core.errors import ConfigError
+from exporter.web.api.problems import error_response
 from exporter.web.external_address import ExternalAddress
 from exporter.web.limits import MAX_RENDERINGS
 from exporter.web.metrics import Metrics, metrics_response, scrape_timeout
@@ -61,7 +63,15 @@ def application(
         return PlainTextResponse("ready\n")
 
     routes = [Route(metrics_path, scrape), Route("/-/healthy", healthy), Route("/-/ready", ready), *more]
-    app = Starlette(routes=_below_prefix(routes, address) if address.prefix else routes)
+
+    async def fail(request: Request, error: Exception) -> Response:
+        known = error if isinstance(error, HTTPException) else HTTPException(500)
+        return error_response(request, known.status_code, known.detail, known.headers, address.prefix)
+
+    app = Starlette(
+        routes=_below_prefix(routes, address) if address.prefix else routes,
+        exception_handlers={HTTPException: fail, Exception: fail},
+    )
     # A redirect would lead to any host that the client names.
     app.router.redirect_slashes = False
     return app

@@ -71,14 +71,15 @@ def select_operations(lines: Sequence[OperationLine], query: Query) -> Selection
 
 
 def select_cells(overview: Overview, query: CellsQuery) -> tuple[Sequence[CellLine], int]:
-    """Return the cells that a query selects, up to the limit, and their number without the limit."""
+    """Return the cells that a query selects, from its offset to its limit, and their number without both."""
     is_in_view = CELL_VIEWS[query.view]
     matching = [
         snapshot
         for snapshot in overview.snapshots()
         if is_in_view(snapshot) and is_of_filter(snapshot, query) and _has_words(_texts(snapshot, overview), query)
     ]
-    return [overview.cell(snapshot) for snapshot in matching[: query.limit or None]], len(matching)
+    selected = matching[query.offset :][: query.limit or None]
+    return [overview.cell(snapshot) for snapshot in selected], len(matching)
 
 
 def incomplete_cells(snapshots: Iterable[Snapshot], query: Filter) -> Sequence[Snapshot]:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, TypeAdapter
 from exporter import __version__
 from exporter.kinds.kind import Kind
 from exporter.web.api.failures import FAILURES
+from exporter.web.api.problems import PROBLEM
 from exporter.web.api.query import CellsQuery, FailuresQuery, Query, narrowed
 from exporter.web.api.schemas import Cells, OperationFailures, Operations, Problem
 
@@ -16,7 +17,6 @@ OPERATIONS = "/api/v1/operations"
 CELLS = "/api/v1/cells"
 DOCUMENT = "/api/v1/openapi.json"
 JSON = "application/json"
-PROBLEM = "application/problem+json"
 
 _RESPONSES = (Operations, Cells, OperationFailures, Problem)
 # Why the failed items of an operation are not in the response.
@@ -26,6 +26,7 @@ _REFUSALS = {
     "502": "AWS cannot be read.",
     "503": "The failed items are still being read. Try again after a second.",
 }
+_OTHER_ERROR = "Any other error, such as a missing password (401) or too many requests (429)."
 ABOUT = (
     "The bulk operations of AWS IoT that the exporter knows. Times are RFC 3339 in UTC, unknown values are null. Each "
     "request starts a refresh of the cells that are due. It waits for the refresh, at most `refresh.deadline`, only if "
@@ -67,7 +68,11 @@ def _schemas() -> dict[str, Any]:
 
 def _path(id: str, summary: str, response: type[Any], model: type[BaseModel]) -> dict[str, Any]:
     invalid = "A parameter is invalid or unknown."
-    responses = {"200": _response(summary, JSON, response), "400": _response(invalid, PROBLEM, Problem)}
+    responses = {
+        "200": _response(summary, JSON, response),
+        "400": _response(invalid, PROBLEM, Problem),
+        "default": _response(_OTHER_ERROR, PROBLEM, Problem),
+    }
     return {"get": {"operationId": id, "summary": summary, "parameters": _parameters(model), "responses": responses}}
 
 
@@ -102,4 +107,7 @@ def _response(description: str, media: str, model: type[Any]) -> dict[str, Any]:
 
 
 def _document() -> dict[str, Any]:
-    return {"200": {"description": "An OpenAPI document.", "content": {JSON: {"schema": {"type": "object"}}}}}
+    return {
+        "200": {"description": "An OpenAPI document.", "content": {JSON: {"schema": {"type": "object"}}}},
+        "default": _response(_OTHER_ERROR, PROBLEM, Problem),
+    }

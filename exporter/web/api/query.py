@@ -33,6 +33,8 @@ Order = Literal["asc", "desc"]
 
 MAX_ROWS = 100_000
 MAX_TEXT_LENGTH = 256
+# Cells in one response, about 300 kB.
+DEFAULT_CELLS = 1_000
 # Failed items of an operation in one response.
 DEFAULT_ITEMS = 100
 
@@ -83,7 +85,13 @@ class CellsQuery(Filter):
 
     view: CellView = Field("all", description="`attention`: the cells whose last refresh could not read everything.")
     limit: Annotated[int, BeforeValidator(_whole_number)] = Field(
-        0, ge=0, le=MAX_ROWS, description="The maximum number of cells; 0: all."
+        DEFAULT_CELLS,
+        ge=0,
+        le=MAX_ROWS,
+        description="The maximum number of cells; 0: all, which are several megabytes for an organization.",
+    )
+    offset: Annotated[int, BeforeValidator(_whole_number)] = Field(
+        0, ge=0, le=MAX_ROWS, description="The number of matching cells to leave out at the beginning of the list."
     )
 
 

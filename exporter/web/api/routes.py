@@ -13,16 +13,16 @@ from exporter.web.api.failures import ROUTE as FAILURES_ROUTE
 from exporter.web.api.failures import failures_handler
 from exporter.web.api.filtering import incomplete_cells, select_cells, select_operations
 from exporter.web.api.incomplete import counted_reasons, listed_cells
-from exporter.web.api.openapi import CELLS, DOCUMENT, JSON, OPERATIONS, PROBLEM, openapi
+from exporter.web.api.openapi import CELLS, DOCUMENT, JSON, OPERATIONS, openapi
+from exporter.web.api.problems import problem_response
 from exporter.web.api.query import CellsQuery, Query, narrowed
-from exporter.web.api.schemas import MAX_INCOMPLETE, Cells, Fault, Operations, Problem
+from exporter.web.api.schemas import MAX_INCOMPLETE, Cells, Fault, Operations
 from exporter.web.context import Status
 from exporter.web.responses import DATA_HEADERS, negotiated_response
 from exporter.web.routes import text_route
 
 _CELLS = TypeAdapter(Cells)
 _OPERATIONS = TypeAdapter(Operations)
-_PROBLEM = TypeAdapter(Problem)
 
 
 def api_routes(status: Status, server: str = "") -> list[Route]:
@@ -48,8 +48,14 @@ def api_routes(status: Status, server: str = "") -> list[Route]:
         overview = status.overview()
         snapshots = overview.snapshots()
         lines, matching = select_cells(overview, query)
-        complete = not incomplete_cells(snapshots, query)
-        response = Cells(cells=lines, matching=matching, total=len(snapshots), complete=complete)
+        response = Cells(
+            cells=lines,
+            matching=matching,
+            total=len(snapshots),
+            offset=query.offset,
+            omitted=max(0, matching - query.offset - len(lines)),
+            complete=not incomplete_cells(snapshots, query),
+        )
         return _response(request, _CELLS.dump_json(response, by_alias=True))
 
     async def described(request: Request) -> Response:
@@ -61,7 +67,7 @@ def api_routes(status: Status, server: str = "") -> list[Route]:
         except QueryError as error:
             return _problem(request, error)
 
-    find_failures = failures_handler(status, lambda request, body: _response(request, body), _refusal)
+    find_failures = failures_handler(status, _response, _refusal)
     names = [kind.name for kind in status.kinds]
     return [
         Route(OPERATIONS, status.handler(narrowed(Query, names), operations, _problem)),
@@ -71,20 +77,16 @@ def api_routes(status: Status, server: str = "") -> list[Route]:
     ]
 
 
-def _response(request: Request, body: bytes, media: str = JSON, status: int = 200) -> Response:
-    return negotiated_response(request, [body], {**DATA_HEADERS, "Content-Type": media}, status)
+def _response(request: Request, body: bytes) -> Response:
+    return negotiated_response(request, [body], {**DATA_HEADERS, "Content-Type": JSON})
 
 
 def _problem(request: Request, error: QueryError) -> Response:
     split = (line.partition(": ") for line in error.problems)
     faults = [Fault(parameter=parameter, detail=detail) for parameter, _, detail in split]
-    problem = Problem(type="about:blank", title="Bad Request", status=400, errors=faults)
-    return _response(request, _PROBLEM.dump_json(problem), PROBLEM, 400)
+    return problem_response(request, HTTPStatus.BAD_REQUEST, errors=faults)
 
 
 def _refusal(request: Request, status: int, detail: str) -> Response:
-    problem = Problem(type="about:blank", title=HTTPStatus(status).phrase, status=status, detail=detail)
-    response = _response(request, _PROBLEM.dump_json(problem), PROBLEM, status)
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        response.headers["Retry-After"] = "1"
-    return response
+    headers = {"Retry-After": "1"} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return problem_response(request, status, detail, headers=headers)

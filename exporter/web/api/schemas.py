@@ -80,6 +80,13 @@ class Cells:
     cells: Sequence[CellLine]
     matching: Annotated[Count, Field(description="The number of cells that match, also those beyond the limit.")]
     total: Annotated[Count, Field(description="The number of cells without any filter.")]
+    offset: Annotated[
+        Count, Field(description="The number of matching cells that the request left out before `cells`.")
+    ]
+    omitted: Annotated[
+        Count,
+        Field(description="The number of matching cells after those in `cells`. A larger `offset` returns them."),
+    ]
     complete: Complete
 
 
@@ -135,7 +142,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """The problems of an invalid request, in the format of RFC 9457."""
+    """The error of a request, in the format of RFC 9457. ``errors`` has a line for each invalid parameter."""
 
     type: str
     title: str

@@ -1,15 +1,18 @@
 """The checks of each request before the application: size, readiness, rate limit, password. Adds response headers."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from threading import Event
 
 from starlette.datastructures import Headers
-from starlette.responses import PlainTextResponse, Response
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exporter.core.clock import Clock
+from exporter.web.api.problems import error_response
 from exporter.web.limits import MAX_HEAD_BYTES, client_address
 from exporter.web.protection.auth import BasicAuth
 from exporter.web.protection.config_file import RateLimit, WebConfig
@@ -61,6 +64,18 @@ class RateLimiter:
         return True
 
 
+@dataclass(frozen=True, slots=True)
+class _Error:
+    """A request that does not reach the application."""
+
+    status: HTTPStatus
+    headers: Mapping[str, str] | None = None
+
+    def response(self, scope: Scope, prefix: str) -> Response:
+        """Return the response, in JSON for the JSON API. ``prefix`` is that of all paths."""
+        return error_response(Request(scope), self.status, f"{self.status.phrase}\n", self.headers, prefix)
+
+
 def health_paths(prefix: str) -> frozenset[str]:
     """Return the paths without password and rate limit, for the prefix of all paths."""
     return frozenset(prefix + path for path in HEALTH)
@@ -83,47 +98,45 @@ def protected_app(
         handler, scope = (app, target) if target else (_target_error(scope), scope)
         is_health = scope["path"] in health
         if scope["path"] == ready and draining.is_set():
-            error = error or _error(HTTPStatus.SERVICE_UNAVAILABLE)
+            error = error or _Error(HTTPStatus.SERVICE_UNAVAILABLE)
         if error is None and not is_health and not limiter.take_token(config.rate_limit):
-            error = _error(HTTPStatus.TOO_MANY_REQUESTS)
+            error = _Error(HTTPStatus.TOO_MANY_REQUESTS)
         if error is None:
             send = _send_with_headers(send, partial(_replace_headers, new=config.headers))
             error = None if is_health else await _login_error(auth, config, scope)
-        await (error or handler)(scope, receive, send)
+        handler = error or handler
+        respond = handler.response(scope, prefix) if isinstance(handler, _Error) else handler
+        await respond(scope, receive, send)
 
     return protected
 
 
-def _head_error(scope: Scope) -> Response | None:
+def _head_error(scope: Scope) -> _Error | None:
     head = Headers(scope=scope)
     if scope["http_version"] not in HTTP_VERSIONS:
-        return _error(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, CLOSE)
+        return _Error(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, CLOSE)
     line = len(scope["method"]) + len(scope["raw_path"]) + len(scope["query_string"])
     if line + sum(len(name) + len(value) + HEADER_OVERHEAD for name, value in head.raw) > MAX_HEAD_BYTES:
-        return _error(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, CLOSE)
+        return _Error(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, CLOSE)
     if head.get("content-length", "0") != "0" or "transfer-encoding" in head:
-        return _error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, CLOSE)
+        return _Error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, CLOSE)
     return None
 
 
-async def _login_error(auth: BasicAuth, config: WebConfig, scope: Scope) -> Response | None:
+async def _login_error(auth: BasicAuth, config: WebConfig, scope: Scope) -> _Error | None:
     if not config.users:
         return None
     header, client = Headers(scope=scope).get("authorization", ""), client_address(scope["client"][0])
     if await auth.is_allowed(config.users, header, client, cancelled_on_disconnect(scope)):
         return None
-    return _error(HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": "Basic"})
+    return _Error(HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": "Basic"})
 
 
-def _target_error(scope: Scope) -> Response:
+def _target_error(scope: Scope) -> _Error:
     # The targets of CONNECT and OPTIONS have forms of their own (RFC 9112, section 3.2). No route has these methods.
     if scope["method"] in ("CONNECT", "OPTIONS"):
-        return _error(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "GET, HEAD"})
-    return _error(HTTPStatus.BAD_REQUEST)
-
-
-def _error(status: HTTPStatus, headers: Mapping[str, str] | None = None) -> Response:
-    return PlainTextResponse(f"{status.phrase}\n", status, headers)
+        return _Error(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "GET, HEAD"})
+    return _Error(HTTPStatus.BAD_REQUEST)
 
 
 def _send_with_headers(send: Send, change: Callable[[HeaderPairs], HeaderPairs]) -> Send:

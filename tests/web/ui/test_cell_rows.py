@@ -147,3 +147,24 @@ def test_the_json_api_selects_failing_cells_and_limits_their_number() -> None:
         body = http_requests.get(f"{served.url}/api/v1/cells?view=attention&limit=20").json()
     assert (len(body["cells"]), body["matching"], body["total"]) == (20, 34, 1020)
     assert {entry["account"] for entry in body["cells"]} == {"a40", "a50"}
+
+
+def test_the_json_api_lists_the_cells_of_an_organization_in_pages() -> None:
+    with serve_page() as served:
+        served_organization(served)
+        first, second, every = (
+            http_requests.get(f"{served.url}/api/v1/cells?{query}").json() for query in ("", "offset=1000", "limit=0")
+        )
+    assert (len(first["cells"]), first["offset"], first["omitted"], first["matching"]) == (1000, 0, 20, 1020)
+    assert (len(second["cells"]), second["offset"], second["omitted"], second["matching"]) == (20, 1000, 0, 1020)
+    assert (len(every["cells"]), every["offset"], every["omitted"], every["total"]) == (1020, 0, 0, 1020)
+    assert first["cells"] + second["cells"] == every["cells"]
+
+
+@pytest.mark.parametrize(("query", "omitted"), [("limit=10&offset=5", 1005), ("offset=1020", 0), ("offset=5000", 0)])
+def test_the_json_api_counts_the_cells_after_a_page(query: str, omitted: int) -> None:
+    with serve_page() as served:
+        served_organization(served)
+        body = http_requests.get(f"{served.url}/api/v1/cells?{query}").json()
+        assert http_requests.get(f"{served.url}/api/v1/cells?offset=x").status_code == 400
+    assert (body["omitted"], body["matching"]) == (omitted, 1020)
