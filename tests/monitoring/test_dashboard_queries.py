@@ -366,3 +366,45 @@ def test_the_found_cells_of_shards_and_of_releases_are_added(tmp_path: Path, pro
     file = tmp_path / "test.yaml"
     file.write_text(json.dumps({"tests": [test]}))
     promtool("test", "rules", file)
+
+
+@pytest.mark.parametrize("label", ["job", "namespace", "cluster"])
+@pytest.mark.parametrize(
+    ("title", "number", "name", "expected"),
+    [
+        ("Accounts of organizations", 0, "organization_accounts", (4, 700)),
+        ("Accounts of organizations", 1, "organization_last_read_successful", (4, 700)),
+        ("Age of lists of accounts", 0, "organization_last_read_success_timestamp_seconds", (3600 - 4, 3600 - 700)),
+    ],
+)
+def test_releases_with_different_organizations_are_told_apart(
+    label: str, title: str, number: int, name: str, expected: tuple[int, int], tmp_path: Path, promtool: Promtool
+) -> None:
+    # A pair of exporters and another release. Each of them calls its own first organization organizations[0].
+    target = panel_titled("dashboard-exporter", title)["targets"][number]
+    assert f"{{{{{label}}}}}" in target["legendFormat"]
+    organization = 'organization="organizations[0]"'
+    values = {("prod", "a"): 4, ("prod", "b"): 4, ("staging", "a"): 700}
+    test = {
+        "interval": "1h",
+        "input_series": [
+            {
+                "series": f'aws_iot_bulk_exporter_{name}{{{label}="{release}", instance="{instance}", {organization}}}',
+                "values": f"{value} {value}",
+            }
+            for (release, instance), value in values.items()
+        ],
+        "promql_expr_test": [
+            {
+                "expr": with_variables(target["expr"], PRINTED["dashboard-exporter"], EVERYTHING),
+                "eval_time": "1h",
+                "exp_samples": [
+                    {"labels": f'{{{label}="{release}", {organization}}}', "value": value}
+                    for release, value in zip(("prod", "staging"), expected, strict=True)
+                ],
+            }
+        ],
+    }
+    file = tmp_path / "test.yaml"
+    file.write_text(json.dumps({"tests": [test]}))
+    promtool("test", "rules", file)

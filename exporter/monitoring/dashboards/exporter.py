@@ -1,5 +1,6 @@
 """The dashboard of the exporter itself: its cells, its requests to AWS, and its processes."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from exporter.metrics.self_metrics import PREFIX
@@ -96,7 +97,7 @@ def exporter_dashboard(selection: Selection = EVERY_EXPORTER) -> str:
             Row(9, _request_graphs(), "AWS's APIs"),
             Row(9, _response_times()),
             Row(8, (_inaccessible_accounts(),), "Organizations and found Regions"),
-            Row(8, _found_cells()),
+            Row(8, (*_found_cells(), *_organizations(selection.grouping))),
             Row(8, _processes(), "Processes"),
         ),
         since="now-6h",
@@ -324,11 +325,6 @@ def _found_cells() -> tuple[Panel, ...]:
         for name in ("idle_cells", "waiting_cells", "inaccessible_cells")
     )
     oldest = _self_metric("idle_cells_oldest_success_timestamp_seconds", CHOSEN_INSTANCE)
-    accounts, readable = (
-        f"min by (organization) ({_self_metric(name, CHOSEN_INSTANCE)})"
-        for name in ("organization_accounts", "organization_last_read_successful")
-    )
-    last_read = _self_metric("organization_last_read_success_timestamp_seconds", CHOSEN_INSTANCE)
     return (
         lines(
             "Found cells",
@@ -349,17 +345,34 @@ def _found_cells() -> tuple[Panel, ...]:
             "s",
             min=0,
         ),
+    )
+
+
+def _organizations(grouping: Sequence[str]) -> tuple[Panel, ...]:
+    # An organization has the place in its configuration as its name, and each release has its own configuration.
+    labels = by(("${grouping}", "organization"))
+    release = " ".join(f"{{{{{label}}}}}" for label in grouping)
+    accounts, readable = (
+        f"min {labels} ({_self_metric(name, CHOSEN_INSTANCE)})"
+        for name in ("organization_accounts", "organization_last_read_successful")
+    )
+    last_read = _self_metric("organization_last_read_success_timestamp_seconds", CHOSEN_INSTANCE)
+    return (
         lines(
             "Accounts of organizations",
-            "The accounts that are found in each organization, and whether its last reading succeeded: 1 for yes.",
-            (Query(accounts, "{{organization}} accounts"), Query(readable, "{{organization}} readable")),
+            "The accounts that are found in each organization of each release, and whether its last reading "
+            "succeeded: 1 for yes.",
+            (
+                Query(accounts, f"{{{{organization}}}} accounts {release}"),
+                Query(readable, f"{{{{organization}}}} readable {release}"),
+            ),
             "short",
             min=0,
         ),
         lines(
             "Age of lists of accounts",
             "The time since each organization was last read successfully. With several exporters, the longest time.",
-            (Query(f"max by (organization) (time() - ({last_read} > 0))", "{{organization}}"),),
+            (Query(f"max {labels} (time() - ({last_read} > 0))", f"{{{{organization}}}} {release}"),),
             "s",
             min=0,
         ),
