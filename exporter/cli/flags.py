@@ -56,7 +56,7 @@ def failure_limit(text: str) -> FailureLimit:
 def name(text: str) -> str:
     """Return a name. Raises ValueError if it is empty."""
     if not text:
-        raise ValueError("is empty")
+        raise ValueError("is empty; set a value or remove the flag")
     return text
 
 

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from exporter import __version__
-from exporter.cli.parser import CommandParser
+from exporter.cli.parser import CommandParser, suggestion
 from exporter.core.errors import ConfigError, StartError, UnreachableError
 from exporter.core.log import printable
 
@@ -90,7 +90,7 @@ def _discard_output() -> None:
 def parse_arguments(command: str, words: Sequence[str]) -> Callable[[], int]:
     """Return ``run`` of a command with its arguments. Raises ConfigError with every fault in the words."""
     if command not in COMMANDS:
-        raise ConfigError([f"{command}: expected one of {', '.join(COMMANDS)}"])
+        raise ConfigError([f"{command}: expected one of {', '.join(COMMANDS)}{suggestion(command, COMMANDS)}"])
     values = command_parser(command).parse(words)
     return partial(_module(command).run, **values)
 

@@ -2,11 +2,17 @@
 
 import argparse
 import difflib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from exporter.core.errors import ConfigError
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Return the end of a message about an unknown word: the most similar known word, or an empty text."""
+    nearest = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {nearest[0]}?" if nearest else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +38,7 @@ class OneOf:
     def __call__(self, text: str) -> str:
         """Return the word. Raises ValueError."""
         if text not in self.words:
-            raise ValueError(f"expected one of {', '.join(self.words)}")
+            raise ValueError(f"expected one of {', '.join(self.words)}{suggestion(text, self.words)}")
         return text
 
 
@@ -70,7 +76,14 @@ class CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise ConfigError with a fault that argparse found itself, such as a missing value."""
-        raise ConfigError([message.removeprefix("argument ")])
+        names, _, fault = message.removeprefix("argument ").partition(": ")
+        name = names.rpartition("/")[2]
+        action = self._option_string_actions.get(name)
+        if action and fault.startswith("ignored explicit argument"):
+            fault = f"takes no value; use only {name}"
+        elif action and fault == "expected one argument":
+            fault = f"is without its value; use {name}={action.metavar}"
+        raise ConfigError([f"{name}: {fault}" if fault else name])
 
     def parse(self, words: Sequence[str]) -> dict[str, Any]:
         """Return the values by name, such as ``config_file``; None for a flag that has no default and is not given.
@@ -79,7 +92,8 @@ class CommandParser(argparse.ArgumentParser):
         """
         namespace, unknown = self.parse_known_args(words)
         values = vars(namespace)
-        problems = [self._unknown(word.partition("=")[0]) for word in unknown]
+        # The word that ends the flags is no argument.
+        problems = [self._unknown(word.partition("=")[0]) for word in unknown if word != "--"]
         for action in self._actions:
             problems += _invalid_values(action, values.get(action.dest))
         if problems:
@@ -89,8 +103,7 @@ class CommandParser(argparse.ArgumentParser):
     def _unknown(self, word: str) -> str:
         if not word.startswith("-"):
             return f"unexpected argument {word}"
-        nearest = difflib.get_close_matches(word, self._option_string_actions, n=1)
-        return f"unknown flag {word}" + (f"; did you mean {nearest[0]}?" if nearest else "")
+        return f"unknown flag {word}{suggestion(word, self._option_string_actions)}"
 
 
 def _value_or_error(type: Callable[[str], Any]) -> Callable[[str], Any]:

@@ -23,10 +23,11 @@ def cross_check_problems(raw: Any) -> Iterator[str]:
     for number, account in accounts:
         yield from _account_problems(f"accounts[{number}]", account)
     organizations = _sections(raw, "organizations")
+    yield from _duplicate_organizations(organizations)
     for number, organization in organizations:
         yield from _scope_problems(f"organizations[{number}]", organization)
     if isinstance(raw, dict) and raw.get("accounts") in ([], ()) and not organizations:
-        yield "accounts: is empty"
+        yield "accounts: is empty; add an account or organizations, or remove the key for the default account"
 
 
 def _duplicate_names(accounts: Numbered) -> Iterator[str]:
@@ -35,6 +36,13 @@ def _duplicate_names(accounts: Numbered) -> Iterator[str]:
         name = account.get("name", "default")
         if isinstance(name, str) and first.setdefault(name, number) != number:
             yield f"accounts[{number}].name: accounts[{first[name]}] has the same name; use a different name"
+
+
+def _duplicate_organizations(organizations: Numbered) -> Iterator[str]:
+    for number, organization in organizations:
+        same = next((first for first, section in organizations if section == organization), number)
+        if same != number:
+            yield f"organizations[{number}]: organizations[{same}] is the same; remove one of them"
 
 
 def _account_problems(path: str, account: Section) -> Iterator[str]:

@@ -102,7 +102,21 @@ def _parse_regex(text: Any) -> re.Pattern[str]:
         raise PydanticCustomError("regex", "invalid regular expression") from None
 
 
-Name = Annotated[str, Strict(), Field(min_length=1, max_length=128)]
+# No control character and no line separator: they would break lines of logs, tables and messages.
+PRINTABLE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]*"
+_PRINTABLE_SCHEMA = PRINTABLE.replace(r"\x", r"\u00")
+
+
+def _printable(text: str) -> str:
+    return _matching(text, text, PRINTABLE, "text without control characters and line breaks; remove them")
+
+
+Name = Annotated[
+    str,
+    Strict(),
+    Field(min_length=1, max_length=128, json_schema_extra={"pattern": f"^{_PRINTABLE_SCHEMA}$"}),
+    AfterValidator(_printable),
+]
 AccountId = pattern_type(r"\d{12}", "the 12 digits of an AWS account, in quotes")
 REGION_PATTERN = r"[a-z]{2,4}(-[a-z]+)+-\d{1,2}"
 REGION_NAME = "a Region such as eu-west-1"

@@ -98,11 +98,17 @@ def read_text(path: Path) -> str:
         with path.open(encoding="utf-8") as file:
             text = file.read(LONGEST_FILE + 1)
     except (OSError, ValueError) as error:
-        cause = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        cause = _read_fault(error)
         raise ConfigError([f"cannot read the file: {cause}"]) from None
     if len(text) > LONGEST_FILE:
         raise ConfigError([f"cannot read the file: longer than {LONGEST_FILE:,} characters"])
     return text
+
+
+def _read_fault(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else "the path has a null character; remove it"
 
 
 def parse_yaml(text: str) -> Any:

@@ -14,6 +14,10 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 EXPECTED_TEXT = "expected text; put it in quotes"
+EMPTY = "is empty; set a value or remove the key"
+EMPTY_ENTRY = "is empty; set a value or remove the entry"
+# pydantic names the empty text first, which is the default of some parameters: no choice.
+NO_CHOICE = re.compile(r"^''(?:, | or )")
 # The messages by pydantic's type of error. For any other type pydantic's own message is used.
 MESSAGES: Mapping[str, str] = {
     "missing": "is missing",
@@ -29,9 +33,9 @@ MESSAGES: Mapping[str, str] = {
     "mapping_type": "expected a mapping",
     "model_type": "expected a mapping",
     "model_attributes_type": "expected a mapping",
-    "string_too_short": "is empty",
+    "string_too_short": EMPTY,
     "string_too_long": "longer than {max_length} characters",
-    "too_short": "is empty",
+    "too_short": EMPTY,
     "literal_error": "expected one of {expected}",
     "union_tag_not_found": "is missing",
     "union_tag_invalid": "expected one of {expected_tags}",
@@ -68,7 +72,7 @@ def problem_lines(error: ValidationError, tags: Iterable[str] = (), known: Itera
     contain them. ``known`` are the valid keys, which are suggested for an unknown key.
     """
     hidden, keys = frozenset(tags), tuple(known)
-    found = error.errors(include_url=False, include_input=False)
+    found = error.errors(include_url=False)
     # Two hidden keys give the same line.
     lines = (_line(details, hidden, keys) for details in found if not _is_consequence(details, found))
     return tuple(dict.fromkeys(lines))
@@ -91,12 +95,28 @@ def _line(error: ErrorDetails, tags: frozenset[str], known: tuple[str, ...]) -> 
     if error["type"] == "extra_forbidden":
         message = "unknown key" + _hint(str(error["loc"][-1]), known)
     else:
-        template = MESSAGES.get(error["type"])
-        message = template.format_map(error.get("ctx", {})) if template else error["msg"]
+        message = _message(error)
         if error["loc"][-1:] == (KEY_MARK,):
             key = str(error["loc"][-2])
             message += _hint(key, known, SIMILAR_NAME) if _nearest(key, known, SIMILAR_NAME) else ""
     return f"{path}: {message}" if path else message
+
+
+def _message(error: ErrorDetails) -> str:
+    template = EMPTY if error["loc"] and error["input"] is None else MESSAGES.get(error["type"])
+    if template is None:
+        return error["msg"]
+    if template == EMPTY:
+        return EMPTY_ENTRY if _is_entry(error) else EMPTY
+    context = error.get("ctx", {})
+    if "expected" in context:
+        context = {**context, "expected": NO_CHOICE.sub("", str(context["expected"]))}
+    return template.format_map(context)
+
+
+def _is_entry(error: ErrorDetails) -> bool:
+    """Return whether an error is about an entry of a list."""
+    return bool(error["loc"]) and isinstance(error["loc"][-1], int)
 
 
 def _path(error: ErrorDetails, tags: frozenset[str], known: tuple[str, ...]) -> str:

@@ -81,7 +81,7 @@ def test_a_valid_file_is_read(path: Path) -> None:
 def test_an_empty_id_and_one_that_is_too_long_are_refused_for_each_kind(kind: Kind[Any]) -> None:
     assert problems_of(watching(kind.name, ids=["x" * kind.id_length])) == ()
     assert problems_of(watching(kind.name, ids=["", "x" * (kind.id_length + 1)])) == (
-        "accounts[0].watch[0].ids[0]: is empty",
+        "accounts[0].watch[0].ids[0]: is empty; set a value or remove the entry",
         f"accounts[0].watch[0].ids[1]: longer than {kind.id_length} characters",
     )
 

@@ -44,8 +44,9 @@ HOSTILE = (
 )
 # Invalid ids. The exporter must not request them.
 REFUSED = ("a b", "a\nb", "..", ".", "", "\0", "\x1b[2J")
-# A hostile account name. The author of a configuration is trusted, but can make mistakes.
-NAMED = 'evil"}\n# EOF\nts=2026-01-01 level=error msg=evil \x1b[2J<b>'
+# A hostile account name without control characters, which are refused. The author of a configuration is trusted, but
+# can make mistakes.
+NAMED = 'evil"} # EOF ts=2026-01-01 level=error msg=evil \u202e[2J<b>'
 TASKS = [f"t{number}" for number in range(len(HOSTILE))]
 DEPLOYMENTS = [f"d{number}" for number in range(len(HOSTILE))]
 COMMANDS = (["check"], ["check", "--live"], ["watch", "--kind=greengrass_deployment", "--until-done"])

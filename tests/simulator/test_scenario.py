@@ -70,7 +70,7 @@ def test_all_problems_are_reported_at_once_each_with_its_path() -> None:
         "operations[2].region: is missing",
         "operations[2].timeline[0].done: must be at most 1",
         "operations[2].colour: unknown key",
-        "operations[3].timeline: is empty",
+        "operations[3].timeline: is empty; set a value or remove the key",
         (
             "faults[0]: has no effect; add one of error, body, replace, remove, double, pages, skew, "
             "cut, drip, hang, headers, delay"
@@ -97,7 +97,7 @@ def test_all_problems_are_reported_at_once_each_with_its_path() -> None:
         ("skew: 5m", ".skew: must be more than 5m or less than -5m, because AWS accepts a smaller difference"),
         ("service: sts, pages: endless", ".pages: responses of sts are XML and cannot be edited"),
         ("api: AssumeRole, replace: {a: 1}", ".replace: responses of sts are XML and cannot be edited"),
-        ("replace: {}", ".replace: is empty"),
+        ("replace: {}", ".replace: is empty; set a value or remove the key"),
         ('headers: {Retry-After: "1\\n"}', ".headers: expected header names with values in printable ASCII"),
         (
             'headers: {Content-Length: "1"}',

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, SecretStr, Str
 from pydantic_core import PydanticCustomError
 
 from exporter.config.fields import StrictModel, pattern_type
+from exporter.config.validation import EMPTY
 
 _NANOSECONDS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10**9}
 _NANOSECONDS |= {"m": 60 * 10**9, "h": 3600 * 10**9}
@@ -45,7 +46,7 @@ def go_duration(text: Any) -> float:
 
 def _not_empty(value: Any) -> Any:
     if value is None:
-        raise PydanticCustomError("empty", "is empty; set a value or remove the key")
+        raise PydanticCustomError("empty", EMPTY)
     return value
 
 

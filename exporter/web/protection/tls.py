@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NoReturn, cast
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_core import PydanticCustomError
 
-from exporter.config.validation import EXPECTED_TEXT, run_both
+from exporter.config.validation import EMPTY, EXPECTED_TEXT, run_both
 from exporter.core.errors import ConfigError
 from exporter.web.protection.config_fields import NOT_EMPTY, Secret, Section, Switch, Text
 
@@ -178,7 +178,7 @@ def _source(section: Mapping[str, Any], name: str, folder: Path, read: Read) -> 
     key = f"{name}_file" if section.get(f"{name}_file") else name
     where, value = f"{SECTION}.{key}", section.get(key, "")
     if not isinstance(value, str):
-        raise ConfigError([f"{where}: {EXPECTED_TEXT}"])
+        raise ConfigError([f"{where}: {EMPTY if value is None else EXPECTED_TEXT}"])
     try:
         # The path is not shown, because it may be the key itself by mistake.
         return Source(where, value if key == name else read(folder / value))

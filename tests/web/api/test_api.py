@@ -133,13 +133,13 @@ def test_the_counts_ignore_the_limit(exporter: ServedExporter) -> None:
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
-        ("sort=size", {"sort": "expected one of"}),
+        ("sort=size", {"sort": "expected one of 'severity', 'name'"}),
         ("order=up&view=none", {"order": "expected one of", "view": "expected one of"}),
         ("limit=-1", {"limit": "expected a whole number"}),
         ("limit=", {"limit": "expected a whole number"}),
         ("limit=%D9%A3", {"limit": "expected a whole number"}),
         ("limit=1000000", {"limit": "must be at most"}),
-        ("kind=lamps", {"kind": "expected one of"}),
+        ("kind=lamps", {"kind": f"expected one of '{KINDS[0].name}'"}),
         ("stauts=Failed", {"stauts": "unknown key; did you mean status?"}),
         ("q=a&q=b", {"q": "given more than once"}),
         ("q=" + 257 * "a", {"q": "longer than 256 characters"}),
