@@ -146,7 +146,7 @@ class Exporter:
             try:
                 self.runtime = next_runtime(self._process, self.runtime, self.runtime.config)
             except ConfigError as error:
-                self._process.log.error(failure, problems="; ".join(error.problems))
+                self._process.log.error(failure, problems="; ".join(error.lines))
 
     async def reload(self) -> None:
         """Read the configuration and replace the runtime. Concurrent reloads run one after the other.
@@ -161,7 +161,7 @@ class Exporter:
                 self.runtime = next_runtime(self._process, self.runtime, config)
             except ConfigError as error:
                 self._reload_metrics.fail()
-                self._process.log.error("configuration not reloaded", problems="; ".join(error.problems))
+                self._process.log.error("configuration not reloaded", problems="; ".join(error.lines))
                 raise
             self._reload_metrics.succeed(self._process.clock.now())
             self._process.log.info("configuration reloaded", cells=len(self.runtime.cells))

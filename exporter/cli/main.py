@@ -75,7 +75,7 @@ def _run(words: list[str]) -> int:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
         return parse_arguments(words[0], words[1:])()
     except ConfigError as error:
-        return _fail(error.problems, BAD_USAGE)
+        return _fail(error.lines, BAD_USAGE)
     except UnreachableError as error:
         return _fail((str(error),), UNREACHABLE)
     except StartError as error:

@@ -32,6 +32,9 @@ class Reason(StrEnum):
 # The code of a time-out before the connection is established. The code of other time-outs is that of their reason.
 CONNECT_TIMEOUT = "connect_timeout"
 
+# Problems of a configuration in an output.
+MAX_LINES = 20
+
 
 class ExporterError(Exception):
     """Base class of every error that the exporter raises on purpose."""
@@ -47,6 +50,13 @@ class _ProblemsError(ExporterError):
 
 class ConfigError(_ProblemsError):
     """An invalid configuration."""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The problems to print: the first ones, and the number of others. A generated file can have thousands."""
+        others = len(self.problems) - MAX_LINES
+        more = (f"and {others:,} more; correct these first",) if others > 0 else ()
+        return (*self.problems[:MAX_LINES], *more)
 
 
 class QueryError(_ProblemsError):

@@ -23,7 +23,7 @@ def lifecycle_routes(reload: Callable[[], Awaitable[None]], shown: Callable[[], 
         try:
             await reload()
         except ConfigError as error:
-            return text_response(error.problems, 500)
+            return text_response(error.lines, 500)
         return text_response(["reloaded"])
 
     def get_config(request: Request) -> Response:

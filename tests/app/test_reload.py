@@ -224,6 +224,16 @@ def test_a_role_is_assumed_again_only_if_it_or_a_time_out_changed(
         assert operations(at_once(simulation.exporter)) == {("eu-west-1", "long")}
 
 
+def test_only_the_first_problems_of_a_file_are_returned_and_logged() -> None:
+    with serve_simulation(config(), SCENARIO) as simulation:
+        response = simulation.exporter.reload(f"labels: {{tags: [{'1, ' * 1020}]}}")
+        log = simulation.exporter.log.getvalue()
+    shown = [f"labels.tags[{number}]: expected text; put it in quotes" for number in range(20)]
+    assert response.text.splitlines() == [*shown, "and 1,000 more; correct these first"]
+    assert log.count("put it in quotes") == len(shown)
+    assert log.count("and 1,000 more; correct these first") == 1
+
+
 def test_reload_and_configuration_respond_while_aws_hangs() -> None:
     slow = config(more="refresh: {deadline: 1h}\naws: {read_timeout: 1h}\n")
     with (

@@ -163,6 +163,17 @@ def test_bad_usage_is_reported_in_one_line_with_status_2(arguments: tuple[str, .
     assert problem in usage_errors(*arguments)
 
 
+MANY_FAULTS = 1_020
+
+
+@pytest.mark.parametrize("command", ["serve", "check", "watch"])
+def test_only_the_first_problems_of_a_file_are_printed(command: str, tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(f"labels: {{tags: [{'1, ' * MANY_FAULTS}]}}")
+    shown = [f"{file}: labels.tags[{number}]: expected text; put it in quotes" for number in range(20)]
+    assert usage_errors(command, f"--config.file={file}") == [*shown, "and 1,000 more; correct these first"]
+
+
 @pytest.mark.parametrize("command", ["serve", "check"])
 def test_all_problems_of_a_configuration_are_reported_at_once(command: str) -> None:
     bad = ROOT / "tests" / "config" / "bad" / "faults-of-every-sort-at-once.yaml"

@@ -53,7 +53,7 @@ class LiveWebConfig:
                 self._check_protection(new)
         except ConfigError as error:
             if error.problems != self._logged:
-                problems = "; ".join(error.problems)
+                problems = "; ".join(error.lines)
                 self._log.error("web configuration file is invalid, the last valid one stays in use", problems=problems)
             self._logged = error.problems
         else:

@@ -186,3 +186,12 @@ def test_a_folder_that_kubernetes_replaces_is_loaded(tmp_path: Path) -> None:
         (tmp_path / "new").symlink_to("data1")
         (tmp_path / "new").rename(tmp_path / "data")
         assert server.status(authorization=BASIC["bob"]) == 200
+
+
+def test_only_the_first_problems_of_a_file_are_logged(file: Path, authority: Authority) -> None:
+    with run_server(file) as server:
+        replace(file, TLS + "".join(f"unknown_key_{number}: 1\n" for number in range(50)))
+        server.status(authority.client())
+        log = server.log.getvalue()
+    assert log.count("unknown key") == 20
+    assert log.count("and 30 more; correct these first") == 1
