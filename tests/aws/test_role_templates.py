@@ -56,7 +56,7 @@ def terraform(module: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     """Run terraform in a folder, without a user's configuration."""
     command = [program("terraform"), f"-chdir={module}", *arguments]
     environment = {"PATH": os.environ["PATH"], "CHECKPOINT_DISABLE": "1", "HOME": str(module)}
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=environment)
 
 
 def documents(folder: Path, **variables: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -197,5 +197,5 @@ def test_the_terraform_files_are_formatted_and_use_every_variable() -> None:
 def test_cfn_lint_accepts_the_template(template: str) -> None:
     linter = str(Path(sys.executable).with_name("cfn-lint"))
     command = [linter, "--include-checks", "I", "--", str(ROOT / "deploy" / template)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -32,7 +32,7 @@ def run_container(container: Document, replacements: Mapping[str, str], output: 
     with run_process(command, output, environment) as process:
         yield
         process.terminate()
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=300) == 0
 
 
 def response_text(url: str) -> str | None:

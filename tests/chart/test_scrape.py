@@ -73,7 +73,7 @@ def scrape(
     """Run the command of the test pod with this Python and another URL."""
     (container,) = only_object(render(), "Pod")["spec"]["containers"]
     command = [sys.executable, *container["command"][1:], container["args"][0], url, str(shards), *prefix]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environment or {})
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=environment or {})
 
 
 def scrape_in_virtual_time(url: str, shards: int = 1, pause: Callable[[], object] = lambda: None) -> None:

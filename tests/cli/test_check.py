@@ -73,7 +73,7 @@ def check_endpoint(endpoint: str, folder: Path, accounts: str, more: str = TAGS)
     config.write_text(f"accounts:\n{accounts}\naws: {{max_attempts: 1, read_timeout: 30s}}\n{more}\n")
     command = [sys.executable, "-W", "error", "-m", "exporter", "check", "--live", f"--config.file={config}"]
     with aws_environment(endpoint, AWS_SECRET_ACCESS_KEY=SECRETS[1], AWS_SESSION_TOKEN=SECRETS[2]):
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=ROOT)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, cwd=ROOT)
     assert done.stderr == ""
     assert [secret for secret in (*SECRETS, ROLE) if secret in done.stdout] == []
     return done.returncode, done.stdout.splitlines()

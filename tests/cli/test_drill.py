@@ -141,7 +141,7 @@ def test_a_terminated_drill_stops_all_its_programs(tmp_path: Path) -> None:
         started = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         assert len(started) >= 5
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) == 130
+        assert process.wait(timeout=300) == 130
     assert [pid for pid in started if Path(f"/proc/{pid}").exists()] == []
 
 
@@ -155,6 +155,6 @@ def test_the_programs_use_only_the_simulated_aws() -> None:
 
 def test_a_missing_program_is_reported(tmp_path: Path) -> None:
     environment = {**os.environ, "PATH": str(tmp_path)}
-    done = subprocess.run(COMMAND, cwd=ROOT, env=environment, text=True, capture_output=True, check=False, timeout=60)
+    done = subprocess.run(COMMAND, cwd=ROOT, env=environment, text=True, capture_output=True, check=False, timeout=300)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "aws-iot-bulk-exporter: the program prometheus is not installed\n"

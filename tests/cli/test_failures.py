@@ -49,7 +49,7 @@ class Done:
 def run(endpoint: str, *arguments: str) -> Done:
     command = [sys.executable, "-W", "error", "-m", "exporter", "failures", *arguments]
     with aws_environment(endpoint):
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=ROOT)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, cwd=ROOT)
     return Done(done.returncode, done.stdout, done.stderr.splitlines())
 
 

@@ -101,7 +101,7 @@ def test_the_link_to_a_report_of_errors_is_reached_over_tls(tmp_path: Path) -> N
         simulate(tmp_path, "--tls", text=TASK) as variables,
         aws_environment(variables.pop("AWS_ENDPOINT_URL"), **variables),
     ):
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
     assert (done.returncode, done.stderr) == (0, "")
     assert "The thing task-00003 already exists." in done.stdout
 

@@ -284,7 +284,7 @@ def test_a_terminal_that_cannot_be_controlled_gets_lines(variables: dict[str, st
 def run_watch(*flags: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run ``watch`` to its end."""
     with environment(**options) as env:
-        return subprocess.run([*COMMAND, *flags], env=env, capture_output=True, text=True, check=False, timeout=60)
+        return subprocess.run([*COMMAND, *flags], env=env, capture_output=True, text=True, check=False, timeout=300)
 
 
 @pytest.mark.parametrize(
@@ -309,7 +309,9 @@ def test_the_flags_for_pipelines_decide_the_exit_status(flags: list[str], status
 def test_a_full_disk_is_one_clear_error() -> None:
     with environment() as env, Path("/dev/full").open("w") as full:
         command = [*COMMAND, "--id=done", "--until-done"]
-        done = subprocess.run(command, env=env, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+        done = subprocess.run(
+            command, env=env, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=300
+        )
     assert (done.returncode, done.stderr) == (
         74,
         "aws-iot-bulk-exporter: standard output: No space left on device\n",
@@ -332,7 +334,7 @@ def test_a_signal_ends_the_watch_with_a_failure_status(tmp_path: Path, number: s
     with environment() as env, interruptible_children(), run_process(command, output, env) as process:
         wait_for_output("IN_PROGRESS", process, output)
         process.send_signal(number)
-        assert process.wait(timeout=60) == status
+        assert process.wait(timeout=300) == status
     assert output.read_text().splitlines()[-1] == "1 operation: 0 succeeded, 1 not ended (running: IN_PROGRESS)"
 
 
@@ -342,7 +344,7 @@ def test_the_last_object_of_an_interrupted_watch_is_its_summary(tmp_path: Path, 
     with environment() as env, interruptible_children(), run_process(command, output, env) as process:
         wait_for_output("IN_PROGRESS", process, output)
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) == 130
+        assert process.wait(timeout=300) == 130
     summary = json.loads(output.read_text().splitlines()[-1])
     assert (summary["type"], summary["result"], summary["exit_status"]) == ("summary", "interrupted", 130)
     assert [operation["id"] for operation in summary["not_succeeded"]] == ["running"]
@@ -354,5 +356,5 @@ def test_a_closed_pipe_ends_the_watch_without_a_message() -> None:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
         assert process.stdout is not None
         process.stdout.close()
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=300)
     assert (process.returncode, errors) == (141, b"")

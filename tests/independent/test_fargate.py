@@ -86,7 +86,7 @@ def test_the_containers_write_the_configuration_and_serve_it(aws: Endpoint, tmp_
     first = containers["configuration"]
     words = [word.replace(VOLUME, folder) for word in first["entryPoint"][1:] + first["command"]]
     environment = {**os.environ, "CONFIGURATION": CONFIGURATION}
-    subprocess.run([sys.executable, *words], env=environment, check=True, timeout=60)
+    subprocess.run([sys.executable, *words], env=environment, check=True, timeout=300)
 
     flags = [word.replace(VOLUME, folder) for word in containers["exporter"]["command"]]
     command = [sys.executable, "-m", "exporter", *flags, "--web.listen-address=127.0.0.1:0"]

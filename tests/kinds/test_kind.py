@@ -400,6 +400,6 @@ def test_a_typo_in_a_metric_is_a_type_error(tmp_path: Path) -> None:
         ")\n"
     )
     command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", f"--cache-dir={tmp_path}", str(snippet)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 1, done.stdout + done.stderr
     assert re.findall(r"snippet\.py:(\d+): error: .* \[(.*)\]", done.stdout) == [("5", "attr-defined")]

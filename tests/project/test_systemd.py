@@ -18,7 +18,7 @@ MAX_EXPOSURE = 2.0
 def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run systemd-analyze, which needs no running systemd for a file."""
     command = [program("systemd-analyze"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
 
 def setting(name: str) -> str:

@@ -52,7 +52,7 @@ def run_process(
             yield process
         finally:
             process.terminate()
-            process.wait(timeout=30)
+            process.wait(timeout=300)
 
 
 @contextmanager

@@ -91,4 +91,4 @@ def shell_session(folder: Path, log: Path, environment: Mapping[str, str]) -> It
             yield ShellSession(process, log)
         finally:
             os.killpg(process.pid, signal.SIGTERM)
-            process.communicate(timeout=30)
+            process.communicate(timeout=300)

@@ -38,7 +38,7 @@ def tmux_window(command: str, columns: int, rows: int, environment: Mapping[str,
     size = ("-x", str(columns), "-y", str(rows))
     variables = {name: value for name, value in environment.items() if name not in ("COLUMNS", "LINES")}
     arguments = [program("tmux"), "-L", server, "-f", os.devnull, "new-session", "-d", *size, command]
-    subprocess.run(arguments, env=variables, check=True, timeout=60)
+    subprocess.run(arguments, env=variables, check=True, timeout=300)
     process = int(_tmux(server, "display-message", "-p", "#{pid}").stdout)
     try:
         yield TmuxWindow(server)
@@ -50,4 +50,4 @@ def tmux_window(command: str, columns: int, rows: int, environment: Mapping[str,
 
 def _tmux(server: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [program("tmux"), "-L", server, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
