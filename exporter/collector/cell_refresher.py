@@ -33,8 +33,6 @@ LISTS_BEFORE_REMOVAL = 2
 # The first success after a failure counts as recent for this time. The windows in which alerts look for a success are
 # shorter.
 RECENT_SECONDS = 900.0
-# After these failures alone, only a change of policies or of the configuration helps.
-REFUSALS = frozenset({Reason.ACCESS_DENIED})
 
 Publish = Callable[[Snapshot], None]
 
@@ -147,6 +145,7 @@ class CellRefresher:
             omitted=selection.omitted,
             expired=self._is_expired(),
             missing=max(0, len(selection.kept) + len(selection.unread) - len(fresh) - len(unknown_ids)),
+            listed=len(selection.unread),
             active_omitted=selection.active_omitted,
             unknown_ids=unknown_ids,
             found=self.cell.found,
@@ -301,8 +300,9 @@ class CellRefresher:
             attempt.add(Failure(Reason.MALFORMED, detail="a list of AWS has no end"))
         state.end_of_support.note(attempt)
         state.cache.sync(state.tracked.values())
-        state.last_refresh = state.last_refresh.after(attempt, self.clock.now(), self.clock.monotonic())
-        is_refused = bool(attempt.reasons) and attempt.reasons <= REFUSALS and not attempt.has_response
+        has_operations = any(operation.reading or not operation.explicit for operation in state.tracked.values())
+        state.last_refresh = state.last_refresh.after(attempt, self.clock.now(), self.clock.monotonic(), has_operations)
+        is_refused = attempt.is_only_denied and not attempt.has_response
         active = [operation for operation in state.tracked.values() if not operation.final]
         # A refused cell whose active operations have expired is tried rarely. A named id is always tried at full pace.
         has_expired = all(operation.reading and not self._is_fresh(operation) for operation in active)

@@ -141,7 +141,8 @@ class Snapshot(CellResult):
     """Everything that is known of a cell at one time. It is replaced, never changed.
 
     ``expired``: no refresh has ended recently, so new operations may be missing. ``missing`` is the number of known
-    operations that have no reading, or only an old one, and are left out.
+    operations that have no reading, or only an old one, and are left out. ``listed`` is the number of operations that
+    AWS has listed and that were never read.
     ``failures`` has at most one failure for each of ``reasons``, the first one.
     ``omitted`` operations are beyond the limit of the configuration, and ``active_omitted`` of them are active.
     ``unknown_ids`` are configured ids that AWS does not know.
@@ -163,6 +164,7 @@ class Snapshot(CellResult):
     omitted: int = 0
     expired: bool = False
     missing: int = 0
+    listed: int = 0
     active_omitted: int = 0
     unknown_ids: tuple[str, ...] = ()
     found: bool = False
@@ -195,14 +197,31 @@ class Snapshot(CellResult):
         return self.is_idle or self.is_unread
 
     @property
+    def knows_operations(self) -> bool:
+        """Whether an operation of the cell is known. A configured id is none before the cell was read."""
+        return bool(self.readings or self.omitted or self.listed or (self.missing and self.last_success))
+
+    @property
     def is_inaccessible(self) -> bool:
         """Whether the cell was found, no operation of it is known, and there are no credentials for its account.
 
         The account has series that say so. Those of each cell would repeat them, in each Region and for each kind.
-        A configured id is no known operation before the cell was read.
         """
-        knows_operations = self.readings or self.omitted or (self.missing and self.last_success)
-        return self.found and self.lacks_credentials and not knows_operations
+        return self.found and self.lacks_credentials and not self.knows_operations
+
+    @property
+    def is_denied(self) -> bool:
+        """Whether the cell was found, no operation of it is known, and AWS only denied its last refresh.
+
+        A policy of an organization that forbids a Region denies it to all accounts.
+        """
+        is_only_denied = self.reasons == {Reason.ACCESS_DENIED} and not self.lacks_credentials
+        return self.found and is_only_denied and not self.knows_operations
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the cell has no series of its own. An organization has thousands of such cells."""
+        return self.is_quiet or self.is_inaccessible or self.is_denied
 
     @property
     def is_pending(self) -> bool:

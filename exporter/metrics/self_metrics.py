@@ -23,6 +23,7 @@ SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0)
 
 # An account id, a Region, a service, and the name of a quota.
 BudgetKey = tuple[str, str, str, str]
+Labels = tuple[str, ...]
 
 
 # The failures of an API that are 0 from its first request on, so that the first burst of them has a rate. One code of
@@ -178,12 +179,12 @@ _OF_FAILURES = ("up", "last_success_timestamp_seconds")
 def cell_families(store: Store) -> Iterable[Metric]:
     """Yield the metrics of each cell from its latest snapshot, also while it fails.
 
-    Found cells that are idle, wait for their first refresh, or have an inaccessible account are only counted: an
+    Found cells that are idle, denied or not read yet, and those of inaccessible accounts, are only counted: an
     organization has thousands of them.
     """
     shown, counted = list[Snapshot](), list[Snapshot]()
     for snapshot in store.snapshots():
-        (counted if snapshot.is_quiet or snapshot.is_inaccessible else shown).append(snapshot)
+        (counted if snapshot.is_counted else shown).append(snapshot)
     for name, (help, read) in _CELL_GAUGES.items():
         family = GaugeMetricFamily(PREFIX + name, help, labels=CELL)
         for snapshot in shown:
@@ -235,12 +236,14 @@ def _account_families(cells: Iterable[Snapshot]) -> Iterable[Metric]:
 def _found_families(cells: Iterable[Snapshot]) -> Iterable[Metric]:
     """Yield the sums over found cells that have no rows of their own. Without such cells, there are no rows."""
     idle: dict[str, list[float]] = {}
-    waiting, inaccessible = Counter[str](), Counter[str]()
+    waiting, inaccessible, denied = Counter[Labels](), Counter[Labels](), Counter[Labels]()
     for cell in cells:
         if cell.is_inaccessible:
-            inaccessible[cell.key.kind] += 1
+            inaccessible[cell.key.kind,] += 1
+        elif cell.is_denied:
+            denied[cell.key.kind, cell.scope.region] += 1
         elif cell.is_unread:
-            waiting[cell.key.kind] += 1
+            waiting[cell.key.kind,] += 1
         else:
             idle.setdefault(cell.key.kind, []).append(cell.last_success)
     help = "Number of cells that the exporter found and that have no operation; they have no series of their own."
@@ -254,13 +257,18 @@ def _found_families(cells: Iterable[Snapshot]) -> Iterable[Metric]:
         "they have no series of their own."
     )
     refused = GaugeMetricFamily(PREFIX + "inaccessible_cells", help, labels=("kind",))
+    help = (
+        "Number of cells that the exporter found, that have no known operation, and whose last refresh failed only "
+        "because AWS denied access; they have no series of their own."
+    )
+    forbidden = GaugeMetricFamily(PREFIX + "denied_cells", help, labels=("kind", "aws_region"))
     for kind, times in idle.items():
         numbers.add_metric((kind,), len(times))
         oldest.add_metric((kind,), min(times))
-    for family, cells_of_kind in ((first, waiting), (refused, inaccessible)):
-        for kind, number in cells_of_kind.items():
-            family.add_metric((kind,), number)
-    yield from (numbers, oldest, first, refused)
+    for family, counts in ((first, waiting), (refused, inaccessible), (forbidden, denied)):
+        for labels, number in counts.items():
+            family.add_metric(labels, number)
+    yield from (numbers, oldest, first, refused, forbidden)
 
 
 def _labels(snapshot: Snapshot) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ from exporter.monitoring.promql import (
     on,
     per_cell,
     per_operation,
+    per_shard,
     selector,
     shard_count,
 )
@@ -143,6 +144,8 @@ OWN_ALERT = "access_denied|end_of_support"
 # Cells with a reason that has an alert of its own, and cells with another reason.
 EXPLAINED = per_cell("max", f'max_over_time({CELL_ERROR}{{reason=~"{OWN_ALERT}"}}[${{rate}}])')
 UNEXPLAINED = per_cell("max", f'max_over_time({CELL_ERROR}{{reason!~"{OWN_ALERT}"}}[${{rate}}])')
+# The found cells of each shard that AWS denies. Several exporters with the same shard have the same cells.
+DENIED_CELLS = per_shard(f"{PREFIX}denied_cells", "aws_region", "kind", applied="max_over_time({}[${gap}])")
 RECENT_SHARDS = f"max_over_time({SHARDS}[${{gap}}])"
 
 _operation_alert = partial(
@@ -359,6 +362,21 @@ EXPORTER_ALERTS: tuple[Alert, ...] = (
         description=f"AWS denies a request that an exporter needs to read {CELL_TEXT}. "
         "An IAM permission is missing, or a policy of the organization forbids the request.",
         for_="5m",
+    ),
+    # One alert for all of them: a policy of an organization that forbids a Region denies it in every account.
+    _exporter_alert(
+        name="AwsIotBulkExporterFoundCellsDenied",
+        panel="Denied cells",
+        query=f"sum {BY_RELEASE} ({DENIED_CELLS})",
+        labels=GROUPING,
+        unit="count",
+        severity="warning",
+        summary="AWS denies the exporter access to found accounts or Regions",
+        description="AWS denies access to {value} cells of accounts or Regions that the exporter found${group}. No "
+        "operation of these cells is known. A policy of the organization forbids a Region, or an IAM permission is "
+        "missing.",
+        # A cell is tried again after at most a quarter of an hour. AWS may deny the first calls with a new role.
+        for_="30m",
     ),
     _exporter_alert(
         name="AwsIotBulkExporterDataStale",

@@ -85,15 +85,16 @@ def per_cell(aggregation: str, series: str, *labels: str) -> str:
     return f"{aggregation} {by((*CELL_LABELS, *labels))} ({series})"
 
 
-def per_shard(series: str, *labels: str) -> str:
+def per_shard(series: str, *labels: str, applied: str = "{}") -> str:
     """Return the largest value of each shard of each release and these labels.
 
     An exporter has these sums over its own cells. The shards of a release have different cells, a pair has the same.
+    ``applied`` is an expression with the series in place of ``{}``.
     """
     # No other function turns a value, here the number of the shard, into a label.
-    ordinals = f'count_values {BY_TARGET} ("ordinal", {SHARD_ORDINAL})'
+    ordinals = f'count_values {BY_TARGET} ("ordinal", {applied.replace("{}", SHARD_ORDINAL)})'
     kept = by(("${grouping}", "ordinal", *labels))
-    return f"max {kept} ({series} * {ON_TARGET} group_left (ordinal) {ordinals})"
+    return f"max {kept} ({applied.replace('{}', series)} * {ON_TARGET} group_left (ordinal) {ordinals})"
 
 
 def shard_count(ordinals: str) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 from botocore.awsrequest import AWSPreparedRequest
@@ -34,6 +34,10 @@ STS = """<{api}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><{api}
 <Expiration>2100-01-01T00:00:00Z</Expiration></Credentials></{api}Result></{api}Response>"""
 ACCESSIBLE, UP = "aws_iot_bulk_exporter_account_accessible", "aws_iot_bulk_exporter_up"
 COUNTED = "aws_iot_bulk_exporter_inaccessible_cells"
+DENIED, IDLE = "aws_iot_bulk_exporter_denied_cells", "aws_iot_bulk_exporter_idle_cells"
+CELL_ERROR = "aws_iot_bulk_exporter_cell_error"
+# A failure that is no denial.
+CONFLICT = error_response("ConflictException", 409)
 MINUTE = 60.0
 
 
@@ -46,13 +50,15 @@ def sts_error(code: str, status: int) -> HttpResponse:
 class Aws:
     """An account with empty lists, also as the only member of an organization.
 
-    ``role`` is STS's error for its role, and ``denied`` a part of the URLs that AWS denies. AWS refuses the sessions of
-    the role that exist if ``is_revoked`` is true.
+    ``role`` is STS's error for its role. ``denied`` is a part of the URLs or of the credential scopes of requests that
+    get the response ``denial``. AWS refuses the sessions of the role that exist if ``is_revoked`` is true.
     """
 
     role: HttpResponse | None = None
     denied: str = ""
+    denial: HttpResponse = field(default_factory=lambda: error_response("AccessDeniedException", 403))
     is_revoked: bool = False
+    jobs: list[str] = field(default_factory=list)
 
     def respond(self, api: str, request: AWSPreparedRequest) -> HttpResponse:
         """Return the response to a call."""
@@ -66,8 +72,9 @@ class Aws:
             return error_response("UnrecognizedClientException", 403)
         # The Region of a request is a part of its signature.
         if self.denied and self.denied in f"{request.url} {request.headers['Authorization']!s}":
-            return error_response("AccessDeniedException", 403)
-        return json_response({"jobs": [], "taskIds": [], "deployments": []})
+            return self.denial
+        jobs = [{"jobId": id, "status": "IN_PROGRESS"} for id in self.jobs]
+        return json_response({"jobs": jobs, "taskIds": [], "deployments": []})
 
 
 @pytest.fixture
@@ -176,7 +183,7 @@ def test_a_found_account_that_refuses_its_role_has_a_row_until_some_minutes_afte
 def test_a_found_cell_that_failed_before_its_account_lost_the_credentials_has_series_after_the_repair(
     aws: Aws, finder: VirtualExporter
 ) -> None:
-    aws.denied = "/us-east-1/"
+    aws.denied, aws.denial = "/us-east-1/", CONFLICT
     assert {labels["aws_region"] for labels, _ in scrape(finder).rows(UP)} == {"us-east-1"}
     aws.role, aws.is_revoked = sts_error("AccessDenied", 403), True
     for _ in range(40):
@@ -193,7 +200,7 @@ def test_a_found_cell_that_failed_before_its_account_lost_the_credentials_has_se
 
 def test_a_found_cell_that_failed_once_keeps_its_series_for_some_minutes(aws: Aws, finder: VirtualExporter) -> None:
     assert scrape(finder).rows(UP) == []
-    aws.denied = "/us-east-1/"
+    aws.denied, aws.denial = "/us-east-1/", CONFLICT
     failing = scrape(finder, 5 * MINUTE)
     assert {labels["aws_region"] for labels, _ in failing.rows(UP)} == {"us-east-1"}
     aws.denied = ""
@@ -202,6 +209,50 @@ def test_a_found_cell_that_failed_once_keeps_its_series_for_some_minutes(aws: Aw
     assert len(successes) >= 12
     assert later[-1].rows(UP) == []
     assert {exposed.value(ACCESSIBLE) for exposed in successes} == {1}
+
+
+@pytest.mark.parametrize(
+    ("denied", "cells"),
+    [
+        ("/us-east-1/", {("iot_job", "us-east-1"): 1, ("thing_registration_task", "us-east-1"): 1}),
+        ("/jobs", {("iot_job", "eu-west-1"): 1, ("iot_job", "us-east-1"): 1}),
+    ],
+    ids=["Region", "kind"],
+)
+def test_denied_cells_of_a_found_account_are_counted_until_aws_allows_them(
+    aws: Aws, finder: VirtualExporter, denied: str, cells: dict[tuple[str, str], int]
+) -> None:
+    aws.denied = denied
+    for _ in range(2):
+        exposed = scrape(finder, 20 * MINUTE)
+        rows = exposed.rows(DENIED)
+        assert {(labels["kind"], labels["aws_region"]): value for labels, value in rows} == cells
+        assert sum(exposed.by("kind", IDLE).values()) == 2
+        assert [exposed.rows(name) for name in (UP, ACCESSIBLE, CELL_ERROR)] == [[], [], []]
+    aws.denied = ""
+    repaired = [scrape(finder, MINUTE) for _ in range(20)]
+    # 36,000 cells of forbidden Regions would otherwise have rows when AWS allows them.
+    assert not any(exposed.rows(UP) for exposed in repaired)
+    assert not repaired[-1].rows(DENIED)
+    assert sum(repaired[-1].by("kind", IDLE).values()) == 4
+
+
+def test_an_organization_with_denied_regions_has_few_rows(aws: Aws, exporters: VirtualExporters) -> None:
+    aws.denied = "aws4_request"
+    for exporter in start(exporters, LARGE_ORGANIZATION):
+        exposed = scrape(exporter, MINUTE)
+        assert sum(value for _, value in exposed.rows(DENIED)) == 51
+        assert ID not in {sample.labels.get("aws_account_id") for sample in exposed.samples}
+
+
+def test_an_operation_that_aws_lists_and_does_not_describe_has_a_denied_cell_with_rows(
+    aws: Aws, finder: VirtualExporter
+) -> None:
+    aws.jobs, aws.denied = ["firmware"], "/jobs/firmware"
+    exposed = scrape(finder)
+    assert exposed.by("aws_region", UP) == {"eu-west-1": 0, "us-east-1": 0}
+    assert {labels["reason"] for labels, _ in exposed.rows(CELL_ERROR)} == {"access_denied"}
+    assert exposed.rows(DENIED) == []
 
 
 FIELDS = ("msg", "account", "region", "kind", "reason")
@@ -214,11 +265,11 @@ def log_lines(exporter: VirtualExporter) -> list[tuple[str, ...]]:
     lines = [line for line in exporter.log.getvalue().splitlines() if " account=factory" in line]
     exporter.log.seek(0)
     exporter.log.truncate()
-    found = [tuple(filter(None, (field(line, name) for name in FIELDS))) for line in lines]
+    found = [tuple(filter(None, (log_field(line, name) for name in FIELDS))) for line in lines]
     return [line for line in found if line[0] != NOT_OFFERED]
 
 
-def field(line: str, name: str) -> str:
+def log_field(line: str, name: str) -> str:
     """Return a field of a line in logfmt, or an empty text."""
     found = re.search(rf'\b{name}=("[^"]*"|\S*)', line)
     return found[1].strip('"') if found else ""

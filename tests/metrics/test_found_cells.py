@@ -28,6 +28,7 @@ class Content(TypedDict, total=False):
     expired: bool
     missing: int
     omitted: int
+    listed: int
     account_failures: tuple[Failure, ...]
 
 
@@ -62,7 +63,7 @@ def test_found_idle_cells_are_counted_and_have_no_rows() -> None:
     [
         snapshot("a", found=False),
         snapshot("a", readings=(READING,)),
-        snapshot("a", up=False, reasons=frozenset({Reason.ACCESS_DENIED})),
+        snapshot("a", up=False, reasons=frozenset({Reason.TIMEOUT})),
         snapshot("a", expired=True),
         snapshot("a", missing=1),
     ],
@@ -121,6 +122,61 @@ def test_a_cell_of_an_inaccessible_account_that_is_named_or_has_operations_has_r
 
 def test_a_cell_with_an_id_has_no_rows_before_it_was_read_while_its_account_is_inaccessible() -> None:
     assert accounts(exposed(refused("a", missing=1)), "up") == set()
+
+
+DENIED = frozenset({Reason.ACCESS_DENIED})
+
+
+def denied(account: str, /, found: bool = True, **content: Unpack[Content]) -> Snapshot:
+    values: Content = {"up": False, "last_success": 0.0, "reasons": DENIED, **content}
+    return snapshot(account, found, **values)
+
+
+def test_12_denied_regions_of_1000_accounts_have_a_row_for_each_region_and_kind() -> None:
+    kinds = ("iot_job", "thing_registration_task", "greengrass_deployment")
+    cells = [
+        replace(
+            denied(str(account)),
+            key=CellKey(str(account), f"region-{region}", kind),
+            scope=Scope(str(account), str(account), f"region-{region}"),
+        )
+        for account in range(1000)
+        for region in range(12)
+        for kind in kinds
+    ]
+    scrape = exposed(*cells)
+    rows = [row for row in scrape.text.splitlines() if not row.startswith("#")]
+    assert len(rows) == 12 * 3
+    assert {value for _, value in scrape.rows(f"{PREFIX}denied_cells")} == {1000}
+    assert set(scrape.by("aws_region", f"{PREFIX}denied_cells", kind="iot_job")) == {f"region-{n}" for n in range(12)}
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        denied("a", found=False),
+        denied("a", readings=(READING,)),
+        denied("a", missing=1, last_success=100.0),
+        denied("a", missing=1, listed=1),
+        denied("a", omitted=1),
+        denied("a", reasons=DENIED | {Reason.TIMEOUT}),
+    ],
+    ids=["named", "with an operation", "expired operation", "listed operation", "omitted operations", "further reason"],
+)
+def test_a_denied_cell_that_is_named_or_has_operations_or_a_further_failure_has_rows(shown: Snapshot) -> None:
+    scrape = exposed(shown, denied("b"))
+    assert accounts(scrape, "up") == accounts(scrape, "account_accessible") == {"a"}
+    assert {labels["account"] for labels, _ in scrape.rows(f"{PREFIX}cell_error")} == {"a"}
+    assert scrape.value(f"{PREFIX}denied_cells", aws_region=REGION, kind=KIND) == 1
+
+
+def test_a_denied_cell_with_an_id_has_no_rows_before_it_was_read() -> None:
+    assert accounts(exposed(denied("a", missing=1)), "up") == set()
+
+
+def test_a_denied_cell_of_an_inaccessible_account_is_counted_once() -> None:
+    scrape = exposed(refused("a"), denied("b"))
+    assert scrape.value(f"{PREFIX}inaccessible_cells") == scrape.value(f"{PREFIX}denied_cells") == 1
 
 
 def test_an_account_that_has_credentials_has_no_reason() -> None:

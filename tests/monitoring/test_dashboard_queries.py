@@ -116,7 +116,7 @@ def stat_value(history: History, subject: str, title: str, chosen: Mapping[str, 
 
 # The exporter of the history finds no accounts and Regions, and can access every account, so that these are empty.
 OF_FOUND = {"Found cells", "Age of idle cells", "Accounts of organizations", "Age of lists of accounts"}
-EMPTY = OF_FOUND | {"Inaccessible accounts"}
+EMPTY = OF_FOUND | {"Inaccessible accounts", "Denied cells"}
 
 
 @pytest.mark.parametrize("subject", PRINTED)
@@ -252,6 +252,7 @@ accounts: ["777788889999"]
 organizations: [{management_account: "777788889999", accounts: [{id: "777788889999"}, {id: "100000000001", count: 2}]}]
 roles: [{arn: "arn:aws:iam::100000000001:role/reader"}]
 operations: []
+faults: [{account: "100000000001", region: us-east-1, error: AccessDeniedException, status: 403}]
 """
 OF_ORGANIZATION = """
 organizations:
@@ -284,9 +285,11 @@ def test_an_inaccessible_account_whose_cells_have_no_series_is_not_missing_from_
 
 
 def test_the_found_cells_of_a_pair_of_exporters_count_once(found: History) -> None:
-    # One account has two idle cells, and the other one two inaccessible ones.
+    # One account has an idle and a denied cell, and the other one two inaccessible ones.
     results = results_of_panel(found, "Found cells")
-    assert [series[0]["values"][-1][1] for series in results if series] == ["2", "2"]
+    assert [series[0]["values"][-1][1] for series in results if series] == ["1", "2", "1"]
+    ((denied,),) = results_of_panel(found, "Denied cells")
+    assert (denied["metric"]["aws_region"], denied["values"][-1][1]) == ("us-east-1", "1")
 
 
 def results_of_panel(history: History, title: str) -> list[Any]:
@@ -341,24 +344,30 @@ def samples(series: Any) -> dict[tuple[tuple[str, str], ...], list[Any]]:
     }
 
 
-def test_the_found_cells_of_shards_and_of_releases_are_added(tmp_path: Path, promtool: Promtool) -> None:
+@pytest.mark.parametrize(
+    ("title", "labels"), [("Found cells", '{kind="k"}'), ("Denied cells", '{aws_region="r", kind="k"}')]
+)
+def test_the_found_cells_of_shards_and_of_releases_are_added(
+    title: str, labels: str, tmp_path: Path, promtool: Promtool
+) -> None:
     # Two exporters of the first shard, the second shard, and another release.
     cells = {("prod", "a", 0): 3, ("prod", "b", 0): 4, ("prod", "c", 1): 50, ("staging", "a", 0): 600}
     dashboard = PRINTED["dashboard-exporter"]
-    targets = panel_titled("dashboard-exporter", "Found cells")["targets"]
-    names = ("idle_cells", "waiting_cells", "inaccessible_cells")
+    targets = panel_titled("dashboard-exporter", title)["targets"]
+    place = ', aws_region="r", kind="k"'
+    names = ("idle_cells", "waiting_cells", "inaccessible_cells", "denied_cells")
     test = {
         "interval": "1m",
         "input_series": [
-            {"series": f'aws_iot_bulk_exporter_{name}{{job="{job}", instance="{instance}"{kind}}}', "values": value}
+            {"series": f'aws_iot_bulk_exporter_{name}{{job="{job}", instance="{instance}"{cell}}}', "values": value}
             for (job, instance, ordinal), number in cells.items()
-            for name, kind, value in (("shard_ordinal", "", ordinal), *((name, ', kind="k"', number) for name in names))
+            for name, cell, value in (("shard_ordinal", "", ordinal), *((name, place, number) for name in names))
         ],
         "promql_expr_test": [
             {
                 "expr": with_variables(target["expr"], dashboard, EVERYTHING),
                 "eval_time": "0m",
-                "exp_samples": [{"labels": '{kind="k"}', "value": 4 + 50 + 600}],
+                "exp_samples": [{"labels": labels, "value": 4 + 50 + 600}],
             }
             for target in targets
         ],

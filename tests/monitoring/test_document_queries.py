@@ -37,7 +37,7 @@ OF_PROMETHEUS = re.compile(r"\b(up|ALERTS|scrape_duration_seconds)\b")
 # A result is a fault of the exporter or of the configuration, and the history has none of these faults. It also has no
 # organization.
 FAULTS = re.compile(
-    r"active_operations_omitted|config_last_reload_successful == 0|unknown_ids > 0|end_of_support"
+    r"active_operations_omitted|config_last_reload_successful == 0|unknown_ids > 0|end_of_support|denied_cells"
     r'|exporter_organization_|account_error|account_accessible\) == 0|status="Unknown"|_shards\) !=|!= max by .*_shards'
 )
 

@@ -36,6 +36,7 @@ INDEPENDENT = {
     "AwsIotBulkExporterAccountInaccessible": "It is a cause. The queries on cells leave out its cells.",
     "AwsIotBulkExporterCellDown": "Its query leaves out cells with a reason that has an alert of its own.",
     "AwsIotBulkExporterAccessDenied": "It is a cause.",
+    "AwsIotBulkExporterFoundCellsDenied": "It is a cause. Its cells have no series, so that no other alert has them.",
     "AwsIotBulkExporterThrottled": "It is a cause.",
     "AwsIotBulkExporterConfigReloadFailed": "It may be the cause of an exporter that is down after a restart.",
     "AwsIotBulkExporterStateFileUnusable": "It may be the cause of an exporter that is down, such as a full disk.",

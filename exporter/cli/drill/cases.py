@@ -30,6 +30,8 @@ WATCHES: Mapping[str, Mapping[str, Any]] = {
 }
 # The roles of the accounts of cases. Other accounts have none.
 ROLES: Mapping[str, str] = {"AwsIotBulkExporterAccountInaccessible": "arn:aws:iam::111122223333:role/drill"}
+# The cases in which the exporter finds the Region of the scenario.
+FOUND = frozenset({"AwsIotBulkExporterFoundCellsDenied"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class Case:
     """An alert, the labels that it must have, and the scenario that causes it, empty for an exporter fault.
 
     ``watch`` is what an exporter watches in the cells of the scenario, and ``role`` the ARN of the account's role.
+    ``is_found``: the exporter finds the Region.
     """
 
     alert: Alert
@@ -44,6 +47,7 @@ class Case:
     labels: Mapping[str, str]
     watch: Mapping[str, Any] = field(default_factory=lambda: DISCOVERY)
     role: str = ""
+    is_found: bool = False
 
     def __str__(self) -> str:
         labels = ", ".join(f'{name}="{value}"' for name, value in self.labels.items() if name != "alertname")
@@ -92,9 +96,10 @@ def _simulated_case(alert: Alert) -> Case:
         "kind": operation["kind"],
         "id": operation["id"],
     }
+    job = {"job": MAIN_JOB} if "job" in alert.labels else {}
     labels = {label: values[label] for label in alert.labels if label in values}
     watch, role = WATCHES.get(alert.name, DISCOVERY), ROLES.get(alert.name, "")
-    return Case(alert, scenario, {**_rule_labels(alert), **labels}, watch, role)
+    return Case(alert, scenario, {**_rule_labels(alert), **job, **labels}, watch, role, alert.name in FOUND)
 
 
 def _rule_labels(alert: Alert) -> dict[str, str]:

@@ -7,6 +7,8 @@ from typing import Any
 import yaml
 
 from exporter.cli.drill.cases import DISCOVERY, Case
+from exporter.config.fields import EVERY_REGION
+from exporter.config.partitions import ENABLED_BY_DEFAULT
 
 SCRAPE_INTERVAL = "1s"
 # No scenario has an operation in this Region.
@@ -32,6 +34,7 @@ def exporter_config(
         {
             **_account(case.alert.name, case.scenario["accounts"][0], region, {"kind": kind, **case.watch}),
             **({"role_arn": case.role} if case.role else {}),
+            **(_found_region(region) if case.is_found else {}),
         }
         for case in cases
         for region, kind in case.cells
@@ -64,6 +67,11 @@ def prometheus_config(targets: Path, rules: Path, alertmanager: str) -> dict[str
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]},
         "scrape_configs": [{"job_name": "drill", "file_sd_configs": [{"files": [str(targets)]}]}],
     }
+
+
+def _found_region(region: str) -> dict[str, Any]:
+    """Return settings with which the exporter finds this Region, and no other one that is enabled by default."""
+    return {"regions": EVERY_REGION, "exclude_regions": [name for name in ENABLED_BY_DEFAULT if name != region]}
 
 
 def _account(name: str, account_id: str, region: str, watch: Mapping[str, Any]) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def exporter_dashboard(selection: Selection = EVERY_EXPORTER) -> str:
             Row(9, _cell_graphs()),
             Row(9, _request_graphs(), "AWS's APIs"),
             Row(9, _response_times()),
-            Row(8, (_inaccessible_accounts(),), "Organizations and found Regions"),
+            Row(8, (_inaccessible_accounts(), _denied_cells()), "Organizations and found Regions"),
             Row(8, (*_found_cells(), *_organizations(selection.grouping))),
             Row(8, _processes(), "Processes"),
         ),
@@ -319,21 +319,36 @@ def _inaccessible_accounts() -> Panel:
     )
 
 
+def _denied_cells() -> Panel:
+    denied = per_shard(_self_metric("denied_cells", CHOSEN_INSTANCE), "aws_region", "kind")
+    return lines(
+        "Denied cells",
+        "Cells of found accounts and Regions without a known operation, to which AWS denies access. A policy that "
+        "forbids a Region gives a high number in this Region, and a role without a permission a low one in all "
+        "Regions. Exporters with the same shard of a release, such as a pair, count once.",
+        (Query(f"sum by (aws_region, kind) ({denied})", "{{aws_region}} {{kind}}"),),
+        "short",
+        min=0,
+    )
+
+
 def _found_cells() -> tuple[Panel, ...]:
-    idle, waiting, inaccessible = (
+    idle, waiting, inaccessible, denied = (
         f"sum by (kind) ({per_shard(_self_metric(name, CHOSEN_INSTANCE), 'kind')})"
-        for name in ("idle_cells", "waiting_cells", "inaccessible_cells")
+        for name in ("idle_cells", "waiting_cells", "inaccessible_cells", "denied_cells")
     )
     oldest = _self_metric("idle_cells_oldest_success_timestamp_seconds", CHOSEN_INSTANCE)
     return (
         lines(
             "Found cells",
-            "Cells of found accounts and Regions: idle ones, those that wait for their first refresh, and those of "
-            "accounts without credentials. Exporters with the same shard of a release, such as a pair, count once.",
+            "Cells of found accounts and Regions: idle ones, those that wait for their first refresh, those of "
+            "accounts without credentials, and those that AWS denies. Exporters with the same shard of a release, "
+            "such as a pair, count once.",
             (
                 Query(idle, "idle {{kind}}"),
                 Query(waiting, "waiting {{kind}}"),
                 Query(inaccessible, "inaccessible {{kind}}"),
+                Query(denied, "denied {{kind}}"),
             ),
             "short",
             min=0,
