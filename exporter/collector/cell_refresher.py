@@ -107,7 +107,7 @@ class CellRefresher:
 
     async def refresh(self, connect: Connect) -> None:
         """Read from AWS what can have changed. A failure, even a defect, becomes part of the snapshot."""
-        attempt = RefreshAttempt(self.clock.monotonic(), self.log, self.state.last_refresh)
+        attempt = RefreshAttempt(self.clock.monotonic(), self.log, self.state.last_refresh, self.cell.found)
         self._attempt = attempt
         try:
             await self._read_all(attempt, connect)
@@ -116,6 +116,7 @@ class CellRefresher:
             try:
                 self._finish(attempt)
                 self._log_omission()
+                self._log_denial(attempt)
                 self.publish_snapshot()
             finally:
                 # Even after a defect, the cell must become due again.
@@ -308,6 +309,11 @@ class CellRefresher:
         has_expired = all(operation.reading and not self._is_fresh(operation) for operation in active)
         state.pace.note(not (active or attempt.reasons), is_refused and has_expired)
         self._attempt = None
+
+    def _log_denial(self, attempt: RefreshAttempt) -> None:
+        """Log that AWS denied a call, unless the account has one line for all of its denied cells."""
+        if attempt.denial and not self.snapshot().is_denied:
+            self.log.failure(*attempt.denial)
 
     def _log_omission(self) -> None:
         """Log once that active operations are omitted, until none is."""

@@ -87,16 +87,22 @@ class RefreshFailures:
 
 @dataclass(slots=True)
 class RefreshAttempt(RefreshFailures):
-    """A refresh so far. ``started`` is in monotonic seconds. Failures of the ``last`` refresh are not logged again."""
+    """A refresh so far. ``started`` is in monotonic seconds. Failures of the ``last`` refresh are not logged again.
+
+    ``found``: the configuration does not name the cell. Whether its denial is logged depends on the whole refresh, so
+    ``denial`` keeps it until then.
+    """
 
     started: float
     log: CellLog
     last: LastRefresh
+    found: bool = False
     account_failures: dict[Reason, Failure] = field(default_factory=dict)
     own_failures: dict[Reason, Failure] = field(default_factory=dict)
     errors: dict[tuple[Reason, str, str], ApiError] = field(default_factory=dict)
     has_response: bool = False
     consecutive_failures: int = 0
+    denial: tuple[ApiError, str] | None = None
 
     @property
     def fails_repeatedly(self) -> bool:
@@ -122,9 +128,15 @@ class RefreshAttempt(RefreshFailures):
             self.account_failures.setdefault(error.reason, failure)
         else:
             if error.reason not in {*self.last.own_failures, *self.own_failures}:
-                self.log.failure(error, subject)
+                self._log_own(error, subject)
             self.add(failure)
         self.errors.setdefault((error.reason, error.code, error.api), error)
+
+    def _log_own(self, error: ApiError, subject: str) -> None:
+        if self.found and error.reason is Reason.ACCESS_DENIED:
+            self.denial = error, subject
+        else:
+            self.log.failure(error, subject)
 
     def add(self, failure: Failure) -> None:
         """Add a failure of the cell itself, and log nothing."""

@@ -334,6 +334,33 @@ def test_the_denied_cells_of_an_account_that_is_back_have_their_log_lines(aws: A
     ]
 
 
+def test_the_denied_cells_of_a_found_account_have_one_log_line_and_one_when_aws_allows_them(
+    aws: Aws, exporters: VirtualExporters
+) -> None:
+    aws.denied = "aws4_request"
+    for exporter in start(exporters, LARGE_ORGANIZATION):
+        scrape_often(exporter)
+        ((message, account, region, kind, reason),) = log_lines(exporter)
+        assert (account, reason) == ("factory", "access_denied")
+        assert message.startswith("AWS denies found cells of the account;")
+        assert "" not in (region, kind)
+        aws.denied = ""
+        scrape_often(exporter)
+        assert log_lines(exporter) == [("AWS denies no found cell of the account any more", "factory")]
+        aws.denied = "aws4_request"
+        scrape_often(exporter)
+        assert [line[0] for line in log_lines(exporter)] == [message]
+
+
+def test_a_denied_cell_with_a_known_operation_has_a_log_line_of_its_own(aws: Aws, finder: VirtualExporter) -> None:
+    aws.jobs, aws.denied = ["firmware"], "/jobs/firmware"
+    scrape_often(finder)
+    assert sorted(log_lines(finder)) == [
+        ("AWS call failed", "factory", "eu-west-1", "iot_job", "access_denied"),
+        ("AWS call failed", "factory", "us-east-1", "iot_job", "access_denied"),
+    ]
+
+
 def test_a_reload_repeats_no_log_line_of_an_account(aws: Aws, exporter: VirtualExporter) -> None:
     aws.role = sts_error("AccessDenied", 403)
     scrape(exporter)
