@@ -1,8 +1,7 @@
 """``check --live`` makes each type of call once for each cell, and names missing permissions."""
 
 import asyncio
-import subprocess
-import sys
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +19,6 @@ from exporter.simulator.scenario import parse_scenario
 from tests.support.clocks import ManualClock
 from tests.support.exporter_server import aws_environment
 from tests.support.processes import run_exporter
-from tests.support.repository import ROOT
 from tests.support.servers import serve_app
 
 SECRETS = ("s3cret-external-id", "s3cret-access-key", "s3cret-token")
@@ -71,9 +69,8 @@ def check_endpoint(endpoint: str, folder: Path, accounts: str, more: str = TAGS)
     """Run ``check --live``; return its exit status and lines. They contain no secret and no role ARN."""
     config = folder / "config.yaml"
     config.write_text(f"accounts:\n{accounts}\naws: {{max_attempts: 1, read_timeout: 30s}}\n{more}\n")
-    command = [sys.executable, "-W", "error", "-m", "exporter", "check", "--live", f"--config.file={config}"]
     with aws_environment(endpoint, AWS_SECRET_ACCESS_KEY=SECRETS[1], AWS_SESSION_TOKEN=SECRETS[2]):
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, cwd=ROOT)
+        done = run_exporter("check", "--live", f"--config.file={config}", environment=os.environ)
     assert done.stderr == ""
     assert [secret for secret in (*SECRETS, ROLE) if secret in done.stdout] == []
     return done.returncode, done.stdout.splitlines()

@@ -3,9 +3,8 @@
 import csv
 import io
 import json
+import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +19,7 @@ from exporter.kinds.kind import FailedItem
 from exporter.kinds.registry import KINDS
 from tests.support.clocks import ManualClock
 from tests.support.exporter_server import aws_environment, serve_simulated_aws
-from tests.support.processes import usage_errors
-from tests.support.repository import ROOT
+from tests.support.processes import run_exporter, usage_errors
 
 SCENARIO = """
 accounts: ["111122223333"]
@@ -47,9 +45,8 @@ class Done:
 
 
 def run(endpoint: str, *arguments: str) -> Done:
-    command = [sys.executable, "-W", "error", "-m", "exporter", "failures", *arguments]
     with aws_environment(endpoint):
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, cwd=ROOT)
+        done = run_exporter("failures", *arguments, environment=os.environ)
     return Done(done.returncode, done.stdout, done.stderr.splitlines())
 
 

@@ -1,10 +1,9 @@
 """The commands of the runbooks for failed items print the reasons of the operation that caused the alert."""
 
 import json
+import os
 import re
 import shlex
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from exporter.kinds.registry import KINDS
 from exporter.simulator.app import application
 from exporter.simulator.scenario import parse_scenario
 from tests.support.exporter_server import aws_environment
+from tests.support.processes import run_exporter
 from tests.support.repository import ROOT
 from tests.support.servers import serve_app
 
@@ -65,8 +65,8 @@ def test_the_command_prints_the_reasons_of_the_operation_that_fired(case: Case) 
     aws = application(parse_scenario(scenario, KINDS), KINDS, Models(), now=lambda: time.time() + passed[0])
     with serve_app(aws) as endpoint, aws_environment(endpoint):
         passed[0] = parse_duration("15m")
-        command = [sys.executable, "-m", "exporter", *words(runbook_command(case), case.labels), "--output=json"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, cwd=ROOT)
+        arguments = words(runbook_command(case), case.labels)
+        done = run_exporter(*arguments, "--output=json", environment=os.environ)
     assert (done.returncode, done.stderr) == (0, "")
     groups = " ".join(group["reason"] for group in json.loads(done.stdout)["groups"])
     assert bool(groups) == bool(reasons)

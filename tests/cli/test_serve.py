@@ -23,7 +23,7 @@ from tests.support.clocks import ManualClock
 from tests.support.exporter_server import aws_environment, serve_simulated_aws
 from tests.support.exposition_rows import Scrape
 from tests.support.http_server import read_to_end
-from tests.support.processes import run_exporter_process
+from tests.support.processes import run_exporter, run_exporter_process
 from tests.support.scripted_endpoint import ScriptedAws, json_response
 from tests.support.servers import hanging_endpoint, serve_app
 from tests.support.waiting import TIMEOUT_SECONDS, wait_until
@@ -302,9 +302,7 @@ def test_the_errors_of_the_configuration_and_of_the_settings_of_the_rules_are_re
     config.write_text("acounts: []")
     alerts.write_text("parameters: {item: 5}")
     flags = [f"--config.file={config}", f"--alerts.file={alerts}"]
-    done = subprocess.run(
-        [sys.executable, "-m", "exporter", command, *flags], capture_output=True, text=True, check=False, timeout=300
-    )
+    done = run_exporter(command, *flags)
     assert done.returncode == 2
     problems = done.stderr.splitlines()
     assert any(f"{config}: acounts: " in problem for problem in problems), done.stderr

@@ -1,8 +1,8 @@
 """``simulate --tls`` as a process: clients that trust its authority, and clients that do not."""
 
+import os
 import re
 import ssl
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -96,12 +96,11 @@ def scrape_of_all(exporter: ExporterProcess) -> Scrape | None:
 
 
 def test_the_link_to_a_report_of_errors_is_reached_over_tls(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "exporter", "failures", "--kind=thing_registration_task", "--id=task"]
     with (
         simulate(tmp_path, "--tls", text=TASK) as variables,
         aws_environment(variables.pop("AWS_ENDPOINT_URL"), **variables),
     ):
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+        done = run_exporter("failures", "--kind=thing_registration_task", "--id=task", environment=os.environ)
     assert (done.returncode, done.stderr) == (0, "")
     assert "The thing task-00003 already exists." in done.stdout
 

@@ -27,7 +27,7 @@ from exporter.simulator.app import application
 from exporter.simulator.scenario import parse_scenario
 from tests.cli.watch_lines import CELL, FAILING, NOW, RUNNING
 from tests.support.exporter_server import aws_environment
-from tests.support.processes import run_process, wait_for_output
+from tests.support.processes import run_exporter, run_process, wait_for_output
 from tests.support.servers import serve_app
 from tests.support.tmux import TmuxWindow, tmux_window
 from tests.support.waiting import wait_until
@@ -284,7 +284,7 @@ def test_a_terminal_that_cannot_be_controlled_gets_lines(variables: dict[str, st
 def run_watch(*flags: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run ``watch`` to its end."""
     with environment(**options) as env:
-        return subprocess.run([*COMMAND, *flags], env=env, capture_output=True, text=True, check=False, timeout=300)
+        return run_exporter("watch", "--kind=iot_job", *flags, environment=env)
 
 
 @pytest.mark.parametrize(

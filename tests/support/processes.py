@@ -12,6 +12,7 @@ from pathlib import Path
 from exporter.cli.main import PROGRAM
 from tests.support import http_requests
 from tests.support.exporter_server import aws_environment
+from tests.support.forked_exporter import fork_server
 from tests.support.repository import ROOT
 from tests.support.waiting import TIMEOUT_SECONDS, wait_until
 
@@ -22,11 +23,9 @@ def run_exporter(
     *arguments: str, region: str = "eu-west-1", environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a command of the exporter to its end, without an AWS configuration or with another environment."""
-    command = [sys.executable, "-m", "exporter", *arguments]
     with aws_environment("http://127.0.0.1:9", AWS_DEFAULT_REGION=region, AWS_REGION=region):
-        return subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300
-        )
+        without_aws = dict(os.environ)
+    return fork_server().run(arguments, without_aws if environment is None else environment, timeout=300)
 
 
 def usage_errors(*arguments: str, region: str = "eu-west-1") -> list[str]:
