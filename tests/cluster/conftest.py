@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import count
+from pathlib import Path
 
 import pytest
 import yaml
@@ -14,6 +15,7 @@ from tests.cluster.control_plane import ControlPlane, run_control_plane
 from tests.cluster.leftovers import leftovers, namespaces_of, processes_in, settings_of_this_machine
 from tests.cluster.machine import problem, unused_number
 from tests.cluster.node import Cluster, run_cluster
+from tests.cluster.older_charts import extracted_charts
 from tests.cluster.pods import Fleet
 from tests.cluster.releases import HELMS, Release
 from tests.support.containers import image
@@ -81,6 +83,12 @@ def release(request: pytest.FixtureRequest, plane: ControlPlane, namespace: str)
     created = Release(plane, request.param, namespace)
     yield created
     created.run("uninstall", "fleet", "--ignore-not-found")
+
+
+@pytest.fixture(scope="session")
+def older_charts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return the charts of the last three tags, or of the commits that stand for them, by revision."""
+    return extracted_charts(tmp_path_factory.mktemp("older"))
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.control_plane import CREATED, ControlPlane
-from tests.cluster.values import VALUES
-from tests.support.helm_chart import SHARDED_CLAIMS, Document, render
+from tests.support.helm_chart import CI_VALUES, SHARDED_CLAIMS, SINGLE_CLAIM, Document, render
 
 # No object is stored, so the tests of a namespace do not depend on each other.
 STRICT = {"fieldValidation": "Strict", "dryRun": "All"}
+VALUES = [*CI_VALUES, SHARDED_CLAIMS, SINGLE_CLAIM]
 
 
 def collection(plane: ControlPlane, document: Document) -> str:
@@ -22,7 +22,7 @@ def collection(plane: ControlPlane, document: Document) -> str:
     return f"{group}/namespaces/{document['metadata']['namespace']}/{name}"
 
 
-@pytest.mark.parametrize("values", [*VALUES, SHARDED_CLAIMS], ids=lambda path: str(path.stem))
+@pytest.mark.parametrize("values", VALUES, ids=lambda path: str(path.stem))
 def test_kubernetes_accepts_every_object_without_a_warning(plane: ControlPlane, namespace: str, values: Path) -> None:
     for document in render(f"--namespace={namespace}", f"--values={values}"):
         if document["kind"] == "Pod":

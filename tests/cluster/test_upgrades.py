@@ -1,11 +1,11 @@
-"""Upgrades and rollbacks of single settings, and the flags of an upgrade, with Helm 3 and 4 on a Kubernetes API."""
+"""Upgrades and rollbacks of a release with Helm 3 and 4, and the values of an older chart, on a Kubernetes API."""
 
 import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.cluster.releases import Release
+from tests.cluster.releases import HELMS, Release
 from tests.support.helm_chart import CHART
 
 CLAIM = "--set=persistence.enabled=true"
@@ -68,6 +68,22 @@ def test_disabling_the_network_of_the_node_leaves_no_port_of_the_node(release: R
     assert "hostPort" not in container["ports"][0]
 
 
+def test_a_port_of_the_nodes_can_be_set_and_rolled_back(release: Release) -> None:
+    """Each Helm has its own port, because Kubernetes can still refuse a port that was just released."""
+    port = 30080 + HELMS.index(release.helm)
+    release.upgrade()
+    release.upgrade(f"--set=service.type=NodePort,service.nodePort={port}")
+    assert ports_of_nodes(release) == [port]
+    release.roll_back()
+    assert ports_of_nodes(release) == [None]
+
+
+def ports_of_nodes(release: Release) -> list[int | None]:
+    """Return the port of the nodes for each port of the Service. None means no port of the nodes."""
+    (service,) = release.objects("api/v1", "services")
+    return [port.get("nodePort") for port in service["spec"]["ports"]]
+
+
 def test_the_first_ip_family_changes_after_the_deletion_of_the_service(release: Release) -> None:
     families = "--set=service.ipFamilyPolicy=RequireDualStack,service.ipFamilies={IPv6,IPv4}"
     release.upgrade()
@@ -81,6 +97,18 @@ def test_the_first_ip_family_changes_after_the_deletion_of_the_service(release: 
     assert service["spec"]["ipFamilies"] == ["IPv6", "IPv4"]
 
 
+def test_the_values_of_a_release_of_an_older_chart_can_be_reused(
+    release: Release, older_charts: dict[str, Path]
+) -> None:
+    for chart in older_charts.values():
+        release.with_chart(chart).upgrade("--set=log.level=debug,prometheusRule.enabled=true")
+        release.upgrade("--reuse-values")
+        assert "--log.level=debug" in log_flags(release)
+        (rule,) = release.objects("apis/monitoring.coreos.com/v1", "prometheusrules")
+        assert "(job, namespace, cluster)" in str(rule["spec"]), chart
+        release.uninstall()
+
+
 @pytest.fixture(scope="module")
 def json_chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of the chart with another default: the log format json."""
@@ -90,6 +118,13 @@ def json_chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert changed != values.read_text()
     values.write_text(changed)
     return copy
+
+
+def log_flags(release: Release) -> list[str]:
+    """Return the flags for the log in the container of the Deployment."""
+    (deployment,) = release.objects("apis/apps/v1", "deployments")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return [argument for argument in container["args"] if argument.startswith("--log.")]
 
 
 @pytest.mark.parametrize(
@@ -109,4 +144,4 @@ def test_the_flags_of_an_upgrade_decide_which_values_and_defaults_it_uses(
     release.with_chart(json_chart).upgrade("--set=log.level=debug")
     done = release.run("upgrade", "fleet", ".", *flags)
     assert done.returncode == 0, done.stderr
-    assert release.log_flags() == log
+    assert log_flags(release) == log
