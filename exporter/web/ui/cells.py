@@ -47,15 +47,28 @@ class CellRows:
 
 @dataclass(slots=True)
 class _Account:
-    """The snapshots of an account that have something to show, and the number of quiet ones."""
+    """The snapshots of an account that have something to show, and the number of quiet ones.
+
+    ``denied`` cells fail too. A policy that forbids Regions denies cells of all accounts, so other failures come first.
+    """
 
     failing: list[Snapshot] = field(default_factory=list)
+    denied: list[Snapshot] = field(default_factory=list)
     others: list[Snapshot] = field(default_factory=list)
     quiet: int = 0
 
     @property
     def shown(self) -> list[Snapshot]:
-        return [*self.failing, *self.others]
+        return [*self.failing, *self.denied, *self.others]
+
+    @property
+    def number_failing(self) -> int:
+        return len(self.failing) + len(self.denied)
+
+    @property
+    def rank(self) -> tuple[bool, bool]:
+        """The place among the accounts: failing ones first, then those with denied cells only."""
+        return not self.failing, not self.denied
 
 
 def cell_rows(
@@ -70,7 +83,7 @@ def cell_rows(
     """
     entries = _by_account(snapshots, shows_quiet)
     quiet = [entry for entry in entries if not entry.shown]
-    loud = sorted((entry for entry in entries if entry.shown), key=lambda entry: not entry.failing)
+    loud = sorted((entry for entry in entries if entry.shown), key=lambda entry: entry.rank)
     has_all = sum(len(entry.shown) for entry in loud) <= most
     limit = most if has_all else max(MIN_ACCOUNT_ROWS, most // len(loud))
     number = len(loud) if has_all else max(1, most // limit)
@@ -86,8 +99,10 @@ def _by_account(snapshots: Iterable[Snapshot], shows_quiet: bool) -> Sequence[_A
             entry = accounts[snapshot.key.account] = _Account()
         if snapshot.is_quiet and not shows_quiet:
             entry.quiet += 1
+        elif snapshot.needs_attention:
+            (entry.denied if snapshot.is_denied else entry.failing).append(snapshot)
         else:
-            (entry.failing if snapshot.needs_attention else entry.others).append(snapshot)
+            entry.others.append(snapshot)
     return tuple(accounts.values())
 
 
@@ -98,11 +113,11 @@ def _account_cells(entry: _Account, limit: int, line: Callable[[Snapshot], CellL
         account_id=scope.account_id,
         lines=[*map(line, entry.shown[:limit])],
         more=max(0, number - limit),
-        more_failing=max(0, len(entry.failing) - limit),
+        more_failing=max(0, entry.number_failing - limit),
         quiet=entry.quiet,
     )
 
 
 def _count(entries: Sequence[_Account]) -> CellCount:
-    failing = sum(len(entry.failing) for entry in entries)
+    failing = sum(entry.number_failing for entry in entries)
     return CellCount(len(entries), failing + sum(len(entry.others) + entry.quiet for entry in entries), failing)

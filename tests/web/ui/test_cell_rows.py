@@ -59,6 +59,18 @@ def test_accounts_with_a_failing_cell_come_first_and_their_failing_cells_too() -
     assert [row.region for row in accounts[0].lines] == ["r2", "r1"]
 
 
+def test_other_failures_come_before_denied_cells_which_a_policy_can_give_every_account() -> None:
+    broken = replace(cell("c", "r2"), readings=(), up=False, reasons=frozenset({Reason.SERVER_ERROR}))
+    cells = [cell("a", "r1"), cell("b", "r1", up=False), cell("c", "r1", up=False), broken]
+    accounts = rows_of(cells).accounts
+    assert [account.account for account in accounts] == ["c", "b", "a"]
+    assert [row.region for row in accounts[0].lines] == ["r2", "r1"]
+    denied = [cell(f"d{number}", f"r{region}", up=False) for number in range(1000) for region in range(9)]
+    shown = rows_of([*denied, broken])
+    assert shown.accounts[0].account == "c"
+    assert shown.more.failing + sum(len(account.lines) + account.more_failing for account in shown.accounts) == 9001
+
+
 def test_quiet_cells_are_only_counted() -> None:
     [account] = rows_of([cell("a", "r1"), *(cell("a", f"q{number}", quiet=True) for number in range(50))]).accounts
     assert ([row.region for row in account.lines], account.quiet, account.more) == (["r1"], 50, 0)
