@@ -52,11 +52,14 @@ class ForkServer:
         self._control.close()
         self._process.communicate()
 
+    def can_run(self, environment: Mapping[str, str]) -> bool:
+        """Return whether an interpreter would start with this environment as the server has started."""
+        return _read_at_start(environment) == self._environment
+
     def run(
         self, arguments: Sequence[str], environment: Mapping[str, str], timeout: float
     ) -> subprocess.CompletedProcess[str]:
         """Run ``python -m exporter`` to its end, in the folder of the repository. Raises TimeoutError."""
-        assert _read_at_start(environment) == self._environment, "a new interpreter is necessary"
         (stdout, stdout_end), (stderr, stderr_end) = os.pipe(), os.pipe()
         with self._lock, os.fdopen(stdout, "rb") as output, os.fdopen(stderr, "rb") as errors:
             request = json.dumps([arguments, dict(environment)]).encode()

@@ -24,8 +24,11 @@ def run_exporter(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command of the exporter to its end, without an AWS configuration or with another environment."""
     with aws_environment("http://127.0.0.1:9", AWS_DEFAULT_REGION=region, AWS_REGION=region):
-        without_aws = dict(os.environ)
-    return fork_server().run(arguments, without_aws if environment is None else environment, timeout=300)
+        used = dict(os.environ) if environment is None else environment
+    if fork_server().can_run(used):
+        return fork_server().run(arguments, used, timeout=300)
+    command = [sys.executable, "-W", "error", "-m", "exporter", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=used, capture_output=True, text=True, check=False, timeout=300)
 
 
 def usage_errors(*arguments: str, region: str = "eu-west-1") -> list[str]:
