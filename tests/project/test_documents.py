@@ -142,11 +142,11 @@ def test_every_figure_was_measured() -> None:
     for figure, name in rows:
         (section,) = re.findall(rf"^## [^\n]*\(`{name}`\)\n(.*?)(?=^## |\Z)", PERFORMANCE, re.MULTILINE | re.DOTALL)
         assert re.search(rf"(?<![\d.]){re.escape(figure)}(?![\d.])", section), figure
-    assert "9 shards of 1,889 scopes" in SCALING
-    assert "9 shards of 1,889 scopes" in PERFORMANCE
+    assert "5 shards of 3,400 scopes" in SCALING
+    assert "5 shards of 3,400 scopes" in PERFORMANCE
 
 
-@pytest.mark.parametrize(("active", "idle", "number"), [(17_000, 0, 9), (200, 16_800, 1)])
+@pytest.mark.parametrize(("active", "idle", "number"), [(17_000, 0, 5), (200, 16_800, 1)])
 def test_the_examples_of_shards_follow_from_the_formula(active: int, idle: int, number: int) -> None:
     [(cpu, idle_cpu)] = re.findall(r"shards = \(n x ([\d.]+) ms / T \+ i x ([\d.]+) ms / 30 s\) / u", SCALING)
     assert f"| {cpu} ms |" in SCALING
