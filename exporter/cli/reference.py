@@ -65,7 +65,7 @@ LOG_FIELDS: Mapping[str, str] = {
     "detail": "More about the reason, for example the error code of AWS.",
     "id": "The id of an operation that AWS does not know.",
     "active_omitted": "The number of active operations beyond `max_operations`.",
-    "problems": "Every problem in a file, each with its place.",
+    "problems": "The first 20 problems in a file, each with its place.",
     "file": "The path of the state file.",
     "cells": "The number of cells: a cell is one kind in one Region of an account.",
     "shard": "The number of this shard, from 0.",
@@ -82,7 +82,7 @@ EXIT_STATUSES: Mapping[str, str] = {
     "1": "A failure at run time, for example a port in use. For `check --live`: a call failed. For `drill`: an alert "
     "did not fire or did not end. For `watch --until-done`: an operation failed, or more of its items than "
     "`--max-failed`. For `failures`: AWS does not know the operation.",
-    "2": "A flag or a file is invalid. Every problem is printed.",
+    "2": "A flag or a file is invalid. The first 20 problems are printed.",
     "3": "For `watch --until-done`: AWS could not be read for `--give-up-after`, or refused the first read. "
     "For `failures`: a call to AWS failed. What the other calls found is printed. For both: an organization cannot be "
     "read.",

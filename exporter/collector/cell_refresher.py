@@ -311,9 +311,11 @@ class CellRefresher:
         self._attempt = None
 
     def _log_denial(self, attempt: RefreshAttempt) -> None:
-        """Log that AWS denied a call, unless the account has one line for all of its denied cells."""
-        if attempt.denial and not self.snapshot().is_denied:
+        """Log once that AWS denies calls, unless the account has one line for all of its denied cells."""
+        is_own = bool(attempt.denial) and not self.snapshot().is_denied
+        if attempt.denial and is_own and not self.state.denial_logged:
             self.log.failure(*attempt.denial)
+        self.state.denial_logged = is_own
 
     def _log_omission(self) -> None:
         """Log once that active operations are omitted, until none is."""

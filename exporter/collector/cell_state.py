@@ -20,7 +20,8 @@ class CellState:
     """The state of one cell. ``tracked`` has its operations by id; ``lists`` is None without discovery.
 
     ``logged_ids`` are unknown ids that the log contains already. ``omission_logged`` is true if it contains that active
-    operations are omitted. ``pace`` decides when the next refresh is due.
+    operations are omitted, and ``denial_logged`` if it contains that AWS denies calls. ``pace`` decides when the next
+    refresh is due.
     """
 
     scope: Scope
@@ -31,6 +32,7 @@ class CellState:
     cache: CellCache
     logged_ids: set[str] = field(default_factory=set)
     omission_logged: bool = False
+    denial_logged: bool = False
     pace: Pace = field(default_factory=Pace)
 
 

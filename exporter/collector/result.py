@@ -127,16 +127,12 @@ class RefreshAttempt(RefreshFailures):
                 self.log.account_failure(error)
             self.account_failures.setdefault(error.reason, failure)
         else:
-            if error.reason not in {*self.last.own_failures, *self.own_failures}:
-                self._log_own(error, subject)
+            if self.found and error.reason is Reason.ACCESS_DENIED:
+                self.denial = self.denial or (error, subject)
+            elif error.reason not in {*self.last.own_failures, *self.own_failures}:
+                self.log.failure(error, subject)
             self.add(failure)
         self.errors.setdefault((error.reason, error.code, error.api), error)
-
-    def _log_own(self, error: ApiError, subject: str) -> None:
-        if self.found and error.reason is Reason.ACCESS_DENIED:
-            self.denial = error, subject
-        else:
-            self.log.failure(error, subject)
 
     def add(self, failure: Failure) -> None:
         """Add a failure of the cell itself, and log nothing."""

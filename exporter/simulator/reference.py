@@ -39,7 +39,7 @@ aws-iot-bulk-exporter simulate --scenario=scenario.yaml
 
 The first command prints the scenario of the demo, which you can edit. The second command prints the environment
 variables with which an exporter uses the simulated AWS. If a scenario is invalid, the command ends with status 2 and
-prints every problem with the file and the key.
+prints the first 20 problems, each with the file and the key.
 
 - **Times.** The times of a timeline start at the creation of the operation. All other times start at the start of the
   simulator. A duration is a text such as `90s`, `5m` or `1h30m`.

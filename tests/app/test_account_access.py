@@ -353,9 +353,12 @@ def test_the_denied_cells_of_a_found_account_have_one_log_line_and_one_when_aws_
 
 
 def test_a_denied_cell_with_a_known_operation_has_a_log_line_of_its_own(aws: Aws, finder: VirtualExporter) -> None:
+    aws.denied = "aws4_request"
+    scrape_often(finder)
+    assert len(log_lines(finder)) == 1
     aws.jobs, aws.denied = ["firmware"], "/jobs/firmware"
     scrape_often(finder)
-    assert sorted(log_lines(finder)) == [
+    assert sorted(line for line in log_lines(finder) if line[0] == "AWS call failed") == [
         ("AWS call failed", "factory", "eu-west-1", "iot_job", "access_denied"),
         ("AWS call failed", "factory", "us-east-1", "iot_job", "access_denied"),
     ]
