@@ -24,7 +24,7 @@ def new_certificate(host: str) -> Certificate:
         # Only this flag needs the package, so it is not installed by default.
         import trustme
     except ImportError:
-        message = "--tls needs the package trustme; install it: pip install 'aws-iot-bulk-exporter[simulator]'"
+        message = "--tls needs the package trustme; in the folder of this repository, run: pip install '.[simulator]'"
         raise StartError(message) from None
     authority = trustme.CA()
     leaf = authority.issue_cert(*dict.fromkeys((*LOCAL, *((host,) if host else ()))))

@@ -128,7 +128,7 @@ def test_a_file_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
 
 def test_without_trustme_the_message_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "trustme", None)
-    with pytest.raises(StartError, match=r"pip install 'aws-iot-bulk-exporter\[simulator\]'"):
+    with pytest.raises(StartError, match=r"pip install '\.\[simulator\]'"):
         new_certificate("")
     extras = (ROOT / "setup.cfg").read_text()
     assert re.search(r"(?m)^simulator =\n    trustme", extras)
