@@ -12,6 +12,7 @@ import yaml
 from exporter import __version__
 from exporter.cli.main import PROGRAM, parse_arguments
 from exporter.config.loader import parse_config
+from exporter.core.errors import Reason
 from exporter.kinds.registry import KINDS
 from exporter.metrics.reference import metrics_document
 from exporter.monitoring.settings import parse_settings
@@ -158,6 +159,12 @@ def test_the_examples_of_shards_follow_from_the_formula(active: int, idle: int, 
 @pytest.mark.parametrize("file", [*PARTS, *WHOLE], ids=lambda file: file.name)
 def test_generated_parts_are_up_to_date(file: Path) -> None:
     assert file.read_text(encoding="utf-8") == generated_text(file)
+
+
+def test_the_page_about_failures_has_every_reason_of_a_cell() -> None:
+    page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    reasons = re.findall(r"^\| `(\w+)` \| [^|]+ \| [^|]+ \|$", page, re.MULTILINE)
+    assert sorted(reasons) == sorted(set(Reason) - {Reason.NOT_FOUND})
 
 
 def test_the_readme_has_every_kind_once() -> None:
