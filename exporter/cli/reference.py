@@ -40,7 +40,7 @@ VARIABLES: Mapping[str, str] = {
     "AWS_DEFAULT_REGION": "The Region of accounts without `regions`, if `AWS_REGION` is not set.",
     "AWS_ENDPOINT_URL": "The URL of all APIs of AWS, for example of a simulated AWS.",
     "AWS_ENDPOINT_URL_IOT": "The URL of one service. The end of the name is the service: `IOT`, `GREENGRASS`, "
-    "`GREENGRASSV2` or `STS`.",
+    "`GREENGRASSV2`, `STS`, `ORGANIZATIONS` or `ACCOUNT`. Links of error reports may also lead to the host of `S3`.",
     "AWS_ACCESS_KEY_ID": "The access key, with `AWS_SECRET_ACCESS_KEY` and, if it is temporary, `AWS_SESSION_TOKEN`. "
     "The other variables of boto3's credential chain work too.",
     "AWS_ROLE_ARN": "The role of IRSA, whose token is in the file `AWS_WEB_IDENTITY_TOKEN_FILE`.",

@@ -98,7 +98,8 @@ def _subquery(match: re.Match[str]) -> str:
 
 
 def _states(kinds: Kinds) -> Iterable[Record]:
-    # AWS lists an operation for a month after its end. Its last change or its creation is at most as late as its end.
+    # AWS keeps ended operations longer, for example jobs for two years. The end that AWS reports comes first, then the
+    # last change and the creation, which are at most as late as the end.
     times = " or ".join(map(per_operation, (COMPLETED, UPDATED, CREATED)))
     changed = f"({times}) > time() - ${{ended_seconds}}"
     waiting = _has_status(kinds, lambda kind: kind.waiting)

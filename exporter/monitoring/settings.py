@@ -54,7 +54,7 @@ class Parameters(StrictModel):
     ended_seconds: Annotated[int, Strict(), Field(gt=0)] = Field(
         default=round(DEFAULT.ended_seconds),
         description="Alerts on ended operations fire for this time after the end, in seconds. "
-        "AWS lists an ended operation for a month.",
+        "AWS keeps ended operations longer, for example jobs for two years.",
     )
     rate: PositiveDuration = Field(
         default="15m", description="The window of rates. It must be longer than a pause between waves of a roll-out."

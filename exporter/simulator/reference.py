@@ -51,7 +51,7 @@ prints the first 20 problems, each with the file and the key.
   an account by its id. AWS Organizations has the APIs that read an organization, for its management account and its
   delegated administrators. The roles of suspended accounts cannot be assumed.
 - **Regions.** ListRegions of AWS Account Management has every Region that botocore knows, with its status in the
-  account. Calls in a disabled Region are not refused. A fault can refuse them.
+  account. With `opt_in_regions`, calls in a disabled Region are refused. Without it, they are accepted.
 - **Faults.** A fault selects requests by account, Region, service, API and id. At most one of `error`, `body`, `pages`,
   `skew` and the edits (`replace`, `remove`, `double`) changes the response. At most one of `cut`, `drip` and `hang`
   breaks its delivery. `delay` and `headers` can be added to each of them.
