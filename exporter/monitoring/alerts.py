@@ -208,7 +208,7 @@ OPERATION_ALERTS: tuple[Alert, ...] = (
     ),
     _operation_alert(
         name="AwsIotBulkOperationStalled",
-        query=recorded.UNMOVED,
+        query=recorded.STALLED_SECONDS,
         unit="seconds",
         severity="warning",
         summary="A running bulk operation makes no progress",

@@ -56,7 +56,7 @@ FAILURE_RATIO = "operation:aws_iot_bulk_failed_items:ratio"
 ITEM_RATE = "operation:aws_iot_bulk_processed_items:rate"
 PROGRESS_RATE = "operation:aws_iot_bulk_progress_ratio:rate"
 ESTIMATED_END = "operation:aws_iot_bulk_end_timestamp_seconds:estimate"
-UNMOVED = "operation:aws_iot_bulk_unmoved:max"
+STALLED_SECONDS = "operation:aws_iot_bulk_stalled_seconds:max"
 THROTTLED = "api:aws_iot_bulk_exporter_throttled_requests:ratio"
 CELL_REASONS = "cell:aws_iot_bulk_exporter_recent_errors:max"
 SUPPORT_ENDED = "cell:aws_iot_bulk_exporter_support_ended_seconds:max"
@@ -134,8 +134,8 @@ def _states(kinds: Kinds) -> Iterable[Record]:
             "The value has no meaning.",
         ),
         Record(
-            UNMOVED,
-            _unmoved(kinds),
+            STALLED_SECONDS,
+            _stalled_seconds(kinds),
             "The window of the kind in seconds, for a running operation that the exporter reads, "
             "and none of whose counts changed within the window. Continuous operations are left out.",
         ),
@@ -265,9 +265,9 @@ def _seen_active(kinds: Kinds) -> str:
     return union(f"{per_operation(f'max_over_time({active}[${{ended_seconds}}s])')} == 1" for active in series)
 
 
-def _unmoved(kinds: Kinds) -> str:
+def _stalled_seconds(kinds: Kinds) -> str:
     """Return the operations that the exporter reads and that ran for the whole window without a changed count."""
-    read = f"changes({LAST_READ}[${{glance}}]) > 0"
+    read = f"changes({LAST_READ}[${{read_window}}]) > 0"
     conditions = f"and {SAME_OPERATION} {RUNNING} and {SAME_OPERATION} {read} {UNLESS_CONTINUOUS}"
     return f"({union(map(_unchanged, kinds))}) {conditions}"
 
@@ -276,7 +276,7 @@ def _unchanged(kind: Kind[Any]) -> str:
     """Return the window of a kind in seconds for each operation that ran before it and had no changed count in it."""
     (seconds, ratio), of_kind = (f"${{{name}}}" for name in kind_parameters(kind)), _of_kind(kind)
     started = matcher("status", sorted(_active(kind) - kind.waiting))
-    before = per_operation(f"last_over_time({selector(STATUS, of_kind, started)}[${{glance}}] offset {seconds}s)")
+    before = per_operation(f"last_over_time({selector(STATUS, of_kind, started)}[${{read_window}}] offset {seconds}s)")
     almost_done = f"{selector(PROGRESS, of_kind)} > 1 - {ratio}"
     changed = (f"changes({name}[{seconds}s]) > 0" for name in changing_metrics((kind,)))
     exceptions = (f"unless {SAME_OPERATION} {exception}" for exception in (almost_done, *changed))

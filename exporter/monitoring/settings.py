@@ -59,7 +59,7 @@ class Parameters(StrictModel):
     rate: PositiveDuration = Field(
         default="15m", description="The window of rates. It must be longer than a pause between waves of a roll-out."
     )
-    glance: PositiveDuration = Field(
+    read_window: PositiveDuration = Field(
         default="15m",
         description="The exporter reads every unfinished operation within this time. "
         "It must be longer than two scrape intervals.",

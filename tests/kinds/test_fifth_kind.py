@@ -39,7 +39,7 @@ from exporter.metrics.eta import Estimates
 from exporter.metrics.reference import kinds_table, metrics_document, metrics_table
 from exporter.metrics.summary import Overview
 from exporter.monitoring.prometheus import prometheus_rules
-from exporter.monitoring.records import ACTIVE, FAILED, PROCESSED_ITEMS, ROLLOUT_JOB, RUNNING, UNMOVED
+from exporter.monitoring.records import ACTIVE, FAILED, PROCESSED_ITEMS, ROLLOUT_JOB, RUNNING, STALLED_SECONDS
 from exporter.monitoring.rules import rules
 from tests.kinds import test_kind
 from tests.support import http_requests
@@ -274,4 +274,4 @@ def test_it_has_alerts(tmp_path: Path, promtool: Promtool) -> None:
     assert f'{status}="CREATE_PENDING"}}' in queries[RUNNING]
     assert f'{status}=~"CREATE_FAILED|DELETE_FAILED"}}' in queries[FAILED]
     assert "(aws_iot_ota_update_files)" in queries[PROCESSED_ITEMS]
-    assert "changes(aws_iot_ota_update_files[1800s]) > 0" in queries[UNMOVED]
+    assert "changes(aws_iot_ota_update_files[1800s]) > 0" in queries[STALLED_SECONDS]

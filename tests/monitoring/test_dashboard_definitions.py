@@ -8,7 +8,7 @@ import pytest
 
 from exporter.kinds.registry import KINDS
 from exporter.monitoring.dashboards.fleet import fleet_dashboard
-from exporter.monitoring.records import UNMOVED, without_records
+from exporter.monitoring.records import STALLED_SECONDS, without_records
 from exporter.monitoring.rules import rules
 from exporter.monitoring.settings import parse_settings
 from tests.support import http_requests
@@ -126,7 +126,7 @@ def test_the_rules_the_dashboards_and_the_page_call_the_same_operations_stalled(
     served: tuple[History, list[dict[str, Any]]],
 ) -> None:
     history, operations = served
-    rule = ids(history.now(without_records(UNMOVED, rules(KINDS).resolve().records)))
+    rule = ids(history.now(without_records(STALLED_SECONDS, rules(KINDS).resolve().records)))
     page = {operation["id"] for operation in operations if "stalled" in (operation["reason"] or "")}
     table = column(history, "Operations", "Stalled")
     # A deployment and its job have one alert. The page also shows the job, but not as a second problem.

@@ -150,7 +150,9 @@ def test_all_durations_are_variables_or_those_of_the_rules_and_counters_appear_o
     dashboard: Dashboard,
 ) -> None:
     parameters = parameter_values(KINDS, UNCHANGED)
-    of_rules = {f"{value}s" for name, value in parameters.items() if name.endswith("_seconds")} | {parameters["glance"]}
+    of_rules = {f"{value}s" for name, value in parameters.items() if name.endswith("_seconds")} | {
+        parameters["read_window"]
+    }
     for expression in expressions(dashboard):
         durations = {window or offset for window, offset in RANGE.findall(expression)}
         assert {duration for duration in durations if not duration.startswith("$")} <= of_rules

@@ -72,11 +72,11 @@ def test_without_a_threshold_in_the_file_the_status_page_keeps_its_own(settings:
 
 def test_windows_appear_in_queries_and_texts() -> None:
     found = printed(CHANGED)
-    unmoved = found["operation:aws_iot_bulk_unmoved:max"]["expr"]
-    assert "(aws_iot_job_things[3600s])" in unmoved
-    assert '{kind="iot_job"} > 1 - 0.2' in unmoved
-    assert "(aws_greengrass_deployment_things[7200s])" in unmoved
-    assert '{kind="greengrass_deployment"} > 1 - 0.01' in unmoved
+    stalled = found["operation:aws_iot_bulk_stalled_seconds:max"]["expr"]
+    assert "(aws_iot_job_things[3600s])" in stalled
+    assert '{kind="iot_job"} > 1 - 0.2' in stalled
+    assert "(aws_greengrass_deployment_things[7200s])" in stalled
+    assert '{kind="greengrass_deployment"} > 1 - 0.01' in stalled
     assert "in the last 1h." in found["AwsIotBulkRetryStorm"]["annotations"]["description"]
     assert "time() - 3600" in found["operation:aws_iot_bulk_recent:max"]["expr"]
 

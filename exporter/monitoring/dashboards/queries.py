@@ -26,7 +26,7 @@ from exporter.monitoring.promql import (
     selector,
     with_zeros,
 )
-from exporter.monitoring.records import RECENT, UNMOVED, records, without_records
+from exporter.monitoring.records import RECENT, STALLED_SECONDS, records, without_records
 from exporter.monitoring.selection import Selection, fill
 from exporter.monitoring.settings import Settings, parameter_values
 
@@ -109,7 +109,7 @@ class Recorded:
 
     def stalled(self) -> str:
         """Return 1 for each stalled operation."""
-        return f"clamp_max({self._chosen(self._recorded(UNMOVED))}, 1)"
+        return f"clamp_max({self._chosen(self._recorded(STALLED_SECONDS))}, 1)"
 
     def failed(self) -> str:
         """Return the operations with a failed status that ended in the time range."""
