@@ -146,11 +146,12 @@ def test_both_roles_trust_only_the_service_account_of_the_pods() -> None:
     assert [*irsa.values()] == ["sts.amazonaws.com", f"system:serviceaccount:monitoring:{account}"]
 
 
-def test_the_check_command_uses_the_mounted_file() -> None:
-    (words,) = [words for words in commands("kubectl") if "check" in words]
-    command, *arguments = words[words.index("check") :]
-    parse_arguments(command, arguments)
-    assert arguments[0] in container_of(render())["args"]
+def test_the_check_commands_use_the_mounted_file() -> None:
+    found = [words[words.index("check") :] for words in commands("kubectl") if "check" in words]
+    assert found
+    for command, *arguments in found:
+        parse_arguments(command, arguments)
+        assert arguments[0] in container_of(render())["args"]
 
 
 def test_the_scrape_job_selects_only_the_pods_of_the_exporter(tmp_path: Path) -> None:

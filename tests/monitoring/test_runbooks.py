@@ -13,7 +13,9 @@ import pytest
 import yaml
 from botocore import xform_name
 
+from exporter.aws.errors import REASONS
 from exporter.cli.main import PROGRAM, parse_arguments
+from exporter.core.errors import Reason
 from exporter.kinds.registry import KINDS
 from exporter.monitoring.alerts import ALERTS, Alert
 from tests.support.promql import Promtool, exposed_metrics, metric_names, recorded_metrics
@@ -117,6 +119,37 @@ def assert_aws_command(words: list[str]) -> None:
     assert flags <= parameters | COMMON_AWS_FLAGS
     required = {xform_name(name, "-") for name in operation.input_shape.required_members}
     assert required <= flags
+
+
+@every_alert
+def test_every_kubectl_command_of_a_runbook_names_its_namespace(alert: Alert) -> None:
+    for words in commands(text_of(alert)):
+        assert words[0] != "kubectl" or "-A" in words or words[1:3] == ["--namespace", "monitoring"]
+
+
+@every_alert
+def test_a_command_that_runs_beside_the_exporter_has_a_form_for_kubernetes(alert: Alert) -> None:
+    text = text_of(alert)
+    found = list(commands(text))
+    if "--live" in text:
+        assert ["kubectl", "exec", "--live"] in [[words[0], words[3], words[-1]] for words in found if len(words) > 3]
+    if re.search(r"//(localhost|127[.]0[.]0[.]1):", text):
+        assert ["kubectl", "--namespace", "monitoring", "port-forward", "POD", "10098"] in found
+
+
+@every_alert
+def test_no_shell_expands_a_word_of_a_command(alert: Alert) -> None:
+    without_quotes = re.sub(r"'[^']*'|\"[^\"]*\"", "", "\n".join(lines(text_of(alert), "sh")))
+    assert re.findall(r"[][*?{}!]", without_quotes) == []
+
+
+def test_the_query_for_denied_requests_finds_every_code_of_them_and_no_other() -> None:
+    text = (RUNBOOKS / "AwsIotBulkExporterAccessDenied.md").read_text(encoding="utf-8")
+    (pattern,) = re.findall(r'code=~"([^"]+)"', text)
+    # A denial without a code of AWS has the code of its status.
+    codes = {*REASONS, "4xx"}
+    denied = {code for code in REASONS if REASONS[code] is Reason.ACCESS_DENIED}
+    assert {code for code in codes if re.fullmatch(pattern, code)} == {*denied, "4xx"}
 
 
 @pytest.mark.parametrize("name", WITH_FAILED_ITEMS)
