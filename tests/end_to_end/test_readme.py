@@ -122,6 +122,8 @@ def test_the_commands_of_a_page_run_as_written(
 ) -> None:
     ports = {port: str(free_port()) for port in ("10098", "10099")}
     path = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    # Pages name the configuration file of the user.
+    (copy / "config.yaml").write_bytes((ROOT / "config.example.yaml").read_bytes())
     with shell_session(copy, tmp_path / "log", {**environment, "PATH": path}) as shell:
         assert follow((ROOT / page).read_text(encoding="utf-8"), shell, copy, ports)
         shell.stop()
