@@ -1,11 +1,12 @@
 """The failed items of an operation as JSON, and what its page shares with it: the operation that a path names."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 from pydantic import TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from exporter.collector.cells import Cell
 from exporter.collector.failure_reader import FailureReader, PendingError
 from exporter.collector.failures import Failures
 from exporter.core.errors import ApiError, ExporterError, QueryError
@@ -65,49 +66,46 @@ def failures_handler(status: Status, respond: Respond, refuse: Refuse) -> Callab
 
     async def handle(request: Request) -> Response:
         query = read_query(FailuresQuery, request.query_params.multi_items())
-        reader = status.failures()
-        if reader is None:
-            return refuse(request, 403, NOT_ALLOWED)
         try:
-            details = await operation_of_path(status, request, query)
-            states = _known_states(reader, details.line, query.state)
+            line = (await operation_of_path(status, request, query)).line
+            # The wait can replace the configuration, and the reader must be of the same one as the operation.
+            reader = status.failures()
+            if reader is None:
+                return refuse(request, 403, NOT_ALLOWED)
+            cell = cell_of(reader, line)
+            states = _known_states(cell, query.state)
             with cancelled_on_disconnect(request.scope):
-                failures = await read_for(reader, details.line, query.limit, query.offset, states)
+                failures = await reader.read(cell, query.limit, query.offset, states)
         except UnknownOperationError as error:
             return refuse(request, 404, str(error))
         except PendingError as error:
             return refuse(request, 503, str(error))
         except ApiError as error:
             return refuse(request, 502, str(error))
-        return respond(request, _FAILURES.dump_json(_response(reader, details.line, failures), by_alias=True))
+        content = _response(line, failures, problems(reader, cell, failures))
+        return respond(request, _FAILURES.dump_json(content, by_alias=True))
 
     return handle
 
 
-async def read_for(
-    reader: FailureReader,
-    line: OperationLine,
-    limit: int,
-    offset: int = 0,
-    states: Sequence[str] = (),
-    max_wait: float | None = None,
-    max_age: float | None = None,
-) -> Failures:
-    """Return failed items of a known operation. Raises ApiError and PendingError."""
-    cell = reader.target(line.kind, [line.id], line.region, line.account)
-    return await reader.read(cell, limit, offset, states, max_wait, max_age)
+def cell_of(reader: FailureReader, line: OperationLine) -> Cell:
+    """Return the cell that reads the failed items of an operation.
+
+    Raises ConfigError if the configuration of the reader does not have the account or the Region.
+    """
+    return reader.target(line.kind, [line.id], line.region, line.account)
 
 
-def _known_states(reader: FailureReader, line: OperationLine, state: str) -> tuple[str, ...]:
+def _known_states(cell: Cell, state: str) -> tuple[str, ...]:
     """Return the requested state, or none for all failed items. Raises QueryError for a state of no failed item."""
-    source = reader.target(line.kind, [line.id], line.region, line.account).kind.failures
+    source = cell.kind.failures
     known = source.known_states if source else ()
     if state and state not in known:
         raise QueryError([f"state: expected one of {', '.join(known)}"])
     return (state,) if state else ()
 
 
-def _response(reader: FailureReader, line: OperationLine, failures: Failures) -> OperationFailures:
+def _response(line: OperationLine, failures: Failures, problems: tuple[str, ...]) -> OperationFailures:
     return OperationFailures(
         operation=line,
         groups=grouped(failures.items),
@@ -118,11 +116,10 @@ def _response(reader: FailureReader, line: OperationLine, failures: Failures) ->
         offset=failures.offset,
         complete=failures.complete,
         omitted=failures.omitted,
-        problems=problems(reader, line, failures),
+        problems=problems,
     )
 
 
-def problems(reader: FailureReader, line: OperationLine, failures: Failures) -> tuple[str, ...]:
+def problems(reader: FailureReader, cell: Cell, failures: Failures) -> tuple[str, ...]:
     """Return what could not be read, in words, with the missing IAM actions."""
-    cell = reader.target(line.kind, [line.id], line.region, line.account)
     return tuple(reader.problem_text(cell, error) for error in failures.problems)

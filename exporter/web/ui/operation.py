@@ -14,7 +14,7 @@ from exporter.core.errors import ApiError, QueryError
 from exporter.metrics.attention import Problem
 from exporter.metrics.reasons import grouped
 from exporter.metrics.summary import OperationDetails, OperationLine
-from exporter.web.api.failures import UnknownOperationError, operation_of_path, problems, read_for
+from exporter.web.api.failures import UnknownOperationError, cell_of, operation_of_path, problems
 from exporter.web.api.query import DEFAULT_ITEMS, Place, read_query
 from exporter.web.context import Status
 from exporter.web.responses import HTML_HEADERS, negotiated_response
@@ -125,12 +125,12 @@ async def _failed_items(reader: FailureReader | None, line: OperationLine) -> di
         return {**content, "state": "off"}
     if not (line.failed or line.possibly_failed or line.failed_executions):
         return {**content, "state": "none"}
-    age = ACTIVE_AGE if line.active else ENDED_AGE
+    cell, age = cell_of(reader, line), ACTIVE_AGE if line.active else ENDED_AGE
     try:
-        failures: Failures = await read_for(reader, line, DEFAULT_ITEMS, max_wait=WAIT_SECONDS, max_age=age)
+        failures: Failures = await reader.read(cell, DEFAULT_ITEMS, max_wait=WAIT_SECONDS, max_age=age)
     except PendingError:
         return {**content, "state": "pending", "every": PENDING_UPDATE_SECONDS}
     except ApiError as error:
         return {**content, "state": "refused", "problems": [str(error)]}
     shown = {"failures": failures.items, "omitted": failures.omitted, "distinct": failures.distinct}
-    return {**content, **shown, "groups": grouped(failures.items), "problems": problems(reader, line, failures)}
+    return {**content, **shown, "groups": grouped(failures.items), "problems": problems(reader, cell, failures)}

@@ -120,6 +120,14 @@ def test_old_results_are_read_again_and_a_reload_drops_them(simulation: Simulati
     assert len(calls(simulation)) == 3 * once
 
 
+def test_the_first_request_finds_the_failed_items_in_an_account_of_an_organization() -> None:
+    config = "organizations: [{role_name: exporter, regions: [eu-west-1], watch: [{kind: iot_job, discover: true}]}]"
+    members = f'[{{management_account: "{ACCOUNT_ID}", accounts: [{{id: "{ACCOUNT_ID}"}}]}}]'
+    with serve_simulation(f"{config}\nfailures: true\n", f"{SCENARIO}organizations: {members}\n") as simulation:
+        response = failures(simulation)
+    assert (response.status_code, len(response.json()["items"])) == (200, 10)
+
+
 def test_a_small_limit_makes_few_calls(simulation: Simulation) -> None:
     assert len(failures(simulation, limit="2").json()["items"]) == 2
     assert descriptions(simulation) == 2
