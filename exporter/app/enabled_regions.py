@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from exporter.aws.gateway import Gateway
 from exporter.aws.regions import read_enabled_regions
+from exporter.collector.result import defects_as_api_errors
 from exporter.collector.watched_accounts import account_key
 from exporter.config.partitions import ENABLED_BY_DEFAULT, HOME_REGIONS, OPT_IN_PARTITION
 from exporter.config.sections import Account
@@ -38,6 +39,14 @@ class _Reading:
     next_read: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class _NewFailure:
+    """The error of an account whose reading before did not fail, or failed for another reason."""
+
+    account: str
+    error: ApiError
+
+
 class EnabledRegions:
     """The enabled Regions of the accounts of a process. AWS is called only by ``read``."""
 
@@ -66,7 +75,7 @@ class EnabledRegions:
         """
         kept = {account_key(account) for account in accounts}
         self._readings = {key: reading for key, reading in self._readings.items() if key in kept}
-        due, failed = self._due(accounts), dict[Reason, list[str]]()
+        due, failed = self._due(accounts), list[_NewFailure]()
         tasks = {asyncio.create_task(self._read_each(due, every, gateway, failed)) for _ in range(READS_AT_ONCE)}
         before, running = self.found(), tasks
         try:
@@ -88,27 +97,32 @@ class EnabledRegions:
                 yield account
 
     async def _read_each(
-        self, accounts: Iterator[Account], every: float, gateway: Gateway, failed: dict[Reason, list[str]]
+        self, accounts: Iterator[Account], every: float, gateway: Gateway, failed: list[_NewFailure]
     ) -> None:
         for account in accounts:
             reading = self._readings.setdefault(account_key(account), _Reading())
             try:
-                reading.enabled = await account_regions(account, gateway)
+                with defects_as_api_errors():
+                    reading.enabled = await account_regions(account, gateway)
             except ApiError as error:
                 seconds = min(every, RETRY_SECONDS * 2.0 ** min(reading.failures, MAX_DOUBLINGS))
                 if reading.reason is not error.reason:
-                    failed.setdefault(error.reason, []).append(account.name)
+                    failed.append(_NewFailure(account.name, error))
                 reading.failures, reading.reason = reading.failures + 1, error.reason
             else:
                 seconds, reading.failures, reading.reason = every, 0, None
             reading.next_read = self._clock.monotonic() + seconds
 
-    def _log_failures(self, failed: Mapping[Reason, list[str]]) -> None:
-        for reason, names in failed.items():
-            message = (
-                "enabled Regions cannot be read; the last list stays in use, or else the Regions enabled by default"
-            )
-            self._log.info(message, account=names[0], accounts=len(names), reason=reason.value)
+    def _log_failures(self, failed: Iterable[_NewFailure]) -> None:
+        """Log a line for each reason, with its first account."""
+        by_reason: dict[Reason, list[_NewFailure]] = {}
+        for failure in failed:
+            by_reason.setdefault(failure.error.reason, []).append(failure)
+        message = "enabled Regions cannot be read; the last list stays in use, or else the Regions enabled by default"
+        for reason, failures in by_reason.items():
+            first, *_ = failures
+            counts = {"account": first.account, "accounts": len(failures)}
+            self._log.info(message, **counts, reason=reason.value, detail=first.error.detail)
 
 
 async def account_regions(account: Account, gateway: Gateway) -> frozenset[str]:

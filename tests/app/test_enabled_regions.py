@@ -188,6 +188,26 @@ def test_accounts_that_fail_are_read_ever_more_rarely(aws: Aws, exporter: Virtua
     assert 6 <= aws.asked.count(FIRST) <= 8
 
 
+def test_an_account_whose_reading_has_a_defect_is_read_ever_more_rarely(
+    aws: Aws, exporter: VirtualExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    async def fail(account: Account, gateway: object) -> frozenset[str]:
+        read.append(account.known_id)
+        raise RuntimeError
+
+    monkeypatch.setattr("exporter.app.enabled_regions.account_regions", fail)
+    for _ in range(2 * 60):
+        exporter.scrape()
+        exporter.loop.pass_time(MINUTE)
+    # At 0, 1, 3, 7, 15, 31 and 63 minutes, and then every hour.
+    assert 6 <= read.count(FIRST) <= 8
+    (line,) = [line for line in exporter.log.getvalue().splitlines() if MESSAGE in line]
+    assert "reason=other" in line
+    assert "unexpected RuntimeError" in line
+
+
 def test_the_requests_of_found_accounts_have_no_account_id(aws: Aws, exporter: VirtualExporter) -> None:
     exposed = scrape(exporter)
     rows = exposed.rows("aws_iot_bulk_exporter_api_requests_total", api="ListRegions")
