@@ -25,11 +25,13 @@ RETRY_SECONDS = 60.0
 class _Reading:
     """The last good list of an organization. ``doubted`` are the ids of a later list that is not believed yet.
 
+    ``was_read`` is true after the first reading, ``is_successful`` after a successful one.
     ``succeeded_at`` is the time of the last successful reading in Unix seconds.
     """
 
     accounts: tuple[FoundAccount, ...] = ()
     doubted: frozenset[str] | None = None
+    was_read: bool = False
     is_successful: bool = False
     succeeded_at: float = 0.0
     failure: str = ""
@@ -44,11 +46,10 @@ class Organizations:
         self._log = log
         self._shards = shards
         self._readings: dict[str, _Reading] = {}
-        self._read_before: set[str] = set()
 
     def found(self, config: Config) -> Sequence[tuple[FoundAccount, ...]]:
         """Return the accounts of each organization, in the order of the configuration."""
-        return tuple(self._reading(organization).accounts for organization in config.organizations)
+        return tuple(reading.accounts for reading in self._known(config))
 
     def states(self, config: Config) -> Mapping[str, OrganizationState]:
         """Return the state of each organization that was read, by its place in the configuration."""
@@ -56,18 +57,23 @@ class Organizations:
             f"organizations[{number}]": OrganizationState(
                 reading.is_successful, len(reading.accounts), reading.succeeded_at
             )
-            for number, organization in enumerate(config.organizations)
-            if (reading := self._reading(organization)) and _key(organization) in self._read_before
+            for number, reading in enumerate(self._known(config))
+            if reading.was_read
         }
 
     def was_read(self, config: Config) -> bool:
         """Return whether each organization was read at least once, successfully or not."""
-        return all(_key(organization) in self._read_before for organization in config.organizations)
+        return all(reading.was_read for reading in self._known(config))
 
     def is_due(self, config: Config) -> bool:
         """Return whether an organization is due to be read."""
         now = self._clock.monotonic()
-        return any(self._reading(organization).next_read <= now for organization in config.organizations)
+        return any(reading.next_read <= now for reading in self._known(config))
+
+    def keep(self, config: Config) -> None:
+        """Forget the organizations that are not in the configuration."""
+        keys = {_key(organization) for organization in config.organizations}
+        self._readings = {key: reading for key, reading in self._readings.items() if key in keys}
 
     def expire(self) -> None:
         """Make every organization due, after a reload."""
@@ -76,12 +82,12 @@ class Organizations:
 
     async def read(self, config: Config, gateway: Gateway) -> bool:
         """Read the organizations that are due. Return whether the accounts changed. A failure keeps the last list."""
-        before = self.found(config)
-        for number, organization in enumerate(config.organizations):
-            reading = self._reading(organization)
+        readings = [self._reading(organization) for organization in config.organizations]
+        before = [reading.accounts for reading in readings]
+        for number, (organization, reading) in enumerate(zip(config.organizations, readings, strict=True)):
             if reading.next_read <= self._clock.monotonic():
                 await self._read_one(f"organizations[{number}]", organization, reading, config, gateway)
-        return self.found(config) != before
+        return [reading.accounts for reading in readings] != before
 
     async def read_once(self, config: Config, gateway: Gateway) -> None:
         """Read every organization, for a command that makes no later reading. Raises UnreachableError."""
@@ -115,7 +121,7 @@ class Organizations:
             reading.is_successful, reading.failure = True, ""
             reading.succeeded_at = self._clock.now()
             is_good = self._accept(path, reading, accounts)
-        self._read_before.add(_key(organization))
+        reading.was_read = True
         reading.next_read = self._clock.monotonic() + (every if is_good else soon)
 
     def _accept(self, path: str, reading: _Reading, accounts: tuple[FoundAccount, ...]) -> bool:
@@ -135,6 +141,10 @@ class Organizations:
             )
         reading.accounts, reading.doubted = accounts, None
         return True
+
+    def _known(self, config: Config) -> Sequence[_Reading]:
+        """Return the reading of each organization. That of a new organization is due."""
+        return [self._readings.get(_key(organization), _Reading()) for organization in config.organizations]
 
     def _reading(self, organization: Organization) -> _Reading:
         return self._readings.setdefault(_key(organization), _Reading())

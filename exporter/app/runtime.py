@@ -138,6 +138,7 @@ def next_runtime(process: ProcessContext, before: Runtime, config: Config) -> Ru
     keys = {cell.key for cell in cells}
     process.estimates.keep(keys)
     process.account_log.keep(keys)
+    process.organizations.keep(config)
     # The cells have the accounts with their Regions, which the credentials depend on.
     accounts = {cell.account.name: cell.account for cell in cells}
     gateway = before.gateway.with_settings(config.aws, accounts.values(), config.refresh.min_age)

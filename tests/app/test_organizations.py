@@ -287,6 +287,15 @@ def test_a_reload_reads_the_accounts_again(aws: Aws, exporter: VirtualExporter) 
     assert watched(scrape(exporter)) == set(aws.members)
 
 
+def test_the_list_of_a_removed_organization_is_forgotten(aws: Aws, exporter: VirtualExporter) -> None:
+    assert watched(scrape(exporter)) == set(IDS)
+    for text in ("accounts: [{name: named, regions: [eu-west-1], watch: [{kind: iot_job, ids: [x]}]}]", CONFIG):
+        exporter.texts.append(text)
+        assert exporter.get("/-/reload", method="POST").status == 200
+    aws.failure = "AccessDeniedException"
+    assert watched(scrape(exporter)) == set()
+
+
 SHARDED = parse_config(
     "organizations: [{role_name: exporter, regions: [eu-west-1, us-east-1]}]\n"
     f"accounts: [{{account_id: '{NAMED}', regions: [eu-west-1]}}]",
