@@ -181,8 +181,7 @@ class Exporter:
         for reading in filter(None, (self._reading, self._reading_regions)):
             reading.cancel()
         self.runtime.scheduler.stop()
-        if self.runtime.failure_reader:
-            self.runtime.failure_reader.stop()
+        self.runtime.stop_requested_readings()
 
 
 def new_exporter(

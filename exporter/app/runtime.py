@@ -92,6 +92,12 @@ class Runtime:
     prober: Prober
     failure_reader: FailureReader | None
 
+    def stop_requested_readings(self) -> None:
+        """Cancel what is read on demand, outside all cells. Its clients get a status, and can try again."""
+        self.prober.stop()
+        if self.failure_reader:
+            self.failure_reader.stop()
+
 
 def first_runtime(
     process: ProcessContext, config: Config, choose: Callable[[tuple[Cell, ...]], tuple[Cell, ...]]
@@ -206,8 +212,8 @@ def _runtime(
 
     store = Store((), note)
     scheduler = before.scheduler if before else None
-    if before and before.failure_reader:
-        before.failure_reader.stop()
+    if before:
+        before.stop_requested_readings()
     target = partial(target_cell, cells, process.kinds)
     refreshers = hand_over(scheduler, cells, store, settings, clock, log, process.cache)
     return Runtime(

@@ -24,7 +24,7 @@ MOST_KEPT_ITEMS = 10_000
 # The items of a slice.
 MOST_ITEMS = 1000
 
-RELOADED = "the configuration was reloaded; try again in a second"
+STOPPED = "the configuration was reloaded, or the exporter stops; try again in a second"
 
 
 class PendingError(ExporterError):
@@ -82,7 +82,7 @@ class FailureReader:
         """
         # A request that began before a reload must not start a reading that the new configuration may forbid.
         if self._is_stopped:
-            raise PendingError(RELOADED)
+            raise PendingError(STOPPED)
         key = (cell.key, cell.watch.ids[0], tuple(states))
         kept = self._usable(cell, key, self.min_age if max_age is None else max(max_age, self.min_age))
         if not kept.reading.includes(limit, offset):
@@ -127,7 +127,7 @@ class FailureReader:
         if not done:
             raise PendingError("the failed items are being read; try again in a second")
         if task.cancelled():
-            raise PendingError(RELOADED)
+            raise PendingError(STOPPED)
 
     def _end(self, kept: _Kept, slice: _Slice) -> None:
         """Note that a slice was read, and drop the oldest readings that are too many."""

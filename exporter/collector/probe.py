@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from exporter.collector.cell_refresher import CellRefresher
 from exporter.collector.cell_state import initial
 from exporter.collector.cells import Cell
+from exporter.collector.failure_reader import STOPPED
 from exporter.collector.low_priority import LowestPriorityApi
 from exporter.collector.operation_reader import Connect, ScopeApi
 from exporter.collector.result import CellLog
@@ -26,8 +27,8 @@ MOST_AT_ONCE = 64
 MOST_KEPT = 1000
 
 
-class BusyError(ExporterError):
-    """The maximum number of operations is being read."""
+class UnavailableError(ExporterError):
+    """The operation is not read now, but a later probe can read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +52,21 @@ class Prober:
     settings: Refresh
     clock: Clock
     log: Log
-    kept: OrderedDict[tuple[CellKey, str], CellRefresher] = field(default_factory=OrderedDict, init=False)
+    _kept: OrderedDict[tuple[CellKey, str], CellRefresher] = field(default_factory=OrderedDict, init=False)
+    _is_stopped: bool = field(default=False, init=False)
 
     async def probe(self, cell: Cell, max_wait: float | None) -> ProbeResult:
         """Return what is known of the only operation of a cell, after at most ``max_wait`` seconds.
 
         The default is the configured deadline. A refresh that is not done by then continues for the next probe.
-        Raises BusyError.
+        Raises UnavailableError if too many operations are being read, or if the prober is stopped.
         """
         started = self.clock.monotonic()
         refresher = self._refresher(cell)
         if refresher.task:
             await asyncio.wait([refresher.task], timeout=self.settings.deadline if max_wait is None else max_wait)
+        if self._is_stopped:
+            raise UnavailableError(STOPPED)
         snapshot = refresher.snapshot()
         # An id that AWS does not know is no failure of a cell, but a probe of it cannot succeed.
         for id in snapshot.unknown_ids:
@@ -73,13 +77,19 @@ class Prober:
             return ProbeResult(snapshot, self.clock.monotonic() - started)
         return ProbeResult(snapshot, snapshot.duration or 0.0)
 
+    def stop(self) -> None:
+        """Cancel the refreshes under way. Otherwise those of each configuration would add to the next one's."""
+        self._is_stopped = True
+        for refresher in self._kept.values():
+            refresher.cancel()
+
     def _refresher(self, cell: Cell) -> CellRefresher:
         key = (cell.key, cell.watch.ids[0])
-        refresher = self.kept.get(key)
+        refresher = self._kept.get(key)
         if refresher and (refresher.task or refresher.is_younger_than(self.settings.min_age)):
             return refresher
-        if sum(kept.task is not None for kept in self.kept.values()) >= MOST_AT_ONCE:
-            raise BusyError(f"{MOST_AT_ONCE} operations are being read already; try again later")
+        if sum(kept.task is not None for kept in self._kept.values()) >= MOST_AT_ONCE:
+            raise UnavailableError(f"{MOST_AT_ONCE} operations are being read already; try again later")
         # A refresher waits some minutes before it requests an unknown id again, but a probe must request it now.
         if refresher is None or refresher.snapshot().unknown_ids:
             log = CellLog(cell.key, self.log.debug, self.log.debug, "probe failed", has_account_failures=True)
@@ -89,10 +99,10 @@ class Prober:
         return refresher
 
     def _keep(self, key: tuple[CellKey, str], refresher: CellRefresher) -> None:
-        self.kept[key] = refresher
-        self.kept.move_to_end(key)
-        if len(self.kept) > MOST_KEPT:
-            del self.kept[next(oldest for oldest, kept in self.kept.items() if kept.task is None)]
+        self._kept[key] = refresher
+        self._kept.move_to_end(key)
+        if len(self._kept) > MOST_KEPT:
+            del self._kept[next(oldest for oldest, kept in self._kept.items() if kept.task is None)]
 
     async def _connect_with_lowest_priority(self, cell: Cell) -> ScopeApi:
         return LowestPriorityApi(await self.connect(cell))

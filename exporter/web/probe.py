@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from exporter.collector.probe import BusyError, Prober, ProbeResult
+from exporter.collector.probe import Prober, ProbeResult, UnavailableError
 from exporter.core.errors import ConfigError
 from exporter.core.store import Store
 from exporter.metrics.exposition import Exposition
@@ -32,7 +32,7 @@ def probe_routes(current: Callable[[], Prober]) -> list[Route]:
                 probed = await prober.probe(cell, scrape_timeout(request))
         except ConfigError as error:
             return text_response(error.problems, 400)
-        except BusyError as error:
+        except UnavailableError as error:
             return text_response([str(error)], 503, {**DATA_HEADERS, "Retry-After": "1"})
         return await metrics_response(_metrics(prober, probed), request)
 

@@ -11,6 +11,7 @@ from tests.support.exporter_server import ServedExporter, serve_exporter, serve_
 from tests.support.exposition_rows import Scrape, parse_openmetrics
 from tests.support.scripted_endpoint import ScriptedAws, error_response, json_response
 from tests.support.servers import hanging_endpoint, serve_app
+from tests.support.waiting import wait_for_calls
 
 CONFIG = """
 accounts:
@@ -164,6 +165,23 @@ def test_a_probe_uses_the_new_configuration_after_a_reload() -> None:
         assert probe(simulation.exporter, parameters).status_code == 200
         simulation.exporter.reload(MANY)
         assert probe(simulation.exporter, parameters).status_code == 400
+
+
+def test_a_reload_during_a_probe_refuses_it_with_a_status() -> None:
+    patient = f"{CONFIG}aws: {{read_timeout: 1h}}\n"
+    with (
+        ThreadPoolExecutor(1) as client,
+        hanging_endpoint() as (endpoint, aws),
+        serve_exporter(patient, endpoint) as exporter,
+    ):
+        response = client.submit(probe, exporter, within="10")
+        connection, _ = aws.accept()
+        exporter.reload(patient)
+        refused = response.result()
+        connection.close()
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert "the configuration was reloaded" in refused.text
+    wait_for_calls()
 
 
 def test_a_cell_shares_no_response_with_a_probe() -> None:
