@@ -11,20 +11,13 @@ from importlib import import_module
 from typing import Any
 
 from exporter import __version__
+from exporter.cli.exit_status import ExitStatus
 from exporter.cli.parser import CommandParser, suggestion
 from exporter.core.errors import ConfigError, StartError, UnreachableError
 from exporter.core.log import printable
 
 PROGRAM = "aws-iot-bulk-exporter"
 ABOUT = "Prometheus exporter for the bulk operations of AWS IoT. The default command is serve."
-BAD_USAGE = 2
-UNREACHABLE = 3
-# A shell reports a process that a signal ended with 128 plus the number of the signal.
-INTERRUPTED = 128 + signal.SIGINT
-TERMINATED = 128 + signal.SIGTERM
-BROKEN_PIPE = 128 + signal.SIGPIPE
-# EX_IOERR of sysexits.h. Status 1 of ``watch`` and ``check --live`` states a result.
-OUTPUT_FAILED = 74
 OUTPUT_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 DEFAULT_COMMAND = "serve"
@@ -44,7 +37,7 @@ COMMANDS = {
 def main(words: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0, 1 for a failure at run time, 2 for bad usage or configuration."""
     # In the first process of a container the kernel ignores SIGTERM unless the process handles it.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(TERMINATED))
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(ExitStatus.TERMINATED))
     # Python has no stream for a descriptor that is closed.
     sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     try:
@@ -54,14 +47,14 @@ def main(words: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
     except BrokenPipeError:
         _discard_output()
-        return BROKEN_PIPE
+        return ExitStatus.BROKEN_PIPE
     except OSError as error:
         if error.errno not in OUTPUT_ERRORS:
             raise
         _discard_output()
-        return _fail((f"standard output: {error.strerror}",), OUTPUT_FAILED)
+        return _fail((f"standard output: {error.strerror}",), ExitStatus.OUTPUT_FAILED)
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return ExitStatus.INTERRUPTED
 
 
 def _run(words: list[str]) -> int:
@@ -75,11 +68,11 @@ def _run(words: list[str]) -> int:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
         return parse_arguments(words[0], words[1:])()
     except ConfigError as error:
-        return _fail(error.lines, BAD_USAGE)
+        return _fail(error.lines, ExitStatus.BAD_USAGE)
     except UnreachableError as error:
-        return _fail((str(error),), UNREACHABLE)
+        return _fail((str(error),), ExitStatus.UNREACHABLE)
     except StartError as error:
-        return _fail((str(error),), 1)
+        return _fail((str(error),), ExitStatus.FAILED)
 
 
 def _discard_output() -> None:
@@ -115,7 +108,7 @@ def _help_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _fail(problems: Sequence[str], status: int) -> int:
+def _fail(problems: Sequence[str], status: ExitStatus) -> ExitStatus:
     for problem in problems:
         print(f"{PROGRAM}: {printable(problem)}", file=sys.stderr)
     return status

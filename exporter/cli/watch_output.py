@@ -10,7 +10,8 @@ from pydantic import TypeAdapter
 from rich.console import Console, Group
 from rich.live import Live
 
-from exporter.cli.watch_result import ExitStatus, FailureReasons, WatchedOperation, WatchResult
+from exporter.cli.exit_status import ExitStatus
+from exporter.cli.watch_result import FailureReasons, WatchedOperation, WatchResult
 from exporter.cli.watch_table import (
     cell_labels,
     error_text,

@@ -2,9 +2,8 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
-from signal import SIGINT, SIGTERM
 
+from exporter.cli.exit_status import ExitStatus
 from exporter.collector.cells import Cell
 from exporter.core.clock import Clock
 from exporter.core.errors import CONNECT_TIMEOUT, Reason
@@ -21,19 +20,6 @@ TEMPORARY_CODES = frozenset({Reason.CONNECTION.value, Reason.TIMEOUT.value, CONN
 MOST_REASONS = 10
 # Reasons of an operation that no reading describes.
 NOT_READ, NOT_FOUND = "not read yet", "AWS does not know it"
-
-
-class ExitStatus(IntEnum):
-    """How a watch ended."""
-
-    SUCCEEDED = 0
-    FAILED = 1
-    UNREACHABLE = 3
-    UNDECIDED = 4
-    TIMED_OUT = 5
-    # A shell reports a process that a signal ended with 128 plus the number of the signal.
-    INTERRUPTED = 128 + SIGINT
-    TERMINATED = 128 + SIGTERM
 
 
 @dataclass(frozen=True, slots=True)

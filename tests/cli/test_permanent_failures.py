@@ -3,7 +3,8 @@
 import pytest
 
 from exporter.cli.commands.watch import Filter
-from exporter.cli.watch_result import ExitStatus, ResultTracker
+from exporter.cli.exit_status import ExitStatus
+from exporter.cli.watch_result import ResultTracker
 from exporter.core.errors import CONNECT_TIMEOUT, Reason
 from exporter.core.model import Failure, Scope, Snapshot
 from tests.cli.test_watch import new_runtime

@@ -13,8 +13,9 @@ from exporter.app.exporter import new_process_context
 from exporter.app.runtime import Runtime
 from exporter.aws.models import Models
 from exporter.cli.commands.watch import End, Filter, filtered_runtime, flags_config, watch
+from exporter.cli.exit_status import ExitStatus
 from exporter.cli.flags import failure_limit
-from exporter.cli.watch_result import ExitStatus, ResultTracker, WatchResult
+from exporter.cli.watch_result import ResultTracker, WatchResult
 from exporter.config.loader import parse_config
 from exporter.config.partitions import is_enabled_by_default
 from exporter.core.errors import ConfigError, Reason

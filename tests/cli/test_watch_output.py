@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from exporter.aws.models import Models
+from exporter.cli.exit_status import ExitStatus
 from exporter.cli.watch_output import JsonLines, TextLines, result_json, result_lines
-from exporter.cli.watch_result import ExitStatus, WatchedOperation, WatchResult, most_frequent_reasons
+from exporter.cli.watch_result import WatchedOperation, WatchResult, most_frequent_reasons
 from exporter.core.model import CellKey
 from exporter.kinds.kind import FailedItem
 from exporter.kinds.phase import Outcome

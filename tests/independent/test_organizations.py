@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from exporter.cli.commands import check
+from exporter.cli.exit_status import ExitStatus
 from exporter.cli.main import main
-from exporter.cli.watch_result import ExitStatus
 from tests.independent.endpoints import Endpoint, moto
 from tests.support.exporter_server import serve_exporter
 from tests.support.exposition_rows import Scrape

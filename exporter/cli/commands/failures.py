@@ -10,9 +10,9 @@ from exporter.aws.gateway import Gateway
 from exporter.aws.models import Models
 from exporter.cli import flags
 from exporter.cli.commands.watch import Filter, filtered_runtime, flags_config
+from exporter.cli.exit_status import ExitStatus
 from exporter.cli.failures_output import FORMATS
 from exporter.cli.parser import CommandParser
-from exporter.cli.watch_result import ExitStatus
 from exporter.collector.cells import Cell
 from exporter.collector.failure_reader import permission_hint
 from exporter.collector.failures import Failures, read_failures

@@ -21,9 +21,10 @@ from exporter.app.runtime import (
 )
 from exporter.cli import flags
 from exporter.cli.alerts_file import add_alerts_file, with_alerts_file
+from exporter.cli.exit_status import ExitStatus
 from exporter.cli.parser import CommandParser
 from exporter.cli.watch_output import Show, new_output
-from exporter.cli.watch_result import ExitStatus, ResultTracker, WatchedOperation, WatchResult, most_frequent_reasons
+from exporter.cli.watch_result import ResultTracker, WatchedOperation, WatchResult, most_frequent_reasons
 from exporter.collector.cells import Cell, target_cell, with_only_id
 from exporter.collector.failures import read_failures
 from exporter.config.kind_models import active_operations
