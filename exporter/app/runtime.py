@@ -203,7 +203,7 @@ def _runtime(
     _log_not_offered(log, cells, gateway, before)
     tables = {kind.name: table(kind, config.labels.tags) for kind in process.kinds}
     accounts = region_accounts(config, gateway, _found(process, config), process.shard)
-    process.metrics.sum_found(_found_scopes(cells, accounts))
+    process.metrics.set_found_scopes(_found_scopes(cells, accounts))
 
     def note(snapshot: Snapshot) -> None:
         process.estimates.note(snapshot)

@@ -64,7 +64,7 @@ class ApiMetrics:
             registry=registry,
         )
 
-    def sum_found(self, scopes: Iterable[Scope]) -> None:
+    def set_found_scopes(self, scopes: Iterable[Scope]) -> None:
         """Sum the requests of these scopes, which the exporter found."""
         self._found = frozenset((scope.account_id, scope.region) for scope in scopes)
 
@@ -171,6 +171,32 @@ _CELL_GAUGES: Mapping[str, tuple[str, Callable[[Snapshot], float | None]]] = {
     ),
 }
 
+# The sums over found cells: the help text and the labels of each.
+_FOUND_GAUGES: Mapping[str, tuple[str, Labels]] = {
+    "idle_cells": (
+        "Number of cells that the exporter found and that have no operation; they have no series of their own.",
+        ("kind",),
+    ),
+    "idle_cells_oldest_success_timestamp_seconds": (
+        "Time of the oldest last successful refresh of an idle cell, in Unix seconds.",
+        ("kind",),
+    ),
+    "waiting_cells": ("Number of cells that the exporter found and whose first refresh has not ended.", ("kind",)),
+    "inaccessible_cells": (
+        (
+            "Number of cells that the exporter found, that have no known operation, and whose accounts are inaccessible; "
+            "they have no series of their own."
+        ),
+        ("kind",),
+    ),
+    "denied_cells": (
+        (
+            "Number of cells that the exporter found, that have no known operation, and whose last refresh failed only "
+            "because AWS denied access; they have no series of their own."
+        ),
+        ("kind", "aws_region"),
+    ),
+}
 
 # Of a found cell that fails, these are enough.
 _OF_FAILURES = ("up", "last_success_timestamp_seconds")
@@ -246,29 +272,18 @@ def _found_families(cells: Iterable[Snapshot]) -> Iterable[Metric]:
             waiting[cell.key.kind,] += 1
         else:
             idle.setdefault(cell.key.kind, []).append(cell.last_success)
-    help = "Number of cells that the exporter found and that have no operation; they have no series of their own."
-    numbers = GaugeMetricFamily(PREFIX + "idle_cells", help, labels=("kind",))
-    help = "Time of the oldest last successful refresh of an idle cell, in Unix seconds."
-    oldest = GaugeMetricFamily(PREFIX + "idle_cells_oldest_success_timestamp_seconds", help, labels=("kind",))
-    help = "Number of cells that the exporter found and whose first refresh has not ended."
-    first = GaugeMetricFamily(PREFIX + "waiting_cells", help, labels=("kind",))
-    help = (
-        "Number of cells that the exporter found, that have no known operation, and whose accounts are inaccessible; "
-        "they have no series of their own."
-    )
-    refused = GaugeMetricFamily(PREFIX + "inaccessible_cells", help, labels=("kind",))
-    help = (
-        "Number of cells that the exporter found, that have no known operation, and whose last refresh failed only "
-        "because AWS denied access; they have no series of their own."
-    )
-    forbidden = GaugeMetricFamily(PREFIX + "denied_cells", help, labels=("kind", "aws_region"))
-    for kind, times in idle.items():
-        numbers.add_metric((kind,), len(times))
-        oldest.add_metric((kind,), min(times))
-    for family, counts in ((first, waiting), (refused, inaccessible), (forbidden, denied)):
-        for labels, number in counts.items():
-            family.add_metric(labels, number)
-    yield from (numbers, oldest, first, refused, forbidden)
+    values: Mapping[str, Mapping[Labels, float]] = {
+        "idle_cells": {(kind,): len(times) for kind, times in idle.items()},
+        "idle_cells_oldest_success_timestamp_seconds": {(kind,): min(times) for kind, times in idle.items()},
+        "waiting_cells": waiting,
+        "inaccessible_cells": inaccessible,
+        "denied_cells": denied,
+    }
+    for name, (help, labels) in _FOUND_GAUGES.items():
+        family = GaugeMetricFamily(PREFIX + name, help, labels=labels)
+        for row, value in values[name].items():
+            family.add_metric(row, value)
+        yield family
 
 
 def _labels(snapshot: Snapshot) -> tuple[str, ...]:

@@ -196,7 +196,7 @@ def test_requests_of_found_scopes_are_summed_until_they_have_an_operation() -> N
     registry = CollectorRegistry()
     metrics = ApiMetrics(registry)
     found = [snapshot(account) for account in ("1", "2")]
-    metrics.sum_found(snapshot.scope for snapshot in found)
+    metrics.set_found_scopes(snapshot.scope for snapshot in found)
 
     def requests() -> dict[str, float]:
         for account in ("1", "2", "named"):
@@ -214,7 +214,7 @@ def test_requests_of_found_scopes_are_summed_until_they_have_an_operation() -> N
 def test_errors_of_found_scopes_are_summed_too() -> None:
     registry = CollectorRegistry()
     metrics = ApiMetrics(registry)
-    metrics.sum_found([snapshot("1").scope])
+    metrics.set_found_scopes([snapshot("1").scope])
     metrics.count_error("1", REGION, "iot", "ListJobs", "AccessDenied")
     scrape = Scrape(generate_latest(registry).decode())
     assert scrape.by("aws_account_id", f"{PREFIX}api_request_errors_total") == {"": 1.0}
