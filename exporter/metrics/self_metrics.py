@@ -184,8 +184,8 @@ _FOUND_GAUGES: Mapping[str, tuple[str, Labels]] = {
     "waiting_cells": ("Number of cells that the exporter found and whose first refresh has not ended.", ("kind",)),
     "inaccessible_cells": (
         (
-            "Number of cells that the exporter found, that have no known operation, and whose accounts are inaccessible; "
-            "they have no series of their own."
+            "Number of cells that the exporter found, that have no known operation, and whose accounts are "
+            "inaccessible; they have no series of their own."
         ),
         ("kind",),
     ),

@@ -1,7 +1,7 @@
 """``show`` prints documents, policies, schemas, rules and dashboards that are generated from code."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,32 +87,41 @@ def run(
         "--role": (role, (POLICY,)),
         "--failures": (failures, (POLICY,)),
     }
-    problems = [
-        f"{flag}: not used by {subject}, only by {', '.join(subjects)}"
-        for flag, (value, subjects) in uses.items()
-        if value and subject not in subjects
-    ]
+    problems = [*_unused_flags(subject, uses), *_policy_problems(subject, config_file, account, role)]
     if subject == COMPLETION and not shell:
         problems.append(f"SHELL: expected one of {', '.join(SHELLS)}")
-    problems += [
-        f"{flag}: needs --config.file"
-        for flag, value in (("--account", account), ("--role", role))
-        if value and not config_file and subject == POLICY
-    ]
-    if account and role:
-        problems.append("--account, --role: use only one of them")
     if problems:
         raise ConfigError(problems)
     if shell:
         text = SHELLS[shell]()
-    elif subject in MONITORING:
-        text = MONITORING[subject](read_settings(alerts_file, KINDS) if alerts_file else UNCHANGED)
     elif subject == POLICY:
         text = _json(_policy(config_file, account, role, failures))
     else:
-        text = DOCUMENTS[subject]()
+        text = _document(subject, alerts_file)
     print(text, end="")
     return 0
+
+
+def _unused_flags(subject: str, uses: Mapping[str, tuple[object, Sequence[str]]]) -> Iterator[str]:
+    """Yield a problem for each flag with a value that the subject does not use. ``uses`` has its value and subjects."""
+    for flag, (value, subjects) in uses.items():
+        if value and subject not in subjects:
+            yield f"{flag}: not used by {subject}, only by {', '.join(subjects)}"
+
+
+def _policy_problems(subject: str, config_file: Path | None, account: str | None, role: str | None) -> Iterator[str]:
+    """Yield the problems of the flags that select a policy."""
+    for flag, value in (("--account", account), ("--role", role)):
+        if value and not config_file and subject == POLICY:
+            yield f"{flag}: needs --config.file"
+    if account and role:
+        yield "--account, --role: use only one of them"
+
+
+def _document(subject: str, alerts_file: Path | None) -> str:
+    if subject in MONITORING:
+        return MONITORING[subject](read_settings(alerts_file, KINDS) if alerts_file else UNCHANGED)
+    return DOCUMENTS[subject]()
 
 
 def _policy(config_file: Path | None, account: str | None, role: str | None, failures: bool) -> Mapping[str, Any]:
