@@ -58,8 +58,9 @@ retries of a thing: the sum over all failure types.
 
 `aws_iot_job_certainly_failed_things` is the lower limit, including failures that AWS does not retry.
 `aws_iot_job_possibly_failed_things` is the distance to the upper limit. If it is 0, the number of failed things is
-exact. Otherwise only AWS's list of the job's executions shows which things failed. The exporter does not read this
-list, because it needs one call for each 250 executions.
+exact. Otherwise only AWS's list of the job's executions shows which things failed. A refresh does not read this list,
+because it needs one call for each 250 executions. The command `failures` reads it, and so does the page of an
+operation with `failures: true` in the configuration.
 
 | the job with three retries | succeeded | failed | queued | certainly failed | possibly failed | progress |
 |---|---|---|---|---|---|---|
