@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from exporter.collector.cell_state import CellState, restore, with_scope
 from exporter.collector.cells import Cell
@@ -114,10 +114,10 @@ class CellRefresher:
         finally:
             self.task = None
             try:
-                self._finish(attempt)
-                self._log_omission()
-                self._log_denial(attempt)
-                self.publish_snapshot()
+                snapshot = self._finished(attempt)
+                self._log_omission(snapshot.active_omitted)
+                self._log_denial(attempt, snapshot.is_denied)
+                self.publish(snapshot)
             finally:
                 # Even after a defect, the cell must become due again.
                 self.on_end(self)
@@ -295,31 +295,33 @@ class CellRefresher:
         # A final operation is not read again: it stays fresh while AWS responds.
         return now - max(operation.read_at, response_at if operation.final else NEVER) <= self.settings.stale_after
 
-    def _finish(self, attempt: RefreshAttempt) -> None:
+    def _finished(self, attempt: RefreshAttempt) -> Snapshot:
+        """End an attempt, and return the snapshot after it."""
         state = self.state
         if state.lists and state.lists.has_endless_list:
             attempt.add(Failure(Reason.MALFORMED, detail="a list of AWS has no end"))
         state.end_of_support.note(attempt)
         state.cache.sync(state.tracked.values())
-        has_operations = any(operation.reading or not operation.explicit for operation in state.tracked.values())
-        state.last_refresh = state.last_refresh.after(attempt, self.clock.now(), self.clock.monotonic(), has_operations)
-        is_refused = attempt.is_only_denied and not attempt.has_response
+        state.last_refresh = state.last_refresh.after(attempt, self.clock.now(), self.clock.monotonic())
         active = [operation for operation in state.tracked.values() if not operation.final]
         # A refused cell whose active operations have expired is tried rarely. A named id is always tried at full pace.
         has_expired = all(operation.reading and not self._is_fresh(operation) for operation in active)
-        state.pace.note(not (active or attempt.reasons), is_refused and has_expired)
+        state.pace.note(not (active or attempt.reasons), attempt.is_refused and has_expired)
         self._attempt = None
+        snapshot = self.snapshot()
+        if not (snapshot.up or snapshot.is_counted):
+            state.last_refresh = replace(state.last_refresh, has_own_failure=True)
+        return snapshot
 
-    def _log_denial(self, attempt: RefreshAttempt) -> None:
+    def _log_denial(self, attempt: RefreshAttempt, is_counted: bool) -> None:
         """Log once that AWS denies calls, unless the account has one line for all of its denied cells."""
-        is_own = bool(attempt.denial) and not self.snapshot().is_denied
+        is_own = bool(attempt.denial) and not is_counted
         if attempt.denial and is_own and not self.state.denial_logged:
             self.log.failure(*attempt.denial)
         self.state.denial_logged = is_own
 
-    def _log_omission(self) -> None:
+    def _log_omission(self, number: int) -> None:
         """Log once that active operations are omitted, until none is."""
-        number = self._select().active_omitted
         if number and not self.state.omission_logged:
             self.log.active_omitted(number)
         self.state.omission_logged = bool(number)

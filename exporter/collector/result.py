@@ -75,11 +75,6 @@ class RefreshFailures:
         return frozenset(self.failures)
 
     @property
-    def is_only_denied(self) -> bool:
-        """Whether AWS denied access, and nothing else failed. Only a change of policies or the configuration helps."""
-        return self.reasons == {Reason.ACCESS_DENIED}
-
-    @property
     def lacks_credentials(self) -> bool:
         """Whether there were no credentials for the account."""
         return bool(self.account_failures)
@@ -108,6 +103,11 @@ class RefreshAttempt(RefreshFailures):
     def fails_repeatedly(self) -> bool:
         """Whether so many calls failed in a row that the refresh describes no more operations."""
         return self.consecutive_failures >= MAX_CONSECUTIVE_FAILURES
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether AWS only denied access, also to the role. Only a change of policies or the configuration helps."""
+        return self.reasons == {Reason.ACCESS_DENIED} and not self.has_response
 
     def note_response(self) -> None:
         """Note a response of AWS."""
@@ -143,8 +143,8 @@ class RefreshAttempt(RefreshFailures):
 class LastRefresh(RefreshFailures):
     """The last finished refresh; ``succeeded_at`` is in Unix seconds, other times are in monotonic ones.
 
-    ``has_own_failure`` is true if a refresh since the last success failed, and the cell had series that said so. A lack
-    of credentials has series of the account, and denied cells without operations are only counted.
+    ``has_own_failure`` is true if a refresh since the last success failed, and the cell had series that said so. A cell
+    that was only counted had none.
     ``recovered_at`` is the time of the first success after such a failure. ``regained_at`` is that of the first success
     after a lack of credentials.
     """
@@ -160,16 +160,15 @@ class LastRefresh(RefreshFailures):
     duration: float | None = None
     ended_at: float = NEVER
 
-    def after(self, attempt: RefreshAttempt, now: float, monotonic: float, has_operations: bool) -> LastRefresh:
-        """Return the result of the attempt that has just ended. ``has_operations`` if an operation is known."""
+    def after(self, attempt: RefreshAttempt, now: float, monotonic: float) -> LastRefresh:
+        """Return the result of the attempt that has just ended. The snapshot decides about its ``has_own_failure``."""
         up = not attempt.reasons
-        has_own_failure = not (up or attempt.lacks_credentials or (attempt.is_only_denied and not has_operations))
         return LastRefresh(
             account_failures=dict(attempt.account_failures),
             own_failures=dict(attempt.own_failures),
             up=up,
             succeeded_at=now if up else self.succeeded_at,
-            has_own_failure=not up and (self.has_own_failure or has_own_failure),
+            has_own_failure=self.has_own_failure and not up,
             recovered_at=monotonic if up and self.has_own_failure else self.recovered_at,
             regained_at=monotonic if up and self.lacks_credentials else self.regained_at,
             # A refresh that needed no call counts as a response: AWS refused nothing.

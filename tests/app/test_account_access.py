@@ -12,6 +12,7 @@ from exporter.config.partitions import ENABLED_BY_DEFAULT
 from tests.support.exposition_rows import Scrape
 from tests.support.scripted_endpoint import HttpResponse, error_response, json_response
 from tests.support.virtual_exporter import VirtualExporter, VirtualExporters, virtual_exporters
+from tests.support.virtual_loop import TODAY
 
 ID = "111122223333"
 WATCH = "[{kind: thing_registration_task, discover: true}, {kind: iot_job, discover: true}]"
@@ -38,7 +39,7 @@ DENIED, IDLE = "aws_iot_bulk_exporter_denied_cells", "aws_iot_bulk_exporter_idle
 CELL_ERROR = "aws_iot_bulk_exporter_cell_error"
 # A failure that is no denial.
 CONFLICT = error_response("ConflictException", 409)
-MINUTE = 60.0
+MINUTE, DAY = 60.0, 86400.0
 
 
 def sts_error(code: str, status: int) -> HttpResponse:
@@ -51,7 +52,8 @@ class Aws:
     """An account with empty lists, also as the only member of an organization.
 
     ``role`` is STS's error for its role. ``denied`` is a part of the URLs or of the credential scopes of requests that
-    get the response ``denial``. AWS refuses the sessions of the role that exist if ``is_revoked`` is true.
+    get the response ``denial``. AWS refuses the sessions of the role that exist if ``is_revoked`` is true. It
+    lists ``jobs``, which were created at ``jobs_created``, in Unix seconds.
     """
 
     role: HttpResponse | None = None
@@ -59,6 +61,7 @@ class Aws:
     denial: HttpResponse = field(default_factory=lambda: error_response("AccessDeniedException", 403))
     is_revoked: bool = False
     jobs: list[str] = field(default_factory=list)
+    jobs_created: float = TODAY
 
     def respond(self, api: str, request: AWSPreparedRequest) -> HttpResponse:
         """Return the response to a call."""
@@ -73,7 +76,10 @@ class Aws:
         # The Region of a request is a part of its signature.
         if self.denied and self.denied in f"{request.url} {request.headers['Authorization']!s}":
             return self.denial
-        jobs = [{"jobId": id, "status": "IN_PROGRESS"} for id in self.jobs]
+        if api == "DescribeJob":
+            job = {"jobId": self.jobs[0], "status": "IN_PROGRESS", "createdAt": self.jobs_created}
+            return json_response({"job": {**job, "jobProcessDetails": {}}})
+        jobs = [{"jobId": id, "status": "IN_PROGRESS", "createdAt": self.jobs_created} for id in self.jobs]
         return json_response({"jobs": jobs, "taskIds": [], "deployments": []})
 
 
@@ -235,6 +241,23 @@ def test_denied_cells_of_a_found_account_are_counted_until_aws_allows_them(
     assert not any(exposed.rows(UP) for exposed in repaired)
     assert not repaired[-1].rows(DENIED)
     assert sum(repaired[-1].by("kind", IDLE).values()) == 4
+
+
+def test_a_denied_cell_with_an_operation_that_is_not_watched_has_no_rows_after_its_repair(
+    aws: Aws, exporters: VirtualExporters
+) -> None:
+    aws.jobs, aws.jobs_created = ["ancient"], TODAY - 7 * DAY
+    for exporter in start(
+        exporters, ORGANIZATION.replace("iot_job, discover: true", "iot_job, discover: {max_age: 1d}")
+    ):
+        assert sum(scrape(exporter).by("kind", IDLE).values()) == 4
+        aws.denied = "/jobs"
+        denied = [scrape(exporter, 20 * MINUTE) for _ in range(2)]
+        assert denied[-1].by("aws_region", DENIED) == {"eu-west-1": 1, "us-east-1": 1}
+        aws.denied = ""
+        repaired = [scrape(exporter, MINUTE) for _ in range(20)]
+        assert not any(exposed.rows(UP) for exposed in (*denied, *repaired))
+        assert sum(repaired[-1].by("kind", IDLE).values()) == 4
 
 
 def test_an_organization_with_denied_regions_has_few_rows(aws: Aws, exporters: VirtualExporters) -> None:
