@@ -35,7 +35,7 @@ class AccountLog:
             self._note_access(snapshot)
         if snapshot.is_denied:
             self._note_denial(snapshot)
-        elif snapshot.key in self._denied.get(snapshot.key.account, ()):
+        elif snapshot.key in self._denied.get(snapshot.key.account, ()) and not _may_be_denied(snapshot):
             self._note_permission(snapshot)
 
     def keep(self, keys: Collection[CellKey]) -> None:
@@ -78,6 +78,11 @@ class AccountLog:
         self._denied[account].remove(snapshot.key)
         if not self._denied[account]:
             del self._denied[account]
-            # A cell that fails for another reason has lines of its own.
+            # A cell that a new configuration has reset was not read yet.
             if snapshot.up:
                 self._log.info(ALLOWED, account=account)
+
+
+def _may_be_denied(snapshot: Snapshot) -> bool:
+    """Return whether a cell that was denied has not been read completely since, and its service has not ended."""
+    return bool(snapshot.reasons) and Reason.END_OF_SUPPORT not in snapshot.reasons

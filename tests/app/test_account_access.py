@@ -39,7 +39,7 @@ DENIED, IDLE = "aws_iot_bulk_exporter_denied_cells", "aws_iot_bulk_exporter_idle
 CELL_ERROR = "aws_iot_bulk_exporter_cell_error"
 # A failure that is no denial.
 CONFLICT = error_response("ConflictException", 409)
-MINUTE, DAY = 60.0, 86400.0
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
 
 def sts_error(code: str, status: int) -> HttpResponse:
@@ -77,7 +77,7 @@ class Aws:
         if self.denied and self.denied in f"{request.url} {request.headers['Authorization']!s}":
             return self.denial
         if api == "DescribeJob":
-            job = {"jobId": self.jobs[0], "status": "IN_PROGRESS", "createdAt": self.jobs_created}
+            job = {"jobId": request.url.rpartition("/")[2], "status": "IN_PROGRESS", "createdAt": self.jobs_created}
             return json_response({"job": {**job, "jobProcessDetails": {}}})
         jobs = [{"jobId": id, "status": "IN_PROGRESS", "createdAt": self.jobs_created} for id in self.jobs]
         return json_response({"jobs": jobs, "taskIds": [], "deployments": []})
@@ -283,6 +283,10 @@ REFUSED = ("account cannot be accessed", "factory", "access_denied")
 REPAIRED = ("account can be accessed again", "factory")
 
 
+DENIED_LINE = "AWS denies found cells of the account; this is the first one, and the log has no line for further ones"
+ALLOWED_LINE = "AWS denies no found cell of the account any more"
+
+
 def log_lines(exporter: VirtualExporter) -> list[tuple[str, ...]]:
     """Return the new lines about accounts and calls: the message, the account, the Region, the kind and the reason."""
     lines = [line for line in exporter.log.getvalue().splitlines() if " account=factory" in line]
@@ -365,14 +369,44 @@ def test_the_denied_cells_of_a_found_account_have_one_log_line_and_one_when_aws_
         scrape_often(exporter)
         ((message, account, region, kind, reason),) = log_lines(exporter)
         assert (account, reason) == ("factory", "access_denied")
-        assert message.startswith("AWS denies found cells of the account;")
+        assert message == DENIED_LINE
         assert "" not in (region, kind)
         aws.denied = ""
         scrape_often(exporter)
-        assert log_lines(exporter) == [("AWS denies no found cell of the account any more", "factory")]
+        assert log_lines(exporter) == [(ALLOWED_LINE, "factory")]
         aws.denied = "aws4_request"
         scrape_often(exporter)
-        assert [line[0] for line in log_lines(exporter)] == [message]
+        assert [line[0] for line in log_lines(exporter)] == [DENIED_LINE]
+
+
+def test_a_scrape_during_the_first_allowed_refresh_loses_no_log_line(aws: Aws, finder: VirtualExporter) -> None:
+    aws.jobs, aws.denied = [f"firmware-{number}" for number in range(100)], "aws4_request"
+    scrape_often(finder)
+    assert [line[0] for line in log_lines(finder)] == [DENIED_LINE]
+    aws.denied = ""
+    finder.loop.pass_time(HOUR)
+    finder.scrape(patience=0.0)
+    finder.loop.pass_time(1.0)
+    finder.scrape(patience=0.0)
+    # The jobs are listed, and the budget delays their reading.
+    assert sum(snapshot.listed > 0 for snapshot in finder.service.runtime.store.snapshots()) == 2
+    scrape_often(finder)
+    assert log_lines(finder) == [(ALLOWED_LINE, "factory")]
+
+
+@pytest.mark.parametrize("failure", [CONFLICT, error_response("ThrottlingException", 429)], ids=["failed", "throttled"])
+def test_cells_that_fail_in_between_lose_no_log_line(aws: Aws, finder: VirtualExporter, failure: HttpResponse) -> None:
+    denial, aws.denied = aws.denial, "aws4_request"
+    scrape_often(finder)
+    aws.denial = failure
+    scrape_often(finder)
+    assert [line[0] for line in log_lines(finder)] == [DENIED_LINE, *["AWS call failed"] * 4]
+    aws.denial = denial
+    scrape_often(finder)
+    assert log_lines(finder) == []
+    aws.denied = ""
+    scrape_often(finder)
+    assert log_lines(finder) == [(ALLOWED_LINE, "factory")]
 
 
 def test_a_denied_cell_with_a_known_operation_has_a_log_line_of_its_own(aws: Aws, finder: VirtualExporter) -> None:
