@@ -111,16 +111,15 @@ class CellRefresher:
         self._attempt = attempt
         try:
             await self._read_all(attempt, connect)
+            snapshot = self._finished(attempt)
+            self._log_omission(snapshot.active_omitted)
+            self._log_denial(attempt, snapshot.is_denied)
+            self.publish(snapshot)
         finally:
-            self.task = None
-            try:
-                snapshot = self._finished(attempt)
-                self._log_omission(snapshot.active_omitted)
-                self._log_denial(attempt, snapshot.is_denied)
-                self.publish(snapshot)
-            finally:
-                # Even after a defect, the cell must become due again.
-                self.on_end(self)
+            # A cancelled refresh has no result: a part of the state belongs to the successor of this cell already.
+            # Even after a defect, the cell must become due again.
+            self.task = self._attempt = None
+            self.on_end(self)
 
     def snapshot(self) -> Snapshot:
         """Return what is known now. Operations whose last reading is older than ``stale_after`` are left out."""

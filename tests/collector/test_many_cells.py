@@ -11,6 +11,7 @@ from exporter.collector.refresh_queue import REFRESHES_AT_ONCE, SLOW_SECONDS
 from exporter.collector.scheduler import RefreshScheduler
 from exporter.collector.timetable import Timetable
 from exporter.core.model import CellKey, Snapshot
+from tests.support.held_calls import HeldCalls
 from tests.support.scripted_endpoint import HttpResponse, json_response
 from tests.support.virtual_exporter import VirtualExporter, virtual_exporters
 
@@ -27,33 +28,13 @@ def respond(api: str, request: AWSPreparedRequest) -> HttpResponse:
     return json_response({"jobs": []})
 
 
-class Calls:
-    """The calls to AWS, which wait while ``held`` is a list."""
-
-    def __init__(self) -> None:
-        self.held: list[Callable[[], None]] | None = None
-
-    def begin(self, call: Callable[[], None]) -> None:
-        """Start a call, or let it wait."""
-        if self.held is None:
-            call()
-        else:
-            self.held.append(call)
-
-    def release(self) -> None:
-        """Start the calls that wait, and all later ones."""
-        held, self.held = self.held or [], None
-        for call in held:
-            call()
+@pytest.fixture
+def aws() -> HeldCalls:
+    return HeldCalls()
 
 
 @pytest.fixture
-def aws() -> Calls:
-    return Calls()
-
-
-@pytest.fixture
-def exporter(aws: Calls) -> Iterator[VirtualExporter]:
+def exporter(aws: HeldCalls) -> Iterator[VirtualExporter]:
     with virtual_exporters(respond) as exporters, exporters.start(f"accounts:\n{ACCOUNTS}\n", aws.begin) as exporter:
         exporter.scrape()
         yield exporter
@@ -101,7 +82,7 @@ def starts(exporter: VirtualExporter) -> list[float | None]:
 
 
 def test_a_limited_number_of_refreshes_run_at_the_same_time_and_slow_ones_do_not_count(
-    exporter: VirtualExporter, aws: Calls
+    exporter: VirtualExporter, aws: HeldCalls
 ) -> None:
     aws.held = []
     exporter.loop.pass_time(60.0)
@@ -118,7 +99,9 @@ def test_a_limited_number_of_refreshes_run_at_the_same_time_and_slow_ones_do_not
     assert min(start or 0.0 for start in starts(exporter)) >= 60.0
 
 
-def test_a_cell_that_waits_for_its_refresh_is_refreshed_after_a_reload(exporter: VirtualExporter, aws: Calls) -> None:
+def test_a_cell_that_waits_for_its_refresh_is_refreshed_after_a_reload(
+    exporter: VirtualExporter, aws: HeldCalls
+) -> None:
     aws.held = []
     exporter.loop.pass_time(60.0)
     exporter.scrape(patience=0.0)
