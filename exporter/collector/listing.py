@@ -63,8 +63,8 @@ class Lists:
         self._clock = clock
         self._lists: dict[str, _List] = {}
         self._endless: dict[str, float] = {}
+        self._too_long: set[str] = set()
         self._described: set[str] = set()
-        self._has_unfiltered = bool(kind.discovery.status_parameter) and rules.finds_unknown
         self._was_read = False
         self._too_long_at = NEVER
 
@@ -139,6 +139,15 @@ class Lists:
         return True
 
     @property
+    def _has_unfiltered(self) -> bool:
+        """Whether the list without a status is read beside the lists by status. It is compared with complete ones."""
+        return bool(self._kind.discovery.status_parameter) and self._rules.finds_unknown and not self._too_long
+
+    def _is_superfluous(self, status: str) -> bool:
+        """Return whether a list that was due can show nothing, because another one was too long in the same refresh."""
+        return status == ANY_STATUS and bool(self._too_long)
+
+    @property
     def _active_lists(self) -> int:
         return sum(map(self._kind.is_active, self._wanted_statuses)) if self._kind.discovery.status_parameter else 1
 
@@ -148,7 +157,13 @@ class Lists:
         self._lists[ANY_STATUS] = _List(started, unknown)
 
     async def read(self, api: Api, status: str) -> None:
-        """Read all pages of one list. Raises ApiError."""
+        """Read all pages of one list. Raises ApiError.
+
+        All operations together, or the finished ones, can be too many for a list, although no wanted list is too long.
+        A list that is too long and whose status is not wanted is therefore no failure, and is not read again.
+        """
+        if self._is_superfluous(status):
+            return
         started = self._clock.monotonic()
         self._endless.pop(status, None)
         self._was_read = False
@@ -156,12 +171,13 @@ class Lists:
         try:
             await self._read_entries(api, status, entries)
         except EndlessListError:
-            if self._has_unfiltered and status not in self._wanted_statuses:
-                # All operations together, or the finished ones, can be too many, although no other list is too long.
-                self._has_unfiltered = False
-            else:
+            if status in self._wanted_statuses or not self._kind.discovery.status_parameter:
                 self._endless[status] = self._clock.monotonic()
                 raise
+            self._too_long.add(status)
+            # An operation that is missing from the pages that were read can be on a later one.
+            if status != ANY_STATUS:
+                return
         if status == ANY_STATUS and self._kind.discovery.status_parameter:
             self._keep_unfiltered(started, entries)
         else:
@@ -219,7 +235,7 @@ class Lists:
 
     def _is_due(self, status: str) -> bool:
         now = self._clock.monotonic()
-        if now - self._endless.get(status, NEVER) < TERMINAL_SECONDS:
+        if status in self._too_long or now - self._endless.get(status, NEVER) < TERMINAL_SECONDS:
             return False
         newest = self._lists.get(status)
         is_active = self._kind.is_active(status) if status else not self._kind.discovery.status_parameter

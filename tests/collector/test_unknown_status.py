@@ -1,6 +1,6 @@
 """An operation whose first status is unknown is found by a list without a status, and followed to its end."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pytest
 
@@ -170,13 +170,13 @@ def test_an_operation_of_an_unknown_status_is_kept_by_the_default_configuration_
 
 
 class LargeAws(ScriptedAws):
-    """An AWS with more tasks than the maximum of one list: that of ``status``, or that without a status."""
+    """An AWS with more tasks than the maximum of some lists: those of ``long``, empty for the one without a status."""
 
-    status = ""
+    long: Collection[str] = ("",)
 
     def find(self, target: str, path: str) -> HttpResponse:
         """Return the response for a path."""
-        if path == TASKS and (f"status={self.status}" in target if self.status else "status=" not in target):
+        if path == TASKS and target.partition("status=")[2].partition("&")[0] in self.long:
             return json_response({"taskIds": ["new"], "nextToken": str(len(self.requests))})
         return super().find(target, path)
 
@@ -195,11 +195,25 @@ def test_too_many_operations_for_one_list_are_no_failure() -> None:
     assert sum(target.startswith(list_of(TASKS)) and "status=" not in target for target in aws.requests) == 1000
 
 
-def test_too_many_ended_tasks_are_no_failure_of_the_default_configuration() -> None:
+@pytest.mark.parametrize("long", [("Completed",), ("Completed", "")], ids=["ended tasks", "all tasks together"])
+def test_too_many_ended_tasks_are_no_failure_of_the_default_configuration(long: tuple[str, ...]) -> None:
     aws = LargeAws(default_aws({"new": "Paused"}, {}).responses)
-    aws.status = "Completed"
+    aws.long = long
     with serve_app(aws.app()) as endpoint, serve_exporter(DEFAULT, endpoint) as exporter:
         exporter.scrape()
         for seconds in (30.0, 400.0, 400.0):
-            assert Scrape(exporter.scrape(after=seconds)).reasons() == set()
+            assert Scrape(exporter.scrape(after=seconds, within="300")).reasons() == set()
+    assert sum("status=Completed" in target for target in aws.requests) == 1000
+
+
+def test_a_task_that_ends_among_too_many_ended_ones_is_kept() -> None:
+    aws = LargeAws(default_aws({"task": "InProgress"}, {}).responses)
+    aws.long = ("Completed",)
+    with serve_app(aws.app()) as endpoint, serve_exporter(DEFAULT, endpoint) as exporter:
+        for _ in range(2):
+            exporter.scrape(within="300")
+        aws.responses |= {f"{TASKS}/task": task("Completed"), list_of(TASKS, "InProgress"): ids()}
+        for _ in range(4):
+            exposed = Scrape(exporter.scrape(after=400.0, within="300"))
+            assert (exposed.status("task"), exposed.reasons()) == ("Completed", set())
     assert sum("status=Completed" in target for target in aws.requests) == 1000
