@@ -1,6 +1,7 @@
 """The cells that wait for a refresh, and the number of refreshes that run at the same time."""
 
 import asyncio
+from collections.abc import Iterable
 
 from exporter.collector.cell_refresher import CellRefresher
 from exporter.collector.operation_reader import Connect
@@ -15,16 +16,24 @@ class RefreshQueue:
     """Starts refreshes in the order in which they arrive, and limits how many run at the same time.
 
     A cell that waits has no task, because tens of thousands of cells are due after a pause of the scrapes. ``connect``
-    returns the API of a cell.
+    returns the API of a cell. The refreshes ``under_way`` continue from the last configuration, and count too.
     """
 
-    def __init__(self, connect: Connect, limit: int = REFRESHES_AT_ONCE, slow_seconds: float = SLOW_SECONDS) -> None:
+    def __init__(
+        self,
+        connect: Connect,
+        under_way: Iterable[CellRefresher] = (),
+        limit: int = REFRESHES_AT_ONCE,
+        slow_seconds: float = SLOW_SECONDS,
+    ) -> None:
         self._connect = connect
         self._limit = limit
         self._slow_seconds = slow_seconds
         # The values are the times of arrival, in monotonic seconds. A dictionary keeps the order.
         self._waiting: dict[CellRefresher, float] = {}
         self._counted: dict[CellRefresher, asyncio.TimerHandle] = {}
+        for refresher in under_way:
+            self._count(refresher)
 
     def add(self, refresher: CellRefresher) -> None:
         """Start a refresh, at once or in its turn."""
@@ -52,5 +61,12 @@ class RefreshQueue:
         while self._waiting and len(self._counted) < self._limit:
             refresher = next(iter(self._waiting))
             del self._waiting[refresher]
-            self._counted[refresher] = asyncio.get_running_loop().call_later(self._slow_seconds, self.leave, refresher)
             refresher.start(self._connect)
+            self._count(refresher)
+
+    def _count(self, refresher: CellRefresher) -> None:
+        """Count a refresh that has started, until it ends or is slow."""
+        slow_at = (refresher.started or 0.0) + self._slow_seconds
+        seconds = slow_at - refresher.clock.monotonic()
+        if seconds > 0:
+            self._counted[refresher] = asyncio.get_running_loop().call_later(seconds, self.leave, refresher)

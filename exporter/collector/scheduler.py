@@ -55,8 +55,8 @@ class RefreshScheduler:
         self._clock = clock
         self._neighbours = _neighbours([refresher.cell for refresher in refreshers.values()])
         self._is_stopped = False
-        self._queue = RefreshQueue(connect)
         self._under_way = {key: refresher for key, refresher in refreshers.items() if refresher.task}
+        self._queue = RefreshQueue(connect, self._under_way.values())
         self._waits: list[_Wait] = []
         self._timetable = Timetable({key: refresher.due_at() for key, refresher in refreshers.items()})
         for refresher in refreshers.values():

@@ -112,6 +112,27 @@ def test_a_cell_that_waits_for_its_refresh_is_refreshed_after_a_reload(
     assert min(start or 0.0 for start in starts(exporter)) >= 60.0
 
 
+def test_refreshes_that_continue_after_a_reload_count_until_they_are_slow(
+    exporter: VirtualExporter, aws: HeldCalls
+) -> None:
+    aws.held = []
+    exporter.loop.pass_time(60.0)
+    exporter.scrape(patience=0.0)
+    exporter.loop.pass_time(SLOW_SECONDS / 2)
+    running = []
+    for _ in range(3):
+        assert exporter.get("/-/reload", method="POST").status == 200
+        exporter.scrape(patience=0.0)
+        running.append(refreshes(exporter))
+    # The time before the reload counts: a reload every second would otherwise keep a slow refresh in its place.
+    exporter.loop.pass_time(SLOW_SECONDS / 2)
+    running.append(refreshes(exporter))
+    assert running == [REFRESHES_AT_ONCE] * 3 + [2 * REFRESHES_AT_ONCE]
+    aws.release()
+    exporter.scrape()
+    assert refreshes(exporter) == 0
+
+
 def test_a_cell_becomes_due_again_after_a_defect(exporter: VirtualExporter) -> None:
     refresher = next(iter(exporter.service.runtime.scheduler.refreshers.values()))
 
