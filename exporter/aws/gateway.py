@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -47,6 +47,12 @@ class SharedResources:
     clients: ClientPool
     workers: CellWorkers = field(default_factory=dict)
 
+    def keep_workers(self, accounts: Collection[str]) -> None:
+        """Remove the workers that run no call, except those of these accounts."""
+        for key, workers in tuple(self.workers.items()):
+            if key[0] not in accounts and workers.is_idle:
+                del self.workers[key]
+
 
 class Gateway:
     """AWS for one configuration: clients by account, budgets by API, workers by cell.
@@ -77,11 +83,13 @@ class Gateway:
     def with_settings(self, settings: Aws, accounts: Iterable[Account], fresh_seconds: float) -> Gateway:
         """Return the gateway of the next configuration. It shares the budgets, whose share changes at once.
 
-        Clients and credentials are kept unless their account or a time-out changes.
+        Clients and credentials are kept unless their account or a time-out changes. Workers of a removed account stay
+        while one of their calls runs, because it uses a thread.
         """
-        shared = self._shared
+        shared, kept = self._shared, tuple(accounts)
         shared.budgets.set_share(settings.api_budget)
-        shared.clients.keep(accounts)
+        shared.clients.keep(kept)
+        shared.keep_workers({account.name for account in kept})
         if not shared.clients.has_client_settings(settings):
             clients = _new_clients(self.models, settings, self._metrics, self._clock, self.budgets)
             shared = replace(shared, clients=clients)

@@ -39,6 +39,11 @@ class Workers:
         return sum(future.cancelled() for future in self._running)
 
     @property
+    def is_idle(self) -> bool:
+        """Whether no call is running, not even an abandoned one."""
+        return not self._running
+
+    @property
     def has_free_slot(self) -> bool:
         """Whether a call would start at once."""
         return self._free_slot.is_set()

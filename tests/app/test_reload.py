@@ -1,6 +1,7 @@
 """A reload replaces everything at once. Cells that stay keep their data, quotas stay spent, and nothing grows."""
 
 import asyncio
+import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -15,6 +16,7 @@ from exporter.app.exporter import new_exporter
 from exporter.aws.budget import Budgets
 from exporter.aws.gateway import Gateway, ScopeApi
 from exporter.aws.models import Models
+from exporter.aws.workers import Workers
 from exporter.collector.cells import Cell, configured_cells, target_cell
 from exporter.collector.probe import MOST_KEPT, Prober
 from exporter.config.loader import ConfigFile, parse_config
@@ -293,7 +295,27 @@ def test_the_next_configuration_keeps_budgets_and_workers_and_the_clients_of_rem
     assert first.clients is same.clients is not new.clients
     assert new.clients is same_new.clients
     assert first.gateway.budgets is same_new.gateway.budgets
-    assert first.workers is same_new.workers
+    assert first.workers is same.workers is not new.workers is same_new.workers
+
+
+def test_the_workers_of_a_removed_account_are_kept_while_a_call_runs() -> None:
+    async def run() -> list[Workers]:
+        gateway = Gateway(Models(), Aws(), ApiMetrics(CollectorRegistry()), ManualClock().clock())
+        (account,) = parse_config('accounts: [{account_id: "111122223333"}]', KINDS).accounts
+        release, found = threading.Event(), []
+        workers = (await gateway.connect(account, "eu-west-1", "test")).workers
+        call = asyncio.create_task(workers.run(release.wait, 600))
+        await asyncio.sleep(0)
+        for _ in range(2):
+            gateway = gateway.with_settings(Aws(), [], 0.0)
+            found.append((await gateway.connect(account, "eu-west-1", "test")).workers)
+            release.set()
+            await call
+        return [workers, *found]
+
+    with aws_environment("http://127.0.0.1:1"):
+        first, hanging, ended = asyncio.run(run())
+    assert first is hanging is not ended
 
 
 def test_the_rendered_text_is_kept_until_a_configuration_has_other_labels() -> None:
