@@ -214,12 +214,12 @@ def result_json(result: WatchResult) -> dict[str, Any]:
     return {
         "result": status.name.lower() if status is not None else None,
         "exit_status": status,
-        "operations": {_key(outcome): len(result.with_outcome(outcome)) for outcome in WORDS},
+        "operations": {outcome.value: len(result.with_outcome(outcome)) for outcome in WORDS},
         "not_succeeded": [
             {
                 **_cell_json(operation),
                 "id": operation.id,
-                "outcome": _key(operation.outcome),
+                "outcome": operation.outcome.value,
                 "reason": operation.reason,
             }
             for operation in result.operations
@@ -241,10 +241,6 @@ def _number(number: int, noun: str) -> str:
 
 def _cell_json(operation: WatchedOperation) -> dict[str, str]:
     return {"account": operation.cell.account, "aws_region": operation.cell.region, "kind": operation.cell.kind}
-
-
-def _key(outcome: Outcome) -> str:
-    return outcome.name.lower()
 
 
 def _unreadable(result: WatchResult) -> Iterator[tuple[tuple[str, str, str], tuple[str, ...]]]:

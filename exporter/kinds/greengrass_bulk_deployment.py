@@ -84,7 +84,7 @@ async def _groups(api: Api, id: str) -> Counts:
     statuses: dict[str, str] = {}
     async for page in api.pages(REPORTS, BulkDeploymentId=id):
         for report in response.structures(page, "Deployments"):
-            status = response.status(report, "DeploymentStatus")
+            status = response.required_text(report, "DeploymentStatus")
             # A list that changes while it is read can contain a group twice.
             key = response.text(report, "DeploymentId") or f"{len(statuses)}"
             statuses[key] = status if status in GROUP_STATUSES else GROUP_STATUSES[-1]
@@ -97,7 +97,7 @@ def parse(id: str, description: Response, groups: Counts | None = None) -> Green
     metrics = response.structure(description, "BulkDeploymentMetrics")
     return GreengrassBulkDeployment(
         id=id,
-        status=response.status(description, "BulkDeploymentStatus"),
+        status=response.required_text(description, "BulkDeploymentStatus"),
         created=response.iso_timestamp(description, "CreatedAt"),
         tags=response.tags(description, "tags"),
         processed=response.count(metrics, "RecordsProcessed"),
@@ -137,7 +137,7 @@ def item_counts(deployment: GreengrassBulkDeployment) -> ItemCounts:
 def entries(page: Response) -> Iterable[ListEntry]:
     """Return the bulk deployments on a page of the list, which has no statuses."""
     for entry in response.structures(page, "BulkDeployments"):
-        id = response.status(entry, "BulkDeploymentId")
+        id = response.required_text(entry, "BulkDeploymentId")
         yield ListEntry(id, response.iso_timestamp(entry, "CreatedAt"))
 
 
@@ -158,7 +158,7 @@ def _failed_group(report: Response) -> FailedItem:
     )
     return FailedItem(
         item=group_name(response.text(report, "GroupArn")) or response.text(report, "DeploymentId"),
-        state=response.status(report, "DeploymentStatus"),
+        state=response.required_text(report, "DeploymentStatus"),
         # The message is often that of one of the details.
         reason=reason_text(dict.fromkeys((report.get("ErrorMessage", ""), *errors))),
         at=response.iso_timestamp(report, "CreatedAt"),

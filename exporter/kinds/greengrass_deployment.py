@@ -88,7 +88,7 @@ async def _job(api: Api, describe: ApiCall, job_id: str) -> Response:
         if error.reason is Reason.NOT_FOUND:
             return {}
         raise
-    response.status(job, "status")
+    response.required_text(job, "status")
     return job
 
 
@@ -99,8 +99,8 @@ def parse(id: str, description: Response) -> GreengrassDeployment:
     """
     return GreengrassDeployment(
         id=id,
-        status=response.status(description, "deploymentStatus"),
-        created=response.moment(description, "creationTimestamp"),
+        status=response.required_text(description, "deploymentStatus"),
+        created=response.timestamp(description, "creationTimestamp"),
         name=response.text(description, "deploymentName"),
         target=response.text(description, "targetArn"),
         tags=response.tags(description, "tags"),
@@ -117,8 +117,8 @@ def entries(page: Response) -> Iterable[ListEntry]:
     """Return the deployments on a page of the list, which has no job ids."""
     for entry in response.structures(page, "deployments"):
         yield ListEntry(
-            response.status(entry, "deploymentId"),
-            response.moment(entry, "creationTimestamp"),
+            response.required_text(entry, "deploymentId"),
+            response.timestamp(entry, "creationTimestamp"),
             response.text(entry, "deploymentStatus"),
         )
 
@@ -139,7 +139,7 @@ async def explain(api: Api, deployment: GreengrassDeployment, device: FailedItem
     """
     page = await api.call(EFFECTIVE, coreDeviceThingName=device.item, maxResults=100)
     for effective in response.structures(page, "effectiveDeployments"):
-        if response.status(effective, "deploymentId") == deployment.id:
+        if response.required_text(effective, "deploymentId") == deployment.id:
             return replace(device, reason=_effective_reason(effective))
     return device
 

@@ -53,8 +53,8 @@ def parse(id: str, description: Response) -> IotJob:
     job = response.structure(description, "job")
     described = IotJob(
         id=id,
-        status=response.status(job, "status"),
-        created=response.moment(job, "createdAt"),
+        status=response.required_text(job, "status"),
+        created=response.timestamp(job, "createdAt"),
         scheduled_start=response.iso_timestamp(response.structure(job, "schedulingConfig"), "startTime"),
         target=job_counts.target_text(response.texts(job, "targets")),
         arn=response.text(job, "jobArn"),
@@ -81,7 +81,9 @@ def entries(page: Response) -> Iterable[ListEntry]:
     """Return the jobs on a page of the list."""
     for entry in response.structures(page, "jobs"):
         yield ListEntry(
-            response.status(entry, "jobId"), response.moment(entry, "createdAt"), response.text(entry, "status")
+            response.required_text(entry, "jobId"),
+            response.timestamp(entry, "createdAt"),
+            response.text(entry, "status"),
         )
 
 

@@ -38,9 +38,9 @@ async def pages(api: Api, job_id: str, state: str) -> AsyncIterator[Sequence[Fai
 def _item(entry: Response, state: str) -> FailedItem:
     execution = response.structure(entry, "jobExecutionSummary")
     return FailedItem(
-        item=thing_name(response.status(entry, "thingArn")),
+        item=thing_name(response.required_text(entry, "thingArn")),
         state=response.text(execution, "status") or state,
-        at=response.moment(execution, "lastUpdatedAt"),
+        at=response.timestamp(execution, "lastUpdatedAt"),
         attempt=response.count(execution, "executionNumber"),
     )
 
@@ -58,7 +58,7 @@ async def explain(api: Api, job_id: str, item: FailedItem) -> FailedItem:
     details = response.structure(response.structure(execution, "statusDetails"), "detailsMap")
     # A device sends the details in any order. Equal details must be equal reasons.
     reason = reason_text(f"{name}: {value}" for name, value in sorted(details.items()))
-    return replace(item, reason=reason, at=response.moment(execution, "lastUpdatedAt") or item.at)
+    return replace(item, reason=reason, at=response.timestamp(execution, "lastUpdatedAt") or item.at)
 
 
 def simulated_executions(job: SimulatedOperation, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,8 +33,8 @@ def with_job(operation: T, job: Response) -> T:
     retried = job_counts.failed_executions(things) - failed[0] if failed else 0
     return replace(
         operation,
-        updated=response.moment(job, "lastUpdatedAt"),
-        completed=response.moment(job, "completedAt"),
+        updated=response.timestamp(job, "lastUpdatedAt"),
+        completed=response.timestamp(job, "completedAt"),
         reason_code=job_counts.reason_code(job),
         aborted=job_counts.is_aborted(job, things),
         progress=job_counts.progress(things, response.text(job, "status"), retried),

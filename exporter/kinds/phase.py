@@ -25,9 +25,9 @@ class Phase(Enum):
 class Outcome(StrEnum):
     """Whether an operation is pending, or how it ended. ``UNDECIDED``: the counts of AWS do not show it."""
 
-    PENDING = "open"
-    SUCCEEDED = "well"
-    FAILED = "badly"
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
     UNDECIDED = "undecided"
 
 

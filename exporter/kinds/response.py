@@ -20,8 +20,11 @@ LARGEST_COUNT = 2**53
 LONGEST_TEXT = 2048
 
 
-def status(response: Response, member: str) -> str:
-    """Return a status or an id. Raises ``malformed`` if it is missing: botocore parses many broken bodies as empty."""
+def required_text(response: Response, member: str) -> str:
+    """Return a text, such as a status or an id. Raises ``malformed`` if it is missing or empty.
+
+    botocore parses many broken bodies as empty responses.
+    """
     value = text(response, member)
     if not value:
         raise malformed(f"{member} is missing")
@@ -57,7 +60,7 @@ def ratio(response: Response, member: str) -> float | None:
     return None if percent is None else percent / 100
 
 
-def moment(response: Response, member: str) -> datetime | None:
+def timestamp(response: Response, member: str) -> datetime | None:
     """Return a time in UTC, None if AWS did not send it."""
     value: datetime | None = response.get(member)
     try:
@@ -97,7 +100,7 @@ def tags(response: Response, member: str) -> Tags:
 
 def tag_list(response: Response, member: str) -> Tags:
     """Return a list of tags, each with ``Key`` and ``Value``, as sorted pairs."""
-    return tuple(sorted((status(tag, "Key"), text(tag, "Value")) for tag in structures(response, member)))
+    return tuple(sorted((required_text(tag, "Key"), text(tag, "Value")) for tag in structures(response, member)))
 
 
 def _limited(value: str, member: str) -> str:

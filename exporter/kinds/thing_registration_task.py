@@ -58,10 +58,10 @@ def parse(id: str, description: Response) -> ThingRegistrationTask:
     """
     return ThingRegistrationTask(
         id=id,
-        status=response.status(description, "status"),
+        status=response.required_text(description, "status"),
         progress=response.ratio(description, "percentageProgress"),
-        created=response.moment(description, "creationDate"),
-        updated=response.moment(description, "lastModifiedDate"),
+        created=response.timestamp(description, "creationDate"),
+        updated=response.timestamp(description, "lastModifiedDate"),
         input=_input(description),
         succeeded=response.count(description, "successCount"),
         failed=response.count(description, "failureCount"),

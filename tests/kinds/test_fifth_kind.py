@@ -63,15 +63,17 @@ async def fetch(api: Api, request: FetchRequest[OtaUpdate]) -> OtaUpdate:
     update = response.structure(await api.call(GET, otaUpdateId=request.id), "otaUpdateInfo")
     return OtaUpdate(
         id=request.id,
-        status=response.status(update, "otaUpdateStatus"),
-        created=response.moment(update, "creationDate"),
-        updated=response.moment(update, "lastModifiedDate"),
+        status=response.required_text(update, "otaUpdateStatus"),
+        created=response.timestamp(update, "creationDate"),
+        updated=response.timestamp(update, "lastModifiedDate"),
         files=len(response.structures(update, "otaUpdateFiles")),
     )
 
 
 def entries(page: Response) -> Iterable[ListEntry]:
-    return (ListEntry(response.status(entry, "otaUpdateId")) for entry in response.structures(page, "otaUpdates"))
+    return (
+        ListEntry(response.required_text(entry, "otaUpdateId")) for entry in response.structures(page, "otaUpdates")
+    )
 
 
 async def failed_update(api: Api, update: OtaUpdate, state: str, limit: int) -> AsyncIterator[Sequence[FailedItem]]:
