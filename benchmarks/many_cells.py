@@ -103,7 +103,7 @@ def _served(failing: int) -> Iterator[int]:
     async def start_due() -> None:
         """Start nothing."""
 
-    status = Status(KINDS, lambda: overview, refresh, start_due, lambda: NOW)
+    status = Status(kinds=KINDS, overview=lambda: overview, refresh=refresh, start_due=start_due, now=lambda: NOW)
     app = application(refreshed, "/metrics", [*api_routes(status), *page_routes(status, "/metrics")])
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"))

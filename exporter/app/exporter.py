@@ -62,13 +62,13 @@ class Exporter:
         self._reload_metrics = ConfigMetrics(process.registry)
         self._reload_metrics.succeed(process.clock.now())
         status = Status(
-            process.kinds,
-            lambda: self.runtime.overview,
-            self.refresh_missing,
-            self.start_due,
-            process.clock.now,
-            lambda: self.runtime.config.links.model_dump(),
-            lambda: self.runtime.failure_reader,
+            kinds=process.kinds,
+            overview=lambda: self.runtime.overview,
+            refresh=self.refresh_missing,
+            start_due=self.start_due,
+            now=process.clock.now,
+            links=lambda: self.runtime.config.links.model_dump(),
+            failures=lambda: self.runtime.failure_reader,
         )
         routes = [
             *lifecycle_routes(self.reload, lambda: masked_yaml(self.runtime.config)),
@@ -219,15 +219,15 @@ def new_process_context(
         registry.register(FamilyCollector(lambda: state_families(state_file.is_usable, state_file.restored)))
         cache = FileCellCache(state_file)
     return ProcessContext(
-        kinds,
-        shard,
-        clock,
-        log,
-        registry,
-        ApiMetrics(registry),
-        Estimates(),
-        Organizations(clock, log, shard.total),
-        EnabledRegions(clock, log),
-        AccountLog(log),
-        cache,
+        kinds=kinds,
+        shard=shard,
+        clock=clock,
+        log=log,
+        registry=registry,
+        metrics=ApiMetrics(registry),
+        estimates=Estimates(),
+        organizations=Organizations(clock, log, shard.total),
+        regions=EnabledRegions(clock, log),
+        account_log=AccountLog(log),
+        cache=cache,
     )

@@ -28,6 +28,7 @@ from exporter.collector.cells import (
     target_cell,
 )
 from exporter.collector.failure_reader import FailureReader
+from exporter.collector.operation_reader import Connect
 from exporter.collector.probe import Prober
 from exporter.collector.scheduler import RefreshScheduler, hand_over
 from exporter.collector.shards import items_of_shard
@@ -56,7 +57,7 @@ EMPTY_SHARD = "no account and Region belongs to this shard; reduce the number of
 NOT_OFFERED = "AWS does not offer the kind in the Region; remove one of them"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessContext:
     """What stays the same when the configuration changes. ``registry`` has the counters since the start."""
 
@@ -72,8 +73,14 @@ class ProcessContext:
     account_log: AccountLog
     cache: CellCache = CellCache()
 
+    def note(self, snapshot: Snapshot) -> None:
+        """Note what a refresh read, in everything that outlives a configuration."""
+        self.estimates.note(snapshot)
+        self.metrics.note(snapshot)
+        self.account_log.note(snapshot)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
     """One configuration and what is built from it. A response uses one runtime, so it does not mix configurations.
 
@@ -196,41 +203,60 @@ def _runtime(
     async def connect(cell: Cell) -> ScopeApi:
         return await gateway.connect(cell.account, cell.region, cell.kind.name)
 
-    clock, log, settings = process.clock, process.log, config.refresh
-    # The accounts of an organization are not known at the start.
-    if not cells and process.shard.total > 1 and process.organizations.was_read(config):
-        log.warning(EMPTY_SHARD, shard=process.shard.ordinal, shards=process.shard.total)
-    _log_not_offered(log, cells, gateway, before)
-    tables = {kind.name: table(kind, config.labels.tags) for kind in process.kinds}
+    _log_empty_shard(process, config, cells)
+    _log_not_offered(process.log, cells, gateway, before)
     accounts = region_accounts(config, gateway, _found(process, config), process.shard)
     process.metrics.set_found_scopes(_found_scopes(cells, accounts))
-
-    def note(snapshot: Snapshot) -> None:
-        process.estimates.note(snapshot)
-        process.metrics.note(snapshot)
-        process.account_log.note(snapshot)
-
-    store = Store((), note)
-    scheduler = before.scheduler if before else None
     if before:
         before.stop_requested_readings()
-    target = partial(target_cell, cells, process.kinds)
-    refreshers = hand_over(scheduler, cells, store, settings, clock, log, process.cache)
+    tables = {kind.name: table(kind, config.labels.tags) for kind in process.kinds}
+    store = Store((), process.note)
     return Runtime(
-        config,
-        cells,
-        accounts,
-        gateway,
-        store,
-        RefreshScheduler(refreshers, connect, store, settings, log, process.clock),
-        _exposition(tables, config, before),
-        _registry(process, config, store, gateway),
-        Overview(process.kinds, store, process.estimates, clock.now, gateway.budgets.ratio),
-        Prober(target, tables, connect, settings, clock, log),
-        FailureReader(target, connect, gateway.models.iam_action, settings.min_age, settings.deadline, clock)
-        if config.failures
-        else None,
+        config=config,
+        cells=cells,
+        region_accounts=accounts,
+        gateway=gateway,
+        store=store,
+        scheduler=_scheduler(process, config, cells, store, connect, before),
+        exposition=_exposition(tables, config, before),
+        registry=_registry(process, config, store, gateway),
+        overview=Overview(process.kinds, store, process.estimates, process.clock.now, gateway.budgets.ratio),
+        prober=Prober(_target(process, cells), tables, connect, config.refresh, process.clock, process.log),
+        failure_reader=_failure_reader(process, config, cells, gateway, connect) if config.failures else None,
     )
+
+
+def _log_empty_shard(process: ProcessContext, config: Config, cells: Sequence[Cell]) -> None:
+    # The accounts of an organization are not known at the start.
+    if not cells and process.shard.total > 1 and process.organizations.was_read(config):
+        process.log.warning(EMPTY_SHARD, shard=process.shard.ordinal, shards=process.shard.total)
+
+
+def _scheduler(
+    process: ProcessContext,
+    config: Config,
+    cells: tuple[Cell, ...],
+    store: Store,
+    connect: Connect,
+    before: Runtime | None,
+) -> RefreshScheduler:
+    """Return the scheduler of the cells. It takes over the refreshes of unchanged cells, and ends the one before."""
+    scheduler, settings = before.scheduler if before else None, config.refresh
+    refreshers = hand_over(scheduler, cells, store, settings, process.clock, process.log, process.cache)
+    return RefreshScheduler(refreshers, connect, store, settings, process.log, process.clock)
+
+
+def _failure_reader(
+    process: ProcessContext, config: Config, cells: tuple[Cell, ...], gateway: Gateway, connect: Connect
+) -> FailureReader:
+    settings, action = config.refresh, gateway.models.iam_action
+    target = _target(process, cells)
+    return FailureReader(target, connect, action, settings.min_age, settings.deadline, process.clock)
+
+
+def _target(process: ProcessContext, cells: tuple[Cell, ...]) -> Callable[[str, Sequence[str], str, str], Cell]:
+    """Return the function from a kind, ids, a Region and an account to a cell."""
+    return partial(target_cell, cells, process.kinds)
 
 
 def _log_not_offered(log: Log, cells: Iterable[Cell], gateway: Gateway, before: Runtime | None) -> None:

@@ -18,7 +18,7 @@ from exporter.web.api.query import FilterT, read_query
 from exporter.web.waiting import cancelled_on_disconnect, in_turn
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """Functions of the running exporter, whose configuration may change.
 

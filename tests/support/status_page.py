@@ -79,7 +79,13 @@ def serve_page(operations: Sequence[Operation] = (), path: str = "/metrics") -> 
     async def note_request(is_needed: Callable[[Snapshot], bool]) -> None:
         requests.append(is_needed)
 
-    status = Status((KIND,), lambda: overview, note_request, do_nothing, lambda: clock.at)
+    status = Status(
+        kinds=(KIND,),
+        overview=lambda: overview,
+        refresh=note_request,
+        start_due=do_nothing,
+        now=lambda: clock.at,
+    )
     app = application(refreshed, path, [*api_routes(status), *page_routes(status, path)])
     with serve_app(app) as url:
         page = ServedPage(url, store, clock, timeouts, requests)

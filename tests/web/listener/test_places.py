@@ -70,7 +70,8 @@ class Busy:
         more = [*probe_routes(lambda: prober), Route("/long", self._long)]
         overview = Overview([], Store([]), Estimates(), lambda: 0.0)
         slow, waiting = (
-            Status([], lambda: overview, refresh, do_nothing, lambda: 0.0) for refresh in (self._note, self.refresh)
+            Status(kinds=[], overview=lambda: overview, refresh=refresh, start_due=do_nothing, now=lambda: 0.0)
+            for refresh in (self._note, self.refresh)
         )
         more.append(Route("/page", slow.handler(Filter, self._page, self._refuse)))
         more.append(Route("/waiting-page", waiting.handler(Filter, self._page, self._refuse)))
