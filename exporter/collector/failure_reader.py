@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from exporter.collector.cells import Cell
 from exporter.collector.failures import FailureReading, Failures
 from exporter.collector.operation_reader import Connect
+from exporter.collector.permissions import permission_hint
 from exporter.core.clock import Clock
-from exporter.core.errors import ApiError, ExporterError, Reason
+from exporter.core.errors import ApiError, ExporterError
 from exporter.core.model import CellKey
 from exporter.kinds.kind import ApiCall
 
@@ -138,15 +139,9 @@ class FailureReader:
                 return
             del self._kept[key]
 
-    def problem_text(self, cell: Cell, error: ApiError) -> str:
-        """Return an error in words, with the missing IAM action."""
-        api = f"{error.api}: " if error.api else ""
-        return f"{api}{error}{permission_hint(cell, error, self.action)}"
 
-
-def permission_hint(cell: Cell, error: ApiError, action: Callable[[ApiCall], str]) -> str:
-    """Return which permission a refused call needs, or an empty text for any other error."""
-    call = next((call for call in cell.kind.every_call if call.name == error.api), None)
-    if call is None or error.reason is not Reason.ACCESS_DENIED:
-        return ""
-    return f"; needs the permission {action(call)}, see show iam-policy --failures"
+def problem_text(cell: Cell, error: ApiError, action: Callable[[ApiCall], str]) -> str:
+    """Return an error in words, with the missing IAM action."""
+    api = f"{error.api}: " if error.api else ""
+    hint = permission_hint(error, cell.kind.every_call, action)
+    return f"{api}{error}{hint}{', see show iam-policy --failures' if hint else ''}"

@@ -13,7 +13,7 @@ from exporter.collector.operation_reader import AT_ONCE, Connect, ScopeApi
 from exporter.collector.result import defects_as_api_errors
 from exporter.core.errors import ApiError, Reason
 from exporter.core.model import ItemCounts, Operation, Scope
-from exporter.kinds.kind import FailedItem, FailureSource, FetchRequest
+from exporter.kinds.kind import FailedItem, FailureSource, FetchRequest, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,3 +218,11 @@ class FailureReading:
 def _alternating(lists: Iterable[Sequence[FailedItem]]) -> Iterator[FailedItem]:
     """Yield the first item of each list, then the second one of each, and so on."""
     return filter(None, chain.from_iterable(zip_longest(*lists)))
+
+
+def states_problem(kind: Kind[Any], states: Iterable[str]) -> str:
+    """Return the problem of the requested states of items, or an empty text if items of the kind can fail in them."""
+    known = kind.failures.known_states if kind.failures else ()
+    if set(states) <= set(known):
+        return ""
+    return f"expected one of {', '.join(known)}" if known else "remove it; AWS lists no failed items of the kind"

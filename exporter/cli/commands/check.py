@@ -24,6 +24,7 @@ from exporter.cli.parser import CommandParser
 from exporter.collector.cells import Cell, not_offered, with_only_id
 from exporter.collector.failures import read_failures
 from exporter.collector.operation_reader import is_not_found
+from exporter.collector.permissions import permission_hint
 from exporter.collector.watched_accounts import Found, account_key
 from exporter.config.loader import read_config
 from exporter.config.partitions import REGION_PATTERNS
@@ -162,8 +163,7 @@ async def _enabled_regions(gateway: Gateway, account: Account) -> tuple[str, fro
     try:
         regions = await account_regions(account, gateway)
     except ApiError as error:
-        is_missing = _is_denied(error) and error.api == LIST_REGIONS.name
-        cure = f"; needs the permission {gateway.models.iam_action(LIST_REGIONS)}" if is_missing else ""
+        cure = permission_hint(error, (LIST_REGIONS,), gateway.models.iam_action)
         effect = "only Regions that are enabled by default are watched"
         print(printable(f"warning: {account.name}: {LIST_REGIONS.name}: {error}{cure}; {effect}"))
         return account_key(account), frozenset()
@@ -210,7 +210,7 @@ async def _check_cell(gateway: Gateway, cell: Cell, failures: bool) -> _CellChec
         result, operations = await _call_each_api(recorder, cell)
     except ApiError as error:
         call = recorder.last
-        cure = f"; needs the permission {gateway.models.iam_action(call)}" if call and _is_denied(error) else ""
+        cure = permission_hint(error, cell.kind.calls, gateway.models.iam_action)
         message = f"{call.name if call else 'call'}: {error}{cure}{_end_of_support(cell.kind)}"
         return _CellCheck(cell, message, error.reason, error.reason in SHARED_REASONS)
     missing = await _missing_for_failures(gateway, api, cell, operations)
@@ -235,12 +235,9 @@ async def _missing_for_failures(
     except ApiError:
         # The operation has just been read, so this is no missing permission.
         return ()
-    actions = {call.name: gateway.models.iam_action(call) for call in cell.kind.failures.calls}
-    return tuple(
-        f"{error.api}: {error}; needs the permission {actions[error.api]}"
-        for error in problems
-        if _is_denied(error) and error.api in actions
-    )
+    calls, action = cell.kind.failures.calls, gateway.models.iam_action
+    hints = ((error, permission_hint(error, calls, action)) for error in problems)
+    return tuple(f"{error.api}: {error}{hint}" for error, hint in hints if hint)
 
 
 async def _call_each_api(api: _CallRecorder, cell: Cell) -> tuple[_CellCheck, Sequence[Operation]]:
@@ -296,10 +293,6 @@ class _CallRecorder:
 
 def _end_of_support(kind: Kind[Any]) -> str:
     return f"; AWS ended its support on {kind.support_ended:%Y-%m-%d}" if kind.support_ended else ""
-
-
-def _is_denied(error: ApiError) -> bool:
-    return error.reason is Reason.ACCESS_DENIED
 
 
 def _name(cell: Cell) -> str:

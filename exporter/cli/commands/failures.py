@@ -14,8 +14,8 @@ from exporter.cli.exit_status import ExitStatus
 from exporter.cli.failures_output import FORMATS
 from exporter.cli.parser import CommandParser
 from exporter.collector.cells import Cell
-from exporter.collector.failure_reader import permission_hint
-from exporter.collector.failures import Failures, read_failures
+from exporter.collector.failure_reader import problem_text
+from exporter.collector.failures import Failures, read_failures, states_problem
 from exporter.config.loader import read_config
 from exporter.core.clock import Clock
 from exporter.core.errors import ApiError, ConfigError, Reason
@@ -77,9 +77,8 @@ def _required(flag: str, value: str | None) -> str:
 
 def _known_states(cell: Cell, states: Sequence[str]) -> tuple[str, ...]:
     """Return the states without duplicates. Raises ConfigError for a state of no failed item."""
-    known = cell.kind.failures.known_states if cell.kind.failures else ()
-    if set(states) - set(known):
-        raise ConfigError([f"--state: expected one of {', '.join(known)}"])
+    if problem := states_problem(cell.kind, states):
+        raise ConfigError([f"--state: {problem}"])
     return tuple(dict.fromkeys(states))
 
 
@@ -92,9 +91,7 @@ def _report(cell: Cell, errors: Sequence[ApiError]) -> int:
     """Print the errors, each with its cure, and return the exit status."""
     for error in errors:
         place = f"{cell.account.name} {cell.region} {cell.kind.name} {cell.watch.ids[0]}"
-        api = f"{error.api}: " if error.api else ""
-        hint = permission_hint(cell, error, Models().iam_action)
-        print(printable(f"{place}: {api}{error}{hint}"), file=sys.stderr)
+        print(printable(f"{place}: {problem_text(cell, error, Models().iam_action)}"), file=sys.stderr)
     if any(error.reason is Reason.NOT_FOUND for error in errors):
         return ExitStatus.FAILED
     return ExitStatus.UNREACHABLE if errors else ExitStatus.SUCCEEDED

@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from exporter.collector.cells import Cell
-from exporter.collector.failure_reader import FailureReader, PendingError
-from exporter.collector.failures import Failures
+from exporter.collector.failure_reader import FailureReader, PendingError, problem_text
+from exporter.collector.failures import Failures, states_problem
 from exporter.core.errors import ApiError, ExporterError, QueryError
 from exporter.core.log import shortened
 from exporter.metrics.reasons import grouped
@@ -98,11 +98,10 @@ def cell_of(reader: FailureReader, line: OperationLine) -> Cell:
 
 def _known_states(cell: Cell, state: str) -> tuple[str, ...]:
     """Return the requested state, or none for all failed items. Raises QueryError for a state of no failed item."""
-    source = cell.kind.failures
-    known = source.known_states if source else ()
-    if state and state not in known:
-        raise QueryError([f"state: expected one of {', '.join(known)}"])
-    return (state,) if state else ()
+    states = (state,) if state else ()
+    if problem := states_problem(cell.kind, states):
+        raise QueryError([f"state: {problem}"])
+    return states
 
 
 def _response(line: OperationLine, failures: Failures, problems: tuple[str, ...]) -> OperationFailures:
@@ -122,4 +121,4 @@ def _response(line: OperationLine, failures: Failures, problems: tuple[str, ...]
 
 def problems(reader: FailureReader, cell: Cell, failures: Failures) -> tuple[str, ...]:
     """Return what could not be read, in words, with the missing IAM actions."""
-    return tuple(reader.problem_text(cell, error) for error in failures.problems)
+    return tuple(problem_text(cell, error, reader.action) for error in failures.problems)
