@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from exporter.core.errors import ConfigError
+from exporter.core.file_faults import read_fault
 
 # Characters. The limit protects the memory when the path is a device that never ends.
 LONGEST_FILE = 16 * 1024 * 1024
@@ -101,14 +102,16 @@ def read_text(path: Path) -> str:
         cause = _read_fault(error)
         raise ConfigError([f"cannot read the file: {cause}"]) from None
     if len(text) > LONGEST_FILE:
-        raise ConfigError([f"cannot read the file: longer than {LONGEST_FILE:,} characters"])
+        raise ConfigError([f"cannot read the file: longer than {LONGEST_FILE:,} characters; use a shorter file"])
     return text
 
 
 def _read_fault(error: Exception) -> str:
     if isinstance(error, OSError):
-        return error.strerror or type(error).__name__
-    return "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else "the path has a null character; remove it"
+        return read_fault(error)
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8 text; save the file as UTF-8"
+    return "the path has a null character; remove it"
 
 
 def parse_yaml(text: str) -> Any:

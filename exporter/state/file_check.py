@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 from exporter.core.errors import ExporterError
+from exporter.core.file_faults import write_fault
 
 # ``AIoT``, the value in SQLite's header that identifies a file of this exporter.
 APPLICATION_ID = 0x41496F54
@@ -37,7 +38,7 @@ def has_content(path: Path) -> bool:
 def _header(path: Path) -> bytes:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise StateError("not a regular file")
+            raise StateError("not a regular file; use another path")
         with path.open("rb") as file:
             return file.read(HEADER_BYTES)
     except FileNotFoundError:
@@ -65,4 +66,4 @@ def remove_file(path: Path) -> None:
 
 
 def _state_error(error: OSError) -> StateError:
-    return StateError(error.strerror or "unknown error of the operating system")
+    return StateError(write_fault(error))

@@ -174,7 +174,10 @@ def test_show_prints_the_policies_of_a_configuration(tmp_path: Path) -> None:
             "--account: the configuration has no such account; expected any of factory, field",
         ),
         (("metrics", "--failures"), "--failures: not used by metrics, only by iam-policy"),
-        (("iam-policy", "--config.file=/none"), "/none: cannot read the file: No such file or directory"),
+        (
+            ("iam-policy", "--config.file=/none"),
+            "/none: cannot read the file: No such file or directory; correct the path, or create the file",
+        ),
         (
             ("metrics", "--config.file=config.example.yaml"),
             "--config.file: not used by metrics, only by iam-policy",

@@ -143,15 +143,33 @@ def test_all_invalid_flags_and_values_are_reported_at_once(command: tuple[str, .
         (("serve", "--shard.ordinal=2", "--shard.total=2"), "--shard.ordinal: 2 must be less than --shard.total (2)"),
         (("serve", "--web.telemetry-path=//metrics"), "--web.telemetry-path: expected a path such as /metrics"),
         (("serve", "--web.telemetry-path=/a/../metrics"), "--web.telemetry-path: expected a path such as /metrics"),
-        (("check", "--config.file=no\nfile"), r"no\nfile: cannot read the file: No such file or directory"),
+        (
+            ("check", "--config.file=no\nfile"),
+            r"no\nfile: cannot read the file: No such file or directory; correct the path, or create the file",
+        ),
         (("serve", "--web.config.file="), "--web.config.file: expected the path of a file"),
-        (("simulate", "--scenario=/none"), "/none: cannot read the file: No such file or directory"),
+        (
+            ("simulate", "--scenario=/none"),
+            "/none: cannot read the file: No such file or directory; correct the path, or create the file",
+        ),
         (("simulate", "--scenario=/dev/null"), "/dev/null: expected a mapping"),
-        (("simulate", "--scenario=/dev/zero"), "/dev/zero: cannot read the file: longer than 16,777,216 characters"),
+        (
+            ("simulate", "--scenario=/dev/zero"),
+            "/dev/zero: cannot read the file: longer than 16,777,216 characters; use a shorter file",
+        ),
         (("simulate", "--tls-ca-file=ca.pem"), "--tls-ca-file: requires --tls"),
-        (("check", "--config.file=/dev/zero"), "/dev/zero: cannot read the file: longer than 16,777,216 characters"),
-        (("drill", "--alertmanager.config.file=/none"), "/none: cannot read the file: No such file or directory"),
-        (("show", "prometheus-rules", "--alerts.file=/none"), "/none: cannot read the file: No such file or directory"),
+        (
+            ("check", "--config.file=/dev/zero"),
+            "/dev/zero: cannot read the file: longer than 16,777,216 characters; use a shorter file",
+        ),
+        (
+            ("drill", "--alertmanager.config.file=/none"),
+            "/none: cannot read the file: No such file or directory; correct the path, or create the file",
+        ),
+        (
+            ("show", "prometheus-rules", "--alerts.file=/none"),
+            "/none: cannot read the file: No such file or directory; correct the path, or create the file",
+        ),
         (
             ("show", "metrics", "--alerts.file=/none"),
             f"--alerts.file: not used by metrics, only by {', '.join(MONITORING)}",

@@ -51,7 +51,10 @@ class Finder:
 sys.meta_path.insert(0, Finder())
 sys.exit(main(["serve", "--config.file=/nonexistent"]))
 """
-PROBLEM = "aws-iot-bulk-exporter: /nonexistent: cannot read the file: No such file or directory\n"
+PROBLEM = (
+    "aws-iot-bulk-exporter: /nonexistent: cannot read the file: No such file or directory; correct the path, or create "
+    "the file\n"
+)
 
 # The limit of the memory of an exporter with one account, in MiB, for Python 3.12 and older. The interpreter and the
 # libraries of newer ones need more.
@@ -147,7 +150,7 @@ def test_sighup_reloads_the_file_and_an_invalid_file_keeps_the_configuration(tmp
             config.write_text(CONFIG.replace("account_id", "name: renamed, account_id"))
             assert http_requests.post(f"{url}/-/reload").text == "reloaded\n"
         config.unlink()
-        assert http_requests.post(f"{url}/-/reload").text.endswith("No such file or directory\n")
+        assert http_requests.post(f"{url}/-/reload").text.endswith("; correct the path, or create the file\n")
         assert process.poll() is None
 
 

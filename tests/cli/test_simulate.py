@@ -121,9 +121,11 @@ def test_without_tls_no_authority_is_printed(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
-    done = run_exporter("simulate", "--listen-address=127.0.0.1:0", "--tls", f"--tls-ca-file={tmp_path / 'no' / 'ca'}")
+    file = tmp_path / "no" / "ca"
+    done = run_exporter("simulate", "--listen-address=127.0.0.1:0", "--tls", f"--tls-ca-file={file}")
     assert done.returncode == 1
-    assert f"--tls-ca-file: cannot write {tmp_path / 'no' / 'ca'}: No such file or directory" in done.stderr
+    fault = f"--tls-ca-file: cannot write {file}: No such file or directory"
+    assert f"{fault}; create the folder, or use another path\n" in done.stderr
 
 
 def test_without_trustme_the_message_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:

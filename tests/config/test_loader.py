@@ -91,10 +91,10 @@ def test_an_empty_id_and_one_that_is_too_long_are_refused_for_each_kind(kind: Ki
     [
         ("control.yaml", "invalid YAML: line 1, column 11: a character that YAML does not allow"),
         ("lines.yaml", "invalid YAML: line 3, column 3: a character that YAML does not allow"),
-        ("bytes.yaml", "cannot read the file: not UTF-8 text"),
-        ("utf16.yaml", "cannot read the file: not UTF-8 text"),
-        ("missing.yaml", "cannot read the file: No such file or directory"),
-        ("", "cannot read the file: Is a directory"),
+        ("bytes.yaml", "cannot read the file: not UTF-8 text; save the file as UTF-8"),
+        ("utf16.yaml", "cannot read the file: not UTF-8 text; save the file as UTF-8"),
+        ("missing.yaml", "cannot read the file: No such file or directory; correct the path, or create the file"),
+        ("", "cannot read the file: Is a directory; use the path of a file, not of a folder"),
     ],
 )
 def test_a_file_that_cannot_be_read_gives_one_line(tmp_path: Path, name: str, problem: str) -> None:

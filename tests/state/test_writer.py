@@ -51,7 +51,11 @@ def mounted_folder(folder: Path) -> Iterator[None]:
 
 @pytest.mark.parametrize(
     ("path", "reason"),
-    [("missing/state.db", "No such file or directory"), (".", "not a regular file"), ("pipe", "not a regular file")],
+    [
+        ("missing/state.db", "No such file or directory; create the folder, or use another path"),
+        (".", "not a regular file; use another path"),
+        ("pipe", "not a regular file; use another path"),
+    ],
 )
 def test_the_exporter_works_without_a_file_if_none_can_be_created(path: str, reason: str, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")

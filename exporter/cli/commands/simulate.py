@@ -13,6 +13,7 @@ from exporter.cli import flags
 from exporter.cli.parser import CommandParser
 from exporter.config.strict_yaml import problems_in, read_text
 from exporter.core.errors import ConfigError, StartError
+from exporter.core.file_faults import write_fault
 from exporter.core.log import log_library_warnings, new_log
 from exporter.kinds.registry import KINDS
 from exporter.simulator.app import application
@@ -75,7 +76,7 @@ def _authority_file(certificate: Certificate, file: Path | None) -> Iterator[Pat
         try:
             path.write_text(certificate.authority, encoding="ascii")
         except OSError as error:
-            raise StartError(f"--tls-ca-file: cannot write {path}: {error.strerror}") from None
+            raise StartError(f"--tls-ca-file: cannot write {path}: {write_fault(error)}") from None
         yield path
 
 
