@@ -1,6 +1,6 @@
 """/probe: the metrics of one operation, read on demand, as blackbox_exporter probes one target."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry
 from starlette.requests import Request
@@ -8,15 +8,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from exporter.collector.probe import Prober, ProbeResult, UnavailableError
-from exporter.core.errors import ConfigError
+from exporter.core.errors import ConfigError, QueryError
 from exporter.core.store import Store
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.self_metrics import FamilyCollector, probe_families
+from exporter.web.api.query import ProbeQuery, read_query
 from exporter.web.metrics import Metrics, metrics_response, scrape_timeout
 from exporter.web.responses import DATA_HEADERS, text_response
 from exporter.web.waiting import cancelled_on_disconnect
-
-PARAMETERS = ("kind", "id", "region", "account")
 
 
 def probe_routes(current: Callable[[], Prober]) -> list[Route]:
@@ -25,30 +24,17 @@ def probe_routes(current: Callable[[], Prober]) -> list[Route]:
     async def probe(request: Request) -> Response:
         prober = current()
         try:
-            parameters = _parameters(request)
-            ids = [parameters["id"]]
-            cell = prober.target(parameters["kind"], ids, parameters["region"], parameters["account"])
+            query = read_query(ProbeQuery, request.query_params.multi_items())
+            cell = prober.target(query.kind, [query.id], query.region, query.account)
             with cancelled_on_disconnect(request.scope):
                 probed = await prober.probe(cell, scrape_timeout(request))
-        except ConfigError as error:
+        except (ConfigError, QueryError) as error:
             return text_response(error.problems, 400)
         except UnavailableError as error:
             return text_response([str(error)], 503, {**DATA_HEADERS, "Retry-After": "1"})
         return await metrics_response(_metrics(prober, probed), request)
 
     return [Route("/probe", probe)]
-
-
-def _parameters(request: Request) -> Mapping[str, str]:
-    """Return the value of each parameter, empty if it is missing. Raises ConfigError, which quotes no value."""
-    query = request.query_params
-    repeated = [name for name in PARAMETERS if len(query.getlist(name)) > 1]
-    problems = [f"{name}: given more than once" for name in repeated]
-    if not set(query) <= set(PARAMETERS):
-        problems.append(f"unknown parameter; expected one of {', '.join(PARAMETERS)}")
-    if problems:
-        raise ConfigError(problems)
-    return {name: query.get(name, "") for name in PARAMETERS}
 
 
 def _metrics(prober: Prober, probed: ProbeResult) -> Metrics:

@@ -105,7 +105,7 @@ def test_a_probe_negotiates_its_format_as_a_scrape_does() -> None:
         ("kind=iot_job&id=a&account=field&region=us-east-1", ["region: not watched by this exporter"]),
         ("kind=iot_job&id=a&account=SECRET", ["account: not watched by this exporter"]),
         ("kind=iot_job&id=a&id=b&account=field", ["id: given more than once"]),
-        ("kind=iot_job&id=a&acount=field", ["unknown parameter; expected one of kind, id, region, account"]),
+        ("kind=iot_job&id=a&acount=field", ["acount: unknown key; did you mean account?"]),
         ("kind=a&id=%00&region=x&account=y", ["kind: expected one of", "account: not watched by this exporter"]),
     ],
 )

@@ -104,6 +104,17 @@ class Place(BaseModel):
     region: Text = Field("", description="The Region.")
 
 
+class ProbeQuery(BaseModel):
+    """Which operation a probe reads. The prober checks the values."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    kind: str = ""
+    id: str = ""
+    region: str = ""
+    account: str = ""
+
+
 class FailuresQuery(Place):
     """Which failed items of an operation are listed."""
 
