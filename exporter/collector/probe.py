@@ -61,12 +61,14 @@ class Prober:
         The default is the configured deadline. A refresh that is not done by then continues for the next probe.
         Raises UnavailableError if too many operations are being read, or if the prober is stopped.
         """
-        started = self.clock.monotonic()
-        refresher = self._refresher(cell)
-        if refresher.task:
-            await asyncio.wait([refresher.task], timeout=self.settings.deadline if max_wait is None else max_wait)
         if self._is_stopped:
             raise UnavailableError(STOPPED)
+        started = self.clock.monotonic()
+        refresher = self._refresher(cell)
+        if task := refresher.task:
+            await asyncio.wait([task], timeout=self.settings.deadline if max_wait is None else max_wait)
+            if task.cancelled():
+                raise UnavailableError(STOPPED)
         snapshot = refresher.snapshot()
         # An id that AWS does not know is no failure of a cell, but a probe of it cannot succeed.
         for id in snapshot.unknown_ids:
@@ -78,7 +80,7 @@ class Prober:
         return ProbeResult(snapshot, snapshot.duration or 0.0)
 
     def stop(self) -> None:
-        """Cancel the refreshes under way. Otherwise those of each configuration would add to the next one's."""
+        """Cancel the refreshes under way, and start no more. Those of every earlier configuration would add up."""
         self._is_stopped = True
         for refresher in self._kept.values():
             refresher.cancel()
