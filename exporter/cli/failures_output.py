@@ -17,7 +17,7 @@ COLUMNS = ("item", "state", "reason", "at", "attempt")
 # A spreadsheet takes a cell that begins with one of these for a formula. Some also take the full-width characters.
 FORMULA_STARTS = (*"=+-@\t\r|%", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 # The longest line of the table with the reason of an item. JSON and CSV have the whole reason.
-LONGEST_CELL = 100
+MAX_CELL_LENGTH = 100
 
 
 def table_text(key: CellKey, failures: Failures) -> str:
@@ -105,7 +105,7 @@ def _lines(cells: Iterable[Sequence[str]], widths: Sequence[int]) -> Iterator[st
 
 def _table_cell(text: str) -> str:
     shown = printable(text)
-    return shown if len(shown) <= LONGEST_CELL else f"{shown[: LONGEST_CELL - 3]}..."
+    return shown if len(shown) <= MAX_CELL_LENGTH else f"{shown[: MAX_CELL_LENGTH - 3]}..."
 
 
 def _csv_cell(text: str) -> str:

@@ -17,7 +17,7 @@ PERMANENT_REASONS = frozenset({Reason.ACCESS_DENIED, Reason.CREDENTIALS, Reason.
 # Codes of failures to get credentials from a source that does not respond. A later refresh may succeed.
 TEMPORARY_CODES = frozenset({Reason.CONNECTION.value, Reason.TIMEOUT.value, CONNECT_TIMEOUT})
 # The result names at most this many reasons of failed items.
-MOST_REASONS = 10
+MAX_REASONS = 10
 # Reasons of an operation that no reading describes.
 NOT_READ, NOT_FOUND = "not read yet", "AWS does not know it"
 
@@ -51,7 +51,7 @@ def most_frequent_reasons(failures: Sequence[tuple[str, FailedItem]]) -> Failure
     """Return the most frequent reasons of failed items, each with the name of its operation."""
     items = {(operation, failure.item) for operation, failure in failures}
     groups = grouped(failure for _, failure in failures)
-    return FailureReasons(groups[:MOST_REASONS], len(failures), len(items))
+    return FailureReasons(groups[:MAX_REASONS], len(failures), len(items))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,13 +17,13 @@ from exporter.core.model import CellKey
 from exporter.kinds.kind import ApiCall
 
 # Operations whose failed items are read at the same time, and the slices of each. Their calls share one budget.
-MOST_AT_ONCE = 4
-MOST_SLICES = 16
+MAX_AT_ONCE = 4
+MAX_SLICES = 16
 # Operations whose failed items are kept, and the items of all of them. These need some megabytes.
-MOST_KEPT = 16
-MOST_KEPT_ITEMS = 10_000
+MAX_KEPT = 16
+MAX_KEPT_ITEMS = 10_000
 # The items of a slice.
-MOST_ITEMS = 1000
+MAX_ITEMS = 1000
 
 STOPPED = "the configuration was reloaded, or the exporter stops; try again in a second"
 
@@ -114,7 +114,7 @@ class FailureReader:
         if task:
             return task
         busy = sum(1 for other in self._kept.values() if other.tasks)
-        if len(kept.tasks) >= MOST_SLICES or (not kept.tasks and busy >= MOST_AT_ONCE):
+        if len(kept.tasks) >= MAX_SLICES or (not kept.tasks and busy >= MAX_AT_ONCE):
             raise PendingError("the exporter is reading many other failed items; try again in a second")
         # Later slices of the operation wait until this one is read. They then need no call for its items.
         task = kept.tasks[slice] = asyncio.create_task(kept.reading.read(*slice))
@@ -135,7 +135,7 @@ class FailureReader:
         del kept.tasks[slice]
         for key in [key for key, other in self._kept.items() if not other.tasks]:
             items = sum(other.reading.size for other in self._kept.values())
-            if len(self._kept) <= MOST_KEPT and items <= MOST_KEPT_ITEMS:
+            if len(self._kept) <= MAX_KEPT and items <= MAX_KEPT_ITEMS:
                 return
             del self._kept[key]
 

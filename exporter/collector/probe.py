@@ -22,9 +22,9 @@ from exporter.core.model import CellKey, Failure, Snapshot
 from exporter.metrics.families import Table
 
 # Operations that are read at the same time.
-MOST_AT_ONCE = 64
+MAX_AT_ONCE = 64
 # Operations whose last reading is kept.
-MOST_KEPT = 1000
+MAX_KEPT = 1000
 
 
 class UnavailableError(ExporterError):
@@ -90,8 +90,8 @@ class Prober:
         refresher = self._kept.get(key)
         if refresher and (refresher.task or refresher.is_younger_than(self.settings.min_age)):
             return refresher
-        if sum(kept.task is not None for kept in self._kept.values()) >= MOST_AT_ONCE:
-            raise UnavailableError(f"{MOST_AT_ONCE} operations are being read already; try again later")
+        if sum(kept.task is not None for kept in self._kept.values()) >= MAX_AT_ONCE:
+            raise UnavailableError(f"{MAX_AT_ONCE} operations are being read already; try again later")
         # A refresher waits some minutes before it requests an unknown id again, but a probe must request it now.
         if refresher is None or refresher.snapshot().unknown_ids:
             log = CellLog(cell.key, self.log.debug, self.log.debug, "probe failed", has_account_failures=True)
@@ -103,7 +103,7 @@ class Prober:
     def _keep(self, key: tuple[CellKey, str], refresher: CellRefresher) -> None:
         self._kept[key] = refresher
         self._kept.move_to_end(key)
-        if len(self._kept) > MOST_KEPT:
+        if len(self._kept) > MAX_KEPT:
             del self._kept[next(oldest for oldest, kept in self._kept.items() if kept.task is None)]
 
     async def _connect_with_lowest_priority(self, cell: Cell) -> ScopeApi:

@@ -12,7 +12,7 @@ from exporter.core.errors import ConfigError
 from exporter.core.file_faults import read_fault
 
 # Characters. The limit protects the memory when the path is a device that never ends.
-LONGEST_FILE = 16 * 1024 * 1024
+MAX_CHARACTERS = 16 * 1024 * 1024
 # PyYAML raises these for a value that does not fit its tag or form, such as month 13 or ``!!bool 7``.
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 TEXT = "tag:yaml.org,2002:str"
@@ -97,12 +97,12 @@ def read_text(path: Path) -> str:
     """Return the content of a file. Raises ConfigError without the path, which ``problems_in`` adds."""
     try:
         with path.open(encoding="utf-8") as file:
-            text = file.read(LONGEST_FILE + 1)
+            text = file.read(MAX_CHARACTERS + 1)
     except (OSError, ValueError) as error:
         cause = _read_fault(error)
         raise ConfigError([f"cannot read the file: {cause}"]) from None
-    if len(text) > LONGEST_FILE:
-        raise ConfigError([f"cannot read the file: longer than {LONGEST_FILE:,} characters; use a shorter file"])
+    if len(text) > MAX_CHARACTERS:
+        raise ConfigError([f"cannot read the file: longer than {MAX_CHARACTERS:,} characters; use a shorter file"])
     return text
 
 

@@ -32,8 +32,8 @@ class Reason(StrEnum):
 # The code of a time-out before the connection is established. The code of other time-outs is that of their reason.
 CONNECT_TIMEOUT = "connect_timeout"
 
-# Problems of a configuration in an output.
-MAX_LINES = 20
+# A generated configuration can have thousands of problems, often with one cause. More of them would hide the first ones.
+MAX_PRINTED_PROBLEMS = 20
 
 
 class ExporterError(Exception):
@@ -53,10 +53,10 @@ class ConfigError(_ProblemsError):
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The problems to print: the first ones, and the number of others. A generated file can have thousands."""
-        others = len(self.problems) - MAX_LINES
+        """The problems to print: the first ones, and the number of others."""
+        others = len(self.problems) - MAX_PRINTED_PROBLEMS
         more = (f"and {others:,} more; correct these first",) if others > 0 else ()
-        return (*self.problems[:MAX_LINES], *more)
+        return (*self.problems[:MAX_PRINTED_PROBLEMS], *more)
 
 
 class QueryError(_ProblemsError):

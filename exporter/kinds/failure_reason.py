@@ -6,12 +6,12 @@ from exporter.core.log import shortened
 from exporter.core.redaction import redacted
 
 # AWS limits a value of statusDetails to 1,024 characters, and there are several.
-LONGEST_REASON = 1_000
+MAX_REASON_LENGTH = 1_000
 # A secret can begin just before the limit, so more characters than the limit are searched for secrets.
-LONGEST_SEARCHED = 16 * LONGEST_REASON
+MAX_SEARCHED_LENGTH = 16 * MAX_REASON_LENGTH
 
 
 def reason_text(parts: Iterable[str]) -> str:
     """Return the parts that are not empty as one printable line, without secrets and with at most 1,000 characters."""
-    text = "; ".join(part for part in parts if part)[:LONGEST_SEARCHED]
-    return shortened(redacted(text), LONGEST_REASON)
+    text = "; ".join(part for part in parts if part)[:MAX_SEARCHED_LENGTH]
+    return shortened(redacted(text), MAX_REASON_LENGTH)

@@ -27,7 +27,7 @@ MAX_LINE_BYTES = 65_536
 MAX_LINES = 10_001
 MAX_FILES = 100
 MAX_DEPTH = 4
-LONGEST_NAME = 128
+MAX_NAME_LENGTH = 128
 
 UNKNOWN_LINE = "the exporter does not understand this line of the report"
 LONG_LINE = "this line of the report is too long"
@@ -146,7 +146,7 @@ def _item(line: bytes | None, number: int) -> FailedItem:
     name = found.get("thing") or (f"line {found['line']}" if "line" in found else f"line {number} of the report")
     reason = reason_text(dict.fromkeys((found.get("code", ""), found.get("message", ""))))
     unknown = UNKNOWN_LINE if line is not None else LONG_LINE
-    return FailedItem(reason_text([name[:LONGEST_NAME]]), ERRORS, reason or unknown)
+    return FailedItem(reason_text([name[:MAX_NAME_LENGTH]]), ERRORS, reason or unknown)
 
 
 def _values(line: bytes) -> Mapping[str, str]:

@@ -15,9 +15,9 @@ Response = Mapping[str, Any]
 Tags = tuple[tuple[str, str], ...]
 
 # The largest integer up to which a Prometheus sample is exact.
-LARGEST_COUNT = 2**53
+MAX_COUNT = 2**53
 # AWS documents no longer text for the members that are read.
-LONGEST_TEXT = 2048
+MAX_TEXT_LENGTH = 2048
 
 
 def required_text(response: Response, member: str) -> str:
@@ -47,7 +47,7 @@ def texts(response: Response, member: str) -> Sequence[str]:
 def count(response: Response, member: str) -> int | None:
     """Return a count, None if AWS did not send it."""
     value: int | None = response.get(member)
-    if value is not None and not 0 <= value <= LARGEST_COUNT:
+    if value is not None and not 0 <= value <= MAX_COUNT:
         raise malformed(f"{member} is not between 0 and 2^53")
     return value
 
@@ -104,8 +104,8 @@ def tag_list(response: Response, member: str) -> Tags:
 
 
 def _limited(value: str, member: str) -> str:
-    if len(value) > LONGEST_TEXT:
-        raise malformed(f"{member} is longer than {LONGEST_TEXT} characters")
+    if len(value) > MAX_TEXT_LENGTH:
+        raise malformed(f"{member} is longer than {MAX_TEXT_LENGTH} characters")
     return value
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from exporter.kinds.kind import FailedItem
 
 # Items that a group names.
-MOST_EXAMPLES = 3
+MAX_EXAMPLES = 3
 # A match has a digit, a slash or a colon, or it is longer than its placeholder, which has none of them.
 _PLACEHOLDERS = (
     ("arn", r"\barn:[^\s\"'<>,;]+"),
@@ -51,7 +51,7 @@ def grouped(items: Iterable[FailedItem]) -> tuple[ReasonGroup, ...]:
     for item in items:
         reason = pattern_of(item.reason) if item.reason else f"no reason, only the state {item.state}"
         counts[reason] += 1
-        if len(examples[reason]) < MOST_EXAMPLES:
+        if len(examples[reason]) < MAX_EXAMPLES:
             examples[reason][item.item] = None
     by_size = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
     return tuple(ReasonGroup(reason, count, tuple(examples[reason])) for reason, count in by_size)

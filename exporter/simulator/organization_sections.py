@@ -15,7 +15,7 @@ from exporter.simulator.scenario_fields import Email, Entry, Name, OrganizationI
 
 # AWS: a unit is at most five levels below the root.
 MAX_DEPTH = 5
-LARGEST_ID = 10**12 - 1
+MAX_ID = 10**12 - 1
 # An account is a member long before the simulator starts.
 LONG_BEFORE = -365 * 86_400.0
 
@@ -81,7 +81,7 @@ class MemberAccount(Entry):
         last = int(self.id) + self.count - 1
         return checked(
             self,
-            ".count: the ids must have 12 digits" if last > LARGEST_ID else "",
+            ".count: the ids must have 12 digits" if last > MAX_ID else "",
             ".email: several accounts cannot have the same address" if self.count > 1 and self.email else "",
             ".left: must be later than joined" if ends_early else "",
         )

@@ -18,7 +18,7 @@ from exporter.aws.gateway import Gateway, ScopeApi
 from exporter.aws.models import Models
 from exporter.aws.workers import Workers
 from exporter.collector.cells import Cell, configured_cells, target_cell
-from exporter.collector.probe import MOST_KEPT, Prober
+from exporter.collector.probe import MAX_KEPT, Prober
 from exporter.config.loader import ConfigFile, parse_config
 from exporter.config.sections import Aws, Refresh
 from exporter.core.errors import ApiError, ConfigError, Reason
@@ -354,7 +354,7 @@ def test_a_limited_number_of_probed_operations_is_kept() -> None:
         for id in ids:
             await prober.probe(target("iot_job", [str(id)], "", ""), 60.0)
 
-    probed, kept = range(MOST_KEPT + 50), range(50, MOST_KEPT + 50)
+    probed, kept = range(MAX_KEPT + 50), range(50, MAX_KEPT + 50)
     asyncio.run(run([*probed, *kept, 49]))
     assert read == [*probed, 49]
 

@@ -19,7 +19,7 @@ from tests.support.helm_chart import (
 from tests.support.repository import ROOT
 
 # Kubernetes adds 11 characters.
-LONGEST_STATEFUL_SET_NAME = 52
+MAX_STATEFUL_SET_NAME_LENGTH = 52
 ON = "--set=persistence.enabled=true"
 SHARDED = f"{ON},shards=2"
 EMPTY = f"{ON},persistence.type=emptyDir"
@@ -102,7 +102,7 @@ def test_a_single_pod_with_a_claim_and_shards_have_different_stateful_sets() -> 
     names = {workload(render(arguments))["metadata"]["name"] for arguments in (ON, SHARDED)}
     assert names == {"fleet-aws-iot-bulk-exporter", "fleet-aws-iot-bulk-exporter-single"}
     long = workload(render(ON, "--set=fullnameOverride=" + "x" * 63))["metadata"]["name"]
-    assert len(long) <= LONGEST_STATEFUL_SET_NAME
+    assert len(long) <= MAX_STATEFUL_SET_NAME_LENGTH
 
 
 def test_the_claim_templates_do_not_depend_on_the_version_of_the_chart() -> None:

@@ -80,7 +80,7 @@ def test_a_refused_call_is_not_repeated_for_the_same_items() -> None:
         assert descriptions(simulation) == made + 1
 
 
-@pytest.mark.parametrize(("limit", "value"), [("MOST_KEPT", 2), ("MOST_KEPT_ITEMS", 45)])
+@pytest.mark.parametrize(("limit", "value"), [("MAX_KEPT", 2), ("MAX_KEPT_ITEMS", 45)])
 def test_the_oldest_readings_are_dropped(limit: str, value: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(failure_reader, limit, value)
     ids = [f"job-{number}" for number in range(3)]

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from exporter.collector.probe import MOST_AT_ONCE
+from exporter.collector.probe import MAX_AT_ONCE
 from tests.support import http_requests
 from tests.support.exporter_server import ServedExporter, serve_exporter, serve_simulation
 from tests.support.exposition_rows import Scrape, parse_openmetrics
@@ -153,8 +153,8 @@ def test_a_probe_waits_no_longer_than_its_scraper_and_the_next_one_gets_the_resu
 def test_probes_above_the_limit_are_refused_at_once() -> None:
     patient = f"{CONFIG}aws: {{read_timeout: 1h}}\n"
     with hanging_endpoint() as (endpoint, _), serve_exporter(patient, endpoint) as exporter:
-        responses = [probe(exporter, {**TASK, "id": str(number)}, 0.0, "0.51") for number in range(MOST_AT_ONCE + 1)]
-        assert [response.status_code for response in responses] == [200] * MOST_AT_ONCE + [503]
+        responses = [probe(exporter, {**TASK, "id": str(number)}, 0.0, "0.51") for number in range(MAX_AT_ONCE + 1)]
+        assert [response.status_code for response in responses] == [200] * MAX_AT_ONCE + [503]
         assert responses[-1].headers["retry-after"] == "1"
         assert http_requests.get(f"{exporter.url}/-/healthy").status_code == 200
 

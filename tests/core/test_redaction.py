@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.core.redaction import HIDDEN, redacted
-from exporter.kinds.failure_reason import LONGEST_REASON, reason_text
+from exporter.kinds.failure_reason import MAX_REASON_LENGTH, reason_text
 
 # Without the characters that end a word.
 SECRET = "s3cr3t-Value+42/x=="
@@ -144,8 +144,8 @@ def test_a_long_hostile_text_takes_little_work(part: str) -> None:
 
 
 def test_a_reason_is_one_short_printable_line_without_a_secret_that_the_limit_cuts() -> None:
-    reason = reason_text(["", "a\nb\x1b[2J", "x" * (LONGEST_REASON - 20), f"password={SECRET}"])
+    reason = reason_text(["", "a\nb\x1b[2J", "x" * (MAX_REASON_LENGTH - 20), f"password={SECRET}"])
     assert reason.startswith("a\\nb\\x1b[2J; xxx")
     assert reason.isprintable()
-    assert len(reason) <= LONGEST_REASON
+    assert len(reason) <= MAX_REASON_LENGTH
     assert "s3cr" not in reason

@@ -18,7 +18,7 @@ MIN_AGE = 10.0
 # The scrape time-out in seconds. The thousand pages of an endless list take long on a busy machine.
 SCRAPE_TIMEOUT = "600"
 # After this many refreshes without a fault, a cell counts as not recovered.
-MOST_REFRESHES = 8
+MAX_REFRESHES = 8
 
 
 class WatchedExporter:
@@ -86,7 +86,7 @@ def _recovery(watched: WatchedExporter, cells: Iterable[CellAddress]) -> Iterato
     """Scrape after the end of the faults until every cell is up."""
     view = watched.scrape_at(ENDS)
     yield view
-    for _ in range(MOST_REFRESHES):
+    for _ in range(MAX_REFRESHES):
         if all(view.up.get(cell) for cell in cells):
             return
         view = watched.scrape_after(MINUTE)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from exporter.kinds.kind import FailedItem
-from exporter.metrics.reasons import MOST_EXAMPLES, ReasonGroup, grouped, pattern_of
+from exporter.metrics.reasons import MAX_EXAMPLES, ReasonGroup, grouped, pattern_of
 from tests.properties.example_counts import settings_for
 
 PIECES = (
@@ -64,7 +64,7 @@ def test_each_item_is_in_exactly_one_group(failed: list[FailedItem]) -> None:
     for group in groups:
         members = {item.item for item in failed if grouped([item])[0].reason == group.reason}
         assert set(group.examples) <= members
-        assert len(group.examples) == len(set(group.examples)) <= MOST_EXAMPLES
+        assert len(group.examples) == len(set(group.examples)) <= MAX_EXAMPLES
         assert group.count >= len(group.examples) > 0
 
 

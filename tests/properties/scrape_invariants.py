@@ -14,7 +14,7 @@ from exporter.core.errors import Reason
 from exporter.kinds.kind import Kind
 from exporter.kinds.metric import IDENTITY
 from exporter.kinds.registry import KINDS
-from exporter.kinds.response import LONGEST_TEXT
+from exporter.kinds.response import MAX_TEXT_LENGTH
 from exporter.metrics.families import UNKNOWN, table
 from exporter.metrics.reference import metrics_document
 from exporter.metrics.self_metrics import PREFIX
@@ -29,7 +29,7 @@ DOCUMENTED = frozenset(re.findall(r"^\| `(\w+)`", metrics_document(KINDS), re.MU
 OF_LIBRARIES = ("process_", "python_")
 SUFFIX = re.compile("_(bucket|count|sum|total|info)$")
 # The input is the longest label, because it consists of a bucket and a key.
-LONGEST_LABEL = 2 * LONGEST_TEXT + len("s3:///")
+MAX_LABEL_LENGTH = 2 * MAX_TEXT_LENGTH + len("s3:///")
 READ = "aws_iot_bulk_operation_last_read_timestamp_seconds"
 
 
@@ -80,7 +80,7 @@ def _operations(samples: Iterable[Sample], tags: tuple[str, ...]) -> dict[Identi
         labels = dict(sample.labels)
         assert labels.keys() == labels_of[labels["kind"]][sample.name]
         assert math.isfinite(sample.value)
-        assert max(map(len, labels.values())) <= LONGEST_LABEL
+        assert max(map(len, labels.values())) <= MAX_LABEL_LENGTH
         assert "".join(labels.values()).encode()
         identity = (labels["aws_account_id"], labels["aws_region"], labels["kind"], labels["id"])
         extra = tuple(sorted((name, value) for name, value in labels.items() if name not in IDENTITY))

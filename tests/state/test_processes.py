@@ -35,7 +35,7 @@ from tests.support.waiting import wait_until
 KILLS = int(os.environ.get("KILLS", "6"))
 SEED = 20261122
 # A process is killed after at most this many calls to AWS, and up to this many seconds later.
-MOST_CALLS = 80
+MAX_CALLS = 80
 LATER = 1.5
 CONFIG = """
 accounts:
@@ -125,7 +125,7 @@ def test_an_exporter_that_is_killed_at_any_moment_starts_again_with_full_data(
     with serve_simulated_aws(SCENARIO, clock) as (endpoint, requests):
         for _ in range(kills):
             with run_exporter_process(tmp_path, CONFIG, endpoint, *flags) as exporter, load(exporter, seen):
-                calls = moments.choice((0, moments.randrange(MOST_CALLS), moments.randrange(MOST_CALLS)))
+                calls = moments.choice((0, moments.randrange(MAX_CALLS), moments.randrange(MAX_CALLS)))
                 wait_for_length(requests, len(requests) + calls)
                 threading.Event().wait(moments.choice((0.0, moments.uniform(0.0, LATER))))
                 met["killed while it started" if exporter.url is None else "killed at work"] += 1

@@ -24,7 +24,7 @@ from exporter.core.model import Shard
 from exporter.kinds.registry import KINDS
 
 KINDS_WITH_FAILURES = tuple(kind.name for kind in KINDS if kind.failures)
-MOST_ITEMS = 10_000
+MAX_ITEMS = 10_000
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -38,7 +38,7 @@ def add_arguments(parser: CommandParser) -> None:
     help = "Only items in this state of AWS, such as TIMED_OUT or REMOVED; repeatable. All failed ones if omitted."
     parser.add_value("--state", flags.name, "STATE", help, action="append")
     help = "The maximum number of items. The reason of an item can need a call to AWS."
-    parser.add_value("--limit", flags.whole_number(1, MOST_ITEMS), "N", help, "100")
+    parser.add_value("--limit", flags.whole_number(1, MAX_ITEMS), "N", help, "100")
     parser.add_value("--output", flags.one_of(*FORMATS), "FORMAT", f"One of {', '.join(FORMATS)}.", "table")
 
 

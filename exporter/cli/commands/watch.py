@@ -43,11 +43,11 @@ from exporter.kinds.registry import KINDS
 # The display is updated this often, in seconds. AWS is called only when the data is older than the interval.
 TICK = 1.0
 # The reasons of failed items are read for so many operations, for so many items of each, and for so many seconds.
-MOST_EXPLAINED = 5
-MOST_FAILURES = 100
-MOST_REASON_SECONDS = 30.0
+MAX_EXPLAINED = 5
+MAX_FAILURES = 100
+MAX_REASON_SECONDS = 30.0
 # A message lists so many accounts.
-MOST_NAMES = 10
+MAX_NAMES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +151,8 @@ async def watch(runtime: Runtime, tracker: ResultTracker, show: Show, clock: Clo
         result = tracker.update(runtime.store.snapshots(), runtime.scheduler.under_way)
         show(runtime.overview.operations(), runtime.overview.cells(), clock.now())
         if end.until_done and result.exit_status is not None:
-            left = MOST_REASON_SECONDS if end.timeout is None else end.timeout - (clock.monotonic() - started)
-            return await with_reasons(runtime, result, min(left, MOST_REASON_SECONDS))
+            left = MAX_REASON_SECONDS if end.timeout is None else end.timeout - (clock.monotonic() - started)
+            return await with_reasons(runtime, result, min(left, MAX_REASON_SECONDS))
         if end.timeout is not None and clock.monotonic() - started >= end.timeout:
             return replace(result, exit_status=ExitStatus.TIMED_OUT)
         await clock.sleep(TICK)
@@ -170,7 +170,7 @@ async def with_reasons(runtime: Runtime, result: WatchResult, seconds: float) ->
     found = list[tuple[str, FailedItem]]()
     with suppress(TimeoutError):
         async with asyncio.timeout(max(0.0, seconds)):
-            for operation in result.with_outcome(Outcome.FAILED)[:MOST_EXPLAINED]:
+            for operation in result.with_outcome(Outcome.FAILED)[:MAX_EXPLAINED]:
                 with suppress(ApiError):
                     found += [(operation.id, item) for item in await _failed_items(runtime, operation)]
     return replace(result, reasons=most_frequent_reasons(found))
@@ -181,7 +181,7 @@ async def _failed_items(runtime: Runtime, operation: WatchedOperation) -> Sequen
     if cell.kind.failures is None:
         return ()
     api = await runtime.gateway.connect(cell.account, cell.region, cell.kind.name)
-    return (await read_failures(api, with_only_id(cell, operation.id), (), MOST_FAILURES)).items
+    return (await read_failures(api, with_only_id(cell, operation.id), (), MAX_FAILURES)).items
 
 
 def flags_config(filter: Filter) -> Config:
@@ -244,7 +244,7 @@ def _with_account_name(config: Config, cells: Sequence[Cell], filter: Filter) ->
     if len(matching) == 1:
         return replace(filter, account=matching[0])
     if matching:
-        names = ", ".join(matching[:MOST_NAMES])
+        names = ", ".join(matching[:MAX_NAMES])
         raise ConfigError([f"--account: {len(matching)} accounts have this name or id; use one of {names}"])
     if config.organizations:
         fault = "no active account that the configuration selects has this name or id"

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar, cast
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import PydanticCustomError
 
-from exporter.collector.failure_reader import MOST_ITEMS
+from exporter.collector.failure_reader import MAX_ITEMS
 from exporter.config.validation import keys_of, problem_lines
 from exporter.core.errors import QueryError
 
@@ -126,14 +126,14 @@ class FailuresQuery(Place):
     limit: Annotated[int, BeforeValidator(_whole_number)] = Field(
         DEFAULT_ITEMS,
         ge=1,
-        le=MOST_ITEMS,
+        le=MAX_ITEMS,
         description="The maximum number of items, and of calls to AWS for their reasons. The calls for pages of the "
         "list are additional. A page lists up to 250 items.",
     )
     offset: Annotated[int, BeforeValidator(_whole_number)] = Field(
         0,
         ge=0,
-        lt=MOST_ITEMS,
+        lt=MAX_ITEMS,
         description="The number of items to leave out at the beginning of the list. Their reasons are not read.",
     )
 
