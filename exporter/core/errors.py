@@ -32,7 +32,7 @@ class Reason(StrEnum):
 # The code of a time-out before the connection is established. The code of other time-outs is that of their reason.
 CONNECT_TIMEOUT = "connect_timeout"
 
-# A generated configuration can have thousands of problems, often with one cause. More of them would hide the first ones.
+# A generated configuration can have thousands of problems, often with one cause. More would hide the first ones.
 MAX_PRINTED_PROBLEMS = 20
 
 
