@@ -252,9 +252,8 @@ class CellRefresher:
 
     def _due_operations(self) -> list[TrackedOperation]:
         selection, now = self._select(), self.clock.monotonic()
-        waiting = unmatched(self.state.tracked.values(), self.cell.watch.discover, self.clock.now())
         changed = (operation for operation in selection.left_out if self._may_have_changed(operation, now))
-        candidates = (*selection.kept, *selection.unread, *waiting, *changed)
+        candidates = (*selection.kept, *selection.unread, *self._unmatched(), *changed)
         return [
             operation
             for operation in candidates
@@ -282,6 +281,15 @@ class CellRefresher:
     def _select(self) -> Selection:
         return select(self.state.tracked.values(), self.cell.watch.discover, self.cell.kind, self.clock.now())
 
+    def _unmatched(self) -> list[TrackedOperation]:
+        return unmatched(self.state.tracked.values(), self.cell.watch.discover, self.clock.now())
+
+    def _unfinished(self) -> list[TrackedOperation]:
+        """Return the operations that may still change, without those that are older than ``max_age``."""
+        selection = self._select()
+        watched = (*selection.kept, *selection.unread, *selection.left_out, *self._unmatched())
+        return [operation for operation in watched if not operation.final]
+
     def _is_expired(self) -> bool:
         # A refused cell is tried rarely, and its last result stays true.
         pause = self.state.pace.seconds(self.cell, self.settings) if self.state.pace.refused else 0.0
@@ -302,7 +310,7 @@ class CellRefresher:
         state.end_of_support.note(attempt)
         state.cache.sync(state.tracked.values())
         state.last_refresh = state.last_refresh.after(attempt, self.clock.now(), self.clock.monotonic())
-        active = [operation for operation in state.tracked.values() if not operation.final]
+        active = self._unfinished()
         # A refused cell whose active operations have expired is tried rarely. A named id is always tried at full pace.
         has_expired = all(operation.reading and not self._is_fresh(operation) for operation in active)
         state.pace.note(not (active or attempt.reasons), attempt.is_refused and has_expired)

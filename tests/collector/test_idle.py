@@ -27,6 +27,12 @@ accounts: ["111122223333"]
 quotas: false
 operations: []
 """
+OLD_JOB = """
+accounts: ["111122223333"]
+quotas: false
+operations:
+  - {kind: iot_job, id: old, region: eu-west-1, items: 10, created: -960h, timeline: [{at: 0s, status: IN_PROGRESS}]}
+"""
 LIST = {TASK.name: "/thing-registration-tasks?maxResults=250", JOB.name: "/jobs?maxResults=250"}
 
 
@@ -46,6 +52,13 @@ def waits(simulation: Simulation, number: int) -> list[int]:
 def test_an_idle_cell_is_read_ever_more_rarely(config: str) -> None:
     with serve_simulation(config, EMPTY) as simulation:
         assert waits(simulation, 7) == [1, 2, 4, 8, 16, 30, 30]
+
+
+def test_a_cell_is_idle_if_all_its_unfinished_operations_are_older_than_max_age() -> None:
+    config = CONFIG.format(kind=JOB.name, rules=f"max_age: 720h, {ACTIVE_JOBS}")
+    with serve_simulation(config, OLD_JOB) as simulation:
+        assert waits(simulation, 7) == [1, 2, 4, 8, 16, 30, 30]
+        assert simulation.requests_of(lambda: simulation.exporter.scrape(after=400.0)) == [LIST[JOB.name]]
 
 
 @pytest.mark.parametrize(("config", "kind"), [(TASKS, TASK), (JOBS, JOB)], ids=["tasks", "jobs"])
