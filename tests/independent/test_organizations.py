@@ -218,7 +218,7 @@ def test_watch_and_failures_find_the_account_of_an_operation(
     assert (status, problems) == (ExitStatus.SUCCEEDED, "")
     expected = (label.format(id=id), id)
     operation = json.loads(output)["operation"]
-    assert (operation["account"], operation["account_id"]) == expected
+    assert (operation["account"], operation["aws_account_id"]) == expected
     # An operation that AWS does not know ends a watch.
     status, output, problems = ended(capsys, file, "watch", *flags, "--id=none", "--until-done")
     assert (status, problems) == (ExitStatus.FAILED, "")
