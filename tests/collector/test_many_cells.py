@@ -81,13 +81,19 @@ def starts(exporter: VirtualExporter) -> list[float | None]:
     return [refresher.started for refresher in exporter.service.runtime.scheduler.refreshers.values()]
 
 
+def hold_refreshes(exporter: VirtualExporter, aws: HeldCalls) -> None:
+    """Start as many refreshes as can run at the same time. Their calls wait."""
+    aws.held = []
+    exporter.loop.pass_time(60.0)
+    exporter.scrape(patience=0.0)
+
+
 def test_a_limited_number_of_refreshes_run_at_the_same_time_and_slow_ones_do_not_count(
     exporter: VirtualExporter, aws: HeldCalls
 ) -> None:
-    aws.held = []
-    exporter.loop.pass_time(60.0)
-    running = []
-    for seconds in (0.0, SLOW_SECONDS, 1.0):
+    hold_refreshes(exporter, aws)
+    running = [refreshes(exporter)]
+    for seconds in (SLOW_SECONDS, 1.0):
         exporter.scrape(patience=seconds)
         running.append(refreshes(exporter))
     assert running == [REFRESHES_AT_ONCE, 2 * REFRESHES_AT_ONCE, 2 * REFRESHES_AT_ONCE]
@@ -102,9 +108,7 @@ def test_a_limited_number_of_refreshes_run_at_the_same_time_and_slow_ones_do_not
 def test_a_cell_that_waits_for_its_refresh_is_refreshed_after_a_reload(
     exporter: VirtualExporter, aws: HeldCalls
 ) -> None:
-    aws.held = []
-    exporter.loop.pass_time(60.0)
-    exporter.scrape(patience=0.0)
+    hold_refreshes(exporter, aws)
     assert exporter.get("/-/reload", method="POST").status == 200
     aws.release()
     exporter.scrape()
@@ -115,9 +119,7 @@ def test_a_cell_that_waits_for_its_refresh_is_refreshed_after_a_reload(
 def test_refreshes_that_continue_after_a_reload_count_until_they_are_slow(
     exporter: VirtualExporter, aws: HeldCalls
 ) -> None:
-    aws.held = []
-    exporter.loop.pass_time(60.0)
-    exporter.scrape(patience=0.0)
+    hold_refreshes(exporter, aws)
     exporter.loop.pass_time(SLOW_SECONDS / 2)
     running = []
     for _ in range(3):

@@ -23,7 +23,7 @@ from exporter.monitoring.rules import Rules, rules
 from exporter.monitoring.settings import Settings, parse_settings
 from exporter.monitoring.texts import LOOKUPS, GrafanaFormat, PrometheusFormat, lookups_in
 from tests.support.dashboards import PRINTED, variables
-from tests.support.promql import PROMTOOLS, Promtool, exposed_metrics, metric_names, recorded_metrics
+from tests.support.promql import Promtool, exposed_metrics, metric_names, recorded_metrics
 from tests.support.repository import ROOT
 
 FOLDER = ROOT / "tests" / "monitoring" / "alerts"
@@ -144,8 +144,6 @@ def test_an_alert_fires_in_prometheus_when_it_should_and_only_then(
     run_unit_tests(file, printed, tmp_path, promtool)
 
 
-# The rules in Prometheus show what the versions of promtool have in common, so one version is enough here.
-@pytest.mark.parametrize("promtool", PROMTOOLS[-1:], indirect=True)
 @pytest.mark.parametrize("file", ALERT_TESTS, ids=lambda file: file.name)
 def test_an_alert_fires_in_grafana_at_the_same_times_without_recording_rules(
     file: Path, tmp_path: Path, promtool: Promtool

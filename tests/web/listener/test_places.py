@@ -40,7 +40,7 @@ from tests.support.waiting import TIMEOUT_SECONDS, wait_until
 
 PLACES = 16
 LIMITS = replace(NO_LIMITS, connections=PLACES, connections_per_address=12, health_connections=2)
-CROWD = 24
+CROWD = 40
 SAME, ANOTHER = "127.0.0.1", "127.0.0.2"
 LOGIN = f"Authorization: {BASIC['alice']}\r\n"
 GOS_RESPONSE = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
