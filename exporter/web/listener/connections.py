@@ -233,8 +233,15 @@ class Connection(H11Protocol):
         super().on_response_complete()
         self._update_state()
 
+    def shutdown(self) -> None:
+        """Close an idle connection. After a second call of ``close``, asyncio could not abort a TLS connection."""
+        if not self.transport.is_closing():
+            super().shutdown()
+
     def send_400_response(self, msg: str) -> None:
         """Reject data that is not HTTP. If it follows a request in flight, both end."""
+        if self.transport.is_closing():
+            return
         if self.cycle and not self.cycle.response_complete:
             self.cycle.disconnected = True
         if self.cycle and self.cycle.disconnected and not self._can_reject_request():

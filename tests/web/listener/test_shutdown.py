@@ -1,6 +1,7 @@
 """Shutdown: requests in flight get their response, idle clients are not waited for, a second signal ends the drain."""
 
 import asyncio
+import gc
 import socket
 import threading
 from collections.abc import Iterator
@@ -134,3 +135,19 @@ def test_a_handshake_ends_while_another_client_reads(config: Path, authority: Au
             assert read_to_end(silent) == b""
             assert read_to_end(reading).endswith(text.encode())
         assert has_ended(server)
+
+
+def test_a_second_signal_closes_a_tls_connection_that_is_closing_already(config: Path, authority: Authority) -> None:
+    with run_server(config, limits=replace(NO_LIMITS, close=NO_LIMITS.grace)) as server:
+        context = authority.client()
+        closing, kept = (context.wrap_socket(server.connect(), server_hostname="localhost") for _ in range(2))
+        server.opened.extend((closing, kept))
+        closing.sendall(REQUEST.replace(b"Host", b"Connection: close\r\nHost"))
+        assert b"401" in read_to_end(closing)
+        server.stop()
+        # The drain has closed all connections, and waits for clients to close theirs.
+        assert read_to_end(kept) == b""
+        server.stop()
+        assert has_ended(server)
+        # Python warns of each connection that is still open, and warnings are errors.
+        gc.collect()

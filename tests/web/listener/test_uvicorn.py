@@ -20,6 +20,7 @@ OVERRIDDEN = {
     "pause_writing",
     "resume_writing",
     "send_400_response",
+    "shutdown",
 }
 PROTOCOL = {"conn", "cycle", "flow", "loop", "transport"}
 PARTS = {
