@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -73,8 +73,9 @@ def problem_lines(error: ValidationError, tags: Iterable[str] = (), known: Itera
     """
     hidden, keys = frozenset(tags), tuple(known)
     found = error.errors(include_url=False)
+    parents = {details["loc"][:length] for details in found for length in range(len(details["loc"]))}
     # Two hidden keys give the same line.
-    lines = (_line(details, hidden, keys) for details in found if not _is_consequence(details, found))
+    lines = (_line(details, hidden, keys) for details in found if not _is_consequence(details, parents))
     return tuple(dict.fromkeys(lines))
 
 
@@ -83,11 +84,9 @@ def keys_of(*models: type[BaseModel]) -> tuple[str, ...]:
     return tuple(sorted({field.alias or name for model in models for name, field in model.model_fields.items()}))
 
 
-def _is_consequence(error: ErrorDetails, found: list[ErrorDetails]) -> bool:
+def _is_consequence(error: ErrorDetails, parents: Collection[tuple[int | str, ...]]) -> bool:
     """Return whether a list counts as empty only because its members are invalid and have their own errors."""
-    path = error["loc"]
-    inside = (details for details in found if details is not error and details["loc"][: len(path)] == path)
-    return error["type"] == "too_short" and any(inside)
+    return error["type"] == "too_short" and error["loc"] in parents
 
 
 def _line(error: ErrorDetails, tags: frozenset[str], known: tuple[str, ...]) -> str:
