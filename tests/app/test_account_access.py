@@ -204,6 +204,23 @@ def test_a_found_cell_that_failed_before_its_account_lost_the_credentials_has_se
     assert {value for exposed in successes for _, value in exposed.rows(UP)} == {1}
 
 
+def test_a_found_cell_with_operations_whose_account_lost_the_credentials_has_series_after_the_repair(
+    aws: Aws, finder: VirtualExporter
+) -> None:
+    aws.jobs = ["firmware"]
+    assert scrape(finder).by("aws_region", UP) == {"eu-west-1": 1, "us-east-1": 1}
+    aws.role, aws.is_revoked = sts_error("AccessDenied", 403), True
+    refused = [scrape(finder, MINUTE) for _ in range(60)]
+    # The rows of 0 are there until the operations have expired.
+    assert {value for exposed in refused for _, value in exposed.rows(UP)} >= {0}
+    # Nobody knows what became of the operations, and AWS has deleted them when the account is back.
+    aws.role, aws.is_revoked, aws.jobs = None, False, []
+    later = [scrape(finder, MINUTE) for _ in range(60)]
+    successes = [exposed for exposed in later if {value for _, value in exposed.rows(UP)} == {1}]
+    assert len(successes) >= 12
+    assert "iot_job" in {labels["kind"] for exposed in successes for labels, _ in exposed.rows(UP)}
+
+
 def test_a_found_cell_that_failed_once_keeps_its_series_for_some_minutes(aws: Aws, finder: VirtualExporter) -> None:
     assert scrape(finder).rows(UP) == []
     aws.denied, aws.denial = "/us-east-1/", CONFLICT
