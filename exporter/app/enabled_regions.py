@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from exporter.aws.gateway import Gateway
 from exporter.aws.regions import read_enabled_regions
-from exporter.collector.result import defects_as_api_errors
+from exporter.collector.pace import doubled
 from exporter.collector.watched_accounts import account_key
 from exporter.config.partitions import ENABLED_BY_DEFAULT, HOME_REGIONS, OPT_IN_PARTITION
 from exporter.config.sections import Account
 from exporter.core.clock import Clock
-from exporter.core.errors import ApiError, Reason
+from exporter.core.errors import ApiError, Reason, defects_as_api_errors
 from exporter.core.log import Log
 
 # Accounts that are read at the same time. Refreshes need the threads.
@@ -22,12 +22,10 @@ READS_AT_ONCE = 8
 PERIOD_SECONDS = 10.0
 # After a failure an account is read again so soon, and after each further failure twice as late.
 RETRY_SECONDS = 60.0
-# Larger numbers of failures exceed every limit.
-MAX_DOUBLINGS = 30
 
 
 @dataclass(slots=True)
-class _Reading:
+class _AccountReading:
     """The last list of an account, and its failures since then. Without a list, the Regions that need not be enabled.
 
     ``reason`` is that of the last failure.
@@ -53,7 +51,7 @@ class EnabledRegions:
     def __init__(self, clock: Clock, log: Log) -> None:
         self._clock = clock
         self._log = log
-        self._readings: dict[str, _Reading] = {}
+        self._readings: dict[str, _AccountReading] = {}
 
     def found(self) -> Mapping[str, frozenset[str]]:
         """Return the enabled Regions of each account that was read, successfully or not."""
@@ -100,12 +98,12 @@ class EnabledRegions:
         self, accounts: Iterator[Account], every: float, gateway: Gateway, failed: list[_NewFailure]
     ) -> None:
         for account in accounts:
-            reading = self._readings.setdefault(account_key(account), _Reading())
+            reading = self._readings.setdefault(account_key(account), _AccountReading())
             try:
                 with defects_as_api_errors():
                     reading.enabled = await account_regions(account, gateway)
             except ApiError as error:
-                seconds = min(every, RETRY_SECONDS * 2.0 ** min(reading.failures, MAX_DOUBLINGS))
+                seconds = doubled(RETRY_SECONDS, reading.failures, longest=every)
                 if reading.reason is not error.reason:
                     failed.append(_NewFailure(account.name, error))
                 reading.failures, reading.reason = reading.failures + 1, error.reason
@@ -127,10 +125,10 @@ class EnabledRegions:
 
 async def account_regions(account: Account, gateway: Gateway) -> frozenset[str]:
     """Return the Regions that an account has enabled. Raises ApiError."""
-    api = await gateway.connect(account, HOME_REGIONS[OPT_IN_PARTITION], "")
+    api = await gateway.connect(account, HOME_REGIONS[OPT_IN_PARTITION])
     return await read_enabled_regions(api)
 
 
 def _has_changed(before: Mapping[str, frozenset[str]], after: Mapping[str, frozenset[str]]) -> bool:
-    default = _Reading().enabled
+    default = _AccountReading().enabled
     return any(regions != before.get(key, default) for key, regions in after.items())

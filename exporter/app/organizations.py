@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 from exporter.aws.gateway import Gateway
 from exporter.aws.organizations import read_accounts, reading_account
-from exporter.collector.result import defects_as_api_errors
 from exporter.collector.watched_accounts import partition_of_organization
 from exporter.config.partitions import HOME_REGIONS
 from exporter.config.sections import Config, Organization
 from exporter.core.clock import Clock
-from exporter.core.errors import ApiError, UnreachableError
+from exporter.core.errors import ApiError, UnreachableError, defects_as_api_errors
 from exporter.core.log import Log
 from exporter.core.model import FoundAccount
 from exporter.metrics.self_metrics import OrganizationState
@@ -22,7 +21,7 @@ RETRY_SECONDS = 60.0
 
 
 @dataclass(slots=True)
-class _Reading:
+class _OrganizationReading:
     """The last good list of an organization. ``doubted`` are the ids of a later list that is not believed yet.
 
     ``was_read`` is true after the first reading, ``is_successful`` after a successful one.
@@ -45,7 +44,7 @@ class Organizations:
         self._clock = clock
         self._log = log
         self._shards = shards
-        self._readings: dict[str, _Reading] = {}
+        self._readings: dict[str, _OrganizationReading] = {}
 
     def found(self, config: Config) -> Sequence[tuple[FoundAccount, ...]]:
         """Return the accounts of each organization, in the order of the configuration."""
@@ -100,7 +99,7 @@ class Organizations:
             self._reading(organization).accounts = accounts
 
     async def _read_one(
-        self, path: str, organization: Organization, reading: _Reading, config: Config, gateway: Gateway
+        self, path: str, organization: Organization, reading: _OrganizationReading, config: Config, gateway: Gateway
     ) -> None:
         every, soon = config.refresh.accounts_every, min(RETRY_SECONDS, config.refresh.accounts_every)
         try:
@@ -124,7 +123,7 @@ class Organizations:
         reading.was_read = True
         reading.next_read = self._clock.monotonic() + (every if is_good else soon)
 
-    def _accept(self, path: str, reading: _Reading, accounts: tuple[FoundAccount, ...]) -> bool:
+    def _accept(self, path: str, reading: _OrganizationReading, accounts: tuple[FoundAccount, ...]) -> bool:
         """Use a list, unless most accounts are missing for the first time. Return whether it is used."""
         ids, before = _ids(accounts), _ids(reading.accounts)
         if 2 * len(ids & before) < len(before) and ids != reading.doubted:
@@ -142,12 +141,12 @@ class Organizations:
         reading.accounts, reading.doubted = accounts, None
         return True
 
-    def _known(self, config: Config) -> Sequence[_Reading]:
+    def _known(self, config: Config) -> Sequence[_OrganizationReading]:
         """Return the reading of each organization. That of a new organization is due."""
-        return [self._readings.get(_key(organization), _Reading()) for organization in config.organizations]
+        return [self._readings.get(_key(organization), _OrganizationReading()) for organization in config.organizations]
 
-    def _reading(self, organization: Organization) -> _Reading:
-        return self._readings.setdefault(_key(organization), _Reading())
+    def _reading(self, organization: Organization) -> _OrganizationReading:
+        return self._readings.setdefault(_key(organization), _OrganizationReading())
 
 
 async def organization_accounts(
@@ -160,7 +159,7 @@ async def organization_accounts(
     partition = partition_of_organization(organization, lambda: gateway.default_region().name)
     region = HOME_REGIONS.get(partition) or next(iter(organization.named_regions or gateway.models.regions(partition)))
     account = reading_account(organization, path, region)
-    api = await gateway.connect(account, account.regions[0], "")
+    api = await gateway.connect(account, account.regions[0])
     return await read_accounts(api, organization, processes)
 
 

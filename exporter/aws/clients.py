@@ -25,7 +25,7 @@ from botocore.credentials import (
 
 from exporter.aws.call_context import CallContext, Recorder, RetryQuotas, calling
 from exporter.aws.credential_chain import CredentialChain, Pending
-from exporter.aws.credential_sources import ACCOUNT_ROLE, Origin
+from exporter.aws.credential_sources import ACCOUNT_ROLE, NamedSource
 from exporter.aws.errors import EXPIRED, translate
 from exporter.aws.models import STS, Models
 from exporter.aws.sdk_settings import DefaultRegion, default_region, use_aws_region
@@ -296,7 +296,7 @@ class Role:
             error = self._failure[1]
             raise CredentialsError(error.reason, error.code, error.detail)
         try:
-            with self._pending.reading(Origin(ACCOUNT_ROLE, self._account.name)):
+            with self._pending.reading(NamedSource(ACCOUNT_ROLE, self._account.name)):
                 return self._assume()
         except ApiError as error:
             self._failure = (self._clock.monotonic(), error)

@@ -44,7 +44,7 @@ from urllib3.exceptions import ReadTimeoutError as BodyTimeoutError
 
 from exporter.aws.causes import unreadable_files
 from exporter.aws.credential_process import ProcessFactory
-from exporter.aws.credential_sources import KEPT_REASONS, NOTHING_CURE, Origin, origin
+from exporter.aws.credential_sources import KEPT_REASONS, NOTHING_CURE, NamedSource, named_source
 from exporter.aws.errors import EXPIRED, translate
 from exporter.core.errors import ApiError, CredentialsError, Reason
 from exporter.core.log import shortened
@@ -69,12 +69,12 @@ class Pending:
     """The sources that are being read now: if a call hangs, they are the cause."""
 
     def __init__(self) -> None:
-        self._origins: list[Origin] = []
+        self._sources: list[NamedSource] = []
 
     @contextmanager
-    def reading(self, source: Origin) -> Iterator[None]:
+    def reading(self, source: NamedSource) -> Iterator[None]:
         """Note a source while the block reads it, and translate its exceptions."""
-        self._origins.append(source)
+        self._sources.append(source)
         try:
             yield
         except CredentialsError:
@@ -83,16 +83,16 @@ class Pending:
         except Exception as error:
             raise credential_error(source, error) from None
         finally:
-            self._origins.remove(source)
+            self._sources.remove(source)
 
     def timeout_error(self) -> CredentialsError | None:
         """Return the error for a call that hangs because of a source, or None if no source is being read."""
         # A source of a source is added later.
-        latest = self._origins[-1:]
+        latest = self._sources[-1:]
         return latest[0].error("no response before the time-out", Reason.TIMEOUT) if latest else None
 
 
-def credential_error(source: Origin, error: Exception) -> CredentialsError:
+def credential_error(source: NamedSource, error: Exception) -> CredentialsError:
     """Return the error for an exception of a source."""
     translated = translate(error)
     reason = translated.reason if translated.reason in KEPT_REASONS else Reason.CREDENTIALS
@@ -178,7 +178,7 @@ class _Providers(ProfileProviderBuilder):
         return [self._named(provider, profile_name, disable_env_vars) for provider in providers]
 
     def _named(self, provider: CredentialProvider, profile: str, without_environment: bool = False) -> NamedProvider:
-        source = origin(str(provider.METHOD), profile)
+        source = named_source(str(provider.METHOD), profile)
         if isinstance(provider, ProcessProvider):
             popen: Any = ProcessFactory(source.error, PROCESS_SECONDS)
             provider = ProcessProvider(profile, self._full_config, popen)
@@ -196,7 +196,7 @@ class _Providers(ProfileProviderBuilder):
     def _full_config(self) -> Mapping[str, Any]:
         return self._owner.full_config
 
-    def _web_identity(self, source: Origin, without_environment: bool) -> CredentialProvider:
+    def _web_identity(self, source: NamedSource, without_environment: bool) -> CredentialProvider:
         loader: Any = partial(_TokenFile, source)
         return AssumeRoleWithWebIdentityProvider(
             load_config=self._full_config,
@@ -208,7 +208,7 @@ class _Providers(ProfileProviderBuilder):
         )
 
     def _roles(self, profile: str, sources: list[CredentialProvider]) -> NamedProvider:
-        source = origin(AssumeRoleProvider.METHOD, profile)
+        source = named_source(AssumeRoleProvider.METHOD, profile)
         roles = AssumeRoleProvider(
             load_config=self._full_config,
             client_creator=partial(create_nested_client, self._owner),
@@ -231,7 +231,7 @@ def _refuse_to_prompt(profile: str, prompt: str) -> NoReturn:
 class NamedProvider(CredentialProvider):
     """A provider whose failures, and those of its credentials, name its source."""
 
-    def __init__(self, provider: CredentialProvider, source: Origin, pending: Pending) -> None:
+    def __init__(self, provider: CredentialProvider, source: NamedSource, pending: Pending) -> None:
         self.METHOD = provider.METHOD
         self.CANONICAL_NAME = provider.CANONICAL_NAME
         self._provider = provider
@@ -248,7 +248,7 @@ class NamedProvider(CredentialProvider):
 class NamedCredentials(Credentials):
     """Credentials of a source. botocore renews them if necessary, and uses them only in the frozen form."""
 
-    def __init__(self, credentials: Credentials, source: Origin, pending: Pending) -> None:
+    def __init__(self, credentials: Credentials, source: NamedSource, pending: Pending) -> None:
         self._credentials = credentials
         self._source = source
         self._pending = pending
@@ -267,7 +267,7 @@ class NamedCredentials(Credentials):
         return frozen
 
 
-def _check_text(source: Origin, name: str, text: object) -> None:
+def _check_text(source: NamedSource, name: str, text: object) -> None:
     """Raise ApiError for a text that cannot be a part of an HTTP header."""
     if not isinstance(text, str) or not text:
         raise source.error(f"{name} is empty")
@@ -278,7 +278,7 @@ def _check_text(source: Origin, name: str, text: object) -> None:
 class _TokenFile:
     """A token in a file, which is read again for each session."""
 
-    def __init__(self, source: Origin, path: str) -> None:
+    def __init__(self, source: NamedSource, path: str) -> None:
         self._source = source
         self._path = path
 
@@ -350,7 +350,7 @@ def _record_responses(provider: InstanceMetadataProvider) -> _RecordingSession:
 class _ContainerFetcher(ContainerMetadataFetcher):
     """Gets the credentials of a container, and names the cause if there are none."""
 
-    def __init__(self, source: Origin) -> None:
+    def __init__(self, source: NamedSource) -> None:
         self._source = source
         self._recorder = _RecordingSession(URLLib3Session(timeout=self.TIMEOUT_SECONDS))
         super().__init__(session=self._recorder)

@@ -108,7 +108,7 @@ SOURCES = {source.method: source for source in (ACCOUNT_ROLE, *PROVIDERS)}
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class NamedSource:
     """A source of credentials with the name of its profile, or of its account."""
 
     source: Source
@@ -120,10 +120,10 @@ class Origin:
         return CredentialsError(reason, code, shortened(f"no credentials from {name}: {cause}; {cure}", LENGTH))
 
 
-def origin(method: str, profile: str) -> Origin:
+def named_source(method: str, profile: str) -> NamedSource:
     """Return the source of a method of botocore. A method that is newer than this table gets a general cure."""
     unknown = Source(method, f"the source {method}", "", "check the documentation of the AWS SDK")
-    return Origin(SOURCES.get(method, unknown), profile)
+    return NamedSource(SOURCES.get(method, unknown), profile)
 
 
 def sources_table() -> str:

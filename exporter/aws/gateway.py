@@ -110,8 +110,11 @@ class Gateway:
         timeouts = self._settings.connect_timeout, self._settings.read_timeout
         return FileSettings(*timeouts, self._shared.clients.verify(), endpoint_origins(SERVICES_OF_LINKS))
 
-    async def connect(self, account: Account, region: str, kind: str) -> ScopeApi:
-        """Return the API of one cell, whose scope has the account id. Raises ApiError."""
+    async def connect(self, account: Account, region: str, kind: str = "") -> ScopeApi:
+        """Return the API of one cell, whose scope has the account id. Raises ApiError.
+
+        Without a kind, the calls are about the account, such as those that read its Regions.
+        """
         known = self._cells.get((account.name, region, kind))
         if known and known.clients.can_serve(known.scope):
             return known

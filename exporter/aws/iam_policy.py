@@ -11,7 +11,7 @@ from typing import Any
 from exporter.aws.models import Models
 from exporter.aws.organizations import organization_calls
 from exporter.aws.regions import LIST_REGIONS
-from exporter.config.partitions import OPT_IN_PARTITION, partition_of
+from exporter.config.partitions import OPT_IN_PARTITION, partition_of, partition_of_arn
 from exporter.config.sections import Account, Config, Organization, Watch
 from exporter.core.errors import ConfigError
 from exporter.kinds.kind import DESCRIBE, DISCOVER, FAILURES, TAGS, ApiCall, Kind
@@ -148,7 +148,7 @@ def _member_roles(organization: Organization) -> str:
     """Return the pattern of the roles in the accounts of an organization."""
     reader = organization.role_arn
     # The Regions say the partition if no role does. Without both, the partition is not known here.
-    partition = reader.split(":")[1] if reader else partition_of(organization.regions[0]) or "*"
+    partition = partition_of_arn(reader) if reader else partition_of(organization.regions[0]) or "*"
     return f"arn:{partition}:iam::*:role/{organization.role_name}"
 
 
@@ -186,7 +186,9 @@ def _statements(
 
 def _region_statements(accounts: Iterable[Account | Organization], models: Models) -> list[Document]:
     """Return the statement with which the credentials of accounts with ``regions: all`` read the enabled Regions."""
-    partitions = {entry.role_arn.split(":")[1] if entry.role_arn else "" for entry in accounts if entry.has_all_regions}
+    partitions = {
+        partition_of_arn(entry.role_arn) if entry.role_arn else "" for entry in accounts if entry.has_all_regions
+    }
     # Without a role, the partition is that of the default Region, which is not known here.
     is_needed = not partitions.isdisjoint({"", OPT_IN_PARTITION})
     statement = {"Sid": "Regions", "Effect": "Allow", "Action": [models.iam_action(LIST_REGIONS)], "Resource": ["*"]}

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from datetime import datetime
 
 from exporter.collector.failures import Failures
+from exporter.core.clock import rfc3339
 from exporter.core.log import printable
 from exporter.core.model import CellKey, ItemCounts
 from exporter.metrics.reasons import grouped
@@ -120,7 +121,7 @@ def _parts(text: str) -> list[str]:
 
 
 def _time(when: datetime | None) -> str:
-    return when.strftime("%Y-%m-%dT%H:%M:%SZ") if when else ""
+    return rfc3339(when) if when else ""
 
 
 def _text(number: int | None) -> str:

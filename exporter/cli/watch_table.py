@@ -8,6 +8,7 @@ from typing import Literal
 from rich.cells import cell_len
 from rich.text import Text
 
+from exporter.core.clock import rfc3339
 from exporter.core.log import printable
 from exporter.kinds.phase import Phase
 from exporter.metrics.summary import CellLine, OperationLine
@@ -257,7 +258,7 @@ def _local_time(at: float | None) -> str:
 
 def iso_time(at: float) -> str:
     """Return Unix seconds as a time of RFC 3339 in UTC, without fractions."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return rfc3339(datetime.fromtimestamp(at, UTC))
 
 
 _BAR = Column("", lambda row, now: _bar(row), "left")

@@ -7,17 +7,18 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
+from exporter.collector.cell_log import ACCESS, REFRESH, CellLog
 from exporter.collector.cell_state import CellState, restore, with_scope
 from exporter.collector.cells import Cell
 from exporter.collector.end_of_support import RETRY_SECONDS
 from exporter.collector.inventory import Selection, TrackedOperation, select, unmatched
 from exporter.collector.listing import Lists
-from exporter.collector.operation_reader import Connect, OperationReader, ScopeApi
+from exporter.collector.operation_reader import CellApi, Connect, OperationReader
 from exporter.collector.pace import Pace
-from exporter.collector.result import ACCESS, NEVER, REFRESH, CellLog, RefreshAttempt, defects_as_api_errors
+from exporter.collector.refresh_result import RefreshAttempt
 from exporter.config.sections import Refresh
-from exporter.core.clock import Clock
-from exporter.core.errors import ApiError, Reason
+from exporter.core.clock import NEVER, Clock
+from exporter.core.errors import ApiError, Reason, defects_as_api_errors
 from exporter.core.model import Failure, Snapshot
 from exporter.kinds.kind import Api
 
@@ -171,7 +172,7 @@ class CellRefresher:
         except ApiError as error:
             attempt.fail(error, subject)
 
-    async def _read(self, attempt: RefreshAttempt, api: ScopeApi) -> None:
+    async def _read(self, attempt: RefreshAttempt, api: CellApi) -> None:
         self.state = state = with_scope(self.state, api.scope, self.cell, self.clock)
         attempt.last = state.last_refresh
         cached = await state.cache.recall(self.cell, api.scope, self.clock.monotonic())
@@ -189,7 +190,7 @@ class CellRefresher:
         await reader.read_missing_tags(self._select().kept)
         self._remove_unlisted()
 
-    async def _read_lists(self, attempt: RefreshAttempt, api: ScopeApi) -> None:
+    async def _read_lists(self, attempt: RefreshAttempt, api: CellApi) -> None:
         lists = self.state.lists
         if lists is None:
             return

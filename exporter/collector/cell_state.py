@@ -9,8 +9,8 @@ from exporter.collector.end_of_support import EndOfSupportDetector
 from exporter.collector.inventory import TrackedOperation
 from exporter.collector.listing import Lists
 from exporter.collector.pace import Pace
-from exporter.collector.result import NEVER, LastRefresh
-from exporter.core.clock import Clock
+from exporter.collector.refresh_result import LastRefresh
+from exporter.core.clock import NEVER, Clock
 from exporter.core.model import Scope
 from exporter.kinds.kind import ListEntry
 

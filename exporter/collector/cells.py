@@ -22,7 +22,7 @@ from exporter.collector.watched_accounts import (
 from exporter.config.partitions import OPT_IN_PARTITION, partition_of
 from exporter.config.sections import Account, Config, Watch
 from exporter.config.strict_yaml import problems_in
-from exporter.core.errors import ConfigError
+from exporter.core.errors import ConfigError, QueryError
 from exporter.core.model import CellKey, Scope, Shard
 from exporter.kinds.kind import Kind, TagSource
 
@@ -179,7 +179,7 @@ def target_cell(
 ) -> Cell:
     """Return a cell for these ids, with the options of the scope's watched cell for this kind if there is one.
 
-    The account or the Region may be empty if only one is watched. Raises ConfigError, which quotes no parameter.
+    The account or the Region may be empty if only one is watched. Raises QueryError, which quotes no parameter.
     """
     by_name = {known.name: known for known in kinds}
     known = by_name.get(kind)
@@ -189,10 +189,10 @@ def target_cell(
     try:
         scope = _matching_cells("account", account, tuple(cells), lambda cell: cell.account.name)
         scope = _matching_cells("region", region, scope, lambda cell: cell.region)
-    except ConfigError as error:
-        raise ConfigError([*problems, *error.problems]) from None
+    except QueryError as error:
+        raise QueryError([*problems, *error.problems]) from None
     if known is None or problems:
-        raise ConfigError(problems)
+        raise QueryError(problems)
     watch = next((cell.watch for cell in scope if cell.kind is known), Watch(kind=kind))
     target = watch.model_copy(update={"ids": tuple(dict.fromkeys(ids)), "discover": None})
     return replace(scope[0], kind=known, watch=target)
@@ -209,9 +209,9 @@ def _matching_cells(
     """Return the cells with the wanted value, or all cells if no value is given and all have the same."""
     values = {value(cell) for cell in cells}
     if wanted and wanted not in values:
-        raise ConfigError([f"{parameter}: not watched by this exporter"])
+        raise QueryError([f"{parameter}: not watched by this exporter"])
     if not wanted and len(values) > 1:
-        raise ConfigError([f"{parameter}: required, because this exporter watches more than one"])
+        raise QueryError([f"{parameter}: required, because this exporter watches more than one"])
     if not values:
-        raise ConfigError([f"{parameter}: this exporter watches none"])
+        raise QueryError([f"{parameter}: this exporter watches none"])
     return tuple(cell for cell in cells if wanted in ("", value(cell)))

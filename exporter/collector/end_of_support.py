@@ -6,7 +6,7 @@ The responses after the end of a service's support are not documented. These are
 from collections.abc import Iterable
 from typing import Any
 
-from exporter.collector.result import RefreshAttempt
+from exporter.collector.refresh_result import RefreshAttempt
 from exporter.core.clock import Clock
 from exporter.core.errors import CONNECT_TIMEOUT, ApiError, Reason
 from exporter.core.model import Snapshot

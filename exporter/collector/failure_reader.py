@@ -51,7 +51,7 @@ class _Kept:
 class FailureReader:
     """Reads each failed item of an operation at most once in ``min_age`` seconds.
 
-    - ``target`` returns the cell of a kind, ids, a Region and an account. It raises ConfigError.
+    - ``target`` returns the cell of a kind, ids, a Region and an account. It raises QueryError.
     - ``action`` returns the IAM action of a call.
     """
 

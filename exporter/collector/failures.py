@@ -9,9 +9,8 @@ from typing import Any
 
 from exporter.collector.cells import Cell
 from exporter.collector.low_priority import LowestPriorityApi
-from exporter.collector.operation_reader import AT_ONCE, Connect, ScopeApi
-from exporter.collector.result import defects_as_api_errors
-from exporter.core.errors import ApiError, Reason
+from exporter.collector.operation_reader import AT_ONCE, CellApi, Connect
+from exporter.core.errors import ApiError, Reason, defects_as_api_errors
 from exporter.core.model import ItemCounts, Operation, Scope
 from exporter.kinds.kind import FailedItem, FailureSource, FetchRequest, Kind
 
@@ -45,14 +44,14 @@ class Failures:
         return not self.offset and not self.omitted and not self.problems
 
 
-async def read_failures(connected: ScopeApi, cell: Cell, states: Sequence[str], limit: int) -> Failures:
+async def read_failures(connected: CellApi, cell: Cell, states: Sequence[str], limit: int) -> Failures:
     """Return at most ``limit`` failed items of the only operation of a cell, evenly from the states.
 
     Without states, these are all states of failed items. A reason needs at most one call. Raises ApiError if the
     operation cannot be read.
     """
 
-    async def connect(cell: Cell) -> ScopeApi:
+    async def connect(cell: Cell) -> CellApi:
         return connected
 
     reading = FailureReading(connect, cell, states)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from exporter.collector.result import NEVER
 from exporter.config.sections import Discover, Watch
+from exporter.core.clock import NEVER
 from exporter.core.model import Operation, Reading
 from exporter.kinds.kind import Kind, ListEntry
 from exporter.kinds.response import Tags

@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from exporter.collector.inventory import TrackedOperation
-from exporter.collector.result import NEVER
 from exporter.config.sections import Discover
-from exporter.core.clock import Clock
+from exporter.core.clock import NEVER, Clock
 from exporter.core.errors import EndlessListError
 from exporter.kinds.kind import Api, Kind, ListEntry
 

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from exporter.collector.operation_reader import ScopeApi
-from exporter.collector.result import NEVER
+from exporter.collector.operation_reader import CellApi
+from exporter.core.clock import NEVER
 from exporter.core.model import Scope
 from exporter.kinds.kind import ApiCall, Content, FailureApi
 from exporter.kinds.response import Response
@@ -22,7 +22,7 @@ class LowestPriorityApi:
     It shares no response with a cell. The cell would wait as long as the request.
     """
 
-    def __init__(self, api: ScopeApi, since: float = NEVER) -> None:
+    def __init__(self, api: CellApi, since: float = NEVER) -> None:
         self._api = api
         self._since = since
         self.scope: Scope = api.scope

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 from exporter.collector.cell_state import CellState
 from exporter.collector.cells import Cell
 from exporter.collector.inventory import TrackedOperation
-from exporter.collector.result import NEVER, RefreshAttempt, defects_as_api_errors
-from exporter.core.clock import Clock
-from exporter.core.errors import ApiError, Reason
+from exporter.collector.refresh_result import RefreshAttempt
+from exporter.core.clock import NEVER, Clock
+from exporter.core.errors import ApiError, Reason, defects_as_api_errors
 from exporter.core.model import Operation, Reading, Scope
 from exporter.kinds.kind import Api, ApiCall, FailureApi, FetchRequest
 
@@ -18,8 +18,8 @@ from exporter.kinds.kind import Api, ApiCall, FailureApi, FetchRequest
 AT_ONCE = 8
 
 
-class ScopeApi(Api, Protocol):
-    """AWS in one scope. Calls can have a priority."""
+class CellApi(Api, Protocol):
+    """AWS as a cell uses it. Calls can have a priority."""
 
     @property
     def scope(self) -> Scope:
@@ -31,7 +31,7 @@ class ScopeApi(Api, Protocol):
         ...
 
 
-Connect = Callable[[Cell], Awaitable[ScopeApi]]
+Connect = Callable[[Cell], Awaitable[CellApi]]
 
 
 class OperationReader:
@@ -40,7 +40,7 @@ class OperationReader:
     After a failure to read tags it reads no more tags, except after a malformed response: others may be well-formed.
     """
 
-    def __init__(self, cell: Cell, state: CellState, attempt: RefreshAttempt, api: ScopeApi, clock: Clock) -> None:
+    def __init__(self, cell: Cell, state: CellState, attempt: RefreshAttempt, api: CellApi, clock: Clock) -> None:
         self._cell = cell
         self._state = state
         self._attempt = attempt

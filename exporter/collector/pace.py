@@ -40,4 +40,9 @@ def _interval(number: int, cell: Cell, shortest: float, longest: float) -> float
     if cell.found:
         share = zlib.crc32(f"{cell.key.account}/{cell.key.region}/{cell.key.kind}".encode()) / 2**32
         return max(shortest, longest * share if number == 1 else longest)
-    return max(shortest, min(longest, shortest * 2.0 ** min(number - 1, MAX_DOUBLINGS)))
+    return max(shortest, doubled(shortest, number - 1, longest))
+
+
+def doubled(seconds: float, times: int, longest: float) -> float:
+    """Return a time that was doubled so many times, at most the longest one."""
+    return min(longest, seconds * 2.0 ** min(times, MAX_DOUBLINGS))

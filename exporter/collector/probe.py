@@ -7,13 +7,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from exporter.collector.cell_log import CellLog
 from exporter.collector.cell_refresher import CellRefresher
 from exporter.collector.cell_state import initial
 from exporter.collector.cells import Cell
 from exporter.collector.failure_reader import STOPPED
 from exporter.collector.low_priority import LowestPriorityApi
-from exporter.collector.operation_reader import Connect, ScopeApi
-from exporter.collector.result import CellLog
+from exporter.collector.operation_reader import CellApi, Connect
 from exporter.config.sections import Refresh
 from exporter.core.clock import Clock
 from exporter.core.errors import ExporterError, Reason
@@ -43,7 +43,7 @@ class ProbeResult:
 class Prober:
     """Reads operations on demand, each at most once in ``min_age`` for any number of requests.
 
-    ``target`` returns the cell of a kind, ids, a Region and an account. It raises ConfigError.
+    ``target`` returns the cell of a kind, ids, a Region and an account. It raises QueryError.
     """
 
     target: Callable[[str, Sequence[str], str, str], Cell]
@@ -106,7 +106,7 @@ class Prober:
         if len(self._kept) > MAX_KEPT:
             del self._kept[next(oldest for oldest, kept in self._kept.items() if kept.task is None)]
 
-    async def _connect_with_lowest_priority(self, cell: Cell) -> ScopeApi:
+    async def _connect_with_lowest_priority(self, cell: Cell) -> CellApi:
         return LowestPriorityApi(await self.connect(cell))
 
 

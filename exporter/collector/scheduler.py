@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from exporter.collector.cache import CellCache
+from exporter.collector.cell_log import CellLog
 from exporter.collector.cell_refresher import CellRefresher
 from exporter.collector.cell_state import carry_over, initial
 from exporter.collector.cells import Cell
 from exporter.collector.operation_reader import Connect
 from exporter.collector.refresh_queue import RefreshQueue
-from exporter.collector.result import CellLog
 from exporter.collector.timetable import Timetable
 from exporter.config.sections import Refresh
 from exporter.core.clock import Clock

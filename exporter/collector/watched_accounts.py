@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from exporter.config.partitions import has_other_partition, is_enabled_by_default, partition_of
+from exporter.config.partitions import has_other_partition, is_enabled_by_default, partition_of, partition_of_arn
 from exporter.config.sections import Account, Config, Organization
 from exporter.config.strict_yaml import problems_in
 from exporter.core.errors import ConfigError
@@ -152,7 +152,7 @@ def _with_regions(
     account = watched.account
     if not account.has_all_regions:
         return watched
-    partition = account.role_arn.split(":")[1] if account.role_arn else partition_of(default_region())
+    partition = partition_of_arn(account.role_arn) if account.role_arn else partition_of(default_region())
     usable = enabled.get(account_key(account)) or frozenset(filter(is_enabled_by_default, regions_of(partition)))
     regions = tuple(region for region in possible_regions(account, regions_of(partition)) if region in usable)
     if not regions:

@@ -54,6 +54,11 @@ def partition_of(region: str) -> str:
     return next((name for name, pattern in REGION_PATTERNS.items() if re.fullmatch(pattern, region, re.ASCII)), "")
 
 
+def partition_of_arn(arn: str) -> str:
+    """Return the partition in an ARN."""
+    return arn.split(":")[1]
+
+
 def has_other_partition(role_arn: str, partition: str) -> bool:
     """Return whether a role cannot be used in a partition. An unknown partition has no such roles."""
-    return partition != "" and role_arn.split(":")[1] != partition
+    return partition != "" and partition_of_arn(role_arn) != partition

@@ -4,12 +4,14 @@ ExporterError
 ├── ConfigError     an invalid configuration
 ├── QueryError      a request with invalid parameters
 ├── StartError      the process cannot start, although its configuration is valid
+│   └── UnreachableError
 └── ApiError        a call to AWS without a usable response
     ├── EndlessListError
     └── CredentialsError
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 
 
@@ -97,3 +99,14 @@ class CredentialsError(ApiError):
 def malformed(detail: str) -> ApiError:
     """Return the error for a response that AWS does not document. ``detail`` names the member, never its value."""
     return ApiError(Reason.MALFORMED, detail=detail)
+
+
+@contextmanager
+def defects_as_api_errors() -> Iterator[None]:
+    """Turn an unexpected exception into an ApiError, so that a defect fails one operation instead of the cell."""
+    try:
+        yield
+    except ApiError:
+        raise
+    except Exception as error:
+        raise ApiError(Reason.OTHER, detail=f"unexpected {type(error).__name__}") from error

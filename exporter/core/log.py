@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from io import UnsupportedOperation
 from typing import Any, Protocol, TextIO
 
+from exporter.core.clock import rfc3339
+
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 FORMATS = ("logfmt", "json")
 
@@ -53,7 +55,7 @@ class _Logger:
 
     def _log(self, name: str, level: int, event: str, facts: Mapping[str, Any]) -> None:
         if level >= self._level:
-            now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+            now = rfc3339(datetime.now(UTC), "microseconds")
             self._write(self._line({"ts": now, "level": name, "msg": event, **facts}))
 
 

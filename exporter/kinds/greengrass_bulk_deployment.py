@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from exporter.core.clock import rfc3339
 from exporter.core.model import ItemCounts, Operation
 from exporter.kinds import response
 from exporter.kinds.failure_reason import reason_text
@@ -223,7 +224,7 @@ def _simulated_errors(deployment: SimulatedOperation, number: int) -> dict[str, 
 
 
 def _created_at(deployment: SimulatedOperation) -> str:
-    return deployment.created.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return rfc3339(deployment.created, "milliseconds")
 
 
 KIND: Kind[GreengrassBulkDeployment] = Kind(

@@ -6,9 +6,10 @@ import copy
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
+from exporter.core.clock import rfc3339
 from exporter.simulator.http_messages import JSON, JSON_1_1, HttpResponse
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def _value(shape: Shape, value: Any) -> Any:
 
 def _timestamp(shape: Shape, time: datetime) -> float | str:
     if shape.serialization.get("timestampFormat") == "iso8601":
-        return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return rfc3339(time, "milliseconds")
     return round(time.timestamp(), 3)
 
 

@@ -9,6 +9,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from exporter.core.clock import rfc3339
 from exporter.simulator.api_request import ApiRequest, Target
 from exporter.simulator.callers import Caller, Session
 from exporter.simulator.constraints import constraint_violation
@@ -75,7 +76,7 @@ class Sts:
                 "AccessKeyId": session.key,
                 "SecretAccessKey": "simulated",
                 "SessionToken": session.token,
-                "Expiration": datetime.fromtimestamp(expires, UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+                "Expiration": rfc3339(datetime.fromtimestamp(expires, UTC)),
             },
             "AssumedRoleUser": {"AssumedRoleId": _user_id(assumed), "Arn": assumed.arn},
         }

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from exporter.collector.result import NEVER
+from exporter.core.clock import NEVER
 from exporter.core.model import Operation
 from exporter.state.codec import Record
 from exporter.state.database import CellId

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from exporter.collector.probe import Prober, ProbeResult, UnavailableError
-from exporter.core.errors import ConfigError, QueryError
+from exporter.core.errors import QueryError
 from exporter.core.store import Store
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.self_metrics import FamilyCollector, probe_families
@@ -28,7 +28,7 @@ def probe_routes(current: Callable[[], Prober]) -> list[Route]:
             cell = prober.target(query.kind, [query.id], query.region, query.account)
             with cancelled_on_disconnect(request.scope):
                 probed = await prober.probe(cell, scrape_timeout(request))
-        except (ConfigError, QueryError) as error:
+        except QueryError as error:
             return text_response(error.problems, 400)
         except UnavailableError as error:
             return text_response([str(error)], 503, {**DATA_HEADERS, "Retry-After": "1"})

@@ -258,7 +258,7 @@ def test_an_account_that_hangs_delays_the_regions_of_the_others_only_for_some_se
     first, second = (Account(name=id, account_id=id, regions=("us-east-1",)) for id in (FIRST, SECOND))
 
     class Hanging:
-        async def connect(self, account: Account, region: str, kind: str) -> Any:
+        async def connect(self, account: Account, region: str) -> Any:
             async def pages(*_: Any, **__: Any) -> AsyncIterator[Any]:
                 if account is first:
                     await asyncio.sleep(HOUR)

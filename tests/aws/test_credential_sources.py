@@ -23,7 +23,7 @@ from prometheus_client import CollectorRegistry
 
 from exporter.aws.causes import address
 from exporter.aws.credential_process import ProcessFactory
-from exporter.aws.credential_sources import SOURCES, origin
+from exporter.aws.credential_sources import SOURCES, named_source
 from exporter.aws.gateway import Gateway
 from exporter.config.loader import parse_config
 from exporter.core.clock import Clock
@@ -642,12 +642,12 @@ def test_every_source_of_the_chain_is_in_the_table() -> None:
         methods = {provider.METHOD for provider in create_credential_resolver(Session()).providers}
     assert methods <= SOURCES.keys()
     assert methods - {"ec2-credentials-file", "boto-config", "iam-role"} <= {case.method for case in CASES}
-    assert origin("new", "x").error("absent").detail.startswith("no credentials from the source new: absent; ")
+    assert named_source("new", "x").error("absent").detail.startswith("no credentials from the source new: absent; ")
 
 
 def test_a_hanging_program_is_killed_with_its_children(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
-    factory = ProcessFactory(origin("custom-process", "plant").error, 0.5)
+    factory = ProcessFactory(named_source("custom-process", "plant").error, 0.5)
     process = factory(["/bin/sh", "-c", f"sleep 1000 & echo $! > {pid}; wait"])
     with pytest.raises(ApiError, match="did not end within 0") as raised:
         process.communicate()

@@ -33,7 +33,7 @@ from exporter.config.partitions import is_enabled_by_default
 from exporter.config.sections import Account, Config
 from exporter.config.validation import run_both
 from exporter.core.clock import Clock
-from exporter.core.errors import ApiError, ConfigError
+from exporter.core.errors import ApiError, ConfigError, QueryError
 from exporter.core.log import log_library_warnings, new_log
 from exporter.core.model import Shard
 from exporter.kinds.kind import FailedItem
@@ -258,7 +258,7 @@ def matching_cells(cells: Sequence[Cell], filter: Filter) -> tuple[Cell, ...]:
     if filter.ids:
         try:
             return (target_cell(cells, KINDS, kind, filter.ids, region, account),)
-        except ConfigError as error:
+        except QueryError as error:
             raise ConfigError(f"--{problem}" for problem in error.problems) from None
     matching = tuple(
         cell

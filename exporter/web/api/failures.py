@@ -91,7 +91,7 @@ def failures_handler(status: Status, respond: Respond, refuse: Refuse) -> Callab
 def cell_of(reader: FailureReader, line: OperationLine) -> Cell:
     """Return the cell that reads the failed items of an operation.
 
-    Raises ConfigError if the configuration of the reader does not have the account or the Region.
+    Raises QueryError if the configuration of the reader does not have the account or the Region.
     """
     return reader.target(line.kind, [line.id], line.region, line.account)
 

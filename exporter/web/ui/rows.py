@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from exporter.core.clock import rfc3339
 from exporter.kinds.phase import Phase
 from exporter.metrics.attention import Severity, rounded_duration
 from exporter.metrics.summary import OperationLine, utc_datetime
@@ -42,7 +43,7 @@ def page_time(at: float | None, now: float) -> PageTime | None:
     date = utc_datetime(at)
     if at is None or date is None:
         return None
-    return PageTime(relative_time(at, now), date.strftime("%Y-%m-%dT%H:%M:%SZ"), date.strftime("%Y-%m-%d %H:%M:%S UTC"))
+    return PageTime(relative_time(at, now), rfc3339(date), date.strftime("%Y-%m-%d %H:%M:%S UTC"))
 
 
 def relative_time(at: float, now: float) -> str:

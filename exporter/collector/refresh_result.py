@@ -2,54 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from exporter.collector.cell_log import CellLog
+from exporter.core.clock import NEVER
 from exporter.core.errors import ApiError, CredentialsError, Reason
-from exporter.core.model import CellKey, Failure
+from exporter.core.model import Failure
 
-NEVER = -math.inf
 # After this many consecutive failures a refresh leaves the remaining operations to the next one.
 MAX_CONSECUTIVE_FAILURES = 5
-
-# The subject of a failure that is about no single operation.
-ACCESS, REFRESH = "access to the account", "the refresh"
-
-
-@dataclass(frozen=True, slots=True)
-class CellLog:
-    """The log lines of one cell. ``warning`` and ``info`` are methods of the log.
-
-    ``has_account_failures`` is false if the account has lines of its own for them.
-    """
-
-    key: CellKey
-    warning: Callable[..., None]
-    info: Callable[..., None]
-    failure_message: str = "AWS call failed"
-    has_account_failures: bool = False
-
-    def failure(self, error: ApiError, subject: str) -> None:
-        """Log a failure. ``subject`` is an operation's id, a list, ``ACCESS`` or ``REFRESH``."""
-        subject = subject or "operation without an id"
-        reason, detail = error.reason.value, error.detail
-        self.warning(self.failure_message, **asdict(self.key), subject=subject, reason=reason, detail=detail)
-
-    def account_failure(self, error: ApiError) -> None:
-        """Log a lack of credentials for the account."""
-        if self.has_account_failures:
-            self.failure(error, ACCESS)
-
-    def unknown_id(self, id: str) -> None:
-        """Log that AWS does not know a configured id."""
-        self.info("AWS does not know the configured id; correct or remove it", **asdict(self.key), id=id)
-
-    def active_omitted(self, number: int) -> None:
-        """Log that active operations are beyond the limit."""
-        message = "active operations are not watched; increase max_operations or discover fewer operations"
-        self.warning(message, **asdict(self.key), active_omitted=number)
 
 
 class RefreshFailures:
@@ -176,14 +138,3 @@ class LastRefresh(RefreshFailures):
             duration=monotonic - attempt.started,
             ended_at=monotonic,
         )
-
-
-@contextmanager
-def defects_as_api_errors() -> Iterator[None]:
-    """Turn an unexpected exception into an ApiError, so that a defect fails one operation instead of the cell."""
-    try:
-        yield
-    except ApiError:
-        raise
-    except Exception as error:
-        raise ApiError(Reason.OTHER, detail=f"unexpected {type(error).__name__}") from error
