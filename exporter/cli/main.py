@@ -90,7 +90,7 @@ def parse_arguments(command: str, words: Sequence[str]) -> Callable[[], int]:
 
 def command_parser(command: str) -> CommandParser:
     """Return the parser of a command."""
-    parser = CommandParser(f"{PROGRAM} {command}", COMMANDS[command])
+    parser = CommandParser(f"{PROGRAM} {command}", COMMANDS[command], COMMANDS)
     _module(command).add_arguments(parser)
     return parser
 

@@ -2,7 +2,7 @@
 
 import argparse
 import difflib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -43,10 +43,11 @@ class OneOf:
 
 
 class CommandParser(argparse.ArgumentParser):
-    """Parses the arguments of a command."""
+    """Parses the arguments of a command. ``commands`` are the names of all commands."""
 
-    def __init__(self, program: str, description: str) -> None:
+    def __init__(self, program: str, description: str, commands: Collection[str] = ()) -> None:
         super().__init__(program, description=description, allow_abbrev=False)
+        self._commands = commands
         self._words: dict[str, tuple[str, ...]] = {}
 
     def print_help(self, file: Any = None) -> None:
@@ -102,7 +103,8 @@ class CommandParser(argparse.ArgumentParser):
 
     def _unknown(self, word: str) -> str:
         if not word.startswith("-"):
-            return f"unexpected argument {word}"
+            cure = "; the command comes first, before its flags" if word in self._commands else ""
+            return f"unexpected argument {word}{cure}"
         return f"unknown flag {word}{suggestion(word, self._option_string_actions)}"
 
 

@@ -125,7 +125,9 @@ def test_all_invalid_flags_and_values_are_reported_at_once(command: tuple[str, .
     ("arguments", "problem"),
     [
         (("frobnicate",), f"frobnicate: expected one of {', '.join(COMMANDS)}"),
-        (("serve", "check"), "unexpected argument check"),
+        (("serve", "check"), "unexpected argument check; the command comes first, before its flags"),
+        (("--config.file=x", "watch"), "unexpected argument watch; the command comes first, before its flags"),
+        (("serve", "config.yaml"), "unexpected argument config.yaml"),
         (("chekc",), f"chekc: expected one of {', '.join(COMMANDS)}; did you mean check?"),
         (("serve", "--config.file"), "--config.file: is without its value; use --config.file=PATH"),
         (("watch", "--id"), "--id: is without its value; use --id=ID"),
