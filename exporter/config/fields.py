@@ -167,4 +167,5 @@ ExternalId = _secret_type(r"[\w+=,.@:/-]{2,1224}", "2 to 1224 letters, digits or
 Regex = Annotated[re.Pattern[str], BeforeValidator(_parse_regex), WithJsonSchema({"type": "string", "format": "regex"})]
 
 # Only these schemes: a browser would run the script in an address such as javascript:...
-PageUrl = pattern_type(r"https?://[^\s\"'<>]{1,2000}", "an address that begins with https:// or http://")
+# The double quote is \x22, because JavaScript, which checks schemas with Ajv, refuses an escape of a quote.
+PageUrl = pattern_type(r"https?://[^\s\x22'<>]{1,2000}", "an address that begins with https:// or http://")

@@ -8,6 +8,7 @@ import pytest
 from exporter.kinds.registry import KINDS
 from tests.support.chart_documents import VALUES, sections
 from tests.support.helm_chart import read_yaml, render, render_error, values_schema
+from tests.support.javascript_patterns import patterns, patterns_that_javascript_refuses
 
 WATCH = "config.accounts[0].watch[0]"
 
@@ -42,6 +43,11 @@ def test_values_and_schema_contain_the_same_settings() -> None:
 
 def test_only_the_values_of_a_parent_chart_allow_unknown_keys() -> None:
     assert [*open_objects(values_schema())] == [".properties.global"]
+
+
+def test_javascript_can_compile_every_pattern_of_the_schema() -> None:
+    assert len({*patterns(values_schema())}) > 10
+    assert patterns_that_javascript_refuses(values_schema()) == []
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from exporter.config.loader import config_schema, parse_config, read_config
 from exporter.core.errors import ConfigError
 from exporter.kinds.registry import KINDS
+from tests.support.javascript_patterns import patterns, patterns_that_javascript_refuses
 from tests.support.repository import ROOT
 
 EXAMPLE = ROOT / "config.example.yaml"
@@ -79,6 +80,12 @@ def test_the_committed_schema_is_current() -> None:
 def test_the_schema_is_valid() -> None:
     Draft202012Validator.check_schema(SCHEMA)
     assert SCHEMA["title"] == "aws-iot-bulk-exporter"
+
+
+def test_javascript_can_compile_every_pattern_of_the_schema() -> None:
+    assert len({*patterns(SCHEMA)}) > 10
+    assert patterns_that_javascript_refuses(SCHEMA) == []
+    assert patterns_that_javascript_refuses({"pattern": r"[\"]"}) == [r"[\"]"]
 
 
 def test_the_defaults_in_the_schema_are_valid() -> None:
