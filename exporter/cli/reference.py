@@ -31,6 +31,7 @@ SECTIONS: Mapping[str, str] = {
     "Refresh": "Refresh",
     "Aws": "AWS",
     "Labels": "Labels",
+    "Links": "Links",
 }
 VARIABLES: Mapping[str, str] = {
     shards.ORDINAL: "The number of this shard, if `--shard.ordinal` is not set.",

@@ -18,6 +18,7 @@ def key_tables(model: type[BaseModel], titles: Mapping[str, str], level: str = "
     """Return a Markdown section with a table of keys for the model and for each model in it.
 
     ``titles`` has the title of each section by the name of its model, in the order of the sections.
+    Raises KeyError if a model has no title.
     """
     root = model.model_json_schema(by_alias=True)
     schemas = {**root.get("$defs", {}), model.__name__: root}
@@ -44,8 +45,8 @@ def _type(key: Schema, titles: Mapping[str, str]) -> str:
     if "anyOf" in key:
         return " or ".join(_type(choice, titles) for choice in key["anyOf"] if choice.get("type") != "null")
     if "$ref" in key:
-        title = titles.get(_reference(key))
-        return f"[{title}](#{title.lower().replace(' ', '-')})" if title else "any value"
+        title = titles[_reference(key)]
+        return f"[{title}](#{title.lower().replace(' ', '-')})"
     if "enum" in key:
         return " or ".join(f"`{value}`" for value in key["enum"])
     if key["type"] == "array":

@@ -12,7 +12,8 @@ import pytest
 
 from exporter.cli.exit_status import ExitStatus
 from exporter.cli.main import COMMANDS, PROGRAM, command_parser
-from exporter.cli.reference import EXIT_STATUSES, LOG_FIELDS, configuration_document
+from exporter.cli.reference import EXIT_STATUSES, LOG_FIELDS, SECTIONS, configuration_document
+from exporter.config.sections import Config
 from exporter.core.log import LibraryHandler, new_log
 from exporter.core.model import CellKey
 from exporter.kinds.registry import KINDS
@@ -44,6 +45,10 @@ def library_fields() -> set[str]:
     record = logging.makeLogRecord({"name": "some", "exc_info": (ValueError, ValueError(), None)})
     LibraryHandler(new_log(format="json", stream=stream)).emit(record)
     return set(json.loads(stream.getvalue()))
+
+
+def test_the_page_has_a_section_for_every_part_of_the_file() -> None:
+    assert {*Config.model_json_schema()["$defs"], Config.__name__} == SECTIONS.keys()
 
 
 def test_the_page_explains_every_field_of_the_log() -> None:
