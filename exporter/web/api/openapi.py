@@ -26,6 +26,13 @@ _REFUSALS = {
     "502": "AWS cannot be read.",
     "503": "The failed items are still being read. Try again after a second.",
 }
+# A client needs the password only if there is one, so no security is an alternative.
+_SECURITY: tuple[dict[str, list[str]], ...] = ({}, {"password": []})
+_PASSWORD = {
+    "type": "http",
+    "scheme": "basic",
+    "description": "A user name and password of `basic_auth_users` in the web configuration file, if it has some.",
+}
 _OTHER_ERROR = "Any other error, such as a missing password (401) or too many requests (429)."
 ABOUT = (
     "The bulk operations of AWS IoT that the exporter knows. Times are RFC 3339 in UTC, unknown values are null. Each "
@@ -52,7 +59,8 @@ def openapi(kinds: Sequence[Kind[Any]], server: str = "") -> dict[str, Any]:
             FAILURES: _failures_path(names),
             DOCUMENT: {"get": {"operationId": "openapi", "summary": "This document.", "responses": _document()}},
         },
-        "components": {"schemas": _schemas()},
+        "security": list(_SECURITY),
+        "components": {"schemas": _schemas(), "securitySchemes": {"password": _PASSWORD}},
     }
 
 

@@ -57,6 +57,13 @@ def test_the_committed_document_is_current() -> None:
     assert json.loads((ROOT / "docs" / "openapi.json").read_text(encoding="utf-8")) == openapi(KINDS)
 
 
+def test_clients_can_send_a_password_but_need_none() -> None:
+    document = openapi(KINDS)
+    (scheme,) = document["components"]["securitySchemes"]
+    assert document["components"]["securitySchemes"][scheme].items() >= {"type": "http", "scheme": "basic"}.items()
+    assert document["security"] == [{}, {scheme: []}]
+
+
 def test_every_sort_key_and_view_is_implemented() -> None:
     assert set(SORTS) == set(get_args(Sort))
     assert set(VIEWS) == set(get_args(View))
