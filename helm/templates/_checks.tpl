@@ -13,6 +13,13 @@
 {{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled }}
 {{- $problems = append $problems "serviceMonitor.enabled and podMonitor.enabled are mutually exclusive: Prometheus would scrape every pod twice" }}
 {{- end }}
+{{- range $name := list "serviceMonitor" "podMonitor" }}
+{{- with get $.Values $name }}
+{{- if and .enabled .interval .scrapeTimeout (gt (include "aws-iot-bulk-exporter.milliseconds" .scrapeTimeout | int64) (include "aws-iot-bulk-exporter.milliseconds" .interval | int64)) }}
+{{- $problems = append $problems (printf "%s.scrapeTimeout: must be at most %s.interval, because the Prometheus Operator ignores a monitor with a longer time-out" $name $name) }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- if include "aws-iot-bulk-exporter.isSharded" . }}
 {{- if .Values.hostNetwork }}
 {{- $problems = append $problems "hostNetwork and several shards are mutually exclusive: a shard gets its number from the host name of its pod; set shards to 1" }}

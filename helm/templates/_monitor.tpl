@@ -32,6 +32,16 @@
 {{- merge $endpoint $known | toYaml }}
 {{- end }}
 
+{{- /* The milliseconds of a duration such as 1m30s. */}}
+{{- define "aws-iot-bulk-exporter.milliseconds" -}}
+{{- $units := dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 "d" 86400000 "w" 604800000 "y" 31536000000 }}
+{{- $sum := 0 }}
+{{- range regexFindAll "[0-9]+[a-z]+" . -1 }}
+{{- $sum = add $sum (mul (regexFind "[0-9]+" .) (get $units (regexFind "[a-z]+" .))) }}
+{{- end }}
+{{- $sum }}
+{{- end }}
+
 {{- /* The spec of a monitor without its endpoints. Parameters as above. */}}
 {{- define "aws-iot-bulk-exporter.monitorSpec" -}}
 {{- $selector := dict "matchLabels" (include "aws-iot-bulk-exporter.selectorLabels" .root | fromYaml) }}

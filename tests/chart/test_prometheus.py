@@ -211,6 +211,24 @@ def test_every_field_except_the_selector_can_be_set(value: str, kind: str) -> No
     }
 
 
+@MONITORS
+@pytest.mark.parametrize(
+    ("interval", "timeout"), [("10s", "25s"), ("1m", "1m1ms"), ("1m30s", "91s"), ("1d", "1w"), ("9s", "10s")]
+)
+def test_a_scrape_timeout_above_the_interval_is_refused(value: str, kind: str, interval: str, timeout: str) -> None:
+    settings = f"{value}.interval={interval},{value}.scrapeTimeout={timeout}"
+    assert f"{value}.scrapeTimeout: must be at most" in render_error(f"--set={value}.enabled=true,{settings}")
+    render(f"--set={settings}")
+
+
+@MONITORS
+@pytest.mark.parametrize(("interval", "timeout"), [("30s", "30s"), ("2m", "90s"), ("10s", "9s"), ("1h", "59m59s999ms")])
+def test_a_scrape_timeout_up_to_the_interval_is_accepted(value: str, kind: str, interval: str, timeout: str) -> None:
+    settings = f"{value}.interval={interval},{value}.scrapeTimeout={timeout}"
+    endpoint = endpoint_of(only_object(render(f"--set={value}.enabled=true,{settings}"), kind))
+    assert (endpoint["interval"], endpoint["scrapeTimeout"]) == (interval, timeout)
+
+
 def test_a_monitor_uses_the_path_and_tls_settings_of_the_values() -> None:
     monitor = only_object(render(ci_values("client-certificate")), "PodMonitor")
     assert endpoint_of(monitor)["path"] == "/bulk/metrics"
