@@ -26,6 +26,8 @@ from tests.web.ui.conftest import Open
 from tests.web.ui.test_safety import MODES
 
 PHONE = {"width": 375, "height": 812}
+# The smallest phones, and a window of 1280 pixels at a zoom of 400 %.
+NARROW = {"width": 320, "height": 640}
 PATH = "/operations/iot_job/firmware"
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)>'
 
@@ -50,7 +52,9 @@ def reasons(page: Page) -> list[str]:
     return page.locator(".reasons tbody th").all_inner_texts()
 
 
-@pytest.mark.parametrize("viewport", [{"width": 1280, "height": 900}, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize(
+    "viewport", [{"width": 1280, "height": 900}, PHONE, NARROW], ids=["desktop", "phone", "narrow phone"]
+)
 def test_a_click_in_the_table_leads_to_the_reasons(
     simulation: Simulation, open_page: Open, viewport: dict[str, int]
 ) -> None:
