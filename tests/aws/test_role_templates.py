@@ -193,6 +193,15 @@ def test_the_terraform_files_are_formatted_and_use_every_variable() -> None:
     assert used == set(re.findall(r'^variable "(\w+)"', of_stack_set["variables.tf"], re.MULTILINE))
 
 
+@pytest.mark.parametrize("name", ["purposes", "regions"])
+def test_both_modules_describe_the_purposes_and_the_regions_in_the_same_words(name: str) -> None:
+    block = re.compile(rf'^variable "{name}" \{{.*?^\}}', re.MULTILINE | re.DOTALL)
+    single, organization = (
+        block.findall((folder / "variables.tf").read_text()) for folder in (MODULE, MODULE / "organization")
+    )
+    assert single == organization != []
+
+
 @pytest.mark.parametrize("template", ["aws/cloudformation.yaml", "ecs/fargate.yaml"])
 def test_cfn_lint_accepts_the_template(template: str) -> None:
     linter = str(Path(sys.executable).with_name("cfn-lint"))

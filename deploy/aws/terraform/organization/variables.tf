@@ -33,7 +33,7 @@ variable "kinds" {
 }
 
 variable "purposes" {
-  description = "What the exporter reads in addition to operations by their ids: discover, tags, failures (for the command failures), or an option of a kind such as details."
+  description = "What the exporter reads in addition to operations by their ids: discover, tags, failures (for the command and the setting failures), or an option of a kind such as details."
   type        = list(string)
   default     = ["discover"]
 }
