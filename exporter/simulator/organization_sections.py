@@ -53,7 +53,7 @@ class MemberAccount(Entry):
         description="The number of equal accounts. Their ids follow `id`, and their names end in -0001 and so on.",
     )
     name: Annotated[Name, Field(max_length=123)] = Field(default="account", description="The name.")
-    email: Email | None = Field(default=None, description="The e-mail address. Default: ID@example.com.")
+    email: Email | None = Field(default=None, description="The e-mail address. Default: `ID@example.com`.")
     status: State = Field(default="ACTIVE", description="The state. Only the roles of active accounts can be assumed.")
     tags: Tags = Field(default={}, description="The tags.")
     joined: Duration = Field(
