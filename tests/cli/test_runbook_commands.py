@@ -17,6 +17,7 @@ from exporter.config.strict_yaml import parse_yaml
 from exporter.kinds.registry import KINDS
 from exporter.simulator.app import application
 from exporter.simulator.scenario import parse_scenario
+from tests.monitoring.test_runbooks import WITH_FAILED_ITEMS
 from tests.support.exporter_server import aws_environment
 from tests.support.processes import run_exporter
 from tests.support.repository import ROOT
@@ -24,15 +25,6 @@ from tests.support.servers import serve_app
 
 COMMAND = re.compile(r"^aws-iot-bulk-exporter (failures .*)$", re.MULTILINE)
 LABELS = {"KIND": "kind", "ID": "id", "REGION": "aws_region"}
-# Alerts on operations whose items failed or may have failed, not only their progress.
-ABOUT_FAILED_ITEMS = {
-    "AwsIotBulkFailureRatioHigh",
-    "AwsIotBulkInvalidInputRecords",
-    "AwsIotBulkOperationAborted",
-    "AwsIotBulkOperationFailed",
-    "AwsIotBulkOperationFinishedWithFailures",
-    "AwsIotBulkOperationOutcomeUnknown",
-}
 # All of its things may have succeeded after a retry.
 MAY_HAVE_SUCCEEDED = "AwsIotBulkOperationOutcomeUnknown"
 
@@ -53,7 +45,7 @@ CASES = [case for case in cases() if runbook_command(case)]
 
 
 def test_the_runbooks_of_alerts_on_failed_items_have_the_command() -> None:
-    assert {case.alert.name for case in CASES} == ABOUT_FAILED_ITEMS
+    assert {case.alert.name for case in CASES} == set(WITH_FAILED_ITEMS)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.alert.name)
