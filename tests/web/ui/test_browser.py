@@ -332,14 +332,17 @@ def test_a_row_stays_while_its_text_is_selected(open_page: Open) -> None:
         expect(page.locator(".operations tbody .name")).to_have_text(["task-00000"])
 
 
-def test_a_page_without_its_exporter_shows_a_message_and_recovers(open_page: Open, complaints: list[str]) -> None:
+@pytest.mark.parametrize("status", [404, 503])
+def test_a_page_without_its_exporter_shows_a_message_and_recovers(
+    open_page: Open, complaints: list[str], status: int
+) -> None:
     with serve_page(tasks(1)) as few:
         page = open_page(few.url)
-        page.route("**/*", lambda route: route.fulfill(status=503))
+        page.route("**/*", lambda route: route.fulfill(status=status, body="<h1>A proxy</h1>"))
         wait_for_update(page)
         expect(page.locator("#offline")).to_be_visible()
         expect(page.locator("#announcer")).to_contain_text("does not respond")
-        assert {"503" in complaint for complaint in complaints} == {True}
+        assert {str(status) in complaint for complaint in complaints} == {True}
         complaints.clear()
         page.unroute("**/*")
         wait_for_update(page)

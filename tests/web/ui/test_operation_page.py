@@ -9,16 +9,17 @@ from typing import Any
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from exporter.cli.drill.cases import scenario_text
 from exporter.config.strict_yaml import parse_yaml
 from exporter.metrics.attention import Problem
 from exporter.monitoring.alerts import OPERATION_ALERTS
-from exporter.web.ui.operation import ALERTS, OUTCOME_UNKNOWN
+from exporter.web.ui.operation import ALERTS, OUTCOME_UNKNOWN, UPDATE_SECONDS
 from exporter.web.ui.runbooks import runbook_names
 from tests.support import http_requests
 from tests.support.exporter_server import Simulation, serve_simulation
+from tests.support.page_checks import wait_for_update
 from tests.support.status_page import serve_page, tasks
 from tests.support.waiting import wait_until
 from tests.web.api.test_failures import ALLOWED, CONFIG, SCENARIO, fault
@@ -217,6 +218,26 @@ def test_an_unknown_operation_is_not_found(simulation: Simulation, path: str) ->
     response = http_requests.get(f"{simulation.exporter.url}/operations/{path}")
     assert response.status_code == 404
     assert "the exporter knows no operation" in response.text
+
+
+def test_an_open_page_says_that_its_operation_is_gone_and_shows_it_again(
+    open_page: Open, complaints: list[str]
+) -> None:
+    with serve_page(tasks(1)) as served:
+        page = open_page(f"{served.url}/operations/thing_registration_task/task-00000")
+        served.fill([])
+        wait_for_update(page, UPDATE_SECONDS * 1000)
+        expect(page.locator("main section")).to_have_text(
+            "the exporter knows no operation task-00000 of this kind there"
+        )
+        expect(page.locator("main .panel")).to_have_count(0)
+        expect(page.locator("#offline")).to_be_hidden()
+        assert {"404" in complaint for complaint in complaints} == {True}
+        complaints.clear()
+        served.fill(tasks(1))
+        wait_for_update(page, UPDATE_SECONDS * 1000)
+        expect(page.locator("main .panel")).to_have_count(3)
+        expect(page.locator("main section")).to_have_count(0)
 
 
 @pytest.mark.parametrize("id", ["a/b", "a%2Fb", "50 %", "é ü", "a?b#c", HOSTILE])

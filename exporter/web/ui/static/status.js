@@ -85,28 +85,34 @@ async function refresh() {
   request.abort();
   const current = new AbortController();
   request = current;
-  const html = await load(current.signal).catch(() => "");
+  const page = await load(current.signal).catch(() => null);
   if (current.signal.aborted) return;
   try {
-    if (html) show(new DOMParser().parseFromString(html, "text/html"));
+    if (page) show(page);
     else toggle(offline, true);
   } finally {
     schedule();
   }
 }
 
-/** Returns the HTML of the page at the current address. */
+/** Returns the page at the current address. */
 async function load(signal) {
   // Not location.href, because fetch rejects an address with a user name.
   const address = location.origin + location.pathname + location.search;
   const response = await fetch(address, { signal: AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIMEOUT)]) });
-  if (!response.ok) throw new Error(`status ${response.status}`);
-  return response.text();
+  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  // The exporter's page about an unknown operation has status 404. Pages of proxies do not have the script.
+  if (!response.ok && script(page) !== script(document)) throw new Error(`status ${response.status}`);
+  return page;
+}
+
+/** Returns the address of a page's script, which contains a hash. */
+function script(page) {
+  return page.querySelector("script")?.getAttribute("src");
 }
 
 /** Shows the differences to a loaded page. */
 function show(page) {
-  const script = (document_) => document_.querySelector("script")?.getAttribute("src");
   // The response comes from another version of the exporter.
   if (script(page) !== script(document)) return location.reload();
   const banner = bannerText();
