@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from exporter.cli.drill.cases import scenario_text
 from exporter.config.strict_yaml import parse_yaml
@@ -238,6 +238,26 @@ def test_an_open_page_says_that_its_operation_is_gone_and_shows_it_again(
         wait_for_update(page, UPDATE_SECONDS * 1000)
         expect(page.locator("main .panel")).to_have_count(3)
         expect(page.locator("main section")).to_have_count(0)
+
+
+def test_an_open_page_is_loaded_again_from_a_newer_exporter_that_does_not_know_its_operation(
+    open_page: Open, complaints: list[str]
+) -> None:
+    def respond_as_newer_exporter(route: Route) -> None:
+        response = route.fetch()
+        body = re.sub(r'(<script[^>]* src="[^"]*)', r"\1-newer", response.text())
+        route.fulfill(response=response, body=body if route.request.resource_type == "fetch" else response.text())
+
+    with serve_page(tasks(1)) as served:
+        page = open_page(f"{served.url}/operations/thing_registration_task/task-00000")
+        served.fill([])
+        page.route("**/operations/**", respond_as_newer_exporter)
+        page.evaluate("window.isFirstDocument = true")
+        wait_for_update(page, UPDATE_SECONDS * 1000)
+        page.wait_for_function("window.isFirstDocument === undefined")
+        expect(page.locator("main section")).to_contain_text("the exporter knows no operation")
+        expect(page.locator("#offline")).to_be_hidden()
+        complaints.clear()
 
 
 @pytest.mark.parametrize("id", ["a/b", "a%2Fb", "50 %", "é ü", "a?b#c", HOSTILE])

@@ -101,18 +101,14 @@ async function load(signal) {
   const address = location.origin + location.pathname + location.search;
   const response = await fetch(address, { signal: AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIMEOUT)]) });
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
-  // The exporter's page about an unknown operation has status 404. Pages of proxies do not have the script.
-  if (!response.ok && script(page) !== script(document)) throw new Error(`status ${response.status}`);
+  // The exporter's page about an unknown operation has status 404. Pages of proxies have no such parts.
+  if (!response.ok && !page.querySelector("[data-live]")) throw new Error(`status ${response.status}`);
   return page;
-}
-
-/** Returns the address of a page's script, which contains a hash. */
-function script(page) {
-  return page.querySelector("script")?.getAttribute("src");
 }
 
 /** Shows the differences to a loaded page. */
 function show(page) {
+  const script = (document_) => document_.querySelector("script")?.getAttribute("src");
   // The response comes from another version of the exporter.
   if (script(page) !== script(document)) return location.reload();
   const banner = bannerText();
