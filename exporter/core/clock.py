@@ -1,4 +1,4 @@
-"""The clock, passed to everything that waits or needs the time, so that tests do not have to wait."""
+"""The clock, passed to everything that waits or needs the time, so that tests do not have to wait; times as text."""
 
 import asyncio
 import math

@@ -31,7 +31,7 @@ _SECURITY: tuple[dict[str, list[str]], ...] = ({}, {"password": []})
 _PASSWORD = {
     "type": "http",
     "scheme": "basic",
-    "description": "A user name and password of `basic_auth_users` in the web configuration file, if it has some.",
+    "description": "A user name and password of `basic_auth_users` in the web configuration file, if there is one.",
 }
 _OTHER_ERROR = "Any other error, such as a missing password (401) or too many requests (429)."
 ABOUT = (
