@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -124,6 +124,17 @@ class _PlainLoader(Loader):
     FILE_LOADER_CLASS = PlainFileLoader
 
 
+class _TemporaryLoader(_PlainLoader):
+    """A loader that takes the list of services from another one: to read it takes longer than to read a small model."""
+
+    def __init__(self, services: Callable[[str], list[str]]) -> None:
+        super().__init__()
+        self._services = services
+
+    def list_available_services(self, type_name: str) -> list[str]:
+        return self._services(type_name)
+
+
 class _ReducedLoader(_PlainLoader):
     """A loader whose models contain only the called APIs, and whose endpoints contain only their services.
 
@@ -147,7 +158,8 @@ class _ReducedLoader(_PlainLoader):
         key = (service_name, api_version)
         if key not in self._models:
             # A loader keeps everything that it reads. A temporary loader frees the complete model.
-            model = _PlainLoader().load_service_model(service_name, type_name, api_version)
+            temporary = _TemporaryLoader(self.list_available_services)
+            model = temporary.load_service_model(service_name, type_name, api_version)
             self._models[key] = _reduced_model(dict(model), names)
         return self._models[key]
 

@@ -67,7 +67,8 @@ def check_endpoints(services: Iterable[str]) -> None:
 
 def _endpoints(services: Iterable[str]) -> dict[str, str]:
     """Return the URL of the endpoint of each service by its setting. Raises ConfigError."""
-    session = Session()
+    # The handlers are only for clients, and take most of the time that a session needs.
+    session = Session(include_builtin_handlers=False)
     profile: Mapping[str, Any] = {}
     sections: Mapping[str, Any] = {}
     with suppress(ProfileNotFound, ConfigParseError):

@@ -1,6 +1,7 @@
 """Build the configuration model for the kinds: their names, statuses, id lengths and options."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Union, cast
 
 from pydantic import BeforeValidator, Field, Strict, create_model
@@ -15,7 +16,15 @@ ANNOTATED, LITERAL, TUPLE, UNION = (cast("Any", form) for form in (Annotated, Li
 
 
 def config_model(kinds: Sequence[Kind[Any]]) -> type[Config]:
-    """Return the configuration model for these kinds. Validation and the JSON schema are derived from it."""
+    """Return the configuration model for these kinds. Validation and the JSON schema are derived from it.
+
+    It is created once for the same kinds, because pydantic never frees a model.
+    """
+    return _config_model(tuple(kinds))
+
+
+@lru_cache
+def _config_model(kinds: tuple[Kind[Any], ...]) -> type[Config]:
     watch = UNION[tuple(_watch_model(kind) for kind in kinds)]
     if len(kinds) > 1:
         watch = ANNOTATED[watch, Field(discriminator="kind")]

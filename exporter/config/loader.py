@@ -32,8 +32,6 @@ class ConfigFile:
     def __init__(self, path: Path | None, kinds: Sequence[Kind[Any]]) -> None:
         self._path = path
         self._kinds = kinds
-        # The model is created once, because pydantic never frees a model.
-        self._model = config_model(kinds)
         self._had_content = False
 
     def read(self) -> Config:
@@ -46,7 +44,7 @@ class ConfigFile:
             raw = parse_yaml(read_text(self._path)) if self._path else None
             if self._had_content and raw is None:
                 raise ConfigError(["the file is empty but had content before; restart to use the defaults"])
-            config = _validated(raw, self._kinds, self._model).read_from(self._path)
+            config = _validated(raw, self._kinds).read_from(self._path)
         self._had_content = raw is not None
         return config
 
@@ -61,16 +59,16 @@ def parse_config(text: str, kinds: Sequence[Kind[Any]]) -> Config:
 
     Raises ConfigError with all problems. No problem contains a value, because a value may be a secret.
     """
-    return _validated(parse_yaml(text), kinds, config_model(kinds))
+    return _validated(parse_yaml(text), kinds)
 
 
-def _validated(raw: Any, kinds: Sequence[Kind[Any]], model: type[Config]) -> Config:
+def _validated(raw: Any, kinds: Sequence[Kind[Any]]) -> Config:
     names = [kind.name for kind in kinds]
     options = (option.name for kind in kinds for option in kind.options)
     known = (*keys_of(Config, Account, Organization, AccountSelection, Watch, Discover, Refresh, Aws, Labels), *options)
     problems = [*cross_check_problems(raw)]
     try:
-        config = model.model_validate({} if raw is None else raw)
+        config = config_model(kinds).model_validate({} if raw is None else raw)
     except ValidationError as error:
         raise ConfigError([*problems, *problem_lines(error, names, known)]) from None
     if problems:

@@ -233,9 +233,9 @@ class ItemSeries:
     possibly_failed: tuple[SeriesSelector, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Kind(Generic[T]):
-    """One kind of bulk operation.
+    """One kind of bulk operation. It is equal only to itself, so that it can be the key of a cache.
 
     - ``operation``: the frozen dataclass that ``fetch`` returns. The state file stores it, so its fields are texts,
       numbers, times and tuples of them.

@@ -1,6 +1,7 @@
 """The routes of the JSON API: operations, cells, and the OpenAPI document."""
 
 import json
+from functools import cache
 from http import HTTPStatus
 
 from pydantic import TypeAdapter
@@ -27,7 +28,9 @@ _OPERATIONS = TypeAdapter(Operations)
 
 def api_routes(status: Status, server: str = "") -> list[Route]:
     """Return the routes of the JSON API. ``server`` is the URL below which they are, if it is known."""
-    document = json.dumps(openapi(status.kinds, server)).encode()
+    @cache
+    def document() -> bytes:
+        return json.dumps(openapi(status.kinds, server)).encode()
 
     def operations(request: Request, query: Query) -> Response:
         overview = status.overview()
@@ -59,7 +62,7 @@ def api_routes(status: Status, server: str = "") -> list[Route]:
         return _response(request, _CELLS.dump_json(response, by_alias=True))
 
     async def described(request: Request) -> Response:
-        return _response(request, document)
+        return _response(request, document())
 
     async def failures(request: Request) -> Response:
         try:
