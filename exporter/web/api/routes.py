@@ -28,6 +28,7 @@ _OPERATIONS = TypeAdapter(Operations)
 
 def api_routes(status: Status, server: str = "") -> list[Route]:
     """Return the routes of the JSON API. ``server`` is the URL below which they are, if it is known."""
+
     @cache
     def document() -> bytes:
         return json.dumps(openapi(status.kinds, server)).encode()
