@@ -227,9 +227,8 @@ def test_an_open_page_says_that_its_operation_is_gone_and_shows_it_again(
         page = open_page(f"{served.url}/operations/thing_registration_task/task-00000")
         served.fill([])
         wait_for_update(page, UPDATE_SECONDS * 1000)
-        expect(page.locator("main section")).to_have_text(
-            "the exporter knows no operation task-00000 of this kind there"
-        )
+        for part in ("main section", "#announcer"):
+            expect(page.locator(part)).to_have_text("the exporter knows no operation task-00000 of this kind there")
         expect(page.locator("main .panel")).to_have_count(0)
         expect(page.locator("#offline")).to_be_hidden()
         assert {"404" in complaint for complaint in complaints} == {True}
@@ -238,6 +237,7 @@ def test_an_open_page_says_that_its_operation_is_gone_and_shows_it_again(
         wait_for_update(page, UPDATE_SECONDS * 1000)
         expect(page.locator("main .panel")).to_have_count(3)
         expect(page.locator("main section")).to_have_count(0)
+        expect(page.locator("#announcer")).to_have_text("The exporter knows the operation again.")
 
 
 def test_an_open_page_is_loaded_again_from_a_newer_exporter_that_does_not_know_its_operation(

@@ -119,7 +119,7 @@ function show(page) {
   }
   document.title = page.title;
   toggle(offline, false);
-  if (bannerText() !== banner) announce(bannerText() || "Nothing needs attention now.");
+  if (bannerText() !== banner) announce(bannerText() || announcer.dataset.default);
 }
 
 /** Schedules the next update, unless updates are paused or the page is hidden. */
