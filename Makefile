@@ -5,9 +5,9 @@ BIN := $(VENV)/bin
 INSTALL := -m pip --disable-pip-version-check install --quiet --only-binary :all:
 PIP := $(BIN)/python $(INSTALL)
 UV_VERSION := 0.13.9
-# Three processes for each processor, because many tests wait for programs. The tests of one file run in the same process,
-# because they share the programs that the file starts.
-WORKERS ?= $(shell expr 3 \* $$(getconf _NPROCESSORS_ONLN))
+# Three processes for each processor, because many tests wait for programs, but at most 16, because each needs up to 0.7 GB
+# of memory. The tests of one file run in the same process, because they share the programs that the file starts.
+WORKERS ?= $(shell workers=$$((3 * $$(getconf _NPROCESSORS_ONLN))); echo $$((workers < 16 ? workers : 16)))
 # The folders of tests whose results can depend on the version of Python. tests/README.md says what the other ones test.
 PYTHON_TESTS = app aws cli collector config core kinds metrics simulator state web
 PARALLEL = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
