@@ -1,4 +1,4 @@
-"""Settings for all tests: no time limits for hypothesis, and one read of each botocore file."""
+"""Settings for all tests: hypothesis without time limits, short garbage collections, one read of each botocore file."""
 
 import gc
 from collections.abc import Iterator

@@ -125,7 +125,7 @@ class _PlainLoader(Loader):
 
 
 class _TemporaryLoader(_PlainLoader):
-    """A loader that takes the list of services from another one: to read it takes longer than to read a small model."""
+    """A loader with the list of services of another loader, because finding them takes longer than reading a model."""
 
     def __init__(self, services: Callable[[str], list[str]]) -> None:
         super().__init__()
