@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import cache
 
 import pytest
-from botocore.loaders import JSONFileLoader
+from botocore.loaders import JSONFileLoader, Loader
 from hypothesis import HealthCheck, settings
 
 from exporter.aws.models import PlainFileLoader
@@ -52,7 +52,17 @@ def alertmanager_program(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session", autouse=True)
 def botocore_reads_a_file_once() -> Iterator[None]:
     """Cache what the loaders of botocore and of the exporter read: megabytes that never change."""
+    list_services = Loader.list_available_services
+
+    @cache
+    def services(paths: tuple[str, ...], type_name: str) -> list[str]:
+        return list_services(Loader([*paths], include_default_search_paths=False), type_name)
+
+    def cached_services(loader: Loader, type_name: str) -> list[str]:
+        return services(tuple(loader.search_paths), type_name)
+
     with pytest.MonkeyPatch.context() as patch:
         for loader in (JSONFileLoader, PlainFileLoader):
             patch.setattr(loader, "load_file", staticmethod(cache(loader().load_file)))
+        patch.setattr(Loader, "list_available_services", cached_services)
         yield

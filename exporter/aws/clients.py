@@ -14,7 +14,6 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-import botocore.session
 from botocore import xform_name
 from botocore.client import BaseClient
 from botocore.credentials import (
@@ -22,13 +21,14 @@ from botocore.credentials import (
     Credentials,
     DeferredRefreshableCredentials,
 )
+from botocore.session import Session
 
 from exporter.aws.call_context import CallContext, Recorder, RetryQuotas, calling
 from exporter.aws.credential_chain import CredentialChain, Pending
 from exporter.aws.credential_sources import ACCOUNT_ROLE, NamedSource
 from exporter.aws.errors import EXPIRED, translate
 from exporter.aws.models import STS, Models
-from exporter.aws.sdk_settings import DefaultRegion, default_region, use_aws_region
+from exporter.aws.sdk_settings import DefaultRegion, default_region, new_session
 from exporter.aws.shared_clients import SharedClients, client_config
 from exporter.config.sections import Account, Aws
 from exporter.core.clock import Clock
@@ -143,10 +143,8 @@ class ClientPool:
         role = Role(account, self, self._source_credentials, pending, self._clock)
         return AccountClients(self, account, role.load_credentials, threading.Lock(), timeout_error, self._clock)
 
-    def _new_source(self) -> botocore.session.Session:
-        session = botocore.session.Session()
-        session.register_component("data_loader", self._loader)
-        use_aws_region(session)
+    def _new_source(self) -> Session:
+        session = new_session(self._loader)
         # botocore's own clients for credentials would wait a minute for each response.
         session.set_default_client_config(self._config)
         session.register_component("credential_provider", CredentialChain(session, self._pending))

@@ -75,7 +75,7 @@ def _bundle() -> tuple[str, str | None]:
     """Return the setting of the file of authorities that counts in botocore, and its value, None if there is none."""
     if "AWS_CA_BUNDLE" in os.environ:
         return "AWS_CA_BUNDLE", os.environ["AWS_CA_BUNDLE"]
-    session = Session()
+    session = Session(include_builtin_handlers=False)
     with suppress(ProfileNotFound, ConfigParseError):
         configured = session.get_scoped_config().get("ca_bundle")
         if configured is not None:

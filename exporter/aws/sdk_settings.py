@@ -1,12 +1,17 @@
 """Settings that AWS SDKs share, from the environment and from the profile: the Region and endpoint URLs."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from contextlib import suppress
+from copy import copy
+from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from botocore.exceptions import ConfigParseError, ProfileNotFound
+from botocore.handlers import BUILTIN_HANDLERS
+from botocore.hooks import HierarchicalEmitter
+from botocore.loaders import Loader
 from botocore.session import Session
 from botocore.utils import is_valid_endpoint_url, is_valid_ipv6_endpoint_url
 
@@ -49,10 +54,28 @@ def _checked_region(name: str, source: str) -> DefaultRegion:
     return DefaultRegion(name, source)
 
 
-def use_aws_region(session: Session) -> None:
-    """Make a session use AWS_REGION, which botocore ignores. Otherwise it assumes roles in another Region."""
+def new_session(loader: Loader) -> Session:
+    """Return a session that reads the files of botocore with the loader, and whose default Region is AWS_REGION.
+
+    botocore ignores AWS_REGION, and would assume roles in another Region.
+    """
+    session = Session(event_hooks=copy(_client_handlers((*BUILTIN_HANDLERS,))), include_builtin_handlers=False)
+    session.register_component("data_loader", loader)
     if os.environ.get("AWS_REGION"):
         session.set_config_variable("region", os.environ["AWS_REGION"])
+    return session
+
+
+@lru_cache(maxsize=1)
+def _client_handlers(handlers: Hashable) -> HierarchicalEmitter:
+    """Return the emitter with botocore's handlers for clients, which each session copies.
+
+    Their registration takes most of the time that a session needs. ``handlers`` are those of botocore: a list that can
+    change, so that it is the key of the cache.
+    """
+    emitter = HierarchicalEmitter()
+    Session(event_hooks=emitter)
+    return emitter
 
 
 def check_endpoints(services: Iterable[str]) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 
 import boto3
 import botocore
-import botocore.session
 from botocore.client import BaseClient
 from botocore.config import Config as ClientConfig
 from botocore.loaders import Loader
@@ -22,7 +21,7 @@ from exporter import __version__
 from exporter.aws.call_context import CallCredentialsProvider, current_call
 from exporter.aws.instrumentation import record_attempts
 from exporter.aws.response_check import check_responses
-from exporter.aws.sdk_settings import use_aws_region
+from exporter.aws.sdk_settings import new_session
 from exporter.config.sections import Aws
 from exporter.core.clock import Clock
 
@@ -61,10 +60,8 @@ class SharedClients:
 
     def read_settings(self) -> None:
         """Read the configuration of the AWS SDKs again for clients that do not exist yet."""
-        session = botocore.session.Session()
-        session.register_component("data_loader", self._loader)
+        session = new_session(self._loader)
         session.register_component("credential_provider", CallCredentialsProvider())
-        use_aws_region(session)
         self._session = boto3.Session(botocore_session=session)
 
     def client(self, service: str, region: str) -> Any:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Generic, TypeVar, cast, get_type_hints
 
@@ -39,7 +40,7 @@ class Codec:
         form = " ".join(f"{cls.__name__} {get_type_hints(cls)}" for cls in classes)
         # Without the paths of modules, so that the records stay valid when a module moves.
         self.form = short_hash(re.sub(r"(\w+\.)+(?=\w)", "", form))
-        self._adapter: TypeAdapter[Record[Operation]] = TypeAdapter(cast(Any, Record)[kind.operation])
+        self._adapter = _adapter(kind)
 
     def encode(self, record: Record[Operation]) -> bytes:
         """Return a record as JSON. Raises ValueError if it could not be decoded again, for example invalid Unicode."""
@@ -48,6 +49,12 @@ class Codec:
     def decode(self, body: bytes) -> Record[Operation]:
         """Return the record that was encoded. Raises ValueError."""
         return self._adapter.validate_json(body, strict=True)
+
+
+@lru_cache
+def _adapter(kind: Kind[Any]) -> TypeAdapter[Record[Operation]]:
+    """Return the adapter for the records of a kind. It is created once, because that takes milliseconds."""
+    return TypeAdapter(cast(Any, Record)[kind.operation])
 
 
 def short_hash(text: str) -> str:

@@ -43,7 +43,7 @@ ABOUT = (
 
 def openapi(kinds: Sequence[Kind[Any]], server: str = "") -> dict[str, Any]:
     """Return the OpenAPI document for these kinds. ``server`` is the URL below which the paths are, if it is known."""
-    names = [kind.name for kind in kinds]
+    names = tuple(kind.name for kind in kinds)
     return {
         "openapi": "3.1.0",
         "info": {

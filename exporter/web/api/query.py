@@ -1,7 +1,8 @@
 """The query parameters of the status page and of the JSON API."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
@@ -142,7 +143,8 @@ FilterT = TypeVar("FilterT", bound=Filter)
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-def narrowed(model: type[FilterT], kinds: Sequence[str]) -> type[FilterT]:
+@cache
+def narrowed(model: type[FilterT], kinds: tuple[str, ...]) -> type[FilterT]:
     """Return a copy of the model that accepts only these kinds."""
     names = cast(Any, Literal)[("", *kinds)]
     described = Field("", description=model.model_fields["kind"].description)

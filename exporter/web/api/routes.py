@@ -72,7 +72,7 @@ def api_routes(status: Status, server: str = "") -> list[Route]:
             return _problem(request, error)
 
     find_failures = failures_handler(status, _response, _refusal)
-    names = [kind.name for kind in status.kinds]
+    names = tuple(kind.name for kind in status.kinds)
     return [
         Route(OPERATIONS, status.handler(narrowed(Query, names), operations, _problem)),
         text_route(FAILURES_ROUTE, status.before_refresh(failures)),

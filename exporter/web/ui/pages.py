@@ -104,7 +104,7 @@ def page_routes(status: Status, metrics_path: str) -> list[Route]:
     assets = read_assets()
     environment = _environment(assets)
     page = _Page(status, environment, metrics_path)
-    model = narrowed(Query, [kind.name for kind in status.kinds])
+    model = narrowed(Query, tuple(kind.name for kind in status.kinds))
     return [
         Route("/", status.handler(model, page.respond, page.refuse)),
         *map(_asset_route, assets.values()),
