@@ -3,13 +3,14 @@
 import io
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.session import Session
 
 from exporter.app.exporter import new_exporter
 from exporter.aws.models import Models
-from exporter.aws.sdk_settings import check_endpoints, default_region
+from exporter.aws.sdk_settings import check_endpoints, default_region, new_session
 from exporter.config.loader import parse_config
 from exporter.config.partitions import REGION_PATTERNS, partition_of
 from exporter.core.errors import ConfigError
@@ -60,6 +61,29 @@ def test_no_default_region_is_logged_or_needed_if_each_account_has_regions(profi
         with pytest.raises(ConfigError, match=r"^AWS_REGION: is not set; set it, or add regions to each account$"):
             default_region(Session())
     assert text.getvalue() == ""
+
+
+def test_a_session_has_the_handlers_of_botocore_and_none_of_another_session() -> None:
+    loader = Models().loader
+    changed, other = new_session(loader), new_session(loader)
+    changed.register("creating-client-class.sts", add_attribute)
+    of_botocore = attributes_by_handlers(Session())
+    assert of_botocore
+    assert attributes_by_handlers(changed) == of_botocore | {"more"}
+    assert attributes_by_handlers(other) == of_botocore
+
+
+def add_attribute(**event: Any) -> None:
+    """Give a new client an attribute more."""
+    event["class_attributes"]["more"] = None
+
+
+def attributes_by_handlers(session: Session) -> set[str]:
+    """Return the attributes that the handlers of a session give to a client of STS."""
+    attributes: dict[str, object] = {}
+    emitter = session.get_component("event_emitter")
+    emitter.emit("creating-client-class.sts", class_attributes=attributes, base_classes=[])
+    return {*attributes}
 
 
 def test_a_role_of_another_partition_than_the_default_region_is_refused() -> None:
