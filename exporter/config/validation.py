@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import lru_cache
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -149,6 +150,8 @@ def _hint(key: str, known: tuple[str, ...], similarity: float = SIMILAR_KEY) -> 
     return hidden + (f"; did you mean {near}?" if near else "")
 
 
+# A file of another program can have the same unknown keys in thousands of places.
+@lru_cache(maxsize=1024)
 def _nearest(key: str, known: tuple[str, ...], similarity: float) -> str:
     by_letters = {name.lower(): name for name in known}
     near = difflib.get_close_matches(key.lower(), by_letters, n=1, cutoff=similarity)
