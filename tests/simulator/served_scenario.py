@@ -18,6 +18,7 @@ from exporter.kinds.registry import KINDS
 from exporter.simulator.app import application
 from exporter.simulator.scenario import parse_scenario
 from tests.support.clocks import ManualClock
+from tests.support.http_requests import NO_AUTHORITY
 from tests.support.servers import serve_app
 from tests.support.simulated_responses import MODELS, sample_operation
 from tests.support.waiting import TIMEOUT_SECONDS
@@ -90,5 +91,5 @@ def serve_scenario(text: str, kinds: Sequence[Kind[Any]] = KINDS) -> Iterator[Aw
     """Serve a scenario that begins at START."""
     clock = ManualClock(START)
     app = application(parse_scenario(text, kinds), kinds, MODELS, lambda: clock.at)
-    with serve_app(app) as url, httpx.Client(timeout=TIMEOUT_SECONDS) as http:
+    with serve_app(app) as url, httpx.Client(verify=NO_AUTHORITY, timeout=TIMEOUT_SECONDS) as http:
         yield Aws(url, clock, http)
