@@ -20,6 +20,8 @@ TEMPORARY_CODES = frozenset({Reason.CONNECTION.value, Reason.TIMEOUT.value, CONN
 MAX_REASONS = 10
 # Reasons of an operation that no reading describes.
 NOT_READ, NOT_FOUND = "not read yet", "AWS does not know it"
+# The cause of a cell that the watch gives up, if no refresh has failed.
+NO_REFRESH = "no refresh has ended in the time of --give-up-after"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,7 @@ class ResultTracker:
         """Return the current result."""
         oldest = self._clock.monotonic() - self._give_up_after
         silent = (key for key, at in self._read_at.items() if at <= oldest)
-        unreadable = {key: self._causes.get(key, ()) for key in (*self._refused, *silent)}
+        unreadable = {key: self._causes.get(key) or (NO_REFRESH,) for key in (*self._refused, *silent)}
         operations = tuple(self._operations.values())
         exit_status = None
         if unreadable:

@@ -15,6 +15,7 @@ from exporter.aws.models import Models
 from exporter.cli.commands.watch import End, Filter, filtered_runtime, flags_config, watch
 from exporter.cli.exit_status import ExitStatus
 from exporter.cli.flags import failure_limit
+from exporter.cli.watch_output import result_lines
 from exporter.cli.watch_result import ResultTracker, WatchResult
 from exporter.config.loader import parse_config
 from exporter.config.partitions import is_enabled_by_default
@@ -390,6 +391,17 @@ def test_the_watch_gives_up_when_a_cell_cannot_be_read(
         result, _ = run_watch(clock, jobs("x"), end=End(give_up_after=give_up_after))
     assert (result.exit_status, [key.kind for key in result.unreadable]) == (3, ["iot_job"])
     assert seconds[0] <= clock.at - began < seconds[1]
+
+
+def test_the_result_names_the_cause_if_no_refresh_of_a_cell_has_ended() -> None:
+    clock, end = ManualClock(), End(give_up_after=120.0)
+    with aws_environment(""):
+        tracker = new_tracker(new_runtime(jobs("x"), clock=clock), clock, end)
+    clock.advance(119.0)
+    assert tracker.result().unreadable == {}
+    clock.advance(1.0)
+    (line, *_) = result_lines(tracker.result())
+    assert line == "cannot be read: default eu-west-1 iot_job: no refresh has ended in the time of --give-up-after"
 
 
 TWO_ACCOUNTS = """
