@@ -271,6 +271,6 @@ def environment_of(endpoint: str) -> dict[str, str]:
 
 def test_the_watch_says_the_cause_in_words(tmp_path: Path) -> None:
     endpoint = f"http://127.0.0.1:{free_port()}"
-    scope = ("--kind=iot_job", "--id=x", "--until-done", "--give-up-after=1s")
+    scope = ("--kind=iot_job", "--id=x", "--until-done", "--give-up-after=10s")
     done = run_exporter("watch", *scope, environment={**environment_of(endpoint), "AWS_ACCOUNT_ID": "111122223333"})
     assert f"cannot be read: connection: cannot connect to {address(endpoint)}: connection refused" in done.stdout

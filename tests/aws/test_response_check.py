@@ -131,7 +131,8 @@ class Caller:
         """Call one API that has this response. Return the error, and the metrics."""
         self.aws.responses[(PATHS | LISTS)[api]] = response
         registry = CollectorRegistry()
-        gateway = Gateway(self.models, Aws(max_attempts=max_attempts), ApiMetrics(registry), Clock())
+        settings = Aws.model_validate({"max_attempts": max_attempts, "read_timeout": "1m"})
+        gateway = Gateway(self.models, settings, ApiMetrics(registry), Clock())
         try:
             asyncio.run(_call(gateway, api, account))
         except ApiError as error:
