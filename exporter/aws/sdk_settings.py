@@ -70,8 +70,8 @@ def new_session(loader: Loader) -> Session:
 def _client_handlers(handlers: Hashable) -> HierarchicalEmitter:
     """Return the emitter with botocore's handlers for clients, which each session copies.
 
-    Their registration takes most of the time that a session needs. ``handlers`` are those of botocore: a list that can
-    change, so that it is the key of the cache.
+    Their registration takes most of the time that a session needs. The key of the cache is botocore's list of handlers,
+    because a plugin can change it.
     """
     emitter = HierarchicalEmitter()
     Session(event_hooks=emitter)

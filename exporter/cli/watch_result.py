@@ -21,7 +21,7 @@ MAX_REASONS = 10
 # Reasons of an operation that no reading describes.
 NOT_READ, NOT_FOUND = "not read yet", "AWS does not know it"
 # The cause of a cell that the watch gives up, if no refresh has failed.
-NO_REFRESH = "no refresh has ended in the time of --give-up-after"
+NO_REFRESH = "no refresh ended within --give-up-after"
 
 
 @dataclass(frozen=True, slots=True)

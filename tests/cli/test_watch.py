@@ -401,7 +401,7 @@ def test_the_result_names_the_cause_if_no_refresh_of_a_cell_has_ended() -> None:
     assert tracker.result().unreadable == {}
     clock.advance(1.0)
     (line, *_) = result_lines(tracker.result())
-    assert line == "cannot be read: default eu-west-1 iot_job: no refresh has ended in the time of --give-up-after"
+    assert line == "cannot be read: default eu-west-1 iot_job: no refresh ended within --give-up-after"
 
 
 TWO_ACCOUNTS = """
