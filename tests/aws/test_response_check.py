@@ -262,7 +262,7 @@ def healthy_aws() -> ScriptedAws:
         HttpResponse(gzip.compress(BODY)[:20], headers=GZIP),
         HttpResponse(gzip.compress(BODY)[:20], headers=GZIP, content_length=len(gzip.compress(BODY))),
         HttpResponse(BODY[:20], headers=GZIP, content_length=len(BODY)),
-        HttpResponse(gzip.compress(b"0" * 100_000_000), headers=GZIP),
+        HttpResponse(gzip.compress(b"0" * 1_000_000) * 100, headers=GZIP),
     ],
     ids=["complete", "cut", "cut with full length", "not encoded and cut", "bomb"],
 )
