@@ -31,6 +31,8 @@ from tests.support.waiting import TIMEOUT_SECONDS
 NEVER = 3600.0
 # No test reaches these deadlines, so that only the limit under test ends a connection.
 NO_LIMITS = Limits(handshake=NEVER, head=NEVER, write=NEVER, idle=int(NEVER), grace=NEVER)
+# What Linux keeps of a response that a client does not read. With the default, 4 MB, only a long response would wait.
+SENT_BUFFER_BYTES = 65_536
 REQUEST = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -86,7 +88,9 @@ def run_server(
     log, draining = io.StringIO(), threading.Event()
     live = LiveWebConfig(config, new_log(stream=log))
     protected = protected_app(app or stub_app(prefix=prefix), live, draining, clock, prefix)
-    site = ServedApp(protected, listen(Address("127.0.0.1", 0)), live.tls, prefix)
+    listener = listen(Address("127.0.0.1", 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SENT_BUFFER_BYTES)
+    site = ServedApp(protected, listener, live.tls, prefix)
     server, loop = Server([site], draining.set, limits), asyncio.new_event_loop()
 
     def run() -> None:

@@ -112,7 +112,7 @@ class Busy:
         return PlainTextResponse("page")
 
     async def _long(self, request: Request) -> Response:
-        return PlainTextResponse("x" * 8_000_000)
+        return PlainTextResponse("x" * 1_000_000)
 
 
 @contextmanager
