@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-INSTALL := -m pip --disable-pip-version-check install --quiet --only-binary :all:
-PIP := $(BIN)/python $(INSTALL)
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := install --quiet --only-binary :all: --require-hashes
 UV_VERSION := 0.13.9
 # Three processes for each processor, because many tests wait for programs, but at most 16, because each needs up to 0.7 GB
 # of memory. The tests of one file run in the same process, because they share the programs that the file starts.
@@ -174,17 +174,17 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV) || (rm -rf $(VENV); false)
 
 $(VENV)/.run: requirements.lock requirements-build.lock setup.cfg | $(BIN)/python
-	$(PIP) --require-hashes -r requirements.lock
-	$(PIP) --require-hashes -r requirements-build.lock
-	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
+	$(PIP) $(INSTALL) -r requirements.lock
+	$(PIP) $(INSTALL) -r requirements-build.lock
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
-	$(PIP) --require-hashes -r requirements-dev.lock
+	$(PIP) $(INSTALL) -r requirements-dev.lock
 	touch $@
 
 # These programs need other versions of the exporter's dependencies, so each has its own virtual environment.
 .venv-%/.done: requirements-%.lock | $(BIN)/python
-	$(PYTHON) -m venv .venv-$* || (rm -rf .venv-$*; false)
-	.venv-$*/bin/python $(INSTALL) --require-hashes -r $<
+	$(PYTHON) -m venv --without-pip .venv-$*
+	$(PIP) --python .venv-$*/bin/python $(INSTALL) -r $<
 	touch $@
