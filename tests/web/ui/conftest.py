@@ -1,10 +1,12 @@
 """A browser for each module, and pages whose console must stay empty."""
 
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, ConsoleMessage, Page
 
 from tests.support.page_checks import run_chromium
 
@@ -19,6 +21,17 @@ def browser() -> Iterator[Browser]:
     """A real Chromium. It lives for one module only, because playwright's event loop blocks others."""
     with run_chromium() as browser:
         yield browser
+
+
+def complaints_in(message: ConsoleMessage) -> list[str]:
+    """Return the text of a console message, nothing if a page wanted new data after the end of its server."""
+    if "net::ERR_CONNECTION_REFUSED" in message.text:
+        url = httpx.URL(message.location["url"])
+        try:
+            socket.create_connection((url.host, url.port or 80)).close()
+        except ConnectionRefusedError:
+            return []
+    return [f"{message.type}: {message.text}"]
 
 
 @pytest.fixture
@@ -36,7 +49,7 @@ def open_page(browser: Browser, complaints: list[str]) -> Iterator[Open]:
         context = browser.new_context(**{"viewport": DESKTOP, **options})
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
+        page.on("console", lambda message: complaints.extend(complaints_in(message)))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         if options.get("java_script_enabled", True):
             page.clock.install()
