@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -92,8 +93,10 @@ class Fleet:
     def kill(self, pod: Pod) -> None:
         """Kill the processes of the exporter in a pod."""
         container = exporter_status(pod)["containerID"].removeprefix("containerd://")
-        (cgroup,) = (CONTROLLERS / "memory" / self.cluster.machine.name).rglob(container)
-        for process in (cgroup / "cgroup.procs").read_text().split():
+        # Control groups of other pods can disappear meanwhile. Unlike Path.rglob, os.walk ignores this.
+        groups = (Path(path) for path, *_ in os.walk(CONTROLLERS / "memory" / self.cluster.machine.name))
+        (group,) = (path for path in groups if path.name == container)
+        for process in (group / "cgroup.procs").read_text().split():
             os.kill(int(process), signal.SIGKILL)
 
 
