@@ -3,7 +3,7 @@
 import copy
 import json
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from jsonschema import Draft202012Validator
 
 from exporter.kinds.registry import KINDS
@@ -19,18 +18,19 @@ from exporter.monitoring.alerts import ALERTS, Alert
 from exporter.monitoring.grafana import grafana_alerts
 from exporter.monitoring.prometheus import chart_alerts, prometheus_rules
 from exporter.monitoring.records import Record, without_records
-from exporter.monitoring.rules import Rules, rules
+from exporter.monitoring.rules import rules
 from exporter.monitoring.settings import Settings, parse_settings
 from exporter.monitoring.texts import LOOKUPS, GrafanaFormat, PrometheusFormat, lookups_in
 from tests.support.dashboards import PRINTED, variables
 from tests.support.promql import Promtool, exposed_metrics, metric_names, recorded_metrics
 from tests.support.repository import ROOT
+from tests.support.yaml_texts import read_yaml
+
+Groups = list[dict[str, Any]]
 
 FOLDER = ROOT / "tests" / "monitoring" / "alerts"
 UNIT_TESTS = sorted(FOLDER.glob("*.test.yaml"))
 ALERT_TESTS = [file for file in UNIT_TESTS if "alert_rule_test" in file.read_text(encoding="utf-8")]
-PROVISIONED: dict[str, Any] = yaml.safe_load(grafana_alerts(rules(KINDS)))
-GRAFANA_RULES = {rule["title"]: rule for group in PROVISIONED["groups"] for rule in group["rules"]}
 SCHEMA = json.loads((FOLDER / "grafana-provisioning.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = Draft202012Validator(SCHEMA)
 
@@ -45,24 +45,48 @@ every_alert = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.n
 every_unit_test = pytest.mark.parametrize("file", UNIT_TESTS, ids=lambda file: file.name)
 
 
-def grafana_rules(settings: Settings) -> list[dict[str, Any]]:
-    """Return the rules of Grafana with these settings."""
-    groups = yaml.safe_load(grafana_alerts(rules(KINDS, settings)))["groups"]
-    return [rule for group in groups for rule in group["rules"]]
+def read_groups(text: str) -> Groups:
+    """Return the groups of a printed file of rules."""
+    groups: Groups = read_yaml(text)["groups"]
+    return groups
 
 
-def grafana_rule_file(rules: Rules, names: Collection[str]) -> str:
-    """Return some rules of Grafana as a rule file of Prometheus, with the query as the condition.
+@cache
+def provisioned() -> dict[str, Any]:
+    """Return the content of the printed file for Grafana."""
+    content: dict[str, Any] = read_yaml(grafana_alerts(rules(KINDS)))
+    return content
+
+
+def grafana_rules(settings: Settings) -> Mapping[str, dict[str, Any]]:
+    """Return the rules of Grafana with these settings, by the name of the alert."""
+    groups = read_groups(grafana_alerts(rules(KINDS, settings)))
+    return {rule["title"]: rule for group in groups for rule in group["rules"]}
+
+
+def grafana_rule(alert: Alert) -> dict[str, Any]:
+    """Return the printed rule of Grafana of an alert."""
+    rules_by_name = {rule["title"]: rule for group in provisioned()["groups"] for rule in group["rules"]}
+    rule: dict[str, Any] = rules_by_name[alert.name]
+    return rule
+
+
+def converted_rules(alerts: Collection[str]) -> Groups:
+    """Return the rules of Grafana of some alerts as groups of Prometheus, with the query as the condition.
 
     The query alone must return what fires: Grafana would show everything else that it returns as Normal.
 
     Recording rules have the further values of the texts, each with the labels of one operation.
     """
-    alerts = tuple(alert for alert in rules.alerts if alert.name in names)
-    groups = yaml.safe_load(grafana_alerts(replace(rules, alerts=alerts)))["groups"]
-    values = [record for group in groups for rule in group["rules"] for record in _recorded_values(rule)]
-    converted = [{"name": group["name"], "rules": [_converted(rule) for rule in group["rules"]]} for group in groups]
-    return yaml.safe_dump({"groups": [{"name": "values", "rules": values}, *converted]})
+    found = [rule for group in grafana_groups_in_1970() for rule in group["rules"] if rule["title"] in alerts]
+    values = [record for rule in found for record in _recorded_values(rule)]
+    return [{"name": "values", "rules": values}, {"name": "alerts", "rules": [_converted(rule) for rule in found]}]
+
+
+@cache
+def grafana_groups_in_1970() -> Groups:
+    """Return the printed rules of Grafana, with an early end of the support."""
+    return read_groups(grafana_alerts(rules(KINDS_IN_1970)))
 
 
 def _recorded_values(rule: dict[str, Any]) -> list[dict[str, str]]:
@@ -106,54 +130,85 @@ def _converted(rule: dict[str, Any]) -> dict[str, Any]:
 
 
 @cache
-def unit_tests(file: Path) -> Sequence[dict[str, Any]]:
-    groups = yaml.safe_load(file.read_text(encoding="utf-8"))["tests"]
-    return [case for group in groups for case in group.get("alert_rule_test", ())]
+def unit_tests(file: Path) -> Mapping[str, Any]:
+    """Return the content of a file of unit tests."""
+    content: dict[str, Any] = read_yaml(file.read_text(encoding="utf-8"))
+    return content
 
 
-def run_unit_tests(file: Path, rule_file: Callable[[Collection[str]], str], folder: Path, promtool: Promtool) -> None:
-    """Run a file of unit tests. Each of its groups gets the rules of its own alerts in place of the committed ones.
+@cache
+def cases_of_alerts(file: Path) -> Sequence[dict[str, Any]]:
+    return [case for group in unit_tests(file)["tests"] for case in group.get("alert_rule_test", ())]
 
-    promtool evaluates each rule at each time, so fewer rules need less time.
+
+def run_unit_tests(
+    tests: Mapping[str, Any], rules_of: Callable[[Collection[str]], Groups], folder: Path, promtool: Promtool
+) -> None:
+    """Run unit tests. Each of their groups gets the rules of its own alerts in place of the committed ones.
+
+    promtool evaluates each rule at each time up to the last case, so fewer rules need less time.
     """
-    content = yaml.safe_load(file.read_text(encoding="utf-8"))
     files = []
-    for number, group in enumerate(content["tests"]):
-        rules_of_group = rule_file({case["alertname"] for case in group.get("alert_rule_test", ())})
-        (folder / f"{number}.rules.yaml").write_text(rules_of_group, encoding="utf-8")
-        order = [rule_group["name"] for rule_group in yaml.safe_load(rules_of_group)["groups"]]
-        changes = {"rule_files": [f"{number}.rules.yaml"], "group_eval_order": order, "tests": [group]}
-        files.append(folder / f"{number}.{file.name}")
-        files[-1].write_text(yaml.safe_dump(content | changes), encoding="utf-8")
+    for number, group in enumerate(tests["tests"]):
+        groups = rules_of({case["alertname"] for case in group.get("alert_rule_test", ())})
+        order = [rule_group["name"] for rule_group in groups]
+        changes = {"rule_files": [f"{number}.rules.json"], "group_eval_order": order, "tests": [group]}
+        # JSON is also YAML, and Python prints it faster.
+        (folder / f"{number}.rules.json").write_text(json.dumps({"groups": groups}), encoding="utf-8")
+        files.append(folder / f"{number}.test.json")
+        files[-1].write_text(json.dumps({**tests, **changes}), encoding="utf-8")
     promtool("test", "rules", *files)
 
 
-def needed_rules(rule_file: str, alerts: Collection[str]) -> str:
-    """Return the rule file with these alerts, and with the recording rules that they use, also through other ones."""
-    content = yaml.safe_load(rule_file)
+def split_by_alert(tests: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return unit tests with a group for each alert of each group, which ends with the last case of its alert."""
+    return {**tests, "tests": [part for group in tests["tests"] for part in _by_alert(group)]}
+
+
+def _by_alert(group: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for alert in dict.fromkeys(case["alertname"] for case in group["alert_rule_test"]):
+        yield {**group, "alert_rule_test": [case for case in group["alert_rule_test"] if case["alertname"] == alert]}
+
+
+def needed_rules(alerts: Collection[str]) -> Groups:
+    """Return the groups with these alerts, and with the recording rules that they use, also through other ones.
+
+    Without alerts, return every rule, because the unit tests are those of recording rules.
+    """
+    groups = prometheus_groups_in_1970()
+    if not alerts:
+        return groups
     used: set[str] = set()
-    for group in reversed(content["groups"]):
+    needed = []
+    for group in reversed(groups):
+        chosen = []
         for rule in reversed(group["rules"]):
             if rule.get("alert") in alerts or rule.get("record") in used:
                 used.update(re.findall(r"[\w:]+", f"{rule['expr']} {rule.get('annotations')}"))
-        group["rules"] = [rule for rule in group["rules"] if rule.get("alert") in alerts or rule.get("record") in used]
-    return yaml.safe_dump(content)
+                chosen.append(rule)
+        needed.append({**group, "rules": chosen[::-1]})
+    return needed[::-1]
+
+
+@cache
+def prometheus_groups_in_1970() -> Groups:
+    """Return the printed rules of Prometheus, with an early end of the support."""
+    return read_groups(prometheus_rules(rules(KINDS_IN_1970)))
 
 
 @every_unit_test
 def test_an_alert_fires_in_prometheus_when_it_should_and_only_then(
     file: Path, tmp_path: Path, promtool: Promtool
 ) -> None:
-    printed = prometheus_rules(rules(KINDS_IN_1970))
-    # A group without an alert tests the recording rules.
-    run_unit_tests(file, lambda alerts: needed_rules(printed, alerts) if alerts else printed, tmp_path, promtool)
+    run_unit_tests(unit_tests(file), needed_rules, tmp_path, promtool)
 
 
 @pytest.mark.parametrize("file", ALERT_TESTS, ids=lambda file: file.name)
 def test_an_alert_fires_in_grafana_at_the_same_times_without_recording_rules(
     file: Path, tmp_path: Path, promtool: Promtool
 ) -> None:
-    run_unit_tests(file, lambda alerts: grafana_rule_file(rules(KINDS_IN_1970), alerts), tmp_path, promtool)
+    # The alerts share no recording rules, so that promtool needs less time if each has its own run.
+    run_unit_tests(split_by_alert(unit_tests(file)), converted_rules, tmp_path, promtool)
 
 
 def test_promtool_has_nothing_to_remark_on_the_rules(promtool: Promtool) -> None:
@@ -162,13 +217,13 @@ def test_promtool_has_nothing_to_remark_on_the_rules(promtool: Promtool) -> None
 
 @every_alert
 def test_an_alert_has_a_unit_test_that_fires_and_one_that_stays_silent(alert: Alert) -> None:
-    cases = [case for file in UNIT_TESTS for case in unit_tests(file) if case["alertname"] == alert.name]
+    cases = [case for file in UNIT_TESTS for case in cases_of_alerts(file) if case["alertname"] == alert.name]
     assert {bool(case["exp_alerts"]) for case in cases} == {True, False}
 
 
 @every_alert
 def test_a_healthy_system_fires_no_alert(alert: Alert) -> None:
-    healthy = unit_tests(FOLDER / "healthy.test.yaml")
+    healthy = cases_of_alerts(FOLDER / "healthy.test.yaml")
     assert alert.name in {case["alertname"] for case in healthy if not case["exp_alerts"]}
 
 
@@ -197,17 +252,17 @@ def test_every_printed_group_has_at_most_twenty_rules_as_mimir_allows() -> None:
     once = rules(KINDS)
     many = replace(once, records=once.records * 3, alerts=once.alerts * 5)
     for text in (prometheus_rules(many), grafana_alerts(many)):
-        groups = yaml.safe_load(text)["groups"]
+        groups = read_groups(text)
         assert max(len(group["rules"]) for group in groups) <= 20
         assert len({group["name"] for group in groups}) == len(groups)
-    printed = yaml.safe_load(prometheus_rules(many))["groups"]
+    printed = read_groups(prometheus_rules(many))
     assert sum(len(group["rules"]) for group in printed) == len(many.records) + len(many.alerts)
-    assert max(len(group["rules"]) for group in yaml.safe_load(chart_alerts(many))["records"]) <= 20
+    assert max(len(group["rules"]) for group in read_yaml(chart_alerts(many))["records"]) <= 20
 
 
 def test_recording_rules_that_no_alert_needs_are_left_out_on_request() -> None:
     def printed(settings: str) -> list[dict[str, Any]]:
-        groups = yaml.safe_load(prometheus_rules(rules(KINDS, parse_settings(settings, KINDS))))["groups"]
+        groups = read_groups(prometheus_rules(rules(KINDS, parse_settings(settings, KINDS))))
         return [rule for group in groups for rule in group["rules"]]
 
     every, few = ({rule["record"] for rule in printed(text) if "record" in rule} for text in ("", "records: alerts"))
@@ -217,7 +272,7 @@ def test_recording_rules_that_no_alert_needs_are_left_out_on_request() -> None:
 
 
 def test_the_rules_are_valid_without_kinds() -> None:
-    printed = yaml.safe_load(prometheus_rules(rules(())))["groups"]
+    printed = read_groups(prometheus_rules(rules(())))
     names = ["aws-iot-bulk-records", "aws-iot-bulk-records-2", "aws-iot-bulk-operations", "aws-iot-bulk-exporter"]
     assert [group["name"] for group in printed] == names
 
@@ -279,7 +334,7 @@ def test_labels_keywords_functions_and_ranges_are_not_metrics() -> None:
 
 def test_grafanas_file_has_only_fields_of_grafana() -> None:
     Draft202012Validator.check_schema(SCHEMA)
-    assert [error.message for error in VALIDATOR.iter_errors(PROVISIONED)] == []
+    assert [error.message for error in VALIDATOR.iter_errors(provisioned())] == []
 
 
 @pytest.mark.parametrize(
@@ -302,27 +357,28 @@ def test_grafanas_file_has_only_fields_of_grafana() -> None:
 def test_the_schema_rejects_fields_that_grafana_rejects_or_misinterprets(
     break_rule: Callable[[dict[str, Any]], object],
 ) -> None:
-    document = copy.deepcopy(PROVISIONED)
+    document = copy.deepcopy(provisioned())
     break_rule(document["groups"][0]["rules"][0])
     assert not VALIDATOR.is_valid(document)
 
 
 def test_grafanas_file_contains_every_alert_once_with_a_unique_uid() -> None:
-    assert list(GRAFANA_RULES) == [alert.name for alert in ALERTS]
-    uids = [rule["uid"] for rule in GRAFANA_RULES.values()]
+    printed = [rule for group in provisioned()["groups"] for rule in group["rules"]]
+    assert [rule["title"] for rule in printed] == [alert.name for alert in ALERTS]
+    uids = [rule["uid"] for rule in printed]
     assert len({uid.lower() for uid in uids}) == len(ALERTS), "some databases of Grafana ignore case"
 
 
 @every_alert
 def test_a_query_of_grafana_needs_no_recording_rule(alert: Alert) -> None:
-    queries = [query for query in GRAFANA_RULES[alert.name]["data"] if query["datasourceUid"] != "__expr__"]
+    queries = [query for query in grafana_rule(alert)["data"] if query["datasourceUid"] != "__expr__"]
     names = {name for query in queries for name in metric_names(query["model"]["expr"])}
     assert names - exposed_metrics() == set()
 
 
 @every_alert
 def test_a_comparison_of_grafana_uses_the_operator_and_the_threshold_of_the_alert(alert: Alert) -> None:
-    (condition,) = GRAFANA_RULES[alert.name]["data"][1]["model"]["conditions"]
+    (condition,) = grafana_rule(alert)["data"][1]["model"]["conditions"]
     assert condition["evaluator"] == {"type": {">": "gt", "<": "lt"}[alert.operator], "params": [alert.threshold]}
 
 
@@ -330,7 +386,7 @@ def test_a_comparison_of_grafana_uses_the_operator_and_the_threshold_of_the_aler
 def test_a_rule_of_grafana_is_silent_without_a_result_and_only_the_one_on_missing_exporters_reports_a_failed_query(
     alert: Alert,
 ) -> None:
-    rule = GRAFANA_RULES[alert.name]
+    rule = grafana_rule(alert)
     assert rule["noDataState"] == "OK"
     assert rule["execErrState"] == ("Error" if alert.name == "AwsIotBulkExporterMissing" else "KeepLast")
 
@@ -338,13 +394,13 @@ def test_a_rule_of_grafana_is_silent_without_a_result_and_only_the_one_on_missin
 @pytest.mark.parametrize(("keep_firing_for", "evaluations"), [("15m", 16), ("90s", 3), ("0s", 1), ("1h30m", 91)])
 def test_grafana_keeps_an_alert_without_its_series_for_the_same_time(keep_firing_for: str, evaluations: int) -> None:
     changed = parse_settings(f"alerts: {{AwsIotBulkRetryStorm: {{keep_firing_for: {keep_firing_for}}}}}", KINDS)
-    (rule,) = (rule for rule in grafana_rules(changed) if rule["title"] == "AwsIotBulkRetryStorm")
+    rule = grafana_rules(changed)["AwsIotBulkRetryStorm"]
     assert (rule["keepFiringFor"], rule["missing_series_evals_to_resolve"]) == (keep_firing_for, evaluations)
 
 
 def test_the_query_and_the_comparison_of_grafana_have_the_threshold_of_the_settings() -> None:
     changed = parse_settings("alerts: {AwsIotBulkFailureRatioHigh: {threshold: 0.2}}", KINDS)
-    (rule,) = (rule for rule in grafana_rules(changed) if rule["title"] == "AwsIotBulkFailureRatioHigh")
+    rule = grafana_rules(changed)["AwsIotBulkFailureRatioHigh"]
     query, comparison, *_ = rule["data"]
     assert query["model"]["expr"].endswith(") > 0.2")
     assert comparison["model"]["conditions"] == [{"evaluator": {"type": "gt", "params": [0.2]}}]
@@ -352,7 +408,7 @@ def test_the_query_and_the_comparison_of_grafana_have_the_threshold_of_the_setti
 
 @every_alert
 def test_the_texts_of_grafana_refer_only_to_labels_and_the_queries_of_the_rule(alert: Alert) -> None:
-    rule = GRAFANA_RULES[alert.name]
+    rule = grafana_rule(alert)
     texts = " ".join(rule["annotations"].values())
     assert set(re.findall(r"\$labels\.(\w+)", texts)) <= set(alert.labels)
     queries = {query["refId"] for query in rule["data"] if query["datasourceUid"] != "__expr__"}
@@ -363,7 +419,7 @@ def test_the_texts_of_grafana_refer_only_to_labels_and_the_queries_of_the_rule(a
 
 @every_alert
 def test_grafana_links_an_alert_to_a_panel_without_the_url_of_grafana(alert: Alert) -> None:
-    rule = GRAFANA_RULES[alert.name]
+    rule = grafana_rule(alert)
     (dashboard,) = (dashboard for dashboard in PRINTED.values() if dashboard["uid"] == rule["dashboardUid"])
     (panel,) = (panel for panel in dashboard["panels"] if panel["id"] == rule["panelId"])
     assert (dashboard["uid"], panel["title"]) == (alert.dashboard, alert.panel)

@@ -14,7 +14,7 @@ from exporter.monitoring.settings import parse_settings
 from tests.support import http_requests
 from tests.support.dashboards import EVERYTHING, PRINTED, panel_titled, panels, query_result, with_variables
 from tests.support.exporter_server import serve_simulation
-from tests.support.prometheus import History, prometheus_with_history
+from tests.support.prometheus import History, Recording, prometheus_with_history, record
 
 ACCOUNT, REGION = "111122223333", "eu-west-1"
 CONFIG = """
@@ -75,18 +75,24 @@ ALERTS = tuple(ALERT % labels for labels in (("firing", "standing"), ("pending",
 
 
 @pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Recording, list[dict[str, Any]]]:
+    """Hours of data from a pair of exporters, and the operations of the JSON API."""
+    with serve_simulation(CONFIG, SCENARIO) as simulation:
+        folder = tmp_path_factory.mktemp("recording")
+        recording = record(simulation.exporter, MINUTES, ("a:10098", "b:10098"), folder, ALERTS)
+        return recording, http_requests.get(f"{simulation.exporter.url}/api/v1/operations").json()["operations"]
+
+
+@pytest.fixture(scope="module")
 def served(
-    tmp_path_factory: pytest.TempPathFactory, prometheus_program: str
+    recorded: tuple[Recording, list[dict[str, Any]]],
+    tmp_path_factory: pytest.TempPathFactory,
+    prometheus_program: str,
 ) -> Iterator[tuple[History, list[dict[str, Any]]]]:
-    """Each supported Prometheus with hours of data from a pair of exporters, and the operations of the JSON API."""
-    folder = tmp_path_factory.mktemp("definitions")
-    with (
-        serve_simulation(CONFIG, SCENARIO) as simulation,
-        prometheus_with_history(
-            simulation.exporter, MINUTES, ("a:10098", "b:10098"), folder, ALERTS, prometheus_program
-        ) as history,
-    ):
-        yield history, http_requests.get(f"{simulation.exporter.url}/api/v1/operations").json()["operations"]
+    """Each supported Prometheus with the recording, and the operations."""
+    recording, operations = recorded
+    with prometheus_with_history(recording, tmp_path_factory.mktemp("history"), prometheus_program) as history:
+        yield history, operations
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from tests.support.dashboards import (
     with_variables,
 )
 from tests.support.exporter_server import restartable_exporter, serve_simulation
-from tests.support.prometheus import History, prometheus_with_history
+from tests.support.prometheus import History, Recording, prometheus_with_history, record
 from tests.support.promql import Promtool
 
 FACTORY, FIELD = "111122223333", "444455556666"
@@ -95,15 +95,24 @@ SPECIAL = (
 PAIR = ("a:10098", "b:10098")
 
 
+def record_pair(folder: Path) -> Recording:
+    """Return an hour of data from two exporters that report the same."""
+    with restartable_exporter(SCENARIO, folder / "state.db") as restarts, restarts.exporter(CONFIG) as exporter:
+        return record(exporter, MINUTES, PAIR, folder)
+
+
 @pytest.fixture(scope="module")
-def history(tmp_path_factory: pytest.TempPathFactory, prometheus_program: str) -> Iterator[History]:
-    """Each supported Prometheus with an hour of data from two exporters that report the same."""
-    folder = tmp_path_factory.mktemp("history")
-    with (
-        restartable_exporter(SCENARIO, folder / "state.db") as restarts,
-        restarts.exporter(CONFIG) as exporter,
-        prometheus_with_history(exporter, MINUTES, PAIR, folder, name=prometheus_program) as known,
-    ):
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    """An hour of data from two exporters that report the same."""
+    return record_pair(tmp_path_factory.mktemp("recording"))
+
+
+@pytest.fixture(scope="module")
+def history(
+    recording: Recording, tmp_path_factory: pytest.TempPathFactory, prometheus_program: str
+) -> Iterator[History]:
+    """Each supported Prometheus with the recording."""
+    with prometheus_with_history(recording, tmp_path_factory.mktemp("history"), prometheus_program) as known:
         yield known
 
 
@@ -238,10 +247,9 @@ def test_prometheus_returns_the_numbers_of_a_new_kind(tmp_path: Path) -> None:
     kinds = (*KINDS, KIND_WITH_UNITS)
     dashboard = json.loads(fleet_dashboard(kinds))
     stats = {panel["title"]: panel["targets"][0] for panel in panels(dashboard)}
-    with (
-        serve_simulation(test_fifth_kind.CONFIG, test_fifth_kind.SCENARIO, kinds) as simulation,
-        prometheus_with_history(simulation.exporter, 1, ("a:10098",), tmp_path) as history,
-    ):
+    with serve_simulation(test_fifth_kind.CONFIG, test_fifth_kind.SCENARIO, kinds) as simulation:
+        recording = record(simulation.exporter, 1, ("a:10098",), tmp_path)
+    with prometheus_with_history(recording, tmp_path) as history:
         for title, number in {"Active": 1, "Failed": 0, "With failures": 1, "Stalled": 0}.items():
             (series,) = query_result(history, dashboard, stats[title], EVERYTHING)
             assert float(series["value"][1]) == number
@@ -264,12 +272,10 @@ organizations:
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory, prometheus_program: str) -> Iterator[History]:
     """Each supported Prometheus with data from two exporters that find the same accounts."""
-    with (
-        serve_simulation(OF_ORGANIZATION, REFUSED) as simulation,
-        prometheus_with_history(
-            simulation.exporter, 3, PAIR, tmp_path_factory.mktemp("found"), name=prometheus_program
-        ) as known,
-    ):
+    folder = tmp_path_factory.mktemp("found")
+    with serve_simulation(OF_ORGANIZATION, REFUSED) as simulation:
+        recording = record(simulation.exporter, 3, PAIR, folder)
+    with prometheus_with_history(recording, folder, prometheus_program) as known:
         yield known
 
 

@@ -10,9 +10,8 @@ from exporter.monitoring.alerts import Alert
 from exporter.monitoring.records import Record, without_records
 from exporter.monitoring.rules import rules
 from exporter.monitoring.selection import Selection
-from tests.monitoring.test_dashboard_queries import CONFIG, MINUTES, PAIR, SCENARIO, samples
-from tests.support.exporter_server import restartable_exporter
-from tests.support.prometheus import History, prometheus_with_history
+from tests.monitoring.test_dashboard_queries import PAIR, record_pair, samples
+from tests.support.prometheus import History, Recording, prometheus_with_history
 from tests.support.repository import ROOT
 
 PAGES = (ROOT / "README.md", ROOT / "helm" / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
@@ -43,14 +42,17 @@ FAULTS = re.compile(
 
 
 @pytest.fixture(scope="module")
-def history(tmp_path_factory: pytest.TempPathFactory, prometheus_program: str) -> Iterator[History]:
-    """Each supported Prometheus with an hour of data from two exporters that report the same."""
-    folder = tmp_path_factory.mktemp("documents")
-    with (
-        restartable_exporter(SCENARIO, folder / "state.db") as restarts,
-        restarts.exporter(CONFIG) as exporter,
-        prometheus_with_history(exporter, MINUTES, PAIR, folder, name=prometheus_program) as known,
-    ):
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    """An hour of data from two exporters that report the same."""
+    return record_pair(tmp_path_factory.mktemp("recording"))
+
+
+@pytest.fixture(scope="module")
+def history(
+    recording: Recording, tmp_path_factory: pytest.TempPathFactory, prometheus_program: str
+) -> Iterator[History]:
+    """Each supported Prometheus with the recording."""
+    with prometheus_with_history(recording, tmp_path_factory.mktemp("history"), prometheus_program) as known:
         yield known
 
 

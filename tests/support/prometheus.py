@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -103,31 +104,41 @@ class History:
         return list(content["data"]["result"])
 
 
-@contextmanager
-def prometheus_with_history(
-    exporter: ServedExporter,
-    scrapes: int,
-    instances: Sequence[str],
-    folder: Path,
-    series: Sequence[str] = (),
-    name: str = "prometheus",
-) -> Iterator[History]:
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """The samples of an exporter as blocks of Prometheus in a folder, and the time of the last scrape."""
+
+    blocks: Path
+    end: float
+
+
+def record(
+    exporter: ServedExporter, scrapes: int, instances: Sequence[str], folder: Path, series: Sequence[str] = ()
+) -> Recording:
     """Scrape an exporter once a minute of its manual clock and import the samples, once for each instance.
 
-    ``series`` are further series, which always have the value 1. ``name`` is the program.
+    ``series`` are further series, which always have the value 1.
     """
-    text, data = folder / "scraped.txt", folder / "data"
+    text, blocks = folder / "scraped.txt", folder / "blocks"
     with text.open("w", encoding="utf-8") as file:
         for _ in range(scrapes):
             rows = ROW.findall(exporter.scrape(after=STEP))
             file.writelines(_dated(rows, instance, exporter.clock.at) for instance in instances)
             file.writelines(f"{name} 1 {exporter.clock.at:.3f}\n" for name in series)
         file.write("# EOF\n")
-    command = [program("promtool"), "tsdb", "create-blocks-from", "openmetrics", str(text), str(data)]
+    command = [program("promtool"), "tsdb", "create-blocks-from", "openmetrics", str(text), str(blocks)]
     subprocess.run(command, check=True, capture_output=True, timeout=300)
+    return Recording(blocks, exporter.clock.at)
+
+
+@contextmanager
+def prometheus_with_history(recording: Recording, folder: Path, name: str = "prometheus") -> Iterator[History]:
+    """Run a Prometheus that has the samples of a recording. ``name`` is the program."""
+    # A Prometheus changes its blocks.
+    shutil.copytree(recording.blocks, folder / "data")
     with run_configured_prometheus(folder, {}, name) as url:
         wait_until(lambda: query_series(url, "vector(1)") or None, "Prometheus")
-        yield History(url, exporter.clock.at)
+        yield History(url, recording.end)
 
 
 def _dated(rows: Sequence[tuple[str, str, str]], instance: str, at: float) -> str:
