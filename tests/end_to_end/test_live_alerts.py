@@ -85,14 +85,13 @@ def prometheus_config(folder: Path, targets: Mapping[str, list[str]]) -> dict[st
     return {"global": intervals, "rule_files": [str(file)], "scrape_configs": jobs}
 
 
-@pytest.fixture
-def fleet(tmp_path: Path, prometheus_program: str) -> Iterator[Fleet]:
-    """Run three shards of one release, one exporter of another one, and a Prometheus."""
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory, prometheus_program: str) -> Iterator[Fleet]:
+    """Run three shards of one release, one exporter of another one, and a Prometheus. A test kills the last shard."""
     with ExitStack() as stack:
 
         def started(name: str, *flags: str) -> ExporterProcess:
-            folder = tmp_path / name
-            folder.mkdir()
+            folder = tmp_path_factory.mktemp(name)
             return stack.enter_context(run_exporter_process(folder, CONFIG, NO_ENDPOINT, *flags))
 
         shards = [started(f"prod-{n}", f"--shard.ordinal={n}", "--shard.total=3") for n in range(3)]
@@ -101,14 +100,22 @@ def fleet(tmp_path: Path, prometheus_program: str) -> Iterator[Fleet]:
             STAGING: [address(started("staging"))],
             BROKEN: [f"{HOST}:{free_port()}"],
         }
-        config = prometheus_config(tmp_path, targets)
-        url = stack.enter_context(run_configured_prometheus(tmp_path, config, prometheus_program))
+        folder = tmp_path_factory.mktemp("prometheus")
+        config = prometheus_config(folder, targets)
+        url = stack.enter_context(run_configured_prometheus(folder, config, prometheus_program))
         yield Fleet(url, shards)
 
 
 def address(exporter: ExporterProcess) -> str:
     """Return the address of an exporter."""
     return wait_until(lambda: exporter.url, "the exporter's start").removeprefix("http://")
+
+
+def test_a_cell_that_was_never_read_fires_and_names_its_reason(fleet: Fleet) -> None:
+    (cell,) = fleet.wait_for("AwsIotBulkExporterCellDown")
+    assert (cell["account"], cell["aws_region"], cell["kind"]) == ("factory", "eu-west-1", "iot_job")
+    assert "reason" not in cell
+    assert "The reason is connection." in description(fleet, "AwsIotBulkExporterCellDown")
 
 
 def test_a_lost_shard_of_one_release_fires_beside_a_healthy_release_of_another_size(fleet: Fleet) -> None:
@@ -120,13 +127,6 @@ def test_a_lost_shard_of_one_release_fires_beside_a_healthy_release_of_another_s
     down = fleet.wait_for("AwsIotBulkExporterDown")
     assert {alert["job"] for alert in down} == {PROD, BROKEN}
     assert fleet.alerts("AwsIotBulkExporterMissing", "pending") == []
-
-
-def test_a_cell_that_was_never_read_fires_and_names_its_reason(fleet: Fleet) -> None:
-    (cell,) = fleet.wait_for("AwsIotBulkExporterCellDown")
-    assert (cell["account"], cell["aws_region"], cell["kind"]) == ("factory", "eu-west-1", "iot_job")
-    assert "reason" not in cell
-    assert "The reason is connection." in description(fleet, "AwsIotBulkExporterCellDown")
 
 
 @pytest.fixture
