@@ -1,11 +1,13 @@
 """The parts of the matrix. A process of its own runs each part."""
 
+import gc
 import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
+from exporter.cli.commands.serve import GARBAGE_COLLECTION
 from exporter.kinds.registry import KINDS
 from tests.faults.fault_accounts import setup_of
 from tests.faults.fault_table import Group, expected, groups
@@ -43,7 +45,13 @@ def observations_of(name: str) -> Mapping[str, Observation]:
 
 def pool() -> ProcessPoolExecutor:
     """Return processes that share nothing with this one, because each part changes its environment."""
-    return ProcessPoolExecutor(PROCESSES, mp_context=multiprocessing.get_context("spawn"))
+    return ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn"), initializer=_collect_rarely)
+
+
+def _collect_rarely() -> None:
+    """Collect garbage as rarely as ``serve`` does, and exclude the modules."""
+    gc.freeze()
+    gc.set_threshold(*GARBAGE_COLLECTION)
 
 
 def _group(group: Group) -> Part:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from prometheus_client.samples import Sample
 
@@ -58,7 +59,14 @@ class ScrapeView:
 
     def ids(self, cell: CellAddress) -> set[str]:
         """Return the ids of a cell's operations that have series."""
-        return {id for address, id in self.rows if address == cell}
+        return self._ids_by_cell.get(cell, set())
+
+    @cached_property
+    def _ids_by_cell(self) -> Mapping[CellAddress, set[str]]:
+        ids = defaultdict(set)
+        for cell, id in self.rows:
+            ids[cell].add(id)
+        return ids
 
     def is_fresh(self, cell: CellAddress, id: str, wanted: frozenset[Series] | None) -> bool:
         """Return whether an operation has these series and was read during this scrape."""
@@ -90,8 +98,7 @@ def scrape_view(text: str, since: float) -> ScrapeView:
     """Return the view of an exposition. Fails if the text cannot be parsed."""
     rows, read_at, up = defaultdict(set), {}, {}
     reasons: dict[CellAddress, list[str]] = defaultdict(list)
-    for sample in Scrape(text).samples:
-        cell = _cell_of(sample)
+    for sample, cell, series in filter(None, map(_parsed, text.splitlines())):
         if sample.name == READ_AT:
             read_at[cell, sample.labels["id"]] = sample.value
         elif sample.name == f"{EXPORTER}up":
@@ -99,11 +106,18 @@ def scrape_view(text: str, since: float) -> ScrapeView:
         elif sample.name == f"{EXPORTER}cell_error" and sample.value == 1:
             reasons[cell].append(sample.labels["reason"])
         elif sample.name.startswith(OPERATIONS) and not sample.name.startswith(EXPORTER):
-            rows[cell, sample.labels["id"]].add((sample.name, frozenset(sample.labels.items()), sample.value))
+            rows[cell, sample.labels["id"]].add(series)
     frozen = {key: frozenset(series) for key, series in rows.items()}
     return ScrapeView(since, frozen, read_at, up, {cell: tuple(sorted(found)) for cell, found in reasons.items()})
 
 
-def _cell_of(sample: Sample) -> CellAddress:
+@lru_cache(maxsize=20_000)
+def _parsed(line: str) -> tuple[Sample, CellAddress, Series] | None:
+    """Return the sample of a line with its cell, or None for a comment. Most lines are the same in several scrapes."""
+    samples = Scrape(line).samples
+    if not samples:
+        return None
+    (sample,) = samples
     labels = sample.labels
-    return CellAddress(labels.get("aws_account_id", ""), labels.get("aws_region", ""), labels.get("kind", ""))
+    cell = CellAddress(labels.get("aws_account_id", ""), labels.get("aws_region", ""), labels.get("kind", ""))
+    return sample, cell, (sample.name, frozenset(labels.items()), sample.value)
