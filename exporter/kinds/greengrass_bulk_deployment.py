@@ -199,22 +199,22 @@ def _simulated_entry(deployment: SimulatedOperation) -> dict[str, Any]:
 
 def _simulated_reports(deployment: SimulatedOperation) -> dict[str, Any]:
     running = min(1, deployment.items - deployment.processed) if deployment.status in ACTIVE else 0
-    counts = {"Success": deployment.succeeded, "Failure": deployment.failed, "InProgress": running}
-    statuses = [status for status, count in counts.items() for _ in range(count)]
-    first_failed = deployment.succeeded
+    # A generator, because a deployment can have 200,000 groups and a response contains one page of them.
+    return {"Deployments": (_simulated_report(deployment, number) for number in range(deployment.processed + running))}
+
+
+def _simulated_report(deployment: SimulatedOperation, number: int) -> dict[str, Any]:
+    """Return the report of one group: first the succeeded groups, then the failed ones, then the one in progress."""
+    failed = number - deployment.succeeded
+    status = "Success" if failed < 0 else FAILED_GROUP if failed < deployment.failed else "InProgress"
     return {
-        "Deployments": [
-            {
-                "CreatedAt": _created_at(deployment),
-                "DeploymentId": f"{deployment.id}-{number}",
-                "DeploymentStatus": status,
-                "DeploymentType": "NewDeployment",
-                "GroupArn": f"arn:aws:greengrass:{deployment.region}:{deployment.account}"
-                f":/greengrass/groups/group-{number}/versions/1",
-                **(_simulated_errors(deployment, number - first_failed) if status == FAILED_GROUP else {}),
-            }
-            for number, status in enumerate(statuses)
-        ]
+        "CreatedAt": _created_at(deployment),
+        "DeploymentId": f"{deployment.id}-{number}",
+        "DeploymentStatus": status,
+        "DeploymentType": "NewDeployment",
+        "GroupArn": f"arn:aws:greengrass:{deployment.region}:{deployment.account}"
+        f":/greengrass/groups/group-{number}/versions/1",
+        **(_simulated_errors(deployment, failed) if status == FAILED_GROUP else {}),
     }
 
 
