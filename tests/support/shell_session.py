@@ -48,14 +48,14 @@ class ShellSession:
         self._commands += 1
         start, mark = self._size(), f"end-of-{self._commands}"
         self._write(f"{line}\necho {mark} $?")
-        found = wait_until(lambda: re.search(rf"(?ms)^(.*?){mark} (\d+)$", self._output(start)), line, timeout=300)
-        return int(found[2]), found[1]
+        found = wait_until(lambda: re.search(rf"(?m){mark} (\d+)$", self._output(start)), line, timeout=300)
+        return int(found[1]), found.string[: found.start()]
 
     def start(self, line: str, ready: str) -> str:
         """Start a command that does not end, and return its output up to a pattern."""
         start, self.started = self._size(), line
         self._write(f"{line} &")
-        return wait_until(lambda: re.search(rf"(?s).*{ready}", self._output(start)), line, timeout=300)[0]
+        return wait_until(lambda: re.match(rf"(?s).*{ready}", self._output(start)), line, timeout=300)[0]
 
     def stop(self) -> None:
         """Stop the last command that was started, and wait for its end."""
