@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-import jsonschema
 import kubernetes_validate
 import pytest
+from jsonschema import Draft202012Validator
 
 from tests.support.chart_documents import sections
 from tests.support.helm_chart import (
@@ -82,8 +82,15 @@ def test_the_operator_of_grafana_accepts_every_field_of_a_dashboard(values: Path
 def validate_fields(definition: str, fields: Document, excepted: set[str]) -> None:
     """Fail if the schema definition has no such field. Fields with separate values are excepted."""
     excepted = {*excepted, "relabelings", "metricRelabelings"}
+    definition_validator(definition).validate({key: value for key, value in fields.items() if key not in excepted})
+
+
+@cache
+def definition_validator(definition: str) -> Draft202012Validator:
+    """Return a validator by a definition of the schema of the values."""
     schema = {"$ref": f"#/definitions/{definition}", "definitions": values_schema()["definitions"]}
-    jsonschema.validate({key: value for key, value in fields.items() if key not in excepted}, schema)
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(schema)
 
 
 @EVERY_FILE
