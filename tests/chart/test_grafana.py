@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 import pytest
-import yaml
 
 from exporter.kinds.registry import KINDS
 from exporter.monitoring.grafana import grafana_alerts
@@ -12,6 +11,7 @@ from exporter.monitoring.rules import rules
 from exporter.monitoring.settings import parse_settings
 from tests.support.helm_chart import Document, ci_values, objects_of_kind, render, render_error
 from tests.support.repository import ROOT
+from tests.support.yaml_texts import read_yaml
 
 DASHBOARDS = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "monitoring" / "dashboards").iterdir()}
 ALERTS = (ROOT / "monitoring" / "grafana-alerts.yaml").read_text(encoding="utf-8")
@@ -38,7 +38,7 @@ def provisioning_file(*arguments: str) -> str:
 
 
 def rules_of(text: str) -> list[dict[str, Any]]:
-    return [rule for group in yaml.load(text, yaml.CSafeLoader)["groups"] for rule in group["rules"]]
+    return [rule for group in read_yaml(text)["groups"] for rule in group["rules"]]
 
 
 def sources_of(text: str) -> set[str]:

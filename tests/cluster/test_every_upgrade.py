@@ -12,11 +12,11 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.cluster.releases import Release
 from tests.cluster.umbrella import Umbrella
 from tests.support.helm_chart import CHART, CI_VALUES, KUBE_VERSION, SINGLE_CLAIM, helm
+from tests.support.yaml_texts import read_yaml
 
 VALUES = [*CI_VALUES, SINGLE_CLAIM]
 # The targets of the upgrades: each values file is the target of each origin once.
@@ -110,7 +110,7 @@ def objects(umbrella: Umbrella, targets: list[Path]) -> Iterator[tuple[str, tupl
     """Yield the subchart, and the kind, namespace and name of each object."""
     for subchart, texts in manifests(str(umbrella.folder), umbrella.argument(targets)).items():
         for text in texts:
-            document = yaml.load(text, yaml.CSafeLoader)
+            document = read_yaml(text)
             metadata = document["metadata"]
             yield subchart, (document["kind"], metadata.get("namespace", ""), metadata["name"])
 
