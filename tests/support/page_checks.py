@@ -1,5 +1,6 @@
 """A small simulated fleet and helpers for tests of the status page in a browser."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -59,9 +60,10 @@ EVERY = 5_000
 def run_chromium() -> Iterator[Browser]:
     """Run Chromium without a window. Checks of its pages wait as long as all tests do.
 
+    The headless shell is Chromium without the parts for windows, and needs less than half the time of the processors.
     Chromium's own sandbox does not work in a container.
     """
-    path = program("chromium")
+    path = shutil.which("chromium-headless-shell") or program("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         expect.set_options(timeout=TIMEOUT_SECONDS * 1000)
