@@ -1,12 +1,12 @@
 """Extracts the charts of older revisions from the history of the repository."""
 
 import subprocess
-import tarfile
 from pathlib import Path
 
 import pytest
 
 from tests.support.repository import ROOT, program
+from tests.support.tar_files import extract
 
 # Charts before the dashboards, with the first claims, and with the values of today: for a repository without tags.
 OLDER = ("e784de8", "8e10d90", "200e31b")
@@ -29,6 +29,5 @@ def _extracted_chart(revision: str, folder: Path) -> Path:
     done = _git("archive", f"--output={archive}", revision, "helm")
     if done.returncode != 0:
         pytest.skip(f"this copy of the repository has no revision {revision}")
-    with tarfile.open(archive) as opened:
-        opened.extractall(folder / revision, filter="data")
+    extract(archive, folder / revision)
     return folder / revision / "helm"

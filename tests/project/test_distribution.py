@@ -14,6 +14,7 @@ import pytest
 from exporter import __version__
 from exporter.cli.main import PROGRAM
 from tests.support.repository import ROOT, program
+from tests.support.tar_files import extract
 
 NAME = f"aws_iot_bulk_exporter-{__version__}"
 BUILD = "import sys; from setuptools import build_meta; build_meta.build_{}(sys.argv[1])"
@@ -64,8 +65,7 @@ def distribution(tmp_path_factory: pytest.TempPathFactory) -> Distribution:
     run([sys.executable, "-m", "compileall", "-q", "exporter/core", "tests/core"], clone)
     output = run([sys.executable, "-c", BUILD.format("sdist"), str(folder)], clone)
     archive = folder / f"{NAME}.tar.gz"
-    with tarfile.open(archive) as file:
-        file.extractall(folder, filter="data")
+    extract(archive, folder)
     output += run([sys.executable, "-c", BUILD.format("wheel"), str(folder)], folder / NAME)
     return Distribution(archive, folder / NAME, folder / f"{NAME}-py3-none-any.whl", output)
 
