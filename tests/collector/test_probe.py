@@ -11,7 +11,7 @@ from tests.support.exporter_server import ServedExporter, serve_exporter, serve_
 from tests.support.exposition_rows import Scrape, parse_openmetrics
 from tests.support.scripted_endpoint import ScriptedAws, error_response, json_response
 from tests.support.servers import hanging_endpoint, serve_app
-from tests.support.waiting import wait_for_calls
+from tests.support.waiting import TIMEOUT_SECONDS, wait_for_calls
 
 CONFIG = """
 accounts:
@@ -40,7 +40,7 @@ OTHER = "/thing-registration-tasks/other"
 
 
 def probe(
-    exporter: ServedExporter, parameters: dict[str, str] = TASK, after: float = 60.0, within: str = "60"
+    exporter: ServedExporter, parameters: dict[str, str] = TASK, after: float = 60.0, within: str = f"{TIMEOUT_SECONDS}"
 ) -> httpx.Response:
     """Return the response of a probe."""
     exporter.clock.advance(after)

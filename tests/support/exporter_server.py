@@ -38,14 +38,15 @@ class ServedExporter:
     log: io.StringIO
     files: list[str]
 
-    def scrape(self, after: float = 60.0, within: str = "60", accept: str = "*/*") -> str:
+    def scrape(self, after: float = 60.0, within: str = f"{TIMEOUT_SECONDS}", accept: str = "*/*") -> str:
         """Return the response of /metrics.
 
         By default the clock first moves so far that every cell is due. ``within`` is the scrape time-out in seconds.
         """
         self.clock.advance(after)
         headers = {"X-Prometheus-Scrape-Timeout-Seconds": within, "Accept": accept}
-        response = http_requests.get(f"{self.url}/metrics", headers=headers, timeout=max(60.0, float(within)))
+        timeout = max(TIMEOUT_SECONDS, float(within))
+        response = http_requests.get(f"{self.url}/metrics", headers=headers, timeout=timeout)
         assert response.status_code == 200
         return response.text
 

@@ -8,14 +8,15 @@ from exporter.core.thread import THREAD_NAME
 
 T = TypeVar("T")
 
-TIMEOUT_SECONDS = 60.0
+# Long enough for a machine that leaves little time to the tests. Only a test that fails waits so long.
+TIMEOUT_SECONDS = 180.0
 PAUSE = 0.1
 
 
 def wait_until(
     found: Callable[[], T | None], subject: str, pause: float = PAUSE, timeout: float = TIMEOUT_SECONDS
 ) -> T:
-    """Return the first result that is not None. Fail the test after ``timeout`` seconds, a minute by default."""
+    """Return the first result that is not None. Fail the test after ``timeout`` seconds."""
     never = threading.Event()
     for _ in range(int(timeout / pause)):
         value = found()
