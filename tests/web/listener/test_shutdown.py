@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from exporter.web.limits import Limits
 from tests.support.certificates import ALICE, BASIC, Authority
 from tests.support.http_server import NO_LIMITS, REQUEST, HttpServer, read_to_end, run_server, stub_app
+from tests.support.waiting import TIMEOUT_SECONDS
 
 SOON = 0.05
 TLS = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n"
@@ -56,7 +57,7 @@ def request_in_flight(limits: Limits = NO_LIMITS, prefix: str = "") -> Iterator[
 
 def has_ended(server: HttpServer) -> bool:
     """Wait until a server has ended. Return False if it does not end."""
-    server.thread.join(60)
+    server.thread.join(TIMEOUT_SECONDS)
     return not server.thread.is_alive()
 
 
@@ -126,7 +127,8 @@ def test_the_drain_waits_until_a_long_response_is_read() -> None:
 
 def test_a_handshake_ends_while_another_client_reads(config: Path, authority: Authority) -> None:
     text = "x" * 2_000_000 + "\n"
-    with run_server(config, app=stub_app(text), limits=replace(NO_LIMITS, close=SOON)) as server:
+    # Enough for the client that reads, also on a busy machine.
+    with run_server(config, app=stub_app(text), limits=replace(NO_LIMITS, close=1.0)) as server:
         silent = server.connect()
         with authority.client().wrap_socket(server.connect(), server_hostname="localhost") as reading:
             reading.sendall(REQUEST.replace(b"Host", b"Authorization: " + BASIC["alice"].encode() + b"\r\nHost"))
