@@ -9,16 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from exporter.aws.models import Models
 from exporter.cli.drill.programs import free_port
-from exporter.kinds.registry import KINDS
-from exporter.simulator.app import application
-from exporter.simulator.scenario import parse_scenario, scenario_text
 from tests.support.exporter_server import aws_environment
 from tests.support.processes import run_until_printed
 from tests.support.prometheus import query_series, run_prometheus
 from tests.support.repository import ROOT, program
-from tests.support.servers import serve_app
 from tests.support.shell_session import ShellSession, Step, shell_session, steps
 from tests.support.waiting import wait_until
 
@@ -71,8 +66,11 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
     """The environment of a user whose AWS is the demo's."""
     program("curl")
-    simulator = application(parse_scenario(scenario_text(), KINDS), KINDS, Models())
-    with serve_app(simulator) as url, aws_environment(url):
+    command = [sys.executable, "-m", "exporter", "simulate", "--listen-address=127.0.0.1:0"]
+    with (
+        run_until_printed(r"(?<=AWS_ENDPOINT_URL=)\S+", command, tmp_path / "simulate.log") as url,
+        aws_environment(url),
+    ):
         # A make that runs the tests passes its own variables on.
         inherited = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS")}
         yield {**inherited, "HOME": str(tmp_path), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
