@@ -23,15 +23,22 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
-def complaints_in(message: ConsoleMessage) -> list[str]:
-    """Return the text of a console message, nothing if a page wanted new data after the end of its server."""
-    if "net::ERR_CONNECTION_REFUSED" in message.text:
-        url = httpx.URL(message.location["url"])
-        try:
-            socket.create_connection((url.host, url.port or 80)).close()
-        except ConnectionRefusedError:
-            return []
+def complaints_in(message: ConsoleMessage, page: Page) -> list[str]:
+    """Return the text of a console message, nothing if the page wanted data of its own server, which has ended."""
+    wanted, own = httpx.URL(message.location["url"]), httpx.URL(page.url)
+    is_refused = "net::ERR_CONNECTION_REFUSED" in message.text
+    if is_refused and wanted.netloc == own.netloc and has_ended(own):
+        return []
     return [f"{message.type}: {message.text}"]
+
+
+def has_ended(server: httpx.URL) -> bool:
+    """Return whether a server accepts no connection any more."""
+    try:
+        socket.create_connection((server.host, server.port or 80)).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 @pytest.fixture
@@ -49,7 +56,7 @@ def open_page(browser: Browser, complaints: list[str]) -> Iterator[Open]:
         context = browser.new_context(**{"viewport": DESKTOP, **options})
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda message: complaints.extend(complaints_in(message)))
+        page.on("console", lambda message: complaints.extend(complaints_in(message, page)))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         if options.get("java_script_enabled", True):
             page.clock.install()
