@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.monitoring.test_dashboard_queries import CONFIG, SCENARIO
+from tests.monitoring.recorded_pair import CONFIG, SCENARIO
 from tests.support import http_requests
 from tests.support.exporter_server import serve_simulation
 from tests.support.prometheus import query_series, run_configured_prometheus

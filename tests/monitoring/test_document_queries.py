@@ -1,7 +1,6 @@
 """Every query of the README, the pages, the runbooks and the rules runs in each supported Prometheus."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
@@ -10,8 +9,9 @@ from exporter.monitoring.alerts import Alert
 from exporter.monitoring.records import Record, without_records
 from exporter.monitoring.rules import rules
 from exporter.monitoring.selection import Selection
-from tests.monitoring.test_dashboard_queries import PAIR, record_pair, samples
-from tests.support.prometheus import History, Recording, prometheus_with_history
+from tests.monitoring.recorded_pair import PAIR
+from tests.monitoring.test_dashboard_queries import samples
+from tests.support.prometheus import History
 from tests.support.repository import ROOT
 
 PAGES = (ROOT / "README.md", ROOT / "helm" / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
@@ -39,21 +39,6 @@ FAULTS = re.compile(
     r"active_operations_omitted|config_last_reload_successful == 0|unknown_ids > 0|end_of_support|denied_cells"
     r'|exporter_organization_|account_error|account_accessible\) == 0|status="Unknown"|_shards\) !=|!= max by .*_shards'
 )
-
-
-@pytest.fixture(scope="module")
-def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
-    """An hour of data from two exporters that report the same."""
-    return record_pair(tmp_path_factory.mktemp("recording"))
-
-
-@pytest.fixture(scope="module")
-def history(
-    recording: Recording, tmp_path_factory: pytest.TempPathFactory, prometheus_program: str
-) -> Iterator[History]:
-    """Each supported Prometheus with the recording."""
-    with prometheus_with_history(recording, tmp_path_factory.mktemp("history"), prometheus_program) as known:
-        yield known
 
 
 def runnable(query: str) -> str:
