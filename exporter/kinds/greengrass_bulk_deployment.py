@@ -205,8 +205,8 @@ def _simulated_reports(deployment: SimulatedOperation) -> dict[str, Any]:
 
 def _simulated_report(deployment: SimulatedOperation, number: int) -> dict[str, Any]:
     """Return the report of one group: first the succeeded groups, then the failed ones, then the one in progress."""
-    failed = number - deployment.succeeded
-    status = "Success" if failed < 0 else FAILED_GROUP if failed < deployment.failed else "InProgress"
+    failure = number - deployment.succeeded
+    status = "Success" if failure < 0 else FAILED_GROUP if failure < deployment.failed else "InProgress"
     return {
         "CreatedAt": _created_at(deployment),
         "DeploymentId": f"{deployment.id}-{number}",
@@ -214,7 +214,7 @@ def _simulated_report(deployment: SimulatedOperation, number: int) -> dict[str, 
         "DeploymentType": "NewDeployment",
         "GroupArn": f"arn:aws:greengrass:{deployment.region}:{deployment.account}"
         f":/greengrass/groups/group-{number}/versions/1",
-        **(_simulated_errors(deployment, failed) if status == FAILED_GROUP else {}),
+        **(_simulated_errors(deployment, failure) if status == FAILED_GROUP else {}),
     }
 
 
