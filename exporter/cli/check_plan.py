@@ -1,17 +1,16 @@
 """What a configuration watches, in words, and the number of AWS calls that this costs."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from exporter.aws.organizations import organization_calls
+from exporter.cli.words import names
 from exporter.collector.cells import Cell
 from exporter.collector.listing import list_numbers
 from exporter.config.duration import format_duration
 from exporter.config.sections import Discover, Organization, Refresh
 
 MINUTE = 60.0
-# A line names at most so many ids. The others are counted.
-MAX_NAMED = 10
 
 
 def cell_plan(cell: Cell, refresh: Refresh) -> str:
@@ -38,12 +37,6 @@ def total_plan(cells: Iterable[Cell], refresh: Refresh) -> str:
         f"at most {total:,} calls a minute to AWS without discovered operations, "
         f"if a scrape refreshes every {age} and each list has one page"
     )
-
-
-def names(ids: Sequence[str]) -> str:
-    """Return the first ids, and the number of further ones."""
-    more = len(ids) - MAX_NAMED
-    return ", ".join(ids[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _discovery_text(rules: Discover) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
+from exporter.cli.words import quantity
 from exporter.collector.failures import Failures
 from exporter.core.clock import rfc3339
 from exporter.core.log import printable
@@ -30,7 +31,7 @@ def table_text(key: CellKey, failures: Failures) -> str:
         parts.append(_table(("COUNT", "REASON", "EXAMPLES"), groups))
         parts.append(_table(("ITEM", "STATE", "ATTEMPT", "AT", "REASON"), items))
     if failures.omitted:
-        parts.append(f"{_count(failures.omitted, 'further failure')} omitted; a larger --limit lists more.\n")
+        parts.append(f"{quantity(failures.omitted, 'further failure')} omitted; a larger --limit lists more.\n")
     return "\n".join(parts)
 
 
@@ -81,7 +82,7 @@ def _counted(counts: ItemCounts) -> str:
         return "AWS sends no number of failed items."
     most = f" to {counts.failed + counts.possibly_failed:,}" if counts.possibly_failed else ""
     if counts.failed_executions is not None:
-        executions = _count(counts.failed_executions, "failed execution")
+        executions = quantity(counts.failed_executions, "failed execution")
         return f"AWS counts {executions}. By its counts, {counts.failed:,}{most} items failed finally."
     return f"AWS counts {counts.failed:,}{most} failed items."
 
@@ -89,8 +90,8 @@ def _counted(counts: ItemCounts) -> str:
 def _listed(failures: Failures) -> str:
     listed, distinct = len(failures.items), failures.distinct
     # With retries, an item can have several failed executions.
-    of_items = f" of {_count(distinct, 'item')}" if distinct < listed else ""
-    return f"{_count(listed, 'failure')} listed{of_items}."
+    of_items = f" of {quantity(distinct, 'item')}" if distinct < listed else ""
+    return f"{quantity(listed, 'failure')} listed{of_items}."
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -126,7 +127,3 @@ def _time(when: datetime | None) -> str:
 
 def _text(number: int | None) -> str:
     return "" if number is None else str(number)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -22,6 +22,7 @@ from exporter.cli.watch_table import (
     screen,
     status_text,
 )
+from exporter.cli.words import quantity
 from exporter.core.log import printable
 from exporter.kinds.phase import Outcome
 from exporter.metrics.summary import CellLine, OperationLine
@@ -188,8 +189,8 @@ def result_lines(result: WatchResult) -> list[str]:
 
 def _reason_lines(reasons: FailureReasons) -> Iterator[str]:
     if reasons.groups:
-        items = f" of {_number(reasons.items, 'item')}" if reasons.items < reasons.failures else ""
-        yield f"most frequent reasons of {_number(reasons.failures, 'failure')}{items}:"
+        items = f" of {quantity(reasons.items, 'item')}" if reasons.items < reasons.failures else ""
+        yield f"most frequent reasons of {quantity(reasons.failures, 'failure')}{items}:"
     for group in reasons.groups:
         yield f"  {group.count}: {group.reason} ({', '.join(group.examples)})"
 
@@ -197,15 +198,15 @@ def _reason_lines(reasons: FailureReasons) -> Iterator[str]:
 def result_summary(result: WatchResult) -> str:
     """Return how many operations succeeded, and the names of some that did not."""
     unreadable = len(result.unreadable)
-    cells = f"; {_number(unreadable, 'cell')} cannot be read" if unreadable else ""
+    cells = f"; {quantity(unreadable, 'cell')} cannot be read" if unreadable else ""
     if not result.operations:
         return f"no operation is {'active' if result.exit_status is ExitStatus.SUCCEEDED else 'known'}{cells}"
     counts = []
     for outcome, word in reversed(WORDS.items()):
         found = result.with_outcome(outcome)
         if found or outcome is Outcome.SUCCEEDED:
-            counts.append(f"{len(found)} {word.partition(':')[0]}{_named(found, outcome)}")
-    return f"{_number(len(result.operations), 'operation')}: {', '.join(counts)}{cells}"
+            counts.append(f"{len(found):,} {word.partition(':')[0]}{_named(found, outcome)}")
+    return f"{quantity(len(result.operations), 'operation')}: {', '.join(counts)}{cells}"
 
 
 def result_json(result: WatchResult) -> dict[str, Any]:
@@ -233,10 +234,6 @@ def result_json(result: WatchResult) -> dict[str, Any]:
             for (account, region, kind), causes in _unreadable(result)
         ],
     }
-
-
-def _number(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _cell_json(operation: WatchedOperation) -> dict[str, str]:

@@ -19,8 +19,9 @@ from exporter.aws.gateway import Gateway, ScopeApi
 from exporter.aws.models import Models
 from exporter.aws.regions import LIST_REGIONS
 from exporter.cli import flags
-from exporter.cli.check_plan import cell_plan, names, organization_plan, total_plan
+from exporter.cli.check_plan import cell_plan, organization_plan, total_plan
 from exporter.cli.parser import CommandParser
+from exporter.cli.words import names, quantity
 from exporter.collector.cells import Cell, not_offered, with_only_id
 from exporter.collector.failures import read_failures
 from exporter.collector.operation_reader import is_not_found
@@ -70,9 +71,9 @@ def run(config_file: Path | None = None, web_config_file: Path | None = None, li
     for number, organization in enumerate(config.organizations):
         print(printable(f"organizations[{number}]: {organization_plan(organization, config.refresh)}"))
     print(total_plan(cells, config.refresh))
-    accounts = _count(len({cell.account.name for cell in cells}), "account")
+    accounts = quantity(len({cell.account.name for cell in cells}), "account")
     subject = f"{config_file}: configuration" if config_file else "default configuration"
-    print(f"{subject} is valid ({accounts}, {_count(len(cells), 'cell')})")
+    print(f"{subject} is valid ({accounts}, {quantity(len(cells), 'cell')})")
     if web_config_file:
         print(f"{web_config_file}: web configuration is valid")
     return 0
@@ -106,7 +107,7 @@ def _warn_unknown_regions(config: Config, gateway: Gateway, cells: Sequence[Cell
 def _warn_not_offered(gateway: Gateway, cells: Sequence[Cell]) -> None:
     """Print the kinds that AWS does not offer in a Region, each once, with the accounts that watch them."""
     for (kind, region), accounts in not_offered(cells, gateway.is_offered).items():
-        watching = accounts[0] if len(accounts) == 1 else _count(len(accounts), "account")
+        watching = accounts[0] if len(accounts) == 1 else quantity(len(accounts), "account")
         fault = f"AWS does not offer {kind} in {region}; remove the kind or the Region"
         print(printable(f"warning: {watching}: {fault}"), file=sys.stderr)
 
@@ -143,7 +144,7 @@ async def _check_live(config: Config, gateway: Gateway, cells: Sequence[Cell]) -
         path = f"organizations[{number}]"
         try:
             members.append(await organization_accounts(path, organization, gateway))
-            print(printable(f"ok     {path}: {_count(len(members[-1]), 'account')}"))
+            print(printable(f"ok     {path}: {quantity(len(members[-1]), 'account')}"))
         except ApiError as error:
             members.append(())
             failed = 1
@@ -167,7 +168,7 @@ async def _enabled_regions(gateway: Gateway, account: Account) -> tuple[str, fro
         effect = "only Regions that are enabled by default are watched"
         print(printable(f"warning: {account.name}: {LIST_REGIONS.name}: {error}{cure}; {effect}"))
         return account_key(account), frozenset()
-    print(printable(f"ok     {account.name}: {_count(len(regions), 'enabled Region')}"))
+    print(printable(f"ok     {account.name}: {quantity(len(regions), 'enabled Region')}"))
     return account_key(account), regions
 
 
@@ -187,7 +188,7 @@ def _account_lines(name: str, results: Sequence[_CellCheck]) -> Iterator[str]:
     failures = {result.failure for result in results}
     if len(results) > 1 and len(failures) == 1 and all(result.is_shared for result in results):
         regions = len({result.cell.region for result in results})
-        scope = f"all {len(results)} cells in {_count(regions, 'Region')}"
+        scope = f"all {quantity(len(results), 'cell')} in {quantity(regions, 'Region')}"
         yield f"FAILED {name}, {scope}: {results[0].message}"
         return
     for result in results:
@@ -297,7 +298,3 @@ def _end_of_support(kind: Kind[Any]) -> str:
 
 def _name(cell: Cell) -> str:
     return f"{cell.account.name} {cell.region} {cell.kind.name}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
