@@ -11,7 +11,7 @@ import yaml
 from exporter.cli.commands.demo import demo_config
 from exporter.simulator.scenario import scenario_text
 from tests.cluster.aws import HeldAws, serve_held_aws
-from tests.cluster.control_plane import ControlPlane, run_control_plane
+from tests.cluster.control_plane import WITHOUT_PODS, ControlPlane, run_control_plane
 from tests.cluster.leftovers import leftovers, namespaces_of, processes_in, settings_of_this_machine
 from tests.cluster.machine import problem, unused_number
 from tests.cluster.node import Cluster, run_cluster
@@ -34,7 +34,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """Run a Kubernetes API without a node. Fail at the end if a process of it is left."""
     folder = tmp_path_factory.mktemp("cluster")
     try:
-        with run_control_plane(folder) as running:
+        with run_control_plane(folder, controllers=WITHOUT_PODS) as running:
             for name in MORE_NAMESPACES:
                 running.create_restricted_namespace(name)
                 running.refuse_pods(name)

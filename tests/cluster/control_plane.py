@@ -29,6 +29,9 @@ CUSTOM_RESOURCES = ("podmonitors", "prometheusrules", "servicemonitors")
 # The address of the API for pods: the first one of the Services.
 API_SERVICE = "10.96.0.1"
 CREATED = {200, 201}
+EVERY_CONTROLLER = "*"
+# Without a node, no pod runs. These controllers would try to create pods again and again, and look for their addresses.
+WITHOUT_PODS = f"{EVERY_CONTROLLER},-replicaset-controller,-endpoints-controller,-endpointslice-controller"
 # On a busy machine, the start of a program takes minutes.
 START_SECONDS = 180
 # The programs that use the API: the name of the user and its group.
@@ -90,11 +93,15 @@ def on_this_machine(*command: str) -> list[str]:
 
 @contextmanager
 def run_control_plane(
-    folder: Path, host: str = HOST, inside: Callable[..., list[str]] = on_this_machine
+    folder: Path,
+    host: str = HOST,
+    inside: Callable[..., list[str]] = on_this_machine,
+    controllers: str = EVERY_CONTROLLER,
 ) -> Iterator[ControlPlane]:
     """Run the Kubernetes API while the block runs, with the custom resources of the Prometheus Operator.
 
     ``host`` is its address, and ``inside`` returns the command that runs a command where this address is.
+    ``controllers`` is the flag of kube-controller-manager.
     """
     paths = {name: program(name) for name in PROGRAMS}
     authority = _write_certificates(folder, host)
@@ -108,7 +115,7 @@ def run_control_plane(
         stack.enter_context(run_process(server, folder / "kube-apiserver.log"))
         wait_until(lambda: _is_ready(plane) or None, "the Kubernetes API", timeout=START_SECONDS)
         create_custom_resources(plane, *CUSTOM_RESOURCES)
-        manager = inside(paths["kube-controller-manager"], *_manager_flags(plane))
+        manager = inside(paths["kube-controller-manager"], *_manager_flags(plane, controllers))
         stack.enter_context(run_process(manager, folder / "kube-controller-manager.log"))
         yield plane
 
@@ -179,12 +186,13 @@ def _server_flags(plane: ControlPlane, store: str) -> list[str]:
     ]
 
 
-def _manager_flags(plane: ControlPlane) -> list[str]:
+def _manager_flags(plane: ControlPlane, controllers: str) -> list[str]:
     return [
         f"--kubeconfig={plane.kubeconfig}",
         f"--service-account-private-key-file={plane.folder / 'accounts.key'}",
         f"--root-ca-file={plane.folder / 'ca.pem'}",
         "--use-service-account-credentials=true",
+        f"--controllers={controllers}",
         "--leader-elect=false",
         f"--bind-address={HOST}",
         f"--secure-port={free_port()}",
