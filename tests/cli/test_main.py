@@ -26,6 +26,7 @@ from tests.support.processes import run_exporter, run_process, usage_errors, wai
 from tests.support.repository import ROOT
 from tests.support.scripted_endpoint import ScriptedAws, json_response
 from tests.support.servers import serve_app
+from tests.support.waiting import wait_until
 
 EXAMPLE = ROOT / "config.example.yaml"
 ONE_TASK = 'accounts: [{account_id: "111122223333", watch: [{kind: thing_registration_task, ids: [a1b2]}]}]\n'
@@ -329,11 +330,19 @@ def test_without_a_command_the_exporter_serves_until_sigterm(tmp_path: Path) -> 
     assert "msg=stopped" in output.read_text()
 
 
+def is_sleeping(process: subprocess.Popen[bytes]) -> bool:
+    """Return whether a process waits in the kernel."""
+    stat = Path(f"/proc/{process.pid}/stat").read_text()
+    return stat.rpartition(")")[2].split()[0] == "S"
+
+
 def test_sigterm_before_the_start_of_a_command_is_a_failure(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     os.mkfifo(config)
     command = [sys.executable, "-m", "exporter", "check", f"--config.file={config}"]
     with run_process(command, tmp_path / "log") as process, config.open("w"):
+        # Python does not see a signal that arrives just before a read, until the read returns.
+        wait_until(lambda: is_sleeping(process) or None, "the read of the file")
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=300) == 128 + signal.SIGTERM
     assert (tmp_path / "log").read_text() == ""
