@@ -20,6 +20,7 @@ from exporter.config.loader import parse_config
 from exporter.kinds.registry import KINDS
 from exporter.simulator.scenario import parse_scenario
 from tests.state.test_restarts import described
+from tests.support import http_requests
 from tests.support.clocks import ManualClock
 from tests.support.exporter_server import serve_exporter, serve_simulated_aws
 from tests.support.processes import (
@@ -84,9 +85,9 @@ def load(exporter: ExporterProcess, seen: list[str]) -> Iterator[None]:
                     over.wait(0.02)
                     continue
                 headers = {"X-Prometheus-Scrape-Timeout-Seconds": "0.7"}
-                seen.append(httpx.get(f"{url}/metrics", headers=headers, timeout=5).text)
+                seen.append(http_requests.get(f"{url}/metrics", headers=headers, timeout=5).text)
                 if turn % 2:
-                    httpx.post(f"{url}/-/reload", timeout=5)
+                    http_requests.post(f"{url}/-/reload", timeout=5)
                 else:
                     exporter.process.send_signal(signal.SIGHUP)
 
