@@ -192,7 +192,7 @@ def _reason_lines(reasons: FailureReasons) -> Iterator[str]:
         items = f" of {quantity(reasons.items, 'item')}" if reasons.items < reasons.failures else ""
         yield f"most frequent reasons of {quantity(reasons.failures, 'failure')}{items}:"
     for group in reasons.groups:
-        yield f"  {group.count}: {group.reason} ({', '.join(group.examples)})"
+        yield f"  {group.count:,}: {group.reason} ({', '.join(group.examples)})"
 
 
 def result_summary(result: WatchResult) -> str:
@@ -249,7 +249,7 @@ def _named(operations: Sequence[WatchedOperation], outcome: Outcome) -> str:
         return ""
     names = [f"{operation.id}: {operation.reason}" for operation in operations[:NAMED_OPERATIONS]]
     more = len(operations) - len(names)
-    return f" ({'; '.join(names)}{f'; and {more} more' if more else ''})"
+    return f" ({'; '.join(names)}{f'; and {more:,} more' if more else ''})"
 
 
 def _print_lines(lines: Sequence[str], stream: TextIO) -> None:

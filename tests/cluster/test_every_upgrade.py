@@ -23,7 +23,7 @@ VALUES = [*CI_VALUES, SINGLE_CLAIM]
 ROTATIONS = [[*VALUES[offset:], *VALUES[:offset]] for offset in range(len(VALUES))]
 # Helm reads all revisions of a release several times. A rollback needs only the last two.
 HISTORY = "--history-max=2"
-# The first call validates all values and objects. The other calls have the same ones.
+# The first call validates every values file. The others have the same files, and Kubernetes validates their objects.
 VALIDATED = ("--skip-schema-validation", "--disable-openapi-validation")
 CHART_NAME = "aws-iot-bulk-exporter"
 CHECKSUM = re.compile("[0-9a-f]{64}")
